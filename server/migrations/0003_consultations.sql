@@ -1,0 +1,57 @@
+create table consultation_requests (
+  organization_id uuid not null,
+  -- UUIDv7: the primary key is also the "newest first" order of every list.
+  id uuid not null,
+  api_key_id uuid not null,
+  title text not null check (char_length(title) between 1 and 255),
+  description text,
+  -- json, not jsonb: what an agent sent comes back as it was written, numbers and all.
+  context json not null,
+  metadata json,
+  state text not null
+    check (state in ('pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed')),
+  revision integer not null default 1 check (revision >= 1),
+  timeout_at timestamptz(3),
+  -- When the service must act by itself; null when it need not. Timers are this column and nothing else.
+  next_action_at timestamptz(3),
+  decision text check (decision in ('approve', 'reject', 'request_changes')),
+  comment text,
+  responder_id uuid,
+  responded_at timestamptz(3),
+  decided_by text check (decided_by in ('human', 'policy', 'timeout', 'standing_approval', 'break_glass')),
+  callback_url text check (char_length(callback_url) <= 2048),
+  -- AES-256-GCM, see platform/sealed-text.ts.
+  callback_secret bytea,
+  callback_retry_seconds integer[],
+  callback_status text not null default 'none'
+    check (callback_status in ('none', 'pending', 'delivering', 'sent', 'failed')),
+  callback_attempts integer not null default 0,
+  callback_next_attempt_at timestamptz(3),
+  callback_last_error text,
+  callback_sent_at timestamptz(3),
+  idempotency_key text,
+  idempotency_hash bytea,
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  unique (organization_id, api_key_id, idempotency_key),
+  foreign key (organization_id, api_key_id) references api_keys,
+  foreign key (organization_id, responder_id) references users,
+  check ((decision is null) = (responded_at is null)),
+  check (next_action_at is null or state = 'pending')
+);
+create index consultations_by_state on consultation_requests (organization_id, state, id);
+create index consultations_by_key on consultation_requests (organization_id, api_key_id, id);
+create index consultations_by_update on consultation_requests (organization_id, updated_at);
+create index consultations_due on consultation_requests (next_action_at) where next_action_at is not null;
+
+-- How many requests there are per key and state, kept by the statements that change them, so that a list's exact
+-- `total` costs a few rows instead of a count over the table. Writers spread over slots: no two wait for one row.
+create table consultation_totals (
+  organization_id uuid not null,
+  api_key_id uuid not null,
+  state text not null,
+  slot smallint not null,
+  total bigint not null,
+  primary key (organization_id, api_key_id, state, slot)
+) with (fillfactor = 50);

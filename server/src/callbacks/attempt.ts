@@ -1,0 +1,123 @@
+import type { Dispatcher } from 'undici'
+import { createReplyExcerpt, parseRetryAfter } from './reply-excerpt.ts'
+import { describeError, isResetBeforeStatus, type PostError, STOPPED, type Stage } from './transport-errors.ts'
+
+/** An attempt succeeded when `error` is null and `status` is 2xx; a status beside an error is only worth showing. */
+export interface PostResult {
+  /** null when no final status line arrived */
+  readonly status: number | null
+  readonly durationMs: number
+  /** the first 1 000 characters of the reply, storable as PostgreSQL text; '' when there is none */
+  readonly reply: string
+  /** 0 or more */
+  readonly retryAfterSeconds: number | null
+  readonly error: PostError | null
+}
+
+/** What an attempt is made with. */
+export interface AttemptMeans {
+  readonly timeoutMs: number
+  readonly now: () => number
+  readonly isTls: boolean
+  /** Sends on a kept or new connection of the origin's pool. */
+  readonly send: Dispatcher['dispatch']
+  /** Sends on a new connection that is used once. */
+  readonly sendOnNewConnection: Dispatcher['dispatch']
+  readonly endedReusedConnection: (error: Error) => boolean
+}
+
+const REPLY_BYTES_READ = 64 * 1024
+const INFORMATIONAL_REPLIES = 16
+const TOO_LATE: Readonly<Record<Stage, string>> = {
+  connecting: 'No connection was made',
+  'awaiting status': 'No reply came',
+  'reading body': 'The reply was not complete',
+}
+const ABANDONED = new Error('The attempt is over.')
+
+/**
+ * Makes one attempt: sends the request, reads the status and at most 64 KiB of the reply, keeps to the deadline.
+ *
+ * - A reply longer than 64 KiB is complete for us at that point: its status counts, the connection is dropped.
+ * - A reply that stalls or breaks off before its end is a failed attempt though its status is known: the receiver's
+ *   answer did not arrive as the receiver meant it (RFC 9112 8).
+ * - A kept connection may have been closed by the receiver just when we wrote to it. If it ends before a byte of the
+ *   reply, the request is sent once more on a new connection, within the same deadline. RFC 9110 9.2.2 forbids this for
+ *   a POST unless it is known to be safe: callbacks are delivered at least once and carry a stable `webhook-id`.
+ */
+export function startAttempt(request: Dispatcher.DispatchOptions, means: AttemptMeans) {
+  const startedAt = performance.now()
+  const excerpt = createReplyExcerpt()
+  const { promise: result, resolve } = Promise.withResolvers<PostResult>()
+  let controller: Dispatcher.DispatchController | null = null
+  let status: number | null = null
+  let retryAfterSeconds: number | null = null
+  let hasAnswered = false
+  let isSettled = false
+
+  function settle(error: PostError | null): void {
+    if (isSettled) return
+    isSettled = true
+    clearTimeout(deadline)
+    const durationMs = Math.round(performance.now() - startedAt)
+    const outcome = { status, durationMs, reply: excerpt.text(), retryAfterSeconds, error }
+    // undici takes a connection back one turn of the event loop after the reply's end. Were the caller told sooner, its
+    // next post would find the connection busy and open another.
+    queueMicrotask(() => setImmediate(resolve, outcome))
+    controller?.abort(ABANDONED)
+  }
+
+  function stage(): Stage {
+    if (controller === null) return 'connecting'
+    return status === null ? 'awaiting status' : 'reading body'
+  }
+
+  function handler(isLastTry: boolean): Dispatcher.DispatchHandler {
+    let informational = 0
+    return {
+      onRequestStart(started) {
+        controller = started
+        if (isSettled) started.abort(ABANDONED)
+      },
+      onResponseStarted() {
+        hasAnswered = true
+      },
+      onResponseStart(_, statusCode, headers) {
+        if (statusCode >= 200) {
+          status = statusCode
+          retryAfterSeconds = parseRetryAfter([headers['retry-after'] ?? ''].flat()[0], means.now())
+        } else if (++informational > INFORMATIONAL_REPLIES) {
+          settle({ code: 'protocol', message: 'The receiver sends informational replies (1xx) without end.' })
+        }
+      },
+      onResponseData(_, chunk) {
+        excerpt.add(chunk)
+        if (excerpt.length >= REPLY_BYTES_READ) settle(redirectError(status))
+      },
+      onResponseEnd() {
+        settle(redirectError(status))
+      },
+      onResponseError(_, error) {
+        if (isSettled) return
+        const wasStale =
+          controller !== null && !hasAnswered && means.endedReusedConnection(error) && isResetBeforeStatus(error)
+        if (isLastTry || !wasStale) return settle(describeError(error, stage(), means.isTls))
+        controller = null
+        means.sendOnNewConnection(request, handler(true))
+      },
+    }
+  }
+
+  const deadline = setTimeout(() => {
+    settle({ code: 'timeout', message: `${TOO_LATE[stage()]} within ${means.timeoutMs} ms.` })
+  }, means.timeoutMs)
+  means.send(request, handler(false))
+
+  return { result, stop: () => settle(STOPPED) }
+}
+
+// Never followed: the address behind it was not vetted, and a signed body is meant for the receiver it was signed for.
+function redirectError(status: number | null): PostError | null {
+  if (status === null || status < 300 || status > 399) return null
+  return { code: 'redirect', message: `The receiver redirects (${status}); set the callback URL to the final address.` }
+}

@@ -1,0 +1,45 @@
+import type { PostResult } from './transport.ts'
+
+/** The rules of a delivery: pure. What an attempt's result means for the callback. */
+
+export type NextStep =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'retry'; readonly afterMs: number; readonly error: string }
+  | { readonly kind: 'failed'; readonly error: string }
+
+/** However long a receiver asks us to stay away (Retry-After), a day is enough. */
+const maxRetryAfterSeconds = 86_400
+
+/** Up to a tenth is added to every wait, so that callbacks that failed together do not come back together. */
+const jitter = 0.1
+
+/**
+ * @param tries attempts of this round, this one included
+ * @param retrySeconds the waits between attempts; one more attempt than waits is made
+ * @param random 0 <= random < 1
+ */
+export function nextStep(result: PostResult, tries: number, retrySeconds: readonly number[], random: number): NextStep {
+  if (succeeded(result)) return { kind: 'sent' }
+  const error = describe(result)
+  const wait = retrySeconds[tries - 1]
+  // 410 Gone: the receiver wants no more of it (Standard Webhooks). A refused target stays refused.
+  const final = result.status === 410 || result.error?.code === 'target_refused'
+  if (final || wait === undefined) return { kind: 'failed', error }
+  const asked = Math.min(result.retryAfterSeconds ?? 0, maxRetryAfterSeconds)
+  return { kind: 'retry', afterMs: Math.round(Math.max(wait * (1 + jitter * random), asked) * 1000), error }
+}
+
+/** Only a complete 2xx is success; a redirect is not. */
+export function succeeded(result: PostResult): boolean {
+  return result.error === null && result.status !== null && result.status >= 200 && result.status < 300
+}
+
+/** True when the receiver itself is in trouble, which is what the breaker counts: no answer, 5xx, or 429. */
+export function isTargetInTrouble(result: PostResult): boolean {
+  if (result.status === null) return result.error?.code !== 'target_refused' && result.error?.code !== 'stopped'
+  return result.status >= 500 || result.status === 429
+}
+
+function describe(result: PostResult): string {
+  return result.error?.message ?? `The receiver answered ${result.status}; only 2xx counts as received.`
+}

@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { problems, success } from '../http/openapi.ts'
+import type { Principal } from '../identity/principal.ts'
+import { callerOf, type Guard } from '../identity/routes.ts'
+import { idParams } from '../identity/schemas.ts'
+import * as schemas from './schemas.ts'
+import type { Callbacks } from './service.ts'
+
+export interface CallbackRoutes {
+  readonly callbacks: Callbacks
+  readonly guard: Guard
+  /** Throws 404 when the principal may not see the request. */
+  readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+}
+
+export function registerCallbackRoutes(
+  app: FastifyInstance,
+  { callbacks, guard, requireVisible }: CallbackRoutes,
+): void {
+  app.addSchema(schemas.deliverySchema)
+  app.get<{ Params: { id: string } }>(
+    '/requests/:id/deliveries',
+    {
+      ...guard('request.read'),
+      schema: {
+        tags: ['requests'],
+        summary: 'Every attempt to deliver the callback, newest first',
+        operationId: 'listDeliveries',
+        security: [{ bearer: [] }, { person: [] }],
+        params: idParams,
+        response: {
+          200: success('The attempts', Type.Array(Type.Ref('Delivery')), [schemas.deliveryExample]),
+          ...problems(401, 403, 404, 422),
+        },
+      },
+    },
+    async (request) => {
+      const { principal } = callerOf(request)
+      await requireVisible(principal, request.params.id)
+      const rows = await callbacks.deliveries(principal.organizationId, request.params.id)
+      return rows.map((row) => ({
+        id: row.id,
+        webhook_id: row.callback_id,
+        attempt: row.attempt,
+        url: row.url,
+        succeeded: row.succeeded,
+        status_code: row.status_code,
+        duration_ms: row.duration_ms,
+        reply: row.reply,
+        error_code: row.error_code,
+        error: row.error,
+        started_at: row.started_at,
+      }))
+    },
+  )
+}

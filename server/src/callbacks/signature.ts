@@ -1,0 +1,26 @@
+import { createHmac } from 'node:crypto'
+
+/**
+ * The headers that let a receiver know the sender and refuse a replay, over the very bytes that are sent:
+ * `X-Webhook-Signature: sha256=<hex>` and the Standard Webhooks headers (standardwebhooks.com, v1 symmetric).
+ * Without a secret there is nothing to sign with: only `webhook-id` and `webhook-timestamp` are sent.
+ */
+export function signatureHeaders(
+  id: string,
+  body: string,
+  secret: string | null,
+  now: Date,
+): Readonly<Record<string, string>> {
+  const timestamp = String(Math.floor(now.getTime() / 1000))
+  const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp }
+  if (secret === null) return headers
+  const v1 = createHmac('sha256', standardKey(secret)).update(`${id}.${timestamp}.${body}`).digest('base64')
+  const hex = createHmac('sha256', secret).update(body).digest('hex')
+  return { ...headers, 'webhook-signature': `v1,${v1}`, 'x-webhook-signature': `sha256=${hex}` }
+}
+
+/** A `whsec_` secret stands for the bytes behind its base64; any other secret for its own UTF-8 bytes. */
+function standardKey(secret: string): Buffer {
+  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1]
+  return encoded === undefined ? Buffer.from(secret, 'utf8') : Buffer.from(encoded, 'base64')
+}

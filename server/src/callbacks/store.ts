@@ -1,0 +1,284 @@
+import type { Queryable, Statement } from '../platform/db.ts'
+import { queriesOn } from '../platform/db.ts'
+
+/** A callback that this process holds by lease and is to deliver now. */
+export interface Lease {
+  readonly organizationId: string
+  readonly id: string
+  readonly consultationId: string
+  readonly url: string
+  readonly target: string
+  readonly secret: Buffer | null
+  readonly body: string
+  readonly retrySeconds: readonly number[]
+  /** Attempts made before, in all and in this round of the retry schedule. */
+  readonly attempts: number
+  readonly tries: number
+  /** Fences the result: a lease that another worker took over since settles nothing. */
+  readonly leaseToken: string
+}
+
+export interface NewCallback extends Omit<Lease, 'leaseToken' | 'attempts' | 'tries'> {
+  readonly event: string
+  readonly dueAt: Date
+  /** Set when the process that writes it is going to send it. */
+  readonly leaseToken: string | null
+  readonly createdAt: Date
+}
+
+/** Who a target's limits are counted for: one organization's trouble with a receiver is not another's. */
+export function targetName(callback: { readonly organizationId: string; readonly target: string }): string {
+  return `${callback.organizationId} ${callback.target}`
+}
+
+const enqueueStatement: Statement = {
+  name: 'callbacks_enqueue',
+  text: `
+    insert into callback_outbox (organization_id, id, consultation_id, event, url, target, secret, body, retry_seconds,
+      due_at, lease_token, created_at, updated_at)
+    select organization_id, id, consultation_id, event, url, target, decode(secret, 'base64'), body, retry_seconds,
+      due_at, lease_token, created_at, created_at
+    from json_to_recordset($1) as given(organization_id uuid, id uuid, consultation_id uuid, event text, url text,
+      target text, secret text, body text, retry_seconds integer[], due_at timestamptz, lease_token uuid,
+      created_at timestamptz)`,
+}
+
+export async function enqueue(tx: Queryable, callbacks: readonly NewCallback[]): Promise<void> {
+  const rows = callbacks.map((callback) => ({
+    organization_id: callback.organizationId,
+    id: callback.id,
+    consultation_id: callback.consultationId,
+    event: callback.event,
+    url: callback.url,
+    target: callback.target,
+    secret: callback.secret?.toString('base64') ?? null,
+    body: callback.body,
+    retry_seconds: callback.retrySeconds,
+    due_at: callback.dueAt,
+    lease_token: callback.leaseToken,
+    created_at: callback.createdAt,
+  }))
+  await tx.execute(enqueueStatement, [JSON.stringify(rows)])
+}
+
+const rearmStatement: Statement = {
+  name: 'callbacks_rearm',
+  text: `
+    update callback_outbox o set status = 'pending', tries = 0, due_at = $2, lease_token = null, updated_at = $2
+    from json_to_recordset($1) as wanted(organization_id uuid, consultation_id uuid)
+    where o.organization_id = wanted.organization_id and o.consultation_id = wanted.consultation_id
+      and o.status <> 'pending'`,
+}
+
+/** Makes the settled callbacks of these consultations due again. */
+export async function rearm(
+  tx: Queryable,
+  consultations: readonly { readonly organizationId: string; readonly id: string }[],
+  now: Date,
+): Promise<void> {
+  const wanted = consultations.map(({ organizationId, id }) => ({
+    organization_id: organizationId,
+    consultation_id: id,
+  }))
+  await tx.execute(rearmStatement, [JSON.stringify(wanted), now])
+}
+
+/**
+ * Takes due callbacks by lease, at most $3 per target and $4 in all; $5 holds lower limits of single targets. Steps from
+ * target to target through the index (a "loose scan"), so a dead receiver's long backlog is one step, not a wall.
+ */
+const claimStatement: Statement = {
+  name: 'callbacks_claim',
+  text: `
+    with recursive targets as (
+      (select organization_id, target from callback_outbox where due_at is not null
+       order by organization_id, target limit 1)
+      union all
+      select next.organization_id, next.target from targets cross join lateral (
+        select o.organization_id, o.target from callback_outbox o
+        where o.due_at is not null and (o.organization_id, o.target) > (targets.organization_id, targets.target)
+        order by o.organization_id, o.target limit 1) next
+    ), due as (
+      select one.organization_id, one.id from targets cross join lateral (
+        select o.organization_id, o.id from callback_outbox o
+        where o.organization_id = targets.organization_id and o.target = targets.target and o.due_at <= $1
+        order by o.due_at
+        limit least($3, coalesce(($5::jsonb ->> (targets.organization_id || ' ' || targets.target))::integer, $3))
+        for update skip locked) one
+      limit $4
+    )
+    update callback_outbox o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
+    from due where o.organization_id = due.organization_id and o.id = due.id
+    returning o.organization_id, o.id, o.consultation_id, o.url, o.target, o.secret, o.body, o.retry_seconds,
+      o.attempts, o.tries, o.lease_token`,
+}
+
+interface LeaseRow {
+  organization_id: string
+  id: string
+  consultation_id: string
+  url: string
+  target: string
+  secret: Buffer | null
+  body: string
+  retry_seconds: number[]
+  attempts: number
+  tries: number
+  lease_token: string
+}
+
+export async function claim(
+  db: Queryable,
+  wanted: {
+    readonly now: Date
+    readonly leaseUntil: Date
+    readonly perTarget: number
+    readonly total: number
+    readonly limits: Readonly<Record<string, number>>
+  },
+): Promise<readonly Lease[]> {
+  const { now, leaseUntil, perTarget, total, limits } = wanted
+  const rows = await db.execute<LeaseRow>(claimStatement, [now, leaseUntil, perTarget, total, JSON.stringify(limits)])
+  return rows.map((row) => ({
+    organizationId: row.organization_id,
+    id: row.id,
+    consultationId: row.consultation_id,
+    url: row.url,
+    target: row.target,
+    secret: row.secret,
+    body: row.body,
+    retrySeconds: row.retry_seconds,
+    attempts: row.attempts,
+    tries: row.tries,
+    leaseToken: row.lease_token,
+  }))
+}
+
+const moveLeasesStatement: Statement = {
+  name: 'callbacks_move_leases',
+  text: `
+    update callback_outbox o set due_at = $2
+    from json_to_recordset($1) as held(organization_id uuid, id uuid, lease_token uuid)
+    where o.organization_id = held.organization_id and o.id = held.id and o.lease_token = held.lease_token`,
+}
+
+/** Keeps leases (`until` ahead) or gives them back (`until` now), where they are still ours. */
+export async function moveLeases(db: Queryable, leases: readonly Lease[], until: Date): Promise<void> {
+  const held = leases.map((lease) => ({
+    organization_id: lease.organizationId,
+    id: lease.id,
+    lease_token: lease.leaseToken,
+  }))
+  await db.execute(moveLeasesStatement, [JSON.stringify(held), until])
+}
+
+/** One attempt and what it means for its callback. */
+export interface Attempt {
+  readonly lease: Lease
+  readonly id: string
+  readonly startedAt: Date
+  readonly endedAt: Date
+  readonly durationMs: number
+  readonly statusCode: number | null
+  readonly reply: string
+  readonly errorCode: string | null
+  readonly error: string | null
+  readonly status: 'pending' | 'sent' | 'failed'
+  readonly dueAt: Date | null
+}
+
+const settleStatement: Statement = {
+  name: 'callbacks_settle',
+  text: `
+    with attempt as (
+      select * from json_to_recordset($1) as attempt(organization_id uuid, callback_id uuid, consultation_id uuid,
+        lease_token uuid, id uuid, attempt integer, tries integer, url text, succeeded boolean, status_code integer,
+        duration_ms integer, reply text, error_code text, error text, started_at timestamptz, ended_at timestamptz,
+        status text, due_at timestamptz)
+    ), logged as (
+      insert into webhook_deliveries (organization_id, id, callback_id, consultation_id, attempt, url, succeeded,
+        status_code, duration_ms, reply, error_code, error, started_at, created_at)
+      select organization_id, id, callback_id, consultation_id, attempt, url, succeeded, status_code, duration_ms, reply,
+        error_code, error, started_at, ended_at from attempt
+    )
+    update callback_outbox o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
+      tries = attempt.tries, lease_token = null, updated_at = attempt.ended_at
+    from attempt
+    where o.organization_id = attempt.organization_id and o.id = attempt.callback_id
+      and o.lease_token = attempt.lease_token
+    returning attempt.id`,
+}
+
+/** Logs every attempt, and settles those whose lease still holds; answers the ids of the latter. */
+export async function settle(tx: Queryable, attempts: readonly Attempt[]): Promise<ReadonlySet<string>> {
+  const rows = attempts.map((attempt) => ({
+    organization_id: attempt.lease.organizationId,
+    callback_id: attempt.lease.id,
+    consultation_id: attempt.lease.consultationId,
+    lease_token: attempt.lease.leaseToken,
+    id: attempt.id,
+    attempt: attempt.lease.attempts + 1,
+    tries: attempt.lease.tries + 1,
+    url: attempt.lease.url,
+    succeeded: attempt.status === 'sent',
+    status_code: attempt.statusCode,
+    duration_ms: attempt.durationMs,
+    reply: attempt.reply,
+    error_code: attempt.errorCode,
+    error: attempt.error,
+    started_at: attempt.startedAt,
+    ended_at: attempt.endedAt,
+    status: attempt.status,
+    due_at: attempt.dueAt,
+  }))
+  const settled = await tx.execute<{ id: string }>(settleStatement, [JSON.stringify(rows)])
+  return new Set(settled.map((row) => row.id))
+}
+
+const notifyStatement: Statement = { name: 'callbacks_notify', text: `select pg_notify($1, '')` }
+
+/** The channel on which a process without a worker of its own hints that there is something to deliver. */
+export const channel = 'hitl_callbacks'
+
+export async function hint(tx: Queryable): Promise<void> {
+  await tx.execute(notifyStatement, [channel])
+}
+
+interface Tables {
+  webhook_deliveries: {
+    organization_id: string
+    id: string
+    callback_id: string
+    consultation_id: string
+    attempt: number
+    url: string
+    succeeded: boolean
+    status_code: number | null
+    duration_ms: number
+    reply: string
+    error_code: string | null
+    error: string | null
+    started_at: Date
+  }
+}
+
+export type Delivery = Tables['webhook_deliveries']
+
+const sql = queriesOn<Tables>()
+
+/** The attempts of one consultation's callbacks, newest first; at most the latest 1 000. */
+export function deliveries(
+  db: Queryable,
+  organizationId: string,
+  consultationId: string,
+): Promise<readonly Delivery[]> {
+  return db.run(
+    sql
+      .selectFrom('webhook_deliveries')
+      .selectAll()
+      .where('organization_id', '=', organizationId)
+      .where('consultation_id', '=', consultationId)
+      .orderBy('id', 'desc')
+      .limit(1_000),
+  )
+}

@@ -1,0 +1,142 @@
+import { Client, type Dispatcher, Pool } from 'undici'
+import { type AttemptMeans, type PostResult, startAttempt } from './attempt.ts'
+import { createNameResolver } from './name-resolver.ts'
+import { type AllowList, checkTarget } from './target-guard.ts'
+import { type PostError, STOPPED } from './transport-errors.ts'
+import { createVettedConnector } from './vetted-connector.ts'
+
+export type { PostResult }
+
+export interface PostTarget {
+  readonly url: string
+  /** Sent as they are, with `accept-encoding: identity` added. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export interface Transport {
+  /** Makes one attempt. Never throws: what goes wrong is in the result. */
+  post(target: PostTarget): Promise<PostResult>
+  /** Ends the attempts under way with `stopped`; once it resolves no socket and no timer is left. */
+  close(): Promise<void>
+}
+
+export interface TransportOptions {
+  readonly allow: AllowList
+  /** for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body */
+  readonly timeoutMs: number
+  readonly resolve?: (hostname: string) => Promise<readonly string[]>
+  /** Unix time in milliseconds, to read a `Retry-After` date by */
+  readonly now?: () => number
+  /** PEM of one more trusted certificate authority */
+  readonly ca?: string
+}
+
+const POOLS_KEPT = 500
+const CLIENT_OPTIONS = {
+  pipelining: 1,
+  allowH2: false,
+  maxHeaderSize: 16 * 1024,
+  keepAliveTimeout: 4_000,
+  keepAliveMaxTimeout: 60_000,
+  // A busy connection would outlive every change of the DNS; after this many posts the name is asked again.
+  maxRequestsPerClient: 1_000,
+  // The attempt's own deadline covers both.
+  headersTimeout: 0,
+  bodyTimeout: 0,
+} as const
+const POOL_OPTIONS = { ...CLIENT_OPTIONS, connections: 64 } as const
+
+/**
+ * The HTTP side of the deliveries: keep-alive connections, at most 64 per origin, one request at a time on each, no
+ * redirects, no decompression, no proxy variables. Every target is judged before every attempt, every address before
+ * every connection.
+ */
+export function createTransport(options: TransportOptions): Transport {
+  const names = createNameResolver()
+  const connector = createVettedConnector({ ...options, resolve: options.resolve ?? names.resolve })
+  const pools = createPools((origin) => new Pool(origin, { ...POOL_OPTIONS, connect: connector.connect }))
+  const running = new Set<() => void>()
+  let isStopped = false
+
+  function meansFor(origin: string): AttemptMeans {
+    const pool = pools.get(origin)
+    return {
+      timeoutMs: options.timeoutMs,
+      now: options.now ?? Date.now,
+      isTls: origin.startsWith('https:'),
+      send: (request, handler) => pool.dispatch(request, handler),
+      sendOnNewConnection(request, handler) {
+        const client = pools.track(new Client(origin, { ...CLIENT_OPTIONS, connect: connector.connect }))
+        const accepted = client.dispatch({ ...request, reset: true }, handler)
+        pools.retire(client)
+        return accepted
+      },
+      endedReusedConnection: connector.endedReusedConnection,
+    }
+  }
+
+  async function post(target: PostTarget): Promise<PostResult> {
+    if (isStopped) return notSent(STOPPED)
+    const verdict = checkTarget(target.url, options.allow)
+    if (!verdict.ok) return notSent({ code: 'target_refused', message: verdict.reason })
+    const { origin, pathname, search } = verdict.url
+    const headers = { ...target.headers, 'accept-encoding': 'identity' }
+    const request = { method: 'POST', path: pathname + search, headers, body: target.body }
+    const attempt = startAttempt(request, meansFor(origin))
+    running.add(attempt.stop)
+    const result = await attempt.result
+    running.delete(attempt.stop)
+    return result
+  }
+
+  async function close(): Promise<void> {
+    isStopped = true
+    for (const stop of running) stop()
+    names.cancel()
+    await Promise.all([pools.destroy(), connector.close()])
+  }
+
+  return { post, close }
+}
+
+/** The pools of the last 500 origins. One that falls out finishes what it has begun and closes its connections. */
+function createPools(create: (origin: string) => Pool) {
+  const recent = new Map<string, Pool>()
+  const open = new Set<Dispatcher>()
+
+  function track<D extends Dispatcher>(dispatcher: D): D {
+    open.add(dispatcher)
+    return dispatcher
+  }
+
+  function retire(dispatcher: Dispatcher): void {
+    // Rejects when it is destroyed meanwhile, by `destroy` below: it is closed then, too.
+    const closed = () => open.delete(dispatcher)
+    dispatcher.close().then(closed, closed)
+  }
+
+  function get(origin: string): Pool {
+    const pool = recent.get(origin) ?? track(create(origin))
+    recent.delete(origin)
+    recent.set(origin, pool)
+    const oldest = recent.size > POOLS_KEPT ? recent.entries().next().value : undefined
+    if (oldest) {
+      recent.delete(oldest[0])
+      retire(oldest[1])
+    }
+    return pool
+  }
+
+  async function destroy(): Promise<void> {
+    recent.clear()
+    await Promise.all([...open].map((dispatcher) => dispatcher.destroy()))
+    open.clear()
+  }
+
+  return { get, track, retire, destroy }
+}
+
+function notSent(error: PostError): PostResult {
+  return { status: null, durationMs: 0, reply: '', retryAfterSeconds: null, error }
+}

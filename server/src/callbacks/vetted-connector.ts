@@ -1,0 +1,134 @@
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
+import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
+import type { buildConnector } from 'undici'
+import { type AllowList, checkAddress } from './target-guard.ts'
+import { errorOf, STOPPED } from './transport-errors.ts'
+
+// A name with hundreds of addresses must not turn one delivery into a scan of them.
+const ADDRESSES_TRIED = 8
+
+export interface VettedConnector {
+  /** Connects to an origin, for undici. */
+  readonly connect: buildConnector.connector
+  /** Whether this socket error ended a connection that had answered before: it may have been idle for too long. */
+  endedReusedConnection(error: Error): boolean
+  /** Destroys every socket, connected or not, and resolves when they are closed. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens sockets only to addresses that `checkAddress` lets pass. A host name is resolved once per connection, as the
+ * socket's own `lookup`: the addresses that were judged are the very ones dialled, so no second answer of the DNS can
+ * slip in between (DNS rebinding). One refused answer among several refuses the name. Literal addresses skip the
+ * look-up; `checkTarget` has judged them.
+ *
+ * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: every connection shows its
+ * certificate and has it checked in full.
+ */
+export function createVettedConnector(options: {
+  readonly allow: AllowList
+  readonly timeoutMs: number
+  readonly resolve: (hostname: string) => Promise<readonly string[]>
+  readonly ca?: string
+}): VettedConnector {
+  const sockets = new Set<Socket>()
+  const reusedEnds = new WeakSet<Error>()
+  const secureContext = trustingContext(options.ca)
+
+  let isClosed = false
+
+  const connect: buildConnector.connector = ({ hostname, protocol, port: portText }, callback) => {
+    if (isClosed) return callback(errorOf(STOPPED), null)
+    const isTls = protocol === 'https:'
+    const port = Number(portText || (isTls ? 443 : 80))
+    const dial = {
+      host: hostname,
+      port,
+      lookup: vettedLookup(options.resolve, options.allow, port),
+      autoSelectFamily: true,
+      noDelay: true,
+      keepAlive: true,
+    }
+    const socket = isTls ? connectTls({ ...dial, ...strictTls(hostname, secureContext) }) : connectTcp(dial)
+    sockets.add(socket)
+    const deadline = setTimeout(() => {
+      socket.destroy(errorOf({ code: 'timeout', message: `No connection was made within ${options.timeoutMs} ms.` }))
+    }, options.timeoutMs)
+
+    const fail = (error: Error) => callback(error, null)
+    socket.once('error', fail)
+    socket.once('close', () => {
+      clearTimeout(deadline)
+      sockets.delete(socket)
+    })
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      clearTimeout(deadline)
+      socket.off('error', fail)
+      socket.on('error', (error) => {
+        if (socket.bytesRead > 0) reusedEnds.add(error)
+      })
+      callback(null, socket)
+    })
+  }
+
+  async function close(): Promise<void> {
+    isClosed = true
+    const closing = [...sockets].map((socket) => new Promise<void>((closed) => socket.once('close', () => closed())))
+    for (const socket of sockets) socket.destroy(errorOf(STOPPED))
+    await Promise.all(closing)
+  }
+
+  return { connect, endedReusedConnection: (error) => reusedEnds.has(error), close }
+}
+
+function vettedLookup(
+  resolve: (hostname: string) => Promise<readonly string[]>,
+  allow: AllowList,
+  port: number,
+): LookupFunction {
+  return (hostname, _options, callback) => {
+    resolveVetted(hostname, port, resolve, allow).then(
+      (addresses) =>
+        callback(
+          null,
+          addresses.map((address) => ({ address, family: isIP(address) })),
+        ),
+      (error) => callback(error, []),
+    )
+  }
+}
+
+async function resolveVetted(
+  hostname: string,
+  port: number,
+  resolve: (hostname: string) => Promise<readonly string[]>,
+  allow: AllowList,
+): Promise<readonly string[]> {
+  const addresses = await resolve(hostname).catch((error) => {
+    throw errorOf({
+      code: 'dns',
+      message: `The host name ${hostname} could not be resolved (${error?.code ?? 'unknown reason'}).`,
+    })
+  })
+  if (addresses.length === 0) throw errorOf({ code: 'dns', message: `The host name ${hostname} has no address.` })
+  for (const address of addresses) {
+    const verdict = checkAddress(address, hostname, port, allow)
+    if (!verdict.ok) throw errorOf({ code: 'target_refused', message: verdict.reason })
+  }
+  return addresses.slice(0, ADDRESSES_TRIED)
+}
+
+function strictTls(hostname: string, secureContext: SecureContext | undefined) {
+  return {
+    // RFC 6066: no address in SNI. The certificate is then checked against `host`.
+    ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
+    ...(secureContext ? { secureContext } : {}),
+    rejectUnauthorized: true,
+    ALPNProtocols: ['http/1.1'],
+  }
+}
+
+// Made once: reading some 150 CA certificates for every connection costs milliseconds.
+function trustingContext(ca: string | undefined): SecureContext | undefined {
+  return ca === undefined ? undefined : createSecureContext({ ca: [...getCACertificates('default'), ca] })
+}

@@ -1,0 +1,226 @@
+import { createBatcher } from '../platform/batch.ts'
+import type { Clock } from '../platform/clock.ts'
+import { type Db, inTransaction, provesRollback, type Tx } from '../platform/db.ts'
+import { newId } from '../platform/ids.ts'
+import type { Logger } from '../platform/log.ts'
+import { createLoop } from '../platform/loop.ts'
+import { isTargetInTrouble, nextStep } from './callback.ts'
+import { signatureHeaders } from './signature.ts'
+import * as store from './store.ts'
+import { createTargets, type TargetOptions } from './targets.ts'
+import type { PostResult, Transport } from './transport.ts'
+
+/** A lease outlives three missed heartbeats; a dead worker's callbacks are taken over 8.5 s after its last one. */
+export const leaseMs = 8_000
+const heartbeatMs = 2_000
+const pollMs = 500
+/** Most that one claim takes per target, and in all: more comes with the next round. */
+const claimPerTarget = 32
+const claimTotal = 256
+
+/** What came of an attempt, told in the transaction that records it. */
+export interface SettledAttempt {
+  readonly organizationId: string
+  /** The consultation's id. */
+  readonly id: string
+  readonly outcome:
+    | { readonly kind: 'sent'; readonly at: Date }
+    | { readonly kind: 'retry'; readonly at: Date; readonly error: string; readonly nextAttemptAt: Date }
+    | { readonly kind: 'failed'; readonly at: Date; readonly error: string }
+}
+
+export interface DeliveryDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly log: Logger
+  /** The secret of a callback, opened. */
+  readonly secretOf: (lease: store.Lease) => string | null
+  readonly onSettled: (tx: Tx, attempts: readonly SettledAttempt[]) => Promise<void>
+  readonly targets?: TargetOptions
+  readonly random?: () => number
+}
+
+export interface DeliveryWorker {
+  /** Takes a slot for a callback that is about to be committed; false when it has to wait its turn. */
+  reserve(target: string): boolean
+  /** Gives the slot back: the commit did not happen. */
+  unreserve(target: string): void
+  /** Sends a committed callback whose slot was reserved. */
+  send(lease: store.Lease): void
+  start(): void
+  /** Looks for due callbacks now. */
+  wake(): void
+  /** Claims and delivers until nothing is due and nothing under way; for tests. */
+  drain(): Promise<void>
+  /** Claims nothing more, waits at most `graceMs` for what is under way, gives the rest back to other workers. */
+  stop(graceMs: number): Promise<void>
+}
+
+export function createDeliveryWorker(dependencies: DeliveryDependencies): DeliveryWorker {
+  const { db, clock, transport, log, secretOf, onSettled, random = Math.random } = dependencies
+  const targets = createTargets(dependencies.targets)
+  const underWay = new Map<store.Lease, Promise<void>>()
+  let stopping = false
+  let backlog = false
+
+  /** Attempts that end together are recorded together: log, callback, request and event in one commit. */
+  const record = createBatcher<Recorded, void>({
+    lanes: 2,
+    maxSize: 64,
+    rolledBack: provesRollback,
+    perform: (recorded) =>
+      inTransaction(db, async (tx) => {
+        const settled = await store.settle(
+          tx,
+          recorded.map(({ attempt }) => attempt),
+        )
+        const told = recorded.filter(({ attempt }) => settled.has(attempt.id)).map((entry) => entry.settled)
+        if (told.length > 0) await onSettled(tx, told)
+        return recorded.map(() => ({ value: undefined }))
+      }),
+  })
+
+  /** The attempt was made, so its record is worth insisting on, as long as the lease is ours. */
+  const recordPersistently = async (recorded: Recorded): Promise<void> => {
+    const until = Date.now() + leaseMs
+    for (let pause = 100; ; pause = Math.min(2_000, pause * 2)) {
+      try {
+        return await record(recorded)
+      } catch (error) {
+        if (Date.now() + pause > until) throw error
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+
+  const deliver = async (lease: store.Lease): Promise<void> => {
+    const startedAt = clock.now()
+    let result: PostResult | null = null
+    try {
+      result = await transport.post({
+        url: lease.url,
+        body: lease.body,
+        headers: {
+          'content-type': 'application/json',
+          'user-agent': 'hitl-callback/1',
+          ...signatureHeaders(lease.id, lease.body, secretOf(lease), startedAt),
+        },
+      })
+      // Stopped by us, not by the receiver: no attempt to hold against anybody. Another worker makes it anew.
+      if (result.error?.code === 'stopped') return
+      const recorded = toRecord(lease, result, startedAt, clock.now(), random())
+      await recordPersistently(recorded)
+      if (recorded.settled.outcome.kind === 'retry') wakeAt(recorded.settled.outcome.nextAttemptAt)
+    } catch (error) {
+      log.error(
+        { err: error, callback_id: lease.id },
+        'a delivery was not recorded; it is made again when its lease ends',
+      )
+    } finally {
+      targets.release(store.targetName(lease), result === null ? null : isTargetInTrouble(result))
+      underWay.delete(lease)
+      if (backlog) loop.wake()
+    }
+  }
+
+  const send = (lease: store.Lease): void => void underWay.set(lease, deliver(lease))
+
+  const claimRound = async (): Promise<boolean> => {
+    const total = Math.min(claimTotal, targets.free())
+    if (stopping || total <= 0) return false
+    const now = clock.now()
+    const leaseUntil = new Date(now.getTime() + leaseMs)
+    const limits = targets.limits()
+    const leases = await store.claim(db, { now, leaseUntil, perTarget: claimPerTarget, total, limits })
+    backlog = leases.length > 0
+    const unwanted = leases.filter((lease) => {
+      if (stopping || !targets.reserve(store.targetName(lease))) return true
+      send(lease)
+      return false
+    })
+    if (unwanted.length > 0) await store.moveLeases(db, unwanted, now)
+    return leases.length > unwanted.length
+  }
+
+  const loop = createLoop('callbacks', pollMs, log, claimRound)
+
+  const heartbeat = createLoop('callback leases', heartbeatMs, log, async () => {
+    const held = [...underWay.keys()]
+    if (held.length > 0) await store.moveLeases(db, held, new Date(clock.now().getTime() + leaseMs))
+    return false
+  })
+
+  /** A retry due within the minute is met on time; later ones are found by polling. */
+  const wakeAt = (at: Date): void => {
+    const ms = at.getTime() - clock.now().getTime()
+    if (ms < 60_000 && !stopping) setTimeout(() => loop.wake(), Math.max(0, ms)).unref()
+  }
+
+  return {
+    reserve: (target) => {
+      if (!stopping && targets.reserve(target)) return true
+      backlog = true
+      return false
+    },
+    unreserve: (target) => targets.release(target, null),
+    send,
+    start: () => {
+      loop.start()
+      heartbeat.start()
+    },
+    wake: () => loop.wake(),
+    drain: async () => {
+      do {
+        await loop.drain()
+        await Promise.all(underWay.values())
+      } while (backlog)
+    },
+    stop: async (graceMs) => {
+      stopping = true
+      await loop.stop()
+      let timer: NodeJS.Timeout | undefined
+      const patience = new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs)
+      })
+      await Promise.race([Promise.all(underWay.values()), patience])
+      clearTimeout(timer)
+      const abandoned = [...underWay.keys()]
+      const ending = [...underWay.values()]
+      await transport.close()
+      await Promise.all(ending)
+      await heartbeat.stop()
+      if (abandoned.length > 0) await store.moveLeases(db, abandoned, clock.now())
+    },
+  }
+}
+
+interface Recorded {
+  readonly attempt: store.Attempt
+  readonly settled: SettledAttempt
+}
+
+function toRecord(lease: store.Lease, result: PostResult, startedAt: Date, endedAt: Date, random: number): Recorded {
+  const step = nextStep(result, lease.tries + 1, lease.retrySeconds, random)
+  const nextAttemptAt = step.kind === 'retry' ? new Date(endedAt.getTime() + step.afterMs) : null
+  const attempt: store.Attempt = {
+    lease,
+    id: newId(),
+    startedAt,
+    endedAt,
+    durationMs: Math.round(result.durationMs),
+    statusCode: result.status,
+    reply: result.reply,
+    errorCode: result.error?.code ?? null,
+    error: result.error?.message ?? null,
+    status: step.kind === 'retry' ? 'pending' : step.kind,
+    dueAt: nextAttemptAt,
+  }
+  const outcome: SettledAttempt['outcome'] =
+    step.kind === 'sent'
+      ? { kind: 'sent', at: endedAt }
+      : nextAttemptAt === null
+        ? { kind: 'failed', at: endedAt, error: step.error }
+        : { kind: 'retry', at: endedAt, error: step.error, nextAttemptAt }
+  return { attempt, settled: { organizationId: lease.organizationId, id: lease.consultationId, outcome } }
+}

@@ -1,0 +1,277 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import ipaddr from 'ipaddr.js'
+import { parseAllowList } from './callbacks/target-guard.ts'
+
+/** One environment variable: how it is read, and what `.env.example` says of it. */
+interface Setting<T> {
+  readonly about: string
+  readonly example: string
+  /** Throws an Error whose message completes "NAME ...". */
+  readonly read: (text: string) => T
+  readonly fallback: T
+  readonly secret?: true
+}
+
+const text = (about: string, fallback: string, example = fallback): Setting<string> => ({
+  about,
+  example,
+  fallback,
+  read: (value) => value,
+})
+
+const optional = (about: string, example: string, read = (value: string) => value): Setting<string | null> => ({
+  about,
+  example,
+  fallback: null,
+  read,
+})
+
+const secret = (about: string, example: string): Setting<string | null> => ({
+  ...optional(about, example),
+  secret: true,
+})
+
+const integer = (about: string, fallback: number, min: number, max: number): Setting<number> => ({
+  about,
+  example: String(fallback),
+  fallback,
+  read: (value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < min || number > max)
+      throw new Error(`must be a whole number from ${min} to ${max}`)
+    return number
+  },
+})
+
+const oneOf = <const T extends string>(about: string, fallback: NoInfer<T>, allowed: readonly T[]): Setting<T> => ({
+  about: `${about} One of: ${allowed.join(', ')}.`,
+  example: fallback,
+  fallback,
+  read: (value) => {
+    const found = allowed.find((option) => option === value)
+    if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
+    return found
+  },
+})
+
+const flag = (about: string, fallback: boolean): Setting<boolean> => ({
+  about,
+  example: String(fallback),
+  fallback,
+  read: (value) => {
+    if (value !== 'true' && value !== 'false') throw new Error('must be true or false')
+    return value === 'true'
+  },
+})
+
+const list = (
+  about: string,
+  example: string,
+  check: (entries: readonly string[]) => void = () => {},
+): Setting<readonly string[]> => ({
+  about,
+  example,
+  fallback: [],
+  read: (value) => {
+    const entries = value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '')
+    check(entries)
+    return entries
+  },
+})
+
+const httpUrl = (value: string): string => {
+  const url = URL.canParse(value) ? new URL(value) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL')
+  return value.replace(/\/+$/, '')
+}
+
+const databaseUrl = (value: string): string => {
+  if (!URL.canParse(value) || !/^postgres(ql)?:$/.test(new URL(value).protocol)) {
+    throw new Error('must look like postgres://user:password@host:5432/database')
+  }
+  return value
+}
+
+/** Every setting of the service: the only description there is. `.env.example` is held to it by a test. */
+export const settings = {
+  NODE_ENV: oneOf('How strict the start is.', 'development', ['development', 'test', 'production']),
+  PORT: integer('Port of the web server.', 8_000, 0, 65_535),
+  HOST: text('Address to listen on; 0.0.0.0 for all (as in the image).', '127.0.0.1'),
+  PUBLIC_URL: optional(
+    'Where people reach the service, for links; default: http://HOST:PORT.',
+    'https://hitl.example.com',
+    httpUrl,
+  ),
+  ROLE: oneOf('api answers calls, worker delivers callbacks and timeouts, all does both.', 'all', [
+    'all',
+    'api',
+    'worker',
+  ]),
+  WORKERS: integer('Processes that share the port.', 1, 1, 64),
+  DATA_DIR: text('Where the embedded database and generated secrets live.', './data'),
+  DATABASE_URL: {
+    ...optional(
+      'An external PostgreSQL 15 to 18; unset: the embedded one. TLS: ?sslmode=verify-full.',
+      'postgres://hitl:password@db:5432/hitl',
+      databaseUrl,
+    ),
+    secret: true,
+  } as Setting<string | null>,
+  DATABASE_CA: optional(
+    'File with the certificate authority of the database, for sslmode=verify-full.',
+    '/run/secrets/db-ca.pem',
+  ),
+  DATABASE_POOL: integer('Connections per process.', 10, 2, 200),
+  DATABASE_PREPARE: flag('false behind a transaction-mode pooler that cannot keep prepared statements.', true),
+  DATABASE_STATEMENT_SECONDS: integer('A statement that takes longer is stopped.', 10, 1, 600),
+  SECRET_KEY: secret(
+    'Signs access tokens and encrypts callback secrets; at least 32 characters. Generated into DATA_DIR when unset.',
+    'openssl rand -base64 48',
+  ),
+  ACCESS_TOKEN_EXPIRE_MINUTES: integer('Life of an access token.', 30, 1, 1_440),
+  REGISTRATION: oneOf('Who may make an account (open: always as reviewer).', 'invite', ['invite', 'open', 'closed']),
+  ADMIN_EMAIL: optional('First admin, made at the start when it does not exist.', 'admin@example.com'),
+  ADMIN_PASSWORD: secret("First admin's password, 8 to 72 bytes.", 'choose your own'),
+  CORS_ORIGINS: list('Browser origins that may call the API, comma separated; * for all.', 'https://app.example.com'),
+  TRUSTED_PROXIES: list('CIDRs of reverse proxies whose X-Forwarded-For is believed.', '10.0.0.0/8', checkCidrs),
+  BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
+  REQUEST_TIMEOUT_SECONDS: integer('A call must have arrived completely within this time.', 30, 1, 600),
+  CALLBACK_ALLOW: list(
+    'CIDRs and hosts beyond the public internet that callbacks may go to.',
+    '10.1.0.0/16,agent.internal',
+    (entries) => void parseAllowList(entries),
+  ),
+  CALLBACK_RETRY_SECONDS: {
+    about: 'Waits before each retry of a callback; as many retries as entries.',
+    example: '2,4,8',
+    fallback: [2, 4, 8],
+    read: readSeconds,
+  } as Setting<readonly number[]>,
+  CALLBACK_TIMEOUT_SECONDS: integer('Whole time of one attempt: look-up, connection, TLS, headers, body.', 15, 1, 300),
+  SHUTDOWN_GRACE_SECONDS: integer('How long a stop waits for calls and deliveries under way.', 20, 0, 600),
+  DEMO: flag('Sample accounts, an API key and sample requests at the start. Refused in production.', false),
+  LOG_LEVEL: oneOf('How much is logged.', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+} as const satisfies Record<string, Setting<unknown>>
+
+type Values = { readonly [Name in keyof typeof settings]: ReturnType<(typeof settings)[Name]['read']> }
+
+export interface Config extends Values {
+  /** No trailing slash. */
+  readonly publicUrl: string
+  readonly production: boolean
+}
+
+/** Raised with every mistake at once; `main.ts` prints it and exits with 78 (EX_CONFIG of sysexits.h). */
+export class ConfigError extends Error {
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: readonly string[]) {
+    super(
+      `The configuration has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}:\n- ${mistakes.join('\n- ')}`,
+    )
+    this.name = 'ConfigError'
+    this.mistakes = mistakes
+  }
+}
+
+/** Reads the environment, `.env` behind it, and `NAME_FILE` for every setting. Throws ConfigError. */
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
+  const mistakes: string[] = []
+  const source = { ...readEnvFile(envFile), ...environment }
+  const entries = Object.entries(settings).map(([name, setting]: [string, Setting<unknown>]) => {
+    try {
+      const given = givenValue(source, name)
+      return [name, given === null ? setting.fallback : setting.read(given)]
+    } catch (error) {
+      mistakes.push(`${name} ${(error as Error).message}`)
+      return [name, setting.fallback]
+    }
+  })
+  const values = Object.fromEntries(entries) as Values
+  const production = values.NODE_ENV === 'production'
+  mistakes.push(...contradictions(values, production))
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  const host = ['0.0.0.0', '::', '127.0.0.1', '::1'].includes(values.HOST) ? 'localhost' : values.HOST
+  const publicUrl = values.PUBLIC_URL ?? `http://${host}:${values.PORT}`
+  // The demo's receiver is on this machine.
+  const loopback = values.DEMO ? ['127.0.0.0/8', '::1', 'localhost'] : []
+  const CALLBACK_ALLOW = [...values.CALLBACK_ALLOW, ...loopback]
+  return Object.freeze({ ...values, CALLBACK_ALLOW, DATA_DIR: resolve(values.DATA_DIR), publicUrl, production })
+}
+
+function readEnvFile(path: string): NodeJS.ProcessEnv {
+  try {
+    return parseEnv(readFileSync(path, 'utf8')) as NodeJS.ProcessEnv
+  } catch {
+    return {}
+  }
+}
+
+/** An empty value is an unset one: compose files pass empty strings for what is not set. */
+function givenValue(source: NodeJS.ProcessEnv, name: string): string | null {
+  const direct = source[name]?.trim() ?? ''
+  const file = source[`${name}_FILE`]?.trim() ?? ''
+  if (direct !== '' && file !== '') throw new Error(`is set twice, directly and by ${name}_FILE: keep one`)
+  if (file === '') return direct === '' ? null : direct
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    throw new Error(`cannot be read from ${name}_FILE: ${(error as Error).message}`)
+  }
+}
+
+/** Published sample values: whoever reads this repository, or a tutorial, knows them. */
+const knownSecrets = /^(secret|change|your|example|sample|test|default|password|supersecret|insecure|please)|(.)\2{15}/i
+
+/** The rules between settings. */
+function contradictions(values: Values, production: boolean): readonly string[] {
+  const mistakes: string[] = []
+  const key = values.SECRET_KEY
+  if (key === null && production && values.DATABASE_URL !== null) {
+    mistakes.push(
+      'SECRET_KEY is required in production with an external database: make one with "openssl rand -base64 48"',
+    )
+  }
+  if (key !== null && key.length < 32) {
+    mistakes.push('SECRET_KEY must have at least 32 characters: make one with "openssl rand -base64 48"')
+  } else if (key !== null && production && knownSecrets.test(key)) {
+    mistakes.push('SECRET_KEY is a sample value that others know: make one with "openssl rand -base64 48"')
+  }
+  if ((values.ADMIN_EMAIL === null) !== (values.ADMIN_PASSWORD === null)) {
+    mistakes.push('ADMIN_EMAIL and ADMIN_PASSWORD belong together: set both or none')
+  }
+  if (values.ADMIN_EMAIL !== null && !/^[^\s@]+@[^\s@]+$/.test(values.ADMIN_EMAIL)) {
+    mistakes.push('ADMIN_EMAIL must be an email address')
+  }
+  const passwordBytes = Buffer.byteLength(values.ADMIN_PASSWORD ?? 'none set')
+  if (passwordBytes < 8 || passwordBytes > 72) mistakes.push('ADMIN_PASSWORD must be 8 to 72 bytes long')
+  if (production && values.ADMIN_PASSWORD === 'password123') {
+    mistakes.push('ADMIN_PASSWORD is the sample password that others know: choose your own')
+  }
+  if (production && values.DEMO)
+    mistakes.push('DEMO must be false in production: it makes accounts with known passwords')
+  if (values.DATABASE_CA !== null && values.DATABASE_URL === null) {
+    mistakes.push('DATABASE_CA is for an external database: set DATABASE_URL too')
+  }
+  return mistakes
+}
+
+function checkCidrs(entries: readonly string[]): void {
+  for (const entry of entries) {
+    if (!ipaddr.isValidCIDR(entry) && !ipaddr.isValid(entry))
+      throw new Error(`has "${entry}", which is no address or CIDR`)
+  }
+}
+
+function readSeconds(value: string): readonly number[] {
+  const waits = value.split(',').map((entry) => entry.trim())
+  if (waits.length > 20 || waits.some((wait) => !/^\d{1,6}$/.test(wait) || Number(wait) > 604_800)) {
+    throw new Error('must be at most 20 whole numbers of seconds (a week at most each), such as 2,4,8')
+  }
+  return waits.map(Number)
+}

@@ -1,0 +1,312 @@
+import type { CallbackOrder } from '../events/event.ts'
+import type { Actor } from '../identity/principal.ts'
+import type { JsonText } from '../platform/json.ts'
+import { Problem } from '../platform/problem.ts'
+
+/** The rules of a consultation: pure. Every act takes what was and gives what is, with the facts to record; or refuses. */
+
+export const states = [
+  'pending',
+  'responded',
+  'callback_sent',
+  'callback_failed',
+  'timeout',
+  'cancelled',
+  'completed',
+] as const
+export type State = (typeof states)[number]
+
+export const decisions = ['approve', 'reject', 'request_changes'] as const
+export type Decision = (typeof decisions)[number]
+
+export interface Response {
+  readonly decision: Decision
+  readonly comment: string | null
+  readonly responderId: string
+  readonly respondedAt: Date
+}
+
+export interface CallbackProgress {
+  /** pending: no attempt yet; delivering: attempts failed, more will follow. */
+  readonly status: 'none' | 'pending' | 'delivering' | 'sent' | 'failed'
+  readonly attempts: number
+  readonly nextAttemptAt: Date | null
+  readonly lastError: string | null
+  readonly sentAt: Date | null
+}
+
+/** What acts decide on. */
+export interface ConsultationCore {
+  readonly organizationId: string
+  readonly id: string
+  readonly apiKeyId: string
+  readonly state: State
+  readonly revision: number
+  readonly timeoutAt: Date | null
+  /** When the service must act by itself; null when it need not. */
+  readonly nextActionAt: Date | null
+  readonly response: Response | null
+  readonly decidedBy: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
+  readonly callback: CallbackProgress
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+export interface Consultation extends ConsultationCore {
+  readonly title: string
+  readonly description: string | null
+  readonly context: JsonText
+  readonly metadata: JsonText | null
+  readonly callbackUrl: string | null
+  /** Sealed; never on the wire, in a log or in an event. */
+  readonly callbackSecret: Buffer | null
+  readonly callbackRetrySeconds: readonly number[] | null
+}
+
+/** A fact of a consultation; the service adds ids and the caller's trace before it is appended. */
+export interface Fact {
+  readonly kind: string
+  readonly actor: Actor
+  readonly before: Readonly<Record<string, unknown>> | null
+  readonly after: Readonly<Record<string, unknown>>
+  readonly callback?: CallbackOrder
+  readonly redeliver?: true
+}
+
+export interface Change<C extends ConsultationCore = Consultation> {
+  readonly before: C
+  readonly after: C
+  readonly facts: readonly Fact[]
+}
+
+export interface Proposal {
+  readonly title: string
+  readonly description: string | null
+  readonly context: JsonText
+  readonly metadata: JsonText | null
+  /** null: never times out. */
+  readonly timeoutMinutes: number | null
+  readonly callbackUrl: string | null
+  readonly callbackSecret: Buffer | null
+  readonly callbackRetrySeconds: readonly number[] | null
+}
+
+export const defaultTimeoutMinutes = 1440
+
+const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
+
+export function open(
+  proposal: Proposal,
+  owner: { readonly organizationId: string; readonly apiKeyId: string },
+  id: string,
+  now: Date,
+): { readonly after: Consultation; readonly facts: readonly Fact[] } {
+  const { timeoutMinutes, ...asked } = proposal
+  const timeoutAt = timeoutMinutes === null ? null : new Date(now.getTime() + timeoutMinutes * 60_000)
+  const after: Consultation = {
+    ...asked,
+    organizationId: owner.organizationId,
+    apiKeyId: owner.apiKeyId,
+    id,
+    state: 'pending',
+    revision: 1,
+    timeoutAt,
+    nextActionAt: timeoutAt,
+    response: null,
+    decidedBy: null,
+    callback: noCallback,
+    createdAt: now,
+    updatedAt: now,
+  }
+  const shown = { state: 'pending', title: asked.title, timeout_at: timeoutAt, callback_webhook: asked.callbackUrl }
+  const actor: Actor = { kind: 'agent', id: owner.apiKeyId }
+  return { after, facts: [{ kind: 'request.created', actor, before: null, after: shown }] }
+}
+
+export function respond(
+  before: Consultation,
+  responderId: string,
+  answer: { readonly decision: Decision; readonly comment: string | null; readonly revision?: number | undefined },
+  now: Date,
+): Change {
+  requirePending(before, 'respond', now)
+  if (answer.revision !== undefined && answer.revision !== before.revision) {
+    throw new Problem(
+      412,
+      'consultation.revision_changed',
+      `The request is at revision ${before.revision}, the answer was given on revision ${answer.revision}. Read it again.`,
+    )
+  }
+  const response = { decision: answer.decision, comment: answer.comment, responderId, respondedAt: now }
+  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human' }
+  return close(decided, before, { kind: 'person', id: responderId }, 'request.responded', now)
+}
+
+export function cancel(before: Consultation, actor: Actor, now: Date): Change {
+  requirePending(before, 'cancel', now)
+  return close({ ...before, state: 'cancelled' }, before, actor, 'request.cancelled', now)
+}
+
+/** Null while it is not yet time: a sweeper that comes early, or late to another's work, changes nothing. */
+export function expire(before: Consultation, now: Date): Change | null {
+  if (before.state !== 'pending' || !isOverdue(before, now)) return null
+  const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
+  return close(expired, before, { kind: 'system', id: null }, 'request.timeout', now)
+}
+
+export type CallbackOutcome =
+  | { readonly kind: 'sent'; readonly at: Date }
+  | { readonly kind: 'retry'; readonly at: Date; readonly error: string; readonly nextAttemptAt: Date }
+  | { readonly kind: 'failed'; readonly at: Date; readonly error: string }
+
+/** Success moves responded -> callback_sent, the last failure responded -> callback_failed; timeout and cancelled stay. */
+export function callbackAttempted<C extends ConsultationCore>(before: C, outcome: CallbackOutcome): Change<C> {
+  const attempts = before.callback.attempts + 1
+  const touched = { ...before, updatedAt: later(before, outcome.at) }
+  const actor: Actor = { kind: 'system', id: null }
+  if (outcome.kind === 'retry') {
+    const { error: lastError, nextAttemptAt } = outcome
+    const callback: CallbackProgress = { ...before.callback, status: 'delivering', attempts, nextAttemptAt, lastError }
+    return { before, after: { ...touched, callback }, facts: [] }
+  }
+  const sent = outcome.kind === 'sent'
+  const callback: CallbackProgress = {
+    status: outcome.kind,
+    attempts,
+    nextAttemptAt: null,
+    lastError: sent ? null : outcome.error,
+    sentAt: sent ? outcome.at : before.callback.sentAt,
+  }
+  const decided = before.state === 'responded' || before.state === 'callback_failed'
+  const state: State = !decided ? before.state : sent ? 'callback_sent' : 'callback_failed'
+  const kind = sent ? 'request.callback_sent' : 'request.callback_failed'
+  const shown = { state, attempts, ...(sent ? {} : { error: outcome.error }) }
+  const facts: Fact[] = [{ kind, actor, before: { state: before.state }, after: shown }]
+  return { before, after: { ...touched, state, callback }, facts }
+}
+
+/** The last callback once more, with the same webhook-id and the same bytes. */
+export function redeliver(before: Consultation, actor: Actor, now: Date): Change {
+  const { status } = before.callback
+  if (status !== 'sent' && status !== 'failed') {
+    throw new Problem(
+      409,
+      'consultation.nothing_to_redeliver',
+      status === 'none'
+        ? 'This request has sent no callback, so there is none to repeat.'
+        : 'The callback is still being delivered. Wait for its outcome before asking for another delivery.',
+      { extra: { state: before.state } },
+    )
+  }
+  const callback: CallbackProgress = { ...before.callback, status: 'pending', nextAttemptAt: now }
+  return {
+    before,
+    after: { ...before, callback, updatedAt: later(before, now) },
+    facts: [
+      {
+        kind: 'request.redelivery_requested',
+        actor,
+        before: { callback: status },
+        after: { callback: 'pending' },
+        redeliver: true,
+      },
+    ],
+  }
+}
+
+/** What a caller may do next; clients draw from it and re-derive nothing. */
+export function allowedActions(
+  consultation: ConsultationCore,
+  caller: 'agent' | 'reviewer' | 'admin',
+  now: Date,
+): readonly string[] {
+  const actions: string[] = []
+  const open = consultation.state === 'pending' && !isOverdue(consultation, now)
+  if (open) actions.push(caller === 'agent' ? 'cancel' : 'respond')
+  if (consultation.callback.status === 'sent' || consultation.callback.status === 'failed') actions.push('redeliver')
+  return actions
+}
+
+function isOverdue(consultation: ConsultationCore, now: Date): boolean {
+  return consultation.timeoutAt !== null && consultation.timeoutAt <= now
+}
+
+/** Exactly one terminal outcome, whoever races: the loser is told who won and when. */
+function requirePending(before: Consultation, act: string, now: Date): void {
+  const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
+  if (state === 'pending') return
+  throw new Problem(409, `consultation.already_${state}`, `Request is already ${state}, cannot ${act}`, {
+    extra: {
+      state,
+      responded_by: before.response?.responderId ?? null,
+      responded_at: before.response?.respondedAt ?? null,
+      closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
+    },
+  })
+}
+
+/** `updated_at` moves with every change, whatever the clock does. */
+function later(before: ConsultationCore, now: Date): Date {
+  return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
+}
+
+type Closing = CallbackOrder['event']
+
+/** The one way out of `pending`: no timer is left, and the callback is owed from this very commit on. */
+function close(decided: Consultation, before: Consultation, actor: Actor, event: Closing, now: Date): Change {
+  const owed = decided.callbackUrl !== null
+  const callback: CallbackProgress = owed ? { ...noCallback, status: 'pending', nextAttemptAt: now } : noCallback
+  const after: Consultation = { ...decided, nextActionAt: null, callback, updatedAt: later(before, now) }
+  const { response } = after
+  const shown = {
+    state: after.state,
+    revision: after.revision,
+    ...(response === null ? {} : { decision: response.decision, comment: response.comment }),
+  }
+  const order: CallbackOrder | null =
+    after.callbackUrl === null
+      ? null
+      : {
+          event,
+          url: after.callbackUrl,
+          secret: after.callbackSecret,
+          body: callbackBody(after, event, now),
+          retrySeconds: after.callbackRetrySeconds,
+        }
+  const kind = event === 'request.timeout' ? 'request.timed_out' : event
+  const fact: Fact = { kind, actor, before: { state: before.state }, after: shown }
+  return { before, after, facts: [order === null ? fact : { ...fact, callback: order }] }
+}
+
+/** The callback's bytes. `metadata` is spliced in as the agent wrote it. */
+function callbackBody(after: Consultation, event: Closing, now: Date): string {
+  const { response } = after
+  const shown =
+    response === null
+      ? null
+      : {
+          decision: response.decision,
+          comment: response.comment,
+          responder_id: response.responderId,
+          responded_at: response.respondedAt,
+        }
+  return (
+    `{"event":${JSON.stringify(event)},"request_id":${JSON.stringify(after.id)},"metadata":${after.metadata ?? 'null'},` +
+    `"response":${JSON.stringify(shown)},"timestamp":${JSON.stringify(now)},"state":${JSON.stringify(after.state)},` +
+    `"revision":${after.revision}}`
+  )
+}
+
+/** What the reply to its creation said, whatever has happened since: the reply to a repeated Idempotency-Key. */
+export function asCreated(now: Consultation): Consultation {
+  return {
+    ...now,
+    state: 'pending',
+    revision: 1,
+    nextActionAt: now.timeoutAt,
+    response: null,
+    decidedBy: null,
+    callback: noCallback,
+    updatedAt: now.createdAt,
+  }
+}

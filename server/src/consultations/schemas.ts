@@ -1,0 +1,156 @@
+import { type TSchema, Type } from 'typebox'
+
+const id = Type.String({ format: 'uuid' })
+const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const states = ['pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed']
+const decision = Type.Enum(['approve', 'reject', 'request_changes'])
+
+export const createRequestBody = Type.Object(
+  {
+    title: Type.String({ minLength: 1, maxLength: 255, description: 'What is asked, in one line.' }),
+    description: Type.Optional(nullable(Type.String({ maxLength: 100_000 }))),
+    context: Type.Object(
+      {},
+      { additionalProperties: true, description: 'What a person needs to know. Comes back equal.' },
+    ),
+    metadata: Type.Optional(
+      nullable(
+        Type.Object({}, { additionalProperties: true, description: "The agent's own; returned in the callback." }),
+      ),
+    ),
+    callback_webhook: Type.Optional(
+      nullable(Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s) URL the answer is posted to.' })),
+    ),
+    callback_secret: Type.Optional(
+      nullable(Type.String({ minLength: 1, maxLength: 255, description: 'Signs the callback. Never returned.' })),
+    ),
+    callback_retry_seconds: Type.Optional(
+      nullable(
+        Type.Array(Type.Integer({ minimum: 0, maximum: 604_800 }), {
+          maxItems: 20,
+          description: 'Waits before each retry, in seconds; default: the installation’s. [] means one attempt only.',
+        }),
+      ),
+    ),
+    timeout_minutes: Type.Optional(
+      nullable(
+        Type.Integer({
+          minimum: 1,
+          maximum: 10_080,
+          default: 1_440,
+          description: 'null: the request never times out.',
+        }),
+      ),
+    ),
+  },
+  { title: 'NewRequest' },
+)
+
+export const createRequestExample = {
+  title: 'Delete 3 unused volumes in production?',
+  description: 'They have not been attached for 90 days.',
+  context: { volumes: ['vol-1', 'vol-2', 'vol-3'], monthly_cost: 42.5 },
+  metadata: { run: 'cleanup-2026-01-31' },
+  callback_webhook: 'https://agent.example.com/hitl',
+  callback_secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  timeout_minutes: 60,
+}
+
+export const respondBody = Type.Object(
+  {
+    decision,
+    comment: Type.Optional(nullable(Type.String({ maxLength: 10_000 }))),
+    revision: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2_147_483_647,
+        description: 'The revision that was read; 412 when it is not the latest.',
+      }),
+    ),
+  },
+  { title: 'Answer' },
+)
+
+export const respondExample = { decision: 'approve', comment: 'Fine, but keep vol-2.' }
+
+export const requestExample = {
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61',
+  title: createRequestExample.title,
+  description: createRequestExample.description,
+  context: createRequestExample.context,
+  metadata: createRequestExample.metadata,
+  state: 'callback_sent',
+  revision: 1,
+  response: {
+    ...respondExample,
+    responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    responded_at: '2026-01-31T09:05:00.000Z',
+  },
+  responded_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  responded_at: '2026-01-31T09:05:00.000Z',
+  decided_by: 'human',
+  callback_webhook: createRequestExample.callback_webhook,
+  callback_sent_at: '2026-01-31T09:05:00.041Z',
+  callback: { status: 'sent', attempts: 1, next_attempt_at: null, last_error: null },
+  timeout_at: '2026-01-31T10:00:00.000Z',
+  api_key_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
+  allowed_actions: ['redeliver'],
+  created_at: '2026-01-31T09:00:00.000Z',
+  updated_at: '2026-01-31T09:05:00.041Z',
+}
+
+export const requestSchema = Type.Object(
+  {
+    id,
+    title: Type.String(),
+    description: nullable(Type.String()),
+    context: Type.Object({}, { additionalProperties: true }),
+    metadata: nullable(Type.Object({}, { additionalProperties: true })),
+    state: Type.Enum(states),
+    revision: Type.Integer(),
+    response: nullable(
+      Type.Object({ decision, comment: nullable(Type.String()), responder_id: id, responded_at: time }),
+    ),
+    responded_by: nullable(id),
+    responded_at: nullable(time),
+    decided_by: nullable(Type.Enum(['human', 'policy', 'timeout', 'standing_approval', 'break_glass'])),
+    callback_webhook: nullable(Type.String()),
+    callback_sent_at: nullable(time),
+    callback: Type.Object({
+      status: Type.Enum(['none', 'pending', 'delivering', 'sent', 'failed']),
+      attempts: Type.Integer(),
+      next_attempt_at: nullable(time),
+      last_error: nullable(Type.String()),
+    }),
+    timeout_at: nullable(time),
+    api_key_id: id,
+    allowed_actions: Type.Array(Type.String(), {
+      description: 'What this caller may do now: respond, cancel, redeliver.',
+    }),
+    created_at: time,
+    updated_at: time,
+  },
+  { $id: 'Request', title: 'Request' },
+)
+
+export const requestPageSchema = Type.Object(
+  {
+    items: Type.Array(Type.Ref('Request')),
+    total: Type.Integer({ description: 'How many match the filter.' }),
+    limit: Type.Integer(),
+    offset: Type.Integer(),
+    next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
+  },
+  { $id: 'RequestPage', title: 'RequestPage' },
+)
+
+export const listQuery = Type.Object({
+  state: Type.Optional(Type.Enum(states)),
+  updated_after: Type.Optional(
+    Type.String({ maxLength: 40, description: 'RFC 3339; only what changed after it (differential polling).' }),
+  ),
+  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+  offset: Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 }),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
+})

@@ -1,0 +1,346 @@
+import type { Queryable, Statement } from '../platform/db.ts'
+import type { JsonText } from '../platform/json.ts'
+import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
+
+/**
+ * Hot statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
+ * The pool's planner settings keep them on index look-ups whatever the table's statistics say (platform/db.ts).
+ */
+
+export interface Key {
+  readonly organizationId: string
+  readonly id: string
+}
+
+interface CoreRow {
+  organization_id: string
+  id: string
+  api_key_id: string
+  state: State
+  revision: number
+  timeout_at: Date | null
+  next_action_at: Date | null
+  decision: NonNullable<Consultation['response']>['decision'] | null
+  comment: string | null
+  responder_id: string | null
+  responded_at: Date | null
+  decided_by: Consultation['decidedBy']
+  callback_status: Consultation['callback']['status']
+  callback_attempts: number
+  callback_next_attempt_at: Date | null
+  callback_last_error: string | null
+  callback_sent_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+interface Row extends CoreRow {
+  title: string
+  description: string | null
+  context: JsonText
+  metadata: JsonText | null
+  callback_url: string | null
+  callback_secret: Buffer | null
+  callback_retry_seconds: number[] | null
+}
+
+const coreColumns = `c.organization_id, c.id, c.api_key_id, c.state, c.revision, c.timeout_at, c.next_action_at,
+  c.decision, c.comment, c.responder_id, c.responded_at, c.decided_by, c.callback_status, c.callback_attempts,
+  c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at, c.created_at, c.updated_at`
+
+const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
+  c.callback_retry_seconds`
+
+function toCore(row: CoreRow): ConsultationCore {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    apiKeyId: row.api_key_id,
+    state: row.state,
+    revision: row.revision,
+    timeoutAt: row.timeout_at,
+    nextActionAt: row.next_action_at,
+    response:
+      row.decision === null || row.responder_id === null || row.responded_at === null
+        ? null
+        : {
+            decision: row.decision,
+            comment: row.comment,
+            responderId: row.responder_id,
+            respondedAt: row.responded_at,
+          },
+    decidedBy: row.decided_by,
+    callback: {
+      status: row.callback_status,
+      attempts: row.callback_attempts,
+      nextAttemptAt: row.callback_next_attempt_at,
+      lastError: row.callback_last_error,
+      sentAt: row.callback_sent_at,
+    },
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+function toConsultation(row: Row): Consultation {
+  return {
+    ...toCore(row),
+    title: row.title,
+    description: row.description,
+    context: row.context,
+    metadata: row.metadata,
+    callbackUrl: row.callback_url,
+    callbackSecret: row.callback_secret,
+    callbackRetrySeconds: row.callback_retry_seconds,
+  }
+}
+
+function keysParameter(keys: readonly Key[]): string {
+  return JSON.stringify(keys.map((key) => ({ organization_id: key.organizationId, id: key.id })))
+}
+
+const wanted = 'json_to_recordset($1) as wanted(organization_id uuid, id uuid)'
+const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.id'
+
+const readStatement: Statement = {
+  name: 'consultations_read',
+  text: `select ${columns} from ${wanted} join consultation_requests c on ${isWanted}`,
+}
+
+/** Those of `keys` that exist, in any order. */
+export async function read(db: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
+  return (await db.execute<Row>(readStatement, [keysParameter(keys)])).map(toConsultation)
+}
+
+// Sorted in the query: two batches that want the same rows take their locks in the same order.
+const lockStatement: Statement = {
+  name: 'consultations_lock',
+  text: `select ${columns} from (select * from ${wanted} order by organization_id, id) wanted
+    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`,
+}
+
+/** Locks those of `keys` that exist until the transaction ends. */
+export async function lock(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
+  return (await tx.execute<Row>(lockStatement, [keysParameter(keys)])).map(toConsultation)
+}
+
+const lockCoreStatement: Statement = {
+  name: 'consultations_lock_core',
+  text: `select ${coreColumns} from (select * from ${wanted} order by organization_id, id) wanted
+    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`,
+}
+
+/** As `lock`, without the contents, which may be large and which a callback's outcome does not touch. */
+export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
+  return (await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)])).map(toCore)
+}
+
+const lockDueStatement: Statement = {
+  name: 'consultations_lock_due',
+  text: `select ${columns} from consultation_requests c where c.next_action_at <= $1
+    order by c.next_action_at limit $2 for update skip locked`,
+}
+
+/** Requests whose time is up and that no other sweeper holds. */
+export async function lockDue(tx: Queryable, now: Date, limit: number): Promise<readonly Consultation[]> {
+  return (await tx.execute<Row>(lockDueStatement, [now, limit])).map(toConsultation)
+}
+
+// One row per slot and backend: writers of one process use several backends, and none waits for another's total.
+const slot = 'pg_backend_pid() % 8'
+const addToTotals = `on conflict (organization_id, api_key_id, state, slot)
+  do update set total = consultation_totals.total + excluded.total`
+
+const insertStatement: Statement = {
+  name: 'consultations_insert',
+  text: `
+    with inserted as (
+      insert into consultation_requests (organization_id, id, api_key_id, title, description, context, metadata, state,
+        timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, idempotency_key,
+        idempotency_hash, created_at, updated_at)
+      select organization_id, id, api_key_id, title, description, context, metadata, 'pending', timeout_at, timeout_at,
+        callback_url, decode(callback_secret, 'base64'), callback_retry_seconds, idempotency_key,
+        decode(idempotency_hash, 'base64'), created_at, created_at
+      from json_to_recordset($1) as given(organization_id uuid, id uuid, api_key_id uuid, title text, description text,
+        context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
+        callback_retry_seconds integer[], idempotency_key text, idempotency_hash text, created_at timestamptz)
+      on conflict (organization_id, api_key_id, idempotency_key) do nothing
+      returning organization_id, api_key_id, id
+    ), tallied as (
+      insert into consultation_totals
+      select organization_id, api_key_id, 'pending', ${slot}, count(*) from inserted group by 1, 2 order by 1, 2
+      ${addToTotals}
+    )
+    select id from inserted`,
+}
+
+export interface NewConsultation {
+  readonly consultation: Consultation
+  readonly idempotency: { readonly key: string; readonly hash: Buffer } | null
+}
+
+/** The ids that were inserted; one that is missing met an earlier request with the same Idempotency-Key. */
+export async function insert(tx: Queryable, added: readonly NewConsultation[]): Promise<ReadonlySet<string>> {
+  const rows = await tx.execute<{ id: string }>(insertStatement, [`[${added.map(insertParameter).join(',')}]`])
+  return new Set(rows.map((row) => row.id))
+}
+
+function insertParameter({ consultation, idempotency }: NewConsultation): string {
+  const plain = JSON.stringify({
+    organization_id: consultation.organizationId,
+    id: consultation.id,
+    api_key_id: consultation.apiKeyId,
+    title: consultation.title,
+    description: consultation.description,
+    timeout_at: consultation.timeoutAt,
+    callback_url: consultation.callbackUrl,
+    callback_secret: consultation.callbackSecret?.toString('base64') ?? null,
+    callback_retry_seconds: consultation.callbackRetrySeconds,
+    idempotency_key: idempotency?.key ?? null,
+    idempotency_hash: idempotency?.hash.toString('base64') ?? null,
+    created_at: consultation.createdAt,
+  })
+  // Spliced in as text: PostgreSQL's json keeps it letter by letter.
+  return `${plain.slice(0, -1)},"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'}}`
+}
+
+const byIdempotencyStatement: Statement = {
+  name: 'consultations_by_idempotency_key',
+  text: `select ${columns}, c.idempotency_hash from consultation_requests c
+    where c.organization_id = $1 and c.api_key_id = $2 and c.idempotency_key = $3`,
+}
+
+export async function byIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  apiKeyId: string,
+  idempotencyKey: string,
+): Promise<{ readonly consultation: Consultation; readonly hash: Buffer } | null> {
+  const rows = await db.execute<Row & { idempotency_hash: Buffer }>(byIdempotencyStatement, [
+    organizationId,
+    apiKeyId,
+    idempotencyKey,
+  ])
+  const row = rows[0]
+  return row === undefined ? null : { consultation: toConsultation(row), hash: row.idempotency_hash }
+}
+
+const saveStatement: Statement = {
+  name: 'consultations_save',
+  text: `
+    with saved as (
+      update consultation_requests c set
+        state = after.state, revision = after.revision, next_action_at = after.next_action_at,
+        decision = after.decision, comment = after.comment, responder_id = after.responder_id,
+        responded_at = after.responded_at, decided_by = after.decided_by, callback_status = after.callback_status,
+        callback_attempts = after.callback_attempts, callback_next_attempt_at = after.callback_next_attempt_at,
+        callback_last_error = after.callback_last_error, callback_sent_at = after.callback_sent_at,
+        updated_at = after.updated_at
+      from json_to_recordset($1) as after(organization_id uuid, id uuid, state text, revision integer,
+        next_action_at timestamptz, decision text, comment text, responder_id uuid, responded_at timestamptz,
+        decided_by text, callback_status text, callback_attempts integer, callback_next_attempt_at timestamptz,
+        callback_last_error text, callback_sent_at timestamptz, updated_at timestamptz)
+      where c.organization_id = after.organization_id and c.id = after.id
+      returning c.id
+    )
+    insert into consultation_totals
+    select organization_id, api_key_id, state, ${slot}, total
+    from json_to_recordset($2) as moved(organization_id uuid, api_key_id uuid, state text, total bigint)
+    order by 1, 2, 3
+    ${addToTotals}`,
+}
+
+/** Saves what acts changed on rows that this transaction holds locked. Contents never change. */
+export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
+  await tx.execute(saveStatement, [
+    JSON.stringify(changes.map(({ after }) => saveParameter(after))),
+    JSON.stringify(movedTotals(changes)),
+  ])
+}
+
+function saveParameter(after: ConsultationCore) {
+  const { response, callback } = after
+  return {
+    organization_id: after.organizationId,
+    id: after.id,
+    state: after.state,
+    revision: after.revision,
+    next_action_at: after.nextActionAt,
+    decision: response?.decision ?? null,
+    comment: response?.comment ?? null,
+    responder_id: response?.responderId ?? null,
+    responded_at: response?.respondedAt ?? null,
+    decided_by: after.decidedBy,
+    callback_status: callback.status,
+    callback_attempts: callback.attempts,
+    callback_next_attempt_at: callback.nextAttemptAt,
+    callback_last_error: callback.lastError,
+    callback_sent_at: callback.sentAt,
+    updated_at: after.updatedAt,
+  }
+}
+
+function movedTotals(changes: readonly Change<ConsultationCore>[]) {
+  const totals = new Map<string, { organization_id: string; api_key_id: string; state: State; total: number }>()
+  const add = ({ organizationId, apiKeyId }: ConsultationCore, state: State, by: number): void => {
+    const key = `${organizationId}/${apiKeyId}/${state}`
+    const entry = totals.get(key) ?? { organization_id: organizationId, api_key_id: apiKeyId, state, total: 0 }
+    totals.set(key, { ...entry, total: entry.total + by })
+  }
+  for (const { before, after } of changes) {
+    if (before.state === after.state) continue
+    add(before, before.state, -1)
+    add(before, after.state, 1)
+  }
+  return [...totals.values()].filter((entry) => entry.total !== 0)
+}
+
+export interface ListFilter {
+  readonly organizationId: string
+  /** Only this key's own. */
+  readonly apiKeyId: string | null
+  readonly state: State | null
+  readonly updatedAfter: Date | null
+  /** Only ids below this one: the cursor. */
+  readonly before: string | null
+  readonly limit: number
+  readonly offset: number
+}
+
+export interface Page {
+  readonly items: readonly Consultation[]
+  /** How many match the filter, the cursor aside. */
+  readonly total: number
+}
+
+/** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
+export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
+  const { organizationId, apiKeyId, state, updatedAfter, before, limit, offset } = filter
+  const values: unknown[] = [organizationId, limit, offset]
+  const parameter = (value: unknown): string => `$${values.push(value)}`
+  const own = apiKeyId === null ? '' : ` and api_key_id = ${parameter(apiKeyId)}`
+  const inState = state === null ? '' : ` and state = ${parameter(state)}`
+  const changed = updatedAfter === null ? '' : ` and updated_at > ${parameter(updatedAfter)}`
+  const below = before === null ? '' : ` and id < ${parameter(before)}`
+  const name = `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`
+  const matching = `where organization_id = $1${own}${inState}`
+  // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
+  // Without it the primary key gives the order, and the kept totals give the count.
+  const text = changed
+    ? `with matching as materialized (select organization_id, id from consultation_requests ${matching}${changed}),
+         counted as (select count(*)::int as total from matching),
+         page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
+    : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
+         page as (select organization_id, id from consultation_requests ${matching}${below}
+                  order by id desc limit $2 offset $3)`
+  const rows = await db.execute<{ total: number } & (Row | { id: null })>(
+    {
+      name,
+      text: `${text} select counted.total, ${columns} from counted left join (page join consultation_requests c
+        using (organization_id, id)) on true order by c.id desc`,
+    },
+    values,
+  )
+  const items = rows.flatMap((row) => (row.id === null ? [] : [toConsultation(row as Row)]))
+  return { items, total: rows[0]?.total ?? 0 }
+}

@@ -1,0 +1,12 @@
+import type { Logger } from '../platform/log.ts'
+import { createLoop, type Loop } from '../platform/loop.ts'
+import type { Consultations } from './service.ts'
+
+/** A timeout is told within a second of its time; four looks a second leave room for the work itself. */
+const everyMs = 250
+const batchSize = 200
+
+/** Times out what is due. Every process may run one: rows are shared by SKIP LOCKED. */
+export function createExpiryWorker(consultations: Consultations, log: Logger): Loop {
+  return createLoop('expiry', everyMs, log, async () => (await consultations.expireDue(batchSize)) === batchSize)
+}

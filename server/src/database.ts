@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from './config.ts'
+import type { Connection } from './platform/db.ts'
+import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
+import type { Logger } from './platform/log.ts'
+
+/** A running database, and how to let go of it. */
+export interface Database {
+  readonly connection: Connection
+  readonly kind: 'embedded' | 'external'
+  stop(): Promise<void>
+}
+
+/** The external database of DATABASE_URL, or the embedded one, started if nobody has yet. */
+export async function openDatabase(config: Config, log: Logger): Promise<Database> {
+  if (config.DATABASE_URL !== null) {
+    return {
+      connection: externalConnection(config.DATABASE_URL, config.DATABASE_CA),
+      kind: 'external',
+      stop: async () => {},
+    }
+  }
+  await mkdir(config.DATA_DIR, { recursive: true })
+  const server = await startEmbeddedPostgres({
+    dataDir: config.DATA_DIR,
+    log: (line) => log.info({ part: 'postgres' }, line),
+  })
+  return { connection: server.connection, kind: 'embedded', stop: server.stop }
+}
+
+/** With a CA file the server's certificate and name are verified, whatever the URL's sslmode says. */
+function externalConnection(url: string, caFile: string | null): Connection {
+  if (caFile === null) return { connectionString: url }
+  const plain = new URL(url)
+  plain.searchParams.delete('sslmode')
+  return { connectionString: plain.href, ssl: { ca: readFileSync(caFile, 'utf8'), rejectUnauthorized: true } }
+}
+
+/** SECRET_KEY as configured, or the one in DATA_DIR, made at the first start (384 random bits, readable by its owner). */
+export async function resolveSecretKey(config: Config): Promise<string> {
+  if (config.SECRET_KEY !== null) return config.SECRET_KEY
+  const path = join(config.DATA_DIR, 'secret-key')
+  const known = await readFile(path, 'utf8').catch(() => null)
+  if (known !== null && known.trim().length >= 32) return known.trim()
+  await mkdir(config.DATA_DIR, { recursive: true })
+  const draft = `${path}.${process.pid}`
+  await writeFile(draft, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flush: true })
+  // Linking fails when another process was first: then its key counts, for both.
+  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  await rm(draft)
+  return (await readFile(path, 'utf8')).trim()
+}

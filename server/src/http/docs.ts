@@ -1,0 +1,41 @@
+import { createReadStream } from 'node:fs'
+import { createRequire } from 'node:module'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+
+const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
+
+// Nothing is loaded from anywhere else, and nothing is sent anywhere else (product.md).
+const redocPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const redocPage = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><div id="redoc"></div><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script></body>
+</html>
+`
+const redocStart = `Redoc.init('/openapi.json', {}, document.getElementById('redoc'))\n`
+
+/** `/docs` (Swagger UI), `/redoc` and `/openapi.json`. */
+export async function registerDocs(app: FastifyInstance): Promise<void> {
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
+  })
+  const hidden = { schema: { hide: true } }
+  let document: string | null = null
+  const openapi = async () => (document ??= JSON.stringify(app.swagger()))
+  for (const path of ['/openapi.json', '/api/v1/openapi.json']) {
+    app.get(path, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
+  }
+  app.get('/redoc', hidden, async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', redocPolicy).send(redocPage),
+  )
+  app.get('/redoc/start.js', hidden, async (_request, reply) => reply.type('text/javascript').send(redocStart))
+  app.get('/redoc/redoc.js', hidden, async (_request, reply) =>
+    reply.type('text/javascript').header('cache-control', 'max-age=86400').send(createReadStream(redocBundle)),
+  )
+}

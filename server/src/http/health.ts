@@ -1,0 +1,92 @@
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { success } from './openapi.ts'
+
+export interface HealthOptions {
+  readonly version: string
+  readonly environment: string
+  /** Throws when the database does not answer. */
+  readonly ping: () => Promise<void>
+  /** True once a stop has begun: balancers should send nothing more. */
+  readonly stopping: () => boolean
+}
+
+const healthSchema = Type.Object(
+  {
+    status: Type.Enum(['healthy', 'unhealthy']),
+    version: Type.String(),
+    environment: Type.String(),
+    checks: Type.Object({ database: Type.Enum(['ok', 'unavailable']) }),
+  },
+  { $id: 'Health', title: 'Health' },
+)
+
+const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
+
+/** A health check must answer before its caller gives up, whatever the database does. */
+const patienceMs = 2_000
+
+/** `/health` and `/readyz` ask the database, `/livez` only whether the process turns; also below `/api/v1`. */
+export function registerHealth(app: FastifyInstance, options: HealthOptions): void {
+  app.addSchema(healthSchema)
+  const check = async () => {
+    const database = (await answersInTime(options.ping)) ? 'ok' : 'unavailable'
+    const healthy = database === 'ok' && !options.stopping()
+    return {
+      status: healthy ? ('healthy' as const) : ('unhealthy' as const),
+      version: options.version,
+      environment: options.environment,
+      checks: { database },
+    }
+  }
+  const describe = (summary: string, hide: boolean, operationId: string) => ({
+    schema: {
+      hide,
+      tags: ['service'],
+      summary,
+      operationId,
+      response: {
+        200: success('It is', Type.Ref('Health'), example),
+        503: success('It is not; try again', Type.Ref('Health'), {
+          ...example,
+          status: 'unhealthy',
+          checks: { database: 'unavailable' },
+        }),
+      },
+    },
+  })
+  for (const prefix of ['', '/api/v1']) {
+    const hide = prefix === ''
+    for (const [path, summary] of [
+      ['health', 'Is the service healthy?'],
+      ['readyz', 'May it be sent calls?'],
+    ] as const) {
+      app.get(`${prefix}/${path}`, describe(summary, hide, path), async (_request, reply) => {
+        const report = await check()
+        if (report.status === 'unhealthy') reply.status(503).header('retry-after', '1')
+        return reply.send(report)
+      })
+    }
+    app.get(
+      `${prefix}/livez`,
+      { schema: { hide, tags: ['service'], summary: 'Does the process turn?', operationId: 'livez' } },
+      async () => ({
+        status: 'alive',
+      }),
+    )
+  }
+}
+
+async function answersInTime(ping: () => Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, patienceMs, false)
+  })
+  const answer = ping().then(
+    () => true,
+    () => false,
+  )
+  const inTime = await Promise.race([answer, late])
+  clearTimeout(timer)
+  return inTime
+}

@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify'
+import { type JsonText, parseExactJson } from '../platform/json.ts'
+import { Problem } from '../platform/problem.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body's bytes as they came; null when there was none or it was not JSON. */
+    rawBody: Buffer | null
+    /** Source text of the body's members (see platform/json.ts). */
+    members: ReadonlyMap<string, JsonText> | null
+  }
+}
+
+/** JSON bodies that keep every number and character; see platform/json.ts for what is refused. */
+export function registerJsonBody(app: FastifyInstance): void {
+  app.decorateRequest('rawBody', null)
+  app.decorateRequest('members', null)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    /^application\/(?:[a-z0-9.+-]+\+)?json\b/i,
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      try {
+        if (body.length === 0) throw new Problem(400, 'json.empty', 'The body is empty. Send a JSON object.')
+        const { value, members } = parseExactJson(body)
+        request.rawBody = body
+        request.members = members
+        done(null, value)
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+  )
+  app.addHook('onRequest', async (request) => {
+    const encoding = request.headers['content-encoding']
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+      throw new Problem(415, 'http.content_encoding', 'Compressed bodies are not accepted. Send the body as it is.')
+    }
+  })
+}

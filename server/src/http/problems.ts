@@ -1,0 +1,82 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '../platform/problem.ts'
+
+/** The wire form of a refusal: RFC 9457 problem+json. `request_id` is in the log too. */
+export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[problem.status] ?? 'Error',
+    status: problem.status,
+    code: problem.code,
+    detail: problem.message,
+    ...(problem.errors === undefined ? {} : { errors: problem.errors }),
+    ...problem.extra,
+    request_id: requestId,
+  }
+}
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply
+    .status(problem.status)
+    .headers(problem.headers)
+    .type('application/problem+json')
+    .send(JSON.stringify(problemBody(problem, request.id)))
+}
+
+/** Everything that is thrown ends here: problems as they are, the framework's refusals translated, the rest as 500. */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = toProblem(error)
+    if (problem.status >= 500) {
+      const level = problem.status === 503 ? 'warn' : 'error'
+      request.log[level]({ err: problem.cause ?? error, request_id: request.id }, problem.message)
+    }
+    return sendProblem(request, reply, problem)
+  })
+  // The router answers 404 for a known path with another method; RFC 9110, 15.5.6 asks for 405 and Allow.
+  const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const source = url
+      .replace(/[.\\+?^$()[\]{}|]/g, '\\$&')
+      .replace(/:[A-Za-z]+/g, '[^/]+')
+      .replaceAll('*', '.*')
+    routes.push({ pattern: new RegExp(`^${source}/?$`), methods: [method].flat() })
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '/'
+    const fitting = routes.filter((route) => route.pattern.test(path))
+    const allow = [...new Set(fitting.flatMap((route) => route.methods))].join(', ')
+    if (allow === '' || allow.split(', ').includes(request.method)) {
+      return sendProblem(
+        request,
+        reply,
+        new Problem(404, 'http.not_found', 'There is nothing here. See /docs for what is.'),
+      )
+    }
+    const detail = `${request.method} is not possible here, only ${allow}.`
+    return sendProblem(request, reply, new Problem(405, 'http.method_not_allowed', detail, { headers: { allow } }))
+  })
+}
+
+function toProblem(error: FastifyError): Problem {
+  if (error instanceof Problem) return error
+  const status = error.statusCode ?? 500
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || status === 413) {
+    return new Problem(413, 'http.body_too_large', 'The body is larger than this service takes. Send less at once.')
+  }
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || status === 415) {
+    return new Problem(415, 'http.media_type', 'Send the body as application/json.')
+  }
+  if (status >= 400 && status < 500) {
+    return new Problem(status, 'http.bad_request', `The request could not be read: ${error.message}`)
+  }
+  return new Problem(
+    500,
+    'service.failed',
+    'Something went wrong here. Try again; if it stays, report the request_id.',
+    {
+      cause: error,
+    },
+  )
+}

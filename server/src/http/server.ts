@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import cors from '@fastify/cors'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Logger } from '../platform/log.ts'
+import { Problem } from '../platform/problem.ts'
+import { registerJsonBody } from './json-body.ts'
+import { problemBody, registerProblems, sendProblem } from './problems.ts'
+import { registerValidation } from './validation.ts'
+
+export interface HttpOptions {
+  readonly log: Logger
+  readonly bodyLimitBytes: number
+  readonly requestTimeoutMs: number
+  readonly corsOrigins: readonly string[]
+  /** CIDRs of reverse proxies whose X-Forwarded-* headers are believed. */
+  readonly trustedProxies: readonly string[]
+}
+
+const maxHeaderBytes = 16 * 1024
+
+/** A web server that knows limits, ids, logs and problem+json, and nothing of the product. */
+export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: options.log as never,
+    disableRequestLogging: true,
+    bodyLimit: options.bodyLimitBytes,
+    // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: 'idle',
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: Math.min(20_000, options.requestTimeoutMs) },
+    genReqId: requestId,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => {
+      const detail = `The address could not be read: ${error.message}`
+      return sendProblem(request, reply, new Problem(error.statusCode ?? 400, 'http.bad_request', detail)) as never
+    },
+    clientErrorHandler,
+  }) as unknown as FastifyInstance
+  registerJsonBody(app)
+  registerValidation(app)
+  registerProblems(app)
+  registerHeadersAndLog(app)
+  await app.register(cors, {
+    origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
+    methods: ['GET', 'HEAD', 'POST', 'PATCH'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
+    exposedHeaders: ['x-request-id', 'location', 'retry-after', 'idempotency-replayed'],
+    maxAge: 600,
+  })
+  return app
+}
+
+/** The caller's X-Request-Id when it is harmless in a log, else a new one. */
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && /^[A-Za-z0-9_.:-]{1,128}$/.test(given) ? given : randomUUID()
+}
+
+function registerHeadersAndLog(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+    })
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        request_id: request.id,
+        method: request.method,
+        // The route, not the address: ids are in it only where a reader needs them, queries never.
+        route: request.routeOptions.url ?? 'none',
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 100) / 100,
+      },
+      'answered',
+    )
+  })
+}
+
+/** What never became a request (RFC 9110 section 15.5): told in the same form as everything else, and hung up. */
+function clientErrorHandler(this: unknown, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, code, detail] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ([431, 'http.headers_too_large', `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`] as const)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ([408, 'http.request_timeout', 'The request did not arrive in time. Send it again.'] as const)
+        : ([400, 'http.malformed', 'This is not a well-formed HTTP request.'] as const)
+  const id = randomUUID()
+  const body = JSON.stringify(problemBody(new Problem(status, code, detail), id))
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}

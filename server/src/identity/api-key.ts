@@ -1,0 +1,74 @@
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+
+export interface ApiKey {
+  readonly organizationId: string
+  readonly id: string
+  readonly name: string
+  readonly description: string | null
+  readonly isActive: boolean
+  readonly lastUsedAt: Date | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const idLength = 22 // 128 bits in base 62
+const secretLength = 43 // 256 bits in base 62
+const checksumLength = 6 // CRC-32 in base 62
+
+/** The shape of a key, for secret scanners: `hitl_`, then the id, 256 random bits and a CRC-32, all base 62. */
+export const apiKeyPattern = /^hitl_[0-9A-Za-z]{71}$/
+
+/** A new key for the row `id`. With a seed (an idempotent creation) the same seed gives the same key again. */
+export function mintApiKey(id: string, secret: Buffer = randomBytes(32)): string {
+  const body = `hitl_${encode(Buffer.from(id.replaceAll('-', ''), 'hex'), idLength)}${encode(secret, secretLength)}`
+  return body + checksum(body)
+}
+
+/**
+ * The secret part of a key created under an Idempotency-Key: derived, so that a repeated call can answer with the same
+ * key although only its hash is stored. As unguessable as SECRET_KEY, which could sign tokens anyway.
+ */
+export function deriveSecret(secretKey: string, seed: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secretKey, '', `hitl api key v1 ${seed}`, 32))
+}
+
+/** The id a key names, or null when it is no key of ours: decided without the database (typos, other products' keys). */
+export function apiKeyId(raw: string): string | null {
+  if (!apiKeyPattern.test(raw)) return null
+  const body = raw.slice(0, -checksumLength)
+  if (checksum(body) !== raw.slice(-checksumLength)) return null
+  const hex = decode(raw.slice(5, 5 + idLength))
+    .toString(16)
+    .padStart(32, '0')
+  if (hex.length !== 32) return null
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** SHA-256: enough for 256 random bits, and fast enough for every call. */
+export function hashApiKey(raw: string): Buffer {
+  return createHash('sha256').update(raw).digest()
+}
+
+function checksum(body: string): string {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(crc32(body))
+  return encode(bytes, checksumLength)
+}
+
+function encode(bytes: Buffer, length: number): string {
+  let value = BigInt(`0x${bytes.toString('hex')}`)
+  let text = ''
+  for (let place = 0; place < length; place += 1) {
+    text = alphabet.charAt(Number(value % 62n)) + text
+    value /= 62n
+  }
+  return text
+}
+
+function decode(text: string): bigint {
+  let value = 0n
+  for (const char of text) value = value * 62n + BigInt(alphabet.indexOf(char))
+  return value
+}

@@ -1,0 +1,43 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { Problem } from '../platform/problem.ts'
+import type { Role } from './principal.ts'
+import { emailKey } from './user.ts'
+
+/** A one-time link that lets one person in with a role; made by an admin, or by the first start (`createdBy` null). */
+export interface Invitation {
+  readonly organizationId: string
+  readonly id: string
+  /** When set, only this address may use the link. */
+  readonly email: string | null
+  readonly role: Role
+  readonly createdBy: string | null
+  readonly expiresAt: Date
+  readonly usedAt: Date | null
+  readonly createdAt: Date
+}
+
+export const invitationDays = 7
+
+/** 256 random bits, so only a fast hash needs to be stored. */
+export function mintInvitationToken(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export function hashInvitationToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}
+
+/** Throws 403 unless the invitation lets `email` in now. One text for every cause: a guessed link teaches nothing. */
+export function acceptInvitation(invitation: Invitation | null, email: string, now: Date): Invitation {
+  const fits =
+    invitation !== null &&
+    invitation.usedAt === null &&
+    invitation.expiresAt > now &&
+    (invitation.email === null || emailKey(invitation.email) === emailKey(email))
+  if (fits) return invitation
+  throw new Problem(
+    403,
+    'invitation.not_valid',
+    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one.',
+  )
+}

@@ -1,0 +1,294 @@
+import formbody from '@fastify/formbody'
+import multipart from '@fastify/multipart'
+import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { problems, success } from '../http/openapi.ts'
+import type { ApiKey } from './api-key.ts'
+import type { Authenticator } from './authenticate.ts'
+import { type Agent, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
+import * as schemas from './schemas.ts'
+import { bodyHash, type Idempotency, type Identity } from './service.ts'
+import type { User } from './user.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal | null
+  }
+}
+
+/** What a route that needs a right puts first: authentication before the body is even read. */
+export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
+
+export function createGuard(app: FastifyInstance, authenticator: Authenticator): Guard {
+  app.decorateRequest('principal', null)
+  return (right) => ({
+    onRequest: async (request) => {
+      const principal = await authenticator.authenticate(request.headers.authorization)
+      requireRight(principal, right)
+      request.principal = principal
+    },
+  })
+}
+
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.principal === null) throw new Error('this route has no guard')
+  return { principal: request.principal, httpRequestId: request.id }
+}
+
+/** For routes whose right only people have. */
+export function personOf(request: FastifyRequest): Caller<Person> {
+  const { principal, httpRequestId } = callerOf(request)
+  if (principal.kind !== 'person') throw new Error('this right is for people only')
+  return { principal, httpRequestId }
+}
+
+/** For routes whose right only agents have. */
+export function agentOf(request: FastifyRequest): Caller<Agent> {
+  const { principal, httpRequestId } = callerOf(request)
+  if (principal.kind !== 'agent') throw new Error('this right is for agents only')
+  return { principal, httpRequestId }
+}
+
+export function idempotencyOf(request: FastifyRequest): Idempotency | null {
+  const key = request.headers['idempotency-key']
+  return typeof key === 'string' ? { key, hash: bodyHash(request.rawBody ?? Buffer.alloc(0)) } : null
+}
+
+const bearer = [{ bearer: [] }, { person: [] }]
+
+export function registerIdentityRoutes(
+  app: FastifyInstance,
+  { identity, guard, publicUrl }: { readonly identity: Identity; readonly guard: Guard; readonly publicUrl: string },
+): void {
+  for (const schema of [
+    schemas.userSchema,
+    schemas.tokenSchema,
+    schemas.apiKeySchema,
+    schemas.newApiKeySchema,
+    schemas.invitationSchema,
+  ]) {
+    app.addSchema(schema)
+  }
+
+  app.post<{ Body: Static<typeof schemas.registerBody> }>(
+    '/auth/register',
+    {
+      schema: {
+        tags: ['auth'],
+        summary: 'Make an account, by invitation or as the registration mode allows',
+        operationId: 'register',
+        body: { ...schemas.registerBody, examples: [schemas.registerExample] },
+        response: {
+          201: success('The account', Type.Ref('User'), schemas.exampleUser),
+          ...problems(400, 403, 409, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => reply.status(201).send(userJson(await identity.register(request.body, request.id))),
+  )
+
+  app.register(async (scope) => {
+    // A scope of its own: only signing in takes forms.
+    await scope.register(formbody, { bodyLimit: 16_384 })
+    await scope.register(multipart, {
+      attachFieldsToBody: 'keyValues',
+      limits: { files: 0, fields: 10, fieldSize: 4_096, parts: 10 },
+    })
+    scope.post<{ Body: Static<typeof schemas.loginBody> }>(
+      '/auth/login',
+      {
+        schema: {
+          tags: ['auth'],
+          summary: 'Sign in with email and password',
+          operationId: 'login',
+          consumes: ['application/x-www-form-urlencoded', 'multipart/form-data', 'application/json'],
+          body: schemas.loginBody,
+          response: {
+            200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
+            ...problems(400, 401, 413, 415, 422),
+          },
+        },
+      },
+      async (request) => {
+        const { token, expiresInSeconds, user } = await identity.login(request.body.username, request.body.password)
+        return { access_token: token, token_type: 'bearer', expires_in: expiresInSeconds, user: userJson(user) }
+      },
+    )
+  })
+
+  app.get(
+    '/auth/me',
+    {
+      ...guard('profile.read'),
+      schema: {
+        tags: ['auth'],
+        summary: 'Who am I?',
+        operationId: 'me',
+        security: bearer,
+        response: {
+          200: success('The signed-in person', Type.Ref('User'), schemas.exampleUser),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => userJson(await identity.me(personOf(request).principal)),
+  )
+
+  app.post<{ Body: Static<typeof schemas.inviteBody> }>(
+    '/invitations',
+    {
+      ...guard('invitation.create'),
+      schema: {
+        tags: ['auth'],
+        summary: 'Make a one-time link that lets one person in',
+        operationId: 'invite',
+        security: bearer,
+        body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
+        response: {
+          201: success('The invitation', Type.Ref('Invitation'), {
+            id: schemas.exampleUser.id,
+            role: 'reviewer',
+            email: 'reviewer@example.com',
+            expires_at: '2026-02-07T09:00:00.000Z',
+            token: 'b2theS1yYW5kb20tdG9rZW4',
+            url: 'https://hitl.example.com/setup#b2theS1yYW5kb20tdG9rZW4',
+          }),
+          ...problems(400, 401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { role = 'reviewer', email } = request.body
+      const { invitation, token } = await identity.invite(personOf(request), { role, email })
+      return reply.status(201).send({
+        id: invitation.id,
+        role: invitation.role,
+        email: invitation.email,
+        expires_at: invitation.expiresAt,
+        token,
+        url: `${publicUrl}/setup#${token}`,
+      })
+    },
+  )
+
+  registerApiKeyRoutes(app, identity, guard)
+}
+
+function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: Guard): void {
+  const common = { tags: ['api-keys'], security: bearer }
+  const manage = guard('api-key.manage')
+
+  app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>(
+    '/api-keys',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'Make an API key; the raw key is shown this once',
+        operationId: 'createApiKey',
+        headers: schemas.idempotencyHeaders,
+        body: {
+          ...schemas.createApiKeyBody,
+          examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
+        },
+        response: {
+          201: success('The key, raw for this once', Type.Ref('NewApiKey'), {
+            ...schemas.exampleApiKey,
+            key: `hitl_${'0'.repeat(71)}`,
+          }),
+          ...problems(400, 401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { key, raw, replayed } = await identity.createApiKey(
+        personOf(request),
+        request.body,
+        idempotencyOf(request),
+      )
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply
+        .status(201)
+        .header('location', `/api/v1/api-keys/${key.id}`)
+        .send({ ...apiKeyJson(key), key: raw })
+    },
+  )
+
+  app.get(
+    '/api-keys',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'All API keys, newest first',
+        operationId: 'listApiKeys',
+        response: {
+          200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => (await identity.apiKeys(personOf(request).principal)).map(apiKeyJson),
+  )
+
+  app.get<{ Params: { id: string } }>(
+    '/api-keys/:id',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'One API key',
+        operationId: 'getApiKey',
+        params: schemas.idParams,
+        response: {
+          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
+          ...problems(401, 403, 404, 422),
+        },
+      },
+    },
+    async (request) => apiKeyJson(await identity.apiKey(personOf(request).principal, request.params.id)),
+  )
+
+  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeApiKeyBody> }>(
+    '/api-keys/:id',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'Rename, describe, revoke or restore an API key',
+        operationId: 'changeApiKey',
+        params: schemas.idParams,
+        body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
+        response: {
+          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
+          ...problems(400, 401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request) => apiKeyJson(await identity.changeApiKey(personOf(request), request.params.id, request.body)),
+  )
+}
+
+function userJson(user: User) {
+  return {
+    id: user.id,
+    email: user.email,
+    name: user.name,
+    role: user.role,
+    is_active: user.isActive,
+    created_at: user.createdAt,
+    updated_at: user.updatedAt,
+  }
+}
+
+function apiKeyJson(key: ApiKey) {
+  return {
+    id: key.id,
+    name: key.name,
+    description: key.description,
+    is_active: key.isActive,
+    last_used_at: key.lastUsedAt,
+    created_at: key.createdAt,
+    updated_at: key.updatedAt,
+  }
+}

@@ -1,0 +1,346 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../platform/clock.ts'
+import { type Db, inTransaction, type Tx } from '../platform/db.ts'
+import { newId } from '../platform/ids.ts'
+import { Problem } from '../platform/problem.ts'
+import type { AccessTokens } from './access-token.ts'
+import { type ApiKey, deriveSecret, hashApiKey, mintApiKey } from './api-key.ts'
+import { unauthenticated } from './authenticate.ts'
+import {
+  acceptInvitation,
+  hashInvitationToken,
+  type Invitation,
+  invitationDays,
+  mintInvitationToken,
+} from './invitation.ts'
+import type { Passwords } from './passwords.ts'
+import { type Actor, actorOf, type Caller, type Person, type Role, system } from './principal.ts'
+import * as store from './store.ts'
+import { checkPassword, emailKey, type User } from './user.ts'
+
+/** What this module reports of itself; `app.ts` connects it to the event log, which stands on the floor above. */
+export interface IdentityFact {
+  readonly organizationId: string
+  readonly kind: string
+  readonly subjectKind: 'user' | 'api_key' | 'invitation' | 'organization'
+  readonly subjectId: string
+  readonly actor: Actor
+  readonly httpRequestId: string | null
+  readonly before: Readonly<Record<string, unknown>> | null
+  readonly after: Readonly<Record<string, unknown>> | null
+  readonly occurredAt: Date
+}
+
+export interface IdentityDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly tokens: AccessTokens
+  readonly passwords: Passwords
+  readonly secretKey: string
+  readonly registration: 'invite' | 'open' | 'closed'
+  /** Appends to the event log in the caller's transaction. */
+  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  /** A credential changed: this process must not remember it. */
+  readonly forget: (id: string) => void
+}
+
+export interface Registration {
+  readonly email: string
+  readonly password: string
+  readonly name?: string | null | undefined
+  readonly invitation?: string | undefined
+}
+
+export interface Idempotency {
+  readonly key: string
+  /** SHA-256 of the request body. */
+  readonly hash: Buffer
+}
+
+export type Identity = ReturnType<typeof createIdentity>
+
+export function createIdentity(dependencies: IdentityDependencies) {
+  const { db, clock, tokens, passwords, secretKey, report } = dependencies
+
+  const addUser = async (tx: Tx, user: User, passwordHash: string, httpRequestId: string | null): Promise<void> => {
+    if (!(await store.insertUser(tx, user, emailKey(user.email), passwordHash))) {
+      throw new Problem(409, 'auth.email_taken', 'Email already registered')
+    }
+    const after = { role: user.role, is_active: user.isActive }
+    await report(tx, [
+      {
+        organizationId: user.organizationId,
+        kind: 'user.registered',
+        subjectKind: 'user',
+        subjectId: user.id,
+        actor: { kind: 'person', id: user.id },
+        httpRequestId,
+        before: null,
+        after,
+        occurredAt: user.createdAt,
+      },
+    ])
+  }
+
+  const newUser = (organizationId: string, input: Registration, role: Role): User => {
+    const now = clock.now()
+    const name = input.name ?? null
+    return {
+      organizationId,
+      id: newId(),
+      email: input.email,
+      name,
+      role,
+      isActive: true,
+      createdAt: now,
+      updatedAt: now,
+    }
+  }
+
+  /** The installation's organization, made at the first start. */
+  const ensureOrganization = async (): Promise<string> =>
+    (await store.firstOrganization(db)) ??
+    inTransaction(db, async (tx) => {
+      await store.lockFirstSetup(tx)
+      const existing = await store.firstOrganization(tx)
+      if (existing !== null) return existing
+      const organizationId = newId()
+      await store.insertOrganization(tx, organizationId, 'Default')
+      return organizationId
+    })
+
+  const addInvitation = async (
+    tx: Tx,
+    invitation: Invitation,
+    token: string,
+    actor: Actor,
+    httpRequestId: string | null,
+  ): Promise<void> => {
+    await store.insertInvitation(tx, invitation, hashInvitationToken(token))
+    await report(tx, [
+      {
+        organizationId: invitation.organizationId,
+        kind: 'invitation.created',
+        subjectKind: 'invitation',
+        subjectId: invitation.id,
+        actor,
+        httpRequestId,
+        before: null,
+        after: { role: invitation.role, expires_at: invitation.expiresAt },
+        occurredAt: invitation.createdAt,
+      },
+    ])
+  }
+
+  const newInvitation = (
+    organizationId: string,
+    role: Role,
+    email: string | null,
+    createdBy: string | null,
+  ): Invitation => {
+    const now = clock.now()
+    const expiresAt = new Date(now.getTime() + invitationDays * 86_400_000)
+    return { organizationId, id: newId(), email, role, createdBy, expiresAt, usedAt: null, createdAt: now }
+  }
+
+  return {
+    ensureOrganization,
+
+    /** An account by invitation, or, when registration is open, as a reviewer. */
+    register: async (input: Registration, httpRequestId: string): Promise<User> => {
+      checkPassword(input.password)
+      if (input.invitation === undefined && dependencies.registration !== 'open') {
+        throw new Problem(
+          403,
+          'auth.registration_closed',
+          dependencies.registration === 'closed'
+            ? 'Registration is closed on this installation. Ask an administrator for an account.'
+            : 'Registration needs an invitation. Ask an administrator for a link.',
+        )
+      }
+      const token = input.invitation
+      // Hashed before the transaction: a quarter of a second of work must not hold locks.
+      const passwordHash = await passwords.hash(input.password)
+      const organizationId = await ensureOrganization()
+      return inTransaction(db, async (tx) => {
+        if (token === undefined) {
+          const user = newUser(organizationId, input, 'reviewer')
+          await addUser(tx, user, passwordHash, httpRequestId)
+          return user
+        }
+        const found = await store.lockInvitation(tx, hashInvitationToken(token))
+        const invitation = acceptInvitation(found, input.email, clock.now())
+        const user = newUser(invitation.organizationId, input, invitation.role)
+        await addUser(tx, user, passwordHash, httpRequestId)
+        await store.markInvitationUsed(tx, invitation, clock.now())
+        return user
+      })
+    },
+
+    /** An access token. The same answer, after the same work, for a wrong password and an unknown address. */
+    login: async (email: string, password: string) => {
+      const found = await store.userByEmail(db, emailKey(email))
+      const matches = await passwords.verify(password, found?.passwordHash ?? null)
+      if (found === null || !matches || !found.user.isActive) {
+        throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
+      }
+      const { organizationId, id } = found.user
+      return { ...(await tokens.sign({ organizationId, userId: id }, clock.now())), user: found.user }
+    },
+
+    me: async (person: Person): Promise<User> => {
+      const user = await store.userById(db, person.organizationId, person.userId)
+      if (user === null) throw unauthenticated('auth.invalid', 'This account is gone. Sign in with another.')
+      return user
+    },
+
+    invite: async (by: Caller<Person>, input: { readonly email?: string | null | undefined; readonly role: Role }) => {
+      const { organizationId, userId } = by.principal
+      const token = mintInvitationToken()
+      const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
+      await inTransaction(db, (tx) => addInvitation(tx, invitation, token, actorOf(by.principal), by.httpRequestId))
+      return { invitation, token }
+    },
+
+    /** A one-time token for the first admin while there is none, else null. Earlier ones stop working. */
+    setupToken: async (): Promise<string | null> => {
+      const organizationId = await ensureOrganization()
+      return inTransaction(db, async (tx) => {
+        await store.lockFirstSetup(tx)
+        if (await store.hasAdmin(tx, organizationId)) return null
+        await store.expireSetupLinks(tx, organizationId, clock.now())
+        const token = mintInvitationToken()
+        await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, system, null)
+        return token
+      })
+    },
+
+    /** ADMIN_EMAIL and the sample data: makes the account when it does not exist; never changes an existing one. */
+    ensureUser: async (input: Registration, role: Role): Promise<User> => {
+      const organizationId = await ensureOrganization()
+      const known = await store.userByEmail(db, emailKey(input.email))
+      if (known !== null) return known.user
+      const passwordHash = await passwords.hash(checkPassword(input.password))
+      return inTransaction(db, async (tx) => {
+        await store.lockFirstSetup(tx)
+        const raced = await store.userByEmail(tx, emailKey(input.email))
+        if (raced !== null) return raced.user
+        const user = newUser(organizationId, input, role)
+        await addUser(tx, user, passwordHash, null)
+        return user
+      })
+    },
+
+    createApiKey: async (
+      by: Caller<Person>,
+      input: { readonly name: string; readonly description?: string | null | undefined },
+      idempotency: Idempotency | null,
+    ): Promise<{ readonly key: ApiKey; readonly raw: string; readonly replayed: boolean }> => {
+      const { organizationId, userId } = by.principal
+      const now = clock.now()
+      const id = newId()
+      const rawFor = (keyId: string) =>
+        idempotency === null
+          ? mintApiKey(keyId)
+          : mintApiKey(keyId, deriveSecret(secretKey, `${organizationId} ${userId} ${idempotency.key} ${keyId}`))
+      const key: ApiKey = {
+        organizationId,
+        id,
+        name: input.name,
+        description: input.description ?? null,
+        isActive: true,
+        lastUsedAt: null,
+        createdAt: now,
+        updatedAt: now,
+      }
+      const raw = rawFor(id)
+      const added = await inTransaction(db, async (tx) => {
+        const isNew = await store.insertApiKey(tx, { key, hash: hashApiKey(raw), createdBy: userId, idempotency })
+        if (isNew) await report(tx, [apiKeyFact(by, 'api_key.created', null, key, now)])
+        return isNew
+      })
+      if (added || idempotency === null) return { key, raw, replayed: false }
+      const earlier = await store.apiKeyByIdempotencyKey(db, organizationId, userId, idempotency.key)
+      if (earlier === null || earlier.hash === null || !earlier.hash.equals(idempotency.hash))
+        throw idempotencyMismatch()
+      const asCreated = { ...earlier.key, isActive: true, lastUsedAt: null, updatedAt: earlier.key.createdAt }
+      return { key: asCreated, raw: rawFor(earlier.key.id), replayed: true }
+    },
+
+    apiKeys: (person: Person): Promise<readonly ApiKey[]> => store.apiKeys(db, person.organizationId),
+
+    apiKey: async (person: Person, id: string): Promise<ApiKey> => {
+      const key = await store.apiKeyById(db, person.organizationId, id)
+      if (key === null) throw apiKeyNotFound()
+      return key
+    },
+
+    changeApiKey: async (
+      by: Caller<Person>,
+      id: string,
+      changes: {
+        readonly name?: string | undefined
+        readonly description?: string | null | undefined
+        readonly is_active?: boolean | undefined
+      },
+    ): Promise<ApiKey> => {
+      const after = await inTransaction(db, async (tx) => {
+        const before = await store.apiKeyById(tx, by.principal.organizationId, id, true)
+        if (before === null) throw apiKeyNotFound()
+        const changed: ApiKey = {
+          ...before,
+          name: changes.name ?? before.name,
+          description: changes.description === undefined ? before.description : changes.description,
+          isActive: changes.is_active ?? before.isActive,
+        }
+        if (sameKey(before, changed)) return before
+        const moved = {
+          ...changed,
+          updatedAt: new Date(Math.max(clock.now().getTime(), before.updatedAt.getTime() + 1)),
+        }
+        await store.saveApiKey(tx, moved)
+        await report(tx, [apiKeyFact(by, 'api_key.changed', before, moved, moved.updatedAt)])
+        return moved
+      })
+      dependencies.forget(id)
+      return after
+    },
+  }
+}
+
+function apiKeyFact(by: Caller, kind: string, before: ApiKey | null, after: ApiKey, occurredAt: Date): IdentityFact {
+  const shown = (key: ApiKey) => ({ name: key.name, description: key.description, is_active: key.isActive })
+  return {
+    organizationId: after.organizationId,
+    kind,
+    subjectKind: 'api_key',
+    subjectId: after.id,
+    actor: actorOf(by.principal),
+    httpRequestId: by.httpRequestId,
+    before: before === null ? null : shown(before),
+    after: shown(after),
+    occurredAt,
+  }
+}
+
+function sameKey(a: ApiKey, b: ApiKey): boolean {
+  return a.name === b.name && a.description === b.description && a.isActive === b.isActive
+}
+
+function apiKeyNotFound(): Problem {
+  return new Problem(404, 'api_key.not_found', 'API key not found')
+}
+
+/** 422, as product.md asks: the same Idempotency-Key came with another body. */
+export function idempotencyMismatch(): Problem {
+  return new Problem(
+    422,
+    'idempotency.body_differs',
+    'This Idempotency-Key was used before with another body. Use a new key for a new request.',
+  )
+}
+
+/** The digest under which an idempotent body is remembered. */
+export function bodyHash(body: Buffer): Buffer {
+  return createHash('sha256').update(body).digest()
+}

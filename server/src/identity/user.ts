@@ -1,0 +1,32 @@
+import { invalid } from '../platform/problem.ts'
+import type { Role } from './principal.ts'
+
+export interface User {
+  readonly organizationId: string
+  readonly id: string
+  readonly email: string
+  readonly name: string | null
+  readonly role: Role
+  readonly isActive: boolean
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+/** bcrypt reads 72 bytes: a longer password would be cut in silence, so it is refused (contract; OWASP Password Storage). */
+export const passwordBytes = { min: 8, max: 72 } as const
+
+export function checkPassword(password: string): string {
+  const bytes = Buffer.byteLength(password, 'utf8')
+  if (bytes < passwordBytes.min || bytes > passwordBytes.max) {
+    throw invalid('password', `must be ${passwordBytes.min} to ${passwordBytes.max} bytes long in UTF-8, not ${bytes}`)
+  }
+  return password
+}
+
+/** One @, something on both sides, no spaces or control characters, at most 254 characters (RFC 5321, 4.5.3.1.3). */
+export const emailPattern = '^[^\\s@\\u0000-\\u001f\\u007f]{1,64}@[^\\s@\\u0000-\\u001f\\u007f]{1,189}$'
+
+/** The form in which addresses are compared: "Admin@Example.com" and "admin@example.com" are one account. */
+export function emailKey(email: string): string {
+  return email.toLowerCase()
+}

@@ -1,0 +1,81 @@
+import { unavailable } from './problem.ts'
+
+/** What became of one act of a batch: the batch's commit stands either way, a refusal only concerns its own caller. */
+export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown }
+
+export interface BatcherOptions<In, Out> {
+  /** Performs all acts in one commit; must answer one outcome per act, in order. Throwing means that nothing was kept. */
+  readonly perform: (acts: readonly In[]) => Promise<readonly Outcome<Out>[]>
+  /** Batches under way at once. More lanes cut waiting, fewer make batches larger. */
+  readonly lanes: number
+  readonly maxSize: number
+  /** Acts waiting for a lane before new ones are refused with 503. */
+  readonly maxWaiting?: number
+  /** True when the failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
+  readonly rolledBack?: (error: unknown) => boolean
+}
+
+interface Waiting<In, Out> {
+  readonly act: In
+  readonly resolve: (out: Out) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: acts that arrive while earlier ones are being committed share the next commit. A lone act goes at once
+ * (after the current turn of the event loop), so there is no timer and no added latency without concurrency.
+ * If a whole batch fails and was rolled back, its acts are tried alone: one caller's bad luck is not its neighbours'.
+ */
+export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
+  const { perform, lanes, maxSize, maxWaiting = 10_000, rolledBack = () => false } = options
+  let waiting: Waiting<In, Out>[] = []
+  let busy = 0
+  let scheduled = false
+
+  const settle = (entries: readonly Waiting<In, Out>[], outcomes: readonly Outcome<Out>[]): void => {
+    entries.forEach((entry, index) => {
+      const outcome = outcomes[index]
+      if (outcome === undefined) entry.reject(new Error('the batch gave no outcome for this act'))
+      else if ('error' in outcome) entry.reject(outcome.error)
+      else entry.resolve(outcome.value)
+    })
+  }
+
+  const run = async (entries: readonly Waiting<In, Out>[]): Promise<void> => {
+    try {
+      settle(entries, await perform(entries.map((entry) => entry.act)))
+    } catch (error) {
+      if (entries.length === 1 || !rolledBack(error)) for (const entry of entries) entry.reject(error)
+      else for (const entry of entries) await run([entry])
+    }
+  }
+
+  const pump = (): void => {
+    scheduled = false
+    while (busy < lanes && waiting.length > 0) {
+      const entries = waiting.slice(0, maxSize)
+      waiting = waiting.slice(maxSize)
+      busy += 1
+      void run(entries).finally(() => {
+        busy -= 1
+        schedule()
+      })
+    }
+  }
+
+  const schedule = (): void => {
+    if (scheduled || waiting.length === 0 || busy >= lanes) return
+    scheduled = true
+    setImmediate(pump)
+  }
+
+  return (act) =>
+    new Promise<Out>((resolve, reject) => {
+      if (waiting.length >= maxWaiting) {
+        reject(unavailable('The service has more work than it can take. Try again in a moment.'))
+        return
+      }
+      waiting.push({ act, resolve, reject })
+      schedule()
+    })
+}

@@ -1,0 +1,158 @@
+import { invalid, Problem } from './problem.ts'
+
+/** Deeper nesting than this is refused: every reader of the value, PostgreSQL's parser too, recurses. */
+export const maxJsonDepth = 500
+
+/** A JSON text that is kept as its sender wrote it: valid, no duplicate names, every number and string exact. */
+export type JsonText = string & { readonly jsonText: true }
+
+export interface ParsedJson {
+  readonly value: unknown
+  /** The source text of each member, when the value is an object: stored and sent back as it came. */
+  readonly members: ReadonlyMap<string, JsonText>
+}
+
+/**
+ * Parses a JSON text (RFC 8259) that must come back equal later. Refused with 400: not UTF-8, not JSON. Refused with 422
+ * naming the path: a number that an IEEE 754 double would change, U+0000 (PostgreSQL text cannot hold it), a lone
+ * surrogate (RFC 7493, 2.1), a name twice in one object (2.3: readers disagree on which one counts), too deep nesting.
+ */
+export function parseExactJson(bytes: Buffer): ParsedJson {
+  let text: string
+  let value: unknown
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new Problem(
+      400,
+      'json.malformed',
+      'The body is not valid JSON in UTF-8. Check quotes, commas and encoding.',
+      {
+        cause,
+      },
+    )
+  }
+  return { value, members: scan(text) }
+}
+
+interface Frame {
+  /** null in an array. */
+  readonly names: Set<string> | null
+  name: string
+  index: number
+}
+
+/** Walks a text that JSON.parse has accepted; so only what JSON.parse is silent about needs looking at. */
+function scan(text: string): ReadonlyMap<string, JsonText> {
+  const members = new Map<string, JsonText>()
+  const stack: Frame[] = []
+  let memberStart = -1
+  let at = 0
+  const closeMember = (end: number): void => {
+    const top = stack[0]
+    if (stack.length !== 1 || memberStart < 0 || top === undefined) return
+    members.set(top.name, text.slice(memberStart, end).trim() as JsonText)
+    memberStart = -1
+  }
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    const frame = stack.at(-1)
+    if (code === 0x22) {
+      const end = endOfString(text, at)
+      const decoded = decodeString(text.slice(at, end), stack)
+      at = end
+      if (frame?.names != null && followedByColon(text, end)) {
+        frame.name = decoded
+        if (frame.names.has(decoded)) throw invalid(pathOf(stack), 'stands twice in the same object')
+        frame.names.add(decoded)
+        at = text.indexOf(':', end) + 1
+        if (stack.length === 1) memberStart = at
+      }
+    } else if (code === 0x7b || code === 0x5b) {
+      stack.push({ names: code === 0x7b ? new Set() : null, name: '', index: 0 })
+      if (stack.length > maxJsonDepth)
+        throw invalid(pathOf(stack.slice(0, 8)), `is nested more than ${maxJsonDepth} deep`)
+      at += 1
+    } else if (code === 0x7d || code === 0x5d) {
+      closeMember(at)
+      stack.pop()
+      at += 1
+    } else if (code === 0x2c) {
+      closeMember(at)
+      if (frame !== undefined) frame.index += 1
+      at += 1
+    } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
+      const end = endOfNumber(text, at)
+      if (!isExact(text.slice(at, end))) {
+        throw invalid(pathOf(stack), 'is a number that cannot be kept exactly: send it as a string')
+      }
+      at = end
+    } else {
+      at += 1
+    }
+  }
+  return members
+}
+
+/** `open` is at the opening quote; the answer is the place after the closing one. */
+function endOfString(text: string, open: number): number {
+  let at = open + 1
+  while (text.charCodeAt(at) !== 0x22) at += text.charCodeAt(at) === 0x5c ? 2 : 1
+  return at + 1
+}
+
+function endOfNumber(text: string, start: number): number {
+  let at = start + 1
+  for (; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    const inNumber =
+      (code >= 0x30 && code <= 0x39) || code === 0x2e || code === 0x2b || code === 0x2d || (code | 0x20) === 0x65
+    if (!inNumber) break
+  }
+  return at
+}
+
+function followedByColon(text: string, from: number): boolean {
+  let at = from
+  while (text.charCodeAt(at) <= 0x20) at += 1
+  return text.charCodeAt(at) === 0x3a
+}
+
+/** The text came from valid UTF-8, so NUL and lone surrogates can only stand in it as escapes. */
+function decodeString(quoted: string, stack: readonly Frame[]): string {
+  if (!quoted.includes('\\')) return quoted.slice(1, -1)
+  const decoded = JSON.parse(quoted) as string
+  if (decoded.includes('\0')) throw invalid(pathOf(stack), 'contains the character U+0000, which cannot be kept')
+  if (!decoded.isWellFormed()) throw invalid(pathOf(stack), 'contains a lone surrogate, which is not a character')
+  return decoded
+}
+
+/** True when reading the literal as a double and writing it again gives the same decimal value. */
+function isExact(literal: string): boolean {
+  // 15 significant decimal digits always survive a double (DBL_DIG); an exponent is what may still under- or overflow.
+  if (literal.length <= 15 && !/[eE]/.test(literal)) return true
+  const value = Number(literal)
+  return Number.isFinite(value) && decimal(literal) === decimal(String(value))
+}
+
+/** A decimal literal as `digits e exponent` without leading or trailing zeros, so that equal values are equal strings. */
+function decimal(literal: string): string {
+  const [mantissa = '', exponent = '0'] = literal.toLowerCase().split('e')
+  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
+  const digits = (whole + fraction).replace(/^0+/, '')
+  const significant = digits.replace(/0+$/, '')
+  if (significant === '') return '0'
+  const scale = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length)
+  return `${mantissa.startsWith('-') ? '-' : ''}${significant}e${scale}`
+}
+
+function pathOf(stack: readonly Frame[]): string {
+  let path = ''
+  for (const frame of stack) {
+    if (frame.names === null) path += `[${frame.index}]`
+    else if (/^[A-Za-z_$][\w$]*$/.test(frame.name)) path += path === '' ? frame.name : `.${frame.name}`
+    else if (frame.name !== '' || frame.names.size > 0) path += `[${JSON.stringify(frame.name.toWellFormed())}]`
+  }
+  return path.length > 200 ? `${path.slice(0, 200)}…` : path
+}

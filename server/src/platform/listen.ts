@@ -1,0 +1,59 @@
+import pg from 'pg'
+import type { Connection } from './db.ts'
+import type { Logger } from './log.ts'
+
+export interface Listener {
+  stop(): Promise<void>
+}
+
+/**
+ * Calls `onHint` for every NOTIFY on `channel`. A hint may be lost at any time (a restart, a pooler that cannot LISTEN):
+ * whoever listens polls too. Reconnects by itself, after pauses of 1 to 30 s.
+ */
+export function listen(connection: Connection, channel: string, log: Logger, onHint: () => void): Listener {
+  let client: pg.Client | null = null
+  let timer: NodeJS.Timeout | null = null
+  let stopped = false
+  let failures = 0
+
+  const reconnect = (): void => {
+    if (stopped || timer !== null) return
+    client?.end().catch(() => {})
+    client = null
+    failures += 1
+    timer = setTimeout(
+      () => {
+        timer = null
+        void connect()
+      },
+      Math.min(30_000, 1_000 * 2 ** Math.min(failures - 1, 5)),
+    )
+    timer.unref()
+  }
+  const connect = async (): Promise<void> => {
+    const next = new pg.Client({ ...connection, application_name: 'hitl listener', keepAlive: true })
+    client = next
+    next.on('error', reconnect)
+    next.on('end', reconnect)
+    next.on('notification', onHint)
+    try {
+      await next.connect()
+      await next.query(`listen ${pg.escapeIdentifier(channel)}`)
+      failures = 0
+      // Whatever was notified while nobody listened.
+      onHint()
+    } catch (error) {
+      if (failures === 0) log.warn({ err: error, channel }, 'cannot listen for hints; polling goes on')
+      reconnect()
+    }
+  }
+  void connect()
+
+  return {
+    stop: async () => {
+      stopped = true
+      if (timer !== null) clearTimeout(timer)
+      await client?.end().catch(() => {})
+    },
+  }
+}

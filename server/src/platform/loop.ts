@@ -1,0 +1,70 @@
+import type { Logger } from './log.ts'
+
+export interface Loop {
+  start(): void
+  /** Looks now instead of at the next turn. */
+  wake(): void
+  /** Works until nothing is left to do; for tests and shutdown. */
+  drain(): Promise<void>
+  /** No new round is begun; resolves when the current one has ended. */
+  stop(): Promise<void>
+}
+
+/**
+ * A background loop: `round` does a portion of work and answers whether more is waiting. Runs every `everyMs`, at once
+ * when woken or when more is waiting; a failed round is logged and tried again after a growing pause (at most 5 s).
+ */
+export function createLoop(name: string, everyMs: number, log: Logger, round: () => Promise<boolean>): Loop {
+  let running: Promise<void> | null = null
+  let timer: NodeJS.Timeout | null = null
+  let started = false
+  let woken = false
+  let failures = 0
+
+  const schedule = (ms: number): void => {
+    if (!started) return
+    if (timer !== null) clearTimeout(timer)
+    timer = setTimeout(tick, ms)
+  }
+  const tick = (): void => {
+    if (!started) return
+    if (running !== null) {
+      woken = true
+      return
+    }
+    woken = false
+    running = round()
+      .then((more) => {
+        failures = 0
+        return more || woken ? 0 : everyMs
+      })
+      .catch((error: unknown) => {
+        failures += 1
+        log.error({ err: error, loop: name }, 'a background round failed and will be tried again')
+        return Math.min(5_000, everyMs * 2 ** Math.min(failures, 10))
+      })
+      .then((pause) => {
+        running = null
+        schedule(pause)
+      })
+  }
+  return {
+    start: () => {
+      started = true
+      schedule(0)
+    },
+    wake: () => {
+      if (running === null) schedule(0)
+      else woken = true
+    },
+    drain: async () => {
+      await running
+      while (await round()) {}
+    },
+    stop: async () => {
+      started = false
+      if (timer !== null) clearTimeout(timer)
+      await running
+    },
+  }
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto'
+import type { App } from './app.ts'
+import { apiKeyId } from './identity/api-key.ts'
+import type { Agent } from './identity/principal.ts'
+import type { JsonText } from './platform/json.ts'
+
+/** The sample accounts; config.ts and main.ts refuse them in production. */
+export const samplePassword = 'password123'
+export const sampleAdmin = 'admin@example.com'
+export const sampleReviewer = 'reviewer@example.com'
+
+const httpRequestId = 'seed'
+
+const samples = [
+  {
+    title: 'Delete 3 unused volumes in production?',
+    description: 'They have not been attached for 90 days.',
+    context: { volumes: ['vol-1', 'vol-2', 'vol-3'], monthly_cost: 42.5 },
+  },
+  {
+    title: 'Refund order 4711?',
+    description: 'The customer reports a broken glass; the photo is convincing.',
+    context: { order: 4711, amount: '89.90', currency: 'EUR', customer_since: 2019 },
+  },
+  {
+    title: 'Send the newsletter to 12 840 subscribers?',
+    description: null,
+    context: { subject: 'What is new in spring', audience: 'all', links_checked: true },
+  },
+] as const
+
+/** First data: two accounts, one API key, three requests. Run again, it finds everything in place and changes nothing. */
+export async function seed(app: App): Promise<{ readonly apiKey: string }> {
+  const { identity, consultations } = app
+  const admin = await identity.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
+  await identity.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
+  const { organizationId } = admin
+  const person = { kind: 'person', organizationId, userId: admin.id, role: 'admin' } as const
+  const { raw } = await identity.createApiKey(
+    { principal: person, httpRequestId },
+    { name: 'sample-agent', description: 'Made with the sample data.' },
+    once('sample-agent'),
+  )
+  const agent: Agent = { kind: 'agent', organizationId, apiKeyId: apiKeyId(raw) ?? '' }
+  for (const { title, description, context } of samples) {
+    const request = {
+      title,
+      description,
+      context: JSON.stringify(context) as JsonText,
+      metadata: null,
+      timeoutMinutes: null,
+      callbackUrl: null,
+      callbackSecret: null,
+      callbackRetrySeconds: null,
+    }
+    await consultations.create({ principal: agent, httpRequestId }, request, once(title))
+  }
+  return { apiKey: raw }
+}
+
+function once(what: string) {
+  const hash = createHash('sha256').update(what).digest()
+  return { key: `seed-${hash.toString('hex').slice(0, 16)}`, hash }
+}

@@ -1,0 +1,30 @@
+// Everything CI checks, in the order of cost: `npm run check`. Stops at the first step that fails.
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const bin = (name: string): string => join(root, 'node_modules/.bin', name)
+
+const steps: readonly (readonly [string, string, readonly string[]])[] = [
+  ['format and lint', bin('biome'), ['ci', '--error-on-warnings', '.']],
+  ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  [
+    'layout rules',
+    bin('depcruise'),
+    ['--config', '.dependency-cruiser.cjs', 'server/src', 'server/test', 'bench/src', 'scripts'],
+  ],
+  ['generated files', process.execPath, ['scripts/openapi.ts', '--check']],
+  ['tests', process.execPath, ['scripts/test.ts']],
+]
+
+for (const [name, command, args] of steps) {
+  const startedAt = performance.now()
+  process.stdout.write(`\n== ${name}\n`)
+  const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  if (status !== 0) {
+    process.stdout.write(`\n== ${name}: failed after ${seconds} s\n`)
+    process.exit(status ?? 1)
+  }
+  process.stdout.write(`== ${name}: ok in ${seconds} s\n`)
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import type { InjectOptions } from 'fastify'
+import pg from 'pg'
+import { type App, createApp } from '../src/app.ts'
+import { type Config, loadConfig } from '../src/config.ts'
+import { createAccessTokens } from '../src/identity/access-token.ts'
+import type { Clock } from '../src/platform/clock.ts'
+import type { Connection } from '../src/platform/db.ts'
+import { createLog } from '../src/platform/log.ts'
+import { sampleAdmin, sampleReviewer, seed } from '../src/seed.ts'
+import { createReplyChecker } from './openapi-check.ts'
+
+/** Where `scripts/test.ts` runs the server, and the migrated database that every test file clones. */
+export interface TestServer {
+  readonly connection: { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+  readonly template: string
+}
+
+export function testServer(): TestServer {
+  const given = process.env['HITL_TEST_SERVER']
+  if (given === undefined) throw new Error('Run tests with "npm test", or one file with "npm test -- path/to/file.test.ts".')
+  return JSON.parse(given) as TestServer
+}
+
+/** A database of its own for one test file: a copy of the migrated template, dropped at the end. */
+export async function cloneDatabase(): Promise<{ readonly connection: Connection; drop(): Promise<void> }> {
+  const { connection, template } = testServer()
+  const database = `test_${randomUUID().replaceAll('-', '')}`
+  const administer = async (statement: string): Promise<void> => {
+    const client = new pg.Client({ ...connection, database: 'postgres' })
+    await client.connect()
+    try {
+      // Two clones at once would find the template in use: they take turns.
+      await client.query('select pg_advisory_lock(4711)')
+      await client.query(statement)
+    } finally {
+      await client.end()
+    }
+  }
+  await administer(`create database ${database} template ${template}`)
+  return {
+    connection: { ...connection, database },
+    drop: () => administer(`drop database ${database} with (force)`),
+  }
+}
+
+/** Time stands still until a test moves it. */
+export interface FakeClock extends Clock {
+  advance(ms: number): void
+}
+
+export function createFakeClock(start = new Date()): FakeClock {
+  let now = start.getTime()
+  return {
+    now: () => new Date(now),
+    advance: (ms) => {
+      now += ms
+    },
+  }
+}
+
+export const secretKey = 'a test key that is long enough and in no use elsewhere'
+
+/** The service's configuration with test defaults; `environment` overrides single variables. */
+export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {
+  const defaults = { NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent', CALLBACK_ALLOW: '127.0.0.0/8,::1', DATABASE_POOL: '5' }
+  return loadConfig({ ...defaults, ...environment }, '/nonexistent/.env')
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | number | readonly string[] | undefined>>
+  readonly text: string
+  /** The parsed body; undefined when it is not JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
+  readonly body: any
+}
+
+export interface CallOptions {
+  /** An access token or API key; default none. */
+  readonly as?: string
+  readonly body?: unknown
+  /** Sent as they are instead of `body`. */
+  readonly payload?: string | Buffer
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface TestApp {
+  readonly app: App
+  readonly clock: FakeClock
+  readonly connection: Connection
+  readonly organizationId: string
+  readonly admin: { readonly id: string; readonly token: string }
+  readonly reviewer: { readonly id: string; readonly token: string }
+  readonly apiKey: string
+  /** Calls the app in this process; every reply is held to the OpenAPI document. */
+  call(method: string, path: string, options?: CallOptions): Promise<Reply>
+  /** A pending request made with the sample key. */
+  createRequest(fields?: Readonly<Record<string, unknown>>): Promise<Reply['body']>
+  /** Rows of a query on this test's own database. */
+  sql(query: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
+  stop(): Promise<void>
+}
+
+export interface TestAppOptions {
+  readonly environment?: Readonly<Record<string, string>>
+  readonly clock?: FakeClock
+  /** Start the background workers instead of leaving the work to `app.drain()`. */
+  readonly workers?: boolean
+}
+
+/** The real app on a real database of its own, with the sample accounts, one API key and the three sample requests. */
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const database = await cloneDatabase()
+  const clock = options.clock ?? createFakeClock()
+  const config = testConfig(options.environment)
+  const log = createLog(config.LOG_LEVEL, false)
+  const app = await createApp({ config, secretKey, connection: database.connection, log, clock })
+  const { apiKey } = await seed(app)
+  const client = new pg.Client(database.connection)
+  await client.connect()
+  const sql: TestApp['sql'] = async (query, values = []) => (await client.query(query, [...values])).rows
+  const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES)
+  const person = async (email: string) => {
+    const [row] = await sql('select organization_id, id from users where email_key = $1', [email])
+    assert.ok(row)
+    const { organization_id: organizationId, id: userId } = row as { organization_id: string; id: string }
+    const { token } = await tokens.sign({ organizationId, userId }, clock.now())
+    return { organizationId, id: userId, token }
+  }
+  const admin = await person(sampleAdmin)
+  const reviewer = await person(sampleReviewer)
+  const checkReply = createReplyChecker(app.http.swagger() as never)
+
+  const call: TestApp['call'] = async (method, path, { as, body, payload, headers = {} } = {}) => {
+    const injected: InjectOptions = {
+      method: method as 'GET',
+      url: path,
+      headers: {
+        ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+    }
+    const sent = payload ?? (body === undefined ? undefined : JSON.stringify(body))
+    const answer = await app.http.inject(sent === undefined ? injected : { ...injected, payload: sent })
+    const isJson = /json/.test(String(answer.headers['content-type']))
+    const reply = {
+      status: answer.statusCode,
+      headers: answer.headers,
+      text: answer.body,
+      body: isJson && answer.body !== '' ? JSON.parse(answer.body) : undefined,
+    }
+    checkReply(method, path, reply)
+    return reply
+  }
+
+  if (options.workers === true) app.startWorkers()
+  return {
+    app,
+    clock,
+    connection: database.connection,
+    organizationId: admin.organizationId,
+    admin,
+    reviewer,
+    apiKey,
+    call,
+    createRequest: async (fields = {}) => {
+      const reply = await call('POST', '/api/v1/requests', { as: apiKey, body: { title: 'May I?', context: {}, ...fields } })
+      assert.equal(reply.status, 201, reply.text)
+      return reply.body
+    },
+    sql,
+    stop: async () => {
+      await client.end()
+      await app.stop()
+      await database.drop()
+    },
+  }
+}

@@ -24,6 +24,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY server/package.json server/
 COPY server/migrations server/migrations
+COPY server/start.mjs server/
 COPY server/src server/src
 RUN mkdir /data && chown node:node /data
 USER node
@@ -33,4 +34,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Node as process 1 gets the signals itself; it drains on SIGTERM within SHUTDOWN_GRACE_SECONDS.
 STOPSIGNAL SIGTERM
-CMD ["node", "server/src/main.ts"]
+# The flags keep the process below 150 MB (docs/decisions/0008-memory-flags.md).
+CMD ["node", "--max-semi-space-size=4", "--heap-growing-percent=20", "server/start.mjs"]

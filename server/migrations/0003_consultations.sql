@@ -34,7 +34,6 @@ create table consultation_requests (
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,
   primary key (organization_id, id),
-  unique (organization_id, api_key_id, idempotency_key),
   foreign key (organization_id, api_key_id) references api_keys,
   foreign key (organization_id, responder_id) references users,
   check ((decision is null) = (responded_at is null)),
@@ -42,6 +41,9 @@ create table consultation_requests (
 );
 create index consultations_by_state on consultation_requests (organization_id, state, id);
 create index consultations_by_key on consultation_requests (organization_id, api_key_id, id);
+-- Partial: most requests carry no key, and every index entry is written again with every change of a row.
+create unique index consultations_by_idempotency_key on consultation_requests
+  (organization_id, api_key_id, idempotency_key) where idempotency_key is not null;
 create index consultations_by_update on consultation_requests (organization_id, updated_at);
 create index consultations_due on consultation_requests (next_action_at) where next_action_at is not null;
 

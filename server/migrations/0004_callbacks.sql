@@ -25,7 +25,6 @@ create table callback_outbox (
   check ((status = 'pending') = (due_at is not null))
 );
 create index callback_outbox_due on callback_outbox (organization_id, target, due_at) where due_at is not null;
-create index callback_outbox_by_consultation on callback_outbox (organization_id, consultation_id);
 
 -- One row per attempt, whatever came of it.
 create table webhook_deliveries (

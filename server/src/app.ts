@@ -75,7 +75,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
       lease.secret === null
         ? null
         : sealer.open(lease.secret, secretContext(lease.organizationId, lease.consultationId)),
-    onSettled: (tx, attempts) => consultations.callbacksAttempted(tx, attempts),
+    holdSubjects: (tx, subjects) => consultations.holdForCallbacks(tx, subjects),
   })
   const callbacks = createCallbacks({
     db,

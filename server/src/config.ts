@@ -182,7 +182,7 @@ export class ConfigError extends Error {
 /** Reads the environment, `.env` behind it, and `NAME_FILE` for every setting. Throws ConfigError. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
   const mistakes: string[] = []
-  const source = { ...readEnvFile(envFile), ...environment }
+  const source = { ...readEnvFile(envFile, mistakes), ...environment }
   const entries = Object.entries(settings).map(([name, setting]: [string, Setting<unknown>]) => {
     try {
       const given = givenValue(source, name)
@@ -204,10 +204,14 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   return Object.freeze({ ...values, CALLBACK_ALLOW, DATA_DIR: resolve(values.DATA_DIR), publicUrl, production })
 }
 
-function readEnvFile(path: string): NodeJS.ProcessEnv {
+/** No file is fine; one that cannot be read is a mistake, because the service would start with other settings. */
+function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
   try {
     return parseEnv(readFileSync(path, 'utf8')) as NodeJS.ProcessEnv
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      mistakes.push(`${path} cannot be read: ${(error as Error).message}`)
+    }
     return {}
   }
 }

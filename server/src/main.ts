@@ -60,42 +60,52 @@ async function openApp(config: Config, log: Logger, { connection }: Database): P
 }
 
 async function serve(config: Config, log: Logger): Promise<void> {
+  const signalled = stopSignal(log)
   const database = await openDatabase(config, log)
   try {
-    await serveOn(database, config, log)
-  } catch (error) {
+    const starting = serveOn(database, config, log)
+    // A start on the embedded database ends soon, and then in order. One that waits for a database elsewhere may not.
+    const stop = database.kind === 'embedded' ? await starting : await Promise.race([starting, signalled])
+    await signalled
+    await stop?.().catch((error: unknown) => {
+      log.fatal({ err: error }, 'the stop failed')
+      process.exitCode = 1
+    })
+  } finally {
     await database.stop()
-    throw error
   }
+  log.flush(() => process.exit(process.exitCode ?? 0))
 }
 
-async function serveOn(database: Database, config: Config, log: Logger): Promise<void> {
+/** Begins to serve; answers how to stop it gracefully, the database aside. */
+async function serveOn(database: Database, config: Config, log: Logger): Promise<() => Promise<void>> {
   if (cluster.isPrimary) {
     const names = await migrate(database.connection)
     if (names.length > 0) log.info({ migrations: names }, 'database migrated')
   }
-  if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
-    const app = await openApp(config, log, database)
-    const welcome = await prepare(config, app)
-    const stop = await runCluster(config.WORKERS, log)
-    print(welcome)
-    onStop(log, async () => {
-      await stop()
-      await app.stop()
-      await database.stop()
-    })
-    return
-  }
   const app = await openApp(config, log, database)
   const welcome = cluster.isPrimary ? await prepare(config, app) : null
+  if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
+    const stopCluster = await runCluster(config.WORKERS, log)
+    print(welcome ?? '')
+    return async () => {
+      await stopCluster()
+      await app.stop()
+    }
+  }
   app.startWorkers()
   if (config.ROLE !== 'worker') await app.http.listen({ host: config.HOST, port: config.PORT })
   if (welcome !== null) print(welcome)
-  onStop(log, async () => {
-    await app.stop()
-    await database.stop()
-    // A cluster's child stays alive for its parent's channel.
-    if (cluster.isWorker) process.disconnect()
+  return () => stopServing(app, config.SHUTDOWN_GRACE_SECONDS * 1_000)
+}
+
+/** Calls under way may end within the grace. A connection that is idle after its call is not waited for: clients keep it. */
+async function stopServing(app: App, graceMs: number): Promise<void> {
+  const closingIdle = setInterval(() => app.http.server.closeIdleConnections(), 50)
+  const patience = setTimeout(() => app.http.server.closeAllConnections(), graceMs)
+  await app.stop().finally(() => {
+    clearInterval(closingIdle)
+    clearTimeout(patience)
   })
 }
 
@@ -132,23 +142,23 @@ function sampleBlock(config: Config, apiKey: string): string {
 `
 }
 
-/** The first signal drains, a second one leaves at once. */
-function onStop(log: Logger, stop: () => Promise<void>): void {
-  let stopping = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      if (stopping) process.exit(1)
-      stopping = true
-      log.info({ signal }, 'stopping: no new calls; those under way are finished')
-      stop().then(
-        () => log.flush(() => process.exit(0)),
-        (error: unknown) => {
-          log.fatal({ err: error }, 'the stop failed')
-          log.flush(() => process.exit(1))
-        },
-      )
-    })
-  }
+/**
+ * Resolves with the first signal; a second one leaves at once. Not in a cluster's child: Ctrl-C and service managers
+ * signal all processes, and the parent then signals its children once more.
+ */
+function stopSignal(log: Logger): Promise<undefined> {
+  return new Promise((resolve) => {
+    let stopping = false
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (stopping && cluster.isPrimary) process.exit(1)
+        if (stopping) return
+        stopping = true
+        log.info({ signal }, 'stopping: no new calls; those under way are finished')
+        resolve(undefined)
+      })
+    }
+  })
 }
 
 run(process.argv[2] ?? 'serve').catch((error: unknown) => {

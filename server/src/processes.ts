@@ -7,7 +7,7 @@ const restartMs = 1_000
 
 /**
  * Runs `count` copies of this program on one port (node:cluster); one that dies is replaced. Resolves when all listen,
- * with a function that stops them gracefully.
+ * with a function that stops them gracefully. Rejects when one of the first ones ends before it listens.
  */
 export async function runCluster(count: number, log: Logger): Promise<() => Promise<void>> {
   let stopping = false
@@ -22,12 +22,27 @@ export async function runCluster(count: number, log: Logger): Promise<() => Prom
     })
     return worker
   }
-  await Promise.all(Array.from({ length: count }, () => once(fork(), 'listening')))
-  return async () => {
+  const stop = async (): Promise<void> => {
     stopping = true
     const alive = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
     const gone = alive.map((worker) => once(worker, 'exit'))
     for (const worker of alive) worker.process.kill('SIGTERM')
     await Promise.all(gone)
   }
+  try {
+    await Promise.all(Array.from({ length: count }, () => listening(fork())))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return stop
+}
+
+function listening(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('listening', () => resolve())
+    worker.once('exit', (code, signal) => {
+      reject(new Error(`one of its processes ended with ${signal ?? `code ${code}`}; what it said is above.`))
+    })
+  })
 }

@@ -34,9 +34,12 @@ export function succeeded(result: PostResult): boolean {
   return result.error === null && result.status !== null && result.status >= 200 && result.status < 300
 }
 
+/** Our own doing: nothing of it reached the receiver. */
+const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
+
 /** True when the receiver itself is in trouble, which is what the breaker counts: no answer, 5xx, or 429. */
 export function isTargetInTrouble(result: PostResult): boolean {
-  if (result.status === null) return result.error?.code !== 'target_refused' && result.error?.code !== 'stopped'
+  if (result.status === null) return !ours.has(result.error?.code ?? '')
   return result.status >= 500 || result.status === 429
 }
 

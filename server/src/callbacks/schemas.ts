@@ -13,7 +13,7 @@ export const deliverySchema = Type.Object(
     duration_ms: Type.Integer(),
     reply: Type.String({ description: 'The first 1 000 characters of the reply.' }),
     error_code: nullable(
-      Type.String({ description: 'target_refused, dns, connect, tls, timeout, reset, protocol or redirect.' }),
+      Type.String({ description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect or secret.' }),
     ),
     error: nullable(Type.String()),
     started_at: Type.String({ format: 'date-time' }),

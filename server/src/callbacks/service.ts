@@ -55,7 +55,10 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
       const rearmed = events.filter((event) => event.redeliver === true)
       const work: Promise<void>[] = []
       if (callbacks.length > 0) {
-        tx.onCommit(() => sendReserved(callbacks, worker))
+        tx.onCommit(() => {
+          sendReserved(callbacks, worker)
+          if (callbacks.some((callback) => callback.leaseToken === null)) worker?.wake()
+        })
         tx.onRollback(() => unreserve(callbacks, worker))
         work.push(store.enqueue(tx, callbacks))
       }

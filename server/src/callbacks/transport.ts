@@ -137,6 +137,7 @@ function createPools(create: (origin: string) => Pool) {
   return { get, track, retire, destroy }
 }
 
-function notSent(error: PostError): PostResult {
+/** The result of an attempt that ended before anything was sent. */
+export function notSent(error: PostError): PostResult {
   return { status: null, durationMs: 0, reply: '', retryAfterSeconds: null, error }
 }

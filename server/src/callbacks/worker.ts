@@ -8,7 +8,8 @@ import { isTargetInTrouble, nextStep } from './callback.ts'
 import { signatureHeaders } from './signature.ts'
 import * as store from './store.ts'
 import { createTargets, type TargetOptions } from './targets.ts'
-import type { PostResult, Transport } from './transport.ts'
+import { notSent, type PostResult, type Transport } from './transport.ts'
+import { SECRET_UNREADABLE } from './transport-errors.ts'
 
 /** A lease outlives three missed heartbeats; a dead worker's callbacks are taken over 8.5 s after its last one. */
 export const leaseMs = 8_000
@@ -36,7 +37,11 @@ export interface DeliveryDependencies {
   readonly log: Logger
   /** The secret of a callback, opened. */
   readonly secretOf: (lease: store.Lease) => string | null
-  readonly onSettled: (tx: Tx, attempts: readonly SettledAttempt[]) => Promise<void>
+  /** Locks what the attempts are about, then lets it be told how they ended, both in the recording transaction. */
+  readonly holdSubjects: (
+    tx: Tx,
+    subjects: readonly { readonly organizationId: string; readonly id: string }[],
+  ) => (attempts: readonly SettledAttempt[]) => Promise<void>
   readonly targets?: TargetOptions
   readonly random?: () => number
 }
@@ -58,7 +63,7 @@ export interface DeliveryWorker {
 }
 
 export function createDeliveryWorker(dependencies: DeliveryDependencies): DeliveryWorker {
-  const { db, clock, transport, log, secretOf, onSettled, random = Math.random } = dependencies
+  const { db, clock, transport, log, secretOf, holdSubjects, random = Math.random } = dependencies
   const targets = createTargets(dependencies.targets)
   const underWay = new Map<store.Lease, Promise<void>>()
   let stopping = false
@@ -71,12 +76,17 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
     rolledBack: provesRollback,
     perform: (recorded) =>
       inTransaction(db, async (tx) => {
+        // Requests are locked before outbox rows here as everywhere, so two transactions never wait for each other.
+        const tell = holdSubjects(
+          tx,
+          recorded.map((entry) => entry.settled),
+        )
         const settled = await store.settle(
           tx,
           recorded.map(({ attempt }) => attempt),
         )
         const told = recorded.filter(({ attempt }) => settled.has(attempt.id)).map((entry) => entry.settled)
-        if (told.length > 0) await onSettled(tx, told)
+        await tell(told)
         return recorded.map(() => ({ value: undefined }))
       }),
   })
@@ -94,19 +104,30 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
     }
   }
 
+  const attempt = async (lease: store.Lease, startedAt: Date): Promise<PostResult> => {
+    let secret: string | null
+    try {
+      secret = secretOf(lease)
+    } catch (error) {
+      // An attempt like any other: it is logged and counted, and a process with the right key may make the next one.
+      log.error({ err: error, callback_id: lease.id }, 'a callback secret cannot be read; is SECRET_KEY another one?')
+      return notSent(SECRET_UNREADABLE)
+    }
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'hitl-callback/1',
+      ...signatureHeaders(lease.id, lease.body, secret, startedAt),
+    }
+    return transport.post({ url: lease.url, body: lease.body, headers })
+  }
+
   const deliver = async (lease: store.Lease): Promise<void> => {
     const startedAt = clock.now()
-    let result: PostResult | null = null
     try {
-      result = await transport.post({
-        url: lease.url,
-        body: lease.body,
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': 'hitl-callback/1',
-          ...signatureHeaders(lease.id, lease.body, secretOf(lease), startedAt),
-        },
-      })
+      const result = await attempt(lease, startedAt)
+      // The slot is for the receiver's sake: recording needs none.
+      targets.release(store.targetName(lease), isTargetInTrouble(result))
+      if (backlog) loop.wake()
       // Stopped by us, not by the receiver: no attempt to hold against anybody. Another worker makes it anew.
       if (result.error?.code === 'stopped') return
       const recorded = toRecord(lease, result, startedAt, clock.now(), random())
@@ -118,9 +139,7 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
         'a delivery was not recorded; it is made again when its lease ends',
       )
     } finally {
-      targets.release(store.targetName(lease), result === null ? null : isTargetInTrouble(result))
       underWay.delete(lease)
-      if (backlog) loop.wake()
     }
   }
 
@@ -172,9 +191,10 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
     wake: () => loop.wake(),
     drain: async () => {
       do {
-        await loop.drain()
+        // First: what ends now may be due again at once.
         await Promise.all(underWay.values())
-      } while (backlog)
+        await loop.drain()
+      } while (backlog || underWay.size > 0)
     },
     stop: async (graceMs) => {
       stopping = true

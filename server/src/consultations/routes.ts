@@ -29,9 +29,14 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   app.addSchema(schemas.requestSchema)
   app.addSchema(schemas.requestPageSchema)
 
-  const sendRequest = (reply: FastifyReply, principal: Principal, consultation: Consultation): FastifyReply => {
+  const sendRequest = (
+    reply: FastifyReply,
+    principal: Principal,
+    consultation: Consultation,
+    now = clock.now(),
+  ): FastifyReply => {
     const caller = principal.kind === 'agent' ? 'agent' : principal.role
-    return reply.type('application/json; charset=utf-8').send(requestJson(consultation, caller, clock.now()))
+    return reply.type('application/json; charset=utf-8').send(requestJson(consultation, caller, now))
   }
 
   app.post<{ Body: Static<typeof schemas.createRequestBody> }>(
@@ -70,7 +75,8 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
       )
       if (replayed) reply.header('idempotency-replayed', 'true')
       reply.status(201).header('location', `/api/v1/requests/${consultation.id}`)
-      return sendRequest(reply, by.principal, consultation)
+      // As of its creation: the repetition of a call gets the same bytes, however late it comes.
+      return sendRequest(reply, by.principal, consultation, consultation.createdAt)
     },
   )
 
@@ -97,7 +103,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
       },
     },
     async (request, reply) => {
-      const { state, updated_after: updatedAfter, limit, offset, cursor } = request.query
+      const { state, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
       const { principal } = callerOf(request)
       const { items, total } = await consultations.list(principal, {
         state: (state as State | undefined) ?? null,
@@ -174,7 +180,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
         operationId: 'cancelRequest',
         security,
         params: idParams,
-        response: { 200: oneRequest('The cancelled request'), ...problems(401, 403, 404, 409, 422) },
+        response: { 200: oneRequest('The cancelled request'), ...problems(400, 401, 403, 404, 409, 413, 415, 422) },
       },
     },
     async (request, reply) => {
@@ -193,7 +199,10 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
         operationId: 'redeliver',
         security,
         params: idParams,
-        response: { 202: oneRequest('The request; its callback is due'), ...problems(401, 403, 404, 409, 422) },
+        response: {
+          202: oneRequest('The request; its callback is due'),
+          ...problems(400, 401, 403, 404, 409, 413, 415, 422),
+        },
       },
     },
     async (request, reply) => {
@@ -209,7 +218,10 @@ const instantPattern = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-
 function toInstant(path: string, text: string): Date {
   const meant = text.replace(/ (\d\d:\d\d)$/, '+$1')
   const time = instantPattern.test(meant) ? Date.parse(meant.replace(' ', 'T').toUpperCase()) : Number.NaN
-  if (Number.isNaN(time) || time < 0 || time >= 253_402_300_800_000) {
+  // Date.parse takes 30 February for 2 March.
+  const day = new Date(`${meant.slice(0, 10)}T00:00:00Z`)
+  const exists = !Number.isNaN(time) && day.toISOString().startsWith(meant.slice(0, 10))
+  if (!exists || time < 0 || time >= 253_402_300_800_000) {
     throw invalid(path, 'must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z')
   }
   return new Date(time)

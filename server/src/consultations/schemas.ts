@@ -150,7 +150,7 @@ export const listQuery = Type.Object({
   updated_after: Type.Optional(
     Type.String({ maxLength: 40, description: 'RFC 3339; only what changed after it (differential polling).' }),
   ),
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
-  offset: Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
 })

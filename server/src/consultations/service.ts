@@ -64,7 +64,7 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
           return { error }
         }
       })
-      if (changes.size > 0) await Promise.all([store.save(tx, [...changes.values()]), events.append(tx, facts)])
+      if (changes.size > 0) tx.last(Promise.all([store.save(tx, [...changes.values()]), events.append(tx, facts)]))
       return outcomes
     })
 
@@ -77,12 +77,12 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
       const inserting = store.insert(tx, creations)
       if (creations.every((creation) => creation.idempotency === null)) {
         // Nothing can be a repetition: both statements travel together.
-        await Promise.all([inserting, events.append(tx, creations.flatMap(eventsOf))])
+        tx.last(Promise.all([inserting, events.append(tx, creations.flatMap(eventsOf))]))
         return creations.map(() => ({ value: true }))
       }
       const inserted = await inserting
       const isNew = (creation: Creation) => inserted.has(creation.consultation.id)
-      await events.append(tx, creations.filter(isNew).flatMap(eventsOf))
+      tx.last(events.append(tx, creations.filter(isNew).flatMap(eventsOf)))
       return creations.map((creation) => ({ value: isNew(creation) }))
     })
 
@@ -159,20 +159,27 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
         const due = await store.lockDue(tx, now, limit)
         const changes = due.flatMap((before) => consultation.expire(before, now) ?? [])
         if (changes.length === 0) return 0
-        await Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, now))])
+        tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, now))]))
         return changes.length
       }),
 
-    /** Records how callbacks fared, in the transaction of the delivery module that tells. */
-    callbacksAttempted: async (tx: Tx, attempted: readonly CallbackAttempt[]): Promise<void> => {
-      const rows = await store.lockCore(tx, distinct(attempted))
-      const outcomes = byKey(attempted)
-      const changes = rows.flatMap((before) => {
-        const outcome = outcomes.get(nameOf(before))?.outcome
-        return outcome === undefined ? [] : [consultation.callbackAttempted(before, outcome)]
-      })
-      if (changes.length === 0) return
-      await Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, clock.now()))])
+    /**
+     * For the delivery module's transaction: takes the requests' locks, as every act does before it touches anything
+     * else, and answers the function that records how their callbacks fared.
+     */
+    holdForCallbacks: (tx: Tx, keys: readonly store.Key[]) => {
+      const locking = store.lockCore(tx, distinct(keys))
+      // Awaited below, unless the transaction fails before.
+      locking.catch(() => {})
+      return async (attempts: readonly CallbackAttempt[]): Promise<void> => {
+        const outcomes = byKey(attempts)
+        const changes = (await locking).flatMap((before) => {
+          const outcome = outcomes.get(nameOf(before))?.outcome
+          return outcome === undefined ? [] : [consultation.callbackAttempted(before, outcome)]
+        })
+        if (changes.length === 0) return
+        tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, clock.now()))]))
+      }
     },
   }
 }

@@ -10,6 +10,12 @@ const redocPolicy =
   "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// The plugin's own policy would allow fonts and styles from anywhere, and upgrade-insecure-requests would break the page
+// wherever it is served over plain HTTP. Swagger UI sets styles inline.
+const swaggerPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 const redocPage = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
@@ -22,7 +28,7 @@ const redocStart = `Redoc.init('/openapi.json', {}, document.getElementById('red
 export async function registerDocs(app: FastifyInstance): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    staticCSP: true,
+    staticCSP: swaggerPolicy,
     uiConfig: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
   })
   const hidden = { schema: { hide: true } }

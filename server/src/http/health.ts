@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { success } from './openapi.ts'
+import { problems, success } from './openapi.ts'
 
 export interface HealthOptions {
   readonly version: string
@@ -20,6 +20,8 @@ const healthSchema = Type.Object(
   },
   { $id: 'Health', title: 'Health' },
 )
+
+const aliveSchema = Type.Object({ status: Type.Literal('alive') })
 
 const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
 
@@ -46,6 +48,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       summary,
       operationId,
       response: {
+        ...problems(),
         200: success('It is', Type.Ref('Health'), example),
         503: success('It is not; try again', Type.Ref('Health'), {
           ...example,
@@ -69,10 +72,16 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     }
     app.get(
       `${prefix}/livez`,
-      { schema: { hide, tags: ['service'], summary: 'Does the process turn?', operationId: 'livez' } },
-      async () => ({
-        status: 'alive',
-      }),
+      {
+        schema: {
+          hide,
+          tags: ['service'],
+          summary: 'Does the process turn?',
+          operationId: 'livez',
+          response: { 200: success('It does', aliveSchema, { status: 'alive' }), ...problems() },
+        },
+      },
+      async () => ({ status: 'alive' }),
     )
   }
 }

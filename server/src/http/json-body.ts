@@ -17,7 +17,7 @@ export function registerJsonBody(app: FastifyInstance): void {
   app.decorateRequest('members', null)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
-    /^application\/(?:[a-z0-9.+-]+\+)?json\b/i,
+    /^application\/(?:[a-z0-9.-]+\+)?json\s*(?:;|$)/i,
     { parseAs: 'buffer' },
     (request, body: Buffer, done) => {
       try {
@@ -33,6 +33,8 @@ export function registerJsonBody(app: FastifyInstance): void {
   )
   app.addHook('onRequest', async (request) => {
     const encoding = request.headers['content-encoding']
+    // Bodies of GET and HEAD are not read at all.
+    if (request.method === 'GET' || request.method === 'HEAD') return
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       throw new Problem(415, 'http.content_encoding', 'Compressed bodies are not accepted. Send the body as it is.')
     }

@@ -44,9 +44,9 @@ const meanings: Readonly<Record<number, { readonly code: string; readonly detail
   },
 }
 
-/** The `response` entries of a route for the refusals it can give; 500 and 503 are always among them. */
+/** The `response` entries of a route for the refusals it can give; 400 (a malformed call), 500 and 503 always are. */
 export function problems(...statuses: readonly number[]): Record<string, unknown> {
-  const entries = [...statuses, 500, 503].map((status) => {
+  const entries = [400, ...statuses, 500, 503].map((status) => {
     const meaning = meanings[status] ?? { code: 'unknown', detail: '' }
     const example = {
       type: 'about:blank',

@@ -20,6 +20,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
   return reply
     .status(problem.status)
     .headers(problem.headers)
+    .header('x-request-id', request.id)
     .type('application/problem+json')
     .send(JSON.stringify(problemBody(problem, request.id)))
 }
@@ -37,6 +38,8 @@ export function registerProblems(app: FastifyInstance): void {
   // The router answers 404 for a known path with another method; RFC 9110, 15.5.6 asks for 405 and Allow.
   const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
+    // The CORS preflight route is everywhere: it makes no unknown path a known one.
+    if (url === '*') return
     const source = url
       .replace(/[.\\+?^$()[\]{}|]/g, '\\$&')
       .replace(/:[A-Za-z]+/g, '[^/]+')

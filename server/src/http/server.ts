@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
 import { Problem } from '../platform/problem.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
-import { registerValidation } from './validation.ts'
+import { schemaController } from './validation.ts'
 
 export interface HttpOptions {
   readonly log: Logger
@@ -24,34 +24,47 @@ const maxHeaderBytes = 16 * 1024
 export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: options.log as never,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.bodyLimitBytes,
     // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
-    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: Math.min(20_000, options.requestTimeoutMs) },
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: Math.min(20_000, options.requestTimeoutMs),
+      // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
+      connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
+    },
     genReqId: requestId,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
+    // The router's own limit for ids would answer 414 where the schema says 422; the header limit bounds them anyway.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxHeaderBytes },
+    schemaController,
+    // During a stop, calls on connections that are still open are answered like any other (with Connection: close).
+    return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      const detail = `The address could not be read: ${error.message}`
+      const detail = 'The address could not be read. Check its percent-encoding.'
+      request.log.info({ request_id: request.id, err: error }, 'refused before routing')
       return sendProblem(request, reply, new Problem(error.statusCode ?? 400, 'http.bad_request', detail)) as never
     },
     clientErrorHandler,
   }) as unknown as FastifyInstance
   registerJsonBody(app)
-  registerValidation(app)
   registerProblems(app)
   registerHeadersAndLog(app)
+  if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
+  return app
+}
+
+async function registerCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   await app.register(cors, {
-    origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
+    origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PATCH'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
     exposedHeaders: ['x-request-id', 'location', 'retry-after', 'idempotency-replayed'],
     maxAge: 600,
   })
-  return app
 }
 
 /** The caller's X-Request-Id when it is harmless in a log, else a new one. */
@@ -86,7 +99,7 @@ function registerHeadersAndLog(app: FastifyInstance): void {
 }
 
 /** What never became a request (RFC 9110 section 15.5): told in the same form as everything else, and hung up. */
-function clientErrorHandler(this: unknown, error: NodeJS.ErrnoException, socket: Socket): void {
+function clientErrorHandler(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
     socket.destroy()
     return
@@ -98,9 +111,10 @@ function clientErrorHandler(this: unknown, error: NodeJS.ErrnoException, socket:
         ? ([408, 'http.request_timeout', 'The request did not arrive in time. Send it again.'] as const)
         : ([400, 'http.malformed', 'This is not a well-formed HTTP request.'] as const)
   const id = randomUUID()
+  this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')
   const body = JSON.stringify(problemBody(new Problem(status, code, detail), id))
   socket.end(
-    `HTTP/1.1 ${status} Refused\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }

@@ -1,28 +1,34 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import addFormats from 'ajv-formats'
-import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
 import type { FieldError } from '../platform/problem.ts'
 import { Problem } from '../platform/problem.ts'
 
 // Bodies are taken as typed: "5" is not 5 (contract). Paths and queries are text by nature and are read as numbers.
 const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: false })
-const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true })
+const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true, useDefaults: true })
 addFormats.default(strict)
 addFormats.default(textual)
 for (const ajv of [strict, textual]) ajv.addKeyword('example').addKeyword('x-order')
 
-/** Validates against TypeBox schemas; every wrong field is named at once, as 422. */
-export function registerValidation(app: FastifyInstance): void {
-  const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpPart }) => {
-    const validate = (httpPart === 'body' ? strict : textual).compile(schema)
-    return (data: unknown) => {
-      if (validate(data)) return { value: data }
-      return { error: toProblem(validate.errors ?? [], httpPart ?? 'body') }
-    }
+const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpPart }) => {
+  const validate = (httpPart === 'body' ? strict : textual).compile(schema)
+  return (data: unknown) => {
+    if (validate(data)) return { value: data }
+    return { error: toProblem(validate.errors ?? [], httpPart ?? 'body') }
   }
-  app.setValidatorCompiler(compile as FastifySchemaCompiler<unknown>)
-  // Replies are written by the representations; their schemas are documentation, which the tests hold them to.
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+}
+
+/**
+ * Validates against TypeBox schemas; every wrong field is named at once, as 422. Given as factories, because a scope that
+ * calls addSchema forgets what setValidatorCompiler said and falls back to the framework's coercing compiler.
+ */
+export const schemaController: NonNullable<FastifyServerOptions['schemaController']> = {
+  compilersFactory: {
+    buildValidator: () => compile as never,
+    // Replies are written by the representations; their schemas are documentation, which the tests hold them to.
+    buildSerializer: () => () => (data) => JSON.stringify(data),
+  },
 }
 
 function toProblem(errors: readonly ErrorObject[], part: string): Problem {

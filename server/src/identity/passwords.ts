@@ -1,5 +1,6 @@
 import { hash, verify } from '@node-rs/bcrypt'
 import { unavailable } from '../platform/problem.ts'
+import { passwordBytes } from './user.ts'
 
 /** OWASP Password Storage asks for at least 10; 12 takes about 0.25 s of one core. */
 const cost = 12
@@ -44,7 +45,8 @@ export function createPasswords(parallel = 1, maxWaiting = 64): Passwords {
     verify: (password, stored) =>
       inTurn(async () => {
         const matches = await verify(password, stored ?? nobody)
-        return matches && stored !== null
+        // bcrypt compares the first 72 bytes only: what is longer was never a password here.
+        return matches && stored !== null && Buffer.byteLength(password) <= passwordBytes.max
       }),
   }
 }

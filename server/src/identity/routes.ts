@@ -1,7 +1,6 @@
-import formbody from '@fastify/formbody'
-import multipart from '@fastify/multipart'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { registerFormBodies } from '../http/form-bodies.ts'
 import { problems, success } from '../http/openapi.ts'
 import type { ApiKey } from './api-key.ts'
 import type { Authenticator } from './authenticate.ts'
@@ -89,11 +88,7 @@ export function registerIdentityRoutes(
 
   app.register(async (scope) => {
     // A scope of its own: only signing in takes forms.
-    await scope.register(formbody, { bodyLimit: 16_384 })
-    await scope.register(multipart, {
-      attachFieldsToBody: 'keyValues',
-      limits: { files: 0, fields: 10, fieldSize: 4_096, parts: 10 },
-    })
+    await registerFormBodies(scope)
     scope.post<{ Body: Static<typeof schemas.loginBody> }>(
       '/auth/login',
       {
@@ -102,7 +97,7 @@ export function registerIdentityRoutes(
           summary: 'Sign in with email and password',
           operationId: 'login',
           consumes: ['application/x-www-form-urlencoded', 'multipart/form-data', 'application/json'],
-          body: schemas.loginBody,
+          body: { ...schemas.loginBody, examples: [schemas.loginExample] },
           response: {
             200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
             ...problems(400, 401, 413, 415, 422),

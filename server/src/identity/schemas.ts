@@ -55,11 +55,14 @@ export const loginBody = Type.Object(
   { title: 'Login' },
 )
 
+export const loginExample = { username: 'reviewer@example.com', password: 'correct horse' }
+
 export const tokenSchema = Type.Object(
   {
     access_token: Type.String({ description: 'JWT for the Authorization header.' }),
     token_type: Type.Literal('bearer'),
     expires_in: Type.Integer({ description: 'Seconds.' }),
+    user: Type.Ref('User'),
   },
   { $id: 'AccessToken', title: 'AccessToken' },
 )
@@ -68,6 +71,7 @@ export const tokenExample = {
   access_token: 'eyJhbGciOiJIUzI1NiJ9.e30.signature',
   token_type: 'bearer',
   expires_in: 1800,
+  user: exampleUser,
 }
 
 export const exampleApiKey = {

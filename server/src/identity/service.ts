@@ -62,19 +62,25 @@ export type Identity = ReturnType<typeof createIdentity>
 export function createIdentity(dependencies: IdentityDependencies) {
   const { db, clock, tokens, passwords, secretKey, report } = dependencies
 
-  const addUser = async (tx: Tx, user: User, passwordHash: string, httpRequestId: string | null): Promise<void> => {
+  /** `made` says who did it and how, for the audit; a person who registers is the actor of that. */
+  const addUser = async (
+    tx: Tx,
+    user: User,
+    passwordHash: string,
+    made: { readonly actor: Actor; readonly httpRequestId: string | null; readonly invitationId?: string },
+  ): Promise<void> => {
     if (!(await store.insertUser(tx, user, emailKey(user.email), passwordHash))) {
       throw new Problem(409, 'auth.email_taken', 'Email already registered')
     }
-    const after = { role: user.role, is_active: user.isActive }
+    const after = { role: user.role, is_active: user.isActive, invitation_id: made.invitationId ?? null }
     await report(tx, [
       {
         organizationId: user.organizationId,
         kind: 'user.registered',
         subjectKind: 'user',
         subjectId: user.id,
-        actor: { kind: 'person', id: user.id },
-        httpRequestId,
+        actor: made.actor,
+        httpRequestId: made.httpRequestId,
         before: null,
         after,
         occurredAt: user.createdAt,
@@ -105,7 +111,21 @@ export function createIdentity(dependencies: IdentityDependencies) {
       const existing = await store.firstOrganization(tx)
       if (existing !== null) return existing
       const organizationId = newId()
-      await store.insertOrganization(tx, organizationId, 'Default')
+      const name = 'Default'
+      await store.insertOrganization(tx, organizationId, name)
+      await report(tx, [
+        {
+          organizationId,
+          kind: 'organization.created',
+          subjectKind: 'organization',
+          subjectId: organizationId,
+          actor: system,
+          httpRequestId: null,
+          before: null,
+          after: { name },
+          occurredAt: clock.now(),
+        },
+      ])
       return organizationId
     })
 
@@ -165,13 +185,14 @@ export function createIdentity(dependencies: IdentityDependencies) {
       return inTransaction(db, async (tx) => {
         if (token === undefined) {
           const user = newUser(organizationId, input, 'reviewer')
-          await addUser(tx, user, passwordHash, httpRequestId)
+          await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId })
           return user
         }
         const found = await store.lockInvitation(tx, hashInvitationToken(token))
         const invitation = acceptInvitation(found, input.email, clock.now())
         const user = newUser(invitation.organizationId, input, invitation.role)
-        await addUser(tx, user, passwordHash, httpRequestId)
+        const actor: Actor = { kind: 'person', id: user.id }
+        await addUser(tx, user, passwordHash, { actor, httpRequestId, invitationId: invitation.id })
         await store.markInvitationUsed(tx, invitation, clock.now())
         return user
       })
@@ -207,8 +228,9 @@ export function createIdentity(dependencies: IdentityDependencies) {
       const organizationId = await ensureOrganization()
       return inTransaction(db, async (tx) => {
         await store.lockFirstSetup(tx)
-        if (await store.hasAdmin(tx, organizationId)) return null
+        // Also when there is an admin by now (ADMIN_EMAIL): a link in an old log must not make another.
         await store.expireSetupLinks(tx, organizationId, clock.now())
+        if (await store.hasAdmin(tx, organizationId)) return null
         const token = mintInvitationToken()
         await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, system, null)
         return token
@@ -226,7 +248,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
         const raced = await store.userByEmail(tx, emailKey(input.email))
         if (raced !== null) return raced.user
         const user = newUser(organizationId, input, role)
-        await addUser(tx, user, passwordHash, null)
+        await addUser(tx, user, passwordHash, { actor: system, httpRequestId: null })
         return user
       })
     },

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import {
   type CompiledQuery,
   DummyDriver,
@@ -27,6 +28,8 @@ export interface Queryable {
 
 /** Queries on one transaction may be issued without awaiting each: they are pipelined, and answered in order. */
 export interface Tx extends Queryable {
+  /** The transaction's last statements: COMMIT travels right behind them instead of waiting for their answers. */
+  last(statements: Promise<unknown>): void
   /** `work` runs once the commit is known to be durable. */
   onCommit(work: () => void): void
   /** `work` runs when the transaction is known to have left nothing behind, or its fate is unknown. */
@@ -68,6 +71,13 @@ const parsers = new Map<number, (text: string) => unknown>([
   [20, Number], // bigint: only counts, far below 2^53
 ])
 
+/**
+ * Every statement of the service is an index look-up by design. Without these a plan that was cached while the tables were
+ * empty would scan them when they are full (docs/decisions/0004-planner-settings-of-the-pool.md).
+ */
+const sessionSettings =
+  '-c timezone=UTC -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
+
 export interface DbOptions {
   readonly connection: Connection
   readonly poolSize: number
@@ -92,7 +102,7 @@ export function openDb(options: DbOptions): Db {
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 2_000,
     idle_in_transaction_session_timeout: 30_000,
-    options: '-c timezone=UTC -c jit=off',
+    options: sessionSettings,
     types: {
       getTypeParser: (oid: number, format?: 'text' | 'binary') =>
         (format !== 'binary' && parsers.get(oid)) || pg.types.getTypeParser(oid, format),
@@ -103,11 +113,13 @@ export function openDb(options: DbOptions): Db {
   const queryable = (client: pg.Pool | pg.PoolClient): Queryable => ({
     run: async <Row>(query: { compile(): CompiledQuery<Row> }) => {
       const { sql, parameters } = query.compile()
+      gather(client)
       const result = await client.query(sql, [...parameters]).catch(translate)
       return result.rows as Row[]
     },
     execute: async <Row>(statement: Statement, values: readonly unknown[]) => {
       const named = prepare ? { name: statement.name } : {}
+      gather(client)
       const result = await client.query({ ...named, text: statement.text, values: [...values] }).catch(translate)
       return result.rows as Row[]
     },
@@ -115,6 +127,7 @@ export function openDb(options: DbOptions): Db {
 
   const transaction = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(translate)
+    const lasts: Promise<unknown>[] = []
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
     let broken = false
@@ -124,16 +137,24 @@ export function openDb(options: DbOptions): Db {
     client.on('error', onError)
     try {
       // Not awaited: the first statement of `work` travels in the same packet.
+      gather(client)
       const begun = client.query('begin').catch(translate)
       begun.catch(() => {})
       const tx: Tx = {
         ...queryable(client),
+        last: (statements) => {
+          statements.catch(() => {})
+          lasts.push(statements)
+        },
         onCommit: (act) => void commits.push(act),
         onRollback: (act) => void rollbacks.push(act),
       }
       const result = await work(tx)
-      await begun
-      const committed = await client.query('commit').catch(translate)
+      gather(client)
+      const committing = client.query('commit').catch(translate)
+      committing.catch(() => {})
+      await Promise.all([begun, ...lasts])
+      const committed = await committing
       // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
       if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back by an earlier error in it')
       for (const act of commits) act()
@@ -154,6 +175,14 @@ export function openDb(options: DbOptions): Db {
     ping: async () => void (await pool.query('select 1').catch(translate)),
     close: () => pool.end(),
   }
+}
+
+/** Statements issued in one turn leave in one packet, and PostgreSQL reads them at once: one system call, not one each. */
+function gather(client: pg.Pool | pg.PoolClient): void {
+  const stream = (client as { connection?: { stream: Writable } }).connection?.stream
+  if (stream === undefined || stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
 }
 
 /** SQLSTATE of an error that came from PostgreSQL itself; undefined for the driver's and the network's. */

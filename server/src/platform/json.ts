@@ -141,9 +141,13 @@ function decimal(literal: string): string {
   const [mantissa = '', exponent = '0'] = literal.toLowerCase().split('e')
   const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.')
   const digits = (whole + fraction).replace(/^0+/, '')
-  const significant = digits.replace(/0+$/, '')
+  // A loop, not /0+$/, which takes quadratic time on zeros in the middle; Number, not BigInt, for the same reason: an
+  // exponent that it rounds is far beyond those of doubles, so it equals none of theirs.
+  let end = digits.length
+  while (digits.charCodeAt(end - 1) === 0x30) end -= 1
+  const significant = digits.slice(0, end)
   if (significant === '') return '0'
-  const scale = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length)
+  const scale = Number(exponent) - fraction.length + digits.length - end
   return `${mantissa.startsWith('-') ? '-' : ''}${significant}e${scale}`
 }
 

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { type Connection, loadedRequests } from './plan.ts'
+import { sampleContext } from './sample.ts'
+
+/** How to reach the PostgreSQL that the service started on `dataDir`, as the service's own role. */
+export async function findDatabase(
+  dataDir: string,
+): Promise<{ readonly connection: Connection; readonly pid: number }> {
+  const directory = join(dataDir, 'postgres')
+  const password = (await readFile(join(dataDir, 'postgres-password'), 'utf8')).trim()
+  // Lines: pid, data folder, start time, port, first socket folder, first address. The folder may be relative to the data.
+  const lines = (await readFile(join(directory, 'postmaster.pid'), 'utf8')).split('\n')
+  const [pid = '', , , port = '', folder = '', address = ''] = lines
+  const host = folder === '.' ? directory : folder || address
+  return { connection: { host, port: Number(port), user: 'hitl', password, database: 'hitl' }, pid: Number(pid) }
+}
+
+export async function withClient<T>(connection: Connection, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ ...connection, application_name: 'bench' })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/**
+ * Fills the table as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
+ * each with its event, and the kept totals. `uuidv7(interval)` needs PostgreSQL 18, which is the embedded one.
+ */
+export async function loadRequests(connection: Connection): Promise<void> {
+  // As superuser: to skip the look-up of each row's foreign keys, and for the checkpoint.
+  await withClient({ ...connection, user: 'postgres' }, async (client) => {
+    await client.query('begin')
+    await client.query('set local session_replication_role = replica')
+    await client.query(
+      `insert into consultation_requests (organization_id, id, api_key_id, title, context, metadata, state, timeout_at,
+         next_action_at, created_at, updated_at)
+       select k.organization_id, uuidv7(age), k.id, 'Loaded request ' || n, $1::json,
+         json_build_object('run', 'loaded', 'n', n), 'pending', now() + interval '7 days', now() + interval '7 days',
+         now() + age, now() + age
+       from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, api_keys k order by n`,
+      [sampleContext, loadedRequests],
+    )
+    await client.query(
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, http_request_id,
+         after, occurred_at)
+       select organization_id, uuidv7(created_at - now()), 'request.created', 'request', id, 'agent', api_key_id,
+         gen_random_uuid(), '{"state":"pending","revision":1}', created_at
+       from consultation_requests where title like 'Loaded request %' order by id`,
+    )
+    await client.query(
+      `insert into consultation_totals select organization_id, id, 'pending', 0, $1 from api_keys
+       on conflict (organization_id, api_key_id, state, slot) do update set total = consultation_totals.total + $1`,
+      [loadedRequests],
+    )
+    await client.query('commit')
+    await client.query('vacuum analyze consultation_requests, events, consultation_totals')
+    // What the load left to be written must not be written during the measurements.
+    await client.query('checkpoint')
+  })
+}
+
+/** The ids of the loaded requests, newest first. */
+export async function loadedIds(connection: Connection): Promise<readonly string[]> {
+  const query = "select id from consultation_requests where title like 'Loaded request %' order by id desc"
+  return withClient(connection, async (client) => {
+    const { rows } = await client.query<[string]>({ text: query, rowMode: 'array' })
+    return rows.map(([id]) => id)
+  })
+}
+
+export async function countRequests(connection: Connection): Promise<number> {
+  return withClient(connection, async (client) => {
+    const { rows } = await client.query<{ count: string }>('select count(*) from consultation_requests')
+    return Number(rows[0]?.count)
+  })
+}
+
+/** Version and what makes commits durable, as the server itself says it. */
+export async function describeDatabase(connection: Connection): Promise<string> {
+  return withClient(connection, async (client) => {
+    const setting = async (name: string): Promise<string> =>
+      String((await client.query<[string]>({ text: `show ${name}`, rowMode: 'array' })).rows[0]?.[0])
+    const durability = `fsync ${await setting('fsync')}, synchronous_commit ${await setting('synchronous_commit')}`
+    return `PostgreSQL ${await setting('server_version')} (embedded; ${durability})`
+  })
+}

@@ -1,0 +1,144 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { countRequests, describeDatabase, findDatabase, loadRequests } from './database.ts'
+import { startLoadProcess } from './load-process.ts'
+import { type Connection, concurrencies, type Job, type Measurement, measurements, type Result } from './plan.ts'
+import { memoryMiB } from './processes.ts'
+import { callbackTable, errorLines, machineLine, memoryTable, ratioLines, throughputTable } from './report.ts'
+import { logIn, startService } from './service.ts'
+
+const usage = `npm run bench -- [--quick] [--only <name>]... [--at <concurrency>]...
+  --quick  2 s per figure instead of 5 s: rougher
+  --only   ${measurements.join(', ')}
+  --at     ${concurrencies.join(', ')}
+`
+
+const times = { full: { warmUpMs: 1_500, measuredMs: 5_000 }, quick: { warmUpMs: 500, measuredMs: 2_000 } }
+/** Before anything is measured: code is compiled and connections are opened once, not in the first figure. */
+const firstWarmUpMs = { full: 3_000, quick: 1_000 }
+
+const print = (text: string): void => void process.stdout.write(text)
+const progress = (text: string): void => void process.stderr.write(text)
+const began = performance.now()
+const step = (text: string): void =>
+  progress(`${((performance.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${text}\n`)
+
+interface Options {
+  readonly pace: 'full' | 'quick'
+  readonly only: readonly Measurement[]
+  readonly at: readonly number[]
+}
+
+function readOptions(): Options | null {
+  const text = { type: 'string', multiple: true } as const
+  try {
+    const { values } = parseArgs({ options: { quick: { type: 'boolean' }, only: text, at: text } })
+    const names = values.only?.flatMap((list) => list.split(',').map((name) => name.trim()))
+    const only = measurements.filter((name) => names?.includes(name) ?? true)
+    const at = concurrencies.filter((count) => values.at?.includes(String(count)) ?? true)
+    const known = (names?.length ?? only.length) === only.length && (values.at?.length ?? at.length) === at.length
+    return known && only.length > 0 && at.length > 0 ? { pace: values.quick ? 'quick' : 'full', only, at } : null
+  } catch {
+    return null
+  }
+}
+
+/** Raw inserts and creates take turns, so that both meet the same machine. */
+function planJobs({ pace, only, at }: Options): readonly Job[] {
+  const job = (measurement: Measurement, concurrency: number): Job => ({ measurement, concurrency, ...times[pace] })
+  const paired = only.filter((name) => name === 'raw inserts' || name === 'creates')
+  const others = only.filter((name) => name !== 'raw inserts' && name !== 'creates')
+  return [
+    ...at.flatMap((concurrency) => paired.map((name) => job(name, concurrency))),
+    ...others.flatMap((name) => at.map((concurrency) => job(name, concurrency))),
+  ]
+}
+
+const stops: (() => Promise<unknown>)[] = []
+let stopping: Promise<void> | undefined
+
+/** Undoes everything, last first; a failure does not keep the rest from being undone. */
+function stopAll(): Promise<void> {
+  const undo = async (): Promise<void> => {
+    for (const stop of stops.toReversed()) {
+      await stop().catch((error: unknown) => progress(`clean-up: ${error instanceof Error ? error.message : error}\n`))
+    }
+  }
+  stopping ??= undo()
+  return stopping
+}
+
+async function measure(options: Options): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'hitl-bench-'))
+  stops.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  step('starting the service')
+  const started = await startService(folder)
+  stops.push(started.stop)
+  const service = await started.listening
+  const { connection, pid: postgresPid } = await findDatabase(service.dataDir)
+  const watched = { servicePid: service.pid, postgresPid }
+  const idle = memoryMiB(watched)
+  step('loading the table')
+  await loadRequests(connection)
+  const before = await countRequests(connection)
+
+  const load = startLoadProcess()
+  stops.push(load.stop)
+  const reviewerToken = await logIn(service)
+  await load.prepare({
+    serviceUrl: service.url,
+    apiKey: service.apiKey,
+    reviewerToken,
+    database: connection,
+    ...watched,
+  })
+  step('warming up')
+  const pace = { warmUpMs: 0, measuredMs: firstWarmUpMs[options.pace] }
+  const warmUp = await load.perform({ measurement: 'lifecycles', concurrency: 16, ...pace })
+  const results: Result[] = []
+  for (const job of planJobs(options)) {
+    step(`${job.measurement} at ${job.concurrency}`)
+    results.push(await load.perform(job))
+  }
+  const losses = await countLosses(connection, before, [warmUp, ...results])
+  const database = await describeDatabase(connection)
+  const order = (result: Result): number => measurements.indexOf(result.job.measurement)
+  const sorted = results.toSorted((a, b) => order(a) - order(b))
+  const parts = [machineLine(database), throughputTable(sorted), ratioLines(sorted), callbackTable(sorted)]
+  const text = [...parts, memoryTable(idle, results)].filter((part) => part !== '').join('\n\n')
+  print(`\n${text}\n`)
+  const errors = errorLines([warmUp, ...sorted]) + losses
+  if (errors !== '') print(`\n${errors}`)
+  return errors === '' ? 0 : 1
+}
+
+/** Every create that was answered 201 must be in the table, and nothing else (unless calls failed: they may have acted). */
+async function countLosses(connection: Connection, before: number, results: readonly Result[]): Promise<string> {
+  const answered = results.reduce((sum, { created }) => sum + created, 0)
+  const found = (await countRequests(connection)) - before
+  return found === answered ? '' : `ERROR ${answered} creates were answered with 201, ${found} are in the table\n`
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (stopping === undefined) progress(`\n${signal}: stopping\n`)
+    stopAll().then(() => process.exit(128 + constants.signals[signal]))
+  })
+}
+
+const options = readOptions()
+if (options === null) {
+  progress(usage)
+  process.exitCode = 64
+} else {
+  try {
+    process.exitCode = await measure(options)
+  } catch (error) {
+    // After a signal the pieces break because they are being stopped.
+    if (stopping === undefined) progress(`${error instanceof Error ? error.stack : error}\n`)
+    process.exitCode = 1
+  }
+  await stopAll()
+}

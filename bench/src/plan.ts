@@ -1,0 +1,65 @@
+/** What is measured, in the order in which it is printed, and how long. */
+export const measurements = ['raw inserts', 'creates', 'reads', 'list pages', 'responds', 'lifecycles'] as const
+
+export type Measurement = (typeof measurements)[number]
+
+export const concurrencies: readonly number[] = [1, 16, 64]
+
+/** Requests in the table before anything is measured. */
+export const loadedRequests = 200_000
+
+/** Where the load process finds everything; sent once, as its first message. */
+export interface Setup {
+  readonly serviceUrl: string
+  readonly apiKey: string
+  readonly reviewerToken: string
+  readonly database: Connection
+  readonly servicePid: number
+  readonly postgresPid: number
+}
+
+export interface Connection {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+}
+
+export interface Job {
+  readonly measurement: Measurement
+  readonly concurrency: number
+  readonly warmUpMs: number
+  readonly measuredMs: number
+}
+
+/** Milliseconds, taken from every sample of the measured time. */
+export interface Latency {
+  readonly p50: number
+  readonly p99: number
+}
+
+/** Something per process group: the service, PostgreSQL, and the load process itself. */
+export interface PerProcess {
+  readonly service: number
+  readonly postgres: number
+  readonly load: number
+}
+
+export interface Result {
+  readonly job: Job
+  readonly perSecond: number
+  readonly latency: Latency
+  /** Decision-to-callback, from before the respond call and from its reply; for lifecycles only. */
+  readonly callback: { readonly fromCall: Latency; readonly fromReply: Latency } | null
+  /** What went wrong, warm-up included, and how often. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Requests answered with 201, warm-up included. */
+  readonly created: number
+  /** Processor cores kept busy, on average over the measured time; `others`: by everything else. Null without /proc. */
+  readonly cores: (PerProcess & { readonly others: number }) | null
+  /** MiB at the end of the measured time. Null without /proc. */
+  readonly memory: PerProcess | null
+}
+
+export type Reply = { readonly ready: true } | { readonly result: Result } | { readonly failure: string }

@@ -1,0 +1,23 @@
+/** About 500 bytes, as an agent's question usually carries. */
+export const sampleContext = JSON.stringify({
+  action: 'volumes.delete',
+  environment: 'production',
+  reason: 'Not attached to any instance for 90 days; the last snapshot is kept for another year. '.repeat(2),
+  volumes: ['vol-0a12', 'vol-0b34', 'vol-0c56', 'vol-0d78'],
+  monthly_cost: { amount: 42.5, currency: 'EUR' },
+  risk: { level: 'medium', score: 0.37, reversible: false },
+  links: ['https://console.example.com/volumes', 'https://runbooks.example.com/cleanup'],
+})
+
+export interface CallbackTarget {
+  readonly url: string
+  readonly secret: string
+}
+
+let made = 0
+
+/** The body of a create, as JSON text; each one is different. */
+export function createBody({ url, secret }: CallbackTarget): string {
+  made += 1
+  return `{"title":"Delete unused volumes, batch ${made}?","context":${sampleContext},"metadata":{"run":"bench","n":${made}},"callback_webhook":"${url}","callback_secret":"${secret}"}`
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
+import type { PostResult } from '../../src/callbacks/transport.ts'
+import type { PostErrorCode } from '../../src/callbacks/transport-errors.ts'
+
+const anError = 'Something went wrong.'
+
+function result(status: number | null, errorCode: PostErrorCode | null = null, retryAfter: number | null = null) {
+  const error = errorCode === null ? null : { code: errorCode, message: anError }
+  return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies PostResult
+}
+
+const reachable = 'the receiver is well'
+const troubled = 'the receiver is in trouble'
+type Row = readonly [number | null, PostErrorCode | null, 'sent' | 'retry' | 'failed', string]
+
+/** [status, error, what the first of several attempts leads to, what the breaker counts] */
+const outcomes: readonly Row[] = [
+  [200, null, 'sent', reachable],
+  [201, null, 'sent', reachable],
+  [202, null, 'sent', reachable],
+  [204, null, 'sent', reachable],
+  [299, null, 'sent', reachable],
+  // Complete 2xx only: these broke off or stalled after the status.
+  [200, 'reset', 'retry', reachable],
+  [200, 'timeout', 'retry', reachable],
+  [200, 'protocol', 'retry', reachable],
+  [301, 'redirect', 'retry', reachable],
+  [302, 'redirect', 'retry', reachable],
+  [304, 'redirect', 'retry', reachable],
+  [307, 'redirect', 'retry', reachable],
+  [308, 'redirect', 'retry', reachable],
+  [308, null, 'retry', reachable],
+  [400, null, 'retry', reachable],
+  [401, null, 'retry', reachable],
+  [404, null, 'retry', reachable],
+  [408, null, 'retry', reachable],
+  [409, null, 'retry', reachable],
+  [422, null, 'retry', reachable],
+  [410, null, 'failed', reachable],
+  [410, 'reset', 'failed', reachable],
+  [429, null, 'retry', troubled],
+  [500, null, 'retry', troubled],
+  [501, null, 'retry', troubled],
+  [502, null, 'retry', troubled],
+  [503, null, 'retry', troubled],
+  [504, null, 'retry', troubled],
+  [599, null, 'retry', troubled],
+  [null, 'dns', 'retry', troubled],
+  [null, 'connect', 'retry', troubled],
+  [null, 'tls', 'retry', troubled],
+  [null, 'timeout', 'retry', troubled],
+  [null, 'reset', 'retry', troubled],
+  [null, 'protocol', 'retry', troubled],
+  // Our own doing: the receiver has seen nothing of it.
+  [null, 'target_refused', 'failed', reachable],
+  [null, 'secret', 'retry', reachable],
+  [null, 'stopped', 'retry', reachable],
+]
+
+describe('what an attempt leads to', () => {
+  for (const [status, code, first, breaker] of outcomes) {
+    const named = `${status ?? 'no status'}${code === null ? '' : ` and "${code}"`}`
+    test(`${named}: ${first}; ${breaker}`, () => {
+      const made = result(status, code)
+      assert.equal(nextStep(made, 1, [2, 4, 8], 0).kind, first)
+      assert.equal(nextStep(made, 4, [2, 4, 8], 0).kind, first === 'sent' ? 'sent' : 'failed')
+      assert.equal(nextStep(made, 1, [], 0).kind, first === 'sent' ? 'sent' : 'failed')
+      assert.equal(succeeded(made), first === 'sent')
+      assert.equal(isTargetInTrouble(made), breaker === troubled)
+    })
+  }
+
+  test('the error is the transport’s sentence, or names the status', () => {
+    assert.deepEqual(nextStep(result(null, 'dns'), 9, [], 0), { kind: 'failed', error: anError })
+    assert.deepEqual(nextStep(result(200, 'reset'), 9, [], 0), { kind: 'failed', error: anError })
+    const error = 'The receiver answered 500; only 2xx counts as received.'
+    assert.deepEqual(nextStep(result(500), 9, [], 0), { kind: 'failed', error })
+  })
+})
+
+/** [waits, tries so far, Retry-After, random, wait in ms; null: no more attempts] */
+const waits: readonly (readonly [readonly number[], number, number | null, number, number | null])[] = [
+  [[2, 4, 8], 1, null, 0, 2_000],
+  [[2, 4, 8], 2, null, 0, 4_000],
+  [[2, 4, 8], 3, null, 0, 8_000],
+  [[2, 4, 8], 4, null, 0, null],
+  [[2, 4, 8], 5, null, 0, null],
+  [[2, 4, 8], 1, null, 0.5, 2_100],
+  [[2, 4, 8], 3, null, 0.999999, 8_800],
+  [[], 1, null, 0, null],
+  [[], 1, 60, 0, null],
+  [[0], 1, null, 0.9, 0],
+  [[0], 2, null, 0.9, null],
+  [[604_800], 1, null, 0, 604_800_000],
+  // Retry-After lengthens a wait, never shortens it, and is never jittered below what was asked.
+  [[2, 4, 8], 1, 0, 0, 2_000],
+  [[2, 4, 8], 1, 1, 0, 2_000],
+  [[2, 4, 8], 1, 2, 0.5, 2_100],
+  [[2, 4, 8], 1, 30, 0, 30_000],
+  [[2, 4, 8], 1, 30, 0.9, 30_000],
+  [[2, 4, 8], 4, 30, 0, null],
+  [[2, 4, 8], 1, 86_400, 0, 86_400_000],
+  [[2, 4, 8], 1, 86_401, 0, 86_400_000],
+  [[2, 4, 8], 1, 31_536_000, 0, 86_400_000],
+  [[604_800], 1, 86_400, 0, 604_800_000],
+]
+
+describe('when the next attempt is made', () => {
+  for (const [schedule, tries, retryAfter, random, expected] of waits) {
+    const asked = retryAfter === null ? '' : `, Retry-After ${retryAfter}`
+    test(`waits [${schedule}], attempt ${tries}${asked}, random ${random}: ${expected ?? 'never'}`, () => {
+      for (const status of [429, 503, 500, 404]) {
+        const step = nextStep(result(status, null, retryAfter), tries, schedule, random)
+        assert.equal(step.kind === 'retry' ? step.afterMs : null, expected)
+      }
+    })
+  }
+
+  test('for every schedule: at least the wait and what was asked, at most a tenth more; as many retries as waits', () => {
+    const seconds = fc.integer({ min: 0, max: 604_800 })
+    const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+    fc.assert(
+      fc.property(fc.array(seconds, { maxLength: 20 }), fc.option(seconds), unit, (schedule, retryAfter, random) => {
+        const steps = [...schedule, 0].map((_, at) => nextStep(result(503, null, retryAfter), at + 1, schedule, random))
+        assert.equal(steps.at(-1)?.kind, 'failed')
+        for (const [at, wait] of schedule.entries()) {
+          const step = steps[at]
+          assert.ok(step?.kind === 'retry')
+          const least = Math.max(wait, Math.min(retryAfter ?? 0, 86_400)) * 1_000
+          assert.ok(step.afterMs >= least && step.afterMs <= least * 1.1 + 1, `${step.afterMs} for ${least}`)
+        }
+      }),
+    )
+  })
+})

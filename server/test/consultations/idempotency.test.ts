@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { startReceiver } from '../receivers.ts'
+import { addApiKey, addOrganization } from './people-and-keys.ts'
+import { tableContents } from './table-contents.ts'
+
+let t: TestApp
+before(async () => {
+  t = await startTestApp()
+})
+after(() => t.stop())
+
+const path = '/api/v1/requests'
+let made = 0
+const freshKey = (): string => {
+  made += 1
+  return `key-${made}`
+}
+const create = (key: string, fields: Readonly<Record<string, unknown>> = {}, as = t.apiKey) =>
+  t.call('POST', path, {
+    as,
+    body: { title: 'once', context: { n: 1 }, ...fields },
+    headers: { 'idempotency-key': key },
+  })
+
+describe('the same key and body: the same reply', () => {
+  test('at once, and told as a repetition', async () => {
+    const key = freshKey()
+    const first = await create(key)
+    const contents = await tableContents(t)
+    const second = await create(key)
+    assert.deepEqual([first.status, second.status], [201, 201])
+    assert.equal(second.text, first.text)
+    assert.equal(second.headers.location, first.headers.location)
+    assert.deepEqual(
+      [first.headers['idempotency-replayed'], second.headers['idempotency-replayed']],
+      [undefined, 'true'],
+    )
+    assert.deepEqual(await tableContents(t), contents)
+  })
+
+  test('after it was answered and called back: the reply of its creation', async () => {
+    const receiver = await startReceiver()
+    const key = freshKey()
+    const fields = { callback_webhook: receiver.url, callback_secret: 's', metadata: { run: 1 } }
+    const first = await create(key, fields)
+    await t.call('POST', `${path}/${first.body.id}/respond`, { as: t.reviewer.token, body: { decision: 'approve' } })
+    await t.app.drain()
+    assert.equal((await t.call('GET', `${path}/${first.body.id}`, { as: t.apiKey })).body.state, 'callback_sent')
+    assert.equal((await create(key, fields)).text, first.text)
+    assert.equal(receiver.requests.length, 1)
+    await receiver.close()
+  })
+
+  test('after it was cancelled, and after its time was up', async () => {
+    const [one, two] = [freshKey(), freshKey()]
+    const cancelled = await create(one)
+    await t.call('POST', `${path}/${cancelled.body.id}/cancel`, { as: t.apiKey })
+    assert.equal((await create(one)).text, cancelled.text)
+    const late = await create(two, { timeout_minutes: 1 })
+    t.clock.advance(60_000)
+    assert.equal((await create(two, { timeout_minutes: 1 })).text, late.text, 'before the sweep')
+    await t.app.drain()
+    assert.equal((await create(two, { timeout_minutes: 1 })).text, late.text, 'after it')
+  })
+
+  for (const length of [1, 255]) {
+    test(`for a key of ${length} characters`, async () => {
+      const key = '~'.repeat(length)
+      assert.equal((await create(key)).body.id, (await create(key)).body.id)
+    })
+  }
+})
+
+describe('16 callers at once with one key', () => {
+  test('make one request and one event; all 16 read the same', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const key = freshKey()
+      const replies = await Promise.all(Array.from({ length: 16 }, () => create(key, { round })))
+      assert.deepEqual([...new Set(replies.map(({ status, text }) => `${status} ${text}`))].length, 1)
+      assert.equal(replies.filter(({ headers }) => headers['idempotency-replayed'] === undefined).length, 1)
+      const rows = await t.sql('select id from consultation_requests where idempotency_key = $1', [key])
+      assert.deepEqual(rows, [{ id: replies[0]?.body.id }])
+      const events = await t.sql('select kind from events where subject_id = $1', [replies[0]?.body.id])
+      assert.deepEqual(events, [{ kind: 'request.created' }])
+    }
+  })
+
+  test('with different bodies: one is made, every other body is 422', async () => {
+    const key = freshKey()
+    const replies = await Promise.all(
+      Array.from({ length: 16 }, (_, index) => create(key, { title: `body ${index % 4}` })),
+    )
+    const winner = replies.find(
+      ({ status, headers }) => status === 201 && headers['idempotency-replayed'] === undefined,
+    )
+    assert.ok(winner)
+    for (const [index, reply] of replies.entries()) {
+      assert.equal(reply.status, `body ${index % 4}` === winner.body.title ? 201 : 422)
+    }
+    assert.equal((await t.sql('select id from consultation_requests where idempotency_key = $1', [key])).length, 1)
+  })
+})
+
+test('422 for the same key with another body, and nothing changes', async () => {
+  const key = freshKey()
+  const first = await create(key)
+  const contents = await tableContents(t)
+  for (const fields of [{ title: 'twice' }, { context: { n: 2 } }, { timeout_minutes: 1_440 }]) {
+    const reply = await create(key, fields)
+    assert.equal(reply.status, 422)
+    assert.match(reply.body.detail, /Idempotency-Key/)
+    assert.equal(reply.body.id, undefined)
+  }
+  assert.deepEqual(await tableContents(t), contents)
+  assert.equal((await create(key)).body.id, first.body.id)
+})
+
+test('another API key, and another organization, may use the same Idempotency-Key', async () => {
+  const key = freshKey()
+  const other = await addOrganization(t)
+  const replies = [
+    await create(key),
+    await create(key, {}, (await addApiKey(t)).raw),
+    await create(key, {}, other.apiKey.raw),
+  ]
+  assert.deepEqual(
+    replies.map(({ status, headers }) => [status, headers['idempotency-replayed']]),
+    Array(3).fill([201, undefined]),
+  )
+  assert.equal(new Set(replies.map(({ body }) => body.id)).size, 3)
+})
+
+test('without the header, the same body makes a new request every time', async () => {
+  const [one, two] = await Promise.all([t.createRequest(), t.createRequest()])
+  assert.notEqual(one.id, two.id)
+})
+
+test('a refused creation does not use the key up', async () => {
+  const key = freshKey()
+  assert.equal((await create(key, { title: '' })).status, 422)
+  const reply = await create(key)
+  assert.deepEqual([reply.status, reply.headers['idempotency-replayed']], [201, undefined])
+})
+
+describe('422 for a malformed header', () => {
+  for (const [what, key] of [
+    ['empty', ''],
+    ['of 256 characters', 'x'.repeat(256)],
+    ['with a space', 'a b'],
+    ['with an umlaut', 'schlüssel'],
+    ['sent twice', 'a, b'],
+    ['with a tab', 'a\tb'],
+  ] as const) {
+    test(what, async () => {
+      const contents = await tableContents(t)
+      const reply = await create(key)
+      assert.deepEqual([reply.status, reply.body.errors?.[0]?.path], [422, 'idempotency-key'], reply.text)
+      assert.deepEqual(await tableContents(t), contents)
+    })
+  }
+})

@@ -1,0 +1,57 @@
+import { createAccessTokens } from '../../src/identity/access-token.ts'
+import { hashApiKey, mintApiKey } from '../../src/identity/api-key.ts'
+import { newId } from '../../src/platform/ids.ts'
+import { secretKey, type TestApp } from '../harness.ts'
+
+export interface TestPerson {
+  readonly organizationId: string
+  readonly id: string
+  readonly token: string
+}
+
+/** A person who cannot sign in with a password; the token is good for 30 minutes of the fake clock. */
+export async function addPerson(t: TestApp, organizationId = t.organizationId, role = 'reviewer'): Promise<TestPerson> {
+  const id = newId()
+  await t.sql(
+    `insert into users (organization_id, id, email, email_key, role, password_hash, created_at, updated_at)
+     values ($1, $2, $3, $3, $4, 'none', now(), now())`,
+    [organizationId, id, `${id}@example.com`, role],
+  )
+  const { token } = await createAccessTokens(secretKey, 30).sign({ organizationId, userId: id }, t.clock.now())
+  return { organizationId, id, token }
+}
+
+export interface TestKey {
+  readonly organizationId: string
+  readonly id: string
+  readonly raw: string
+}
+
+export async function addApiKey(t: TestApp, organizationId = t.organizationId): Promise<TestKey> {
+  const id = newId()
+  const raw = mintApiKey(id)
+  await t.sql(
+    `insert into api_keys (organization_id, id, name, key_hash, created_at, updated_at) values ($1, $2, 'agent', $3, now(), now())`,
+    [organizationId, id, hashApiKey(raw)],
+  )
+  return { organizationId, id, raw }
+}
+
+export interface TestOrganization {
+  readonly organizationId: string
+  readonly reviewer: TestPerson
+  readonly admin: TestPerson
+  readonly apiKey: TestKey
+}
+
+/** An organization beside the one of the sample data. */
+export async function addOrganization(t: TestApp): Promise<TestOrganization> {
+  const organizationId = newId()
+  await t.sql(`insert into organizations (organization_id, name) values ($1, 'Another')`, [organizationId])
+  return {
+    organizationId,
+    reviewer: await addPerson(t, organizationId),
+    admin: await addPerson(t, organizationId, 'admin'),
+    apiKey: await addApiKey(t, organizationId),
+  }
+}

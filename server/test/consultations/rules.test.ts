@@ -1,0 +1,636 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import {
+  allowedActions,
+  asCreated,
+  type CallbackOutcome,
+  type CallbackProgress,
+  type Change,
+  type Consultation,
+  callbackAttempted,
+  cancel,
+  expire,
+  open,
+  type Proposal,
+  redeliver,
+  respond,
+  type State,
+  states,
+} from '../../src/consultations/consultation.ts'
+import type { Actor } from '../../src/identity/principal.ts'
+import type { JsonText } from '../../src/platform/json.ts'
+import { Problem } from '../../src/platform/problem.ts'
+
+const organizationId = '01890f3e-0000-7000-8000-000000000001'
+const apiKeyId = '01890f3e-0000-7000-8000-000000000002'
+const id = '01890f3e-0000-7000-8000-000000000003'
+const reviewerId = '01890f3e-0000-7000-8000-000000000004'
+const winnerId = '01890f3e-0000-7000-8000-000000000005'
+const start = Date.parse('2026-01-31T09:00:00.000Z')
+const at = (ms: number): Date => new Date(start + ms)
+const hour = 3_600_000
+const url = 'https://agent.example.com/hitl'
+const person: Actor = { kind: 'person', id: reviewerId }
+const agent: Actor = { kind: 'agent', id: apiKeyId }
+const approve = { decision: 'approve', comment: 'fine' } as const
+
+const proposal: Proposal = {
+  title: 'May I?',
+  description: 'In short.',
+  context: '{"a":1.0}' as JsonText,
+  metadata: '{ "run" : 1E5 }' as JsonText,
+  timeoutMinutes: 60,
+  callbackUrl: url,
+  callbackSecret: Buffer.from('sealed'),
+  callbackRetrySeconds: [1, 2],
+}
+
+function opened(fields: Partial<Proposal> = {}): Consultation {
+  return frozen(open({ ...proposal, ...fields }, { organizationId, apiKeyId }, id, at(0)).after)
+}
+
+/** A consultation as it may be found in `state`, answered by the winner where an answer belongs to the state. */
+function found(state: State, fields: Partial<Consultation> = {}): Consultation {
+  const answered = ['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)
+  return frozen({
+    ...opened(),
+    state,
+    ...(state === 'pending' ? {} : { nextActionAt: null, updatedAt: at(1_000) }),
+    ...(answered
+      ? {
+          response: { decision: 'reject', comment: null, responderId: winnerId, respondedAt: at(1_000) },
+          decidedBy: 'human',
+        }
+      : {}),
+    ...(state === 'timeout' ? { decidedBy: 'timeout' } : {}),
+    ...fields,
+  } as Consultation)
+}
+
+/** Rules must not touch what they are given. */
+function frozen<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !(value instanceof Date) && !Buffer.isBuffer(value)) {
+    for (const member of Object.values(value)) frozen(member)
+    Object.freeze(value)
+  }
+  return value
+}
+
+function refusal(act: () => unknown): Problem {
+  try {
+    act()
+  } catch (error) {
+    assert.ok(error instanceof Problem, String(error))
+    return error
+  }
+  return assert.fail('the act was not refused')
+}
+
+const pendingTimes = [
+  { when: 'one millisecond before its time', now: at(hour - 1), timeoutAt: at(hour), open: true },
+  { when: 'exactly at its time', now: at(hour), timeoutAt: at(hour), open: false },
+  { when: 'one millisecond after its time', now: at(hour + 1), timeoutAt: at(hour), open: false },
+  { when: 'that never times out, a century later', now: at(876_000 * hour), timeoutAt: null, open: true },
+] as const
+
+/** The wire sentences: [code, sentence for respond, sentence for cancel]. */
+const closedStates = [
+  [
+    'responded',
+    'consultation.already_responded',
+    'Request is already responded, cannot respond',
+    'Request is already responded, cannot cancel',
+  ],
+  [
+    'callback_sent',
+    'consultation.already_callback_sent',
+    'Request is already callback_sent, cannot respond',
+    'Request is already callback_sent, cannot cancel',
+  ],
+  [
+    'callback_failed',
+    'consultation.already_callback_failed',
+    'Request is already callback_failed, cannot respond',
+    'Request is already callback_failed, cannot cancel',
+  ],
+  [
+    'timeout',
+    'consultation.already_timeout',
+    'Request is already timeout, cannot respond',
+    'Request is already timeout, cannot cancel',
+  ],
+  [
+    'cancelled',
+    'consultation.already_cancelled',
+    'Request is already cancelled, cannot respond',
+    'Request is already cancelled, cannot cancel',
+  ],
+  [
+    'completed',
+    'consultation.already_completed',
+    'Request is already completed, cannot respond',
+    'Request is already completed, cannot cancel',
+  ],
+] as const
+
+test('the tables below cover every state', () => {
+  assert.deepEqual(new Set(['pending', ...closedStates.map(([state]) => state)]), new Set(states))
+})
+
+describe('open', () => {
+  test('a new request is pending at revision 1, with its timer and no callback yet', () => {
+    const { after, facts } = open(proposal, { organizationId, apiKeyId }, id, at(0))
+    assert.deepEqual(after, {
+      title: 'May I?',
+      description: 'In short.',
+      context: '{"a":1.0}',
+      metadata: '{ "run" : 1E5 }',
+      callbackUrl: url,
+      callbackSecret: Buffer.from('sealed'),
+      callbackRetrySeconds: [1, 2],
+      organizationId,
+      apiKeyId,
+      id,
+      state: 'pending',
+      revision: 1,
+      timeoutAt: at(hour),
+      nextActionAt: at(hour),
+      response: null,
+      decidedBy: null,
+      callback: { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null },
+      createdAt: at(0),
+      updatedAt: at(0),
+    })
+    const shown = { state: 'pending', title: 'May I?', timeout_at: at(hour), callback_webhook: url }
+    assert.deepEqual(facts, [{ kind: 'request.created', actor: agent, before: null, after: shown }])
+  })
+
+  for (const [minutes, ms] of [
+    [1, 60_000],
+    [1_440, 24 * hour],
+    [10_080, 168 * hour],
+  ] as const) {
+    test(`timeout_minutes ${minutes} is a timer ${ms} ms ahead`, () => {
+      const after = opened({ timeoutMinutes: minutes })
+      assert.deepEqual([after.timeoutAt, after.nextActionAt], [at(ms), at(ms)])
+    })
+  }
+
+  test('timeout_minutes null is no timer at all', () => {
+    const after = opened({ timeoutMinutes: null })
+    assert.deepEqual([after.timeoutAt, after.nextActionAt], [null, null])
+  })
+
+  test('neither secret nor context is in the event', () => {
+    const told = JSON.stringify(open(proposal, { organizationId, apiKeyId }, id, at(0)).facts)
+    assert.doesNotMatch(told, /sealed|c2VhbGVk|"a":1/)
+  })
+})
+
+describe('respond', () => {
+  for (const { when, now, timeoutAt, open: isOpen } of pendingTimes) {
+    test(`pending, ${when}: ${isOpen ? 'responded' : '409 already timeout'}`, () => {
+      const before = found('pending', { timeoutAt, nextActionAt: timeoutAt })
+      if (!isOpen) {
+        const problem = refusal(() => respond(before, reviewerId, approve, now))
+        assert.deepEqual(
+          [problem.status, problem.code, problem.message, problem.extra],
+          [
+            409,
+            'consultation.already_timeout',
+            'Request is already timeout, cannot respond',
+            { state: 'timeout', responded_by: null, responded_at: null, closed_at: timeoutAt },
+          ],
+        )
+        return
+      }
+      const change = respond(before, reviewerId, approve, now)
+      assert.equal(change.before, before)
+      assert.deepEqual(change.after, {
+        ...before,
+        state: 'responded',
+        nextActionAt: null,
+        response: { decision: 'approve', comment: 'fine', responderId: reviewerId, respondedAt: now },
+        decidedBy: 'human',
+        callback: { status: 'pending', attempts: 0, nextAttemptAt: now, lastError: null, sentAt: null },
+        updatedAt: now,
+      })
+      assert.equal(change.facts.length, 1)
+      const [fact] = change.facts
+      assert.deepEqual(
+        [fact?.kind, fact?.actor, fact?.before, fact?.after],
+        [
+          'request.responded',
+          person,
+          { state: 'pending' },
+          { state: 'responded', revision: 1, decision: 'approve', comment: 'fine' },
+        ],
+      )
+    })
+  }
+
+  for (const [state, code, detail] of closedStates) {
+    test(`${state}: 409 ${code}, naming who won and when`, () => {
+      const before = found(state)
+      const problem = refusal(() => respond(before, reviewerId, approve, at(2_000)))
+      assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
+      assert.deepEqual(problem.extra, {
+        state,
+        responded_by: before.response?.responderId ?? null,
+        responded_at: before.response?.respondedAt ?? null,
+        closed_at: at(1_000),
+      })
+    })
+  }
+
+  for (const decision of ['approve', 'reject', 'request_changes'] as const) {
+    test(`${decision} is kept as it was said, without a comment too`, () => {
+      const { after } = respond(opened(), reviewerId, { decision, comment: null }, at(5))
+      assert.deepEqual(after.response, { decision, comment: null, responderId: reviewerId, respondedAt: at(5) })
+    })
+  }
+
+  test('the revision that was read is accepted', () => {
+    assert.equal(
+      respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision: 3 }, at(5)).after.state,
+      'responded',
+    )
+  })
+
+  for (const revision of [1, 2, 4]) {
+    test(`412 for an answer on revision ${revision} when the request is at 3`, () => {
+      const problem = refusal(() =>
+        respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision }, at(5)),
+      )
+      assert.deepEqual(
+        [problem.status, problem.code, problem.message],
+        [
+          412,
+          'consultation.revision_changed',
+          `The request is at revision 3, the answer was given on revision ${revision}. Read it again.`,
+        ],
+      )
+    })
+  }
+
+  test('a closed request is 409 even when the revision is an old one', () => {
+    assert.equal(refusal(() => respond(found('responded'), reviewerId, { ...approve, revision: 9 }, at(5))).status, 409)
+  })
+})
+
+describe('cancel', () => {
+  for (const actor of [agent, person]) {
+    for (const { when, now, timeoutAt, open: isOpen } of pendingTimes) {
+      test(`by ${actor.kind}: pending, ${when}: ${isOpen ? 'cancelled' : '409 already timeout'}`, () => {
+        const before = found('pending', { timeoutAt, nextActionAt: timeoutAt })
+        if (!isOpen) {
+          const problem = refusal(() => cancel(before, actor, now))
+          assert.deepEqual(
+            [problem.status, problem.code, problem.message],
+            [409, 'consultation.already_timeout', 'Request is already timeout, cannot cancel'],
+          )
+          return
+        }
+        const { after, facts } = cancel(before, actor, now)
+        assert.deepEqual(after, {
+          ...before,
+          state: 'cancelled',
+          nextActionAt: null,
+          callback: { status: 'pending', attempts: 0, nextAttemptAt: now, lastError: null, sentAt: null },
+          updatedAt: now,
+        })
+        assert.deepEqual(
+          facts.map(({ kind, actor: by, before: was, after: is }) => ({ kind, by, was, is })),
+          [
+            {
+              kind: 'request.cancelled',
+              by: actor,
+              was: { state: 'pending' },
+              is: { state: 'cancelled', revision: 1 },
+            },
+          ],
+        )
+      })
+    }
+    for (const [state, code, , detail] of closedStates) {
+      test(`by ${actor.kind}: ${state}: 409 ${code}`, () => {
+        const problem = refusal(() => cancel(found(state), actor, at(2_000)))
+        assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
+      })
+    }
+  }
+})
+
+describe('expire', () => {
+  for (const { when, now, timeoutAt, open: isOpen } of pendingTimes) {
+    test(`pending, ${when}: ${isOpen ? 'nothing' : 'timeout'}`, () => {
+      const before = found('pending', { timeoutAt, nextActionAt: timeoutAt })
+      const change = expire(before, now)
+      if (isOpen) return assert.equal(change, null)
+      assert.deepEqual(change?.after, {
+        ...before,
+        state: 'timeout',
+        nextActionAt: null,
+        decidedBy: 'timeout',
+        callback: { status: 'pending', attempts: 0, nextAttemptAt: now, lastError: null, sentAt: null },
+        updatedAt: now,
+      })
+      assert.equal(change?.after.response, null, 'silence is no answer')
+      assert.deepEqual(
+        change?.facts.map(({ kind, actor, before: was, after: is }) => ({ kind, actor, was, is })),
+        [
+          {
+            kind: 'request.timed_out',
+            actor: { kind: 'system', id: null },
+            was: { state: 'pending' },
+            is: { state: 'timeout', revision: 1 },
+          },
+        ],
+      )
+    })
+  }
+  for (const [state] of closedStates) {
+    test(`${state}: nothing, however late`, () => assert.equal(expire(found(state), at(999 * hour)), null))
+  }
+})
+
+describe('the callback that is owed from the closing commit on', () => {
+  const closings = [
+    ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5)), 'request.responded'],
+    ['cancel', (before: Consultation) => cancel(before, agent, at(5)), 'request.cancelled'],
+    ['expire', (before: Consultation) => expire(before, at(hour)) as Change, 'request.timeout'],
+  ] as const
+
+  for (const [name, act, event] of closings) {
+    test(`${name} orders ${event} with URL, sealed secret and schedule of the request`, () => {
+      const order = act(opened()).facts[0]?.callback
+      assert.deepEqual(
+        [order?.event, order?.url, order?.secret, order?.retrySeconds],
+        [event, url, Buffer.from('sealed'), [1, 2]],
+      )
+    })
+    test(`${name} without a callback_webhook orders nothing`, () => {
+      const { after, facts } = act(opened({ callbackUrl: null, callbackSecret: null }))
+      assert.deepEqual(after.callback, {
+        status: 'none',
+        attempts: 0,
+        nextAttemptAt: null,
+        lastError: null,
+        sentAt: null,
+      })
+      assert.equal('callback' in (facts[0] ?? {}), false)
+    })
+  }
+
+  test('its bytes after an answer, metadata as the agent wrote it', () => {
+    assert.equal(
+      respond(opened(), reviewerId, approve, at(5)).facts[0]?.callback?.body,
+      `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
+        `"response":{"decision":"approve","comment":"fine","responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z"},` +
+        `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1}`,
+    )
+  })
+  test('its bytes after a timeout, without metadata', () => {
+    assert.equal(
+      expire(opened({ metadata: null }), at(hour))?.facts[0]?.callback?.body,
+      `{"event":"request.timeout","request_id":"${id}","metadata":null,"response":null,` +
+        `"timestamp":"2026-01-31T10:00:00.000Z","state":"timeout","revision":1}`,
+    )
+  })
+  test('its bytes after a cancellation', () => {
+    assert.equal(
+      cancel(found('pending', { revision: 2 }), agent, at(7)).facts[0]?.callback?.body,
+      `{"event":"request.cancelled","request_id":"${id}","metadata":{ "run" : 1E5 },"response":null,` +
+        `"timestamp":"2026-01-31T09:00:00.007Z","state":"cancelled","revision":2}`,
+    )
+  })
+  test('a comment of any characters leaves the bytes valid JSON', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (comment) => {
+        const body = respond(opened(), reviewerId, { decision: 'reject', comment }, at(5)).facts[0]?.callback?.body
+        assert.equal(JSON.parse(body ?? '').response.comment, comment)
+      }),
+    )
+  })
+})
+
+const outcomes: Record<CallbackOutcome['kind'], CallbackOutcome> = {
+  sent: { kind: 'sent', at: at(9_000) },
+  retry: { kind: 'retry', at: at(9_000), error: 'The receiver answered 500.', nextAttemptAt: at(11_000) },
+  failed: { kind: 'failed', at: at(9_000), error: 'The receiver answered 500.' },
+}
+const lastTry: CallbackProgress = {
+  status: 'delivering',
+  attempts: 2,
+  nextAttemptAt: at(8_000),
+  lastError: 'no answer',
+  sentAt: null,
+}
+
+describe('callbackAttempted', () => {
+  // state before -> [after sent, after retry, after failed]
+  const moves: Record<State, readonly [State, State, State]> = {
+    pending: ['pending', 'pending', 'pending'],
+    responded: ['callback_sent', 'responded', 'callback_failed'],
+    callback_sent: ['callback_sent', 'callback_sent', 'callback_sent'],
+    callback_failed: ['callback_sent', 'callback_failed', 'callback_failed'],
+    timeout: ['timeout', 'timeout', 'timeout'],
+    cancelled: ['cancelled', 'cancelled', 'cancelled'],
+    completed: ['completed', 'completed', 'completed'],
+  }
+  for (const state of states) {
+    const [sent, retry, failed] = moves[state]
+    const before = found(state, { callback: lastTry })
+    test(`${state}, sent: ${sent}`, () => {
+      const { after, facts } = callbackAttempted(before, outcomes.sent)
+      assert.deepEqual(after, {
+        ...before,
+        state: sent,
+        callback: { status: 'sent', attempts: 3, nextAttemptAt: null, lastError: null, sentAt: at(9_000) },
+        updatedAt: at(9_000),
+      })
+      assert.deepEqual(facts, [
+        {
+          kind: 'request.callback_sent',
+          actor: { kind: 'system', id: null },
+          before: { state },
+          after: { state: sent, attempts: 3 },
+        },
+      ])
+    })
+    test(`${state}, failed with a retry to come: stays ${retry}, and no event`, () => {
+      const { after, facts } = callbackAttempted(before, outcomes.retry)
+      assert.deepEqual(after, {
+        ...before,
+        state: retry,
+        callback: {
+          status: 'delivering',
+          attempts: 3,
+          nextAttemptAt: at(11_000),
+          lastError: 'The receiver answered 500.',
+          sentAt: null,
+        },
+        updatedAt: at(9_000),
+      })
+      assert.deepEqual(facts, [])
+    })
+    test(`${state}, failed for the last time: ${failed}`, () => {
+      const { after, facts } = callbackAttempted(before, outcomes.failed)
+      assert.deepEqual(after, {
+        ...before,
+        state: failed,
+        callback: {
+          status: 'failed',
+          attempts: 3,
+          nextAttemptAt: null,
+          lastError: 'The receiver answered 500.',
+          sentAt: null,
+        },
+        updatedAt: at(9_000),
+      })
+      assert.deepEqual(facts, [
+        {
+          kind: 'request.callback_failed',
+          actor: { kind: 'system', id: null },
+          before: { state },
+          after: { state: failed, attempts: 3, error: 'The receiver answered 500.' },
+        },
+      ])
+    })
+  }
+
+  test('a redelivery that fails does not unsay when the callback was sent', () => {
+    const sent: CallbackProgress = { ...lastTry, status: 'pending', sentAt: at(4_000) }
+    const { after } = callbackAttempted(found('callback_sent', { callback: sent }), outcomes.failed)
+    assert.deepEqual(
+      [after.state, after.callback.status, after.callback.sentAt],
+      ['callback_sent', 'failed', at(4_000)],
+    )
+  })
+})
+
+describe('redeliver', () => {
+  const none = 'This request has sent no callback, so there is none to repeat.'
+  const busy = 'The callback is still being delivered. Wait for its outcome before asking for another delivery.'
+  const verdicts = [
+    ['none', none],
+    ['pending', busy],
+    ['delivering', busy],
+    ['sent', null],
+    ['failed', null],
+  ] as const
+  for (const state of states) {
+    for (const [status, refused] of verdicts) {
+      const before = found(state, { callback: { ...lastTry, status } })
+      test(`${state}, callback ${status}: ${refused === null ? 'due again at once' : '409 nothing_to_redeliver'}`, () => {
+        if (refused !== null) {
+          const problem = refusal(() => redeliver(before, person, at(9_000)))
+          assert.deepEqual(
+            [problem.status, problem.code, problem.message, problem.extra],
+            [409, 'consultation.nothing_to_redeliver', refused, { state }],
+          )
+          return
+        }
+        for (const actor of [person, agent]) {
+          const { after, facts } = redeliver(before, actor, at(9_000))
+          const callback = { ...lastTry, status: 'pending', nextAttemptAt: at(9_000) }
+          assert.deepEqual(after, { ...before, callback, updatedAt: at(9_000) })
+          assert.deepEqual(facts, [
+            {
+              kind: 'request.redelivery_requested',
+              actor,
+              before: { callback: status },
+              after: { callback: 'pending' },
+              redeliver: true,
+            },
+          ])
+        }
+      })
+    }
+  }
+})
+
+describe('allowedActions', () => {
+  const callers = [
+    ['agent', 'cancel'],
+    ['reviewer', 'respond'],
+    ['admin', 'respond'],
+  ] as const
+  for (const [caller, act] of callers) {
+    for (const { when, now, timeoutAt, open: isOpen } of pendingTimes) {
+      test(`${caller}, pending, ${when}: ${isOpen ? act : 'nothing'}`, () => {
+        assert.deepEqual(allowedActions(found('pending', { timeoutAt }), caller, now), isOpen ? [act] : [])
+      })
+    }
+    for (const [state] of closedStates) {
+      for (const status of ['none', 'pending', 'delivering', 'sent', 'failed'] as const) {
+        const expected = status === 'sent' || status === 'failed' ? ['redeliver'] : []
+        test(`${caller}, ${state}, callback ${status}: ${expected[0] ?? 'nothing'}`, () => {
+          assert.deepEqual(
+            allowedActions(found(state, { callback: { ...lastTry, status } }), caller, at(2_000)),
+            expected,
+          )
+        })
+      }
+    }
+  }
+})
+
+describe('asCreated', () => {
+  for (const state of states) {
+    test(`${state}: as it was when it was created`, () => {
+      const now = found(state, { callback: lastTry, revision: 4, updatedAt: at(50) })
+      assert.deepEqual(asCreated(now), opened())
+    })
+  }
+  test('a request that never times out has no timer in it either', () => {
+    assert.deepEqual(asCreated(found('responded', { timeoutAt: null })), opened({ timeoutMinutes: null }))
+  })
+})
+
+type Step = (before: Consultation, now: Date) => Change | null
+const steps: Readonly<Record<string, Step>> = {
+  approve: (before, now) => respond(before, reviewerId, approve, now),
+  reject: (before, now) => respond(before, winnerId, { decision: 'reject', comment: null }, now),
+  cancel: (before, now) => cancel(before, agent, now),
+  expire,
+  sent: (before, now) => callbackAttempted(before, { kind: 'sent', at: now }),
+  retry: (before, now) => callbackAttempted(before, { kind: 'retry', at: now, error: 'x', nextAttemptAt: now }),
+  failed: (before, now) => callbackAttempted(before, { kind: 'failed', at: now, error: 'x' }),
+  redeliver: (before, now) => redeliver(before, person, now),
+}
+const walk = fc.array(fc.tuple(fc.constantFrom(...Object.keys(steps)), fc.integer({ min: -120, max: 120 })), {
+  maxLength: 30,
+})
+
+test('whatever is tried in whatever order, one request closes at most once and never opens again', () => {
+  const closing = /^request\.(responded|cancelled|timed_out)$/
+  fc.assert(
+    fc.property(walk, (path) => {
+      let current = opened()
+      let closings = 0
+      for (const [name, minute] of path) {
+        let change: Change | null = null
+        try {
+          change = steps[name]?.(current, at(minute * 60_000)) ?? null
+        } catch (error) {
+          assert.ok(error instanceof Problem && error.status === 409, String(error))
+        }
+        if (change === null) continue
+        closings += change.facts.filter(({ kind }) => closing.test(kind)).length
+        assert.ok(
+          change.after.updatedAt > current.updatedAt,
+          'updated_at moves with every change, even when the clock goes back',
+        )
+        assert.ok(current.state === 'pending' || change.after.state !== 'pending', `${current.state} became pending`)
+        assert.equal(change.after.state === 'pending' ? 0 : 1, closings)
+        if (current.state !== 'pending') {
+          assert.deepEqual([change.after.response, change.after.decidedBy], [current.response, current.decidedBy])
+        }
+        current = frozen(change.after)
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})

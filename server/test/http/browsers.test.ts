@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { startTestApp, type TestApp } from '../harness.ts'
+
+const origin = 'https://app.example.com'
+
+describe('CORS_ORIGINS names two origins', () => {
+  let t: TestApp
+  before(async () => {
+    t = await startTestApp({ environment: { CORS_ORIGINS: `${origin}, http://localhost:3000` } })
+  })
+  after(() => t.stop())
+
+  const preflight = (from: string, path = '/api/v1/requests') =>
+    t.call('OPTIONS', path, {
+      headers: {
+        origin: from,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type,idempotency-key',
+      },
+    })
+
+  for (const from of [origin, 'http://localhost:3000']) {
+    test(`${from} may read replies, refusals too`, async () => {
+      for (const [path, status] of [
+        ['/api/v1/health', 200],
+        ['/api/v1/auth/me', 401],
+        ['/nothing', 404],
+      ] as const) {
+        const reply = await t.call('GET', path, { headers: { origin: from } })
+        assert.equal(reply.status, status)
+        assert.equal(reply.headers['access-control-allow-origin'], from)
+        assert.match(String(reply.headers['vary']), /origin/i)
+        assert.match(String(reply.headers['access-control-expose-headers']), /x-request-id/)
+        assert.equal(reply.headers['access-control-allow-credentials'], undefined)
+      }
+    })
+  }
+
+  test('a preflight of an allowed origin is answered 204 with what is allowed', async () => {
+    const reply = await preflight(origin)
+    assert.equal(reply.status, 204)
+    assert.equal(reply.headers['access-control-allow-origin'], origin)
+    for (const method of ['GET', 'POST', 'PATCH']) {
+      assert.match(String(reply.headers['access-control-allow-methods']), new RegExp(method))
+    }
+    for (const header of ['authorization', 'content-type', 'idempotency-key', 'x-request-id']) {
+      assert.match(String(reply.headers['access-control-allow-headers']), new RegExp(header))
+    }
+    assert.equal(reply.headers['access-control-max-age'], '600')
+  })
+
+  for (const from of [
+    'https://evil.example',
+    'https://app.example.com.evil.example',
+    'http://app.example.com',
+    `${origin}:8443`,
+    'null',
+  ]) {
+    test(`${from} may not`, async () => {
+      for (const reply of [
+        await preflight(from),
+        await t.call('GET', '/api/v1/health', { headers: { origin: from } }),
+      ]) {
+        assert.equal(reply.headers['access-control-allow-origin'], undefined)
+      }
+    })
+  }
+
+  test('OPTIONS that is no preflight is answered without a body', async () => {
+    const reply = await t.call('OPTIONS', '/api/v1/requests')
+    assert.equal(reply.status, 204)
+    assert.equal(reply.text, '')
+  })
+})
+
+for (const [value, expected] of [
+  ['', undefined],
+  ['*', '*'],
+] as const) {
+  test(`CORS_ORIGINS ${value === '' ? 'unset: no origin may read replies' : '*: any origin may'}`, async (context) => {
+    const t = await startTestApp({ environment: { CORS_ORIGINS: value } })
+    context.after(() => t.stop())
+    const reply = await t.call('GET', '/api/v1/health', { headers: { origin } })
+    assert.equal(reply.headers['access-control-allow-origin'], expected)
+  })
+}
+
+test('every reply carries the headers that keep browsers from guessing, framing, caching and telling', async (context) => {
+  const t = await startTestApp()
+  context.after(() => t.stop())
+  for (const [path, as] of [
+    ['/api/v1/requests', t.apiKey],
+    ['/api/v1/auth/me', undefined],
+    ['/nothing', undefined],
+    ['/health', undefined],
+    ['/docs', undefined],
+    ['/redoc', undefined],
+    ['/setup', undefined],
+    ['/openapi.json', undefined],
+  ] as const) {
+    const { headers } = await t.call('GET', path, as === undefined ? {} : { as })
+    assert.equal(headers['x-content-type-options'], 'nosniff', path)
+    assert.equal(headers['x-frame-options'], 'DENY', path)
+    assert.equal(headers['referrer-policy'], 'no-referrer', path)
+    assert.equal(headers['cache-control'], 'no-store', path)
+    assert.equal(headers['x-powered-by'], undefined)
+    assert.equal(headers['server'], undefined)
+  }
+})

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { createHash, randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { apiKeyId, apiKeyPattern } from '../../src/identity/api-key.ts'
+import { type CallOptions, startTestApp, type TestApp } from '../harness.ts'
+
+const keys = '/api/v1/api-keys'
+let t: TestApp
+before(async () => {
+  t = await startTestApp()
+})
+after(() => t.stop())
+
+const admin = (method: string, path: string, options: CallOptions = {}) =>
+  t.call(method, path, { as: t.admin.token, ...options })
+const create = async (body: Readonly<Record<string, unknown>> = { name: 'agent' }) => {
+  const reply = await admin('POST', keys, { body })
+  assert.equal(reply.status, 201, reply.text)
+  return reply.body
+}
+const rows = async (): Promise<number> => (await t.sql('select from api_keys')).length
+
+describe('POST /api-keys', () => {
+  test('201 with the raw key, which works; only its SHA-256 is stored', async () => {
+    const reply = await admin('POST', keys, {
+      body: { name: 'deploy-bot', description: 'asks first', is_active: false },
+    })
+    assert.equal(reply.status, 201, reply.text)
+    const { id, key, ...rest } = reply.body
+    const now = t.clock.now().toISOString()
+    assert.deepEqual(rest, {
+      name: 'deploy-bot',
+      description: 'asks first',
+      is_active: true,
+      last_used_at: null,
+      created_at: now,
+      updated_at: now,
+    })
+    assert.equal(reply.headers['location'], `${keys}/${id}`)
+    assert.match(key, apiKeyPattern)
+    assert.equal(apiKeyId(key), id, 'the key names its row')
+    const [row] = await t.sql('select key_hash, row_to_json(k)::text as all from api_keys k where id = $1', [id])
+    assert.deepEqual(row?.['key_hash'], createHash('sha256').update(key).digest())
+    assert.ok(!String(row?.['all']).includes(key))
+    assert.equal((await t.call('GET', '/api/v1/requests', { as: key })).status, 200)
+  })
+
+  test('the raw key and its hash are in no later answer', async () => {
+    const { id, key } = await create()
+    const hash = createHash('sha256').update(key).digest()
+    for (const reply of [
+      await admin('GET', keys),
+      await admin('GET', `${keys}/${id}`),
+      await admin('PATCH', `${keys}/${id}`, { body: { name: 'renamed' } }),
+      await admin('PATCH', `${keys}/${id}`, { body: {} }),
+    ]) {
+      assert.equal(reply.status, 200)
+      for (const secret of [key, hash.toString('hex'), hash.toString('base64'), hash.toString('base64url')]) {
+        assert.ok(!reply.text.includes(secret))
+      }
+      assert.doesNotMatch(reply.text, /"(key|key_hash|hash)"/)
+    }
+  })
+
+  test('two keys of the same name are two keys', async () => {
+    const [first, second] = [await create({ name: 'twin' }), await create({ name: 'twin' })]
+    assert.notEqual(first.id, second.id)
+    assert.notEqual(first.key, second.key)
+  })
+
+  for (const [path, body] of [
+    ['name', {}],
+    ['name', { name: '' }],
+    ['name', { name: 'x'.repeat(256) }],
+    ['name', { name: null }],
+    ['name', { name: 5 }],
+    ['name', { name: 'a\0b' }],
+    ['description', { name: 'a', description: 'x'.repeat(513) }],
+    ['description', { name: 'a', description: false }],
+  ] as const) {
+    test(`422 naming ${path}: ${JSON.stringify(body).slice(0, 60)}`, async () => {
+      const before = await rows()
+      const reply = await admin('POST', keys, { body })
+      assert.equal(reply.status, 422, reply.text)
+      assert.ok(
+        reply.body.errors.some((error: { path: string }) => error.path === path),
+        reply.text,
+      )
+      assert.equal(await rows(), before)
+    })
+  }
+
+  test('the longest name and description fit, counted in characters', async () => {
+    const body = { name: '😀'.repeat(255), description: '😀'.repeat(512) }
+    const made = await create(body)
+    assert.equal(made.name, body.name)
+    assert.equal(made.description, body.description)
+  })
+})
+
+describe('Idempotency-Key', () => {
+  const post = (key: string, body: unknown, as = t.admin.token) =>
+    t.call('POST', keys, { as, body, headers: { 'idempotency-key': key } })
+
+  test('the same key and body give the same reply, even after the API key was used and revoked', async () => {
+    const before = await rows()
+    const first = await post('order-1', { name: 'once' })
+    assert.equal(first.status, 201)
+    assert.equal(first.headers['idempotency-replayed'], undefined)
+    await t.call('GET', '/api/v1/requests', { as: first.body.key })
+    await admin('PATCH', `${keys}/${first.body.id}`, { body: { is_active: false } })
+    const second = await post('order-1', { name: 'once' })
+    assert.equal(second.status, 201)
+    assert.equal(second.headers['idempotency-replayed'], 'true')
+    assert.equal(second.headers['location'], first.headers['location'])
+    assert.deepEqual(second.body, first.body)
+    assert.equal(await rows(), before + 1)
+  })
+
+  test('422 for the same key with another body, whose key is not made', async () => {
+    await post('order-2', { name: 'once' })
+    const before = await rows()
+    const reply = await post('order-2', { name: 'twice' })
+    assert.equal(reply.status, 422)
+    assert.equal(reply.body.code, 'idempotency.body_differs')
+    assert.equal(await rows(), before)
+  })
+
+  test('6 at once make one API key and give six equal answers', async () => {
+    const before = await rows()
+    const replies = await Promise.all(Array.from({ length: 6 }, () => post('order-3', { name: 'storm' })))
+    assert.deepEqual(
+      replies.map((reply) => reply.status),
+      Array(6).fill(201),
+    )
+    assert.equal(new Set(replies.map((reply) => reply.text)).size, 1)
+    assert.equal(replies.filter((reply) => reply.headers['idempotency-replayed'] === undefined).length, 1)
+    assert.equal(await rows(), before + 1)
+  })
+
+  test('a refused call does not use up its key', async () => {
+    assert.equal((await post('order-4', { name: '' })).status, 422)
+    assert.equal((await post('order-4', { name: 'fine' })).status, 201)
+  })
+
+  for (const key of ['', 'two words', 'é', 'x'.repeat(256)]) {
+    test(`422 for an Idempotency-Key that is none: ${JSON.stringify(key.slice(0, 12))}`, async () => {
+      const before = await rows()
+      assert.equal((await post(key, { name: 'a' })).status, 422)
+      assert.equal(await rows(), before)
+    })
+  }
+})
+
+describe('GET /api-keys', () => {
+  test('200 with all of them, newest first, each as GET /api-keys/{id} tells it', async () => {
+    const made = await create({ name: 'newest' })
+    const list = await admin('GET', keys)
+    assert.equal(list.status, 200)
+    assert.equal(list.body[0].id, made.id)
+    assert.equal(list.body.length, await rows())
+    const ids = list.body.map((key: { id: string }) => key.id)
+    assert.deepEqual(ids, [...ids].sort().reverse())
+    assert.deepEqual((await admin('GET', `${keys}/${made.id}`)).body, list.body[0])
+    const { key, ...shown } = made
+    assert.deepEqual(list.body[0], shown)
+  })
+})
+
+describe('GET and PATCH /api-keys/{id}', () => {
+  test('404 "API key not found" for an unknown id and for one of another organization, in the same words', async () => {
+    const other = randomUUID()
+    const foreign = randomUUID()
+    await t.sql(`insert into organizations values ($1, 'Other')`, [other])
+    await t.sql(
+      `insert into api_keys (organization_id, id, name, key_hash, created_at, updated_at)
+       values ($1, $2, 'theirs', sha256('x'), now(), now())`,
+      [other, foreign],
+    )
+    const before = await t.sql('select * from api_keys where id = $1', [foreign])
+    for (const method of ['GET', 'PATCH']) {
+      const bodies = []
+      for (const id of [randomUUID(), foreign]) {
+        const reply = await admin(method, `${keys}/${id}`, method === 'PATCH' ? { body: { name: 'mine now' } } : {})
+        assert.equal(reply.status, 404)
+        assert.equal(reply.body.detail, 'API key not found')
+        bodies.push(JSON.stringify({ ...reply.body, request_id: '' }))
+      }
+      assert.equal(bodies[0], bodies[1])
+    }
+    assert.deepEqual(await t.sql('select * from api_keys where id = $1', [foreign]), before)
+    assert.doesNotMatch((await admin('GET', keys)).text, new RegExp(foreign))
+  })
+
+  for (const id of ['1', 'not-a-uuid', `${randomUUID()}0`, 'x'.repeat(3_000), '%00', '%F0%9F%98%80', 'null']) {
+    test(`422 for an id that is no UUID: ${id.slice(0, 20)}`, async () => {
+      for (const method of ['GET', 'PATCH']) {
+        const reply = await admin(method, `${keys}/${id}`, method === 'PATCH' ? { body: { name: 'x' } } : {})
+        assert.equal(reply.status, 422, reply.text)
+        assert.equal(reply.body.errors[0].path, 'id')
+      }
+    })
+  }
+
+  test('PATCH changes what it names and nothing else', async () => {
+    const made = await create({ name: 'before', description: 'old' })
+    const path = `${keys}/${made.id}`
+    t.clock.advance(1_000)
+    const renamed = await admin('PATCH', path, { body: { name: 'after' } })
+    const { key, ...shown } = made
+    assert.deepEqual(renamed.body, { ...shown, name: 'after', updated_at: t.clock.now().toISOString() })
+    const cleared = await admin('PATCH', path, { body: { description: null } })
+    assert.equal(cleared.body.description, null)
+    assert.ok(cleared.body.updated_at > renamed.body.updated_at, 'in the same millisecond too')
+    const same = await admin('PATCH', path, { body: { name: 'after', description: null, is_active: true } })
+    assert.deepEqual(same.body, cleared.body, 'nothing to change, nothing changed')
+    assert.deepEqual((await admin('GET', path)).body, cleared.body)
+  })
+
+  for (const body of [
+    { name: '' },
+    { name: null },
+    { is_active: 'false' },
+    { is_active: null },
+    { is_active: 0 },
+    [],
+    'x',
+  ]) {
+    test(`422, and nothing changed: PATCH ${JSON.stringify(body)}`, async () => {
+      const made = await create()
+      const reply = await admin('PATCH', `${keys}/${made.id}`, { body })
+      assert.equal(reply.status, 422, reply.text)
+      const { key, ...shown } = made
+      assert.deepEqual((await admin('GET', `${keys}/${made.id}`)).body, shown)
+    })
+  }
+})
+
+describe('who may manage keys', () => {
+  for (const [method, path, body] of [
+    ['POST', keys, { name: 'x' }],
+    ['GET', keys, undefined],
+    ['GET', `${keys}/${randomUUID()}`, undefined],
+    ['PATCH', `${keys}/${randomUUID()}`, { is_active: false }],
+  ] as const) {
+    test(`${method} ${path.slice(0, 25)}: 401 for nobody, 403 for reviewers and agents`, async () => {
+      const before = await rows()
+      const send = (as?: string) =>
+        t.call(method, path, { ...(as === undefined ? {} : { as }), ...(body === undefined ? {} : { body }) })
+      const nobody = await send()
+      assert.equal(nobody.status, 401)
+      assert.match(String(nobody.headers['www-authenticate']), /^Bearer/)
+      for (const as of [t.reviewer.token, t.apiKey]) {
+        const reply = await send(as)
+        assert.equal(reply.status, 403)
+        assert.equal(reply.body.code, 'auth.forbidden')
+        assert.match(reply.body.detail, /administrator/)
+      }
+      assert.equal(await rows(), before)
+    })
+  }
+
+  test('403 for an agent that asks who it is: that is for people', async () => {
+    const reply = await t.call('GET', '/api/v1/auth/me', { as: t.apiKey })
+    assert.equal(reply.status, 403)
+    assert.match(reply.body.detail, /person/)
+  })
+})

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { startTestApp, type TestApp } from '../harness.ts'
+
+const register = '/api/v1/auth/register'
+const login = '/api/v1/auth/login'
+
+describe('registration is open', () => {
+  let t: TestApp
+  before(async () => {
+    t = await startTestApp({ environment: { REGISTRATION: 'open' } })
+  })
+  after(() => t.stop())
+
+  const people = async (): Promise<number> => (await t.sql('select from users')).length
+
+  test('201 with the account, which is a reviewer whatever the body says of roles', async () => {
+    const body = {
+      email: 'Eve@Example.com',
+      password: 'correct horse',
+      name: 'Eve',
+      role: 'admin',
+      is_admin: true,
+      is_active: false,
+      organization_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    }
+    const reply = await t.call('POST', register, { body })
+    assert.equal(reply.status, 201, reply.text)
+    const { id, created_at, updated_at, ...rest } = reply.body
+    assert.deepEqual(rest, { email: 'Eve@Example.com', name: 'Eve', role: 'reviewer', is_active: true })
+    assert.equal(created_at, t.clock.now().toISOString())
+    assert.equal(updated_at, created_at)
+    const [row] = await t.sql('select organization_id, role, password_hash from users where id = $1', [id])
+    assert.equal(row?.['organization_id'], t.organizationId)
+    assert.equal(row?.['role'], 'reviewer')
+    assert.match(String(row?.['password_hash']), /^\$2[aby]\$12\$/)
+    assert.ok(!reply.text.includes('$2'), 'the hash stays inside')
+  })
+
+  test('409 "Email already registered" for the same address in another case', async () => {
+    const before = await people()
+    const reply = await t.call('POST', register, { body: { email: 'ADMIN@EXAMPLE.COM', password: 'correct horse' } })
+    assert.equal(reply.status, 409)
+    assert.equal(reply.body.code, 'auth.email_taken')
+    assert.equal(reply.body.detail, 'Email already registered')
+    assert.equal(await people(), before)
+  })
+
+  test('exactly one 201 when the same address is registered four times at once', async () => {
+    const spellings = ['race@example.com', 'RACE@example.com', 'Race@Example.com', 'race@EXAMPLE.com']
+    const replies = await Promise.all(
+      spellings.map((email) => t.call('POST', register, { body: { email, password: 'correct horse' } })),
+    )
+    assert.deepEqual(replies.map((reply) => reply.status).sort(), [201, 409, 409, 409])
+  })
+
+  describe('a password has 8 to 72 bytes in UTF-8, however many characters that is', () => {
+    for (const [what, password, status] of [
+      ['7 bytes in 4 characters', 'äääx', 422],
+      ['8 bytes in 4 characters', 'ääää', 201],
+      ['72 bytes in 18 characters', '😀'.repeat(18), 201],
+      ['73 bytes in 19 characters', `${'😀'.repeat(18)}x`, 422],
+      ['8 characters of two bytes and one more of 57 times one', `${'ä'.repeat(8)}${'x'.repeat(57)}`, 422],
+      ['empty', '', 422],
+    ] as const) {
+      test(`${status}: ${what}`, async () => {
+        const email = `bytes-${Buffer.byteLength(password)}@example.com`
+        const before = await people()
+        const reply = await t.call('POST', register, { body: { email, password } })
+        assert.equal(reply.status, status, reply.text)
+        assert.equal(await people(), before + (status === 201 ? 1 : 0))
+        if (status === 422) {
+          assert.deepEqual(
+            reply.body.errors.map((error: { path: string }) => error.path),
+            ['password'],
+          )
+          assert.match(reply.body.detail, /8 to 72 bytes/)
+        }
+      })
+    }
+
+    test('the 72-byte password signs in; with one byte more it does not, so nothing is cut', async () => {
+      const password = '😀'.repeat(18)
+      const right = await t.call('POST', login, { body: { username: 'bytes-72@example.com', password } })
+      assert.equal(right.status, 200, right.text)
+      const longer = await t.call('POST', login, {
+        body: { username: 'bytes-72@example.com', password: `${password}x` },
+      })
+      assert.equal(longer.status, 401)
+    })
+  })
+
+  describe('422 names the field and makes no account', () => {
+    const valid = { email: 'new@example.com', password: 'correct horse' }
+    for (const [path, body] of [
+      ['email', { password: 'correct horse' }],
+      ['password', { email: 'new@example.com' }],
+      ['email', { ...valid, email: 'no-address' }],
+      ['email', { ...valid, email: 'a@b@c' }],
+      ['email', { ...valid, email: 'two words@example.com' }],
+      ['email', { ...valid, email: `${'x'.repeat(65)}@example.com` }],
+      ['email', { ...valid, email: `x@${'y'.repeat(253)}` }],
+      ['email', { ...valid, email: 7 }],
+      ['email', { ...valid, email: null }],
+      ['password', { ...valid, password: 12_345_678 }],
+      ['name', { ...valid, name: '' }],
+      ['name', { ...valid, name: 'x'.repeat(256) }],
+      ['name', { ...valid, name: 'nul \0 in it' }],
+      ['name', { ...valid, name: 'half a pair \ud800' }],
+      ['invitation', { ...valid, invitation: '' }],
+      ['invitation', { ...valid, invitation: 5 }],
+    ] as const) {
+      test(`${path}: ${JSON.stringify(body).slice(0, 90)}`, async () => {
+        const before = await people()
+        const reply = await t.call('POST', register, { body })
+        assert.equal(reply.status, 422, reply.text)
+        assert.equal(reply.body.code, 'request.invalid')
+        assert.ok(
+          reply.body.errors.some((error: { path: string }) => error.path === path),
+          reply.text,
+        )
+        assert.equal(await people(), before)
+      })
+    }
+
+    test('every wrong field at once', async () => {
+      const reply = await t.call('POST', register, { body: { email: 1, password: 2, name: 3, invitation: 4 } })
+      assert.equal(reply.status, 422)
+      const paths = new Set(reply.body.errors.map((error: { path: string }) => error.path))
+      assert.deepEqual([...paths].sort(), ['email', 'invitation', 'name', 'password'])
+    })
+
+    for (const body of [[], 'text', 5, null, true]) {
+      test(`a body that is no object: ${JSON.stringify(body)}`, async () => {
+        const reply = await t.call('POST', register, { body })
+        assert.equal(reply.status, 422, reply.text)
+        assert.match(reply.body.detail, /^The body must be object/)
+      })
+    }
+  })
+
+  test('a name of 255 characters beyond the basic plane fits, and comes back whole', async () => {
+    const name = '😀'.repeat(255)
+    const reply = await t.call('POST', register, {
+      body: { email: 'wide@example.com', password: 'correct horse', name },
+    })
+    assert.equal(reply.status, 201, reply.text)
+    assert.equal(reply.body.name, name)
+  })
+})
+
+for (const [mode, words] of [
+  ['invite', /needs an invitation/],
+  ['closed', /is closed/],
+] as const) {
+  describe(`registration is ${mode}`, () => {
+    let t: TestApp
+    before(async () => {
+      t = await startTestApp({ environment: { REGISTRATION: mode } })
+    })
+    after(() => t.stop())
+
+    test('403 without an invitation, for free and taken addresses alike', async () => {
+      const before = await t.sql('select count(*)::int from users')
+      const replies = await Promise.all(
+        ['new@example.com', 'admin@example.com'].map((email) =>
+          t.call('POST', register, { body: { email, password: 'correct horse', role: 'admin' } }),
+        ),
+      )
+      const texts = replies.map((reply) => {
+        assert.equal(reply.status, 403)
+        assert.equal(reply.body.code, 'auth.registration_closed')
+        assert.match(reply.body.detail, words)
+        return reply.body.detail
+      })
+      assert.equal(texts[0], texts[1])
+      assert.deepEqual(await t.sql('select count(*)::int from users'), before)
+    })
+  })
+}

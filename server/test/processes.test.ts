@@ -1,0 +1,350 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import pg from 'pg'
+import { cloneDatabase } from './harness.ts'
+import { freePort } from './receivers.ts'
+import {
+  eventually,
+  isRunning,
+  login,
+  postmasterOf,
+  request,
+  type ServiceOptions,
+  type ServiceProcess,
+  startService,
+  untilReady,
+} from './service-process.ts'
+
+const base = await mkdtemp(join(tmpdir(), 'hitl processes ü '))
+const services = new Set<ServiceProcess>()
+
+after(async () => {
+  // Whatever a failed test left behind; in order, so that their databases go too.
+  for (const service of services) if (await isRunning(service.pid)) service.child.kill('SIGTERM')
+  await Promise.all([...services].map((service) => service.exited))
+  await rm(base, { recursive: true, force: true })
+})
+
+let folders = 0
+async function newFolder(): Promise<string> {
+  folders += 1
+  const folder = join(base, `number ${folders}`)
+  await mkdir(folder)
+  return folder
+}
+
+function start(options: ServiceOptions): ServiceProcess {
+  const service = startService(options)
+  services.add(service)
+  return service
+}
+
+/** A service on a port of its own that takes calls. */
+async function running(options: ServiceOptions) {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const service = start({ ...options, environment: { PORT: String(port), ...options.environment } })
+  await untilReady(service, url)
+  return { service, url, port }
+}
+
+/** The environment for a database of the test server; quicker than a cluster of its own, and inspected by SQL. */
+async function externalDatabase() {
+  const database = await cloneDatabase()
+  const { host, port, user, password, database: name } = database.connection
+  const url = new URL(`postgres://localhost/${name}`)
+  url.searchParams.set('host', String(host))
+  url.searchParams.set('port', String(port))
+  url.searchParams.set('user', String(user))
+  url.searchParams.set('password', String(password))
+  const sql = async (query: string): Promise<readonly Record<string, unknown>[]> => {
+    const client = new pg.Client(database.connection)
+    await client.connect()
+    const { rows } = await client.query(query)
+    await client.end()
+    return rows
+  }
+  return { ...database, sql, environment: { DATABASE_URL: url.href } }
+}
+
+const createBody = { title: 'May I?', context: {} }
+
+/** A call whose body is sent later: under way until `finish`. */
+async function callUnderWay(port: number, key: string) {
+  const body = JSON.stringify(createBody)
+  const socket = connect(port, '127.0.0.1')
+  const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+  await once(socket, 'connect')
+  let reply = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    reply += text
+  })
+  socket.write(
+    `POST /api/v1/requests HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${key}\r\nexpect: 100-continue\r\n` +
+      `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`,
+  )
+  await eventually('the head has been read', () => reply.startsWith('HTTP/1.1 100'))
+  return {
+    finish: async () => {
+      socket.write(body)
+      await closed
+      return reply.replace('HTTP/1.1 100 Continue\r\n\r\n', '')
+    },
+  }
+}
+
+async function isRefused(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  return once(socket, 'connect').then(
+    () => {
+      socket.destroy()
+      return false
+    },
+    () => true,
+  )
+}
+
+describe('the first start in an empty folder with spaces in its path', () => {
+  test('prints a set-up link that makes one admin; the next start goes on with the same data', async () => {
+    const cwd = await newFolder()
+    await writeFile(join(cwd, '.env'), 'DATA_DIR=./my data\nLOG_LEVEL=warn\n')
+    const dataDir = join(cwd, 'my data')
+    const first = await running({ cwd, environment: { LOG_LEVEL: '' } })
+    const token = /\/setup#(\S+)/.exec(first.service.stdout)?.[1]
+    assert.ok(token, first.service.stdout)
+    assert.match(first.service.stdout, new RegExp(`Service +http://localhost:${first.port}\n`))
+    const account = { email: 'first@example.com', password: 'correct horse', invitation: token }
+    const registered = await request(first.url, 'POST', '/api/v1/auth/register', { body: account })
+    assert.equal(registered.status, 201, JSON.stringify(registered.body))
+    assert.equal(registered.body.role, 'admin')
+    const again = { ...account, email: 'second@example.com' }
+    const refused = await request(first.url, 'POST', '/api/v1/auth/register', { body: again })
+    assert.ok(refused.status === 403 || refused.status === 422, `${refused.status}: the link works once`)
+    const accessToken = await login(first.url, account.email, account.password)
+    const postgres = await postmasterOf(dataDir)
+    assert.ok(postgres > 0)
+    assert.equal(await first.service.end('SIGTERM'), 0)
+    assert.equal(first.service.stderr, '')
+    await eventually('PostgreSQL is gone', async () => !(await isRunning(postgres)))
+    assert.equal(await postmasterOf(dataDir), 0)
+
+    const second = await running({ cwd, environment: { LOG_LEVEL: '' } })
+    assert.doesNotMatch(second.service.stdout, /setup#/)
+    const me = await request(second.url, 'GET', '/api/v1/auth/me', { as: accessToken })
+    assert.equal(me.status, 200, 'the generated SECRET_KEY has stayed')
+    assert.equal(me.body.email, account.email)
+    assert.equal(await second.service.end('SIGINT'), 0)
+    assert.equal(await postmasterOf(dataDir), 0)
+  })
+
+  test('from a copy of the program whose path has spaces: serves', async (c) => {
+    const cwd = await newFolder()
+    const copy = join(cwd, 'a copy of it')
+    const server = join(import.meta.dirname, '..')
+    for (const name of ['src', 'migrations', 'package.json'])
+      await cp(join(server, name), join(copy, 'server', name), { recursive: true })
+    await symlink(join(server, '..', 'node_modules'), join(copy, 'node_modules'))
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    const main = join(copy, 'server', 'src', 'main.ts')
+    const { service, url } = await running({ cwd, main, environment: database.environment })
+    assert.equal((await request(url, 'GET', '/docs')).status, 200)
+    assert.equal(await service.end('SIGTERM'), 0)
+  })
+})
+
+describe('the commands', () => {
+  test('migrate brings an empty database up to date, and finds it so the second time; seed twice makes no duplicates', async () => {
+    const cwd = await newFolder()
+    const environment = { DATA_DIR: 'data' }
+    const migrated = start({ cwd, environment, command: 'migrate' })
+    assert.equal(await migrated.exited, 0, migrated.stderr)
+    assert.match(migrated.stdout, /Applied 0001_\S+, 0002_/)
+    const again = start({ cwd, environment, command: 'migrate' })
+    assert.equal(await again.exited, 0, again.stderr)
+    assert.match(again.stdout, /The database is up to date\./)
+    const keys: unknown[] = []
+    for (const _ of [1, 2]) {
+      const seeded = start({ cwd, environment, command: 'seed' })
+      assert.equal(await seeded.exited, 0, seeded.stderr)
+      assert.match(seeded.stdout, /admin@example\.com and reviewer@example\.com, password password123/)
+      keys.push(/Sample API key +(\S+)/.exec(seeded.stdout)?.[1])
+    }
+    assert.equal(await postmasterOf(join(cwd, 'data')), 0, 'no server is left behind')
+    const { service, url } = await running({ cwd, environment })
+    const token = await login(url, 'admin@example.com', 'password123')
+    const requests = await request(url, 'GET', '/api/v1/requests', { as: token })
+    assert.equal(requests.body.total, 3)
+    const apiKeys = await request(url, 'GET', '/api/v1/api-keys', { as: token })
+    assert.equal(apiKeys.body.length, 1)
+    assert.equal(keys[0], keys[1])
+    const created = await request(url, 'POST', '/api/v1/requests', { as: String(keys[0]), body: createBody })
+    assert.equal(created.status, 201)
+    assert.equal(await service.end('SIGTERM'), 0)
+  })
+
+  test('an unknown one: exit 64 and the ones there are', async () => {
+    const service = start({ cwd: await newFolder(), command: 'sede' as 'seed' })
+    assert.equal(await service.exited, 64)
+    assert.match(service.stdout, /Unknown command "sede". Use serve/)
+  })
+
+  test('mistakes in the configuration: all of them at once, exit 78, nothing is made', async () => {
+    const environment = { PORT: '99999', ROLE: 'boss', SECRET_KEY: 'short', WORKERS: 'many', DATA_DIR: 'data' }
+    for (const command of ['serve', 'migrate', 'seed'] as const) {
+      const service = start({ cwd: await newFolder(), command, environment })
+      assert.equal(await service.exited, 78)
+      assert.match(service.stderr, /The configuration has 4 mistakes:\n/)
+      for (const name of ['PORT', 'ROLE', 'SECRET_KEY', 'WORKERS'])
+        assert.match(service.stderr, new RegExp(`^- ${name} `, 'm'))
+      assert.doesNotMatch(service.stderr, /short|at .*\.ts/, 'neither the secret nor a stack')
+    }
+  })
+
+  test('seed in production: refused, exit 78', async () => {
+    const environment = { NODE_ENV: 'production' }
+    const service = start({ cwd: await newFolder(), command: 'seed', environment })
+    assert.equal(await service.exited, 78)
+    assert.match(service.stderr, /refused when NODE_ENV is production/)
+  })
+})
+
+test('DEMO=true prints logins and a key that work, over HTTP', async (c) => {
+  const database = await externalDatabase()
+  c.after(() => database.drop())
+  const environment = { ...database.environment, DEMO: 'true' }
+  const { service, url } = await running({ cwd: await newFolder(), environment })
+  const logins = /Sample logins +(\S+) and (\S+), password (\S+)/.exec(service.stdout)
+  const key = /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? ''
+  assert.ok(logins, service.stdout)
+  const created = await request(url, 'POST', '/api/v1/requests', { as: key, body: createBody })
+  assert.equal(created.status, 201, JSON.stringify(created.body))
+  for (const email of logins.slice(1, 3)) {
+    const token = await login(url, email, logins[3] ?? '')
+    const list = await request(url, 'GET', '/api/v1/requests', { as: token })
+    assert.equal(list.body.total, 4)
+  }
+  const lines = service.log.map((line) => JSON.stringify(line)).join('\n')
+  assert.ok(!lines.includes(key.slice(-20)) && !lines.includes('password123'), 'no log line shows them')
+  assert.equal(await service.end('SIGTERM'), 0)
+})
+
+describe('one process', () => {
+  test('SIGTERM: nothing new is taken, calls under way are answered, exit code 0', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    const environment = { ...database.environment, DEMO: 'true' }
+    const { service, url, port } = await running({ cwd: await newFolder(), environment })
+    const key = /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? ''
+    const call = await callUnderWay(port, key)
+    service.child.kill('SIGTERM')
+    await eventually('new connections are refused', () => isRefused(port))
+    assert.equal(await isRunning(service.pid), true)
+    assert.match(await call.finish(), /^HTTP\/1\.1 201 Created\r\n/)
+    assert.equal(await service.exited, 0, service.stdout.slice(-3000)+service.stderr)
+    await assert.rejects(request(url, 'GET', '/livez'))
+    const [rows] = await database.sql('select count(*)::int from consultation_requests')
+    assert.equal(rows?.count, 4)
+    const [sessions] = await database.sql(
+      "select count(*)::int from pg_stat_activity where datname = current_database() and application_name like 'hitl%'",
+    )
+    assert.equal(sessions?.count, 0)
+  })
+
+  test('a second signal: leaves at once', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    const environment = { ...database.environment, DEMO: 'true' }
+    const { service, port } = await running({ cwd: await newFolder(), environment })
+    const call = await callUnderWay(port, /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? '')
+    service.child.kill('SIGTERM')
+    await eventually('new connections are refused', () => isRefused(port))
+    assert.equal(await service.end('SIGTERM'), 1)
+    assert.equal(await call.finish(), '')
+  })
+
+  test('a signal while it still starts: ends in order and leaves no PostgreSQL behind', async () => {
+    const cwd = await newFolder()
+    const service = start({ cwd, environment: { DATA_DIR: 'data', PORT: String(await freePort()) } })
+    await eventually('PostgreSQL has been started', async () => (await postmasterOf(join(cwd, 'data'))) > 0)
+    assert.equal(await service.end('SIGTERM'), 0, service.stderr)
+    assert.equal(await postmasterOf(join(cwd, 'data')), 0)
+  })
+
+  for (const workers of ['1', '2']) {
+    test(`a port that is taken, WORKERS=${workers}: says so and ends`, async (c) => {
+      const database = await externalDatabase()
+      c.after(() => database.drop())
+      const other = createServer().listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      c.after(() => other.close())
+      const { port } = other.address() as { port: number }
+      const environment = { ...database.environment, PORT: String(port), WORKERS: workers }
+      const service = start({ cwd: await newFolder(), environment })
+      assert.equal(await service.exited, 1)
+      assert.match(service.stderr, /EADDRINUSE/)
+    })
+  }
+})
+
+describe('WORKERS=2', () => {
+  /** Two processes on one port, and the pids that answered calls so far. */
+  async function cluster() {
+    const cwd = await newFolder()
+    const environment = { WORKERS: '2', DATA_DIR: 'data', DEMO: 'true' }
+    const { service, url, port } = await running({ cwd, environment })
+    const key = /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? ''
+    const answering = () => {
+      const lines = service.log.filter((line) => line.msg === 'answered')
+      return new Set(lines.map((line) => Number(line.pid)))
+    }
+    /** On connections of their own, which the parent hands to its children in turn. */
+    const call = () => request(url, 'GET', '/api/v1/requests', { as: key })
+    return { service, url, port, key, answering, call, dataDir: join(cwd, 'data') }
+  }
+
+  test('both answer; a killed one is replaced while the service stays up; SIGTERM drains and leaves nothing behind', async () => {
+    const { service, port, key, answering, call, dataDir } = await cluster()
+    await eventually('both have answered', async () => (await call()).status === 200 && answering().size === 2)
+    const [victim, survivor] = [...answering()] as [number, number]
+    assert.ok(!answering().has(service.pid))
+    process.kill(victim, 'SIGKILL')
+    await eventually('it is gone', async () => !(await isRunning(victim)))
+    for (let calls = 0; calls < 20; calls += 1) assert.equal((await call()).status, 200)
+    await eventually('a third process answers', async () => (await call()).status === 200 && answering().size === 3)
+    const died = service.log.filter((line) => line.msg === 'a process died and is replaced')
+    assert.deepEqual(
+      died.map((line) => line.worker),
+      [victim],
+    )
+
+    const postgres = await postmasterOf(dataDir)
+    const pids = [service.pid, postgres, survivor, ...[...answering()].filter((pid) => pid !== victim)]
+    const calls = await Promise.all([callUnderWay(port, key), callUnderWay(port, key)])
+    service.child.kill('SIGTERM')
+    await eventually('new connections are refused', () => isRefused(port))
+    for (const { finish } of calls) assert.match(await finish(), /^HTTP\/1\.1 201 Created\r\n/)
+    assert.equal(await service.exited, 0, service.stderr)
+    for (const pid of pids) await eventually(`process ${pid} is gone`, async () => !(await isRunning(pid)))
+  })
+
+  test('Ctrl-C, which reaches every process at once, drains too', async () => {
+    const { service, port, key, answering, call, dataDir } = await cluster()
+    await eventually('both have answered', async () => (await call()).status === 200 && answering().size === 2)
+    const calls = await Promise.all([callUnderWay(port, key), callUnderWay(port, key)])
+    for (const pid of [service.pid, ...answering()]) process.kill(pid, 'SIGINT')
+    await eventually('new connections are refused', () => isRefused(port))
+    for (const { finish } of calls) assert.match(await finish(), /^HTTP\/1\.1 201 Created\r\n/)
+    assert.equal(await service.exited, 0, service.stderr)
+    assert.deepEqual(
+      service.log.filter((line) => line.msg === 'a process died and is replaced'),
+      [],
+    )
+    assert.equal(await postmasterOf(dataDir), 0)
+  })
+})

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export const program = join(import.meta.dirname, '../src/main.ts')
+
+export interface ServiceOptions {
+  /** On top of a small environment of the tests' own; nothing of the caller's reaches the service but PATH and HOME. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** The folder it is started in, where it looks for `.env`. */
+  readonly cwd: string
+  readonly command?: 'serve' | 'migrate' | 'seed'
+  /** main.ts of another copy of the service. */
+  readonly main?: string
+}
+
+/** A real process of the service. */
+export interface ServiceProcess {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** What it has printed so far. */
+  readonly stdout: string
+  readonly stderr: string
+  /** Its log lines so far. */
+  readonly log: readonly Readonly<Record<string, unknown>>[]
+  /** Resolves with the exit code, or the signal's name, once all its output is there. */
+  readonly exited: Promise<number | string>
+  /** Sends a signal to this one process and waits for its end. */
+  end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | string>
+}
+
+export function startService(options: ServiceOptions): ServiceProcess {
+  const { PATH = '', HOME = '' } = process.env
+  const environment = { NODE_ENV: 'test', LOG_LEVEL: 'info', CALLBACK_ALLOW: '127.0.0.0/8', ...options.environment }
+  const args = options.command === undefined ? [] : [options.command]
+  const child = spawn(process.execPath, ['--no-deprecation', options.main ?? program, ...args], {
+    cwd: options.cwd,
+    env: { PATH, HOME, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  // `close`, not `exit`: the last lines come in between.
+  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
+  return {
+    child,
+    pid: child.pid ?? 0,
+    get stdout() {
+      return stdout
+    },
+    get stderr() {
+      return stderr
+    },
+    get log() {
+      const lines = stdout.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+      return lines.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+    },
+    exited,
+    end: (signal) => {
+      child.kill(signal)
+      return exited
+    },
+  }
+}
+
+/** Waits until the service takes calls. Fails when it ends instead, or after 30 s. */
+export async function untilReady(service: ServiceProcess, url: string): Promise<void> {
+  let ended: number | string | undefined
+  void service.exited.then((code) => {
+    ended = code
+  })
+  const answers = () =>
+    request(url, 'GET', '/readyz').then(
+      (reply) => reply.status === 200,
+      () => false,
+    )
+  await eventually('the service is ready', async () => {
+    assert.equal(ended, undefined, `it ended with ${ended}\n${service.stderr}\n${service.stdout.slice(-4_000)}`)
+    return answers()
+  })
+}
+
+/** Looks every 20 ms, for 30 s at most. */
+export async function eventually(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
+  const patienceEnds = performance.now() + 30_000
+  while (!(await condition())) {
+    assert.ok(performance.now() < patienceEnds, `30 s have passed without: ${what}`)
+    await delay(20)
+  }
+}
+
+export interface HttpReply {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
+  readonly body: any
+}
+
+/** A call over a real connection, by default one of its own; rejects when there is no complete answer within 10 s. */
+export async function request(
+  url: string,
+  method: string,
+  path: string,
+  options: { readonly as?: string; readonly body?: unknown; readonly agent?: Agent; readonly key?: string } = {},
+): Promise<HttpReply> {
+  const { as, body, agent = false, key } = options
+  const sent = body === undefined ? '' : JSON.stringify(body)
+  const call = httpRequest(`${url}${path}`, {
+    method,
+    agent,
+    headers: {
+      ...(as === undefined ? {} : { authorization: `Bearer ${as}` }),
+      ...(sent === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }),
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    },
+    signal: AbortSignal.timeout(10_000),
+  }).end(sent)
+  const [answer] = (await once(call, 'response')) as [IncomingMessage]
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk)
+  const text = Buffer.concat(chunks).toString()
+  const isJson = /json/.test(answer.headers['content-type'] ?? '')
+  return { status: answer.statusCode ?? 0, body: isJson ? JSON.parse(text) : text }
+}
+
+/** An access token, over HTTP. */
+export async function login(url: string, username: string, password: string): Promise<string> {
+  const reply = await request(url, 'POST', '/api/v1/auth/login', { body: { username, password } })
+  assert.equal(reply.status, 200, JSON.stringify(reply.body))
+  return reply.body.access_token
+}
+
+/** The pid of the embedded PostgreSQL of this data folder; 0 when none is running. */
+export async function postmasterOf(dataDir: string): Promise<number> {
+  const text = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')
+  const pid = Number(text.split('\n')[0])
+  return (await isRunning(pid)) ? pid : 0
+}
+
+/** Whether there is such a process. One that has ended and was not yet collected by its parent does not count. */
+export async function isRunning(pid: number): Promise<boolean> {
+  if (!(pid > 0)) return false
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return false
+  }
+  if (process.platform !== 'linux') return true
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return status !== '' && !/\) Z /.test(status)
+}

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../../server/src/main.ts', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const startPatienceMs = 120_000
 const stopPatienceMs = 60_000
 
@@ -37,7 +37,7 @@ export async function startService(folder: string): Promise<StartedService> {
   const log = await open(logFile, 'w')
   // An empty value is an unset one: the benchmark fills this database, so it is never one of somebody else.
   const own = { DATA_DIR: dataDir, PORT: String(port), DEMO: 'true', DATABASE_URL: '', DATABASE_URL_FILE: '' }
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(process.execPath, await startArguments(), {
     cwd: folder,
     env: { ...process.env, NODE_ENV: 'development', ...own },
     stdio: ['ignore', log.fd, log.fd],
@@ -96,6 +96,13 @@ export async function logIn({ url, reviewer }: Service): Promise<string> {
   const reply = await fetch(`${url}/api/v1/auth/login`, { method: 'POST', body })
   if (reply.status !== 200) throw new Error(`The login answered ${reply.status}: ${await reply.text()}`)
   return ((await reply.json()) as { access_token: string }).access_token
+}
+
+/** What `npm start` gives to node: the flags, and the program as an absolute path. */
+async function startArguments(): Promise<readonly string[]> {
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
+  const [, ...words] = scripts.start.split(' ')
+  return words.map((word) => (word.startsWith('-') ? word : join(root, word)))
 }
 
 async function freePort(): Promise<number> {

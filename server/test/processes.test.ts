@@ -5,11 +5,10 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import pg from 'pg'
-import { cloneDatabase } from './harness.ts'
 import { freePort } from './receivers.ts'
 import {
   eventually,
+  externalDatabase,
   isRunning,
   login,
   postmasterOf,
@@ -50,26 +49,8 @@ async function running(options: ServiceOptions) {
   const url = `http://127.0.0.1:${port}`
   const service = start({ ...options, environment: { PORT: String(port), ...options.environment } })
   await untilReady(service, url)
+  await eventually('it has said so', () => service.stdout.includes('is listening.'))
   return { service, url, port }
-}
-
-/** The environment for a database of the test server; quicker than a cluster of its own, and inspected by SQL. */
-async function externalDatabase() {
-  const database = await cloneDatabase()
-  const { host, port, user, password, database: name } = database.connection
-  const url = new URL(`postgres://localhost/${name}`)
-  url.searchParams.set('host', String(host))
-  url.searchParams.set('port', String(port))
-  url.searchParams.set('user', String(user))
-  url.searchParams.set('password', String(password))
-  const sql = async (query: string): Promise<readonly Record<string, unknown>[]> => {
-    const client = new pg.Client(database.connection)
-    await client.connect()
-    const { rows } = await client.query(query)
-    await client.end()
-    return rows
-  }
-  return { ...database, sql, environment: { DATABASE_URL: url.href } }
 }
 
 const createBody = { title: 'May I?', context: {} }
@@ -246,7 +227,7 @@ describe('one process', () => {
     await eventually('new connections are refused', () => isRefused(port))
     assert.equal(await isRunning(service.pid), true)
     assert.match(await call.finish(), /^HTTP\/1\.1 201 Created\r\n/)
-    assert.equal(await service.exited, 0, service.stdout.slice(-3000)+service.stderr)
+    assert.equal(await service.exited, 0, service.stdout.slice(-3000) + service.stderr)
     await assert.rejects(request(url, 'GET', '/livez'))
     const [rows] = await database.sql('select count(*)::int from consultation_requests')
     assert.equal(rows?.count, 4)

@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { cloneDatabase } from './harness.ts'
 
 export const program = join(import.meta.dirname, '../src/main.ts')
 
@@ -157,4 +159,23 @@ export async function isRunning(pid: number): Promise<boolean> {
   if (process.platform !== 'linux') return true
   const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   return status !== '' && !/\) Z /.test(status)
+}
+
+/** A database of the test server, and the environment that makes a service use it; quicker than a cluster of its own, and inspected by SQL. */
+export async function externalDatabase() {
+  const database = await cloneDatabase()
+  const { host, port, user, password, database: name } = database.connection
+  const url = new URL(`postgres://localhost/${name}`)
+  url.searchParams.set('host', String(host))
+  url.searchParams.set('port', String(port))
+  url.searchParams.set('user', String(user))
+  url.searchParams.set('password', String(password))
+  const sql = async (query: string): Promise<readonly Record<string, unknown>[]> => {
+    const client = new pg.Client(database.connection)
+    await client.connect()
+    const { rows } = await client.query(query)
+    await client.end()
+    return rows
+  }
+  return { ...database, sql, environment: { DATABASE_URL: url.href } }
 }

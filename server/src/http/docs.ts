@@ -7,7 +7,7 @@ const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.
 
 // Nothing is loaded from anywhere else, and nothing is sent anywhere else (product.md).
 const redocPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // The plugin's own policy would allow fonts and styles from anywhere, and upgrade-insecure-requests would break the page
@@ -19,17 +19,25 @@ const swaggerPolicy =
 const redocPage = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><div id="redoc"></div><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script></body>
+<body><div id="redoc"></div><script type="module" src="/redoc/start.js"></script></body>
 </html>
 `
-const redocStart = `Redoc.init('/openapi.json', {}, document.getElementById('redoc'))\n`
+const redocStart = `import { init } from '/redoc/redoc.js'
+init('/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
+`
 
 /** `/docs` (Swagger UI), `/redoc` and `/openapi.json`. */
 export async function registerDocs(app: FastifyInstance): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: swaggerPolicy,
-    uiConfig: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
+    theme: { title: 'HITL API' },
+    uiConfig: {
+      layout: 'BaseLayout',
+      persistAuthorization: true,
+      displayRequestDuration: true,
+      tryItOutEnabled: true,
+    },
   })
   const hidden = { schema: { hide: true } }
   let document: string | null = null

@@ -78,7 +78,7 @@ async function call(url: string, token: string | null, body?: unknown): Promise<
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const reply = (await answer.json()) as Record<string, unknown>
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${reply['detail']}`)
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${reply.detail}`)
   return reply
 }
 
@@ -107,15 +107,15 @@ try {
     callback_webhook: receiver.url,
     callback_secret: secret,
   })
-  show({ id: asked['id'], title: asked['title'], state: asked['state'], timeout_at: asked['timeout_at'] })
+  show({ id: asked.id, title: asked.title, state: asked.state, timeout_at: asked.timeout_at })
 
   say('\n3. A reviewer signs in, looks and answers:')
   const login = await call(`${api}/auth/login`, null, { username: 'reviewer@example.com', password: 'password123' })
-  const answered = await call(`${api}/requests/${asked['id']}/respond`, String(login['access_token']), {
+  const answered = await call(`${api}/requests/${asked.id}/respond`, String(login.access_token), {
     decision: 'approve',
     comment: 'Fine, but keep vol-2.',
   })
-  show({ state: answered['state'], response: answered['response'] })
+  show({ state: answered.state, response: answered.response })
 
   say('\n4. The agent is called back:')
   const callback = await receiver.callback

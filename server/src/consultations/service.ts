@@ -97,6 +97,27 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
     },
   })
 
+  /** Every open inbox asks for the same first page: equal questions that wait together are asked once. */
+  const findPage = createBatcher({
+    lanes: 4,
+    maxSize: 256,
+    perform: async (filters: readonly store.ListFilter[]) => {
+      const asked = new Map<string, Promise<Outcome<store.Page>>>()
+      const answers = filters.map((filter) => {
+        const question = JSON.stringify(filter)
+        const answer =
+          asked.get(question) ??
+          store.list(db, filter).then(
+            (value) => ({ value }),
+            (error: unknown) => ({ error }),
+          )
+        asked.set(question, answer)
+        return answer
+      })
+      return Promise.all(answers)
+    },
+  })
+
   /** The act of `by` on the consultation `id`: what it may not see is 404, like what is not there. */
   const actAs = (by: Caller, id: string, decide: (before: Consultation) => Change): Promise<Consultation> =>
     act({
@@ -146,7 +167,7 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
 
     /** An agent's list holds its own requests only. */
     list: (principal: Principal, filter: Omit<store.ListFilter, 'organizationId' | 'apiKeyId'>): Promise<store.Page> =>
-      store.list(db, {
+      findPage({
         ...filter,
         organizationId: principal.organizationId,
         apiKeyId: principal.kind === 'agent' ? principal.apiKeyId : null,

@@ -311,12 +311,16 @@ export interface Page {
   readonly items: readonly Consultation[]
   /** How many match the filter, the cursor aside. */
   readonly total: number
+  readonly limit: number
+  readonly offset: number
+  readonly hasMore: boolean
 }
 
 /** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const { organizationId, apiKeyId, state, updatedAfter, before, limit, offset } = filter
-  const values: unknown[] = [organizationId, limit, offset]
+  // One more than asked for tells whether there is a next page.
+  const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
   const own = apiKeyId === null ? '' : ` and api_key_id = ${parameter(apiKeyId)}`
   const inState = state === null ? '' : ` and state = ${parameter(state)}`
@@ -342,5 +346,5 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
     values,
   )
   const items = rows.flatMap((row) => (row.id === null ? [] : [toConsultation(row as Row)]))
-  return { items, total: rows[0]?.total ?? 0 }
+  return { items: items.slice(0, limit), total: rows[0]?.total ?? 0, limit, offset, hasMore: items.length > limit }
 }

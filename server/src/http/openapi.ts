@@ -102,8 +102,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       },
     },
     refResolver: {
-      buildLocalReference: (json, _baseUri, _fragment, i) =>
-        typeof json['$id'] === 'string' ? json['$id'] : `def-${i}`,
+      buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },
   })
 }

@@ -41,7 +41,7 @@ function toProblem(errors: readonly ErrorObject[], part: string): Problem {
 
 function pathOf(error: ErrorObject): string {
   const parts = error.instancePath.split('/').slice(1)
-  const missing = error.keyword === 'required' ? (error.params['missingProperty'] as string) : null
+  const missing = error.keyword === 'required' ? (error.params.missingProperty as string) : null
   return [...parts, ...(missing === null ? [] : [missing])]
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
     .join('.')
@@ -50,8 +50,8 @@ function pathOf(error: ErrorObject): string {
 function messageOf(error: ErrorObject): string {
   if (error.keyword === 'required') return 'is required'
   if (error.keyword === 'enum') {
-    return `must be one of: ${(error.params['allowedValues'] as readonly unknown[]).join(', ')}`
+    return `must be one of: ${(error.params.allowedValues as readonly unknown[]).join(', ')}`
   }
-  if (error.keyword === 'format' && error.params['format'] === 'uuid') return 'must be a UUID'
+  if (error.keyword === 'format' && error.params.format === 'uuid') return 'must be a UUID'
   return error.message ?? 'is not valid'
 }

@@ -54,8 +54,8 @@ export function createAccessTokens(secretKey: string, expireMinutes: number): Ac
           currentDate: now,
           requiredClaims: ['sub', 'exp', 'iat', 'org'],
         })
-        if (typeof payload.sub !== 'string' || typeof payload['org'] !== 'string') return null
-        const subject = { userId: payload.sub, organizationId: payload['org'] }
+        if (typeof payload.sub !== 'string' || typeof payload.org !== 'string') return null
+        const subject = { userId: payload.sub, organizationId: payload.org }
         if (remembered.size >= maxRemembered) remembered.clear()
         remembered.set(digest, { subject, expiresAt: Number(payload.exp) * 1000 })
         return subject

@@ -74,6 +74,16 @@ describe('CORS_ORIGINS names two origins', () => {
   })
 })
 
+test('405 for OPTIONS when no origin is allowed', async (context) => {
+  const t = await startTestApp()
+  context.after(() => t.stop())
+  const reply = await t.call('OPTIONS', '/api/v1/requests', {
+    headers: { origin, 'access-control-request-method': 'POST' },
+  })
+  assert.equal(reply.status, 405)
+  assert.equal(reply.headers['access-control-allow-origin'], undefined)
+})
+
 for (const [value, expected] of [
   ['', undefined],
   ['*', '*'],

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { createHttpServer } from '../../src/http/server.ts'
+import { createLog } from '../../src/platform/log.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 
 let t: TestApp
@@ -147,6 +149,27 @@ test('a real client gets the answer over the network as in this process', async 
   assert.deepEqual(await reply.json(), (await t.call('GET', '/api/v1/auth/me', { as: t.admin.token })).body)
 })
 
+test('a connection that never finishes its request does not keep the service from stopping', async (context) => {
+  const http = await createHttpServer({
+    log: createLog('silent', false),
+    bodyLimitBytes: 1_024,
+    requestTimeoutMs: 30_000,
+    corsOrigins: [],
+    trustedProxies: [],
+    stopGraceMs: 200,
+  })
+  context.after(() => http.close())
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  const address = http.server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const socket = connect(address.port, '127.0.0.1')
+  const hungUp = readToEnd(socket)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ')
+  await once(http.server, 'connection')
+  await http.close()
+  assert.equal(await hungUp, '')
+})
+
 test('calls under way are answered when the service stops', async (context) => {
   const stopping = await startTestApp()
   let stopped: Promise<void> | null = null
@@ -160,7 +183,11 @@ test('calls under way are answered when the service stops', async (context) => {
   })
   await once(stopping.app.http.server, 'request')
   stopped = stopping.stop()
-  assert.equal((await signIn).status, 200)
+  const answer = await signIn
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers.get('connection'), 'close')
+  const answered = performance.now()
   await stopped
+  assert.ok(performance.now() - answered < 5_000, 'the stop does not wait for the client to hang up')
   await assert.rejects(fetch(`http://127.0.0.1:${address.port}/health`))
 })

@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Change, Consultation } from '../../src/consultations/consultation.ts'
+import * as rules from '../../src/consultations/consultation.ts'
+import * as store from '../../src/consultations/store.ts'
+import type { Caller, Person } from '../../src/identity/principal.ts'
+import { inTransaction } from '../../src/platform/db.ts'
+import { newId } from '../../src/platform/ids.ts'
+import type { JsonText } from '../../src/platform/json.ts'
+import { Problem } from '../../src/platform/problem.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { startReceiver } from '../receivers.ts'
+import { addApiKey, addPerson, type TestKey, type TestPerson } from './people-and-keys.ts'
+import { tableContents, totalsAndCounts } from './table-contents.ts'
+
+let t: TestApp
+let key: TestKey
+let people: readonly TestPerson[]
+before(async () => {
+  t = await startTestApp()
+  key = await addApiKey(t)
+  people = [await addPerson(t), await addPerson(t)]
+})
+after(() => t.stop())
+
+const owner = () => ({ organizationId: t.organizationId, apiKeyId: key.id })
+
+function proposal(fields: Partial<rules.Proposal> = {}): rules.Proposal {
+  return {
+    title: 'x',
+    description: null,
+    context: '{"a": 1.0}' as JsonText,
+    metadata: null,
+    timeoutMinutes: 60,
+    callbackUrl: 'https://agent.example.com/',
+    callbackSecret: null,
+    callbackRetrySeconds: null,
+    ...fields,
+  }
+}
+
+async function inserted(fields: Partial<rules.Proposal> = {}): Promise<Consultation> {
+  const { after: opened } = rules.open(proposal(fields), owner(), newId(), t.clock.now())
+  await inTransaction(t.app.db, (tx) => store.insert(tx, [{ consultation: opened, idempotency: null }]))
+  return opened
+}
+
+const readBack = async (...ids: readonly string[]): Promise<readonly Consultation[]> => {
+  const rows = await store.read(
+    t.app.db,
+    ids.map((id) => ({ organizationId: t.organizationId, id })),
+  )
+  return ids.map((id) => rows.find((row) => row.id === id) ?? assert.fail(`${id} is not there`))
+}
+
+describe('the row read back equals what the rule gave', () => {
+  for (const [what, fields] of [
+    [
+      'with all fields',
+      {
+        metadata: '{ "m":[1E5,-0] }' as JsonText,
+        description: 'd',
+        callbackSecret: Buffer.of(0, 1, 255),
+        callbackRetrySeconds: [0, 5],
+      },
+    ],
+    ['with none', { metadata: null, timeoutMinutes: null, callbackUrl: null, callbackRetrySeconds: [] }],
+  ] as const) {
+    test(`after open, ${what}`, async () => {
+      const opened = await inserted(fields)
+      assert.deepEqual(await readBack(opened.id), [opened])
+    })
+  }
+
+  test('after every act of a random walk, one by one and many in one save', async () => {
+    const acts: Readonly<Record<string, (before: Consultation, now: Date, text: string) => Change | null>> = {
+      approve: (before, now, comment) =>
+        rules.respond(before, people[0]?.id ?? '', { decision: 'approve', comment }, now),
+      reject: (before, now) => rules.respond(before, people[1]?.id ?? '', { decision: 'reject', comment: null }, now),
+      cancel: (before, now) => rules.cancel(before, { kind: 'agent', id: key.id }, now),
+      expire: rules.expire,
+      sent: (before, now) => rules.callbackAttempted(before, { kind: 'sent', at: now }),
+      retry: (before, now, error) =>
+        rules.callbackAttempted(before, {
+          kind: 'retry',
+          at: now,
+          error,
+          nextAttemptAt: new Date(now.getTime() + 2_000),
+        }),
+      failed: (before, now, error) => rules.callbackAttempted(before, { kind: 'failed', at: now, error }),
+      redeliver: (before, now) => rules.redeliver(before, { kind: 'system', id: null }, now),
+    }
+    const text = fc.string({ unit: 'binary', maxLength: 20 }).filter((value) => !value.includes('\0'))
+    const step = fc.tuple(fc.constantFrom(...Object.keys(acts)), fc.integer({ min: 0, max: 7_200_000 }), text)
+    const origin = t.clock.now().getTime()
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 4 }), async (walks) => {
+        const current = await Promise.all(walks.map(() => inserted()))
+        for (let round = 0; round < 8; round += 1) {
+          const changes: Change[] = []
+          for (const [place, walk] of walks.entries()) {
+            const [name, ms, said] = walk[round] ?? ['none', 0, '']
+            const before = current[place]
+            try {
+              const change = before === undefined ? null : (acts[name]?.(before, new Date(origin + ms), said) ?? null)
+              if (change === null) continue
+              changes.push(change)
+              current[place] = change.after
+            } catch (error) {
+              assert.ok(error instanceof Problem)
+            }
+          }
+          if (changes.length > 0) await inTransaction(t.app.db, (tx) => store.save(tx, changes))
+          assert.deepEqual(await readBack(...current.map(({ id }) => id)), current)
+        }
+        const { totals, counts } = await totalsAndCounts(t)
+        assert.deepEqual(totals, counts)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('lock and lockCore read the same as read', async () => {
+    const opened = await inserted({ callbackSecret: Buffer.of(9) })
+    const keys = [{ organizationId: t.organizationId, id: opened.id }]
+    const { title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, ...core } = opened
+    assert.deepEqual(await inTransaction(t.app.db, (tx) => store.lock(tx, keys)), [opened])
+    assert.deepEqual(await inTransaction(t.app.db, (tx) => store.lockCore(tx, keys)), [core])
+    assert.deepEqual(
+      [title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds].length,
+      7,
+    )
+  })
+})
+
+describe('every statement is bound to its organization', () => {
+  test("reads, locks, saves and lists by another organization's id give and change nothing", async () => {
+    const opened = await inserted()
+    const foreign = { organizationId: newId(), id: opened.id }
+    const { db } = t.app
+    assert.deepEqual(await store.read(db, [foreign]), [])
+    assert.deepEqual(await inTransaction(db, (tx) => store.lock(tx, [foreign])), [])
+    assert.deepEqual(await inTransaction(db, (tx) => store.lockCore(tx, [foreign])), [])
+    const contents = await tableContents(t)
+    const { after: expired } = rules.cancel(opened, { kind: 'system', id: null }, t.clock.now())
+    const wrong = { ...expired, organizationId: foreign.organizationId }
+    await inTransaction(db, (tx) => store.save(tx, [{ before: wrong, after: wrong, facts: [] }]))
+    assert.deepEqual(await tableContents(t), contents)
+    const filter = { apiKeyId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0 }
+    for (const varied of [
+      {},
+      { apiKeyId: key.id },
+      { state: 'pending' as const },
+      { updatedAfter: new Date(0) },
+      { before: newId() },
+    ]) {
+      const page = await store.list(db, { ...filter, ...varied, organizationId: foreign.organizationId })
+      assert.deepEqual([page.items, page.total], [[], 0])
+    }
+    assert.equal(await store.byIdempotencyKey(db, foreign.organizationId, key.id, 'x'), null)
+  })
+})
+
+const reviewer = () => ({ organizationId: t.organizationId, id: t.reviewer.id })
+const callerOf = (person: { organizationId: string; id: string }): Caller<Person> => ({
+  principal: { kind: 'person', organizationId: person.organizationId, userId: person.id, role: 'reviewer' },
+  httpRequestId: 'batch',
+})
+
+describe('a batch with one act that the database refuses', () => {
+  test('fails only that act, and calls back each of the others once', async () => {
+    const receiver = await startReceiver()
+    const made = await Promise.all(
+      Array.from({ length: 30 }, () => t.createRequest({ callback_webhook: receiver.url })),
+    )
+    const poisoned = 17
+    const stranger = callerOf({ organizationId: t.organizationId, id: newId() })
+    const settled = await Promise.allSettled(
+      made.map(({ id }, index) =>
+        t.app.consultations.respond(index === poisoned ? stranger : callerOf(reviewer()), id, {
+          decision: 'approve',
+          comment: null,
+        }),
+      ),
+    )
+    assert.deepEqual(
+      settled.map(({ status }) => status),
+      made.map((_, index) => (index === poisoned ? 'rejected' : 'fulfilled')),
+    )
+    await t.app.drain()
+    const told = receiver.requests.map(({ body }) => JSON.parse(body.toString()).request_id)
+    assert.deepEqual(
+      [...told].sort(),
+      made
+        .filter((_, index) => index !== poisoned)
+        .map(({ id }) => id)
+        .sort(),
+    )
+    assert.equal(
+      (await t.call('GET', `/api/v1/requests/${made[poisoned]?.id}`, { as: t.apiKey })).body.state,
+      'pending',
+    )
+    const { totals, counts } = await totalsAndCounts(t)
+    assert.deepEqual(totals, counts)
+    await receiver.close()
+  })
+
+  test('fails only that creation', async () => {
+    const agent = (apiKeyId: string) => ({
+      principal: { kind: 'agent' as const, organizationId: t.organizationId, apiKeyId },
+      httpRequestId: 'batch',
+    })
+    const { callbackSecret: _none, ...input } = proposal({ callbackUrl: null })
+    const settled = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) =>
+        t.app.consultations.create(agent(index === 3 ? newId() : key.id), { ...input, callbackSecret: null }, null),
+      ),
+    )
+    assert.deepEqual(
+      settled.flatMap(({ status }, index) => (status === 'rejected' ? [index] : [])),
+      [3],
+    )
+    const { totals, counts } = await totalsAndCounts(t)
+    assert.deepEqual(totals, counts)
+  })
+
+  test('a refusal by the rule (409, 404) concerns its caller only', async () => {
+    const { id } = await t.createRequest()
+    const answers = await Promise.allSettled([
+      t.app.consultations.respond(callerOf(reviewer()), newId(), { decision: 'reject', comment: null }),
+      t.app.consultations.respond(callerOf(reviewer()), id, { decision: 'approve', comment: null, revision: 7 }),
+      t.app.consultations.respond(callerOf(reviewer()), id, { decision: 'approve', comment: 'first' }),
+      t.app.consultations.respond(callerOf(people[0] ?? assert.fail()), id, { decision: 'reject', comment: null }),
+    ])
+    const codes = answers.map((answer) => (answer.status === 'rejected' ? answer.reason.status : answer.value.state))
+    assert.deepEqual(codes.slice(0, 3), [404, 412, 'responded'])
+    assert.equal(answers[3]?.status, 'rejected')
+  })
+})

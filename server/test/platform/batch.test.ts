@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { createBatcher, type Outcome } from '../../src/platform/batch.ts'
+import { Problem } from '../../src/platform/problem.ts'
+
+/** Batches that end when the test says so. */
+function held<In>() {
+  const batches: {
+    readonly acts: readonly In[]
+    end(outcomes?: readonly Outcome<In>[]): void
+    fail(error: unknown): void
+  }[] = []
+  const perform = (acts: readonly In[]): Promise<readonly Outcome<In>[]> =>
+    new Promise((resolve, reject) => {
+      batches.push({ acts, end: (outcomes = acts.map((value) => ({ value }))) => resolve(outcomes), fail: reject })
+    })
+  return { batches, perform }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+const statusOf = (error: unknown): number | undefined => (error instanceof Problem ? error.status : undefined)
+
+test('a lone act goes at once, alone', async () => {
+  const { batches, perform } = held<number>()
+  const batcher = createBatcher({ perform, lanes: 2, maxSize: 10 })
+  const done = batcher(1)
+  await turn()
+  assert.deepEqual(
+    batches.map(({ acts }) => acts),
+    [[1]],
+  )
+  batches[0]?.end()
+  assert.equal(await done, 1)
+})
+
+test('acts of one turn share a batch, in their order; those that come while all lanes are busy share the next', async () => {
+  const { batches, perform } = held<number>()
+  const batcher = createBatcher({ perform, lanes: 1, maxSize: 10 })
+  const first = [1, 2, 3].map(batcher)
+  await turn()
+  const second = [4, 5].map(batcher)
+  await turn()
+  const third = [6].map(batcher)
+  await turn()
+  assert.deepEqual(
+    batches.map(({ acts }) => acts),
+    [[1, 2, 3]],
+  )
+  batches[0]?.end()
+  assert.deepEqual(await Promise.all(first), [1, 2, 3])
+  await turn()
+  assert.deepEqual(
+    batches.map(({ acts }) => acts),
+    [
+      [1, 2, 3],
+      [4, 5, 6],
+    ],
+  )
+  batches[1]?.end()
+  assert.deepEqual(await Promise.all([...second, ...third]), [4, 5, 6])
+})
+
+test('no more batches than lanes are under way, none larger than its size', async () => {
+  const { batches, perform } = held<number>()
+  const batcher = createBatcher({ perform, lanes: 2, maxSize: 3 })
+  const all = Array.from({ length: 10 }, (_, index) => batcher(index))
+  await turn()
+  assert.deepEqual(
+    batches.map(({ acts }) => acts),
+    [
+      [0, 1, 2],
+      [3, 4, 5],
+    ],
+  )
+  batches[1]?.end()
+  await turn()
+  assert.deepEqual(batches.map(({ acts }) => acts).slice(2), [[6, 7, 8]])
+  for (const place of [0, 2]) batches[place]?.end()
+  await turn()
+  batches[3]?.end()
+  assert.deepEqual(await Promise.all(all), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test('an act that is refused concerns its caller only', async () => {
+  const batcher = createBatcher<number, number>({
+    perform: async (acts) => acts.map((act) => (act % 2 ? { error: new Error(`not ${act}`) } : { value: act * 10 })),
+    lanes: 1,
+    maxSize: 10,
+  })
+  const settled = await Promise.allSettled([0, 1, 2, 3].map(batcher))
+  assert.deepEqual(
+    settled.map((one) => (one.status === 'fulfilled' ? one.value : one.reason.message)),
+    [0, 'not 1', 20, 'not 3'],
+  )
+})
+
+test('undefined is an outcome, a missing one is an error', async () => {
+  const batcher = createBatcher<number, undefined>({
+    perform: async () => [{ value: undefined }],
+    lanes: 1,
+    maxSize: 10,
+  })
+  const settled = await Promise.allSettled([1, 2].map(batcher))
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ['fulfilled', 'rejected'],
+  )
+})
+
+describe('503 when too many wait', () => {
+  test('those who wait already are served, and later there is room again', async () => {
+    const { batches, perform } = held<number>()
+    const batcher = createBatcher({ perform, lanes: 1, maxSize: 2, maxWaiting: 3 })
+    const first = batcher(0)
+    await turn()
+    const waiting = [1, 2, 3].map(batcher)
+    await assert.rejects(
+      batcher(4),
+      (error) => statusOf(error) === 503 && (error as Problem).headers['retry-after'] === '1',
+    )
+    batches[0]?.end()
+    await turn()
+    const again = batcher(5)
+    batches[1]?.end()
+    await turn()
+    batches[2]?.end()
+    assert.deepEqual(await Promise.all([first, ...waiting, again]), [0, 1, 2, 3, 5])
+  })
+})
+
+describe('a batch that fails as a whole', () => {
+  test('is tried act by act when it was rolled back: only the poisoned one fails', async () => {
+    const performed: (readonly number[])[] = []
+    const batcher = createBatcher<number, number>({
+      perform: async (acts) => {
+        performed.push(acts)
+        if (acts.includes(3)) throw new Error('rolled back')
+        return acts.map((value) => ({ value }))
+      },
+      lanes: 1,
+      maxSize: 10,
+      rolledBack: (error) => (error as Error).message === 'rolled back',
+    })
+    const settled = await Promise.allSettled([1, 2, 3, 4].map(batcher))
+    assert.deepEqual(
+      settled.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+    )
+    assert.deepEqual(performed, [[1, 2, 3, 4], [1], [2], [3], [4]])
+  })
+
+  test('is not tried again when its fate is unknown: every caller is told', async () => {
+    let performed = 0
+    const batcher = createBatcher<number, number>({
+      perform: async () => {
+        performed += 1
+        throw new Error('connection lost')
+      },
+      lanes: 1,
+      maxSize: 10,
+      rolledBack: () => false,
+    })
+    const settled = await Promise.allSettled([1, 2, 3].map(batcher))
+    assert.deepEqual([settled.map(({ status }) => status), performed], [['rejected', 'rejected', 'rejected'], 1])
+  })
+
+  test('does not hold its lane: the next acts go', async () => {
+    let fail = true
+    const batcher = createBatcher<number, number>({
+      perform: async (acts) => {
+        if (fail) throw new Error('down')
+        return acts.map((value) => ({ value }))
+      },
+      lanes: 1,
+      maxSize: 10,
+    })
+    await assert.rejects(batcher(1), /down/)
+    fail = false
+    assert.equal(await batcher(2), 2)
+  })
+
+  test('a perform that throws at once is a failure like any other', async () => {
+    const batcher = createBatcher<number, number>({
+      perform: () => {
+        throw new Error('at once')
+      },
+      lanes: 1,
+      maxSize: 10,
+    })
+    await assert.rejects(batcher(1), /at once/)
+    await assert.rejects(batcher(1), /at once/)
+  })
+})
+
+test('whatever comes when, every act is performed once, in the order of coming, and hears its own outcome', async () => {
+  const bursts = fc.array(fc.nat(12), { minLength: 1, maxLength: 12 })
+  await fc.assert(
+    fc.asyncProperty(
+      bursts,
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (sizes, lanes, maxSize) => {
+        const started: number[] = []
+        let busy = 0
+        const batcher = createBatcher<number, string>({
+          perform: async (acts) => {
+            busy += 1
+            assert.ok(busy <= lanes && acts.length <= maxSize)
+            started.push(...acts)
+            await turn()
+            busy -= 1
+            return acts.map((act) => ({ value: `done ${act}` }))
+          },
+          lanes,
+          maxSize,
+        })
+        const results: Promise<string>[] = []
+        for (const size of sizes) {
+          for (let act = 0; act < size; act += 1) results.push(batcher(results.length))
+          await turn()
+        }
+        assert.deepEqual(
+          await Promise.all(results),
+          results.map((_, index) => `done ${index}`),
+        )
+        assert.deepEqual(
+          started,
+          results.map((_, index) => index),
+        )
+      },
+    ),
+  )
+})

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import pg from 'pg'
+import type { Connection } from '../../src/platform/db.ts'
+import { loadMigrations, type Migration, migrate } from '../../src/platform/migrate.ts'
+import { cloneDatabase, testServer } from '../harness.ts'
+
+const migration = (name: string, sql: string): Migration => ({
+  name,
+  sql,
+  checksum: createHash('sha256').update(sql).digest('hex'),
+})
+const one = migration('0001_one.sql', 'create table one (id integer); insert into one values (1)')
+const two = migration('0002_two.sql', 'create table two (id integer); insert into two values (2)')
+
+async function query(connection: Connection, text: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client(connection)
+  await client.connect()
+  try {
+    return (await client.query(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** An empty database for the length of `work`. */
+async function onEmptyDatabase(work: (connection: Connection) => Promise<void>): Promise<void> {
+  const { connection } = testServer()
+  const database = `empty_${randomUUID().replaceAll('-', '')}`
+  await query({ ...connection, database: 'postgres' }, `create database ${database} template template0`)
+  try {
+    await work({ ...connection, database })
+  } finally {
+    await query({ ...connection, database: 'postgres' }, `drop database ${database} with (force)`)
+  }
+}
+
+const tables = async (connection: Connection): Promise<readonly unknown[]> =>
+  (
+    await query(connection, `select table_name from information_schema.tables where table_schema = 'public' order by 1`)
+  ).map((row) => row.table_name)
+
+describe('migrate', () => {
+  test('applies what is missing, in order, and then nothing', () =>
+    onEmptyDatabase(async (connection) => {
+      assert.deepEqual(await migrate(connection, [one]), ['0001_one.sql'])
+      assert.deepEqual(await migrate(connection, [one, two]), ['0002_two.sql'])
+      assert.deepEqual(await migrate(connection, [one, two]), [])
+      assert.deepEqual(await tables(connection), ['one', 'schema_migrations', 'two'])
+      assert.deepEqual(await query(connection, 'select name, checksum from schema_migrations order by name'), [
+        { name: one.name, checksum: one.checksum },
+        { name: two.name, checksum: two.checksum },
+      ])
+    }))
+
+  test('applies once when eight processes start at once', () =>
+    onEmptyDatabase(async (connection) => {
+      const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(connection, [one, two])))
+      assert.deepEqual(
+        applied.filter(({ length }) => length > 0),
+        [[one.name, two.name]],
+      )
+      assert.deepEqual(await query(connection, 'select count(*)::int as rows from one'), [{ rows: 1 }])
+    }))
+
+  test('refuses when an applied file was changed, and applies nothing', () =>
+    onEmptyDatabase(async (connection) => {
+      await migrate(connection, [one])
+      const changed = migration(one.name, `${one.sql};`)
+      await assert.rejects(migrate(connection, [changed, two]), /0001_one\.sql was changed after it was applied/)
+      assert.deepEqual(await tables(connection), ['one', 'schema_migrations'])
+    }))
+
+  test('refuses a database that is ahead of this version, naming the migration', () =>
+    onEmptyDatabase(async (connection) => {
+      await migrate(connection, [one, two])
+      await assert.rejects(
+        migrate(connection, [one]),
+        /holds migration 0002_two\.sql, which this version does not know/,
+      )
+    }))
+
+  test('a migration that fails is rolled back whole and named; the earlier ones stay; repaired, it goes on', () =>
+    onEmptyDatabase(async (connection) => {
+      const broken = migration('0002_two.sql', 'create table two (id integer); insert into nowhere values (1)')
+      await assert.rejects(
+        migrate(connection, [one, broken]),
+        /Migration 0002_two\.sql failed and was rolled back: .*nowhere/,
+      )
+      assert.deepEqual(await tables(connection), ['one', 'schema_migrations'])
+      assert.deepEqual(await migrate(connection, [one, two]), ['0002_two.sql'])
+    }))
+
+  test('applies the migrations of this version to an empty database', () =>
+    onEmptyDatabase(async (connection) => {
+      const applied = await migrate(connection)
+      assert.deepEqual(
+        applied,
+        (await loadMigrations()).map(({ name }) => name),
+      )
+      assert.deepEqual(await migrate(connection), [])
+    }))
+})
+
+describe('loadMigrations', () => {
+  test('reads numbered files in order and nothing else; line ends make no difference', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
+    try {
+      for (const [name, sql] of [
+        ['0010_b.sql', 'select 1;\r\nselect 2;\r\n'],
+        ['0002_a.sql', 'select 1;\nselect 2;\n'],
+        ['readme.md', ''],
+        ['0003_c.sql.bak', ''],
+        ['3_x.sql', ''],
+      ] as const) {
+        await writeFile(join(folder, name), sql)
+      }
+      const loaded = await loadMigrations(folder)
+      assert.deepEqual(
+        loaded.map(({ name }) => name),
+        ['0002_a.sql', '0010_b.sql'],
+      )
+      assert.equal(loaded[0]?.checksum, loaded[1]?.checksum)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
+describe('the schema', () => {
+  let database: Awaited<ReturnType<typeof cloneDatabase>>
+  before(async () => {
+    database = await cloneDatabase()
+  })
+  after(() => database.drop())
+
+  test('every primary key, unique key and foreign key of every table begins with organization_id', async () => {
+    const keys = await query(
+      database.connection,
+      `select c.conrelid::regclass::text as table, c.conname as name, a.attname as first, c.contype::text as kind
+       from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+       where c.contype in ('p', 'u', 'f') and c.connamespace = 'public'::regnamespace
+       union all
+       select i.indrelid::regclass::text, i.indexrelid::regclass::text, coalesce(a.attname, 'an expression'), 'unique index'
+       from pg_index i join pg_class r on r.oid = i.indrelid
+       left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+       where i.indisunique and r.relnamespace = 'public'::regnamespace`,
+    )
+    const ours = keys.filter((key) => key.table !== 'schema_migrations')
+    assert.deepEqual(
+      ours.filter((key) => key.first !== 'organization_id'),
+      [],
+    )
+    const withPrimaryKey = new Set(ours.filter((key) => key.kind === 'p').map((key) => key.table))
+    const all = (await tables(database.connection)).filter((name) => name !== 'schema_migrations')
+    assert.deepEqual([...withPrimaryKey].sort(), all)
+  })
+
+  test('foreign keys reach their target by organization_id too', async () => {
+    const targets = await query(
+      database.connection,
+      `select c.conname as name, a.attname as first from pg_constraint c
+       join pg_attribute a on a.attrelid = c.confrelid and a.attnum = c.confkey[1]
+       where c.contype = 'f' and c.connamespace = 'public'::regnamespace`,
+    )
+    assert.ok(targets.length >= 5)
+    assert.deepEqual(
+      targets.filter((key) => key.first !== 'organization_id'),
+      [],
+    )
+  })
+
+  test('events can be appended, never changed, deleted or truncated', async () => {
+    await query(
+      database.connection,
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at)
+       values (gen_random_uuid(), gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now())`,
+    )
+    for (const statement of [`update events set kind = 'y.tried'`, 'delete from events', 'truncate events']) {
+      await assert.rejects(query(database.connection, statement), /append-only/)
+    }
+  })
+
+  test('times are kept to the millisecond, in timestamptz', async () => {
+    const others = await query(
+      database.connection,
+      `select table_name, column_name, data_type, datetime_precision from information_schema.columns
+       where table_schema = 'public' and table_name <> 'schema_migrations'
+         and (data_type like 'timestamp%' or data_type in ('date', 'time without time zone'))
+         and (data_type <> 'timestamp with time zone' or datetime_precision <> 3)`,
+    )
+    assert.deepEqual(others, [])
+  })
+})

@@ -64,7 +64,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const delivers = config.ROLE !== 'api'
   const sealer = createSealer(secretKey)
   const allow = parseAllowList(config.CALLBACK_ALLOW)
-  const transport = options.transport ?? createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000 })
+  const transport = options.transport ?? createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
 
   const delivery = createDeliveryWorker({
     db,
@@ -109,6 +109,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     log,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
     requestTimeoutMs: config.REQUEST_TIMEOUT_SECONDS * 1_000,
+    stopGraceMs: config.SHUTDOWN_GRACE_SECONDS * 1_000,
     corsOrigins: config.CORS_ORIGINS,
     trustedProxies: config.TRUSTED_PROXIES,
   })

@@ -170,13 +170,9 @@ export function createIdentity(dependencies: IdentityDependencies) {
     register: async (input: Registration, httpRequestId: string): Promise<User> => {
       checkPassword(input.password)
       if (input.invitation === undefined && dependencies.registration !== 'open') {
-        throw new Problem(
-          403,
-          'auth.registration_closed',
-          dependencies.registration === 'closed'
-            ? 'Registration is closed on this installation. Ask an administrator for an account.'
-            : 'Registration needs an invitation. Ask an administrator for a link.',
-        )
+        if (dependencies.registration === 'closed') throw registrationClosed()
+        const detail = 'Registration needs an invitation. Ask an administrator for a link.'
+        throw new Problem(403, 'auth.registration_closed', detail)
       }
       const token = input.invitation
       // Hashed before the transaction: a quarter of a second of work must not hold locks.
@@ -190,6 +186,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
         }
         const found = await store.lockInvitation(tx, hashInvitationToken(token))
         const invitation = acceptInvitation(found, input.email, clock.now())
+        // The set-up link, which nobody in particular made, works in every mode: it makes the first administrator.
+        if (dependencies.registration === 'closed' && invitation.createdBy !== null) throw registrationClosed()
         const user = newUser(invitation.organizationId, input, invitation.role)
         const actor: Actor = { kind: 'person', id: user.id }
         await addUser(tx, user, passwordHash, { actor, httpRequestId, invitationId: invitation.id })
@@ -216,6 +214,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
     },
 
     invite: async (by: Caller<Person>, input: { readonly email?: string | null | undefined; readonly role: Role }) => {
+      if (dependencies.registration === 'closed') throw registrationClosed()
       const { organizationId, userId } = by.principal
       const token = mintInvitationToken()
       const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
@@ -347,6 +346,11 @@ function apiKeyFact(by: Caller, kind: string, before: ApiKey | null, after: ApiK
 
 function sameKey(a: ApiKey, b: ApiKey): boolean {
   return a.name === b.name && a.description === b.description && a.isActive === b.isActive
+}
+
+function registrationClosed(): Problem {
+  const detail = 'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
+  return new Problem(403, 'auth.registration_closed', detail)
 }
 
 function apiKeyNotFound(): Problem {

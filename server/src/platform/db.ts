@@ -212,9 +212,9 @@ export function provesRollback(error: unknown): boolean {
   return state !== undefined && !isOutage(state)
 }
 
-/** Classes 08, 53, 57, 58 and 25006 (PostgreSQL, appendix A): the database is away, full, busy or read-only, not the caller wrong. */
+/** Classes 08, 28, 3D, 53, 57, 58 and 25006 (PostgreSQL, appendix A): the database is away, closed to us, full, busy or read-only. */
 function isOutage(state: string): boolean {
-  return /^(08|53|57|58)/.test(state) || state === '25006'
+  return /^(08|28|3D|53|57|58)/.test(state) || state === '25006'
 }
 
 /** Turns everything that means "no database just now" into 503; the rest stays as it is and becomes a 500. */

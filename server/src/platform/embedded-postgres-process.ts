@@ -65,11 +65,19 @@ async function commandOf(pid: number): Promise<string> {
 }
 
 /**
- * Take away a left-over `postmaster.pid` whose pid belongs to some other process; PostgreSQL copes with a dead pid itself.
- * Renamed first and looked at again: a server started in between by another process gets its file back.
+ * Take away what a killed server has left when its pid belongs to some other process, or to a zombie that nobody collects;
+ * PostgreSQL copes with a dead pid itself. Its socket has a lock file of its own, with the same pid.
  */
 export async function removeMisleadingPidFile(cluster: Cluster) {
-  const file = join(cluster.directory, 'postmaster.pid')
+  await removeIfMisleading(cluster, join(cluster.directory, 'postmaster.pid'))
+  if (onWindows) return
+  const remembered = await readFile(join(cluster.dataDir, 'postgres-socket-folder'), 'utf8').catch(() => '')
+  const folder = fitsSocket(cluster.directory) ? cluster.directory : remembered
+  if (folder !== '') await removeIfMisleading(cluster, join(folder, '.s.PGSQL.5432.lock'))
+}
+
+/** Renamed first and looked at again: a server started in between by another process gets its file back. */
+async function removeIfMisleading(cluster: Cluster, file: string) {
   const pidIn = async (path: string) => Number((await readFile(path, 'utf8').catch(() => '')).split('\n')[0])
   const misleads = async (pid: number) => pid > 0 && isAlive(pid) && !(await isServing(cluster, pid))
   if (!(await misleads(await pidIn(file)))) return

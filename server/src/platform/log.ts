@@ -13,6 +13,7 @@ export function createLog(level: string, pretty: boolean, destination?: Destinat
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: shownError },
   }
   if (destination !== undefined) return pino(options, destination)
   if (pretty) {
@@ -23,4 +24,12 @@ export function createLog(level: string, pretty: boolean, destination?: Destinat
     })
   }
   return pino(options, pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 500 }))
+}
+
+/** PostgreSQL's errors carry whole rows in `detail` and `where`: only what names the fault is written. */
+function shownError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { type, message, stack } = pino.stdSerializers.err(error)
+  const { code, table, constraint } = error as { code?: unknown; table?: unknown; constraint?: unknown }
+  return { type, message, code, table, constraint, stack }
 }

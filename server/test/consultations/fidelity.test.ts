@@ -47,7 +47,10 @@ async function comesBackEqual(text: string): Promise<void> {
   assert.deepStrictEqual(JSON.parse(callback).metadata, sent)
   // Not only equal once parsed: the very characters, so that no reader's own parser can make a difference.
   for (const shown of [created.text, read.text, listed.text]) {
-    assert.ok(shown.includes(`"context":${text.trim()},"metadata":${text.trim()}}`), 'the text was rewritten')
+    assert.ok(
+      shown.includes(`"context":${text.trim()}`) && shown.includes(`"metadata":${text.trim()}`),
+      'the text was rewritten',
+    )
   }
   assert.ok(callback.includes(`"metadata":${text.trim()},`))
 }
@@ -107,7 +110,7 @@ describe('what an agent sends comes back equal', () => {
   test('a byte order mark before the body changes nothing', async () => {
     const payload = Buffer.from('\ufeff{"title":"x","context":{"a":1.0}}')
     const created = await t.call('POST', path, { as: t.apiKey, payload, headers })
-    assert.ok(created.status === 201 && created.text.includes('"context":{"a":1.0},'), created.text)
+    assert.ok(created.status === 201 && created.text.includes('"context":{"a":1.0}'), created.text)
   })
 
   test('any JSON value, in any spelling of its white space', async () => {

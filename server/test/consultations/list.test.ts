@@ -5,7 +5,7 @@ import { states } from '../../src/consultations/consultation.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { encodeCursor } from '../../src/platform/page.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { addApiKey, addPerson } from './people-and-keys.ts'
+import { addApiKey, addOrganization, addPerson } from './people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 const path = '/api/v1/requests'
@@ -218,6 +218,43 @@ describe('filters', () => {
     const [row] = await t.sql('select count(*)::int as total from consultation_requests')
     assert.equal((await list('', token)).total, row?.total)
   })
+})
+
+test('callers who ask the same at the same moment each read their own', async () => {
+  const u = await startTestApp()
+  try {
+    const elsewhere = await addOrganization(u)
+    const second = await addApiKey(u)
+    await u.call('POST', path, { as: second.raw, body: { title: 'of the second key', context: {} } })
+    await u.call('POST', path, { as: elsewhere.apiKey.raw, body: { title: 'of another organization', context: {} } })
+    const callers = [
+      [u.apiKey, 3, ['cancel']],
+      [second.raw, 1, ['cancel']],
+      [u.reviewer.token, 4, ['respond']],
+      [u.admin.token, 4, ['respond']],
+      [elsewhere.apiKey.raw, 1, ['cancel']],
+      [elsewhere.reviewer.token, 1, ['respond']],
+    ] as const
+    const asked = Array.from({ length: 10 }, () => callers).flat()
+    const pages = await Promise.all(asked.map(([as]) => u.call('GET', path, { as })))
+    for (const [place, [as, total, actions]] of asked.entries()) {
+      const { body, text } = pages[place] ?? assert.fail()
+      assert.equal(text, (await u.call('GET', path, { as })).text, 'the same as when asked alone')
+      assert.equal(body.total, total)
+      for (const item of body.items) assert.deepEqual(item.allowed_actions, actions)
+    }
+    // A page that was asked for after an act shows it, however many ask.
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const { body } = await u.call('POST', path, { as: u.apiKey, body: { title: 'x', context: {} } })
+        const page = await u.call('GET', `${path}?limit=100`, { as: u.apiKey })
+        return page.body.items.some(({ id }: { id: string }) => id === body.id)
+      }),
+    )
+    assert.deepEqual(replies, Array(20).fill(true))
+  } finally {
+    await u.stop()
+  }
 })
 
 test('totals equal a count in every filter, after random acts at once', async () => {

@@ -136,3 +136,18 @@ describe('each answered call leaves one line', () => {
 })
 
 test('starting and answering prints no warning', () => assert.deepEqual(warnings, []))
+
+test('a 500 from the database is logged without the row that caused it', async () => {
+  await app.db.execute(
+    { name: 'test_constraint', text: "alter table users add constraint no_boom check (name <> 'boom')" },
+    [],
+  )
+  lines = []
+  const body = { email: 'boom@example.com', password: 'a password of mine', name: 'boom' }
+  const reply = await call('POST', '/api/v1/auth/register', '', body)
+  assert.equal(reply.statusCode, 500)
+  const log = lines.join('')
+  assert.match(log, /no_boom/)
+  assert.doesNotMatch(log, /\$2[aby]\$|boom@example\.com|Failing row/)
+  assert.doesNotMatch(reply.body, /no_boom|users|constraint/)
+})

@@ -178,3 +178,25 @@ for (const [mode, words] of [
     })
   })
 }
+
+test('when registration is closed, invitations made before let nobody in and no new ones are made', async () => {
+  const t = await startTestApp({ environment: { REGISTRATION: 'closed' } })
+  try {
+    const token = 'made-while-invitations-still-worked'
+    await t.sql(
+      `insert into invitations (organization_id, id, token_hash, role, created_by, expires_at, created_at, updated_at)
+       values ($1, gen_random_uuid(), sha256($2), 'admin', $3, now() + interval '1 day', now(), now())`,
+      [t.organizationId, Buffer.from(token), t.admin.id],
+    )
+    const used = await t.call('POST', '/api/v1/auth/register', {
+      body: { email: 'late@example.com', password: 'correct horse', invitation: token },
+    })
+    assert.equal(used.status, 403)
+    assert.match(used.body.detail, /is closed/)
+    const made = await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { role: 'reviewer' } })
+    assert.equal(made.status, 403)
+    assert.equal(made.body.code, 'auth.registration_closed')
+  } finally {
+    await t.stop()
+  }
+})

@@ -328,14 +328,18 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const below = before === null ? '' : ` and id < ${parameter(before)}`
   const name = `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`
   const matching = `where organization_id = $1${own}${inState}`
+  // Each condition opens its index (see the migration); a differential poll uses that of updated_at only.
+  const byKey = own && ` and api_key_id <> '00000000-0000-0000-0000-000000000000'`
+  const byState = inState && ` and state <> ''`
   // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
   // Without it the primary key gives the order, and the kept totals give the count.
   const text = changed
-    ? `with matching as materialized (select organization_id, id from consultation_requests ${matching}${changed}),
+    ? `with matching as materialized (select organization_id, id from consultation_requests
+           ${matching}${changed} and updated_at > '-infinity'),
          counted as (select count(*)::int as total from matching),
          page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
     : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
-         page as (select organization_id, id from consultation_requests ${matching}${below}
+         page as (select organization_id, id from consultation_requests ${matching}${byKey}${byState}${below}
                   order by id desc limit $2 offset $3)`
   const rows = await db.execute<{ total: number } & (Row | { id: null })>(
     {

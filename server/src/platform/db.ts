@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream'
 import {
   type CompiledQuery,
   DummyDriver,
@@ -9,6 +8,7 @@ import {
 } from 'kysely'
 import pg from 'pg'
 import { Problem, unavailable } from './problem.ts'
+import { type GroupFailure, type GroupStatement, runGroup } from './statement-group.ts'
 
 /** Where the database is: fields as node-postgres takes them (`host` may be a Unix socket folder). */
 export type Connection = pg.ClientConfig
@@ -26,9 +26,9 @@ export interface Queryable {
   execute<Row>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]>
 }
 
-/** Queries on one transaction may be issued without awaiting each: they are pipelined, and answered in order. */
+/** Queries on one transaction may be issued without awaiting each: those of one turn travel together. */
 export interface Tx extends Queryable {
-  /** The transaction's last statements: COMMIT travels right behind them instead of waiting for their answers. */
+  /** The transaction's last statements: COMMIT travels with them instead of waiting for their answers. */
   last(statements: Promise<unknown>): void
   /** `work` runs once the commit is known to be durable. */
   onCommit(work: () => void): void
@@ -92,6 +92,11 @@ const parsers = new Map<number, (text: string) => unknown>([
 const sessionSettings =
   '-c timezone=UTC -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
 
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    (format !== 'binary' && parsers.get(oid)) || pg.types.getTypeParser(oid, format),
+}
+
 export interface DbOptions {
   readonly connection: Connection
   readonly poolSize: number
@@ -108,7 +113,6 @@ export function openDb(options: DbOptions): Db {
   const pool = new pg.Pool({
     ...options.connection,
     max: poolSize,
-    pipeline: true,
     connectionTimeoutMillis: acquireTimeoutMs,
     idleTimeoutMillis: 60_000,
     application_name: 'hitl',
@@ -117,86 +121,156 @@ export function openDb(options: DbOptions): Db {
     query_timeout: statementTimeoutMs + 2_000,
     idle_in_transaction_session_timeout: 30_000,
     options: sessionSettings,
-    types: {
-      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        (format !== 'binary' && parsers.get(oid)) || pg.types.getTypeParser(oid, format),
-    },
+    types,
   } as pg.PoolConfig)
   pool.on('error', options.onError)
 
-  const queryable = (client: pg.Pool | pg.PoolClient): Queryable => ({
-    run: async <Row>(query: { compile(): CompiledQuery<Row> }) => {
-      const { sql, parameters } = query.compile()
-      gather(client)
-      const result = await client.query(sql, [...parameters]).catch(translate)
-      return result.rows as Row[]
-    },
-    execute: async <Row>(statement: Statement, values: readonly unknown[]) => {
-      const named = prepare ? { name: statement.name } : {}
-      gather(client)
-      const result = await client.query({ ...named, text: statement.text, values: [...values] }).catch(translate)
-      return result.rows as Row[]
-    },
-  })
+  const nameOf = (statement: Statement): string | undefined => (prepare ? statement.name : undefined)
+  const ask = async <Row>(
+    name: string | undefined,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> => {
+    const named = name === undefined ? {} : { name }
+    return (await pool.query({ ...named, text, values: [...values] }).catch(translate)).rows as Row[]
+  }
 
   const transaction = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(translate)
-    const lasts: Promise<unknown>[] = []
+    const session = createSession(client, prepare)
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
-    let broken = false
-    const onError = (): void => {
-      broken = true
-    }
-    client.on('error', onError)
     try {
-      // Not awaited: the first statement of `work` travels in the same packet.
-      gather(client)
-      const begun = client.query('begin').catch(translate)
-      begun.catch(() => {})
-      const tx: Tx = {
-        ...queryable(client),
-        last: (statements) => {
-          statements.catch(() => {})
-          lasts.push(statements)
+      const result = await work({
+        run: <Row>(query: { compile(): CompiledQuery<Row> }) => {
+          const { sql, parameters } = query.compile()
+          return session.issue<Row>({ name: undefined, text: sql, values: parameters })
         },
+        execute: <Row>(statement: Statement, values: readonly unknown[]) =>
+          session.issue<Row>({ name: nameOf(statement), text: statement.text, values }),
+        last: session.last,
         onCommit: (act) => void commits.push(act),
         onRollback: (act) => void rollbacks.push(act),
-      }
-      const result = await work(tx)
-      gather(client)
-      const committing = client.query('commit').catch(translate)
-      committing.catch(() => {})
-      await Promise.all([begun, ...lasts])
-      const committed = await committing
-      // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
-      if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back by an earlier error in it')
+      })
+      await session.commit()
       for (const act of commits) act()
       return result
     } catch (error) {
-      if (!broken) await client.query('rollback').catch(onError)
+      await session.rollBack()
       for (const act of rollbacks) act()
       throw error
     } finally {
-      client.off('error', onError)
-      client.release(broken)
+      session.release()
     }
   }
 
   return {
-    ...queryable(pool),
+    run: <Row>(query: { compile(): CompiledQuery<Row> }) => {
+      const { sql, parameters } = query.compile()
+      return ask<Row>(undefined, sql, parameters)
+    },
+    execute: (statement, values) => ask(nameOf(statement), statement.text, values),
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
     close: () => pool.end(),
   }
 }
 
-/** Statements issued in one turn leave in one packet, and PostgreSQL reads them at once: one system call, not one each. */
-function gather(client: pg.Pool | pg.PoolClient): void {
-  const stream = (client as { connection?: { stream: Writable } }).connection?.stream
-  if (stream === undefined || stream.writableCorked > 0) return
-  stream.cork()
-  process.nextTick(() => stream.uncork())
+interface Session {
+  issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
+  last(statements: Promise<unknown>): void
+  /** Resolves once everything is durable. */
+  commit(): Promise<void>
+  rollBack(): Promise<void>
+  release(): void
+}
+
+/** One transaction on one connection: statements that are issued in the same turn make one group, one round trip. */
+function createSession(client: pg.PoolClient, prepare: boolean): Session {
+  const lasts: Promise<unknown>[] = []
+  let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
+  let scheduled = false
+  let begun = false
+  let broken = false
+  const onError = (): void => {
+    broken = true
+  }
+  client.on('error', onError)
+  const control = (text: 'begin' | 'commit' | 'rollback'): GroupStatement => ({
+    name: prepare ? `transaction_${text}` : undefined,
+    text,
+    values: [],
+  })
+
+  /** `closing`: these are the last statements. If they are also the first, the group is a transaction without BEGIN. */
+  const flush = async (closing: boolean): Promise<void> => {
+    scheduled = false
+    const entries = pending
+    pending = []
+    const opening = !begun && !closing
+    const statements = [
+      ...(opening ? [control('begin')] : []),
+      ...entries.map((entry) => entry.statement),
+      ...(closing && begun ? [control('commit')] : []),
+    ]
+    begun ||= opening
+    if (statements.length === 0) return
+    try {
+      const results = await runGroup(client, statements, types)
+      // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
+      if (closing && begun && results.at(-1)?.command !== 'COMMIT')
+        throw { error: new Error('not committed'), tainted: false }
+      const answers = opening ? results.slice(1) : results
+      entries.forEach((entry, index) => entry.settle.resolve(answers[index]?.rows ?? []))
+    } catch (thrown) {
+      const { error, tainted } = thrown as GroupFailure
+      broken ||= tainted || sqlState(error) === undefined
+      for (const entry of entries) entry.settle.reject(asProblem(error))
+      throw asProblem(error)
+    }
+  }
+
+  return {
+    issue: <Row>(statement: GroupStatement) => {
+      const answer = new Promise<readonly unknown[]>((resolve, reject) => {
+        pending.push({ statement, settle: { resolve, reject } })
+      })
+      // Whoever issued it may not be waiting for it any more when the group fails.
+      answer.catch(() => {})
+      if (!scheduled) {
+        scheduled = true
+        process.nextTick(() => {
+          if (scheduled) flush(false).catch(() => {})
+        })
+      }
+      return answer as Promise<readonly Row[]>
+    },
+    last: (statements) => {
+      statements.catch(() => {})
+      lasts.push(statements)
+    },
+    commit: async () => {
+      await flush(true)
+      await Promise.all(lasts)
+    },
+    rollBack: async () => {
+      const abandoned = pending
+      pending = []
+      scheduled = false
+      for (const entry of abandoned)
+        entry.settle.reject(new Error('the transaction was given up before this statement'))
+      if (begun && !broken) await runGroup(client, [control('rollback')], types).catch(onError)
+    },
+    release: () => {
+      client.off('error', onError)
+      client.release(broken)
+    },
+  }
+}
+
+interface Settle {
+  readonly resolve: (rows: readonly unknown[]) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** SQLSTATE of an error that came from PostgreSQL itself; undefined for the driver's and the network's. */
@@ -217,12 +291,14 @@ function isOutage(state: string): boolean {
   return /^(08|28|3D|53|57|58)/.test(state) || state === '25006'
 }
 
-/** Turns everything that means "no database just now" into 503; the rest stays as it is and becomes a 500. */
-function translate(error: unknown): never {
+/** Everything that means "no database just now" as 503; the rest stays as it is and becomes a 500. */
+function asProblem(error: unknown): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) return error
   const state = sqlState(error)
-  if (error instanceof TypeError || error instanceof RangeError) throw error
-  if (state === undefined || isOutage(state)) {
-    throw unavailable('The database does not answer just now. Nothing is lost; try again in a moment.', error)
-  }
-  throw error
+  if (state !== undefined && !isOutage(state)) return error
+  return unavailable('The database does not answer just now. Nothing is lost; try again in a moment.', error)
+}
+
+function translate(error: unknown): never {
+  throw asProblem(error)
 }

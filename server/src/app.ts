@@ -64,7 +64,9 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const delivers = config.ROLE !== 'api'
   const sealer = createSealer(secretKey)
   const allow = parseAllowList(config.CALLBACK_ALLOW)
-  const transport = options.transport ?? createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
+  const transport =
+    options.transport ??
+    createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
 
   const delivery = createDeliveryWorker({
     db,
@@ -105,6 +107,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
   })
 
   let stopping = false
+  let stopped: Promise<void> | null = null
   const http = await createHttpServer({
     log,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
@@ -144,12 +147,15 @@ export async function createApp({ config, secretKey, connection, log, ...options
       await expiry.drain()
       await delivery.drain()
     },
-    stop: async () => {
-      stopping = true
-      await Promise.all([hints?.stop(), expiry.stop(), http.close()])
-      await delivery.stop(config.SHUTDOWN_GRACE_SECONDS * 1_000)
-      await authenticator.close()
-      await db.close()
+    stop: () => {
+      stopped ??= (async () => {
+        stopping = true
+        await Promise.all([hints?.stop(), expiry.stop(), http.close()])
+        await delivery.stop(config.SHUTDOWN_GRACE_SECONDS * 1_000)
+        await authenticator.close()
+        await db.close()
+      })()
+      return stopped
     },
   }
 }

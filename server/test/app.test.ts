@@ -11,7 +11,11 @@ after(() => t.stop())
 
 test('a request is created, answered by a person, and the answer is called back', async () => {
   const receiver = await startReceiver({})
-  const created = await t.createRequest({ callback_webhook: receiver.url, callback_secret: 'shared secret', metadata: { run: 7 } })
+  const created = await t.createRequest({
+    callback_webhook: receiver.url,
+    callback_secret: 'shared secret',
+    metadata: { run: 7 },
+  })
   assert.equal(created.state, 'pending')
   const answered = await t.call('POST', `/api/v1/requests/${created.id}/respond`, {
     as: t.reviewer.token,

@@ -16,13 +16,13 @@ after(() => t.stop())
 
 type Row = Readonly<Record<string, unknown>>
 const events = (): Promise<readonly Row[]> => t.sql('select * from events order by id')
-const count = async (): Promise<number> => Number((await t.sql('select count(*) from events'))[0]?.['count'])
+const count = async (): Promise<number> => Number((await t.sql('select count(*) from events'))[0]?.count)
 
 /** The one event that `act` appended; fails when there were none or more. */
 async function theEventOf(act: () => Promise<unknown>): Promise<Row> {
-  const before = new Set((await events()).map((event) => event['id']))
+  const before = new Set((await events()).map((event) => event.id))
   await act()
-  const added = (await events()).filter((event) => !before.has(event['id']))
+  const added = (await events()).filter((event) => !before.has(event.id))
   assert.equal(added.length, 1, JSON.stringify(added))
   return added[0] as Row
 }
@@ -80,7 +80,7 @@ describe('every change of who may do what is one event, with who, what, before a
         body: { email: 'invited@example.com', password: 'a secret of mine', invitation: invitation.token },
       }),
     )
-    assert.deepEqual(registered['after'], { role: 'admin', is_active: true, invitation_id: invitation.id })
+    assert.deepEqual(registered.after, { role: 'admin', is_active: true, invitation_id: invitation.id })
     assert.ok(!JSON.stringify([created, registered]).includes(invitation.token))
   })
 
@@ -180,14 +180,14 @@ describe('the change and its event share one commit', () => {
       ['POST', '/api/v1/auth/register', { email: 'lost@example.com', password: 'correct horse' }],
       ['POST', '/api/v1/api-keys', { name: 'lost' }],
       ['POST', '/api/v1/invitations', {}],
-      ['PATCH', `/api/v1/api-keys/${key?.['id']}`, { name: 'lost' }],
+      ['PATCH', `/api/v1/api-keys/${key?.id}`, { name: 'lost' }],
     ] as const) {
       const reply = await t.call(method, path, { ...asAdmin, body })
       assert.equal(reply.status, 500, reply.text)
       assert.doesNotMatch(reply.text, /no events today/, 'the cause stays in the log')
     }
     assert.deepEqual(await counts(), before)
-    assert.deepEqual((await t.sql('select id, name from api_keys where id = $1', [key?.['id']]))[0], key)
+    assert.deepEqual((await t.sql('select id, name from api_keys where id = $1', [key?.id]))[0], key)
   })
 
   test('an act whose commit fails leaves no event', async (context) => {
@@ -225,7 +225,7 @@ test('no secret is in any event: passwords, their hashes, keys, tokens', async (
     select encode(key_hash, 'hex') from api_keys union all select encode(token_hash, 'hex') from invitations`)
   assert.ok(hashes.length > 6)
   const secrets = [
-    ...hashes.map((row) => String(row['secret'])),
+    ...hashes.map((row) => String(row.secret)),
     t.apiKey,
     t.admin.token,
     secretKey,

@@ -13,13 +13,19 @@ import { createReplyChecker } from './openapi-check.ts'
 
 /** Where `scripts/test.ts` runs the server, and the migrated database that every test file clones. */
 export interface TestServer {
-  readonly connection: { readonly host: string; readonly port: number; readonly user: string; readonly password: string }
+  readonly connection: {
+    readonly host: string
+    readonly port: number
+    readonly user: string
+    readonly password: string
+  }
   readonly template: string
 }
 
 export function testServer(): TestServer {
-  const given = process.env['HITL_TEST_SERVER']
-  if (given === undefined) throw new Error('Run tests with "npm test", or one file with "npm test -- path/to/file.test.ts".')
+  const given = process.env.HITL_TEST_SERVER
+  if (given === undefined)
+    throw new Error('Run tests with "npm test", or one file with "npm test -- path/to/file.test.ts".')
   return JSON.parse(given) as TestServer
 }
 
@@ -64,7 +70,13 @@ export const secretKey = 'a test key that is long enough and in no use elsewhere
 
 /** The service's configuration with test defaults; `environment` overrides single variables. */
 export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {
-  const defaults = { NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent', CALLBACK_ALLOW: '127.0.0.0/8,::1', DATABASE_POOL: '5' }
+  const defaults = {
+    NODE_ENV: 'test',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    CALLBACK_ALLOW: '127.0.0.0/8,::1',
+    DATABASE_POOL: '5',
+  }
   return loadConfig({ ...defaults, ...environment }, '/nonexistent/.env')
 }
 
@@ -167,7 +179,10 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     apiKey,
     call,
     createRequest: async (fields = {}) => {
-      const reply = await call('POST', '/api/v1/requests', { as: apiKey, body: { title: 'May I?', context: {}, ...fields } })
+      const reply = await call('POST', '/api/v1/requests', {
+        as: apiKey,
+        body: { title: 'May I?', context: {}, ...fields },
+      })
       assert.equal(reply.status, 201, reply.text)
       return reply.body
     },

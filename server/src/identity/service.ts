@@ -349,7 +349,8 @@ function sameKey(a: ApiKey, b: ApiKey): boolean {
 }
 
 function registrationClosed(): Problem {
-  const detail = 'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
+  const detail =
+    'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
   return new Problem(403, 'auth.registration_closed', detail)
 }
 

@@ -8,7 +8,7 @@ import {
 } from 'kysely'
 import pg from 'pg'
 import { Problem, unavailable } from './problem.ts'
-import { type GroupFailure, type GroupStatement, runGroup } from './statement-group.ts'
+import { type GroupFailure, type GroupResult, type GroupStatement, runGroup } from './statement-group.ts'
 
 /** Where the database is: fields as node-postgres takes them (`host` may be a Unix socket folder). */
 export type Connection = pg.ClientConfig
@@ -215,19 +215,23 @@ function createSession(client: pg.PoolClient, prepare: boolean): Session {
     ]
     begun ||= opening
     if (statements.length === 0) return
+    let results: readonly GroupResult[]
     try {
-      const results = await runGroup(client, statements, types)
-      // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
-      if (closing && begun && results.at(-1)?.command !== 'COMMIT')
-        throw { error: new Error('not committed'), tainted: false }
-      const answers = opening ? results.slice(1) : results
-      entries.forEach((entry, index) => entry.settle.resolve(answers[index]?.rows ?? []))
+      results = await runGroup(client, statements, types)
     } catch (thrown) {
       const { error, tainted } = thrown as GroupFailure
       broken ||= tainted || sqlState(error) === undefined
       for (const entry of entries) entry.settle.reject(asProblem(error))
       throw asProblem(error)
     }
+    // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
+    if (closing && begun && results.at(-1)?.command !== 'COMMIT') {
+      throw new Error('the transaction was rolled back by an earlier error that its work hid')
+    }
+    const answers = opening ? results.slice(1) : results
+    entries.forEach((entry, index) => {
+      entry.settle.resolve(answers[index]?.rows ?? [])
+    })
   }
 
   return {

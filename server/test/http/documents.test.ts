@@ -226,13 +226,13 @@ describe('/docs and /redoc', () => {
 
   test('Authorize signs in at an address that exists, with the two schemes', async () => {
     const { components } = await read()
-    const person = components.securitySchemes['person'] as unknown as { flows: { password: { tokenUrl: string } } }
+    const person = components.securitySchemes.person as unknown as { flows: { password: { tokenUrl: string } } }
     const reply = await t.call('POST', person.flows.password.tokenUrl, {
       payload: 'grant_type=password&username=reviewer%40example.com&password=password123&scope=',
       headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-requested-with': 'XMLHttpRequest' },
     })
     assert.equal(reply.status, 200)
-    const bearer = components.securitySchemes['bearer'] as unknown as { type: string; scheme: string }
+    const bearer = components.securitySchemes.bearer as unknown as { type: string; scheme: string }
     assert.deepEqual([bearer.type, bearer.scheme], ['http', 'bearer'])
   })
 })

@@ -62,7 +62,7 @@ describe('404 and 405', () => {
     test(`405 ${method} ${path}, and Allow names what is possible`, async () => {
       const reply = await t.call(method, path)
       assert.equal(reply.status, 405)
-      assert.deepEqual(String(reply.headers['allow']).split(', ').sort(), allow)
+      assert.deepEqual(String(reply.headers.allow).split(', ').sort(), allow)
       if (method !== 'HEAD') assertProblem(reply, 405, 'http.method_not_allowed')
     })
   }
@@ -194,6 +194,6 @@ describe('x-request-id', () => {
     const headers = { 'x-request-id': 'trace-me-4711' }
     const reply = await t.call('POST', keys, { as: t.admin.token, body: { name: 'traced' }, headers })
     const [event] = await t.sql('select http_request_id from events where subject_id = $1', [reply.body.id])
-    assert.equal(event?.['http_request_id'], 'trace-me-4711')
+    assert.equal(event?.http_request_id, 'trace-me-4711')
   })
 })

@@ -36,12 +36,12 @@ describe('POST /api-keys', () => {
       created_at: now,
       updated_at: now,
     })
-    assert.equal(reply.headers['location'], `${keys}/${id}`)
+    assert.equal(reply.headers.location, `${keys}/${id}`)
     assert.match(key, apiKeyPattern)
     assert.equal(apiKeyId(key), id, 'the key names its row')
     const [row] = await t.sql('select key_hash, row_to_json(k)::text as all from api_keys k where id = $1', [id])
-    assert.deepEqual(row?.['key_hash'], createHash('sha256').update(key).digest())
-    assert.ok(!String(row?.['all']).includes(key))
+    assert.deepEqual(row?.key_hash, createHash('sha256').update(key).digest())
+    assert.ok(!String(row?.all).includes(key))
     assert.equal((await t.call('GET', '/api/v1/requests', { as: key })).status, 200)
   })
 
@@ -112,7 +112,7 @@ describe('Idempotency-Key', () => {
     const second = await post('order-1', { name: 'once' })
     assert.equal(second.status, 201)
     assert.equal(second.headers['idempotency-replayed'], 'true')
-    assert.equal(second.headers['location'], first.headers['location'])
+    assert.equal(second.headers.location, first.headers.location)
     assert.deepEqual(second.body, first.body)
     assert.equal(await rows(), before + 1)
   })

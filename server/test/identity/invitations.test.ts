@@ -39,7 +39,7 @@ test('201 with a link that lasts 7 days; only the hash of its token is kept', as
     url: `https://hitl.example.com/setup#${token}`,
   })
   const [row] = await t.sql('select row_to_json(i)::text as row from invitations i where id = $1', [id])
-  assert.ok(row !== undefined && !String(row['row']).includes(token))
+  assert.ok(row !== undefined && !String(row.row).includes(token))
 })
 
 test('the invited person gets the role of the invitation, not the one in the body', async () => {

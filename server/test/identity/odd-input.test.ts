@@ -12,7 +12,7 @@ before(async () => {
   const found = await t.sql(
     `select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
   )
-  tables = found.map((row) => String(row['table_name'])).sort()
+  tables = found.map((row) => String(row.table_name)).sort()
   assert.ok(tables.includes('users') && tables.includes('events'))
 })
 after(() => t.stop())

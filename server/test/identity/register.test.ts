@@ -31,9 +31,9 @@ describe('registration is open', () => {
     assert.equal(created_at, t.clock.now().toISOString())
     assert.equal(updated_at, created_at)
     const [row] = await t.sql('select organization_id, role, password_hash from users where id = $1', [id])
-    assert.equal(row?.['organization_id'], t.organizationId)
-    assert.equal(row?.['role'], 'reviewer')
-    assert.match(String(row?.['password_hash']), /^\$2[aby]\$12\$/)
+    assert.equal(row?.organization_id, t.organizationId)
+    assert.equal(row?.role, 'reviewer')
+    assert.match(String(row?.password_hash), /^\$2[aby]\$12\$/)
     assert.ok(!reply.text.includes('$2'), 'the hash stays inside')
   })
 

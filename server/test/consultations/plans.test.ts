@@ -14,7 +14,7 @@ const scans = async (): Promise<Readonly<Record<string, number>>> => {
   const rows = await t.sql(
     `select indexrelname, idx_scan::int from pg_stat_user_indexes where relname = 'consultation_requests'`,
   )
-  return Object.fromEntries(rows.map((row) => [String(row['indexrelname']), Number(row['idx_scan'])]))
+  return Object.fromEntries(rows.map((row) => [String(row.indexrelname), Number(row.idx_scan)]))
 }
 
 test('in a table without statistics, single requests are found by the primary key and by no other index', async () => {
@@ -32,8 +32,8 @@ test('in a table without statistics, single requests are found by the primary ke
   // Backends report what they counted when they end, at the latest.
   await t.app.stop()
   let seen = await scans()
-  for (let look = 0; look < 1_000 && !((seen['consultation_requests_pkey'] ?? 0) >= 48); look += 1) seen = await scans()
-  assert.ok((seen['consultation_requests_pkey'] ?? 0) >= 48, JSON.stringify(seen))
+  for (let look = 0; look < 1_000 && !((seen.consultation_requests_pkey ?? 0) >= 48); look += 1) seen = await scans()
+  assert.ok((seen.consultation_requests_pkey ?? 0) >= 48, JSON.stringify(seen))
   for (const index of ['consultations_by_state', 'consultations_by_key', 'consultations_by_update']) {
     assert.equal(seen[index], 0, `${index} served a look-up of one request`)
   }

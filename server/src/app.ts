@@ -54,14 +54,19 @@ export interface App {
 /** The composition root: who knows whom is decided here and nowhere else. */
 export async function createApp({ config, secretKey, connection, log, ...options }: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock
-  const db = openDb({
-    connection,
-    poolSize: config.DATABASE_POOL,
-    prepare: config.DATABASE_PREPARE,
-    statementTimeoutMs: config.DATABASE_STATEMENT_SECONDS * 1_000,
-    onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
-  })
   const delivers = config.ROLE !== 'api'
+  const openPool = (poolSize: number) =>
+    openDb({
+      connection,
+      poolSize,
+      prepare: config.DATABASE_PREPARE,
+      statementTimeoutMs: config.DATABASE_STATEMENT_SECONDS * 1_000,
+      onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+    })
+  // Connections of their own for the workers: a flood of calls must not keep them from their leases and deadlines.
+  const workerConnections = delivers ? Math.max(1, Math.floor(config.DATABASE_POOL * 0.4)) : 1
+  const db = openPool(Math.max(1, config.DATABASE_POOL - workerConnections))
+  const workerDb = openPool(workerConnections)
   const sealer = createSealer(secretKey)
   const allow = parseAllowList(config.CALLBACK_ALLOW)
   const transport =
@@ -69,7 +74,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
 
   const delivery = createDeliveryWorker({
-    db,
+    db: workerDb,
     clock,
     transport,
     log,
@@ -86,7 +91,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     worker: delivers ? delivery : null,
   })
   const events = createEvents([callbacks.enqueue])
-  const consultations = createConsultations({ db, clock, events, sealer })
+  const consultations = createConsultations({ db, workerDb, clock, events, sealer })
   const expiry = createExpiryWorker(consultations, log)
 
   const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES)
@@ -118,17 +123,20 @@ export async function createApp({ config, secretKey, connection, log, ...options
   })
   await registerOpenApi(http, version)
   const guard = createGuard(http, authenticator)
-  await http.register(
-    async (api) => {
-      registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: (url) => refusal(url, allow) })
-      registerCallbackRoutes(api, { callbacks, guard, requireVisible: consultations.read })
-      registerIdentityRoutes(api, { identity, guard, publicUrl: config.publicUrl })
-    },
-    { prefix: '/api/v1' },
-  )
-  registerHealth(http, { version, environment: config.NODE_ENV, ping: db.ping, stopping: () => stopping })
-  registerSetupPage(http)
-  await registerDocs(http)
+  const answers = config.ROLE !== 'worker'
+  if (answers) {
+    await http.register(
+      async (api) => {
+        registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: (url) => refusal(url, allow) })
+        registerCallbackRoutes(api, { callbacks, guard, requireVisible: consultations.read })
+        registerIdentityRoutes(api, { identity, guard, publicUrl: config.publicUrl })
+      },
+      { prefix: '/api/v1' },
+    )
+    registerSetupPage(http)
+    await registerDocs(http)
+  }
+  registerHealth(http, { version, environment: config.NODE_ENV, ping: workerDb.ping, stopping: () => stopping })
   await http.ready()
 
   let hints: ReturnType<typeof listen> | null = null
@@ -150,10 +158,11 @@ export async function createApp({ config, secretKey, connection, log, ...options
     stop: () => {
       stopped ??= (async () => {
         stopping = true
-        await Promise.all([hints?.stop(), expiry.stop(), http.close()])
-        await delivery.stop(config.SHUTDOWN_GRACE_SECONDS * 1_000)
+        // All at once, so that the grace is one and not a sum: nothing new is claimed while the last calls are answered.
+        const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
+        await Promise.all([hints?.stop(), expiry.stop(), http.close(), delivery.stop(graceMs)])
         await authenticator.close()
-        await db.close()
+        await Promise.all([db.close(), workerDb.close()])
       })()
       return stopped
     },

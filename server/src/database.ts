@@ -26,9 +26,15 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   await mkdir(config.DATA_DIR, { recursive: true })
   const server = await startEmbeddedPostgres({
     dataDir: config.DATA_DIR,
+    settings: { max_connections: String(connectionsFor(config)) },
     log: (line) => log.info({ part: 'postgres' }, line),
   })
   return { connection: server.connection, kind: 'embedded', stop: server.stop }
+}
+
+/** What all processes can open at once: two pools' worth and a listener each, the parent of WORKERS, and a person with psql. */
+function connectionsFor(config: Config): number {
+  return Math.max(100, (config.WORKERS + 1) * (config.DATABASE_POOL + 3) + 20)
 }
 
 /** With a CA file the server's certificate and name are verified, whatever the URL's sslmode says. */

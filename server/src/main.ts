@@ -94,19 +94,19 @@ async function serveOn(database: Database, config: Config, log: Logger): Promise
     }
   }
   app.startWorkers()
-  if (config.ROLE !== 'worker') await app.http.listen({ host: config.HOST, port: config.PORT })
+  await listen(app, config, log)
   if (welcome !== null) print(welcome)
-  return () => stopServing(app, config.SHUTDOWN_GRACE_SECONDS * 1_000)
+  return app.stop
 }
 
-/** Calls under way may end within the grace. A connection that is idle after its call is not waited for: clients keep it. */
-async function stopServing(app: App, graceMs: number): Promise<void> {
-  const closingIdle = setInterval(() => app.http.server.closeIdleConnections(), 50)
-  const patience = setTimeout(() => app.http.server.closeAllConnections(), graceMs)
-  await app.stop().finally(() => {
-    clearInterval(closingIdle)
-    clearTimeout(patience)
-  })
+/** A worker listens for health checks only, and does without when another process of this machine has the port. */
+async function listen(app: App, config: Config, log: Logger): Promise<void> {
+  const address = { host: config.HOST, port: config.PORT }
+  if (config.ROLE !== 'worker') await app.http.listen(address)
+  else
+    await app.http
+      .listen(address)
+      .catch((error: unknown) => log.warn({ err: error }, 'no health checks: the port is taken'))
 }
 
 /** First data and first admin; answers the block that is printed once the service listens. */

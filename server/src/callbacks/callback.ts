@@ -37,8 +37,9 @@ export function succeeded(result: PostResult): boolean {
 /** Our own doing: nothing of it reached the receiver. */
 const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
 
-/** True when the receiver itself is in trouble, which is what the breaker counts: no answer, 5xx, or 429. */
+/** True when the receiver itself is in trouble, which is what the breaker counts: no (complete) answer, 5xx, or 429. */
 export function isTargetInTrouble(result: PostResult): boolean {
+  if (result.error?.code === 'timeout' || result.error?.code === 'reset') return true
   if (result.status === null) return !ours.has(result.error?.code ?? '')
   return result.status >= 500 || result.status === 429
 }

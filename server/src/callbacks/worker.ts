@@ -15,9 +15,9 @@ import { SECRET_UNREADABLE } from './transport-errors.ts'
 export const leaseMs = 8_000
 const heartbeatMs = 2_000
 const pollMs = 500
-/** Most that one claim takes per target, and in all: more comes with the next round. */
+/** Most that one claim takes per target, and in all (bodies may be large): more comes with the next round, at once. */
 const claimPerTarget = 32
-const claimTotal = 256
+const claimTotal = 128
 
 /** What came of an attempt, told in the transaction that records it. */
 export interface SettledAttempt {
@@ -98,6 +98,8 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
       try {
         return await record(recorded)
       } catch (error) {
+        // The database will not have this record, now or later: then the plain fact must do, or it would be sent for ever.
+        if (provesRollback(error) && recorded.attempt.reply !== '') return record(withoutReply(recorded))
         if (Date.now() + pause > until) throw error
         await new Promise((resolve) => setTimeout(resolve, pause))
       }
@@ -123,11 +125,17 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
 
   const deliver = async (lease: store.Lease): Promise<void> => {
     const startedAt = clock.now()
-    try {
-      const result = await attempt(lease, startedAt)
-      // The slot is for the receiver's sake: recording needs none.
-      targets.release(store.targetName(lease), isTargetInTrouble(result))
+    // The slot is for the receiver's sake: recording needs none.
+    const release = (trouble: boolean | null): void => {
+      targets.release(store.targetName(lease), trouble)
       if (backlog) loop.wake()
+    }
+    try {
+      const result = await attempt(lease, startedAt).catch((error: unknown) => {
+        release(null)
+        throw error
+      })
+      release(result.error?.code === 'stopped' ? null : isTargetInTrouble(result))
       // Stopped by us, not by the receiver: no attempt to hold against anybody. Another worker makes it anew.
       if (result.error?.code === 'stopped') return
       const recorded = toRecord(lease, result, startedAt, clock.now(), random())
@@ -164,11 +172,13 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
 
   const loop = createLoop('callbacks', pollMs, log, claimRound)
 
-  const heartbeat = createLoop('callback leases', heartbeatMs, log, async () => {
+  const beat = async (): Promise<boolean> => {
     const held = [...underWay.keys()]
     if (held.length > 0) await store.moveLeases(db, held, new Date(clock.now().getTime() + leaseMs))
     return false
-  })
+  }
+  // Never slower than its rhythm: after a failed beat the next one is what keeps the leases.
+  const heartbeat = createLoop('callback leases', heartbeatMs, log, beat, heartbeatMs)
 
   /** A retry due within the minute is met on time; later ones are found by polling. */
   const wakeAt = (at: Date): void => {
@@ -218,6 +228,10 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
 interface Recorded {
   readonly attempt: store.Attempt
   readonly settled: SettledAttempt
+}
+
+function withoutReply({ attempt, settled }: Recorded): Recorded {
+  return { attempt: { ...attempt, id: newId(), reply: '', error: attempt.error && 'The attempt failed.' }, settled }
 }
 
 function toRecord(lease: store.Lease, result: PostResult, startedAt: Date, endedAt: Date, random: number): Recorded {

@@ -235,7 +235,9 @@ function isOverdue(consultation: ConsultationCore, now: Date): boolean {
 function requirePending(before: Consultation, act: string, now: Date): void {
   const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
   if (state === 'pending') return
-  throw new Problem(409, `consultation.already_${state}`, `Request is already ${state}, cannot ${act}`, {
+  // One code for "somebody decided", however far the callback has got since: that is nothing the loser could act on.
+  const outcome = state === 'timeout' || state === 'cancelled' ? state : 'responded'
+  throw new Problem(409, `consultation.already_${outcome}`, `Request is already ${state}, cannot ${act}`, {
     extra: {
       state,
       responded_by: before.response?.responderId ?? null,

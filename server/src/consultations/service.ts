@@ -14,6 +14,8 @@ import * as store from './store.ts'
 
 export interface ConsultationDependencies {
   readonly db: Db
+  /** For background work. */
+  readonly workerDb: Db
   readonly clock: Clock
   readonly events: Events
   readonly sealer: Sealer
@@ -42,7 +44,7 @@ export function secretContext(organizationId: string, consultationId: string): s
   return `${organizationId}/consultation_requests/${consultationId}/callback_secret`
 }
 
-export function createConsultations({ db, clock, events, sealer }: ConsultationDependencies) {
+export function createConsultations({ db, workerDb, clock, events, sealer }: ConsultationDependencies) {
   // Lanes and sizes: measured on 2 cores at concurrency 64; more lanes made smaller commits and less throughput.
   const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback }
 
@@ -87,10 +89,16 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
     })
 
   const act = createBatcher({ ...writes, perform: performActs })
-  const create = createBatcher({ ...writes, perform: performCreations })
+  const create = createBatcher({
+    ...writes,
+    bytesOf: ({ consultation: { context, metadata } }) => context.length + (metadata?.length ?? 0),
+    perform: performCreations,
+  })
   const find = createBatcher({
     lanes: 3,
     maxSize: 64,
+    // A read may always be repeated.
+    rolledBack: () => true,
     perform: async (keys: readonly store.Key[]) => {
       const found = byKey(await store.read(db, distinct(keys)))
       return keys.map((key) => ({ value: found.get(nameOf(key)) ?? null }))
@@ -175,7 +183,7 @@ export function createConsultations({ db, clock, events, sealer }: ConsultationD
 
     /** Times out what is due, at most `limit`; answers how many. Any number of processes may sweep at once. */
     expireDue: (limit: number): Promise<number> =>
-      inTransaction(db, async (tx) => {
+      inTransaction(workerDb, async (tx) => {
         const now = clock.now()
         const due = await store.lockDue(tx, now, limit)
         const changes = due.flatMap((before) => consultation.expire(before, now) ?? [])

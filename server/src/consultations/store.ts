@@ -164,6 +164,8 @@ const insertStatement: Statement = {
       from json_to_recordset($1) as given(organization_id uuid, id uuid, api_key_id uuid, title text, description text,
         context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
         callback_retry_seconds integer[], idempotency_key text, idempotency_hash text, created_at timestamptz)
+      -- Two batches with the same Idempotency-Keys wait for each other in one order only.
+      order by organization_id, api_key_id, idempotency_key, id
       on conflict (organization_id, api_key_id, idempotency_key) where idempotency_key is not null do nothing
       returning organization_id, api_key_id, id
     ), tallied as (

@@ -4,7 +4,8 @@ import type { Consultations } from './service.ts'
 
 /** A timeout is told within a second of its time; four looks a second leave room for the work itself. */
 const everyMs = 250
-const batchSize = 200
+/** Whole requests are read, of up to a megabyte each: more comes with the next round, which follows at once. */
+const batchSize = 32
 
 /** Times out what is due. Every process may run one: rows are shared by SKIP LOCKED. */
 export function createExpiryWorker(consultations: Consultations, log: Logger): Loop {

@@ -11,12 +11,19 @@ export interface BatcherOptions<In, Out> {
   readonly maxSize: number
   /** Acts waiting for a lane before new ones are refused with 503. */
   readonly maxWaiting?: number
+  /** Bytes that an act carries, where that can be much. */
+  readonly bytesOf?: (act: In) => number
   /** True when the failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
   readonly rolledBack?: (error: unknown) => boolean
 }
 
+/** A batch is closed, and new acts are refused, when their bytes come to more than this: a full batch must fit into memory. */
+const maxBatchBytes = 8 * 1_048_576
+const maxWaitingBytes = 64 * 1_048_576
+
 interface Waiting<In, Out> {
   readonly act: In
+  readonly bytes: number
   readonly resolve: (out: Out) => void
   readonly reject: (error: unknown) => void
 }
@@ -27,8 +34,9 @@ interface Waiting<In, Out> {
  * If a whole batch fails and was rolled back, its acts are tried alone: one caller's bad luck is not its neighbours'.
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
-  const { perform, lanes, maxSize, maxWaiting = 10_000, rolledBack = () => false } = options
+  const { perform, lanes, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
   let waiting: Waiting<In, Out>[] = []
+  let waitingBytes = 0
   let busy = 0
   let scheduled = false
 
@@ -53,8 +61,9 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
   const pump = (): void => {
     scheduled = false
     while (busy < lanes && waiting.length > 0) {
-      const entries = waiting.slice(0, maxSize)
-      waiting = waiting.slice(maxSize)
+      const entries = nextBatch(waiting, maxSize)
+      waiting = waiting.slice(entries.length)
+      for (const { bytes } of entries) waitingBytes -= bytes
       busy += 1
       void run(entries).finally(() => {
         busy -= 1
@@ -71,11 +80,23 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
 
   return (act) =>
     new Promise<Out>((resolve, reject) => {
-      if (waiting.length >= maxWaiting) {
+      const bytes = bytesOf(act)
+      if (waiting.length >= maxWaiting || (waitingBytes > 0 && waitingBytes + bytes > maxWaitingBytes)) {
         reject(unavailable('The service has more work than it can take. Try again in a moment.'))
         return
       }
-      waiting.push({ act, resolve, reject })
+      waitingBytes += bytes
+      waiting.push({ act, bytes, resolve, reject })
       schedule()
     })
+}
+
+/** The first act, and as many after it as fit. */
+function nextBatch<In, Out>(waiting: readonly Waiting<In, Out>[], maxSize: number): readonly Waiting<In, Out>[] {
+  let bytes = 0
+  const end = waiting.findIndex((entry, index) => {
+    bytes += entry.bytes
+    return index >= maxSize || (index > 0 && bytes > maxBatchBytes)
+  })
+  return end < 0 ? [...waiting] : waiting.slice(0, end)
 }

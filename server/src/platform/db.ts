@@ -153,14 +153,16 @@ export function openDb(options: DbOptions): Db {
         onRollback: (act) => void rollbacks.push(act),
       })
       await session.commit()
+      session.release()
       for (const act of commits) act()
       return result
     } catch (error) {
-      await session.rollBack()
-      for (const act of rollbacks) act()
+      if (!session.isCommitted()) {
+        await session.rollBack()
+        session.release()
+        for (const act of rollbacks) act()
+      }
       throw error
-    } finally {
-      session.release()
     }
   }
 
@@ -181,6 +183,7 @@ interface Session {
   last(statements: Promise<unknown>): void
   /** Resolves once everything is durable. */
   commit(): Promise<void>
+  isCommitted(): boolean
   rollBack(): Promise<void>
   release(): void
 }
@@ -191,6 +194,7 @@ function createSession(client: pg.PoolClient, prepare: boolean): Session {
   let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
   let scheduled = false
   let begun = false
+  let committed = false
   let broken = false
   const onError = (): void => {
     broken = true
@@ -221,8 +225,9 @@ function createSession(client: pg.PoolClient, prepare: boolean): Session {
     } catch (thrown) {
       const { error, tainted } = thrown as GroupFailure
       broken ||= tainted || sqlState(error) === undefined
-      for (const entry of entries) entry.settle.reject(asProblem(error))
-      throw asProblem(error)
+      const problem = closing ? outcomeOf(error) : asProblem(error)
+      for (const entry of entries) entry.settle.reject(problem)
+      throw problem
     }
     // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
     if (closing && begun && results.at(-1)?.command !== 'COMMIT') {
@@ -254,9 +259,11 @@ function createSession(client: pg.PoolClient, prepare: boolean): Session {
       lasts.push(statements)
     },
     commit: async () => {
-      await flush(true)
-      await Promise.all(lasts)
+      // In this order, so that the error of an earlier group is told rather than its consequence.
+      await Promise.all([...lasts, flush(true)])
+      committed = true
     },
+    isCommitted: () => committed,
     rollBack: async () => {
       const abandoned = pending
       pending = []
@@ -301,6 +308,19 @@ function asProblem(error: unknown): unknown {
   const state = sqlState(error)
   if (state !== undefined && !isOutage(state)) return error
   return unavailable('The database does not answer just now. Nothing is lost; try again in a moment.', error)
+}
+
+/** A connection that is lost while COMMIT is under way tells nobody whether it happened: "try again" would be a guess. */
+function outcomeOf(error: unknown): unknown {
+  const problem = asProblem(error)
+  if (!(problem instanceof Problem) || sqlState(error) !== undefined) return problem
+  return new Problem(
+    503,
+    'service.outcome_unknown',
+    'The database was lost while this was being saved, so it may or may not have happened. ' +
+      'Read it before you repeat it, or repeat it with the same Idempotency-Key.',
+    { headers: { 'retry-after': '1' }, cause: error },
+  )
 }
 
 function translate(error: unknown): never {

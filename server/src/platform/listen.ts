@@ -31,7 +31,12 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
     timer.unref()
   }
   const connect = async (): Promise<void> => {
-    const next = new pg.Client({ ...connection, application_name: 'hitl listener', keepAlive: true })
+    const next = new pg.Client({
+      ...connection,
+      application_name: 'hitl listener',
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    })
     client = next
     next.on('error', reconnect)
     next.on('end', reconnect)

@@ -12,9 +12,15 @@ export interface Loop {
 
 /**
  * A background loop: `round` does a portion of work and answers whether more is waiting. Runs every `everyMs`, at once
- * when woken or when more is waiting; a failed round is logged and tried again after a growing pause (at most 5 s).
+ * when woken or when more is waiting; a failed round is logged and tried again after a growing pause, at most `maxPauseMs`.
  */
-export function createLoop(name: string, everyMs: number, log: Logger, round: () => Promise<boolean>): Loop {
+export function createLoop(
+  name: string,
+  everyMs: number,
+  log: Logger,
+  round: () => Promise<boolean>,
+  maxPauseMs = 5_000,
+): Loop {
   let running: Promise<void> | null = null
   let timer: NodeJS.Timeout | null = null
   let started = false
@@ -41,7 +47,7 @@ export function createLoop(name: string, everyMs: number, log: Logger, round: ()
       .catch((error: unknown) => {
         failures += 1
         log.error({ err: error, loop: name }, 'a background round failed and will be tried again')
-        return Math.min(5_000, everyMs * 2 ** Math.min(failures, 10))
+        return Math.min(maxPauseMs, everyMs * 2 ** Math.min(failures, 10))
       })
       .then((pause) => {
         running = null

@@ -62,6 +62,8 @@ export function runGroup(
   types: unknown,
 ): Promise<readonly GroupResult[]> {
   return new Promise((resolve, reject) => {
+    // A value that cannot be sent fails here, before anything is written.
+    const mapped = statements.map(({ name, text, values }) => ({ name, text, values: values.map(prepareValue) }))
     const Result = pg.Result as unknown as ResultConstructor
     const results: RowCollector[] = []
     const parsed: GroupStatement[] = []
@@ -69,9 +71,8 @@ export function runGroup(
     let failure: unknown = null
 
     const submit = (wire: Wire): void => {
-      // The driver has no way back from here, so whatever cannot be sent must fail before anything is written.
       wire.stream.cork()
-      for (const statement of statements) send(wire, statement, parsed)
+      for (const statement of mapped) send(wire, statement, parsed)
       wire.sync()
       wire.stream.uncork()
     }
@@ -116,7 +117,7 @@ function send(wire: Wire, { name, text, values }: GroupStatement, parsed: GroupS
     wire.parse({ text, name: name ?? '', types: [] })
     if (name !== undefined) parsed.push({ name, text, values: [] })
   }
-  wire.bind({ portal: '', statement: name ?? '', values, binary: false, valueMapper: prepareValue })
+  wire.bind({ portal: '', statement: name ?? '', values, binary: false, valueMapper: (value) => value })
   wire.describe({ type: 'P', name: '' })
   wire.execute({ portal: '', rows: 0 })
 }

@@ -380,7 +380,7 @@ describe('the retry schedule', () => {
 
     test(`${status} with Retry-After as a date: waits until then`, async (c) => {
       const behaviour = (response: ServerResponse) => {
-        const date = new Date(Date.now() + 300_000).toUTCString()
+        const date = new Date(t.clock.now().getTime() + 300_000).toUTCString()
         response.writeHead(status, { 'retry-after': date }).end()
       }
       const receiver = await receiverFor(c, { behaviour })

@@ -133,7 +133,8 @@ describe('who may do what, in every state', () => {
             if (expected === 404)
               assert.deepEqual([reply.body.code, reply.body.detail], ['consultation.not_found', 'Request not found'])
             if (expected === 409 && act !== 'redeliver') {
-              assert.equal(reply.body.code, `consultation.already_${state}`)
+              const outcome = state === 'timeout' || state === 'cancelled' ? state : 'responded'
+              assert.equal(reply.body.code, `consultation.already_${outcome}`)
               assert.equal(reply.body.detail, `Request is already ${state}, cannot ${act}`)
             }
           })

@@ -104,13 +104,13 @@ const closedStates = [
   ],
   [
     'callback_sent',
-    'consultation.already_callback_sent',
+    'consultation.already_responded',
     'Request is already callback_sent, cannot respond',
     'Request is already callback_sent, cannot cancel',
   ],
   [
     'callback_failed',
-    'consultation.already_callback_failed',
+    'consultation.already_responded',
     'Request is already callback_failed, cannot respond',
     'Request is already callback_failed, cannot cancel',
   ],
@@ -128,7 +128,7 @@ const closedStates = [
   ],
   [
     'completed',
-    'consultation.already_completed',
+    'consultation.already_responded',
     'Request is already completed, cannot respond',
     'Request is already completed, cannot cancel',
   ],

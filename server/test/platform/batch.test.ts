@@ -232,3 +232,28 @@ test('whatever comes when, every act is performed once, in the order of coming, 
     ),
   )
 })
+
+test('acts of many bytes make smaller batches, and too many bytes waiting are refused with 503', async () => {
+  const sizes: number[] = []
+  const gate = Promise.withResolvers<void>()
+  const add = createBatcher<number, number>({
+    lanes: 1,
+    maxSize: 64,
+    bytesOf: (bytes) => bytes,
+    perform: async (acts) => {
+      await gate.promise
+      sizes.push(acts.length)
+      return acts.map((value) => ({ value }))
+    },
+  })
+  const mebibyte = 1_048_576
+  // The first goes alone as soon as the turn ends; 64 MiB may wait, the next must not.
+  const first = add(1)
+  await new Promise(setImmediate)
+  const waiting = Array.from({ length: 16 }, () => add(4 * mebibyte))
+  await assert.rejects(add(mebibyte), { status: 503 })
+  gate.resolve()
+  await Promise.all([first, ...waiting])
+  assert.deepEqual(sizes, [1, ...Array.from({ length: 8 }, () => 2)])
+  assert.equal(await add(100 * mebibyte), 100 * mebibyte, 'one act that is too large alone is still performed')
+})

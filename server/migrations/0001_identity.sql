@@ -65,11 +65,14 @@ create table invitations (
   email text,
   role text not null check (role in ('admin', 'reviewer')),
   created_by uuid,
+  idempotency_key text,
+  idempotency_hash bytea,
   expires_at timestamptz(3) not null,
   used_at timestamptz(3),
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,
   primary key (organization_id, id),
+  unique (organization_id, created_by, idempotency_key),
   foreign key (organization_id, created_by) references users
 );
 create index invitations_by_token on invitations (token_hash);

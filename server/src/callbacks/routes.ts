@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { problems, success } from '../http/openapi.ts'
+import { idParams, problems, success } from '../http/openapi.ts'
+import { callerOf, type Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
-import { callerOf, type Guard } from '../identity/routes.ts'
-import { idParams } from '../identity/schemas.ts'
 import * as schemas from './schemas.ts'
 import type { Callbacks } from './service.ts'
 

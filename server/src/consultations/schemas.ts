@@ -148,7 +148,13 @@ export const requestPageSchema = Type.Object(
 export const listQuery = Type.Object({
   state: Type.Optional(Type.Enum(states)),
   updated_after: Type.Optional(
-    Type.String({ maxLength: 40, description: 'RFC 3339; only what changed after it (differential polling).' }),
+    Type.String({
+      maxLength: 40,
+      description:
+        'RFC 3339; only what changed after it (differential polling). A change becomes visible when it is committed, ' +
+        'shortly after the time it carries: ask again from a few seconds before the newest updated_at you have seen, ' +
+        'and drop what you know (same id and updated_at).',
+    }),
   ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),

@@ -31,8 +31,22 @@ const patienceMs = 2_000
 /** `/health` and `/readyz` ask the database, `/livez` only whether the process turns; also below `/api/v1`. */
 export function registerHealth(app: FastifyInstance, options: HealthOptions): void {
   app.addSchema(healthSchema)
+  // One for all who ask meanwhile: nobody needs credentials here, and a flood must not take the pool's connections.
+  let asking: Promise<boolean> | null = null
+  const databaseAnswers = (): Promise<boolean> => {
+    asking ??= options
+      .ping()
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        asking = null
+      })
+    return asking
+  }
   const check = async () => {
-    const database = (await answersInTime(options.ping)) ? 'ok' : 'unavailable'
+    const database = (await inTime(databaseAnswers())) ? 'ok' : 'unavailable'
     const healthy = database === 'ok' && !options.stopping()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
@@ -86,16 +100,12 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
   }
 }
 
-async function answersInTime(ping: () => Promise<void>): Promise<boolean> {
+async function inTime(answer: Promise<boolean>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(resolve, patienceMs, false)
   })
-  const answer = ping().then(
-    () => true,
-    () => false,
-  )
-  const inTime = await Promise.race([answer, late])
+  const first = await Promise.race([answer, late])
   clearTimeout(timer)
-  return inTime
+  return first
 }

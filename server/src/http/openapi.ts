@@ -21,6 +21,9 @@ export const problemSchema = Type.Object(
   { $id: 'Problem', title: 'Problem', additionalProperties: true },
 )
 
+/** The path of one thing. */
+export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+
 const meanings: Readonly<Record<number, { readonly code: string; readonly detail: string }>> = {
   400: { code: 'json.malformed', detail: 'The body is not valid JSON in UTF-8. Check quotes, commas and encoding.' },
   401: {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
@@ -21,6 +21,13 @@ export interface HttpOptions {
 }
 
 const maxHeaderBytes = 16 * 1024
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls, for the log; set by whoever authenticates, null until then. */
+    actor: { readonly kind: string; readonly id: string | null } | null
+  }
+}
 
 /** A web server that knows limits, ids, logs and problem+json, and nothing of the product. */
 export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
@@ -80,6 +87,7 @@ function requestId(request: IncomingMessage): string {
 }
 
 function registerHeadersAndLog(app: FastifyInstance): void {
+  app.decorateRequest('actor', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
       'x-request-id': request.id,
@@ -98,6 +106,10 @@ function registerHeadersAndLog(app: FastifyInstance): void {
         route: request.routeOptions.url ?? 'none',
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 100) / 100,
+        ip: request.ip,
+        // Left out of the line when undefined.
+        actor_kind: request.actor?.kind,
+        actor_id: request.actor?.id,
       },
       'answered',
     )
@@ -118,6 +130,11 @@ function registerStop(app: FastifyInstance, graceMs: number): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (stopping) reply.header('connection', 'close')
     done(null, payload)
+  })
+  app.addHook('onResponse', (request, _reply, done) => {
+    // A reply whose head went out before the stop could not say close. (Injected calls have no real socket.)
+    if (stopping && request.raw.socket instanceof Socket) request.raw.socket.destroySoon()
+    done()
   })
 }
 

@@ -1,4 +1,4 @@
-import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 export interface ApiKey {
@@ -20,18 +20,10 @@ const checksumLength = 6 // CRC-32 in base 62
 /** The shape of a key, for secret scanners: `hitl_`, then the id, 256 random bits and a CRC-32, all base 62. */
 export const apiKeyPattern = /^hitl_[0-9A-Za-z]{71}$/
 
-/** A new key for the row `id`. With a seed (an idempotent creation) the same seed gives the same key again. */
+/** A new key for the row `id`. The same secret gives the same key again. */
 export function mintApiKey(id: string, secret: Buffer = randomBytes(32)): string {
   const body = `hitl_${encode(Buffer.from(id.replaceAll('-', ''), 'hex'), idLength)}${encode(secret, secretLength)}`
   return body + checksum(body)
-}
-
-/**
- * The secret part of a key created under an Idempotency-Key: derived, so that a repeated call can answer with the same
- * key although only its hash is stored. As unguessable as SECRET_KEY, which could sign tokens anyway.
- */
-export function deriveSecret(secretKey: string, seed: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', secretKey, '', `hitl api key v1 ${seed}`, 32))
 }
 
 /** The id a key names, or null when it is no key of ours: decided without the database (typos, other products' keys). */

@@ -18,9 +18,9 @@ export interface Invitation {
 
 export const invitationDays = 7
 
-/** 256 random bits, so only a fast hash needs to be stored. */
-export function mintInvitationToken(): string {
-  return randomBytes(32).toString('base64url')
+/** 256 random (or derived) bits, so only a fast hash needs to be stored. */
+export function mintInvitationToken(secret: Buffer = randomBytes(32)): string {
+  return secret.toString('base64url')
 }
 
 export function hashInvitationToken(token: string): Buffer {

@@ -1,57 +1,13 @@
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../http/form-bodies.ts'
-import { problems, success } from '../http/openapi.ts'
+import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
+import { idParams, problems, success } from '../http/openapi.ts'
 import type { ApiKey } from './api-key.ts'
-import type { Authenticator } from './authenticate.ts'
-import { type Agent, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
+import { type Guard, personOf } from './guard.ts'
 import * as schemas from './schemas.ts'
-import { bodyHash, type Idempotency, type Identity } from './service.ts'
+import type { Identity } from './service.ts'
 import type { User } from './user.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    principal: Principal | null
-  }
-}
-
-/** What a route that needs a right puts first: authentication before the body is even read. */
-export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
-
-export function createGuard(app: FastifyInstance, authenticator: Authenticator): Guard {
-  app.decorateRequest('principal', null)
-  return (right) => ({
-    onRequest: async (request) => {
-      const principal = await authenticator.authenticate(request.headers.authorization)
-      requireRight(principal, right)
-      request.principal = principal
-    },
-  })
-}
-
-export function callerOf(request: FastifyRequest): Caller {
-  if (request.principal === null) throw new Error('this route has no guard')
-  return { principal: request.principal, httpRequestId: request.id }
-}
-
-/** For routes whose right only people have. */
-export function personOf(request: FastifyRequest): Caller<Person> {
-  const { principal, httpRequestId } = callerOf(request)
-  if (principal.kind !== 'person') throw new Error('this right is for people only')
-  return { principal, httpRequestId }
-}
-
-/** For routes whose right only agents have. */
-export function agentOf(request: FastifyRequest): Caller<Agent> {
-  const { principal, httpRequestId } = callerOf(request)
-  if (principal.kind !== 'agent') throw new Error('this right is for agents only')
-  return { principal, httpRequestId }
-}
-
-export function idempotencyOf(request: FastifyRequest): Idempotency | null {
-  const key = request.headers['idempotency-key']
-  return typeof key === 'string' ? { key, hash: bodyHash(request.rawBody ?? Buffer.alloc(0)) } : null
-}
 
 const bearer = [{ bearer: [] }, { person: [] }]
 
@@ -138,6 +94,7 @@ export function registerIdentityRoutes(
         summary: 'Make a one-time link that lets one person in',
         operationId: 'invite',
         security: bearer,
+        headers: idempotencyHeaders,
         body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
         response: {
           201: success('The invitation', Type.Ref('Invitation'), {
@@ -154,7 +111,9 @@ export function registerIdentityRoutes(
     },
     async (request, reply) => {
       const { role = 'reviewer', email } = request.body
-      const { invitation, token } = await identity.invite(personOf(request), { role, email })
+      const by = personOf(request)
+      const { invitation, token, replayed } = await identity.invite(by, { role, email }, idempotencyOf(request))
+      if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.status(201).send({
         id: invitation.id,
         role: invitation.role,
@@ -181,7 +140,7 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         ...common,
         summary: 'Make an API key; the raw key is shown this once',
         operationId: 'createApiKey',
-        headers: schemas.idempotencyHeaders,
+        headers: idempotencyHeaders,
         body: {
           ...schemas.createApiKeyBody,
           examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
@@ -234,7 +193,7 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         ...common,
         summary: 'One API key',
         operationId: 'getApiKey',
-        params: schemas.idParams,
+        params: idParams,
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
           ...problems(401, 403, 404, 422),
@@ -252,7 +211,7 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         ...common,
         summary: 'Rename, describe, revoke or restore an API key',
         operationId: 'changeApiKey',
-        params: schemas.idParams,
+        params: idParams,
         body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),

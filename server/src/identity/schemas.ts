@@ -134,16 +134,3 @@ export const invitationSchema = Type.Object(
   },
   { $id: 'Invitation', title: 'Invitation' },
 )
-
-export const idParams = Type.Object({ id })
-
-export const idempotencyHeaders = Type.Object({
-  'idempotency-key': Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 255,
-      pattern: '^[\\x21-\\x7e]+$',
-      description: 'The same key and body give the same reply; the same key and another body give 422.',
-    }),
-  ),
-})

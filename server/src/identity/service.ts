@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../platform/db.ts'
+import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
-import { type ApiKey, deriveSecret, hashApiKey, mintApiKey } from './api-key.ts'
+import { type ApiKey, hashApiKey, mintApiKey } from './api-key.ts'
 import { unauthenticated } from './authenticate.ts'
+import { deriveSecret } from './derived-secret.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -49,12 +50,6 @@ export interface Registration {
   readonly password: string
   readonly name?: string | null | undefined
   readonly invitation?: string | undefined
-}
-
-export interface Idempotency {
-  readonly key: string
-  /** SHA-256 of the request body. */
-  readonly hash: Buffer
 }
 
 export type Identity = ReturnType<typeof createIdentity>
@@ -133,23 +128,27 @@ export function createIdentity(dependencies: IdentityDependencies) {
     tx: Tx,
     invitation: Invitation,
     token: string,
-    actor: Actor,
-    httpRequestId: string | null,
-  ): Promise<void> => {
-    await store.insertInvitation(tx, invitation, hashInvitationToken(token))
+    made: {
+      readonly actor: Actor
+      readonly httpRequestId: string | null
+      readonly idempotency: Idempotency | null
+    },
+  ): Promise<boolean> => {
+    if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), made.idempotency))) return false
     await report(tx, [
       {
         organizationId: invitation.organizationId,
         kind: 'invitation.created',
         subjectKind: 'invitation',
         subjectId: invitation.id,
-        actor,
-        httpRequestId,
+        actor: made.actor,
+        httpRequestId: made.httpRequestId,
         before: null,
         after: { role: invitation.role, expires_at: invitation.expiresAt },
         occurredAt: invitation.createdAt,
       },
     ])
+    return true
   }
 
   const newInvitation = (
@@ -163,6 +162,19 @@ export function createIdentity(dependencies: IdentityDependencies) {
     return { organizationId, id: newId(), email, role, createdBy, expiresAt, usedAt: null, createdAt: now }
   }
 
+  /** The invitation, if it lets `email` in now. The set-up link, which nobody in particular made, works in every mode. */
+  const admit = (found: Invitation | null, email: string): Invitation => {
+    const invitation = acceptInvitation(found, email, clock.now())
+    if (dependencies.registration === 'closed' && invitation.createdBy !== null) throw registrationClosed()
+    return invitation
+  }
+
+  /** The secret of what `by` makes under an Idempotency-Key; without a key undefined, which means a random one. */
+  const secretFor = (purpose: 'api key' | 'invitation', by: Person, idempotency: Idempotency | null, id: string) =>
+    idempotency === null
+      ? undefined
+      : deriveSecret(secretKey, purpose, `${by.organizationId} ${by.userId} ${idempotency.key} ${id}`)
+
   return {
     ensureOrganization,
 
@@ -174,20 +186,19 @@ export function createIdentity(dependencies: IdentityDependencies) {
         const detail = 'Registration needs an invitation. Ask an administrator for a link.'
         throw new Problem(403, 'auth.registration_closed', detail)
       }
-      const token = input.invitation
+      const tokenHash = input.invitation === undefined ? null : hashInvitationToken(input.invitation)
+      // Judged here so that guesses cost no hashing, and again under the lock so that one link lets in one person.
+      if (tokenHash !== null) admit(await store.invitationByToken(db, tokenHash), input.email)
       // Hashed before the transaction: a quarter of a second of work must not hold locks.
       const passwordHash = await passwords.hash(input.password)
       const organizationId = await ensureOrganization()
       return inTransaction(db, async (tx) => {
-        if (token === undefined) {
+        if (tokenHash === null) {
           const user = newUser(organizationId, input, 'reviewer')
           await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId })
           return user
         }
-        const found = await store.lockInvitation(tx, hashInvitationToken(token))
-        const invitation = acceptInvitation(found, input.email, clock.now())
-        // The set-up link, which nobody in particular made, works in every mode: it makes the first administrator.
-        if (dependencies.registration === 'closed' && invitation.createdBy !== null) throw registrationClosed()
+        const invitation = admit(await store.invitationByToken(tx, tokenHash, true), input.email)
         const user = newUser(invitation.organizationId, input, invitation.role)
         const actor: Actor = { kind: 'person', id: user.id }
         await addUser(tx, user, passwordHash, { actor, httpRequestId, invitationId: invitation.id })
@@ -213,13 +224,22 @@ export function createIdentity(dependencies: IdentityDependencies) {
       return user
     },
 
-    invite: async (by: Caller<Person>, input: { readonly email?: string | null | undefined; readonly role: Role }) => {
+    invite: async (
+      by: Caller<Person>,
+      input: { readonly email?: string | null | undefined; readonly role: Role },
+      idempotency: Idempotency | null,
+    ): Promise<{ readonly invitation: Invitation; readonly token: string; readonly replayed: boolean }> => {
       if (dependencies.registration === 'closed') throw registrationClosed()
       const { organizationId, userId } = by.principal
-      const token = mintInvitationToken()
+      const tokenFor = (id: string) => mintInvitationToken(secretFor('invitation', by.principal, idempotency, id))
       const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
-      await inTransaction(db, (tx) => addInvitation(tx, invitation, token, actorOf(by.principal), by.httpRequestId))
-      return { invitation, token }
+      const token = tokenFor(invitation.id)
+      const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId, idempotency }
+      const added = await inTransaction(db, (tx) => addInvitation(tx, invitation, token, made))
+      if (added || idempotency === null) return { invitation, token, replayed: false }
+      const earlier = await store.invitationByIdempotencyKey(db, organizationId, userId, idempotency.key)
+      if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
+      return { invitation: earlier.invitation, token: tokenFor(earlier.invitation.id), replayed: true }
     },
 
     /** A one-time token for the first admin while there is none, else null. Earlier ones stop working. */
@@ -231,7 +251,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
         await store.expireSetupLinks(tx, organizationId, clock.now())
         if (await store.hasAdmin(tx, organizationId)) return null
         const token = mintInvitationToken()
-        await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, system, null)
+        const made = { actor: system, httpRequestId: null, idempotency: null }
+        await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, made)
         return token
       })
     },
@@ -260,10 +281,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
       const { organizationId, userId } = by.principal
       const now = clock.now()
       const id = newId()
-      const rawFor = (keyId: string) =>
-        idempotency === null
-          ? mintApiKey(keyId)
-          : mintApiKey(keyId, deriveSecret(secretKey, `${organizationId} ${userId} ${idempotency.key} ${keyId}`))
+      const rawFor = (keyId: string) => mintApiKey(keyId, secretFor('api key', by.principal, idempotency, keyId))
       const key: ApiKey = {
         organizationId,
         id,
@@ -282,8 +300,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
       })
       if (added || idempotency === null) return { key, raw, replayed: false }
       const earlier = await store.apiKeyByIdempotencyKey(db, organizationId, userId, idempotency.key)
-      if (earlier === null || earlier.hash === null || !earlier.hash.equals(idempotency.hash))
-        throw idempotencyMismatch()
+      if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
       const asCreated = { ...earlier.key, isActive: true, lastUsedAt: null, updatedAt: earlier.key.createdAt }
       return { key: asCreated, raw: rawFor(earlier.key.id), replayed: true }
     },
@@ -323,7 +340,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
         await report(tx, [apiKeyFact(by, 'api_key.changed', before, moved, moved.updatedAt)])
         return moved
       })
-      dependencies.forget(id)
+      // Not the path's id: it may be spelled in capitals, and the key's own id never is.
+      dependencies.forget(after.id)
       return after
     },
   }
@@ -356,18 +374,4 @@ function registrationClosed(): Problem {
 
 function apiKeyNotFound(): Problem {
   return new Problem(404, 'api_key.not_found', 'API key not found')
-}
-
-/** 422, as product.md asks: the same Idempotency-Key came with another body. */
-export function idempotencyMismatch(): Problem {
-  return new Problem(
-    422,
-    'idempotency.body_differs',
-    'This Idempotency-Key was used before with another body. Use a new key for a new request.',
-  )
-}
-
-/** The digest under which an idempotent body is remembered. */
-export function bodyHash(body: Buffer): Buffer {
-  return createHash('sha256').update(body).digest()
 }

@@ -1,5 +1,6 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../platform/db.ts'
+import type { Idempotency } from '../platform/idempotency.ts'
 import type { ApiKey } from './api-key.ts'
 import type { Invitation } from './invitation.ts'
 import type { Role } from './principal.ts'
@@ -40,6 +41,8 @@ interface Tables {
     email: string | null
     role: Role
     created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
     expires_at: Date
     used_at: Date | null
     created_at: Date
@@ -111,12 +114,18 @@ export async function userById(db: Queryable, organizationId: string, id: string
   return row === undefined ? null : toUser(row)
 }
 
-/** Signing in names no organization: the oldest active account with the address counts. */
+/** Signing in names no organization: of the accounts with the address the oldest active one counts, else the oldest. */
 export async function userByEmail(
   db: Queryable,
   emailKey: string,
 ): Promise<{ readonly user: User; readonly passwordHash: string } | null> {
-  const query = sql.selectFrom('users').selectAll().where('email_key', '=', emailKey).orderBy('created_at').limit(1)
+  const query = sql
+    .selectFrom('users')
+    .selectAll()
+    .where('email_key', '=', emailKey)
+    .orderBy('is_active', 'desc')
+    .orderBy('created_at')
+    .limit(1)
   const [row] = await db.run(query)
   return row === undefined ? null : { user: toUser(row), passwordHash: row.password_hash }
 }
@@ -152,7 +161,7 @@ export interface NewApiKey {
   readonly key: ApiKey
   readonly hash: Buffer
   readonly createdBy: string | null
-  readonly idempotency: { readonly key: string; readonly hash: Buffer } | null
+  readonly idempotency: Idempotency | null
 }
 
 /** False when the creator has already used this Idempotency-Key. */
@@ -249,27 +258,9 @@ export async function markApiKeyUsed(db: Queryable, organizationId: string, id: 
 
 // Invitations
 
-export async function insertInvitation(tx: Queryable, invitation: Invitation, tokenHash: Buffer): Promise<void> {
-  await tx.run(
-    sql.insertInto('invitations').values({
-      organization_id: invitation.organizationId,
-      id: invitation.id,
-      token_hash: tokenHash,
-      email: invitation.email,
-      role: invitation.role,
-      created_by: invitation.createdBy,
-      expires_at: invitation.expiresAt,
-      used_at: null,
-      created_at: invitation.createdAt,
-      updated_at: invitation.createdAt,
-    }),
-  )
-}
+type InvitationRow = Selectable<Tables['invitations']>
 
-/** Locks the invitation, so that one link lets in one person whoever races. */
-export async function lockInvitation(tx: Queryable, tokenHash: Buffer): Promise<Invitation | null> {
-  const [row] = await tx.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash).forUpdate())
-  if (row === undefined) return null
+function toInvitation(row: InvitationRow): Invitation {
   return {
     organizationId: row.organization_id,
     id: row.id,
@@ -280,6 +271,57 @@ export async function lockInvitation(tx: Queryable, tokenHash: Buffer): Promise<
     usedAt: row.used_at,
     createdAt: row.created_at,
   }
+}
+
+/** False when the creator has already used this Idempotency-Key. */
+export async function insertInvitation(
+  tx: Queryable,
+  invitation: Invitation,
+  tokenHash: Buffer,
+  idempotency: Idempotency | null,
+): Promise<boolean> {
+  const query = sql
+    .insertInto('invitations')
+    .values({
+      organization_id: invitation.organizationId,
+      id: invitation.id,
+      token_hash: tokenHash,
+      email: invitation.email,
+      role: invitation.role,
+      created_by: invitation.createdBy,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_hash: idempotency?.hash ?? null,
+      expires_at: invitation.expiresAt,
+      used_at: null,
+      created_at: invitation.createdAt,
+      updated_at: invitation.createdAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function invitationByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  idempotencyKey: string,
+): Promise<{ readonly invitation: Invitation; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('invitations')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { invitation: toInvitation(row), hash: row.idempotency_hash }
+}
+
+/** With `lock`, one link lets in one person whoever races. */
+export async function invitationByToken(db: Queryable, tokenHash: Buffer, lock = false): Promise<Invitation | null> {
+  const query = sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash)
+  const [row] = await db.run(lock ? query.forUpdate() : query)
+  return row === undefined ? null : toInvitation(row)
 }
 
 export async function markInvitationUsed(tx: Queryable, invitation: Invitation, at: Date): Promise<void> {

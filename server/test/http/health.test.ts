@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createApp, version } from '../../src/app.ts'
 import { mintApiKey } from '../../src/identity/api-key.ts'
@@ -105,6 +105,26 @@ describe('without a database', () => {
       assert.equal((await app.http.inject(call as { url: string })).statusCode, status)
     }
   })
+})
+
+test('however many ask at once, a database that does not answer costs one connection', async (context) => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  const sockets = new Set<Socket>()
+  silent.on('connection', (socket) => sockets.add(socket.on('error', () => {})))
+  await once(silent, 'listening')
+  const address = silent.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const connection = { host: '127.0.0.1', port: address.port, user: 'x', password: 'x', database: 'x' }
+  const app = await createApp({ config: testConfig(), secretKey, connection, log: createLog('silent', false) })
+  context.after(async () => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    await app.stop()
+  })
+  const urls = Array.from({ length: 40 }, (_, place) => (place % 2 === 0 ? '/health' : '/readyz'))
+  const replies = await Promise.all(urls.map((url) => app.http.inject({ url })))
+  assert.ok(replies.every((reply) => reply.statusCode === 503))
+  assert.equal(sockets.size, 1)
 })
 
 test('503 when the database goes away under a running service, which stays alive', async (context) => {

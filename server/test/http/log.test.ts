@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
+import { apiKeyId } from '../../src/identity/api-key.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { seed } from '../../src/seed.ts'
 import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../harness.ts'
@@ -18,7 +19,7 @@ before(async () => {
   drop = database.drop
   // At trace, so that what libraries say is seen too.
   const log = createLog('trace', false, { write: (line) => void lines.push(line) })
-  const config = testConfig({ REGISTRATION: 'open' })
+  const config = testConfig({ REGISTRATION: 'open', TRUSTED_PROXIES: '10.0.0.0/8' })
   app = await createApp({ config, secretKey, connection: database.connection, log, clock: createFakeClock() })
   apiKey = (await seed(app)).apiKey
 })
@@ -126,6 +127,44 @@ describe('each answered call leaves one line', () => {
     )
     assert.ok(ms >= 0)
     assert.doesNotMatch(lines.join(''), /private/)
+  })
+
+  test('with the address of the client: X-Forwarded-For is believed from a trusted proxy only', async () => {
+    for (const [ip, remoteAddress] of [
+      ['203.0.113.7', '10.1.2.3'],
+      ['192.0.2.1', '192.0.2.1'],
+    ] as const) {
+      lines = []
+      const headers = { 'x-forwarded-for': '198.51.100.1, 203.0.113.7' }
+      await app.http.inject({ url: '/livez', remoteAddress, headers })
+      assert.deepEqual(
+        answered().map((line) => line.ip),
+        [ip],
+      )
+    }
+  })
+
+  test('with who called, also when the call was refused; without it when nobody is known', async () => {
+    const key = `Bearer ${apiKey}`
+    const payload = new URLSearchParams({ username: 'admin@example.com', password: 'password123' })
+    const signedIn = await call('POST', '/api/v1/auth/login', '', String(payload), 'application/x-www-form-urlencoded')
+    const { access_token: token, user } = signedIn.json()
+    const apiKeys = (await call('GET', '/api/v1/api-keys', `Bearer ${token}`)).json()
+    const sample = apiKeys.find(({ id }: { id: string }) => id === apiKeyId(apiKey))
+    lines = []
+    await call('GET', '/api/v1/requests', key)
+    await call('GET', '/api/v1/auth/me', key)
+    await call('GET', '/api/v1/auth/me', `Bearer ${token}`)
+    await call('GET', '/api/v1/auth/me', 'Bearer nobody')
+    assert.deepEqual(
+      answered().map(({ status, actor_kind, actor_id }) => [status, actor_kind, actor_id]),
+      [
+        [200, 'agent', sample.id],
+        [403, 'agent', sample.id],
+        [200, 'person', user.id],
+        [401, undefined, undefined],
+      ],
+    )
   })
 
   test('a refusal before routing is in the log under its request_id too', async () => {

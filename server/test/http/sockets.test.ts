@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/platform/log.ts'
@@ -168,6 +169,36 @@ test('a connection that never finishes its request does not keep the service fro
   await once(http.server, 'connection')
   await http.close()
   assert.equal(await hungUp, '')
+})
+
+test('a reply that began before a stop is sent whole, and its connection then keeps nobody waiting', async (context) => {
+  const http = await createHttpServer({
+    log: createLog('silent', false),
+    bodyLimitBytes: 1_024,
+    requestTimeoutMs: 30_000,
+    corsOrigins: [],
+    trustedProxies: [],
+    stopGraceMs: 10_000,
+  })
+  context.after(() => http.server.closeAllConnections())
+  const body = new PassThrough()
+  http.get('/slow', async (_request, reply) => reply.send(body))
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  const address = http.server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const socket = connect(address.port, '127.0.0.1')
+  socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  body.write('first')
+  await once(socket, 'readable')
+  const closed = http.close()
+  // By now every connection that was idle has been closed; this one was not.
+  await context.waitFor(() => assert.equal(http.server.listening, false))
+  const ended = performance.now()
+  body.end('last')
+  const [answer] = await Promise.all([readToEnd(socket), closed])
+  assert.ok(performance.now() - ended < 5_000, 'the stop waits neither for the client to hang up nor for the grace')
+  assert.match(answer, /^HTTP\/1\.1 200 [\s\S]*first[\s\S]*last\r\n0\r\n\r\n$/)
+  assert.doesNotMatch(answer, /connection: close/i)
 })
 
 test('calls under way are answered when the service stops', async (context) => {

@@ -49,6 +49,13 @@ test('a revoked key is refused at once in the process that revoked it, and withi
   assert.ok(lastServed - revoked <= 1_000, `still served ${lastServed - revoked} ms after the revocation`)
 })
 
+test('a key that was revoked under its id in capitals is refused at once too', async () => {
+  const { id, key } = await create()
+  assert.equal(await here(key), 200)
+  await setActive(id.toUpperCase(), false)
+  assert.equal(await here(key), 401)
+})
+
 test('a key that is restored works again, in both', async (context) => {
   const { id, key } = await create()
   await setActive(id, false)

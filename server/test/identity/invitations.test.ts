@@ -115,6 +115,74 @@ test('403 in the same words for guessed, used, expired and misaddressed invitati
   assert.equal(await people(), before)
 })
 
+test('guessed invitations cost no hashing: a hundred at once are refused, none waits for a place', async () => {
+  // More than the 65 that the queue of passwords holds: the rest would be told 503.
+  const replies = await Promise.all(
+    Array.from({ length: 100 }, (_, place) => accept(`guess-${place}`, 'guesser@example.com')),
+  )
+  assert.deepEqual(
+    replies.map((reply) => reply.status),
+    Array(100).fill(403),
+  )
+})
+
+describe('Idempotency-Key', () => {
+  const post = async (key: string, body: unknown) =>
+    t.call('POST', invitations, { as: await admin(), body, headers: { 'idempotency-key': key } })
+  const links = async (): Promise<number> => (await t.sql('select from invitations')).length
+
+  test('the same key and body give the same reply, token included, even after the link was used', async () => {
+    const before = await links()
+    const first = await post('order-1', { email: 'once@example.com' })
+    assert.equal(first.status, 201, first.text)
+    assert.equal(first.headers['idempotency-replayed'], undefined)
+    assert.match(first.body.token, /^[A-Za-z0-9_-]{43}$/)
+    const again = await post('order-1', { email: 'once@example.com' })
+    assert.equal(again.text, first.text)
+    assert.equal((await accept(again.body.token, 'once@example.com')).status, 201)
+    t.clock.advance(60_000)
+    const late = await post('order-1', { email: 'once@example.com' })
+    assert.equal(late.status, 201)
+    assert.equal(late.headers['idempotency-replayed'], 'true')
+    assert.equal(late.text, first.text)
+    assert.equal(await links(), before + 1)
+  })
+
+  test('422 for the same key with another body, whose link is not made', async () => {
+    await post('order-2', {})
+    const before = await links()
+    const reply = await post('order-2', { role: 'admin' })
+    assert.equal(reply.status, 422)
+    assert.equal(reply.body.code, 'idempotency.body_differs')
+    assert.equal(await links(), before)
+  })
+
+  test('6 at once make one link and give six equal answers', async () => {
+    const before = await links()
+    const replies = await Promise.all(Array.from({ length: 6 }, () => post('order-3', {})))
+    assert.deepEqual(
+      replies.map((reply) => reply.status),
+      Array(6).fill(201),
+    )
+    assert.equal(new Set(replies.map((reply) => reply.text)).size, 1)
+    assert.equal(replies.filter((reply) => reply.headers['idempotency-replayed'] === undefined).length, 1)
+    assert.equal(await links(), before + 1)
+  })
+
+  test('another key, another link; and the same key makes an API key of its own', async () => {
+    const [one, two] = [await post('order-4', {}), await post('order-5', {})]
+    assert.notEqual(one.body.token, two.body.token)
+    const options = { as: await admin(), body: {}, headers: { 'idempotency-key': 'order-4' } }
+    const apiKey = await t.call('POST', '/api/v1/api-keys', { ...options, body: { name: 'order-4' } })
+    assert.equal(apiKey.status, 201, apiKey.text)
+    assert.equal(apiKey.headers['idempotency-replayed'], undefined)
+  })
+
+  test('422 for an Idempotency-Key that is none', async () => {
+    assert.equal((await post('two words', {})).status, 422)
+  })
+})
+
 describe('who may invite', () => {
   for (const [status, what, as] of [
     [401, 'nobody', () => undefined],

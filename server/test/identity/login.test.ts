@@ -108,6 +108,26 @@ describe('401 "Incorrect email or password", in the same words for every cause',
   })
 })
 
+test('of several accounts with one address the oldest active one signs in, whatever is older and inactive', async () => {
+  for (const [id, days, isActive] of [
+    ['01890f3e-5c2a-7bbb-8a3b-000000000001', 3, false],
+    ['01890f3e-5c2a-7bbb-8a3b-000000000002', 2, true],
+    ['01890f3e-5c2a-7bbb-8a3b-000000000003', 1, true],
+  ] as const) {
+    await t.sql(`insert into organizations values ($1, 'Other')`, [id])
+    await t.sql(
+      `insert into users (organization_id, id, email, email_key, role, password_hash, is_active, created_at, updated_at)
+       select $1, $1, email, 'shared@example.com', role, password_hash, $2, now() - $3 * interval '1 day', now()
+       from users where id = $4`,
+      [id, isActive, days, t.admin.id],
+    )
+  }
+  const signIn = () => t.call('POST', login, { body: { username: 'shared@example.com', password } })
+  assert.equal((await signIn()).body.user?.id, '01890f3e-5c2a-7bbb-8a3b-000000000002')
+  await t.sql(`update users set is_active = false where email_key = 'shared@example.com'`)
+  assert.equal((await signIn()).status, 401)
+})
+
 describe('4xx for what is no login, in the words of the caller', () => {
   for (const [status, what, sign] of [
     [422, 'no fields', () => send('', form)],

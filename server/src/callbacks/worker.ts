@@ -1,6 +1,7 @@
 import { createBatcher } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction, provesRollback, type Tx } from '../platform/db.ts'
+import { provesRollback } from '../platform/database-errors.ts'
+import { type Db, inTransaction, type Tx } from '../platform/db.ts'
 import { newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop } from '../platform/loop.ts'

@@ -4,9 +4,10 @@ import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.t
 import { newId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
-import { type ApiKey, hashApiKey, mintApiKey } from './api-key.ts'
+import { createApiKeyService } from './api-key-service.ts'
 import { unauthenticated } from './authenticate.ts'
-import { deriveSecret } from './derived-secret.ts'
+import { secretFor } from './derived-secret.ts'
+import type { IdentityFact } from './fact.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -18,19 +19,6 @@ import type { Passwords } from './passwords.ts'
 import { type Actor, actorOf, type Caller, type Person, type Role, system } from './principal.ts'
 import * as store from './store.ts'
 import { checkPassword, emailKey, type User } from './user.ts'
-
-/** What this module reports of itself; `app.ts` connects it to the event log, which stands on the floor above. */
-export interface IdentityFact {
-  readonly organizationId: string
-  readonly kind: string
-  readonly subjectKind: 'user' | 'api_key' | 'invitation' | 'organization'
-  readonly subjectId: string
-  readonly actor: Actor
-  readonly httpRequestId: string | null
-  readonly before: Readonly<Record<string, unknown>> | null
-  readonly after: Readonly<Record<string, unknown>> | null
-  readonly occurredAt: Date
-}
 
 export interface IdentityDependencies {
   readonly db: Db
@@ -169,12 +157,6 @@ export function createIdentity(dependencies: IdentityDependencies) {
     return invitation
   }
 
-  /** The secret of what `by` makes under an Idempotency-Key; without a key undefined, which means a random one. */
-  const secretFor = (purpose: 'api key' | 'invitation', by: Person, idempotency: Idempotency | null, id: string) =>
-    idempotency === null
-      ? undefined
-      : deriveSecret(secretKey, purpose, `${by.organizationId} ${by.userId} ${idempotency.key} ${id}`)
-
   return {
     ensureOrganization,
 
@@ -231,7 +213,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
     ): Promise<{ readonly invitation: Invitation; readonly token: string; readonly replayed: boolean }> => {
       if (dependencies.registration === 'closed') throw registrationClosed()
       const { organizationId, userId } = by.principal
-      const tokenFor = (id: string) => mintInvitationToken(secretFor('invitation', by.principal, idempotency, id))
+      const tokenFor = (id: string) =>
+        mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
       const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
       const token = tokenFor(invitation.id)
       const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId, idempotency }
@@ -273,105 +256,12 @@ export function createIdentity(dependencies: IdentityDependencies) {
       })
     },
 
-    createApiKey: async (
-      by: Caller<Person>,
-      input: { readonly name: string; readonly description?: string | null | undefined },
-      idempotency: Idempotency | null,
-    ): Promise<{ readonly key: ApiKey; readonly raw: string; readonly replayed: boolean }> => {
-      const { organizationId, userId } = by.principal
-      const now = clock.now()
-      const id = newId()
-      const rawFor = (keyId: string) => mintApiKey(keyId, secretFor('api key', by.principal, idempotency, keyId))
-      const key: ApiKey = {
-        organizationId,
-        id,
-        name: input.name,
-        description: input.description ?? null,
-        isActive: true,
-        lastUsedAt: null,
-        createdAt: now,
-        updatedAt: now,
-      }
-      const raw = rawFor(id)
-      const added = await inTransaction(db, async (tx) => {
-        const isNew = await store.insertApiKey(tx, { key, hash: hashApiKey(raw), createdBy: userId, idempotency })
-        if (isNew) await report(tx, [apiKeyFact(by, 'api_key.created', null, key, now)])
-        return isNew
-      })
-      if (added || idempotency === null) return { key, raw, replayed: false }
-      const earlier = await store.apiKeyByIdempotencyKey(db, organizationId, userId, idempotency.key)
-      if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
-      const asCreated = { ...earlier.key, isActive: true, lastUsedAt: null, updatedAt: earlier.key.createdAt }
-      return { key: asCreated, raw: rawFor(earlier.key.id), replayed: true }
-    },
-
-    apiKeys: (person: Person): Promise<readonly ApiKey[]> => store.apiKeys(db, person.organizationId),
-
-    apiKey: async (person: Person, id: string): Promise<ApiKey> => {
-      const key = await store.apiKeyById(db, person.organizationId, id)
-      if (key === null) throw apiKeyNotFound()
-      return key
-    },
-
-    changeApiKey: async (
-      by: Caller<Person>,
-      id: string,
-      changes: {
-        readonly name?: string | undefined
-        readonly description?: string | null | undefined
-        readonly is_active?: boolean | undefined
-      },
-    ): Promise<ApiKey> => {
-      const after = await inTransaction(db, async (tx) => {
-        const before = await store.apiKeyById(tx, by.principal.organizationId, id, true)
-        if (before === null) throw apiKeyNotFound()
-        const changed: ApiKey = {
-          ...before,
-          name: changes.name ?? before.name,
-          description: changes.description === undefined ? before.description : changes.description,
-          isActive: changes.is_active ?? before.isActive,
-        }
-        if (sameKey(before, changed)) return before
-        const moved = {
-          ...changed,
-          updatedAt: new Date(Math.max(clock.now().getTime(), before.updatedAt.getTime() + 1)),
-        }
-        await store.saveApiKey(tx, moved)
-        await report(tx, [apiKeyFact(by, 'api_key.changed', before, moved, moved.updatedAt)])
-        return moved
-      })
-      // Not the path's id: it may be spelled in capitals, and the key's own id never is.
-      dependencies.forget(after.id)
-      return after
-    },
+    ...createApiKeyService(dependencies),
   }
-}
-
-function apiKeyFact(by: Caller, kind: string, before: ApiKey | null, after: ApiKey, occurredAt: Date): IdentityFact {
-  const shown = (key: ApiKey) => ({ name: key.name, description: key.description, is_active: key.isActive })
-  return {
-    organizationId: after.organizationId,
-    kind,
-    subjectKind: 'api_key',
-    subjectId: after.id,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    before: before === null ? null : shown(before),
-    after: shown(after),
-    occurredAt,
-  }
-}
-
-function sameKey(a: ApiKey, b: ApiKey): boolean {
-  return a.name === b.name && a.description === b.description && a.isActive === b.isActive
 }
 
 function registrationClosed(): Problem {
   const detail =
     'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
   return new Problem(403, 'auth.registration_closed', detail)
-}
-
-function apiKeyNotFound(): Problem {
-  return new Problem(404, 'api_key.not_found', 'API key not found')
 }

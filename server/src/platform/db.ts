@@ -7,8 +7,8 @@ import {
   PostgresQueryCompiler,
 } from 'kysely'
 import pg from 'pg'
-import { Problem, unavailable } from './problem.ts'
-import { type GroupFailure, type GroupResult, type GroupStatement, runGroup } from './statement-group.ts'
+import { translate } from './database-errors.ts'
+import { createSession } from './transaction.ts'
 
 /** Where the database is: fields as node-postgres takes them (`host` may be a Unix socket folder). */
 export type Connection = pg.ClientConfig
@@ -137,7 +137,7 @@ export function openDb(options: DbOptions): Db {
 
   const transaction = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(translate)
-    const session = createSession(client, prepare)
+    const session = createSession(client, prepare, types)
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
     try {
@@ -176,153 +176,4 @@ export function openDb(options: DbOptions): Db {
     ping: async () => void (await pool.query('select 1').catch(translate)),
     close: () => pool.end(),
   }
-}
-
-interface Session {
-  issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
-  last(statements: Promise<unknown>): void
-  /** Resolves once everything is durable. */
-  commit(): Promise<void>
-  isCommitted(): boolean
-  rollBack(): Promise<void>
-  release(): void
-}
-
-/** One transaction on one connection: statements that are issued in the same turn make one group, one round trip. */
-function createSession(client: pg.PoolClient, prepare: boolean): Session {
-  const lasts: Promise<unknown>[] = []
-  let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
-  let scheduled = false
-  let begun = false
-  let committed = false
-  let broken = false
-  const onError = (): void => {
-    broken = true
-  }
-  client.on('error', onError)
-  const control = (text: 'begin' | 'commit' | 'rollback'): GroupStatement => ({
-    name: prepare ? `transaction_${text}` : undefined,
-    text,
-    values: [],
-  })
-
-  /** `closing`: these are the last statements. If they are also the first, the group is a transaction without BEGIN. */
-  const flush = async (closing: boolean): Promise<void> => {
-    scheduled = false
-    const entries = pending
-    pending = []
-    const opening = !begun && !closing
-    const statements = [
-      ...(opening ? [control('begin')] : []),
-      ...entries.map((entry) => entry.statement),
-      ...(closing && begun ? [control('commit')] : []),
-    ]
-    begun ||= opening
-    if (statements.length === 0) return
-    let results: readonly GroupResult[]
-    try {
-      results = await runGroup(client, statements, types)
-    } catch (thrown) {
-      const { error, tainted } = thrown as GroupFailure
-      broken ||= tainted || sqlState(error) === undefined
-      const problem = closing ? outcomeOf(error) : asProblem(error)
-      for (const entry of entries) entry.settle.reject(problem)
-      throw problem
-    }
-    // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
-    if (closing && begun && results.at(-1)?.command !== 'COMMIT') {
-      throw new Error('the transaction was rolled back by an earlier error that its work hid')
-    }
-    const answers = opening ? results.slice(1) : results
-    entries.forEach((entry, index) => {
-      entry.settle.resolve(answers[index]?.rows ?? [])
-    })
-  }
-
-  return {
-    issue: <Row>(statement: GroupStatement) => {
-      const answer = new Promise<readonly unknown[]>((resolve, reject) => {
-        pending.push({ statement, settle: { resolve, reject } })
-      })
-      // Whoever issued it may not be waiting for it any more when the group fails.
-      answer.catch(() => {})
-      if (!scheduled) {
-        scheduled = true
-        process.nextTick(() => {
-          if (scheduled) flush(false).catch(() => {})
-        })
-      }
-      return answer as Promise<readonly Row[]>
-    },
-    last: (statements) => {
-      statements.catch(() => {})
-      lasts.push(statements)
-    },
-    commit: async () => {
-      // In this order, so that the error of an earlier group is told rather than its consequence.
-      await Promise.all([...lasts, flush(true)])
-      committed = true
-    },
-    isCommitted: () => committed,
-    rollBack: async () => {
-      const abandoned = pending
-      pending = []
-      scheduled = false
-      for (const entry of abandoned)
-        entry.settle.reject(new Error('the transaction was given up before this statement'))
-      if (begun && !broken) await runGroup(client, [control('rollback')], types).catch(onError)
-    },
-    release: () => {
-      client.off('error', onError)
-      client.release(broken)
-    },
-  }
-}
-
-interface Settle {
-  readonly resolve: (rows: readonly unknown[]) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** SQLSTATE of an error that came from PostgreSQL itself; undefined for the driver's and the network's. */
-export function sqlState(error: unknown): string | undefined {
-  const source = error instanceof Problem ? error.cause : error
-  const code = (source as { code?: unknown } | null)?.code
-  return source instanceof pg.DatabaseError && typeof code === 'string' ? code : undefined
-}
-
-/** True when PostgreSQL itself refused, which rolls back; a lost connection leaves the fate of a commit unknown. */
-export function provesRollback(error: unknown): boolean {
-  const state = sqlState(error)
-  return state !== undefined && !isOutage(state)
-}
-
-/** Classes 08, 28, 3D, 53, 57, 58 and 25006 (PostgreSQL, appendix A): the database is away, closed to us, full, busy or read-only. */
-function isOutage(state: string): boolean {
-  return /^(08|28|3D|53|57|58)/.test(state) || state === '25006'
-}
-
-/** Everything that means "no database just now" as 503; the rest stays as it is and becomes a 500. */
-function asProblem(error: unknown): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) return error
-  const state = sqlState(error)
-  if (state !== undefined && !isOutage(state)) return error
-  return unavailable('The database does not answer just now. Nothing is lost; try again in a moment.', error)
-}
-
-/** A connection that is lost while COMMIT is under way tells nobody whether it happened: "try again" would be a guess. */
-function outcomeOf(error: unknown): unknown {
-  const problem = asProblem(error)
-  if (!(problem instanceof Problem) || sqlState(error) !== undefined) return problem
-  return new Problem(
-    503,
-    'service.outcome_unknown',
-    'The database was lost while this was being saved, so it may or may not have happened. ' +
-      'Read it before you repeat it, or repeat it with the same Idempotency-Key.',
-    { headers: { 'retry-after': '1' }, cause: error },
-  )
-}
-
-function translate(error: unknown): never {
-  throw asProblem(error)
 }

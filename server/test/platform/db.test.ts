@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { provesRollback, sqlState } from '../../src/platform/database-errors.ts'
 import {
   type Connection,
   type Db,
@@ -8,9 +9,7 @@ import {
   inTransaction,
   openDb,
   parseTimestamp,
-  provesRollback,
   type Statement,
-  sqlState,
 } from '../../src/platform/db.ts'
 import { Problem } from '../../src/platform/problem.ts'
 import { cloneDatabase } from '../harness.ts'

@@ -14,7 +14,7 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
     ['--config', '.dependency-cruiser.cjs', 'server/src', 'server/test', 'bench/src', 'scripts'],
   ],
   ['generated files', process.execPath, ['scripts/openapi.ts', '--check']],
-  ['tests', process.execPath, ['scripts/test.ts']],
+  ['tests', 'npm', ['test']],
 ]
 
 for (const [name, command, args] of steps) {

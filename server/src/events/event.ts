@@ -1,18 +1,12 @@
-import type { Actor } from '../identity/principal.ts'
+import type { IdentityFact } from '../identity/fact.ts'
 
-/** One audited fact. `before` and `after` hold what changed, in wire names, and never a secret. */
-export interface Event {
-  readonly organizationId: string
+/**
+ * One audited fact, `noun.past_tense`. `before` and `after` hold what changed, in wire names, and never a secret. The floor
+ * below reports its own facts in the same form; here they get an id and company.
+ */
+export interface Event extends Omit<IdentityFact, 'subjectKind'> {
   readonly id: string
-  /** `noun.past-tense`, such as `request.responded`. */
-  readonly kind: string
-  readonly subjectKind: 'request' | 'user' | 'api_key' | 'invitation' | 'organization'
-  readonly subjectId: string
-  readonly actor: Actor
-  readonly httpRequestId: string | null
-  readonly before: Readonly<Record<string, unknown>> | null
-  readonly after: Readonly<Record<string, unknown>> | null
-  readonly occurredAt: Date
+  readonly subjectKind: IdentityFact['subjectKind'] | 'request'
   /** For in-transaction readers only, never stored with the event: the callback that this fact owes the agent. */
   readonly callback?: CallbackOrder
   /** For in-transaction readers only: the agent, or a person, asks for the last callback to be sent again. */

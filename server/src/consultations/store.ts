@@ -113,22 +113,18 @@ export async function read(db: Queryable, keys: readonly Key[]): Promise<readonl
 }
 
 // Sorted in the query: two batches that want the same rows take their locks in the same order.
-const lockStatement: Statement = {
-  name: 'consultations_lock',
-  text: `select ${columns} from (select * from ${wanted} order by organization_id, id) wanted
-    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`,
-}
+const lockText = (selected: string): string =>
+  `select ${selected} from (select * from ${wanted} order by organization_id, id) wanted
+    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`
+
+const lockStatement: Statement = { name: 'consultations_lock', text: lockText(columns) }
 
 /** Locks those of `keys` that exist until the transaction ends. */
 export async function lock(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
   return (await tx.execute<Row>(lockStatement, [keysParameter(keys)])).map(toConsultation)
 }
 
-const lockCoreStatement: Statement = {
-  name: 'consultations_lock_core',
-  text: `select ${coreColumns} from (select * from ${wanted} order by organization_id, id) wanted
-    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`,
-}
+const lockCoreStatement: Statement = { name: 'consultations_lock_core', text: lockText(coreColumns) }
 
 /** As `lock`, without the contents, which may be large and which a callback's outcome does not touch. */
 export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {

@@ -47,10 +47,18 @@ const meanings: Readonly<Record<number, { readonly code: string; readonly detail
   },
 }
 
+/** A status that says something of its own on this route. */
+export interface OwnMeaning {
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+}
+
 /** The `response` entries of a route for the refusals it can give; 400 (a malformed call), 500 and 503 always are. */
-export function problems(...statuses: readonly number[]): Record<string, unknown> {
-  const entries = [400, ...statuses, 500, 503].map((status) => {
-    const meaning = meanings[status] ?? { code: 'unknown', detail: '' }
+export function problems(...statuses: readonly (number | OwnMeaning)[]): Record<string, unknown> {
+  const entries = [400, ...statuses, 500, 503].map((listed) => {
+    const status = typeof listed === 'number' ? listed : listed.status
+    const meaning = typeof listed === 'number' ? meanings[listed] : { code: listed.code, detail: listed.detail }
     const example = {
       type: 'about:blank',
       title: STATUS_CODES[status],
@@ -60,7 +68,7 @@ export function problems(...statuses: readonly number[]): Record<string, unknown
       request_id: '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e',
     }
     const content = { 'application/problem+json': { schema: Type.Ref('Problem'), example } }
-    return [status, { description: meaning.detail, content }] as const
+    return [status, { description: meaning?.detail ?? STATUS_CODES[status], content }] as const
   })
   return Object.fromEntries(entries)
 }

@@ -35,7 +35,17 @@ export function registerIdentityRoutes(
         body: { ...schemas.registerBody, examples: [schemas.registerExample] },
         response: {
           201: success('The account', Type.Ref('User'), schemas.exampleUser),
-          ...problems(400, 403, 409, 413, 415, 422),
+          ...problems(
+            {
+              status: 403,
+              code: 'auth.registration_closed',
+              detail: 'Registration needs an invitation. Ask an administrator for a link.',
+            },
+            { status: 409, code: 'auth.email_taken', detail: 'Email already registered' },
+            413,
+            415,
+            422,
+          ),
         },
       },
     },
@@ -56,7 +66,12 @@ export function registerIdentityRoutes(
           body: { ...schemas.loginBody, examples: [schemas.loginExample] },
           response: {
             200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
-            ...problems(400, 401, 413, 415, 422),
+            ...problems(
+              { status: 401, code: 'auth.wrong_credentials', detail: 'Incorrect email or password' },
+              413,
+              415,
+              422,
+            ),
           },
         },
       },
@@ -128,6 +143,8 @@ export function registerIdentityRoutes(
   registerApiKeyRoutes(app, identity, guard)
 }
 
+const keyNotFound = { status: 404, code: 'api_key.not_found', detail: 'API key not found' }
+
 function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: Guard): void {
   const common = { tags: ['api-keys'], security: bearer }
   const manage = guard('api-key.manage')
@@ -196,7 +213,7 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         params: idParams,
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(401, 403, 404, 422),
+          ...problems(401, 403, keyNotFound, 422),
         },
       },
     },
@@ -215,7 +232,7 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(400, 401, 403, 404, 413, 415, 422),
+          ...problems(401, 403, keyNotFound, 413, 415, 422),
         },
       },
     },

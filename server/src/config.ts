@@ -188,7 +188,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
       const given = givenValue(source, name)
       return [name, given === null ? setting.fallback : setting.read(given)]
     } catch (error) {
-      mistakes.push(`${name} ${(error as Error).message}`)
+      const { message } = error as Error
+      mistakes.push(message.startsWith(name) ? message : `${name} ${message}`)
       return [name, setting.fallback]
     }
   })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import type { Connection } from './platform/db.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
@@ -23,7 +23,11 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
       stop: async () => {},
     }
   }
-  await mkdir(config.DATA_DIR, { recursive: true })
+  await mkdir(config.DATA_DIR, { recursive: true }).catch((error: Error) => {
+    throw new ConfigError([
+      `DATA_DIR cannot be created (${error.message}): name a folder that this account may write to`,
+    ])
+  })
   const server = await startEmbeddedPostgres({
     dataDir: config.DATA_DIR,
     settings: { max_connections: String(connectionsFor(config)) },

@@ -93,8 +93,11 @@ async function serveOn(database: Database, config: Config, log: Logger): Promise
       await app.stop()
     }
   }
+  await listen(app, config, log).catch(async (error: unknown) => {
+    await app.stop()
+    throw error
+  })
   app.startWorkers()
-  await listen(app, config, log)
   if (welcome !== null) print(welcome)
   return app.stop
 }
@@ -112,6 +115,8 @@ async function listen(app: App, config: Config, log: Logger): Promise<void> {
 /** First data and first admin; answers the block that is printed once the service listens. */
 async function prepare(config: Config, app: App): Promise<string> {
   const { ADMIN_EMAIL, ADMIN_PASSWORD } = config
+  // First of all: it refuses an installation that has accounts of its own.
+  const sample = config.DEMO ? await seed(app) : null
   if (ADMIN_EMAIL !== null && ADMIN_PASSWORD !== null) {
     await app.identity.ensureUser({ email: ADMIN_EMAIL, password: ADMIN_PASSWORD }, 'admin')
   }
@@ -121,10 +126,13 @@ async function prepare(config: Config, app: App): Promise<string> {
     `  Service   ${config.publicUrl}`,
     `  API docs  ${config.publicUrl}/docs`,
   ]
-  if (config.DEMO) return `${lines.join('\n')}\n${sampleBlock(config, (await seed(app)).apiKey)}`
+  if (sample !== null) return `${lines.join('\n')}\n${sampleBlock(config, sample.apiKey)}`
   const token = await app.identity.setupToken()
   if (token !== null) {
-    lines.push('', '  Make the first admin (this link works once, for 7 days, until the next start):')
+    lines.push(
+      '',
+      '  Make the first admin. This link works once, for 7 days; each start prints a new one and voids the last:',
+    )
     lines.push(`  ${config.publicUrl}/setup#${token}`)
   }
   return `${lines.join('\n')}\n`
@@ -161,11 +169,22 @@ function stopSignal(log: Logger): Promise<undefined> {
   })
 }
 
+/** What to do about the usual obstacles; null for what only a stack trace explains. */
+function adviceFor(error: unknown): string | null {
+  const { code, syscall, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return `${message}. Set PORT to another port, or stop the program that has this one.`
+  if (syscall === 'connect' || syscall === 'getaddrinfo') {
+    return `the database does not answer (${message}). Check that it runs, and that DATABASE_URL names its host and port.`
+  }
+  return null
+}
+
 run(process.argv[2] ?? 'serve').catch((error: unknown) => {
-  const known = error instanceof ConfigError
-  process.stderr.write(
-    `${known ? error.message : `HITL could not start: ${error instanceof Error ? error.message : error}`}\n`,
-  )
-  if (!known && error instanceof Error && error.stack !== undefined) process.stderr.write(`${error.stack}\n`)
-  process.exit(known ? exitConfig : 1)
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`)
+    process.exit(exitConfig)
+  }
+  const advice = adviceFor(error)
+  process.stderr.write(`HITL could not start: ${advice ?? (error instanceof Error ? error.stack : error)}\n`)
+  process.exit(1)
 })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { App } from './app.ts'
+import { ConfigError } from './config.ts'
 import { apiKeyId } from './identity/api-key.ts'
 import type { Agent } from './identity/principal.ts'
 import type { JsonText } from './platform/json.ts'
@@ -32,6 +33,10 @@ const samples = [
 /** First data: two accounts, one API key, three requests. Run again, it finds everything in place and changes nothing. */
 export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   const { identity, consultations } = app
+  if (await identity.isInUseWithout(sampleAdmin)) {
+    const reason = 'this installation has accounts of its own; the sample ones have a password that everybody knows'
+    throw new ConfigError([`seed and DEMO are refused: ${reason}. Use another DATA_DIR to try things out`])
+  }
   const admin = await identity.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
   await identity.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
   const { organizationId } = admin

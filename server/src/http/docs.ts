@@ -22,6 +22,13 @@ const redocPage = `<!doctype html>
 <body><div id="redoc"></div><script type="module" src="/redoc/start.js"></script></body>
 </html>
 `
+// Who opens the address that the start prints is a person. Not a redirect: there is none in this service (contract).
+const frontPage = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>HITL</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><h1>HITL</h1><p><a href="/docs">Try the API</a> · <a href="/redoc">Read about the API</a></p></body>
+</html>
+`
 const redocStart = `import { init } from '/redoc/redoc.js'
 init('/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
 `
@@ -45,6 +52,9 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   for (const path of ['/openapi.json', '/api/v1/openapi.json']) {
     app.get(path, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
   }
+  app.get('/', hidden, async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', "default-src 'none'").send(frontPage),
+  )
   app.get('/redoc', hidden, async (_request, reply) =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', redocPolicy).send(redocPage),
   )

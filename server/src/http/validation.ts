@@ -34,7 +34,11 @@ export const schemaController: NonNullable<FastifyServerOptions['schemaControlle
 }
 
 function toProblem(errors: readonly ErrorObject[], part: string): Problem {
-  const fields = errors.slice(0, 20).map((error): FieldError => ({ path: pathOf(error), message: messageOf(error) }))
+  // "null would do, too" and "none of the alternatives fits" say nothing that the reason beside them does not.
+  const telling = errors.filter(({ keyword, params }) => keyword !== 'anyOf' && params.type !== 'null')
+  const fields = (telling.length > 0 ? telling : errors)
+    .slice(0, 20)
+    .map((error): FieldError => ({ path: pathOf(error), message: messageOf(error) }))
   const first = fields[0]
   const where = first === undefined || first.path === '' ? (part === 'body' ? 'The body' : 'The request') : first.path
   const more = fields.length > 1 ? ` (and ${fields.length - 1} more: see errors)` : ''

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../http/form-bodies.ts'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
+import { invalid } from '../platform/problem.ts'
 import type { ApiKey } from './api-key.ts'
 import { type Guard, personOf } from './guard.ts'
 import * as schemas from './schemas.ts'
@@ -236,7 +237,22 @@ function registerApiKeyRoutes(app: FastifyInstance, identity: Identity, guard: G
         },
       },
     },
-    async (request) => apiKeyJson(await identity.changeApiKey(personOf(request), request.params.id, request.body)),
+    async (request) => {
+      const { name, description, is_active } = request.body
+      // Unknown fields are ignored, but a call of nothing else wants something that would not happen (contract).
+      if (
+        Object.keys(request.body).length > 0 &&
+        name === undefined &&
+        description === undefined &&
+        is_active === undefined
+      ) {
+        throw invalid(
+          '',
+          'names nothing that can be changed: send name, description or is_active (false revokes the key)',
+        )
+      }
+      return apiKeyJson(await identity.changeApiKey(personOf(request), request.params.id, request.body))
+    },
   )
 }
 

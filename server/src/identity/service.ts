@@ -240,6 +240,10 @@ export function createIdentity(dependencies: IdentityDependencies) {
       })
     },
 
+    /** True when there are accounts, and none with this address. */
+    isInUseWithout: async (email: string): Promise<boolean> =>
+      (await store.userByEmail(db, emailKey(email))) === null && (await store.hasUsers(db, await ensureOrganization())),
+
     /** ADMIN_EMAIL and the sample data: makes the account when it does not exist; never changes an existing one. */
     ensureUser: async (input: Registration, role: Role): Promise<User> => {
       const organizationId = await ensureOrganization()

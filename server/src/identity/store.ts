@@ -130,6 +130,11 @@ export async function userByEmail(
   return row === undefined ? null : { user: toUser(row), passwordHash: row.password_hash }
 }
 
+export async function hasUsers(db: Queryable, organizationId: string): Promise<boolean> {
+  const query = sql.selectFrom('users').select('id').where('organization_id', '=', organizationId).limit(1)
+  return (await db.run(query)).length > 0
+}
+
 export async function hasAdmin(db: Queryable, organizationId: string): Promise<boolean> {
   const query = sql
     .selectFrom('users')

@@ -25,7 +25,6 @@ function assertProblem(reply: Reply, status: number, code: string): void {
 
 describe('404 and 405', () => {
   for (const path of [
-    '/',
     '/nothing',
     '/api',
     '/api/v1',
@@ -40,6 +39,12 @@ describe('404 and 405', () => {
   ]) {
     test(`404 GET ${path.slice(0, 50)}`, async () => assertProblem(await t.call('GET', path), 404, 'http.not_found'))
   }
+
+  test('the bare address answers a person with a page, not with a redirect', async () => {
+    const reply = await t.call('GET', '/')
+    assert.equal(reply.status, 200)
+    assert.match(reply.text, /href="\/docs"/)
+  })
 
   test('404, not 405, for every method on an unknown path', async () => {
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'TRACE']) {

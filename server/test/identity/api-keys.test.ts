@@ -266,3 +266,17 @@ describe('who may manage keys', () => {
     assert.match(reply.body.detail, /person/)
   })
 })
+
+test('422 for a change that names nothing known: a wish to revoke must not look granted', async () => {
+  const t = await startTestApp()
+  try {
+    const made = await t.call('POST', '/api/v1/api-keys', { as: t.admin.token, body: { name: 'bot' } })
+    const path = `/api/v1/api-keys/${made.body.id}`
+    const reply = await t.call('PATCH', path, { as: t.admin.token, body: { revoked: true } })
+    assert.equal(reply.status, 422)
+    assert.match(reply.body.detail, /is_active/)
+    assert.equal((await t.call('PATCH', path, { as: t.admin.token, body: {} })).status, 200)
+  } finally {
+    await t.stop()
+  }
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { sampleAdmin, samplePassword, seed } from '../../src/seed.ts'
 import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../harness.ts'
 
 /** An installation at its very first start: no organization, no people. */
@@ -110,5 +111,21 @@ test('the page /setup holds a form, loads nothing from elsewhere, and sends no r
     assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)
     assert.equal(page.headers['referrer-policy'], 'no-referrer')
     assert.equal(page.headers['cache-control'], 'no-store')
+  }
+})
+
+test('sample data, with its known password, is refused where somebody has an account already', async () => {
+  const start = await firstStart()
+  try {
+    await start.app.identity.ensureUser({ email: 'owner@example.org', password: 'correct horse' }, 'admin')
+    await assert.rejects(seed(start.app), /accounts of its own/)
+    const login = await start.app.http.inject({
+      method: 'POST',
+      url: '/api/v1/auth/login',
+      payload: { username: sampleAdmin, password: samplePassword },
+    })
+    assert.equal(login.statusCode, 401)
+  } finally {
+    await start.stop()
   }
 })

@@ -151,17 +151,19 @@ function sampleBlock(config: Config, apiKey: string): string {
 }
 
 /**
- * Resolves with the first signal; a second one leaves at once. Not in a cluster's child: Ctrl-C and service managers
- * signal all processes, and the parent then signals its children once more.
+ * Resolves with the first signal; one more, a second or more later, leaves at once. Not in a cluster's child: Ctrl-C and
+ * service managers signal all processes, and the parent then signals its children once more.
  */
 function stopSignal(log: Logger): Promise<undefined> {
   return new Promise((resolve) => {
-    let stopping = false
+    let stoppingSince: number | null = null
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (stopping && cluster.isPrimary) process.exit(1)
-        if (stopping) return
-        stopping = true
+        // Ctrl-C on `npm start` reaches us twice, from the terminal and from npm: signals that come together are one.
+        const again = stoppingSince !== null && performance.now() - stoppingSince > 1_000
+        if (again && cluster.isPrimary) process.exit(1)
+        if (stoppingSince !== null) return
+        stoppingSince = performance.now()
         log.info({ signal }, 'stopping: no new calls; those under way are finished')
         resolve(undefined)
       })

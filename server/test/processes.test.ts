@@ -237,15 +237,21 @@ describe('one process', () => {
     assert.equal(sessions?.count, 0)
   })
 
-  test('a second signal: leaves at once', async (c) => {
+  test('signals that come together are one stop; one more a second later leaves at once', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     const environment = { ...database.environment, DEMO: 'true' }
     const { service, port } = await running({ cwd: await newFolder(), environment })
     const call = await callUnderWay(port, /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? '')
     service.child.kill('SIGTERM')
+    service.child.kill('SIGINT')
     await eventually('new connections are refused', () => isRefused(port))
-    assert.equal(await service.end('SIGTERM'), 1)
+    assert.equal(await isRunning(service.pid), true)
+    await eventually('a later signal ends it', async () => {
+      service.child.kill('SIGTERM')
+      return !(await isRunning(service.pid))
+    })
+    assert.equal(await service.exited, 1)
     assert.equal(await call.finish(), '')
   })
 

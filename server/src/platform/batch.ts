@@ -13,6 +13,8 @@ export interface BatcherOptions<In, Out> {
   readonly maxWaiting?: number
   /** Bytes that an act carries, where that can be much. */
   readonly bytesOf?: (act: In) => number
+  /** Only acts of one group share a commit: what belongs to one organization is one transaction on its rows alone. */
+  readonly groupOf?: (act: In) => string
   /** True when the failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
   readonly rolledBack?: (error: unknown) => boolean
 }
@@ -24,6 +26,7 @@ const maxWaitingBytes = 64 * 1_048_576
 interface Waiting<In, Out> {
   readonly act: In
   readonly bytes: number
+  readonly group: string
   readonly resolve: (out: Out) => void
   readonly reject: (error: unknown) => void
 }
@@ -35,6 +38,7 @@ interface Waiting<In, Out> {
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
   const { perform, lanes, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
+  const { groupOf = () => '' } = options
   let waiting: Waiting<In, Out>[] = []
   let waitingBytes = 0
   let busy = 0
@@ -62,7 +66,9 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
     scheduled = false
     while (busy < lanes && waiting.length > 0) {
       const entries = nextBatch(waiting, maxSize)
-      waiting = waiting.slice(entries.length)
+      // Nearly always the head of the queue: one organization is busy, or there is only one.
+      const taken = new Set(entries)
+      waiting = entries.length === waiting.length ? [] : waiting.filter((entry) => !taken.has(entry))
       for (const { bytes } of entries) waitingBytes -= bytes
       busy += 1
       void run(entries).finally(() => {
@@ -86,17 +92,20 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
         return
       }
       waitingBytes += bytes
-      waiting.push({ act, bytes, resolve, reject })
+      waiting.push({ act, bytes, group: groupOf(act), resolve, reject })
       schedule()
     })
 }
 
-/** The first act, and as many after it as fit. */
+/** The first act, and as many of its group after it as fit. */
 function nextBatch<In, Out>(waiting: readonly Waiting<In, Out>[], maxSize: number): readonly Waiting<In, Out>[] {
+  const batch: Waiting<In, Out>[] = []
   let bytes = 0
-  const end = waiting.findIndex((entry, index) => {
+  for (const entry of waiting) {
+    if (entry.group !== waiting[0]?.group) continue
     bytes += entry.bytes
-    return index >= maxSize || (index > 0 && bytes > maxBatchBytes)
-  })
-  return end < 0 ? [...waiting] : waiting.slice(0, end)
+    if (batch.length >= maxSize || (batch.length > 0 && bytes > maxBatchBytes)) break
+    batch.push(entry)
+  }
+  return batch
 }

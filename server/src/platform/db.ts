@@ -7,8 +7,12 @@ import {
   PostgresQueryCompiler,
 } from 'kysely'
 import pg from 'pg'
-import { translate } from './database-errors.ts'
+import { asProblem, translate } from './database-errors.ts'
+import { type Scope, scopeStatement } from './scope.ts'
+import type { GroupStatement } from './statement-group.ts'
 import { createSession } from './transaction.ts'
+
+export type { Scope }
 
 /** Where the database is: fields as node-postgres takes them (`host` may be a Unix socket folder). */
 export type Connection = pg.ClientConfig
@@ -36,8 +40,10 @@ export interface Tx extends Queryable {
   onRollback(work: () => void): void
 }
 
-export interface Db extends Queryable {
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+export interface Db {
+  /** Single statements, each a transaction of its own, on the rows of this scope. */
+  within(scope: Scope): Queryable
+  transaction<T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T>
   /** Throws 503 when the database does not answer. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -55,8 +61,8 @@ export function queriesOn<Tables>(): Kysely<Tables> {
   })
 }
 
-export function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return db.transaction(work)
+export function inTransaction<T>(db: Db, scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.transaction(scope, work)
 }
 
 let knownDay = ''
@@ -89,8 +95,13 @@ const parsers = new Map<number, (text: string) => unknown>([
  * Every statement of the service is an index look-up by design. Without these a plan that was cached while the tables were
  * empty would scan them when they are full (docs/decisions/0004-planner-settings-of-the-pool.md).
  */
-const sessionSettings =
-  '-c timezone=UTC -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
+const sessionSettings = {
+  timezone: 'UTC',
+  jit: 'off',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+} as const
 
 const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
@@ -103,51 +114,67 @@ export interface DbOptions {
   readonly statementTimeoutMs?: number
   /** Waiting for a free connection, or for a new one, before 503. */
   readonly acquireTimeoutMs?: number
-  /** False behind a transaction-mode pooler that cannot keep prepared statements. */
+  /** False behind a transaction-mode pooler: nothing is kept with the session then, every transaction brings its settings. */
   readonly prepare?: boolean
+  /** The role whose rights count, where another one signs in; null when the one that signs in is the application's. */
+  readonly role?: string | null
   readonly onError: (error: Error) => void
 }
 
 export function openDb(options: DbOptions): Db {
-  const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true } = options
+  const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
+  // A hung database must not hold callers: the server stops the statement, and the client stops waiting a little later.
+  const timeouts = { statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 30_000 }
+  const startUp = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`)
   const pool = new pg.Pool({
     ...options.connection,
     max: poolSize,
     connectionTimeoutMillis: acquireTimeoutMs,
     idleTimeoutMillis: 60_000,
     application_name: 'hitl',
-    // A hung database must not hold callers: the server stops the statement, and the client stops waiting a little later.
-    statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 2_000,
-    idle_in_transaction_session_timeout: 30_000,
-    options: sessionSettings,
+    // PgBouncer refuses start-up parameters that it does not know.
+    ...(prepare ? { ...timeouts, options: startUp.join(' ') } : {}),
     types,
   } as pg.PoolConfig)
   pool.on('error', options.onError)
 
-  const nameOf = (statement: Statement): string | undefined => (prepare ? statement.name : undefined)
-  const ask = async <Row>(
-    name: string | undefined,
-    text: string,
-    values: readonly unknown[],
-  ): Promise<readonly Row[]> => {
-    const named = name === undefined ? {} : { name }
-    return (await pool.query({ ...named, text, values: [...values] }).catch(translate)).rows as Row[]
+  const travelling = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
+  const statementOf = (statement: Statement, values: readonly unknown[]): GroupStatement => ({
+    name: prepare ? statement.name : undefined,
+    text: statement.text,
+    values,
+  })
+  const built = (query: { compile(): CompiledQuery<unknown> }): GroupStatement => {
+    const { sql, parameters } = query.compile()
+    return { name: undefined, text: sql, values: parameters }
   }
 
-  const transaction = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {
+  const ask = async <Row>(scope: Scope, statement: GroupStatement): Promise<readonly Row[]> => {
+    const client = await pool.connect().catch(translate)
+    const session = createSession(client, prepare, types)
+    try {
+      // No BEGIN: both travel together, which makes them one transaction (statement-group.ts).
+      session.issue(scopeStatement(scope, prepare, role, travelling))
+      const answer = session.issue<Row>(statement)
+      await session.commit(asProblem)
+      return await answer
+    } finally {
+      session.release()
+    }
+  }
+
+  const transaction = async <T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch(translate)
     const session = createSession(client, prepare, types)
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
     try {
+      session.issue(scopeStatement(scope, prepare, role, travelling))
       const result = await work({
-        run: <Row>(query: { compile(): CompiledQuery<Row> }) => {
-          const { sql, parameters } = query.compile()
-          return session.issue<Row>({ name: undefined, text: sql, values: parameters })
-        },
+        run: <Row>(query: { compile(): CompiledQuery<Row> }) => session.issue<Row>(built(query)),
         execute: <Row>(statement: Statement, values: readonly unknown[]) =>
-          session.issue<Row>({ name: nameOf(statement), text: statement.text, values }),
+          session.issue<Row>(statementOf(statement, values)),
         last: session.last,
         onCommit: (act) => void commits.push(act),
         onRollback: (act) => void rollbacks.push(act),
@@ -167,11 +194,11 @@ export function openDb(options: DbOptions): Db {
   }
 
   return {
-    run: <Row>(query: { compile(): CompiledQuery<Row> }) => {
-      const { sql, parameters } = query.compile()
-      return ask<Row>(undefined, sql, parameters)
-    },
-    execute: (statement, values) => ask(nameOf(statement), statement.text, values),
+    within: (scope) => ({
+      run: <Row>(query: { compile(): CompiledQuery<Row> }) => ask<Row>(scope, built(query)),
+      execute: <Row>(statement: Statement, values: readonly unknown[]) =>
+        ask<Row>(scope, statementOf(statement, values)),
+    }),
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
     close: () => pool.end(),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { grantAccess } from './application-role.ts'
 import type { Connection } from './db.ts'
 
 export interface Migration {
@@ -27,16 +28,52 @@ export async function loadMigrations(from = folder): Promise<readonly Migration[
 }
 
 /**
- * Brings the schema up to date and answers the names that were applied now. Forward only; each file in a transaction of
- * its own; any number of processes may call it at once (advisory lock). Refuses when an applied file was changed, or when
- * the database is ahead of this version.
+ * Brings the schema up to date, and with it what the application's role may do; answers the names of the migrations that
+ * were applied now. Forward only; each file in a transaction of its own, behind a lock of that transaction, so that any
+ * number of processes may call it at once, also through a transaction-mode pooler. Refuses when an applied file was
+ * changed, or when the database is ahead of this version.
  */
 export async function migrate(connection: Connection, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const wanted = migrations ?? (await loadMigrations())
   const client = new pg.Client(connection)
   await client.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [lockKey])
+    const applied: string[] = []
+    for (;;) {
+      const name = await applyNext(client, wanted)
+      if (name === null) break
+      applied.push(name)
+    }
+    // Another list than this version's own has other tables.
+    if (migrations === undefined) {
+      await underLock(client, async () => {
+        await grantAccess(client)
+        // Where a dump was restored, transaction numbers begin anew: events have to know (0006_audit.sql).
+        await client.query('select hitl_audit_begin_era()')
+      })
+    }
+    return applied
+  } finally {
+    await client.end()
+  }
+}
+
+async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    await client.query('select pg_advisory_xact_lock($1)', [lockKey])
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback')
+    throw error
+  }
+}
+
+/** The name of the migration that was the next one, or null when there is none. */
+function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<string | null> {
+  return underLock(client, async () => {
     await client.query(`create table if not exists schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
     const applied = await client.query<{ name: string; checksum: string }>(
@@ -44,12 +81,14 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
     )
     refuseDrift(wanted, applied.rows)
     const done = new Set(applied.rows.map((row) => row.name))
-    const missing = wanted.filter((migration) => !done.has(migration.name))
-    for (const migration of missing) await apply(client, migration)
-    return missing.map((migration) => migration.name)
-  } finally {
-    await client.end()
-  }
+    const next = wanted.find((migration) => !done.has(migration.name))
+    if (next === undefined) return null
+    await client.query(next.sql).catch((cause: Error) => {
+      throw new Error(`Migration ${next.name} failed and was rolled back: ${cause.message}`, { cause })
+    })
+    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [next.name, next.checksum])
+    return next.name
+  })
 }
 
 function refuseDrift(wanted: readonly Migration[], applied: readonly { name: string; checksum: string }[]): void {
@@ -65,14 +104,20 @@ function refuseDrift(wanted: readonly Migration[], applied: readonly { name: str
   }
 }
 
-async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+/** The migrations that the database lacks; nothing is changed. Refuses as `migrate` does. */
+export async function missingMigrations(connection: Connection): Promise<readonly string[]> {
+  const wanted = await loadMigrations()
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 })
+  await client.connect()
   try {
-    await client.query('begin')
-    await client.query(sql)
-    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [name, checksum])
-    await client.query('commit')
-  } catch (cause) {
-    await client.query('rollback')
-    throw new Error(`Migration ${name} failed and was rolled back: ${(cause as Error).message}`, { cause })
+    const { rows } = await client.query<{ there: boolean }>(
+      "select to_regclass('schema_migrations') is not null as there",
+    )
+    const sql = 'select name, checksum from schema_migrations'
+    const applied = rows[0]?.there ? (await client.query<{ name: string; checksum: string }>(sql)).rows : []
+    refuseDrift(wanted, applied)
+    return wanted.map(({ name }) => name).filter((name) => !applied.some((known) => known.name === name))
+  } finally {
+    await client.end()
   }
 }

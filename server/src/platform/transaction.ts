@@ -5,8 +5,8 @@ import { type GroupFailure, type GroupResult, type GroupStatement, runGroup } fr
 export interface Session {
   issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
   last(statements: Promise<unknown>): void
-  /** Resolves once everything is durable. */
-  commit(): Promise<void>
+  /** Resolves once everything is durable. `tell` says how the failure of the closing group is told to the caller. */
+  commit(tell?: (error: unknown) => unknown): Promise<void>
   isCommitted(): boolean
   rollBack(): Promise<void>
   release(): void
@@ -31,7 +31,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: un
   })
 
   /** `closing`: these are the last statements. If they are also the first, the group is a transaction without BEGIN. */
-  const flush = async (closing: boolean): Promise<void> => {
+  const flush = async (closing: boolean, tell = outcomeOf): Promise<void> => {
     scheduled = false
     const entries = pending
     pending = []
@@ -49,7 +49,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: un
     } catch (thrown) {
       const { error, tainted } = thrown as GroupFailure
       broken ||= tainted || sqlState(error) === undefined
-      const problem = closing ? outcomeOf(error) : asProblem(error)
+      const problem = closing ? tell(error) : asProblem(error)
       for (const entry of entries) entry.settle.reject(problem)
       throw problem
     }
@@ -82,9 +82,9 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: un
       statements.catch(() => {})
       lasts.push(statements)
     },
-    commit: async () => {
+    commit: async (tell) => {
       // In this order, so that the error of an earlier group is told rather than its consequence.
-      await Promise.all([...lasts, flush(true)])
+      await Promise.all([...lasts, flush(true, tell)])
       committed = true
     },
     isCommitted: () => committed,

@@ -20,7 +20,7 @@ let db: Db
 before(async () => {
   database = await cloneDatabase()
   db = open()
-  await db.execute(statement('create table notes (id integer primary key, note text)'), [])
+  await db.within({}).execute(statement('create table notes (id integer primary key, note text)'), [])
 })
 after(async () => {
   await db.close()
@@ -39,10 +39,9 @@ function statement(text: string): Statement {
 
 const insert = statement('insert into notes values ($1, $2)')
 const count = async (note: string): Promise<number> => {
-  const [row] = await db.execute<{ rows: number }>(
-    statement('select count(*)::int as rows from notes where note = $1'),
-    [note],
-  )
+  const [row] = await db
+    .within({})
+    .execute<{ rows: number }>(statement('select count(*)::int as rows from notes where note = $1'), [note])
   return row?.rows ?? -1
 }
 const is503 = (error: unknown): boolean => {
@@ -66,7 +65,7 @@ const hooks = () => {
 describe('a transaction', () => {
   test('commits what it did, answers what work answered, and then runs its commit hooks once', async () => {
     const { ran, commit, rollback } = hooks()
-    const answer = await inTransaction(db, async (tx) => {
+    const answer = await inTransaction(db, {}, async (tx) => {
       tx.onCommit(commit)
       tx.onRollback(rollback)
       await tx.execute(insert, [nextId(), 'kept'])
@@ -80,7 +79,7 @@ describe('a transaction', () => {
     const { ran, commit, rollback } = hooks()
     const error = new Error('mine')
     await assert.rejects(
-      inTransaction(db, async (tx) => {
+      inTransaction(db, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         await tx.execute(insert, [nextId(), 'thrown'])
@@ -93,7 +92,7 @@ describe('a transaction', () => {
 
   test('rolls back when work throws before its statement was answered', async () => {
     await assert.rejects(
-      inTransaction(db, (tx) => {
+      inTransaction(db, {}, (tx) => {
         tx.execute(insert, [nextId(), 'hasty']).catch(() => {})
         throw new Error('hasty')
       }),
@@ -106,7 +105,7 @@ describe('a transaction', () => {
     const { ran, commit, rollback } = hooks()
     const id = nextId()
     await assert.rejects(
-      inTransaction(db, async (tx) => {
+      inTransaction(db, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         await tx.execute(insert, [id, 'twice'])
@@ -121,7 +120,7 @@ describe('a transaction', () => {
     const { ran, commit, rollback } = hooks()
     const id = nextId()
     await assert.rejects(
-      inTransaction(db, async (tx) => {
+      inTransaction(db, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         const both = [tx.execute(insert, [id, 'hidden']), tx.execute(insert, [id, 'hidden'])]
@@ -134,7 +133,7 @@ describe('a transaction', () => {
 
   test('pipelined statements are answered in order', async () => {
     const echo = statement('select $1::int as value')
-    const rows = await inTransaction(db, (tx) =>
+    const rows = await inTransaction(db, {}, (tx) =>
       Promise.all(Array.from({ length: 50 }, (_, value) => tx.execute<{ value: number }>(echo, [value]))),
     )
     assert.deepEqual(
@@ -144,11 +143,11 @@ describe('a transaction', () => {
   })
 
   test('last statements are part of the commit, and a failure among them undoes it', async () => {
-    await inTransaction(db, async (tx) => tx.last(tx.execute(insert, [nextId(), 'last'])))
+    await inTransaction(db, {}, async (tx) => tx.last(tx.execute(insert, [nextId(), 'last'])))
     assert.equal(await count('last'), 1)
     const { ran, commit, rollback } = hooks()
     await assert.rejects(
-      inTransaction(db, async (tx) => {
+      inTransaction(db, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         await tx.execute(insert, [nextId(), 'undone'])
@@ -162,14 +161,14 @@ describe('a transaction', () => {
   test('leaves its connection fit for the next, a hundred failures on', async () => {
     const small = open({ poolSize: 1 })
     for (let round = 0; round < 100; round += 1) {
-      await assert.rejects(inTransaction(small, (tx) => tx.execute(statement('select 1/0'), [])))
+      await assert.rejects(inTransaction(small, {}, (tx) => tx.execute(statement('select 1/0'), [])))
     }
-    assert.deepEqual(await small.execute(statement('select 1 as one'), []), [{ one: 1 }])
+    assert.deepEqual(await small.within({}).execute(statement('select 1 as one'), []), [{ one: 1 }])
     await small.close()
   })
 
   test('sees nothing of another that has not committed', async () => {
-    await inTransaction(db, async (tx) => {
+    await inTransaction(db, {}, async (tx) => {
       await tx.execute(insert, [nextId(), 'unseen'])
       assert.equal(await count('unseen'), 0)
     })
@@ -180,10 +179,10 @@ describe('a transaction', () => {
 describe('503, and the pool is well afterwards', () => {
   test('when a statement takes longer than it may', async () => {
     const impatient = open({ statementTimeoutMs: 100 })
-    await assert.rejects(impatient.execute(statement('select pg_sleep(30)'), []), is503)
+    await assert.rejects(impatient.within({}).execute(statement('select pg_sleep(30)'), []), is503)
     const { ran, commit, rollback } = hooks()
     await assert.rejects(
-      inTransaction(impatient, async (tx) => {
+      inTransaction(impatient, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         await tx.execute(insert, [nextId(), 'slow'])
@@ -199,12 +198,12 @@ describe('503, and the pool is well afterwards', () => {
   test('when the connection dies under a transaction, whose hooks know of no commit', async () => {
     const { ran, commit, rollback } = hooks()
     await assert.rejects(
-      inTransaction(db, async (tx) => {
+      inTransaction(db, {}, async (tx) => {
         tx.onCommit(commit)
         tx.onRollback(rollback)
         const [row] = await tx.execute<{ pid: number }>(statement('select pg_backend_pid() as pid'), [])
         await tx.execute(insert, [nextId(), 'killed'])
-        await db.execute(statement('select pg_terminate_backend($1)'), [row?.pid])
+        await db.within({}).execute(statement('select pg_terminate_backend($1)'), [row?.pid])
         await tx.execute(statement('select 1'), [])
       }),
       (error) => is503(error) && !provesRollback(error),
@@ -237,7 +236,7 @@ describe('503, and the pool is well afterwards', () => {
     const gone = open({ connection: { ...database.connection, host: '127.0.0.1', port: receiver.port } })
     await assert.rejects(gone.ping(), is503)
     await assert.rejects(
-      inTransaction(gone, async () => assert.fail('work was begun')),
+      inTransaction(gone, {}, async () => assert.fail('work was begun')),
       is503,
     )
     await gone.close()
@@ -249,9 +248,9 @@ describe('503, and the pool is well afterwards', () => {
       connection: { ...database.connection, host: '127.0.0.1', port: receiver.port },
       acquireTimeoutMs: 200,
     })
-    await assert.rejects(silent.execute(insert, [0, 'x']), is503)
+    await assert.rejects(silent.within({}).execute(insert, [0, 'x']), is503)
     await assert.rejects(
-      inTransaction(silent, async () => assert.fail('work was begun')),
+      inTransaction(silent, {}, async () => assert.fail('work was begun')),
       is503,
     )
     await silent.close()
@@ -260,7 +259,7 @@ describe('503, and the pool is well afterwards', () => {
 
   test('when all connections stay busy', async () => {
     const small = open({ poolSize: 1, acquireTimeoutMs: 100 })
-    await inTransaction(small, async () => {
+    await inTransaction(small, {}, async () => {
       await assert.rejects(small.ping(), is503)
     })
     await small.ping()
@@ -269,17 +268,19 @@ describe('503, and the pool is well afterwards', () => {
 })
 
 test('a value that cannot be written is our own mistake, not an outage', async () => {
-  await assert.rejects(db.execute(insert, [nextId(), { big: 1n }]), (error) => error instanceof TypeError)
+  await assert.rejects(db.within({}).execute(insert, [nextId(), { big: 1n }]), (error) => error instanceof TypeError)
 })
 
 describe('values', () => {
   test('are read as UTC milliseconds, numbers and untouched JSON text', async () => {
-    const [row] = await db.execute(
-      statement(
-        `select timestamptz '2026-01-31 10:00:00.123+01' as time, 12::bigint as count, json '{ "a":1.0 }' as text, null::timestamptz as none`,
-      ),
-      [],
-    )
+    const [row] = await db
+      .within({})
+      .execute(
+        statement(
+          `select timestamptz '2026-01-31 10:00:00.123+01' as time, 12::bigint as count, json '{ "a":1.0 }' as text, null::timestamptz as none`,
+        ),
+        [],
+      )
     assert.deepEqual(row, { time: new Date('2026-01-31T09:00:00.123Z'), count: 12, text: '{ "a":1.0 }', none: null })
   })
 
@@ -296,8 +297,8 @@ describe('values', () => {
 
   test('statements work without being prepared, too', async () => {
     const plain = open({ prepare: false })
-    assert.deepEqual(await plain.execute({ name: 'same', text: 'select $1::int as a' }, [1]), [{ a: 1 }])
-    assert.deepEqual(await plain.execute({ name: 'same', text: 'select $1::text as b' }, ['x']), [{ b: 'x' }])
+    assert.deepEqual(await plain.within({}).execute({ name: 'same', text: 'select $1::int as a' }, [1]), [{ a: 1 }])
+    assert.deepEqual(await plain.within({}).execute({ name: 'same', text: 'select $1::text as b' }, ['x']), [{ b: 'x' }])
     await plain.close()
   })
 })

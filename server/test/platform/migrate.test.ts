@@ -177,8 +177,8 @@ describe('the schema', () => {
   test('events can be appended, never changed, deleted or truncated', async () => {
     await query(
       database.connection,
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at)
-       values (gen_random_uuid(), gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now())`,
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+       values (gen_random_uuid(), gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(), '{}')`,
     )
     for (const statement of [`update events set kind = 'y.tried'`, 'delete from events', 'truncate events']) {
       await assert.rejects(query(database.connection, statement), /append-only/)

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import pg from 'pg'
+import { startReceiver } from '../server/test/receivers.ts'
+import { eventually, login, request, type ServiceProcess, startService, untilReady } from '../server/test/service-process.ts'
+import { cloneDatabase } from '../server/test/harness.ts'
+
+/** The test server listens on a Unix socket of its own account; the pooler runs under another one. */
+async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
+  const relay = createServer((inbound) => {
+    const outbound = connect(`${host}/.s.PGSQL.${port}`)
+    inbound.pipe(outbound).pipe(inbound)
+    for (const socket of [inbound, outbound]) socket.on('error', () => socket.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  return relay
+}
+
+/** The real pooler in transaction mode, with fewer server connections than the service opens to it. */
+async function startPooler(folder: string, database: pg.ClientConfig, serverPort: number, port: number): Promise<ChildProcess> {
+  const { user, password, database: name } = database
+  const settings = `[databases]
+hitl = host=127.0.0.1 port=${serverPort} dbname=${name} user=${user} password=${password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+logfile = ${join(folder, 'pgbouncer.log')}
+`
+  await writeFile(join(folder, 'pgbouncer.ini'), settings)
+  await chmod(folder, 0o777)
+  // It refuses to run as root.
+  const user_ = process.getuid?.() === 0 ? ['--user', 'nobody'] : []
+  const child = spawn('pgbouncer', [...user_, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  await eventually('the pooler takes connections', async () => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'any', database: 'hitl' })
+    return client.connect().then(
+      () => client.end().then(() => true),
+      () => false,
+    )
+  })
+  return child
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+describe('behind PgBouncer in transaction mode', () => {
+  let folder: string
+  let database: Awaited<ReturnType<typeof cloneDatabase>>
+  let relay: Server
+  let pooler: ChildProcess
+  let service: ServiceProcess
+  let url: string
+  let poolerPort: number
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'hitl-pooler-'))
+    database = await cloneDatabase()
+    poolerPort = await freePort()
+    relay = await startRelay(database.connection)
+    const { port: relayPort } = relay.address() as { port: number }
+    pooler = await startPooler(folder, database.connection, relayPort, poolerPort)
+    const port = await freePort()
+    url = `http://127.0.0.1:${port}`
+    service = startService({
+      cwd: folder,
+      environment: {
+        PORT: String(port),
+        DEMO: 'true',
+        DATA_DIR: folder,
+        DATABASE_URL: `postgres://any@127.0.0.1:${poolerPort}/hitl`,
+        DATABASE_PREPARE: 'false',
+        SECRET_KEY: 'a key of the tests that is long enough, and of no use elsewhere',
+      },
+    })
+    await untilReady(service, url)
+  })
+  after(async () => {
+    await service?.end('SIGTERM')
+    pooler?.kill('SIGTERM')
+    relay?.close()
+    await database?.drop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test('40 lifecycles at once: asked, answered, called back, each once', async () => {
+    const receiver = await startReceiver()
+    const key = /Sample API key +(hitl_\w+)/.exec(service.stdout)?.[1] ?? assert.fail(service.stdout)
+    const token = await login(url, 'reviewer@example.com', 'password123')
+    const made = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        request(url, 'POST', '/api/v1/requests', {
+          as: key,
+          body: { title: `Number ${n}`, context: { n }, callback_webhook: receiver.url, callback_secret: 'whsec_c2VjcmV0' },
+        }),
+      ),
+    )
+    for (const reply of made) assert.equal(reply.status, 201, JSON.stringify(reply.body))
+    const answers = await Promise.all(
+      made.map(({ body }) =>
+        request(url, 'POST', `/api/v1/requests/${body.id}/respond`, { as: token, body: { decision: 'approve' } }),
+      ),
+    )
+    for (const reply of answers) assert.equal(reply.status, 200, JSON.stringify(reply.body))
+    await eventually('every request is called back', async () => {
+      const page = await request(url, 'GET', '/api/v1/requests?state=callback_sent&limit=100', { as: key })
+      return page.body.total === 40
+    })
+    assert.equal(receiver.requests.length, 40)
+    await receiver.close()
+  })
+
+  test('no server connection keeps a scope, a role or a setting of the call before', async () => {
+    const client = new pg.Client({ ...database.connection, user: 'postgres' })
+    await client.connect()
+    const { rows } = await client.query(
+      `select count(*)::int as connections from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`,
+      [database.connection.database],
+    )
+    await client.end()
+    assert.ok(rows[0].connections <= 3, `${rows[0].connections} server connections`)
+    // The service's own connections are idle now: ours gets what they left behind.
+    for (let look = 0; look < 20; look += 1) {
+      const pooled = new pg.Client({ host: '127.0.0.1', port: poolerPort, user: 'any', database: 'hitl' })
+      await pooled.connect()
+      const left = await pooled.query(
+        `select coalesce(current_setting('hitl.organization', true), '') as organization, current_user as role,
+           current_setting('enable_seqscan') as seqscan, (select count(*)::int from consultation_requests) as seen`,
+      )
+      await pooled.end()
+      assert.deepEqual(left.rows, [{ organization: '', role: database.connection.user, seqscan: 'on', seen: 0 }])
+    }
+  })
+})

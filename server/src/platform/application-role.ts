@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Connection } from './db.ts'
+
+/** The role whose rights the service's statements have: no owner, no superuser, held to row-level security. */
+export const applicationRole = 'hitl_app'
+
+const accessFile = join(import.meta.dirname, '../../migrations/access.sql')
+
+/**
+ * Makes the application's role where it is missing and the migrating role may, and grants it what `access.sql` says, in the
+ * caller's transaction. Without the right to make roles the service goes on as the role that it signs in with, which forced
+ * row-level security holds to the same rows; `roleToTake` tells which it is.
+ */
+export async function grantAccess(client: pg.Client): Promise<void> {
+  if (!(await ensureRole(client))) return
+  const sql = await readFile(accessFile, 'utf8')
+  await client.query('create table if not exists schema_access (checksum text not null)')
+  const tables = await client.query<{ list: string; role: string; granted: boolean }>(
+    `select coalesce(string_agg(tablename, ' ' order by tablename), '') as list, max(r.oid::text) as role,
+       has_table_privilege('${applicationRole}', 'schema_migrations', 'select') as granted
+     from pg_tables, pg_roles r where schemaname = current_schema() and r.rolname = '${applicationRole}'`,
+  )
+  const { list = '', role = '', granted = false } = tables.rows[0] ?? {}
+  const checksum = createHash('sha256').update(`${sql}${list}${role}`).digest('hex')
+  const known = await client.query<{ checksum: string }>('select checksum from schema_access')
+  if (granted && known.rows[0]?.checksum === checksum) return
+  await client.query(sql)
+  await client.query('delete from schema_access')
+  await client.query('insert into schema_access values ($1)', [checksum])
+}
+
+/** Whether `role` may be taken with SET ROLE. Since PostgreSQL 16 membership alone does not say so. */
+const mayTake = (role: string): string =>
+  `case when current_setting('server_version_num')::int >= 160000 then pg_has_role(${role}, 'set')
+     else pg_has_role(${role}, 'member') end`
+
+async function ensureRole(client: pg.Client, attempts = 10): Promise<boolean> {
+  await client.query('savepoint role')
+  try {
+    const found = await client.query('select from pg_roles where rolname = $1', [applicationRole])
+    if (found.rowCount === 0) await client.query(`create role ${applicationRole} nologin`)
+    const member = await client.query<{ may: boolean }>(
+      `select ${mayTake('oid')} as may from pg_roles where rolname = $1`,
+      [applicationRole],
+    )
+    if (member.rows[0]?.may !== true) await client.query(`grant ${applicationRole} to current_user`)
+    await client.query('release savepoint role')
+    return true
+  } catch (error) {
+    await client.query('rollback to savepoint role')
+    const { code = '' } = error as { code?: string }
+    // Roles belong to the whole server: another database's migration made it in the same moment.
+    if (attempts > 1 && ['42710', '23505', 'XX000'].includes(code)) return ensureRole(client, attempts - 1)
+    if (code === '42501') return false
+    throw error
+  }
+}
+
+export interface Access {
+  /** The role to take in each transaction; null: go on as who signed in. */
+  readonly role: string | null
+  /** A sentence for the operator when the isolation is weaker than it can be; null when it is not. */
+  readonly warning: string | null
+}
+
+/** Finds out, once at the start, as whom the pools' statements are to run. Throws when nothing would hold them apart. */
+export async function accessOf(connection: Connection): Promise<Access> {
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ name: string; all: boolean; owner: boolean; member: boolean }>(
+      `select current_user as name, (rolsuper or rolbypassrls) as all,
+         exists (select from pg_class where oid = to_regclass('organizations') and relowner = me.oid) as owner,
+         coalesce((select ${mayTake('app.oid')} from pg_roles app where app.rolname = '${applicationRole}'), false)
+           as member
+       from pg_roles me where rolname = current_user`,
+    )
+    const me = rows[0]
+    if (me === undefined) throw new Error('the database does not know its own user')
+    if (me.name === applicationRole || (!me.owner && !me.all && me.member)) return { role: null, warning: null }
+    if (me.member) return { role: applicationRole, warning: null }
+    const advice = `Let an administrator of the database run: create role ${applicationRole} nologin; grant ${applicationRole} to "${me.name}"; then start again.`
+    if (me.all)
+      throw new Error(`"${me.name}" is exempt from row-level security, and there is no role to take. ${advice}`)
+    return { role: null, warning: `The service runs as "${me.name}", which also migrates. ${advice}` }
+  } finally {
+    await client.end()
+  }
+}

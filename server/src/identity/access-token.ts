@@ -1,9 +1,12 @@
-import { createHash, hkdfSync } from 'node:crypto'
-import { jwtVerify, SignJWT } from 'jose'
+import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import type { SigningKeys } from './signing-keys/service.ts'
+import { encodeJson, headerOf } from './signing-keys/signing-key.ts'
 
 export interface TokenSubject {
   readonly organizationId: string
   readonly userId: string
+  /** The session that the token belongs to. */
+  readonly sessionId?: string
 }
 
 export interface AccessTokens {
@@ -12,56 +15,166 @@ export interface AccessTokens {
   verify(token: string, now: Date): Promise<TokenSubject | null>
 }
 
+export interface AccessTokenOptions {
+  /** The SECRET_KEY before: its tokens are good until they expire. */
+  readonly previousSecretKey?: string | null
+  /** Given, tokens are signed with Ed25519 keys that rotate, and anybody can check them; else with HMAC. */
+  readonly signingKeys?: SigningKeys | null
+}
+
 const issuer = 'hitl'
 const audience = 'hitl-api'
+/** RFC 9068, 2.1: so that nothing else we sign is ever taken for an access token. */
+const type = 'at+jwt'
+/** Hosts' clocks may differ by this much, or a new token would not be good on the next host. */
+const skewSeconds = 10
 
-/** Verified tokens remembered per process: saves the HMAC and its promise hops (about 60 µs) on every further call. */
+const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Verified tokens remembered per process: saves the signature (about 100 µs with Ed25519) on every further call. */
 const maxRemembered = 10_000
 
-/** HS256 (RFC 7518, 3.2) with a key derived from SECRET_KEY; algorithm, issuer and audience are pinned (RFC 8725). */
-export function createAccessTokens(secretKey: string, expireMinutes: number): AccessTokens {
-  const key = new Uint8Array(hkdfSync('sha256', secretKey, '', 'hitl access token v1', 32))
-  const remembered = new Map<string, { readonly subject: TokenSubject; readonly expiresAt: number }>()
+interface Remembered {
+  readonly subject: TokenSubject
+  readonly expiresAt: number
+  /** Null with HMAC. */
+  readonly kid: string | null
+}
+
+/**
+ * Short-lived tokens of people, HS256 (RFC 7518, 3.2) with a key derived from SECRET_KEY, or EdDSA. One algorithm is
+ * accepted, the configured one, and no header but the very bytes that this service writes for it: there is no `alg`,
+ * `jwk`, `jku`, `x5u` or `crit` to be led by (RFC 8725, 3.1 and 3.10).
+ */
+export function createAccessTokens(
+  secretKey: string,
+  expireMinutes: number,
+  { previousSecretKey = null, signingKeys = null }: AccessTokenOptions = {},
+): AccessTokens {
+  const scheme = signingKeys === null ? createHmacScheme(secretKey, previousSecretKey) : createEdDsaScheme(signingKeys)
+  const remembered = new Map<string, Remembered>()
   const expiresInSeconds = expireMinutes * 60
 
   return {
-    sign: async (subject, now) => {
-      const issuedAt = Math.floor(now.getTime() / 1000)
-      const token = await new SignJWT({ org: subject.organizationId })
-        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-        .setSubject(subject.userId)
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + expiresInSeconds)
-        .sign(key)
-      return { token, expiresInSeconds }
+    sign: async ({ organizationId, userId, sessionId }, now) => {
+      const iat = Math.floor(now.getTime() / 1000)
+      const session = sessionId === undefined ? {} : { sid: sessionId }
+      const claims = { iss: issuer, aud: audience, sub: userId, org: organizationId, ...session }
+      return { token: await scheme.sign({ ...claims, iat, exp: iat + expiresInSeconds }), expiresInSeconds }
     },
     verify: async (token, now) => {
       // The digest, not the token: a memory dump of the map gives nobody a session.
       const digest = createHash('sha256').update(token).digest('base64')
       const known = remembered.get(digest)
-      if (known !== undefined) {
-        if (known.expiresAt > now.getTime()) return known.subject
-        remembered.delete(digest)
-        return null
+      if (known !== undefined && known.expiresAt > now.getTime()) {
+        return (await scheme.stillCounts(known.kid, now)) ? known.subject : null
       }
-      try {
-        const { payload } = await jwtVerify(token, key, {
-          algorithms: ['HS256'],
-          issuer,
-          audience,
-          currentDate: now,
-          requiredClaims: ['sub', 'exp', 'iat', 'org'],
-        })
-        if (typeof payload.sub !== 'string' || typeof payload.org !== 'string') return null
-        const subject = { userId: payload.sub, organizationId: payload.org }
-        if (remembered.size >= maxRemembered) remembered.clear()
-        remembered.set(digest, { subject, expiresAt: Number(payload.exp) * 1000 })
-        return subject
-      } catch {
-        return null
-      }
+      remembered.delete(digest)
+      const verified = await scheme.verify(token, now)
+      const claims = verified === null ? null : readClaims(verified.payload, now, expiresInSeconds)
+      if (verified === null || claims === null) return null
+      if (remembered.size >= maxRemembered) remembered.clear()
+      remembered.set(digest, { ...claims, kid: verified.kid })
+      return claims.subject
     },
   }
+}
+
+/** What makes and checks signatures; the claims are the same for both. */
+interface Scheme {
+  sign(claims: Readonly<Record<string, unknown>>): Promise<string>
+  /** The payload segment of a token whose header and signature are ours. */
+  verify(token: string, now: Date): Promise<{ readonly payload: string; readonly kid: string | null } | null>
+  /** False when the key was taken out of use since. */
+  stillCounts(kid: string | null, now: Date): Promise<boolean>
+}
+
+function createHmacScheme(secretKey: string, previousSecretKey: string | null): Scheme {
+  const header = encodeJson({ alg: 'HS256', typ: type })
+  const key = deriveKey(secretKey)
+  const keys = previousSecretKey === null ? [key] : [key, deriveKey(previousSecretKey)]
+  const mac = (signed: string, by: KeyObject): Buffer => createHmac('sha256', by).update(signed).digest()
+  return {
+    sign: async (claims) => {
+      const signed = `${header}.${encodeJson(claims)}`
+      return `${signed}.${mac(signed, key).toString('base64url')}`
+    },
+    verify: async (token) => {
+      const parts = split(token)
+      if (parts === null || parts.header !== header || parts.signature.length !== 32) return null
+      const fits = keys.some((by) => timingSafeEqual(mac(parts.signed, by), parts.signature))
+      return fits ? { payload: parts.payload, kid: null } : null
+    },
+    stillCounts: async () => true,
+  }
+}
+
+function createEdDsaScheme(signingKeys: SigningKeys): Scheme {
+  const find = async (kid: string, now: Date): Promise<KeyObject | null> => {
+    const found = await signingKeys.find('access_token', kid)
+    // A day: longer than any token lives, so what was signed before the rotation stays good, and nothing is later.
+    if (found?.retiredAt != null && now.getTime() - found.retiredAt.getTime() > 86_400_000) return null
+    return found?.key ?? null
+  }
+  return {
+    sign: (claims) => signingKeys.sign('access_token', claims, { typ: type }),
+    verify: async (token, now) => {
+      const parts = split(token)
+      const kid = parts === null ? null : kidOf(parts.header)
+      if (parts === null || kid === null || parts.signature.length !== 64) return null
+      const key = await find(kid, now)
+      if (key === null || !verify(null, Buffer.from(parts.signed), key, parts.signature)) return null
+      return { payload: parts.payload, kid }
+    },
+    stillCounts: async (kid, now) => kid !== null && (await find(kid, now)) !== null,
+  }
+}
+
+/** The key id of a header that is, byte for byte, the one that this service writes for it. */
+function kidOf(header: string): string | null {
+  const [, kid] = /"kid":"([A-Za-z0-9_-]{43})"/.exec(Buffer.from(header, 'base64url').toString('latin1')) ?? []
+  return kid !== undefined && header === encodeJson(headerOf(type, kid)) ? kid : null
+}
+
+function split(token: string) {
+  const [header = '', payload = '', encoded = '', ...more] = token.split('.')
+  const signature = Buffer.from(encoded, 'base64url')
+  // One spelling only: Node's decoder passes over padding, spaces and loose bits.
+  if (more.length > 0 || signature.toString('base64url') !== encoded) return null
+  return { header, payload, signature, signed: `${header}.${payload}` }
+}
+
+/** The claims of a token whose signature is ours; null when it is for something else, another time or in another form. */
+function readClaims(payload: string, now: Date, lifeSeconds: number): Omit<Remembered, 'kid'> | null {
+  const text = Buffer.from(payload, 'base64url').toString('utf8')
+  const claims = parseObject(text)
+  // What we write reads back the same: no claim stands twice, nothing is spelled in another way.
+  if (claims === null || encodeJson(claims) !== payload) return null
+  const { iss, aud, sub, org, sid, iat, exp, nbf } = claims
+  if (iss !== issuer || aud !== audience || nbf !== undefined) return null
+  if (!isId(sub) || !isId(org) || (sid !== undefined && !isId(sid))) return null
+  const seconds = now.getTime() / 1000
+  if (!Number.isInteger(iat) || !Number.isInteger(exp)) return null
+  if (Number(iat) > seconds + skewSeconds || Number(exp) <= seconds || Number(exp) - Number(iat) > lifeSeconds)
+    return null
+  const subject = { userId: sub, organizationId: org, ...(sid === undefined ? {} : { sessionId: sid }) }
+  return { subject, expiresAt: Number(exp) * 1000 }
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null
+  } catch {
+    return null
+  }
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && idPattern.test(value)
+}
+
+/** RFC 5869; apart from every other key that is derived from SECRET_KEY. */
+function deriveKey(secretKey: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl access token v1', 32)))
 }

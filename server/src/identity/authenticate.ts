@@ -3,15 +3,16 @@ import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/db.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
-import { apiKeyId, hashApiKey } from './api-key.ts'
+import { apiKeyId, hashApiKey } from './agents/api-key.ts'
+import * as agents from './agents/store.ts'
 import { createCredentialCache } from './credential-cache.ts'
 import type { Agent, Person, Principal } from './principal.ts'
-import * as store from './store.ts'
+import * as sessions from './sessions/store.ts'
 
 export interface Authenticator {
   /** The principal behind an `Authorization` header. Throws 401. */
   authenticate(authorization: string | undefined): Promise<Principal>
-  /** Called when a key or a user changed in this process, which then notices at once; others within a second. */
+  /** Called when a key, a user or a session changed in this process, which then notices at once; others within a second. */
   forget(id: string): void
   /** Writes the pending `last_used_at` of keys. */
   close(): Promise<void>
@@ -21,10 +22,10 @@ export interface Authenticator {
 const usedEveryMs = 30_000
 
 export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock): Authenticator {
-  const keys = createCredentialCache((id) => store.apiKeyForAuthentication(db, id))
-  const users = createCredentialCache((both) => {
-    const [organizationId = '', id = ''] = both.split('/')
-    return store.userById(db, organizationId, id)
+  const keys = createCredentialCache((id) => agents.apiKeyForAuthentication(db.within({ lookUp: id }), id))
+  const people = createCredentialCache((all) => {
+    const [organizationId = '', userId = '', sessionId = ''] = all.split('/')
+    return sessions.sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId)
   })
   const usedAt = new Map<string, number>()
   let writing: Promise<void> = Promise.resolve()
@@ -35,7 +36,14 @@ export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock):
     usedAt.set(agent.apiKeyId, now.getTime())
     // Not awaited by the call and not retried: a missed mark is written half a minute later.
     writing = writing
-      .then(() => store.markApiKeyUsed(db, agent.organizationId, agent.apiKeyId, now))
+      .then(() =>
+        agents.markApiKeyUsed(
+          db.within({ organizationId: agent.organizationId }),
+          agent.organizationId,
+          agent.apiKeyId,
+          now,
+        ),
+      )
       .catch(() => void usedAt.delete(agent.apiKeyId))
   }
 
@@ -49,11 +57,15 @@ export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock):
   }
 
   const personOf = async (token: string): Promise<Person | null> => {
-    const subject = await tokens.verify(token, clock.now())
-    if (subject === null) return null
-    const user = await users.get(`${subject.organizationId}/${subject.userId}`)
-    if (user === null || !user.isActive) return null
-    return { kind: 'person', organizationId: user.organizationId, userId: user.id, role: user.role }
+    const now = clock.now()
+    const subject = await tokens.verify(token, now)
+    if (subject?.sessionId === undefined) return null
+    const { organizationId, userId, sessionId } = subject
+    const found = await people.get(`${organizationId}/${userId}/${sessionId}`)
+    if (found === null || !found.isActive || found.revokedAt !== null || found.expiresAt <= now) return null
+    const { accountId, role } = found
+    const signIn = { methods: found.signedInWith, at: found.signedInAt }
+    return { kind: 'person', organizationId, userId, accountId, role, sessionId, signIn }
   }
 
   return {
@@ -70,7 +82,10 @@ export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock):
         'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
       )
     },
-    forget: (id) => keys.forget(id),
+    forget: (id) => {
+      keys.forget(id)
+      people.forget(id)
+    },
     close: () => writing,
   }
 }

@@ -5,7 +5,8 @@
  */
 export interface CredentialCache<T> {
   get(key: string): Promise<T>
-  forget(key: string): void
+  /** Forgets what was looked up for any key that names this id. */
+  forget(id: string): void
 }
 
 const livesMs = 800
@@ -25,6 +26,9 @@ export function createCredentialCache<T>(lookUp: (key: string) => Promise<T>): C
       value.catch(() => entries.get(key)?.value === value && entries.delete(key))
       return value
     },
-    forget: (key) => void entries.delete(key),
+    forget: (id) => {
+      // Rare (a revocation), so a walk over at most ten thousand keys does.
+      for (const key of entries.keys()) if (key.includes(id)) entries.delete(key)
+    },
   }
 }

@@ -4,11 +4,26 @@ import type { Actor } from './principal.ts'
 export interface IdentityFact {
   readonly organizationId: string
   readonly kind: string
-  readonly subjectKind: 'user' | 'api_key' | 'invitation' | 'organization'
+  readonly subjectKind:
+    | 'user'
+    | 'session'
+    | 'team'
+    | 'api_key'
+    | 'invitation'
+    | 'organization'
+    | 'signing_key'
+    | 'identity_provider'
   readonly subjectId: string
   readonly actor: Actor
   readonly httpRequestId: string | null
+  /** The address the call came from; kept where it can be erased. */
+  readonly network?: string | null
+  /** What a decision or a fresh factor was bound to: SHA-256, in hex. */
+  readonly digest?: string | null
+  /** Never free text that people wrote, nor names and addresses: those go into `erasable`. */
   readonly before: Readonly<Record<string, unknown>> | null
   readonly after: Readonly<Record<string, unknown>> | null
+  /** Personal data of this fact: the audit holds only its salted hash, so it can be erased later. Flat, wire names. */
+  readonly erasable?: Readonly<Record<string, unknown>>
   readonly occurredAt: Date
 }

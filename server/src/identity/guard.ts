@@ -1,4 +1,6 @@
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { RateLimits } from '../http/rate-limits.ts'
+import { Problem } from '../platform/problem.ts'
 import type { Authenticator } from './authenticate.ts'
 import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
 
@@ -11,34 +13,53 @@ declare module 'fastify' {
 /** What a route that needs a right puts first: authentication before the body is even read. */
 export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
 
-export function createGuard(app: FastifyInstance, authenticator: Authenticator): Guard {
+export function createGuard(app: FastifyInstance, authenticator: Authenticator, limits: RateLimits): Guard {
   app.decorateRequest('principal', null)
+
+  const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
+    try {
+      return await authenticator.authenticate(request.headers.authorization)
+    } catch (error) {
+      // Guesses count for the network they come from.
+      if (error instanceof Problem && error.status === 401) {
+        await limits.count('address', request.client.network, reply)
+      }
+      throw error
+    }
+  }
+
   return (right) => ({
-    onRequest: async (request) => {
-      const principal = await authenticator.authenticate(request.headers.authorization)
+    onRequest: async (request, reply) => {
+      const principal = await authenticated(request, reply)
       // Before the right is judged: the log names the one who was refused too.
       request.actor = actorOf(principal)
-      requireRight(principal, right)
+      const counting =
+        principal.kind === 'agent'
+          ? limits.count('key', principal.apiKeyId, reply)
+          : limits.count('person', principal.accountId, reply)
+      if (counting !== undefined) await counting
+      // So does the audit.
       request.principal = principal
+      requireRight(principal, right)
     },
   })
 }
 
 export function callerOf(request: FastifyRequest): Caller {
   if (request.principal === null) throw new Error('this route has no guard')
-  return { principal: request.principal, httpRequestId: request.id }
+  return { principal: request.principal, httpRequestId: request.id, network: request.client.address }
 }
 
 /** For routes whose right only people have. */
 export function personOf(request: FastifyRequest): Caller<Person> {
-  const { principal, httpRequestId } = callerOf(request)
+  const { principal, ...call } = callerOf(request)
   if (principal.kind !== 'person') throw new Error('this right is for people only')
-  return { principal, httpRequestId }
+  return { principal, ...call }
 }
 
 /** For routes whose right only agents have. */
 export function agentOf(request: FastifyRequest): Caller<Agent> {
-  const { principal, httpRequestId } = callerOf(request)
+  const { principal, ...call } = callerOf(request)
   if (principal.kind !== 'agent') throw new Error('this right is for agents only')
-  return { principal, httpRequestId }
+  return { principal, ...call }
 }

@@ -1,271 +1,186 @@
 import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../platform/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
-import { newId } from '../platform/ids.ts'
-import { Problem } from '../platform/problem.ts'
-import type { AccessTokens } from './access-token.ts'
-import { createApiKeyService } from './api-key-service.ts'
-import { unauthenticated } from './authenticate.ts'
-import { secretFor } from './derived-secret.ts'
+import type { Db, Tx } from '../platform/db.ts'
+import type { Logger } from '../platform/log.ts'
+import type { Mail } from '../platform/mail.ts'
+import type { Sealer } from '../platform/sealed-text.ts'
+import { type AccessTokenOptions, createAccessTokens } from './access-token.ts'
+import { createApiKeys } from './agents/service.ts'
+import { createAuthenticator } from './authenticate.ts'
 import type { IdentityFact } from './fact.ts'
-import {
-  acceptInvitation,
-  hashInvitationToken,
-  type Invitation,
-  invitationDays,
-  mintInvitationToken,
-} from './invitation.ts'
-import type { Passwords } from './passwords.ts'
-import { type Actor, actorOf, type Caller, type Person, type Role, system } from './principal.ts'
-import * as store from './store.ts'
-import { checkPassword, emailKey, type User } from './user.ts'
+import { relyingPartyOf } from './factors/passkeys/passkey.ts'
+import { createFactors } from './factors/service.ts'
+import { createOrganizations } from './organizations/service.ts'
+import { createEmailChanges } from './people/email-verification.ts'
+import { createMembers } from './people/members.ts'
+import { createNewPasswordCheck } from './people/new-password.ts'
+import { createPasswordChanges } from './people/password-reset.ts'
+import { createPasswords, type Passwords } from './people/passwords.ts'
+import { createPeople } from './people/service.ts'
+import type { User } from './people/user.ts'
+import { type Actor, actorOf, system } from './principal.ts'
+import { createSessions } from './sessions/service.ts'
+import { createSignIn } from './sessions/sign-in.ts'
+import { createOidcClient } from './sso/oidc-client.ts'
+import type { ProviderFetch } from './sso/provider-http.ts'
+import { createIdentityProviders } from './sso/service.ts'
+import { createSsoSignIn } from './sso/sign-in.ts'
+import { createTeams } from './teams/service.ts'
+import { createAttempts } from './throttle-attempts.ts'
 
 export interface IdentityDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly tokens: AccessTokens
-  readonly passwords: Passwords
   readonly secretKey: string
+  readonly sealer: Sealer
+  readonly log: Logger
+  /** Null: this installation sends no mail. */
+  readonly mail: Mail | null
+  /** Calls identity providers, where they may be called. */
+  readonly providerFetch: ProviderFetch
+  readonly publicUrl: string
+  readonly production: boolean
+  readonly accessTokenMinutes: number
+  readonly accessTokens: AccessTokenOptions
+  readonly sessionIdleMinutes: number
+  readonly sessionMaxMinutes: number
+  readonly stepUpFreshMinutes: number
   readonly registration: 'invite' | 'open' | 'closed'
+  /** Tests bring quicker ones. */
+  readonly passwords?: Passwords | undefined
+  /** Throws 409 while an organization must not be deleted. */
+  readonly requireDeletable: (tx: Tx, organizationId: string) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
-  /** A credential changed: this process must not remember it. */
-  readonly forget: (id: string) => void
-}
-
-export interface Registration {
-  readonly email: string
-  readonly password: string
-  readonly name?: string | null | undefined
-  readonly invitation?: string | undefined
 }
 
 export type Identity = ReturnType<typeof createIdentity>
 
-export function createIdentity(dependencies: IdentityDependencies) {
-  const { db, clock, tokens, passwords, secretKey, report } = dependencies
-
-  /** `made` says who did it and how, for the audit; a person who registers is the actor of that. */
-  const addUser = async (
-    tx: Tx,
-    user: User,
-    passwordHash: string,
-    made: { readonly actor: Actor; readonly httpRequestId: string | null; readonly invitationId?: string },
-  ): Promise<void> => {
-    if (!(await store.insertUser(tx, user, emailKey(user.email), passwordHash))) {
-      throw new Problem(409, 'auth.email_taken', 'Email already registered')
-    }
-    const after = { role: user.role, is_active: user.isActive, invitation_id: made.invitationId ?? null }
-    await report(tx, [
-      {
-        organizationId: user.organizationId,
-        kind: 'user.registered',
-        subjectKind: 'user',
-        subjectId: user.id,
-        actor: made.actor,
-        httpRequestId: made.httpRequestId,
-        before: null,
-        after,
-        occurredAt: user.createdAt,
-      },
-    ])
-  }
-
-  const newUser = (organizationId: string, input: Registration, role: Role): User => {
-    const now = clock.now()
-    const name = input.name ?? null
-    return {
-      organizationId,
-      id: newId(),
-      email: input.email,
-      name,
-      role,
-      isActive: true,
-      createdAt: now,
-      updatedAt: now,
-    }
-  }
-
-  /** The installation's organization, made at the first start. */
-  const ensureOrganization = async (): Promise<string> =>
-    (await store.firstOrganization(db)) ??
-    inTransaction(db, async (tx) => {
-      await store.lockFirstSetup(tx)
-      const existing = await store.firstOrganization(tx)
-      if (existing !== null) return existing
-      const organizationId = newId()
-      const name = 'Default'
-      await store.insertOrganization(tx, organizationId, name)
-      await report(tx, [
-        {
-          organizationId,
-          kind: 'organization.created',
-          subjectKind: 'organization',
-          subjectId: organizationId,
-          actor: system,
-          httpRequestId: null,
-          before: null,
-          after: { name },
-          occurredAt: clock.now(),
-        },
-      ])
-      return organizationId
-    })
-
-  const addInvitation = async (
-    tx: Tx,
-    invitation: Invitation,
-    token: string,
-    made: {
-      readonly actor: Actor
-      readonly httpRequestId: string | null
-      readonly idempotency: Idempotency | null
+/** The module's parts, made to know one another: who there is, how they prove it, and what they may do. */
+export function createIdentity({ db, clock, secretKey, report, ...options }: IdentityDependencies) {
+  const tokens = createAccessTokens(secretKey, options.accessTokenMinutes, options.accessTokens)
+  const authenticator = createAuthenticator(db, tokens, clock)
+  const { forget } = authenticator
+  const attempts = createAttempts(db, clock, secretKey)
+  const { passwords = createPasswords(), registration } = options
+  const people = createPeople({ db, clock, secretKey, report, passwords, registration })
+  const sessions = createSessions({
+    db,
+    clock,
+    tokens,
+    accessTokenMinutes: options.accessTokenMinutes,
+    idleMinutes: options.sessionIdleMinutes,
+    maxMinutes: options.sessionMaxMinutes,
+    report,
+    requireEntry: async (user, methods) => {
+      const refusal = await identityProviders.refusalOf(user, methods)
+      if (refusal !== null) throw refusal
     },
-  ): Promise<boolean> => {
-    if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), made.idempotency))) return false
-    await report(tx, [
-      {
-        organizationId: invitation.organizationId,
-        kind: 'invitation.created',
-        subjectKind: 'invitation',
-        subjectId: invitation.id,
-        actor: made.actor,
-        httpRequestId: made.httpRequestId,
-        before: null,
-        after: { role: invitation.role, expires_at: invitation.expiresAt },
-        occurredAt: invitation.createdAt,
-      },
-    ])
-    return true
+    forget,
+  })
+  const factors = createFactors({
+    db,
+    clock,
+    passwords,
+    sealer: options.sealer,
+    party: relyingPartyOf(options.publicUrl, 'HITL'),
+    issuer: `HITL ${new URL(options.publicUrl).host}`,
+    attempts,
+    stepUpFreshMinutes: options.stepUpFreshMinutes,
+    report,
+    membershipOf: async (accountId) => {
+      const user = await signIn.membershipOf(accountId, null)
+      return user === null ? null : { organizationId: user.organizationId, userId: user.id }
+    },
+  })
+  const signIn = createSignIn({
+    db,
+    clock,
+    passwords,
+    attempts,
+    factors,
+    sessions,
+    report,
+    requirePasswordAllowed: async (user: User) => {
+      const refusal = await identityProviders.refusalOf(user, ['password'])
+      if (refusal !== null) throw refusal
+    },
+  })
+  const accounts = {
+    db,
+    clock,
+    log: options.log,
+    passwords,
+    checkNewPassword: createNewPasswordCheck({ production: options.production }),
+    mail: options.mail,
+    publicUrl: options.publicUrl,
+    attempts,
+    endSessions: async (
+      tx: Tx,
+      { exceptSessionId, ...of }: { accountId: string; organizationId: string; exceptSessionId: string | null },
+      by: { readonly actor: Actor; readonly httpRequestId: string | null },
+    ) => {
+      const which = exceptSessionId === null ? of : { ...of, except: exceptSessionId }
+      await sessions.endIn(tx, which, 'password_changed', by)
+    },
+    report,
   }
-
-  const newInvitation = (
-    organizationId: string,
-    role: Role,
-    email: string | null,
-    createdBy: string | null,
-  ): Invitation => {
-    const now = clock.now()
-    const expiresAt = new Date(now.getTime() + invitationDays * 86_400_000)
-    return { organizationId, id: newId(), email, role, createdBy, expiresAt, usedAt: null, createdAt: now }
+  const passwordChanges = createPasswordChanges(accounts)
+  const emailChanges = createEmailChanges(accounts)
+  const sso = {
+    db,
+    clock,
+    log: options.log,
+    sealer: options.sealer,
+    publicUrl: options.publicUrl,
+    client: createOidcClient({ fetch: options.providerFetch, clock }),
+    endSession: async (
+      tx: Tx,
+      of: { readonly organizationId: string; readonly id: string },
+      by: { readonly actor: Actor; readonly httpRequestId: string | null },
+    ) => void (await sessions.endIn(tx, of, 'revoked', by)),
+    report,
   }
-
-  /** The invitation, if it lets `email` in now. The set-up link, which nobody in particular made, works in every mode. */
-  const admit = (found: Invitation | null, email: string): Invitation => {
-    const invitation = acceptInvitation(found, email, clock.now())
-    if (dependencies.registration === 'closed' && invitation.createdBy !== null) throw registrationClosed()
-    return invitation
-  }
-
+  const identityProviders = createIdentityProviders(sso)
+  const ssoSignIn = createSsoSignIn(sso)
+  const apiKeys = createApiKeys({ db, clock, secretKey, report, forget })
+  const members = createMembers({
+    db,
+    clock,
+    report,
+    forget,
+    endSessions: async (tx, organizationId, userId, by) =>
+      void (await sessions.endIn(tx, { organizationId, userId }, 'deactivated', {
+        actor: actorOf(by.principal),
+        httpRequestId: by.httpRequestId,
+      })),
+  })
+  const organizations = createOrganizations({
+    db,
+    clock,
+    report,
+    forget,
+    endSessions: async (tx, organizationId, exceptUserId) =>
+      void (await sessions.endIn(tx, { organizationId, exceptUserId }, 'revoked', {
+        actor: system,
+        httpRequestId: null,
+      })),
+    requireDeletable: options.requireDeletable,
+  })
+  const teams = createTeams({ db, clock, report })
   return {
-    ensureOrganization,
-
-    /** An account by invitation, or, when registration is open, as a reviewer. */
-    register: async (input: Registration, httpRequestId: string): Promise<User> => {
-      checkPassword(input.password)
-      if (input.invitation === undefined && dependencies.registration !== 'open') {
-        if (dependencies.registration === 'closed') throw registrationClosed()
-        const detail = 'Registration needs an invitation. Ask an administrator for a link.'
-        throw new Problem(403, 'auth.registration_closed', detail)
-      }
-      const tokenHash = input.invitation === undefined ? null : hashInvitationToken(input.invitation)
-      // Judged here so that guesses cost no hashing, and again under the lock so that one link lets in one person.
-      if (tokenHash !== null) admit(await store.invitationByToken(db, tokenHash), input.email)
-      // Hashed before the transaction: a quarter of a second of work must not hold locks.
-      const passwordHash = await passwords.hash(input.password)
-      const organizationId = await ensureOrganization()
-      return inTransaction(db, async (tx) => {
-        if (tokenHash === null) {
-          const user = newUser(organizationId, input, 'reviewer')
-          await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId })
-          return user
-        }
-        const invitation = admit(await store.invitationByToken(tx, tokenHash, true), input.email)
-        const user = newUser(invitation.organizationId, input, invitation.role)
-        const actor: Actor = { kind: 'person', id: user.id }
-        await addUser(tx, user, passwordHash, { actor, httpRequestId, invitationId: invitation.id })
-        await store.markInvitationUsed(tx, invitation, clock.now())
-        return user
-      })
-    },
-
-    /** An access token. The same answer, after the same work, for a wrong password and an unknown address. */
-    login: async (email: string, password: string) => {
-      const found = await store.userByEmail(db, emailKey(email))
-      const matches = await passwords.verify(password, found?.passwordHash ?? null)
-      if (found === null || !matches || !found.user.isActive) {
-        throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
-      }
-      const { organizationId, id } = found.user
-      return { ...(await tokens.sign({ organizationId, userId: id }, clock.now())), user: found.user }
-    },
-
-    me: async (person: Person): Promise<User> => {
-      const user = await store.userById(db, person.organizationId, person.userId)
-      if (user === null) throw unauthenticated('auth.invalid', 'This account is gone. Sign in with another.')
-      return user
-    },
-
-    invite: async (
-      by: Caller<Person>,
-      input: { readonly email?: string | null | undefined; readonly role: Role },
-      idempotency: Idempotency | null,
-    ): Promise<{ readonly invitation: Invitation; readonly token: string; readonly replayed: boolean }> => {
-      if (dependencies.registration === 'closed') throw registrationClosed()
-      const { organizationId, userId } = by.principal
-      const tokenFor = (id: string) =>
-        mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
-      const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
-      const token = tokenFor(invitation.id)
-      const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId, idempotency }
-      const added = await inTransaction(db, (tx) => addInvitation(tx, invitation, token, made))
-      if (added || idempotency === null) return { invitation, token, replayed: false }
-      const earlier = await store.invitationByIdempotencyKey(db, organizationId, userId, idempotency.key)
-      if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
-      return { invitation: earlier.invitation, token: tokenFor(earlier.invitation.id), replayed: true }
-    },
-
-    /** A one-time token for the first admin while there is none, else null. Earlier ones stop working. */
-    setupToken: async (): Promise<string | null> => {
-      const organizationId = await ensureOrganization()
-      return inTransaction(db, async (tx) => {
-        await store.lockFirstSetup(tx)
-        // Also when there is an admin by now (ADMIN_EMAIL): a link in an old log must not make another.
-        await store.expireSetupLinks(tx, organizationId, clock.now())
-        if (await store.hasAdmin(tx, organizationId)) return null
-        const token = mintInvitationToken()
-        const made = { actor: system, httpRequestId: null, idempotency: null }
-        await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, made)
-        return token
-      })
-    },
-
-    /** True when there are accounts, and none with this address. */
-    isInUseWithout: async (email: string): Promise<boolean> =>
-      (await store.userByEmail(db, emailKey(email))) === null && (await store.hasUsers(db, await ensureOrganization())),
-
-    /** ADMIN_EMAIL and the sample data: makes the account when it does not exist; never changes an existing one. */
-    ensureUser: async (input: Registration, role: Role): Promise<User> => {
-      const organizationId = await ensureOrganization()
-      const known = await store.userByEmail(db, emailKey(input.email))
-      if (known !== null) return known.user
-      const passwordHash = await passwords.hash(checkPassword(input.password))
-      return inTransaction(db, async (tx) => {
-        await store.lockFirstSetup(tx)
-        const raced = await store.userByEmail(tx, emailKey(input.email))
-        if (raced !== null) return raced.user
-        const user = newUser(organizationId, input, role)
-        await addUser(tx, user, passwordHash, { actor: system, httpRequestId: null })
-        return user
-      })
-    },
-
-    ...createApiKeyService(dependencies),
+    authenticator,
+    attempts,
+    people,
+    members,
+    organizations,
+    teams,
+    sessions,
+    signIn,
+    factors,
+    apiKeys,
+    passwordChanges,
+    emailChanges,
+    identityProviders,
+    ssoSignIn,
   }
-}
-
-function registrationClosed(): Problem {
-  const detail =
-    'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
-  return new Problem(403, 'auth.registration_closed', detail)
 }

@@ -1,7 +1,7 @@
 import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { hashApiKey, mintApiKey } from '../../src/identity/api-key.ts'
+import { hashApiKey, mintApiKey } from '../../src/identity/agents/api-key.ts'
 import { newId } from '../../src/platform/ids.ts'
-import { secretKey, type TestApp } from '../harness.ts'
+import { openTestSession, secretKey, type TestApp } from '../harness.ts'
 
 export interface TestPerson {
   readonly organizationId: string
@@ -13,11 +13,18 @@ export interface TestPerson {
 export async function addPerson(t: TestApp, organizationId = t.organizationId, role = 'reviewer'): Promise<TestPerson> {
   const id = newId()
   await t.sql(
-    `insert into users (organization_id, id, email, email_key, role, password_hash, created_at, updated_at)
-     values ($1, $2, $3, $3, $4, 'none', now(), now())`,
+    `with account as (
+       insert into accounts (id, email, email_key, password_hash, created_at, updated_at)
+       values ($2, $3, $3, 'none', now(), now()))
+     insert into users (organization_id, id, account_id, email, email_key, role, created_at, updated_at)
+     values ($1, $2, $2, $3, $3, $4, now(), now())`,
     [organizationId, id, `${id}@example.com`, role],
   )
-  const { token } = await createAccessTokens(secretKey, 30).sign({ organizationId, userId: id }, t.clock.now())
+  const sessionId = await openTestSession(t.sql, organizationId, id)
+  const { token } = await createAccessTokens(secretKey, 30).sign(
+    { organizationId, userId: id, sessionId },
+    t.clock.now(),
+  )
   return { organizationId, id, token }
 }
 

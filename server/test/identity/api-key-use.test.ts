@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
-import { mintApiKey } from '../../src/identity/api-key.ts'
+import { mintApiKey } from '../../src/identity/agents/api-key.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 

@@ -1,66 +1,184 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import { createPasswords } from '../../src/identity/passwords.ts'
-import { startTestApp } from '../harness.ts'
+import { after, before, describe, test } from 'node:test'
+import { createPasswords } from '../../src/identity/people/passwords.ts'
+import { createFairQueue, type Turn } from '../../src/identity/throttle-queue.ts'
+import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 
-test('a flood of logins gets 503 with Retry-After beyond the queue, and the rest of the API goes on answering', async (context) => {
-  const t = await startTestApp()
-  context.after(() => t.stop())
-  let open = 0
-  const flood = Array.from({ length: 80 }, async () => {
-    open += 1
-    const reply = await t.call('POST', '/api/v1/auth/login', {
-      body: { username: 'nobody@example.com', password: 'wrong' },
+const login = '/api/v1/auth/login'
+
+describe('a flood of logins from 90 networks at 90 accounts', () => {
+  let t: TestApp
+  const home = { 'x-forwarded-for': '198.51.100.1' }
+  const right = { username: 'admin@example.com', password: 'password123' }
+  before(async () => {
+    t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' } })
+    // This account has signed in from this network before.
+    assert.equal((await t.call('POST', login, { body: right, headers: home })).status, 200)
+  })
+  after(() => t.stop())
+
+  test('503 with Retry-After beyond the queue; the API answers, and a known person gets in', async () => {
+    let open = 0
+    const flood = Array.from({ length: 90 }, async (_, index) => {
+      open += 1
+      const reply = await t.call('POST', login, {
+        body: { username: `nobody${index}@example.com`, password: 'wrong' },
+        headers: { 'x-forwarded-for': `203.0.113.${index}` },
+      })
+      open -= 1
+      return reply
     })
+    // The first refusals come while the queue is full: what is asked now is asked in the middle of the flood.
+    const refused = await Promise.any(
+      flood.map(async (call) => {
+        const reply = await call
+        assert.equal(reply.status, 503)
+        return reply
+      }),
+    )
+    assert.match(String(refused.headers['retry-after']), /^\d+$/)
+    assert.equal(refused.body.code, 'service.unavailable')
+    for (const [path, as] of [
+      ['/api/v1/auth/me', t.admin.token],
+      ['/api/v1/requests', t.apiKey],
+      ['/api/v1/health', undefined],
+    ] as const) {
+      assert.equal((await t.call('GET', path, as === undefined ? {} : { as })).status, 200)
+    }
+    assert.equal((await t.createRequest()).state, 'pending')
+    assert.ok(open > 40, `${open} logins are still waiting: the answers above did not wait for them`)
+
+    const known = await t.call('POST', login, { body: right, headers: home })
+    assert.equal(known.status, 200)
+    assert.ok(open > 40, `${open} logins are still waiting: the known person did not wait for them`)
+    const replies = await Promise.all(flood)
+    const statuses = replies.map((reply) => reply.status)
+    assert.equal(statuses.filter((status) => status === 401).length, 65, 'one at work and 64 waiting are answered')
+    assert.equal(statuses.filter((status) => status === 503).length, 25)
+    const stranger = await t.call('POST', login, { body: right, headers: { 'x-forwarded-for': '198.51.100.2' } })
+    assert.equal(stranger.status, 200, 'the queue is free again')
+  })
+})
+
+test('a flood from one network is told to wait, takes one turn in two, and leaves the queue to others', async (context) => {
+  const t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' } })
+  context.after(() => t.stop())
+  const send = (username: string, password: string, from: string): Promise<Reply> =>
+    t.call('POST', login, { body: { username, password }, headers: { 'x-forwarded-for': from } })
+  let open = 200
+  const flood = Array.from({ length: 200 }, async (_, index) => {
+    const reply = await send(`nobody${index}@example.com`, 'wrong', `2001:db8:1:1::${index.toString(16)}`)
     open -= 1
     return reply
   })
-  // The first refusals come while the queue is full: what is asked now is asked in the middle of the flood.
-  const refused = await Promise.any(
-    flood.map(async (call) => {
-      const reply = await call
-      assert.equal(reply.status, 503)
-      return reply
-    }),
-  )
-  assert.match(String(refused.headers['retry-after']), /^\d+$/)
-  assert.equal(refused.body.code, 'service.unavailable')
-  for (const [path, as] of [
-    ['/api/v1/auth/me', t.admin.token],
-    ['/api/v1/requests', t.apiKey],
-    ['/api/v1/health', undefined],
-  ] as const) {
-    assert.equal((await t.call('GET', path, as === undefined ? {} : { as })).status, 200)
-  }
-  assert.equal((await t.createRequest()).state, 'pending')
-  assert.ok(open > 30, `${open} logins are still waiting: the answers above did not wait for them`)
-
-  const replies = await Promise.all(flood)
-  const statuses = replies.map((reply) => reply.status)
-  assert.equal(statuses.filter((status) => status === 401).length, 65, 'one at work and 64 waiting are answered')
-  assert.equal(statuses.filter((status) => status === 503).length, 15)
-  const afterwards = await t.call('POST', '/api/v1/auth/login', {
-    body: { username: 'admin@example.com', password: 'password123' },
-  })
-  assert.equal(afterwards.status, 200, 'the queue is free again')
+  await Promise.any(flood.map(async (call) => assert.equal((await call).status, 503)))
+  // A network that is new, and an account that is, while the flood's 64 are waiting.
+  const reply = await send('reviewer@example.com', 'password123', '203.0.113.9')
+  assert.equal(reply.status, 200)
+  assert.ok(open > 40, `${open} of the flood are still waiting`)
+  const statuses = (await Promise.all(flood)).map(({ status }) => status)
+  const count = (wanted: number) => statuses.filter((status) => status === wanted).length
+  assert.equal(count(401), 31, 'as many as a network may fail')
+  assert.equal(count(401) + count(429) + count(503), 200)
 })
 
-describe('the queue of hashes', () => {
+describe('the queue', () => {
+  /** Work that ends when it is told to. */
+  function createWork(maxWaiting: number) {
+    const queue = createFairQueue(1, maxWaiting)
+    const order: string[] = []
+    const refused: string[] = []
+    const finish: (() => void)[] = []
+    const join = (name: string, turn: Turn): Promise<void> =>
+      queue
+        .inTurn(turn, async () => {
+          order.push(name)
+          await new Promise<void>((resolve) => finish.push(resolve))
+        })
+        .catch((error: { status: number }) => {
+          assert.equal(error.status, 503)
+          refused.push(name)
+        })
+    const drain = async (all: readonly Promise<void>[]): Promise<void> => {
+      let done = false
+      void Promise.all(all).then(() => {
+        done = true
+      })
+      while (!done) {
+        finish.shift()?.()
+        await Promise.resolve()
+      }
+    }
+    return { join, drain, order, refused }
+  }
+  const stranger = (share: string): Turn => ({ share, known: false })
+  const known = (share: string): Turn => ({ share, known: true })
+
+  test('networks take turns, each in its own order', async () => {
+    const work = createWork(10)
+    const calls = ['a0', 'a1', 'a2', 'a3', 'b1', 'c1', 'b2'].map((name) => work.join(name, stranger(name.charAt(0))))
+    await work.drain(calls)
+    assert.deepEqual(work.order, ['a0', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
+  })
+
+  test('when it is full, the network with most places gives its last to one with fewer', async () => {
+    const work = createWork(4)
+    const calls = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2', 'b3', 'c1'].map((name) =>
+      work.join(name, stranger(name.charAt(0))),
+    )
+    await work.drain(calls)
+    assert.deepEqual(work.refused, ['a5', 'a4', 'a3', 'b3', 'a2'])
+    assert.deepEqual(work.order, ['a0', 'a1', 'b1', 'c1', 'b2'])
+  })
+
+  test('one network fills the whole line when nobody else wants it, and an empty place is free again', async () => {
+    const work = createWork(3)
+    const calls = ['a0', 'a1', 'a2', 'a3', 'a4'].map((name) => work.join(name, stranger('a')))
+    await work.drain(calls)
+    assert.deepEqual(work.order, ['a0', 'a1', 'a2', 'a3'])
+    assert.deepEqual(work.refused, ['a4'])
+    await work.drain([work.join('a5', stranger('a'))])
+    assert.deepEqual(work.order.at(-1), 'a5')
+  })
+
+  test('the known have a line of their own, served in turns with the strangers’', async () => {
+    const work = createWork(2)
+    const calls = [
+      work.join('s0', stranger('s')),
+      work.join('s1', stranger('s')),
+      work.join('t1', stranger('t')),
+      work.join('u1', stranger('u')),
+      work.join('k1', known('k')),
+      work.join('k2', known('k')),
+    ]
+    await work.drain(calls)
+    assert.deepEqual(work.refused, ['u1'])
+    assert.deepEqual(work.order, ['s0', 'k1', 's1', 'k2', 't1'])
+  })
+
+  test('an IPv6 /64 is one network, whatever addresses it writes', async () => {
+    const work = createWork(10)
+    const calls = [
+      work.join('x', stranger('2001:db8::1')),
+      work.join('a1', stranger('2001:db8::1')),
+      work.join('a2', stranger('2001:DB8:0:0::2')),
+      work.join('b1', stranger('192.0.2.1')),
+      work.join('b2', stranger('::ffff:192.0.2.1')),
+    ]
+    await work.drain(calls)
+    assert.deepEqual(work.order, ['x', 'a1', 'b1', 'a2', 'b2'])
+  })
+
   test('a place is free again after work that failed', async () => {
-    const passwords = createPasswords(1, 0)
+    const passwords = createPasswords({ maxWaiting: 0, cost: 4 })
     await assert.rejects(passwords.hash('x'.repeat(100)), 'longer than bcrypt reads')
     assert.match(await passwords.hash('correct horse'), /^\$2/)
   })
 
-  test('who waits is served in order', async () => {
-    const passwords = createPasswords(1, 2)
-    const order: number[] = []
-    const calls = [1, 2, 3].map(async (place) => {
-      await passwords.verify('wrong', null)
-      order.push(place)
-    })
+  test('beyond what may wait: 503', async () => {
+    const passwords = createPasswords({ maxWaiting: 2, cost: 4 })
+    const calls = [1, 2, 3].map(() => passwords.verify('wrong', null))
     await assert.rejects(passwords.verify('wrong', null), { status: 503 })
-    await Promise.all(calls)
-    assert.deepEqual(order, [1, 2, 3])
+    assert.deepEqual(await Promise.all(calls), [false, false, false])
   })
 })

@@ -108,7 +108,14 @@ describe('401 "Incorrect email or password", in the same words for every cause',
   })
 })
 
-test('of several accounts with one address the oldest active one signs in, whatever is older and inactive', async () => {
+test('a person of several organizations gets into the oldest active membership, and into none once all are inactive', async () => {
+  const account = '01890f3e-5c2a-7bbb-8a3b-000000000000'
+  await t.sql(
+    `insert into accounts (id, email, email_key, password_hash, created_at, updated_at)
+     select $1, 'shared@example.com', 'shared@example.com', password_hash, now(), now() from accounts
+     where email_key = 'admin@example.com'`,
+    [account],
+  )
   for (const [id, days, isActive] of [
     ['01890f3e-5c2a-7bbb-8a3b-000000000001', 3, false],
     ['01890f3e-5c2a-7bbb-8a3b-000000000002', 2, true],
@@ -116,15 +123,14 @@ test('of several accounts with one address the oldest active one signs in, whate
   ] as const) {
     await t.sql(`insert into organizations values ($1, 'Other')`, [id])
     await t.sql(
-      `insert into users (organization_id, id, email, email_key, role, password_hash, is_active, created_at, updated_at)
-       select $1, $1, email, 'shared@example.com', role, password_hash, $2, now() - $3 * interval '1 day', now()
-       from users where id = $4`,
-      [id, isActive, days, t.admin.id],
+      `insert into users (organization_id, id, account_id, email, email_key, role, is_active, created_at, updated_at)
+       values ($1, $1, $2, 'shared@example.com', 'shared@example.com', 'reviewer', $3, now() - $4 * interval '1 day', now())`,
+      [id, account, isActive, days],
     )
   }
   const signIn = () => t.call('POST', login, { body: { username: 'shared@example.com', password } })
   assert.equal((await signIn()).body.user?.id, '01890f3e-5c2a-7bbb-8a3b-000000000002')
-  await t.sql(`update users set is_active = false where email_key = 'shared@example.com'`)
+  await t.sql('update users set is_active = false where account_id = $1', [account])
   assert.equal((await signIn()).status, 401)
 })
 

@@ -30,7 +30,10 @@ describe('registration is open', () => {
     assert.deepEqual(rest, { email: 'Eve@Example.com', name: 'Eve', role: 'reviewer', is_active: true })
     assert.equal(created_at, t.clock.now().toISOString())
     assert.equal(updated_at, created_at)
-    const [row] = await t.sql('select organization_id, role, password_hash from users where id = $1', [id])
+    const [row] = await t.sql(
+      'select organization_id, role, password_hash from users join accounts on accounts.id = account_id where users.id = $1',
+      [id],
+    )
     assert.equal(row?.organization_id, t.organizationId)
     assert.equal(row?.role, 'reviewer')
     assert.match(String(row?.password_hash), /^\$2[aby]\$12\$/)

@@ -38,8 +38,8 @@ describe('the set-up link of an installation without an admin', () => {
 
   test('the next start prints another link, and the earlier one is void', async () => {
     const { app } = start
-    const first = await app.identity.setupToken()
-    const second = await app.identity.setupToken()
+    const first = await app.identity.people.setupToken()
+    const second = await app.identity.people.setupToken()
     assert.ok(first !== null && second !== null && first !== second)
     const stale = await accept(app, first, 'stale@example.com')
     assert.equal(stale.statusCode, 403, stale.body)
@@ -50,7 +50,7 @@ describe('the set-up link of an installation without an admin', () => {
   })
 
   test('there is no link once there is an admin', async () => {
-    assert.equal(await start.app.identity.setupToken(), null)
+    assert.equal(await start.app.identity.people.setupToken(), null)
   })
 })
 
@@ -58,17 +58,17 @@ test('a link that was printed is void once an admin exists by another way (ADMIN
   const start = await firstStart()
   context.after(() => start.stop())
   const { app } = start
-  const printed = await app.identity.setupToken()
+  const printed = await app.identity.people.setupToken()
   assert.ok(printed !== null)
-  await app.identity.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
-  assert.equal(await app.identity.setupToken(), null, 'the next start')
+  await app.identity.people.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
+  assert.equal(await app.identity.people.setupToken(), null, 'the next start')
   assert.equal((await accept(app, printed, 'intruder@example.com')).statusCode, 403)
 })
 
 test('a set-up link lasts 7 days', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
-  const printed = await start.app.identity.setupToken()
+  const printed = await start.app.identity.people.setupToken()
   assert.ok(printed !== null)
   start.clock.advance(7 * 86_400_000)
   assert.equal((await accept(start.app, printed, 'late@example.com')).statusCode, 403)
@@ -77,7 +77,7 @@ test('a set-up link lasts 7 days', async (context) => {
 test('of 4 processes that start at once, one organization comes out and one link is valid', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
-  const tokens = await Promise.all(Array.from({ length: 4 }, () => start.app.identity.setupToken()))
+  const tokens = await Promise.all(Array.from({ length: 4 }, () => start.app.identity.people.setupToken()))
   const statuses: number[] = []
   for (const [place, token] of tokens.entries()) {
     assert.ok(token !== null)
@@ -90,8 +90,8 @@ test('ADMIN_EMAIL makes the account once and leaves an existing one alone', asyn
   const start = await firstStart()
   context.after(() => start.stop())
   const { identity, http } = start.app
-  const first = await identity.ensureUser({ email: 'Boss@example.com', password: 'first password' }, 'admin')
-  const again = await identity.ensureUser({ email: 'boss@EXAMPLE.com', password: 'other password' }, 'admin')
+  const first = await identity.people.ensureUser({ email: 'Boss@example.com', password: 'first password' }, 'admin')
+  const again = await identity.people.ensureUser({ email: 'boss@EXAMPLE.com', password: 'other password' }, 'admin')
   assert.equal(again.id, first.id)
   const signIn = (password: string) =>
     http.inject({ method: 'POST', url: '/api/v1/auth/login', payload: { username: 'boss@example.com', password } })
@@ -117,7 +117,7 @@ test('the page /setup holds a form, loads nothing from elsewhere, and sends no r
 test('sample data, with its known password, is refused where somebody has an account already', async () => {
   const start = await firstStart()
   try {
-    await start.app.identity.ensureUser({ email: 'owner@example.org', password: 'correct horse' }, 'admin')
+    await start.app.identity.people.ensureUser({ email: 'owner@example.org', password: 'correct horse' }, 'admin')
     await assert.rejects(seed(start.app), /accounts of its own/)
     const login = await start.app.http.inject({
       method: 'POST',

@@ -4,7 +4,8 @@ import { emailPattern } from './user.ts'
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time' })
 const email = Type.String({ maxLength: 254, pattern: emailPattern, description: 'Compared without regard to case.' })
-const role = Type.Enum(['admin', 'reviewer'])
+const role = Type.Enum(['owner', 'admin', 'reviewer', 'auditor'])
+const invitedRole = Type.Enum(['admin', 'reviewer', 'auditor'])
 const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const exampleUser = {
@@ -51,6 +52,11 @@ export const loginBody = Type.Object(
   {
     username: Type.String({ maxLength: 320, pattern: noNul, description: 'The email address.' }),
     password: Type.String({ maxLength: 1_000, pattern: noNul }),
+    remember: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Enum(['true', 'false'])], {
+        description: 'true: for browsers, a cookie that POST /auth/refresh renews the session with.',
+      }),
+    ),
   },
   { title: 'Login' },
 )
@@ -74,52 +80,8 @@ export const tokenExample = {
   user: exampleUser,
 }
 
-export const exampleApiKey = {
-  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
-  name: 'deploy-bot',
-  description: 'Asks before it touches production.',
-  is_active: true,
-  last_used_at: null,
-  created_at: '2026-01-31T09:00:00.000Z',
-  updated_at: '2026-01-31T09:00:00.000Z',
-}
-
-const apiKeyFields = {
-  id,
-  name: Type.String(),
-  description: nullable(Type.String()),
-  is_active: Type.Boolean(),
-  last_used_at: nullable(Type.String({ format: 'date-time', description: 'At most a minute stale.' })),
-  created_at: time,
-  updated_at: time,
-}
-
-export const apiKeySchema = Type.Object(apiKeyFields, { $id: 'ApiKey', title: 'ApiKey' })
-
-export const newApiKeySchema = Type.Object(
-  { ...apiKeyFields, key: Type.String({ description: 'The raw key. Shown this once; only its hash is kept.' }) },
-  { $id: 'NewApiKey', title: 'NewApiKey' },
-)
-
-const keyName = Type.String({ minLength: 1, maxLength: 255 })
-const keyDescription = nullable(Type.String({ maxLength: 512 }))
-
-export const createApiKeyBody = Type.Object(
-  { name: keyName, description: Type.Optional(keyDescription) },
-  { title: 'NewApiKeyInput' },
-)
-
-export const changeApiKeyBody = Type.Object(
-  {
-    name: Type.Optional(keyName),
-    description: Type.Optional(keyDescription),
-    is_active: Type.Optional(Type.Boolean({ description: 'false revokes the key within a second, everywhere.' })),
-  },
-  { title: 'ApiKeyChanges' },
-)
-
 export const inviteBody = Type.Object(
-  { role: Type.Optional(role), email: Type.Optional(nullable(email)) },
+  { role: Type.Optional(invitedRole), email: Type.Optional(nullable(email)) },
   { title: 'NewInvitationInput' },
 )
 
@@ -133,4 +95,41 @@ export const invitationSchema = Type.Object(
     url: Type.String({ description: 'The page where the invited person sets a password.' }),
   },
   { $id: 'Invitation', title: 'Invitation' },
+)
+
+export const openInvitationSchema = Type.Object(
+  { id, role, email: nullable(Type.String()), created_by: nullable(id), expires_at: time, created_at: time },
+  { $id: 'OpenInvitation', title: 'OpenInvitation' },
+)
+
+export const exampleOpenInvitation = {
+  id: exampleUser.id,
+  role: 'reviewer',
+  email: 'reviewer@example.com',
+  created_by: exampleUser.id,
+  expires_at: '2026-02-07T09:00:00.000Z',
+  created_at: '2026-01-31T09:00:00.000Z',
+}
+
+export const joinBody = Type.Object({ token: Type.String({ minLength: 1, maxLength: 100 }) }, { title: 'Joining' })
+
+export const userQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+  cursor: Type.Optional(Type.String({ maxLength: 100, description: '`next_cursor` of the page before.' })),
+})
+
+export const userPageSchema = Type.Object(
+  { items: Type.Array(Type.Ref('User')), next_cursor: nullable(Type.String()) },
+  { $id: 'UserPage', title: 'UserPage' },
+)
+
+export const changeUserBody = Type.Object(
+  {
+    role: Type.Optional(Type.Enum(['admin', 'reviewer', 'auditor'])),
+    name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 255, pattern: noNul }))),
+    is_active: Type.Optional(
+      Type.Boolean({ description: 'false: signed out everywhere within a second, and not let in again.' }),
+    ),
+  },
+  { title: 'UserChanges', minProperties: 1 },
 )

@@ -1,9 +1,11 @@
-import { invalid } from '../platform/problem.ts'
-import type { Role } from './principal.ts'
+import { invalid } from '../../platform/problem.ts'
+import type { Role } from '../principal.ts'
 
 export interface User {
   readonly organizationId: string
   readonly id: string
+  /** How this person signs in, here and in other organizations. */
+  readonly accountId: string
   readonly email: string
   readonly name: string | null
   readonly role: Role
@@ -12,13 +14,20 @@ export interface User {
   readonly updatedAt: Date
 }
 
+/** How a person signs in, whatever organizations they belong to. */
+export interface Account {
+  readonly id: string
+  readonly email: string
+  readonly createdAt: Date
+}
+
 /** bcrypt reads 72 bytes: a longer password would be cut in silence, so it is refused (contract; OWASP Password Storage). */
 export const passwordBytes = { min: 8, max: 72 } as const
 
-export function checkPassword(password: string): string {
+export function checkPassword(password: string, field = 'password'): string {
   const bytes = Buffer.byteLength(password, 'utf8')
   if (bytes < passwordBytes.min || bytes > passwordBytes.max) {
-    throw invalid('password', `must be ${passwordBytes.min} to ${passwordBytes.max} bytes long in UTF-8, not ${bytes}`)
+    throw invalid(field, `must be ${passwordBytes.min} to ${passwordBytes.max} bytes long in UTF-8, not ${bytes}`)
   }
   return password
 }

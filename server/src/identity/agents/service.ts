@@ -1,12 +1,12 @@
-import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../platform/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
-import { newId } from '../platform/ids.ts'
-import { Problem } from '../platform/problem.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { newId } from '../../platform/ids.ts'
+import { Problem } from '../../platform/problem.ts'
 import { type ApiKey, hashApiKey, mintApiKey } from './api-key.ts'
-import { secretFor } from './derived-secret.ts'
-import type { IdentityFact } from './fact.ts'
-import { actorOf, type Caller, type Person } from './principal.ts'
+import { secretFor } from '../derived-secret.ts'
+import type { IdentityFact } from '../fact.ts'
+import { actorOf, type Caller, type Person } from '../principal.ts'
 import * as store from './store.ts'
 
 export interface ApiKeyDependencies {
@@ -19,8 +19,10 @@ export interface ApiKeyDependencies {
   readonly forget: (id: string) => void
 }
 
-/** The use cases of API keys; part of the identity service. */
-export function createApiKeyService({ db, clock, secretKey, report, forget }: ApiKeyDependencies) {
+export type ApiKeys = ReturnType<typeof createApiKeys>
+
+/** The use cases of API keys. */
+export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDependencies) {
   return {
     createApiKey: async (
       by: Caller<Person>,
@@ -43,22 +45,24 @@ export function createApiKeyService({ db, clock, secretKey, report, forget }: Ap
         updatedAt: now,
       }
       const raw = rawFor(id)
-      const added = await inTransaction(db, async (tx) => {
+      const added = await inTransaction(db, { organizationId }, async (tx) => {
         const isNew = await store.insertApiKey(tx, { key, hash: hashApiKey(raw), createdBy: userId, idempotency })
         if (isNew) await report(tx, [apiKeyFact(by, 'api_key.created', null, key, now)])
         return isNew
       })
       if (added || idempotency === null) return { key, raw, replayed: false }
-      const earlier = await store.apiKeyByIdempotencyKey(db, organizationId, userId, idempotency.key)
+      const earlier = await store.apiKeyByIdempotencyKey(db.within({ organizationId }), organizationId, userId, idempotency.key)
       if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
       const asCreated = { ...earlier.key, isActive: true, lastUsedAt: null, updatedAt: earlier.key.createdAt }
       return { key: asCreated, raw: rawFor(earlier.key.id), replayed: true }
     },
 
-    apiKeys: (person: Person): Promise<readonly ApiKey[]> => store.apiKeys(db, person.organizationId),
+    apiKeys: (person: Person): Promise<readonly ApiKey[]> => 
+      store.apiKeys(db.within({ organizationId: person.organizationId }), person.organizationId),
 
     apiKey: async (person: Person, id: string): Promise<ApiKey> => {
-      const key = await store.apiKeyById(db, person.organizationId, id)
+      const { organizationId } = person
+      const key = await store.apiKeyById(db.within({ organizationId }), organizationId, id)
       if (key === null) throw apiKeyNotFound()
       return key
     },
@@ -72,8 +76,9 @@ export function createApiKeyService({ db, clock, secretKey, report, forget }: Ap
         readonly is_active?: boolean | undefined
       },
     ): Promise<ApiKey> => {
-      const after = await inTransaction(db, async (tx) => {
-        const before = await store.apiKeyById(tx, by.principal.organizationId, id, true)
+      const { organizationId } = by.principal
+      const after = await inTransaction(db, { organizationId }, async (tx) => {
+        const before = await store.apiKeyById(tx, organizationId, id, true)
         if (before === null) throw apiKeyNotFound()
         const changed: ApiKey = {
           ...before,

@@ -1,0 +1,40 @@
+import type { Clock } from '../../platform/clock.ts'
+import type { Db, Scope, Tx } from '../../platform/db.ts'
+import type { Place } from '../../platform/sealed-text.ts'
+import type { IdentityFact } from '../fact.ts'
+import type { Passwords } from '../people/passwords.ts'
+import type { Person } from '../principal.ts'
+import type { Attempts } from '../throttle-attempts.ts'
+import type { RelyingParty } from './passkeys/passkey.ts'
+
+/** Seals the seeds of authenticator apps at rest; whether at once or by way of a key store makes no difference here. */
+export interface SeedSealer {
+  readonly seal: (plain: string, place: Place) => Buffer | Promise<Buffer>
+  readonly open: (sealed: Buffer, place: Place) => string | Promise<string>
+}
+
+export interface FactorDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly passwords: Passwords
+  readonly sealer: SeedSealer
+  /** Null where PUBLIC_URL allows no passkeys. */
+  readonly party: RelyingParty | null
+  /** The installation's name in authenticator apps. */
+  readonly issuer: string
+  /** Slows down whoever tries codes. */
+  readonly attempts: Pick<Attempts, 'prove'>
+  /** A sign-in this fresh counts as the step-up of who has no second factor; 0: never. */
+  readonly stepUpFreshMinutes: number
+  /** Appends to the event log in the caller's transaction. */
+  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  /** Where a sign-in of the account leads; null when nowhere. */
+  readonly membershipOf: (
+    accountId: string,
+  ) => Promise<{ readonly organizationId: string; readonly userId: string } | null>
+}
+
+/** A person's factors, and the events about them in the organization that the person works in. */
+export function scopeOf(person: Person): Scope {
+  return { organizationId: person.organizationId, accountId: person.accountId }
+}

@@ -1,0 +1,117 @@
+import { inTransaction } from '../../../platform/db.ts'
+import { newId } from '../../../platform/ids.ts'
+import { Problem } from '../../../platform/problem.ts'
+import type { Caller, Person } from '../../principal.ts'
+import { type FactorDependencies, scopeOf } from '../dependencies.ts'
+import { factAbout } from '../fact.ts'
+import { maxPasskeys } from '../factor.ts'
+import { dropLoneRecoveryCodes } from '../recovery-codes/service.ts'
+import type { Permit } from '../step-ups/service.ts'
+import { assuranceJson } from '../step-ups/step-up.ts'
+import { emailOf, lockAccount } from '../store.ts'
+import type { Ceremonies, Ceremony } from './ceremonies.ts'
+import {
+  type Passkey,
+  type RegistrationOptions,
+  type RegistrationResponseJSON,
+  registrationOptions,
+  verifyRegistration,
+} from './passkey.ts'
+import * as store from './store.ts'
+
+export function createPasskeys({ db, clock, report }: FactorDependencies, ceremonies: Ceremonies) {
+  const registrationOf = (accountId: string): Ceremony => ({ purpose: 'registration', accountId, boundTo: null })
+
+  return {
+    /** What the browser needs to make a passkey. */
+    begin: async (by: Caller<Person>, permit: Permit): Promise<RegistrationOptions> => {
+      const site = ceremonies.party()
+      const { accountId } = by.principal
+      const { challenge, lookUp, store: keep } = ceremonies.prepare(registrationOf(accountId))
+      const { email, known } = await inTransaction(db, { ...scopeOf(by.principal), lookUp }, async (tx) => {
+        await lockAccount(tx, accountId)
+        const passkeys = await store.passkeys(tx, accountId)
+        if (passkeys.length >= maxPasskeys) throw tooMany()
+        const assurance = await permit.use(tx)
+        await keep(tx, assurance)
+        const after = { assurance: assuranceJson(assurance) }
+        await report(tx, [{ ...factAbout(by, 'passkey.begun', { after }, clock.now()), digest: permit.digest }])
+        return { known: passkeys, email: (await emailOf(tx, accountId)) ?? '' }
+      })
+      return registrationOptions(site, { accountId, email }, known, challenge)
+    },
+
+    add: async (by: Caller<Person>, response: RegistrationResponseJSON, name: string): Promise<Passkey> => {
+      const site = ceremonies.party()
+      const { accountId } = by.principal
+      const challenge = await ceremonies.take(response, registrationOf(accountId))
+      const made = challenge === null ? null : await verifyRegistration(site, response)
+      const now = clock.now()
+      const added = await inTransaction(db, scopeOf(by.principal), async (tx) => {
+        if (made === null) {
+          const reason = challenge === null ? 'challenge' : 'wrong'
+          await report(tx, [factAbout(by, 'passkey.refused', { after: { reason } }, now)])
+          return null
+        }
+        await lockAccount(tx, accountId)
+        if ((await store.passkeys(tx, accountId)).length >= maxPasskeys) throw tooMany()
+        const passkey: Passkey = { ...made, accountId, id: newId(), name, lastUsedAt: null, createdAt: now }
+        if (!(await store.insertPasskey(tx, passkey))) throw alreadyRegistered()
+        const assurance = challenge?.assurance == null ? null : assuranceJson(challenge.assurance)
+        const after = { passkey_id: passkey.id, is_backed_up: passkey.isBackedUp, assurance }
+        await report(tx, [{ ...factAbout(by, 'passkey.added', { after }, now), erasable: { name } }])
+        return passkey
+      })
+      if (added === null) throw refused()
+      return added
+    },
+
+    rename: async (by: Caller<Person>, id: string, name: string): Promise<Passkey> => {
+      const { accountId } = by.principal
+      return inTransaction(db, scopeOf(by.principal), async (tx) => {
+        await lockAccount(tx, accountId)
+        const before = await store.passkeyById(tx, accountId, id)
+        if (before === null) throw notFound()
+        if (before.name === name) return before
+        const after = { ...before, name }
+        await store.renamePasskey(tx, after)
+        const fact = factAbout(by, 'passkey.renamed', { after: { passkey_id: before.id } }, clock.now())
+        await report(tx, [{ ...fact, erasable: { name_before: before.name, name_after: name } }])
+        return after
+      })
+    },
+
+    remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
+      const { accountId } = by.principal
+      await inTransaction(db, scopeOf(by.principal), async (tx) => {
+        await lockAccount(tx, accountId)
+        const passkey = await store.passkeyById(tx, accountId, id)
+        if (passkey === null) throw notFound()
+        const assurance = assuranceJson(await permit.use(tx))
+        await store.deletePasskey(tx, passkey)
+        const voided = await dropLoneRecoveryCodes(tx, accountId)
+        const change = { before: { passkey_id: passkey.id }, after: { recovery_codes_voided: voided, assurance } }
+        const fact = factAbout(by, 'passkey.removed', change, clock.now())
+        await report(tx, [{ ...fact, digest: permit.digest, erasable: { name: passkey.name } }])
+      })
+    },
+  }
+}
+
+function notFound(): Problem {
+  return new Problem(404, 'passkey.not_found', 'Passkey not found')
+}
+
+function tooMany(): Problem {
+  const detail = `There are ${maxPasskeys} passkeys already, which is the most. Remove one that you do not use.`
+  return new Problem(409, 'passkey.too_many', detail)
+}
+
+function alreadyRegistered(): Problem {
+  return new Problem(409, 'passkey.registered_already', 'This passkey is registered already. Use it, or make another.')
+}
+
+function refused(): Problem {
+  const detail = 'The answer of the authenticator does not hold, or came too late. Begin again.'
+  return new Problem(422, 'passkey.refused', detail)
+}

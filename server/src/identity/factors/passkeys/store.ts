@@ -1,0 +1,163 @@
+import type { Selectable } from 'kysely'
+import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import type { Assurance } from '../step-ups/step-up.ts'
+import type { CeremonyPurpose, Passkey } from './passkey.ts'
+
+interface Tables {
+  passkeys: {
+    account_id: string
+    id: string
+    credential_id: Buffer
+    public_key: Buffer
+    sign_count: number
+    transports: readonly string[]
+    name: string
+    is_backed_up: boolean
+    last_used_at: Date | null
+    created_at: Date
+    updated_at: Date
+  }
+  passkey_challenges: {
+    challenge_hash: Buffer
+    purpose: CeremonyPurpose
+    account_id: string | null
+    bound_to: Buffer | null
+    step_up_id: string | null
+    step_up_method: Assurance['method'] | null
+    expires_at: Date
+    created_at: Date
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+function toPasskey(row: Selectable<Tables['passkeys']>): Passkey {
+  return {
+    accountId: row.account_id,
+    id: row.id,
+    credentialId: row.credential_id,
+    publicKey: row.public_key,
+    signCount: row.sign_count,
+    transports: row.transports,
+    name: row.name,
+    isBackedUp: row.is_backed_up,
+    lastUsedAt: row.last_used_at,
+    createdAt: row.created_at,
+  }
+}
+
+/** False when the authenticator's credential is registered already, here or for another account. */
+export async function insertPasskey(tx: Queryable, passkey: Passkey): Promise<boolean> {
+  const query = sql
+    .insertInto('passkeys')
+    .values({
+      account_id: passkey.accountId,
+      id: passkey.id,
+      credential_id: passkey.credentialId,
+      public_key: passkey.publicKey,
+      sign_count: passkey.signCount,
+      transports: passkey.transports,
+      name: passkey.name,
+      is_backed_up: passkey.isBackedUp,
+      last_used_at: null,
+      created_at: passkey.createdAt,
+      updated_at: passkey.createdAt,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function passkeys(db: Queryable, accountId: string): Promise<readonly Passkey[]> {
+  const query = sql.selectFrom('passkeys').selectAll().where('account_id', '=', accountId).orderBy('id')
+  return (await db.run(query)).map(toPasskey)
+}
+
+export async function passkeyById(db: Queryable, accountId: string, id: string): Promise<Passkey | null> {
+  const query = sql.selectFrom('passkeys').selectAll().where('account_id', '=', accountId).where('id', '=', id)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toPasskey(row)
+}
+
+/** The scope is a look-up of the same id. */
+export async function passkeyByCredential(db: Queryable, credentialId: Buffer): Promise<Passkey | null> {
+  const [row] = await db.run(sql.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId))
+  return row === undefined ? null : toPasskey(row)
+}
+
+/** Takes the signature's count. False when it is not above the last one: somebody else has signed with this key. */
+export async function takeSignCount(
+  tx: Queryable,
+  passkey: Passkey,
+  said: Pick<Passkey, 'signCount' | 'isBackedUp'>,
+  at: Date,
+): Promise<boolean> {
+  const query = sql
+    .updateTable('passkeys')
+    .set({ sign_count: said.signCount, is_backed_up: said.isBackedUp, last_used_at: at })
+    .where('account_id', '=', passkey.accountId)
+    .where('id', '=', passkey.id)
+    // WebAuthn 7.2, step 22: an authenticator that does not count says 0 each time.
+    .where((where) => (said.signCount === 0 ? where('sign_count', '=', 0) : where('sign_count', '<', said.signCount)))
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function renamePasskey(tx: Queryable, passkey: Passkey): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('passkeys')
+      .set({ name: passkey.name })
+      .where('account_id', '=', passkey.accountId)
+      .where('id', '=', passkey.id),
+  )
+}
+
+export async function deletePasskey(tx: Queryable, passkey: Passkey): Promise<void> {
+  await tx.run(sql.deleteFrom('passkeys').where('account_id', '=', passkey.accountId).where('id', '=', passkey.id))
+}
+
+export interface CeremonyChallenge {
+  readonly hash: Buffer
+  readonly purpose: CeremonyPurpose
+  /** Null for a sign-in that names nobody. */
+  readonly accountId: string | null
+  /** The digest of the act, or the hash of the sign-in's challenge. */
+  readonly boundTo: Buffer | null
+  /** For a registration: what allowed it to be begun. */
+  readonly assurance: Assurance | null
+  readonly expiresAt: Date
+  readonly createdAt: Date
+}
+
+/** The scope is a look-up of the same hash. */
+export async function insertCeremonyChallenge(db: Queryable, challenge: CeremonyChallenge): Promise<void> {
+  await db.run(
+    sql.insertInto('passkey_challenges').values({
+      challenge_hash: challenge.hash,
+      purpose: challenge.purpose,
+      account_id: challenge.accountId,
+      bound_to: challenge.boundTo,
+      step_up_id: challenge.assurance?.stepUpId ?? null,
+      step_up_method: challenge.assurance?.method ?? null,
+      expires_at: challenge.expiresAt,
+      created_at: challenge.createdAt,
+    }),
+  )
+}
+
+/** Takes the challenge out, which nobody can do twice. The scope is a look-up of the same hash. */
+export async function takeCeremonyChallenge(db: Queryable, hash: Buffer): Promise<CeremonyChallenge | null> {
+  const [row] = await db.run(sql.deleteFrom('passkey_challenges').where('challenge_hash', '=', hash).returningAll())
+  if (row === undefined) return null
+  const { step_up_id: stepUpId, step_up_method: method } = row
+  return {
+    hash: row.challenge_hash,
+    purpose: row.purpose,
+    accountId: row.account_id,
+    boundTo: row.bound_to,
+    assurance: stepUpId === null || method === null ? null : { stepUpId, method },
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+  }
+}

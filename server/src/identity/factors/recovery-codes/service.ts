@@ -1,0 +1,43 @@
+import { inTransaction, type Tx } from '../../../platform/db.ts'
+import { Problem } from '../../../platform/problem.ts'
+import type { Caller, Person } from '../../principal.ts'
+import { type FactorDependencies, scopeOf } from '../dependencies.ts'
+import { factAbout } from '../fact.ts'
+import { hasSecondFactor } from '../factor.ts'
+import type { Permit } from '../step-ups/service.ts'
+import { assuranceJson } from '../step-ups/step-up.ts'
+import { factorState, lockAccount } from '../store.ts'
+import { hashRecoveryCode, newRecoveryCodes } from './recovery-code.ts'
+import * as store from './store.ts'
+
+export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
+  return {
+    /** Ten codes, shown this once. All earlier ones are void. */
+    make: async (by: Caller<Person>, permit: Permit): Promise<readonly string[]> => {
+      const { accountId } = by.principal
+      const codes = newRecoveryCodes()
+      const hashes = codes.flatMap((code) => hashRecoveryCode(code) ?? [])
+      await inTransaction(db, scopeOf(by.principal), async (tx) => {
+        await lockAccount(tx, accountId)
+        const state = await factorState(tx, accountId)
+        if (!hasSecondFactor(state)) throw nothingToRecover()
+        const assurance = assuranceJson(await permit.use(tx))
+        const now = clock.now()
+        await store.replaceRecoveryCodes(tx, accountId, hashes, now)
+        const change = { before: { unused: state.recoveryCodes }, after: { unused: hashes.length, assurance } }
+        await report(tx, [{ ...factAbout(by, 'recovery_codes.made', change, now), digest: permit.digest }])
+      })
+      return codes
+    },
+  }
+}
+
+/** Codes stand in for another factor: with the last one they go, and come to no new life with the next. */
+export async function dropLoneRecoveryCodes(tx: Tx, accountId: string): Promise<number> {
+  return hasSecondFactor(await factorState(tx, accountId)) ? 0 : store.deleteRecoveryCodes(tx, accountId)
+}
+
+function nothingToRecover(): Problem {
+  const detail = 'Recovery codes stand in for a passkey or an authenticator app: add one of those first.'
+  return new Problem(409, 'recovery_codes.no_factor', detail)
+}

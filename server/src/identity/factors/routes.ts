@@ -1,0 +1,291 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import { type Guard, personOf } from '../guard.ts'
+import type { Passkey } from './passkeys/passkey.ts'
+import { registrationOf } from './proof-input.ts'
+import * as schemas from './schemas.ts'
+import type { FactorList } from './service.ts'
+import { registerSignInRoutes, type SignInRoutes } from './sign-in/routes.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from './step-ups/require-step-up.ts'
+import { registerStepUpRoutes } from './step-ups/routes.ts'
+import type { Totp } from './totp/store.ts'
+
+export interface FactorRoutes extends SignInRoutes {
+  readonly guard: Guard
+  readonly requireStepUp: RequireStepUp
+}
+
+const bearer = [{ bearer: [] }, { person: [] }]
+const common = { tags: ['factors'], security: bearer }
+const gone = { description: 'It is gone', type: 'null' }
+
+/** A person's own factors; also the step-ups and the sign-in that use them. */
+export function registerFactorRoutes(app: FastifyInstance, routes: FactorRoutes): void {
+  for (const schema of [
+    schemas.totpSchema,
+    schemas.passkeySchema,
+    schemas.factorsSchema,
+    schemas.totpEnrolmentSchema,
+    schemas.recoveryCodesSchema,
+    schemas.stepUpSchema,
+  ]) {
+    app.addSchema(schema)
+  }
+  registerListRoutes(app, routes)
+  registerTotpRoutes(app, routes)
+  registerPasskeyRoutes(app, routes)
+  registerStepUpRoutes(app, routes)
+  registerSignInRoutes(app, routes)
+}
+
+function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+  app.get(
+    '/auth/factors',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'With what do I sign in besides my password?',
+        operationId: 'listFactors',
+        response: {
+          200: success('The factors', Type.Ref('Factors'), schemas.exampleFactors),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => factorsJson(await factors.list(personOf(request).principal.accountId)),
+  )
+
+  app.post(
+    '/auth/factors/recovery-codes',
+    {
+      ...guard('profile.read'),
+      ...requireStepUp(),
+      schema: {
+        ...common,
+        summary: 'Make ten recovery codes; earlier ones are void',
+        operationId: 'makeRecoveryCodes',
+        headers: stepUpHeaders,
+        response: {
+          201: success('The codes, for this once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
+          ...problems(401, stepUpMeaning, {
+            status: 409,
+            code: 'recovery_codes.no_factor',
+            detail: 'Recovery codes stand in for a passkey or an authenticator app: add one of those first.',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const codes = await factors.recoveryCodes.make(personOf(request), permitOf(request))
+      return reply.status(201).send({ codes })
+    },
+  )
+}
+
+function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+  app.post(
+    '/auth/factors/totp',
+    {
+      ...guard('profile.read'),
+      ...requireStepUp({ enrols: true }),
+      schema: {
+        ...common,
+        summary: 'Begin to add an authenticator app; it counts from its first code on, and replaces an earlier one',
+        operationId: 'beginAuthenticatorApp',
+        headers: stepUpHeaders,
+        response: {
+          201: success('The secret, for this once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
+          ...problems(401, stepUpMeaning),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id, seed, uri, expiresAt } = await factors.totp.begin(personOf(request), permitOf(request))
+      return reply.status(201).send({ id, secret: seed, uri, expires_at: expiresAt })
+    },
+  )
+
+  app.post<{ Params: { id: string }; Body: Static<typeof schemas.confirmTotpBody> }>(
+    '/auth/factors/totp/:id/confirm',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Prove the authenticator app with its first code',
+        operationId: 'confirmAuthenticatorApp',
+        params: idParams,
+        body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
+        response: {
+          200: success('The authenticator app', Type.Ref('AuthenticatorApp'), schemas.exampleTotp),
+          ...problems(
+            401,
+            403,
+            {
+              status: 404,
+              code: 'totp.not_begun',
+              detail: 'This authenticator app is not being added, or the time for its first code is over. Begin again.',
+            },
+            413,
+            415,
+            422,
+          ),
+        },
+      },
+    },
+    async (request) => totpJson(await factors.totp.confirm(personOf(request), request.params.id, request.body.code)),
+  )
+
+  app.delete<{ Params: { id: string } }>(
+    '/auth/factors/totp/:id',
+    {
+      ...guard('profile.read'),
+      ...requireStepUp(),
+      schema: {
+        ...common,
+        summary: 'Remove the authenticator app',
+        operationId: 'removeAuthenticatorApp',
+        params: idParams,
+        headers: stepUpHeaders,
+        response: {
+          204: gone,
+          ...problems(
+            401,
+            stepUpMeaning,
+            { status: 404, code: 'totp.not_found', detail: 'Authenticator app not found' },
+            422,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      await factors.totp.remove(personOf(request), request.params.id, permitOf(request))
+      return reply.status(204).send()
+    },
+  )
+}
+
+const noPasskey = { status: 404, code: 'passkey.not_found', detail: 'Passkey not found' }
+
+function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+  app.post(
+    '/auth/factors/passkeys/options',
+    {
+      ...guard('profile.read'),
+      ...requireStepUp({ enrols: true }),
+      schema: {
+        ...common,
+        summary: 'Begin to add a passkey: what the browser needs to make one',
+        operationId: 'beginPasskey',
+        headers: stepUpHeaders,
+        response: {
+          200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleRegistrationOptions),
+          ...problems(401, stepUpMeaning, schemas.noDomain),
+        },
+      },
+    },
+    async (request) => factors.passkeys.begin(personOf(request), permitOf(request)),
+  )
+
+  app.post<{ Body: Static<typeof schemas.addPasskeyBody> }>(
+    '/auth/factors/passkeys',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Add the passkey that the browser made',
+        operationId: 'addPasskey',
+        body: {
+          ...schemas.addPasskeyBody,
+          examples: [{ name: 'Work laptop', credential: schemas.exampleRegistration }],
+        },
+        response: {
+          201: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
+          ...problems(
+            401,
+            403,
+            {
+              status: 409,
+              code: 'passkey.registered_already',
+              detail: 'This passkey is registered already. Use it, or make another.',
+            },
+            413,
+            415,
+            422,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { credential, name = 'Passkey' } = request.body
+      const passkey = await factors.passkeys.add(personOf(request), registrationOf(credential), name)
+      return reply.status(201).send(passkeyJson(passkey))
+    },
+  )
+
+  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.renamePasskeyBody> }>(
+    '/auth/factors/passkeys/:id',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Rename a passkey',
+        operationId: 'renamePasskey',
+        params: idParams,
+        body: { ...schemas.renamePasskeyBody, examples: [{ name: 'Old laptop' }] },
+        response: {
+          200: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
+          ...problems(401, 403, noPasskey, 413, 415, 422),
+        },
+      },
+    },
+    async (request) =>
+      passkeyJson(await factors.passkeys.rename(personOf(request), request.params.id, request.body.name)),
+  )
+
+  app.delete<{ Params: { id: string } }>(
+    '/auth/factors/passkeys/:id',
+    {
+      ...guard('profile.read'),
+      ...requireStepUp(),
+      schema: {
+        ...common,
+        summary: 'Remove a passkey',
+        operationId: 'removePasskey',
+        params: idParams,
+        headers: stepUpHeaders,
+        response: { 204: gone, ...problems(401, stepUpMeaning, noPasskey, 422) },
+      },
+    },
+    async (request, reply) => {
+      await factors.passkeys.remove(personOf(request), request.params.id, permitOf(request))
+      return reply.status(204).send()
+    },
+  )
+}
+
+function factorsJson(list: FactorList) {
+  const { recoveryCodes } = list
+  return {
+    second_factor: list.hasSecondFactor,
+    totp: list.totp === null ? null : totpJson(list.totp),
+    passkeys: list.passkeys.map(passkeyJson),
+    recovery_codes:
+      recoveryCodes === null ? null : { remaining: recoveryCodes.remaining, created_at: recoveryCodes.createdAt },
+  }
+}
+
+function totpJson(totp: Totp) {
+  return { id: totp.id, created_at: totp.createdAt, last_used_at: totp.lastUsedAt }
+}
+
+function passkeyJson(passkey: Passkey) {
+  return {
+    id: passkey.id,
+    name: passkey.name,
+    is_backed_up: passkey.isBackedUp,
+    created_at: passkey.createdAt,
+    last_used_at: passkey.lastUsedAt,
+  }
+}

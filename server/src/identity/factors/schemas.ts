@@ -1,0 +1,202 @@
+import { Type } from 'typebox'
+
+const id = Type.String({ format: 'uuid' })
+const time = Type.String({ format: 'date-time' })
+const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*={0,2}$' })
+
+// A credential's id has at most 1 023 bytes (WebAuthn, 4).
+const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: '^[A-Za-z0-9_-]+$' })
+
+/** As `PublicKeyCredential.toJSON()` of a browser gives it; what is not named here is not looked at. */
+const credential = { id: credentialId, rawId: credentialId, type: Type.Literal('public-key') }
+
+export const assertionSchema = Type.Object(
+  {
+    ...credential,
+    response: Type.Object({
+      clientDataJSON: base64url(16_384),
+      authenticatorData: base64url(16_384),
+      signature: base64url(16_384),
+      userHandle: Type.Optional(nullable(base64url(128))),
+    }),
+  },
+  { description: 'The answer of navigator.credentials.get(), as its toJSON() gives it.' },
+)
+
+export const registrationSchema = Type.Object(
+  {
+    ...credential,
+    response: Type.Object({
+      clientDataJSON: base64url(16_384),
+      attestationObject: base64url(131_072),
+      transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
+    }),
+  },
+  { description: 'The answer of navigator.credentials.create(), as its toJSON() gives it.' },
+)
+
+/** Told where there can be no passkeys. */
+export const noDomain = {
+  status: 409,
+  code: 'passkey.unavailable',
+  detail: 'Passkeys belong to a domain, and PUBLIC_URL names an address. Whoever runs the service can change it.',
+}
+
+/** Passed on to the browser as they are (parseCreationOptionsFromJSON, parseRequestOptionsFromJSON). */
+export const ceremonyOptionsSchema = Type.Object(
+  { challenge: Type.String() },
+  { additionalProperties: true, description: 'For navigator.credentials, as its parse…OptionsFromJSON() takes them.' },
+)
+
+export const exampleAssertionOptions = {
+  challenge: 'NlXb3fpbAd7zBOyAIwWBW6BRzbcXbYjyPM8oO6YLgmM',
+  rpId: 'hitl.example.com',
+  timeout: 300_000,
+  userVerification: 'required',
+}
+
+export const exampleRegistrationOptions = {
+  challenge: 'NlXb3fpbAd7zBOyAIwWBW6BRzbcXbYjyPM8oO6YLgmM',
+  rp: { id: 'hitl.example.com', name: 'HITL' },
+  user: { id: 'AYkPPlwqe7uKO18dLDtKWQ', name: 'reviewer@example.com', displayName: 'reviewer@example.com' },
+  pubKeyCredParams: [{ alg: -7, type: 'public-key' }],
+  authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
+  timeout: 300_000,
+  attestation: 'none',
+  excludeCredentials: [],
+}
+
+const exampleCredential = { id: 'x7Jv1pR9', rawId: 'x7Jv1pR9', type: 'public-key' }
+export const exampleAssertion = {
+  ...exampleCredential,
+  response: { clientDataJSON: 'eyJ0eXBlIjoi', authenticatorData: 'SZYN5YgO', signature: 'MEUCIQDx' },
+}
+export const exampleRegistration = {
+  ...exampleCredential,
+  response: { clientDataJSON: 'eyJ0eXBlIjoi', attestationObject: 'o2NmbXRk', transports: ['internal'] },
+}
+
+const totpFields = { id, created_at: time, last_used_at: nullable(time) }
+export const totpSchema = Type.Object(totpFields, { $id: 'AuthenticatorApp', title: 'AuthenticatorApp' })
+export const exampleTotp = {
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61',
+  created_at: '2026-01-31T09:00:00.000Z',
+  last_used_at: '2026-01-31T09:01:00.000Z',
+}
+
+export const passkeySchema = Type.Object(
+  {
+    id,
+    name: Type.String(),
+    is_backed_up: Type.Boolean({ description: 'Kept in a cloud account, so that it survives its device.' }),
+    created_at: time,
+    last_used_at: nullable(time),
+  },
+  { $id: 'Passkey', title: 'Passkey' },
+)
+export const examplePasskey = {
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a62',
+  name: 'Work laptop',
+  is_backed_up: false,
+  created_at: '2026-01-31T09:00:00.000Z',
+  last_used_at: null,
+}
+
+export const factorsSchema = Type.Object(
+  {
+    second_factor: Type.Boolean({ description: 'Signing in asks for one of these.' }),
+    totp: nullable(Type.Ref('AuthenticatorApp')),
+    passkeys: Type.Array(Type.Ref('Passkey')),
+    recovery_codes: nullable(
+      Type.Object({ remaining: Type.Integer({ description: 'Unused ones.' }), created_at: time }),
+    ),
+  },
+  { $id: 'Factors', title: 'Factors' },
+)
+export const exampleFactors = {
+  second_factor: true,
+  totp: exampleTotp,
+  passkeys: [examplePasskey],
+  recovery_codes: { remaining: 10, created_at: '2026-01-31T09:02:00.000Z' },
+}
+
+export const totpEnrolmentSchema = Type.Object(
+  {
+    id,
+    secret: Type.String({ description: 'Base 32, for who cannot scan the URI. Shown this once.' }),
+    uri: Type.String({ description: 'otpauth:// for the QR code. Shown this once.' }),
+    expires_at: time,
+  },
+  { $id: 'AuthenticatorAppEnrolment', title: 'AuthenticatorAppEnrolment' },
+)
+export const exampleEnrolment = {
+  id: exampleTotp.id,
+  secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+  uri: 'otpauth://totp/HITL:reviewer%40example.com?issuer=HITL&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&algorithm=SHA1&digits=6&period=30',
+  expires_at: '2026-01-31T09:10:00.000Z',
+}
+
+const code = Type.String({ minLength: 6, maxLength: 64, description: 'Of the authenticator app, or a recovery code.' })
+export const confirmTotpBody = Type.Object({ code }, { title: 'AuthenticatorAppConfirmation' })
+
+const passkeyName = Type.String({ minLength: 1, maxLength: 100, description: 'For the person to tell it apart.' })
+export const addPasskeyBody = Type.Object(
+  { name: Type.Optional(passkeyName), credential: registrationSchema },
+  { title: 'NewPasskeyInput' },
+)
+export const renamePasskeyBody = Type.Object({ name: passkeyName }, { title: 'PasskeyChanges' })
+
+export const recoveryCodesSchema = Type.Object(
+  { codes: Type.Array(Type.String(), { description: 'Each works once. Shown this once; only hashes are kept.' }) },
+  { $id: 'RecoveryCodes', title: 'RecoveryCodes' },
+)
+export const exampleRecoveryCodes = { codes: ['7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'] }
+
+const digest = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description: 'Of the refused call, as its 403 `auth.step_up_required` told it.',
+})
+export const exampleDigest = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
+
+const proof = {
+  code: Type.Optional(code),
+  assertion: Type.Optional(assertionSchema),
+}
+
+export const stepUpBody = Type.Object(
+  {
+    digest,
+    method: Type.Enum(['passkey', 'totp', 'recovery_code', 'password']),
+    ...proof,
+    password: Type.Optional(Type.String({ maxLength: 1_000, pattern: '^[^\\u0000]*$' })),
+  },
+  { title: 'StepUpInput' },
+)
+export const stepUpOptionsBody = Type.Object({ digest }, { title: 'StepUpOptionsInput' })
+
+export const stepUpSchema = Type.Object(
+  { step_up: Type.String({ description: 'For the header X-Step-Up of the one call.' }), expires_at: time },
+  { $id: 'StepUp', title: 'StepUp' },
+)
+export const exampleStepUp = {
+  step_up: 'R0o3c1dLZmVtV2p3b0t5Q2VmTzZ0b3hGZ2VjV2pBNTg',
+  expires_at: '2026-01-31T09:05:00.000Z',
+}
+
+const challenge = Type.String({
+  pattern: '^[A-Za-z0-9_-]{43}$',
+  description: 'Of the 401 `auth.second_factor_required` that POST /auth/login answered.',
+})
+export const exampleChallenge = '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+const remember = Type.Optional(
+  Type.Boolean({ description: 'For browsers: also set a cookie with which POST /auth/refresh renews the session.' }),
+)
+
+export const secondFactorBody = Type.Object(
+  { challenge, method: Type.Enum(['passkey', 'totp', 'recovery_code']), ...proof, remember },
+  { title: 'SecondFactor' },
+)
+export const passkeyOptionsBody = Type.Object({ challenge: Type.Optional(challenge) }, { title: 'PasskeyOptionsInput' })
+export const passkeySignInBody = Type.Object({ assertion: assertionSchema, remember }, { title: 'PasskeySignIn' })

@@ -1,0 +1,119 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { problems, success } from '../../../http/openapi.ts'
+import { tokenExample } from '../../people/schemas.ts'
+import type { Visitor } from '../fact.ts'
+import { assertionOf, proofOf } from '../proof-input.ts'
+import * as schemas from '../schemas.ts'
+import type { Factors } from '../service.ts'
+import type { SignedIn } from './service.ts'
+
+export interface SignInRoutes {
+  readonly factors: Factors
+  /** Opens the session of who has signed in; answers the body of POST /auth/login. */
+  readonly openSession: (signedIn: SignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+}
+
+const visitorOf = (request: FastifyRequest): Visitor => ({ httpRequestId: request.id, network: request.client.address })
+
+const noMembership = {
+  status: 403,
+  code: 'auth.no_membership',
+  detail: 'This account belongs to no organization now. Ask an administrator.',
+}
+const over = {
+  status: 401,
+  code: 'auth.challenge_over',
+  detail: 'This sign-in was completed, or its time is over. Sign in again.',
+}
+
+export function registerSignInRoutes(app: FastifyInstance, { factors, openSession }: SignInRoutes): void {
+  const { signIn } = factors
+  const common = { tags: ['auth'] }
+
+  app.post<{ Body: Static<typeof schemas.secondFactorBody> }>(
+    '/auth/login/second-factor',
+    {
+      schema: {
+        ...common,
+        summary: 'Complete a sign-in that asked for a second factor',
+        operationId: 'secondFactor',
+        body: {
+          ...schemas.secondFactorBody,
+          examples: [{ challenge: schemas.exampleChallenge, method: 'totp', code: '492039' }],
+        },
+        response: {
+          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
+          ...problems(
+            {
+              status: 401,
+              code: 'auth.second_factor_wrong',
+              detail: 'This second factor is wrong, was used before, or came too late. Try again.',
+            },
+            noMembership,
+            413,
+            415,
+            422,
+            429,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { challenge, ...proof } = request.body
+      return openSession(await signIn.completeChallenge(challenge, proofOf(proof), visitorOf(request)), request, reply)
+    },
+  )
+
+  app.post<{ Body: Static<typeof schemas.passkeyOptionsBody> }>(
+    '/auth/login/passkey/options',
+    {
+      schema: {
+        ...common,
+        summary: 'What the browser needs to sign in with a passkey; with a challenge, as the second factor',
+        operationId: 'passkeyOptions',
+        body: { ...schemas.passkeyOptionsBody, examples: [{}, { challenge: schemas.exampleChallenge }] },
+        response: {
+          200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
+          ...problems(over, schemas.noDomain, 413, 415, 422, 429),
+        },
+      },
+    },
+    async (request) => signIn.passkeyOptions(request.body.challenge ?? null),
+  )
+
+  app.post<{ Body: Static<typeof schemas.passkeySignInBody> }>(
+    '/auth/login/passkey',
+    {
+      schema: {
+        ...common,
+        summary: 'Sign in with a passkey, without address and password',
+        operationId: 'passkeySignIn',
+        body: { ...schemas.passkeySignInBody, examples: [{ assertion: schemas.exampleAssertion }] },
+        response: {
+          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
+          ...problems(
+            {
+              status: 401,
+              code: 'auth.passkey_refused',
+              detail:
+                'This passkey is not known here, or its answer came too late. Try again, or sign in with your password.',
+            },
+            noMembership,
+            schemas.noDomain,
+            413,
+            415,
+            422,
+            429,
+          ),
+        },
+      },
+    },
+    async (request, reply) =>
+      openSession(
+        await signIn.signInWithPasskey(assertionOf(request.body.assertion), visitorOf(request)),
+        request,
+        reply,
+      ),
+  )
+}

@@ -1,0 +1,205 @@
+import { inTransaction } from '../../../platform/db.ts'
+import { installationId, newId } from '../../../platform/ids.ts'
+import { Problem } from '../../../platform/problem.ts'
+import { unauthenticated } from '../../authenticate.ts'
+import type { IdentityFact } from '../../fact.ts'
+import type { FactorDependencies } from '../dependencies.ts'
+import type { Visitor } from '../fact.ts'
+import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
+import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
+import type { Ceremonies, Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
+import type { AssertionOptions, AuthenticationResponseJSON } from '../passkeys/passkey.ts'
+import { takeSignCount } from '../passkeys/store.ts'
+import type { Proof, ProofFlaw, Proofs } from '../proofs.ts'
+import { factorState } from '../store.ts'
+import * as store from './store.ts'
+
+export const challengeMinutes = 5
+/** With the throttle behind them: five guesses at three of a million codes for each right password. */
+export const maxTries = 5
+
+/** Who has signed in how far, and where that leads. */
+export interface FirstFactor {
+  readonly accountId: string
+  readonly organizationId: string
+  readonly userId: string
+  /** Such as ['password']. */
+  readonly methods: readonly string[]
+}
+
+/** A sign-in that is complete, as far as factors go: the session is the caller's to open. */
+export interface SignedIn {
+  readonly accountId: string
+  /** Null after a passkey alone: the account says where its sign-in leads. */
+  readonly organizationId: string | null
+  readonly methods: readonly string[]
+}
+
+export interface BegunChallenge {
+  readonly challenge: string
+  readonly methods: readonly SecondFactorMethod[]
+  readonly expiresAt: Date
+}
+
+export type SecondFactorProof = Exclude<Proof, { method: 'password' }>
+
+export function createSecondFactorSignIn(dependencies: FactorDependencies, proofs: Proofs, ceremonies: Ceremonies) {
+  const { db, clock, report } = dependencies
+
+  const stateOf = (accountId: string) => factorState(db.within({ accountId }), accountId)
+  const lookUp = (tokenHash: Buffer) => db.within({ lookUp: tokenHash.toString('hex') })
+
+  const secondFactorOf = (challenge: store.SignInChallenge): Ceremony => ({
+    purpose: 'second_factor',
+    accountId: challenge.accountId,
+    boundTo: challenge.tokenHash,
+  })
+
+  /** Nobody has signed in: the person is what the fact is about, not who did it. */
+  const refusedFact = (
+    member: { readonly organizationId: string; readonly userId: string },
+    visitor: Visitor,
+    after: { readonly method: string; readonly reason: ProofFlaw },
+  ): IdentityFact => ({
+    organizationId: member.organizationId,
+    kind: 'second_factor.refused',
+    subjectKind: 'user',
+    subjectId: member.userId,
+    actor: { kind: 'anonymous', id: null },
+    httpRequestId: visitor.httpRequestId,
+    network: visitor.network,
+    before: null,
+    after,
+    occurredAt: clock.now(),
+  })
+
+  /** Uses the proof up and with it the challenge, or tells what is wrong with it. */
+  const complete = async (
+    challenge: store.SignInChallenge,
+    proof: SecondFactorProof,
+    visitor: Visitor,
+  ): Promise<ProofFlaw | null> => {
+    const { accountId, organizationId } = challenge
+    const prover = { accountId, network: visitor.network }
+    const judged = await proofs.judge(prover, proof, secondFactorOf(challenge))
+    return inTransaction(db, { organizationId, accountId }, async (tx) => {
+      const flaw = await judged.spend(tx)
+      if (flaw !== null) {
+        await report(tx, [refusedFact(challenge, visitor, { method: proof.method, reason: flaw })])
+      } else if (!(await store.useSignInChallenge(tx, challenge, clock.now()))) {
+        // Throwing gives the code back: another try with the same challenge was right first.
+        throw challengeOver()
+      }
+      return flaw
+    })
+  }
+
+  /**
+   * Takes the count of a passkey that signs in alone, or tells what is wrong: to its owner's organization, and where
+   * nobody knows the owner, to the installation.
+   */
+  const spendAssertion = async (judged: JudgedAssertion, visitor: Visitor): Promise<ProofFlaw | null> => {
+    const accountId = judged.passkey?.accountId ?? newId()
+    const member = judged.passkey === null ? null : await dependencies.membershipOf(accountId)
+    const { organizationId, userId } = member ?? { organizationId: installationId, userId: accountId }
+    return inTransaction(db, { accountId, organizationId }, async (tx) => {
+      const counts = 'said' in judged && (await takeSignCount(tx, judged.passkey, judged.said, clock.now()))
+      const flaw = counts ? null : 'refused' in judged ? judged.refused : 'copied'
+      if (flaw !== null) {
+        await report(tx, [refusedFact({ organizationId, userId }, visitor, { method: 'passkey', reason: flaw })])
+      }
+      return flaw
+    })
+  }
+
+  return {
+    secondFactorNeeded: async (accountId: string): Promise<boolean> => hasSecondFactor(await stateOf(accountId)),
+
+    /** For a sign-in whose first factor was right. Tell it with `secondFactorRequired`. */
+    beginChallenge: async (first: FirstFactor): Promise<BegunChallenge> => {
+      const { token, hash } = newOneTimeToken()
+      const now = clock.now()
+      const expiresAt = new Date(now.getTime() + challengeMinutes * 60_000)
+      const methods = secondFactorMethods(await stateOf(first.accountId))
+      const row = { ...first, tokenHash: hash, tries: 0, expiresAt, createdAt: now }
+      await store.insertSignInChallenge(db.within({ accountId: first.accountId }), row)
+      return { challenge: token, methods, expiresAt }
+    },
+
+    /** The second factor for an open challenge. Throws 401; every call is a try. */
+    completeChallenge: async (challenge: string, proof: SecondFactorProof, visitor: Visitor): Promise<SignedIn> => {
+      const tokenHash = hashOneTimeToken(challenge)
+      const open = await store.openSignInChallenge(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
+      if (open === null) throw challengeOver()
+      const { accountId, organizationId, methods } = open
+      let triesLeft = 0
+      const flaw = await proofs.attempt({ accountId, network: visitor.network }, async () => {
+        const counted = await store.countTry(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
+        if (counted === null) throw challengeOver()
+        triesLeft = maxTries - counted.tries
+        return complete(counted, proof, visitor)
+      })
+      if (flaw !== null) throw wrongSecondFactor(triesLeft)
+      return { accountId, organizationId, methods: [...methods, proof.method] }
+    },
+
+    /** What the browser needs to ask for a passkey: one of the challenge's account, or, without a challenge, any. */
+    passkeyOptions: async (challenge: string | null): Promise<AssertionOptions> => {
+      if (challenge === null) return ceremonies.options({ purpose: 'sign_in', accountId: null, boundTo: null })
+      const tokenHash = hashOneTimeToken(challenge)
+      const open = await store.openSignInChallenge(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
+      if (open === null) throw challengeOver()
+      return ceremonies.options(secondFactorOf(open))
+    },
+
+    /**
+     * A passkey instead of address and password. It is two factors by itself, the device and what unlocks it, so nothing
+     * else is asked.
+     */
+    signInWithPasskey: async (assertion: AuthenticationResponseJSON, visitor: Visitor): Promise<SignedIn> => {
+      const ceremony: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
+      let accountId: string | null = null
+      const flaw = await proofs.attempt({ accountId, network: visitor.network }, async () => {
+        const judged = await ceremonies.judge(assertion, ceremony)
+        accountId = judged.passkey?.accountId ?? null
+        return spendAssertion(judged, visitor)
+      })
+      if (flaw !== null || accountId === null) throw passkeyRefused()
+      return { accountId, organizationId: null, methods: ['passkey'] }
+    },
+  }
+}
+
+const bearerChallenge = { 'www-authenticate': 'Bearer realm="hitl"' }
+
+/** 401 that asks for the second factor: what a client that knows only passwords shows is its `detail`. */
+export function secondFactorRequired(begun: BegunChallenge): Problem {
+  const detail =
+    'This account has a second factor. Send it to POST /api/v1/auth/login/second-factor together with the challenge.'
+  return new Problem(401, 'auth.second_factor_required', detail, {
+    headers: bearerChallenge,
+    extra: { challenge: begun.challenge, methods: begun.methods, expires_at: begun.expiresAt },
+  })
+}
+
+function wrongSecondFactor(triesLeft: number): Problem {
+  const detail =
+    triesLeft > 0
+      ? 'This second factor is wrong, was used before, or came too late. Try again.'
+      : 'This second factor is wrong, and it was the last try. Sign in again.'
+  return new Problem(401, 'auth.second_factor_wrong', detail, {
+    headers: bearerChallenge,
+    extra: { tries_left: triesLeft },
+  })
+}
+
+function challengeOver(): Problem {
+  return unauthenticated('auth.challenge_over', 'This sign-in was completed, or its time is over. Sign in again.')
+}
+
+function passkeyRefused(): Problem {
+  return unauthenticated(
+    'auth.passkey_refused',
+    'This passkey is not known here, or its answer came too late. Try again, or sign in with your password.',
+  )
+}

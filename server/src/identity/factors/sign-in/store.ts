@@ -1,0 +1,125 @@
+import { type Queryable, queriesOn } from '../../../platform/db.ts'
+
+interface Tables {
+  accounts: { id: string; password_changed_at: Date | null }
+  sign_in_challenges: {
+    token_hash: Buffer
+    account_id: string
+    organization_id: string
+    user_id: string
+    methods: readonly string[]
+    tries: number
+    used_at: Date | null
+    expires_at: Date
+    created_at: Date
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+/** A sign-in that waits for its second factor. */
+export interface SignInChallenge {
+  readonly tokenHash: Buffer
+  readonly accountId: string
+  /** Where the sign-in leads. */
+  readonly organizationId: string
+  readonly userId: string
+  /** How the person has signed in so far. */
+  readonly methods: readonly string[]
+  readonly tries: number
+  readonly expiresAt: Date
+  readonly createdAt: Date
+}
+
+export async function insertSignInChallenge(tx: Queryable, challenge: SignInChallenge): Promise<void> {
+  await tx.run(
+    sql.insertInto('sign_in_challenges').values({
+      token_hash: challenge.tokenHash,
+      account_id: challenge.accountId,
+      organization_id: challenge.organizationId,
+      user_id: challenge.userId,
+      methods: challenge.methods,
+      tries: challenge.tries,
+      used_at: null,
+      expires_at: challenge.expiresAt,
+      created_at: challenge.createdAt,
+    }),
+  )
+}
+
+function open(tokenHash: Buffer, now: Date, maxTries: number) {
+  return sql
+    .selectFrom('sign_in_challenges')
+    .selectAll()
+    .where('token_hash', '=', tokenHash)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .where('tries', '<', maxTries)
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof open>['execute']>>[number]
+
+function toChallenge(row: Row): SignInChallenge {
+  return {
+    tokenHash: row.token_hash,
+    accountId: row.account_id,
+    organizationId: row.organization_id,
+    userId: row.user_id,
+    methods: row.methods,
+    tries: row.tries,
+    expiresAt: row.expires_at,
+    createdAt: row.created_at,
+  }
+}
+
+/** Null when there is none, or it is over. The scope is a look-up of the same hash. */
+export async function openSignInChallenge(
+  db: Queryable,
+  tokenHash: Buffer,
+  now: Date,
+  maxTries: number,
+): Promise<SignInChallenge | null> {
+  const [row] = await db.run(open(tokenHash, now, maxTries))
+  return row === undefined ? null : toChallenge(row)
+}
+
+/** Counts a try before it is judged, so that parallel ones cannot be more than `maxTries`. Scope as above. */
+export async function countTry(
+  db: Queryable,
+  tokenHash: Buffer,
+  now: Date,
+  maxTries: number,
+): Promise<SignInChallenge | null> {
+  const query = sql
+    .updateTable('sign_in_challenges')
+    .set((column) => ({ tries: column('tries', '+', 1) }))
+    .where('token_hash', '=', tokenHash)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .where('tries', '<', maxTries)
+    .returningAll()
+  const [row] = await db.run(query)
+  return row === undefined ? null : toChallenge(row)
+}
+
+/** False when another try was right first, or the password that began it was changed since. */
+export async function useSignInChallenge(tx: Queryable, challenge: SignInChallenge, now: Date): Promise<boolean> {
+  const query = sql
+    .updateTable('sign_in_challenges')
+    .set({ used_at: now })
+    .where('account_id', '=', challenge.accountId)
+    .where('token_hash', '=', challenge.tokenHash)
+    .where('used_at', 'is', null)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('accounts')
+            .select('id')
+            .where('id', '=', challenge.accountId)
+            .where('password_changed_at', '>', challenge.createdAt),
+        ),
+      ),
+    )
+    .returning('account_id')
+  return (await tx.run(query)).length === 1
+}

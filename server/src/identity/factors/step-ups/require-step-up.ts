@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import { Type } from 'typebox'
+import type { OwnMeaning } from '../../../http/openapi.ts'
+import { personOf } from '../../guard.ts'
+import type { Permit, StepUps } from './service.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    permit: Permit | null
+  }
+}
+
+/** For the schema of a route behind `requireStepUp`; spread its `properties` where the route has headers of its own. */
+export const stepUpHeaders = Type.Object({
+  'x-step-up': Type.Optional(
+    Type.String({ maxLength: 100, description: 'The token of POST /auth/step-up, earned for this very call.' }),
+  ),
+})
+
+/** For the problems of such a route. */
+export const stepUpMeaning: OwnMeaning = {
+  status: 403,
+  code: 'auth.step_up_required',
+  detail:
+    'This call needs a fresh proof that it is you. Send POST /api/v1/auth/step-up with this digest and one of the ' +
+    'methods, then repeat the call with X-Step-Up.',
+}
+
+/** What a sensitive route puts behind its guard; `enrols`: the route adds a factor. Its service takes the permit. */
+export type RequireStepUp = (options?: { readonly enrols?: boolean }) => {
+  readonly preHandler: preHandlerAsyncHookHandler
+}
+
+/** Asked once the body is read and valid: what is wrong anyway needs no step-up to be told so. */
+export function createRequireStepUp(app: FastifyInstance, stepUps: StepUps): RequireStepUp {
+  app.decorateRequest('permit', null)
+  return ({ enrols = false } = {}) => ({
+    preHandler: async (request) => {
+      const { operationId } = request.routeOptions.schema ?? {}
+      if (operationId === undefined) throw new Error('a route that needs a step-up needs an operationId')
+      const act = { operation: operationId, method: request.method, path: request.url, body: request.body ?? undefined }
+      const token = request.headers['x-step-up']
+      const shown = typeof token === 'string' ? token : null
+      request.permit = await stepUps.demand(personOf(request), act, shown, enrols)
+    },
+  })
+}
+
+/** What lets the act of this call happen. */
+export function permitOf(request: FastifyRequest): Permit {
+  if (request.permit === null) throw new Error('this route does not require a step-up')
+  return request.permit
+}

@@ -1,0 +1,64 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { problems, success } from '../../../http/openapi.ts'
+import { type Guard, personOf } from '../../guard.ts'
+import { proofOf } from '../proof-input.ts'
+import * as schemas from '../schemas.ts'
+import type { Factors } from '../service.ts'
+
+const refused = {
+  status: 403,
+  code: 'auth.step_up_refused',
+  detail: 'This proof is wrong, was used before, or came too late. Try again with a new one.',
+}
+
+export function registerStepUpRoutes(
+  app: FastifyInstance,
+  { factors, guard }: { readonly factors: Factors; readonly guard: Guard },
+): void {
+  const common = { tags: ['factors'], security: [{ bearer: [] }, { person: [] }] }
+
+  app.post<{ Body: Static<typeof schemas.stepUpBody> }>(
+    '/auth/step-up',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Prove afresh that it is you, for the one call of this digest',
+        operationId: 'stepUp',
+        body: {
+          ...schemas.stepUpBody,
+          examples: [{ digest: schemas.exampleDigest, method: 'totp', code: '492039' }],
+        },
+        response: {
+          200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
+          ...problems(401, refused, 413, 415, 422, 429),
+        },
+      },
+    },
+    async (request) => {
+      const digest = Buffer.from(request.body.digest, 'hex')
+      const { token, expiresAt } = await factors.stepUps.grant(personOf(request), digest, proofOf(request.body))
+      return { step_up: token, expires_at: expiresAt }
+    },
+  )
+
+  app.post<{ Body: Static<typeof schemas.stepUpOptionsBody> }>(
+    '/auth/step-up/passkey-options',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'What the browser needs to have a passkey sign for the one call of this digest',
+        operationId: 'stepUpPasskeyOptions',
+        body: { ...schemas.stepUpOptionsBody, examples: [{ digest: schemas.exampleDigest }] },
+        response: {
+          200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
+          ...problems(401, 403, schemas.noDomain, 413, 415, 422),
+        },
+      },
+    },
+    async (request) =>
+      factors.stepUps.passkeyOptions(personOf(request).principal, Buffer.from(request.body.digest, 'hex')),
+  )
+}

@@ -1,0 +1,165 @@
+import { inTransaction, type Tx } from '../../../platform/db.ts'
+import { newId } from '../../../platform/ids.ts'
+import { Problem } from '../../../platform/problem.ts'
+import type { Caller, Person } from '../../principal.ts'
+import { type FactorDependencies, scopeOf } from '../dependencies.ts'
+import { factAbout } from '../fact.ts'
+import { proofMethods } from '../factor.ts'
+import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
+import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
+import type { AssertionOptions } from '../passkeys/passkey.ts'
+import { type JudgedProof, type Proof, type ProofFlaw, type Proofs, proverOf } from '../proofs.ts'
+import { factorState } from '../store.ts'
+import { type Act, type Assurance, digestOf, judge, type Situation, stepUpMinutes, stepUpRequired } from './step-up.ts'
+import * as store from './store.ts'
+
+/** What lets one act happen. */
+export interface Permit {
+  /** SHA-256 of the act, in hex: for the event's `digest`. */
+  readonly digest: string
+  /** Uses it up in the act's own transaction, which must be rolled back when this throws 403: another act was first. */
+  readonly use: (tx: Tx) => Promise<Assurance>
+}
+
+export type StepUps = ReturnType<typeof createStepUps>
+
+export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, ceremonies: Ceremonies) {
+  const { db, clock, report } = dependencies
+
+  const claimOf = ({ organizationId, userId, sessionId }: Person, digest: Buffer): store.Claim => ({
+    organizationId,
+    userId,
+    sessionId: sessionId ?? null,
+    digest,
+  })
+
+  const situationOf = async (
+    person: Person,
+    digest: Buffer,
+    tokenHash: Buffer | null,
+    enrols: boolean,
+  ): Promise<Situation> => {
+    const now = clock.now()
+    const claim = claimOf(person, digest)
+    const [factors, organizationRequires, tokenMethod] = await inTransaction(db, scopeOf(person), (tx) =>
+      Promise.all([
+        factorState(tx, person.accountId),
+        store.stepUpIsRequired(tx, person.organizationId),
+        tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
+      ]),
+    )
+    const freshMs = dependencies.stepUpFreshMinutes * 60_000
+    const signedInFreshly = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
+    const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
+    return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols }
+  }
+
+  /** The sign-in of a moment ago, written down as the proof that it counts as. */
+  const recordSignIn = async (tx: Tx, claim: store.Claim): Promise<Assurance> => {
+    const now = clock.now()
+    const assurance = { stepUpId: newId(), method: 'sign_in' } as const
+    const { stepUpId: id, method } = assurance
+    await store.insertStepUp(tx, { ...claim, id, method, tokenHash: null, usedAt: now, expiresAt: now, createdAt: now })
+    return assurance
+  }
+
+  const reportUnfit = (by: Caller<Person>, digest: Buffer, operation: string): Promise<void> =>
+    inTransaction(db, scopeOf(by.principal), (tx) => {
+      const fact = factAbout(by, 'step_up.refused', { after: { operation, reason: 'unfit' } }, clock.now())
+      return report(tx, [{ ...fact, digest: digest.toString('hex') }])
+    })
+
+  /** Uses the proof up and writes down what it earned, or that it earned nothing. */
+  const earn = (
+    by: Caller<Person>,
+    digest: Buffer,
+    { method, spend }: JudgedProof,
+    tokenHash: Buffer,
+    expiresAt: Date,
+  ): Promise<ProofFlaw | null> =>
+    inTransaction(db, scopeOf(by.principal), async (tx) => {
+      const flaw = await spend(tx)
+      const now = clock.now()
+      const about = (kind: string, after: Readonly<Record<string, unknown>>) => ({
+        ...factAbout(by, kind, { after }, now),
+        digest: digest.toString('hex'),
+      })
+      if (flaw !== null) {
+        await report(tx, [about('step_up.refused', { method, reason: flaw })])
+        return flaw
+      }
+      const id = newId()
+      const claim = claimOf(by.principal, digest)
+      await store.insertStepUp(tx, { ...claim, id, method, tokenHash, usedAt: null, expiresAt, createdAt: now })
+      await report(tx, [about('step_up.granted', { step_up_id: id, method, expires_at: expiresAt })])
+      return null
+    })
+
+  return {
+    /** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */
+    demand: async (
+      by: Caller<Person>,
+      act: Omit<Act, 'organizationId' | 'userId'>,
+      token: string | null,
+      enrols: boolean,
+    ): Promise<Permit> => {
+      const { organizationId, userId } = by.principal
+      const digest = digestOf({ ...act, organizationId, userId })
+      const claim = claimOf(by.principal, digest)
+      const tokenHash = token === null ? null : hashOneTimeToken(token)
+      const situation = await situationOf(by.principal, digest, tokenHash, enrols)
+      const verdict = judge(situation)
+      if (verdict === 'refused') {
+        // Being asked for a step-up is part of the way; coming with a wrong one is not.
+        if (situation.token !== 'none') await reportUnfit(by, digest, act.operation)
+        throw stepUpRequired(situation, digest)
+      }
+      return {
+        digest: digest.toString('hex'),
+        use: async (tx) => {
+          if (verdict === 'sign_in' || tokenHash === null) return recordSignIn(tx, claim)
+          const assurance = await store.takeStepUp(tx, tokenHash, claim, clock.now())
+          if (assurance === null) throw stepUpRequired({ ...situation, token: 'unfit' }, digest)
+          return assurance
+        },
+      }
+    },
+
+    /** A token for one act, for a proof that was made for it. */
+    grant: async (
+      by: Caller<Person>,
+      digest: Buffer,
+      proof: Proof,
+    ): Promise<{ readonly token: string; readonly expiresAt: Date }> => {
+      const { accountId } = by.principal
+      const methods = proofMethods(await factorState(db.within({ accountId }), accountId))
+      if (!methods.includes(proof.method)) throw methodUnavailable(methods)
+      const ceremony: Ceremony = { purpose: 'step_up', accountId, boundTo: digest }
+      const { token, hash } = newOneTimeToken()
+      const expiresAt = new Date(clock.now().getTime() + stepUpMinutes * 60_000)
+      const flaw = await proofs.attempt(proverOf(by), async () =>
+        earn(by, digest, await proofs.judge(proverOf(by), proof, ceremony), hash, expiresAt),
+      )
+      if (flaw !== null) throw proofRefused(methods)
+      return { token, expiresAt }
+    },
+
+    /** What the browser needs to have a passkey sign for the act. */
+    passkeyOptions: ({ accountId }: Person, digest: Buffer): Promise<AssertionOptions> =>
+      ceremonies.options({ purpose: 'step_up', accountId, boundTo: digest }),
+  }
+}
+
+function methodUnavailable(methods: readonly string[]): Problem {
+  const detail =
+    methods.length === 0
+      ? 'You have nothing to prove yourself with here: add a passkey or an authenticator app first.'
+      : `This method is not open to you. Use one of: ${methods.join(', ')}.`
+  return new Problem(403, 'auth.step_up_method', detail, { extra: { methods } })
+}
+
+/** One answer for every flaw: a code that was right once teaches nobody anything. */
+function proofRefused(methods: readonly string[]): Problem {
+  const detail = 'This proof is wrong, was used before, or came too late. Try again with a new one.'
+  return new Problem(403, 'auth.step_up_refused', detail, { extra: { methods } })
+}

@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { Problem } from '../../../platform/problem.ts'
+import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } from '../factor.ts'
+
+/** How long a granted step-up waits for its act. */
+export const stepUpMinutes = 5
+
+/** What a step-up is for. The same person, organization, call and body: nothing else is covered by it. */
+export interface Act {
+  readonly organizationId: string
+  readonly userId: string
+  /** The operation's id in openapi.json. */
+  readonly operation: string
+  readonly method: string
+  /** With its query, as the call spells it. */
+  readonly path: string
+  /** The parsed body; undefined when there is none. */
+  readonly body: unknown
+}
+
+/**
+ * SHA-256 over RFC 8785 JSON, so that a client can compute it too: the body counts by its values, not by its spelling.
+ * The body stands in it as a digest of its own, so that what is logged or shown of an act need not hold the body.
+ */
+export function digestOf(act: Act): Buffer {
+  return sha256({
+    v: 1,
+    organization_id: act.organizationId,
+    user_id: act.userId,
+    operation: act.operation,
+    method: act.method,
+    path: act.path,
+    body_sha256: act.body === undefined ? null : sha256(act.body).toString('hex'),
+  })
+}
+
+function sha256(value: unknown): Buffer {
+  return createHash('sha256')
+    .update(canonicalize(value) ?? '')
+    .digest()
+}
+
+/** The proof behind an act, as its event keeps it. `sign_in`: the person had just signed in, and has no second factor. */
+export interface Assurance {
+  readonly stepUpId: string
+  readonly method: ProofMethod | 'sign_in'
+}
+
+/** As it stands in an event's `after`. */
+export function assuranceJson(assurance: Assurance): { readonly step_up_id: string; readonly method: string } {
+  return { step_up_id: assurance.stepUpId, method: assurance.method }
+}
+
+export interface Situation {
+  /** `fits`: it is this person's, for this act, unused and in time. */
+  readonly token: 'none' | 'fits' | 'unfit'
+  /** How the token was earned; null without one. */
+  readonly tokenMethod: ProofMethod | null
+  readonly factors: FactorState
+  /** The organization wants an explicit step-up from everybody. */
+  readonly organizationRequires: boolean
+  /** The person signed in within STEP_UP_FRESH_MINUTES. */
+  readonly signedInFreshly: boolean
+  /** The act is to add a factor. */
+  readonly enrols: boolean
+}
+
+export type Verdict = 'token' | 'sign_in' | 'refused'
+
+interface Facts {
+  readonly token: Situation['token']
+  readonly earnedByPassword: boolean
+  readonly secondFactor: boolean
+  readonly organizationRequires: boolean
+  readonly signedInFreshly: boolean
+  /** There is a method with which a step-up could be earned. */
+  readonly canProve: boolean
+  readonly enrols: boolean
+}
+
+/** Read from above, the first line that fits counts; what a line does not name does not matter to it. */
+const rules: readonly (readonly [when: Partial<Facts>, verdict: Verdict])[] = [
+  // Whoever shows a token that does not fit means it: nothing else is looked at.
+  [{ token: 'unfit' }, 'refused'],
+  // The password was a factor when the token was earned, and is none any more.
+  [{ token: 'fits', earnedByPassword: true, secondFactor: true }, 'refused'],
+  [{ token: 'fits' }, 'token'],
+  [{ secondFactor: true }, 'refused'],
+  [{ signedInFreshly: false }, 'refused'],
+  // Without password and second factor (single sign-on) there is nothing to prove oneself with, but a first factor must
+  // be possible to add.
+  [{ organizationRequires: true, canProve: false, enrols: true }, 'sign_in'],
+  [{ organizationRequires: true }, 'refused'],
+  [{}, 'sign_in'],
+]
+
+/** What lets the act happen: a step-up that was earned for it, the sign-in a moment ago, or nothing. */
+export function judge(situation: Situation): Verdict {
+  const facts: Facts = {
+    ...situation,
+    earnedByPassword: situation.tokenMethod === 'password',
+    secondFactor: hasSecondFactor(situation.factors),
+    canProve: proofMethods(situation.factors).length > 0,
+  }
+  const names = Object.keys(facts) as (keyof Facts)[]
+  const fitting = rules.find(([when]) => names.every((name) => when[name] === undefined || when[name] === facts[name]))
+  return fitting?.[1] ?? 'refused'
+}
+
+/** 403 with what the client needs to earn a step-up for the act. */
+export function stepUpRequired(situation: Situation, digest: Buffer): Problem {
+  const methods = proofMethods(situation.factors)
+  const next =
+    methods.length > 0
+      ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with X-Step-Up.'
+      : situation.signedInFreshly
+        ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
+        : 'Sign in again, then repeat the call.'
+  const why =
+    situation.token === 'none'
+      ? 'This call needs a fresh proof that it is you.'
+      : 'This step-up is not for this call, was used, or has expired.'
+  return new Problem(403, 'auth.step_up_required', `${why} ${next}`, {
+    extra: { digest: digest.toString('hex'), methods },
+  })
+}

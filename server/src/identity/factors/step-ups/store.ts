@@ -1,0 +1,101 @@
+import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import type { ProofMethod } from '../factor.ts'
+import type { Assurance } from './step-up.ts'
+
+interface Tables {
+  step_ups: {
+    organization_id: string
+    id: string
+    user_id: string
+    session_id: string | null
+    digest: Buffer
+    method: Assurance['method']
+    token_hash: Buffer | null
+    used_at: Date | null
+    expires_at: Date
+    created_at: Date
+  }
+  organizations: { organization_id: string; require_step_up: boolean }
+}
+
+const sql = queriesOn<Tables>()
+
+/** Whose step-up, and for what: all of it must be the same when it is used. */
+export interface Claim {
+  readonly organizationId: string
+  readonly userId: string
+  readonly sessionId: string | null
+  readonly digest: Buffer
+}
+
+export interface StepUp extends Claim {
+  readonly id: string
+  readonly method: Assurance['method']
+  readonly tokenHash: Buffer | null
+  readonly usedAt: Date | null
+  readonly expiresAt: Date
+  readonly createdAt: Date
+}
+
+export async function insertStepUp(tx: Queryable, stepUp: StepUp): Promise<void> {
+  await tx.run(
+    sql.insertInto('step_ups').values({
+      organization_id: stepUp.organizationId,
+      id: stepUp.id,
+      user_id: stepUp.userId,
+      session_id: stepUp.sessionId,
+      digest: stepUp.digest,
+      method: stepUp.method,
+      token_hash: stepUp.tokenHash,
+      used_at: stepUp.usedAt,
+      expires_at: stepUp.expiresAt,
+      created_at: stepUp.createdAt,
+    }),
+  )
+}
+
+function fitting(tokenHash: Buffer, claim: Claim, now: Date) {
+  return sql
+    .selectFrom('step_ups')
+    .select('id')
+    .where('organization_id', '=', claim.organizationId)
+    .where('token_hash', '=', tokenHash)
+    .where('user_id', '=', claim.userId)
+    .where('session_id', 'is not distinct from', claim.sessionId)
+    .where('digest', '=', claim.digest)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+}
+
+/** How it was earned; null when there is none that fits and is unused. */
+export async function findStepUp(
+  db: Queryable,
+  tokenHash: Buffer,
+  claim: Claim,
+  now: Date,
+): Promise<ProofMethod | null> {
+  const [row] = await db.run(fitting(tokenHash, claim, now).select('method'))
+  // A sign-in has no token to be found by.
+  return row === undefined || row.method === 'sign_in' ? null : row.method
+}
+
+/** Uses it up; null when it does not fit, or another act was first. */
+export async function takeStepUp(tx: Queryable, tokenHash: Buffer, claim: Claim, now: Date): Promise<Assurance | null> {
+  const query = sql
+    .updateTable('step_ups')
+    .set({ used_at: now })
+    .where('organization_id', '=', claim.organizationId)
+    .where('id', 'in', fitting(tokenHash, claim, now))
+    // Looked at again once the row is ours: of two acts with one token the second finds it used.
+    .where('used_at', 'is', null)
+    .returning(['id', 'method'])
+  const [row] = await tx.run(query)
+  return row === undefined ? null : { stepUpId: row.id, method: row.method }
+}
+
+/** Whether the organization wants an explicit step-up from everybody. */
+export async function stepUpIsRequired(db: Queryable, organizationId: string): Promise<boolean> {
+  const query = sql.selectFrom('organizations').select('require_step_up').where('organization_id', '=', organizationId)
+  // Unknown counts as the stricter answer.
+  return (await db.run(query))[0]?.require_step_up ?? true
+}

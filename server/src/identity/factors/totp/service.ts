@@ -1,0 +1,115 @@
+import { inTransaction } from '../../../platform/db.ts'
+import { newId } from '../../../platform/ids.ts'
+import { Problem } from '../../../platform/problem.ts'
+import type { Caller, Person } from '../../principal.ts'
+import { type FactorDependencies, scopeOf } from '../dependencies.ts'
+import { factAbout } from '../fact.ts'
+import { type ProofFlaw, type Proofs, proverOf, seedPlace } from '../proofs.ts'
+import { dropLoneRecoveryCodes } from '../recovery-codes/service.ts'
+import type { Permit } from '../step-ups/service.ts'
+import { assuranceJson } from '../step-ups/step-up.ts'
+import { emailOf, lockAccount } from '../store.ts'
+import * as store from './store.ts'
+import { newTotpSeed, totpEnrolmentMinutes, totpStep, totpUri } from './totp.ts'
+
+export interface TotpEnrolment {
+  readonly id: string
+  /** Base 32; shown this once. */
+  readonly seed: string
+  readonly uri: string
+  readonly expiresAt: Date
+}
+
+/** Authenticator apps: one at a time for each person. */
+export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorDependencies, proofs: Proofs) {
+  const takeFirstCode = (
+    by: Caller<Person>,
+    begun: store.Totp,
+    step: number | null,
+    now: Date,
+  ): Promise<ProofFlaw | null> =>
+    inTransaction(db, scopeOf(by.principal), async (tx) => {
+      if (step === null) {
+        await report(tx, [factAbout(by, 'totp.refused', { after: { factor_id: begun.id, reason: 'wrong' } }, now)])
+        return 'wrong'
+      }
+      await lockAccount(tx, begun.accountId)
+      const earlier = await store.totpOf(tx, begun.accountId, 'confirmed')
+      if (earlier !== null) await store.deleteTotp(tx, earlier)
+      if (!(await store.confirmTotp(tx, begun, step, now))) throw notBegun()
+      const before = earlier === null ? null : { factor_id: earlier.id }
+      const after = { factor_id: begun.id, assurance: assuranceJson(begun.assurance) }
+      await report(tx, [factAbout(by, 'totp.confirmed', { before, after }, now)])
+      return null
+    })
+
+  return {
+    /** A new seed, which counts from its first code on; until then an earlier app goes on working. */
+    begin: async (by: Caller<Person>, permit: Permit): Promise<TotpEnrolment> => {
+      const { accountId } = by.principal
+      const now = clock.now()
+      const id = newId()
+      const seed = newTotpSeed()
+      const sealed = await sealer.seal(seed, seedPlace(id))
+      const expiresAt = new Date(now.getTime() + totpEnrolmentMinutes * 60_000)
+      const email = await inTransaction(db, scopeOf(by.principal), async (tx) => {
+        await lockAccount(tx, accountId)
+        const assurance = await permit.use(tx)
+        await store.beginTotp(tx, {
+          accountId,
+          id,
+          seed: sealed,
+          confirmedAt: null,
+          expiresAt,
+          lastUsedAt: null,
+          assurance,
+          createdAt: now,
+        })
+        const after = { factor_id: id, expires_at: expiresAt, assurance: assuranceJson(assurance) }
+        await report(tx, [{ ...factAbout(by, 'totp.begun', { after }, now), digest: permit.digest }])
+        return emailOf(tx, accountId)
+      })
+      return { id, seed, uri: totpUri(seed, issuer, email ?? ''), expiresAt }
+    },
+
+    /** The app's first code makes it a factor, in place of an earlier one. */
+    confirm: async (by: Caller<Person>, id: string, code: string): Promise<store.Totp> => {
+      const { accountId } = by.principal
+      const now = clock.now()
+      const begun = await store.totpOf(db.within({ accountId }), accountId, 'begun')
+      if (begun === null || begun.id !== id.toLowerCase()) throw notBegun()
+      const seed = await sealer.open(begun.seed, seedPlace(begun.id))
+      const flaw = await proofs.attempt(proverOf(by), () => takeFirstCode(by, begun, totpStep(seed, code, now), now))
+      if (flaw !== null) throw wrongCode()
+      return { ...begun, confirmedAt: now, expiresAt: null, lastUsedAt: now }
+    },
+
+    remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
+      const { accountId } = by.principal
+      await inTransaction(db, scopeOf(by.principal), async (tx) => {
+        await lockAccount(tx, accountId)
+        const totp = await store.totpOf(tx, accountId, 'confirmed')
+        if (totp === null || totp.id !== id.toLowerCase()) throw notFound()
+        const assurance = assuranceJson(await permit.use(tx))
+        await store.deleteTotp(tx, totp)
+        const voided = await dropLoneRecoveryCodes(tx, accountId)
+        const change = { before: { factor_id: totp.id }, after: { recovery_codes_voided: voided, assurance } }
+        await report(tx, [{ ...factAbout(by, 'totp.removed', change, clock.now()), digest: permit.digest }])
+      })
+    },
+  }
+}
+
+function notFound(): Problem {
+  return new Problem(404, 'totp.not_found', 'Authenticator app not found')
+}
+
+function notBegun(): Problem {
+  const detail = 'This authenticator app is not being added, or the time for its first code is over. Begin again.'
+  return new Problem(404, 'totp.not_begun', detail)
+}
+
+function wrongCode(): Problem {
+  const detail = 'This code does not fit. Type the one that the app shows now; its clock must be right.'
+  return new Problem(422, 'totp.code_wrong', detail, { errors: [{ path: 'code', message: 'does not fit' }] })
+}

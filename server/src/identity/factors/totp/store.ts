@@ -1,0 +1,108 @@
+import type { Generated, Selectable } from 'kysely'
+import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import type { Assurance } from '../step-ups/step-up.ts'
+
+interface Tables {
+  totp_factors: {
+    account_id: string
+    id: string
+    seed: Buffer
+    confirmed_at: Date | null
+    expires_at: Date | null
+    last_step: Generated<number>
+    last_used_at: Date | null
+    step_up_id: string
+    step_up_method: Assurance['method']
+    created_at: Date
+    updated_at: Date
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+export interface Totp {
+  readonly accountId: string
+  readonly id: string
+  /** Sealed. */
+  readonly seed: Buffer
+  /** Null: begun, and open for its first code until `expiresAt`. */
+  readonly confirmedAt: Date | null
+  readonly expiresAt: Date | null
+  readonly lastUsedAt: Date | null
+  /** What allowed it to be begun. */
+  readonly assurance: Assurance
+  readonly createdAt: Date
+}
+
+function toTotp(row: Selectable<Tables['totp_factors']>): Totp {
+  return {
+    accountId: row.account_id,
+    id: row.id,
+    seed: row.seed,
+    confirmedAt: row.confirmed_at,
+    expiresAt: row.expires_at,
+    lastUsedAt: row.last_used_at,
+    assurance: { stepUpId: row.step_up_id, method: row.step_up_method },
+    createdAt: row.created_at,
+  }
+}
+
+/** A new beginning takes the place of an unfinished one. */
+export async function beginTotp(tx: Queryable, totp: Totp): Promise<void> {
+  await tx.run(
+    sql.deleteFrom('totp_factors').where('account_id', '=', totp.accountId).where('confirmed_at', 'is', null),
+  )
+  await tx.run(
+    sql.insertInto('totp_factors').values({
+      account_id: totp.accountId,
+      id: totp.id,
+      seed: totp.seed,
+      confirmed_at: null,
+      expires_at: totp.expiresAt,
+      last_used_at: null,
+      step_up_id: totp.assurance.stepUpId,
+      step_up_method: totp.assurance.method,
+      created_at: totp.createdAt,
+      updated_at: totp.createdAt,
+    }),
+  )
+}
+
+/** The confirmed one, or the one under way. */
+export async function totpOf(db: Queryable, accountId: string, which: 'confirmed' | 'begun'): Promise<Totp | null> {
+  const query = sql
+    .selectFrom('totp_factors')
+    .selectAll()
+    .where('account_id', '=', accountId)
+    .where('confirmed_at', which === 'confirmed' ? 'is not' : 'is', null)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toTotp(row)
+}
+
+/** Takes the code's time step, which counts as used from then on. False when it, or a later one, was taken before. */
+export async function takeTotpStep(tx: Queryable, totp: Totp, step: number, at: Date): Promise<boolean> {
+  const query = sql
+    .updateTable('totp_factors')
+    .set({ last_step: step, last_used_at: at })
+    .where('account_id', '=', totp.accountId)
+    .where('id', '=', totp.id)
+    .where('last_step', '<', step)
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+/** Ends the beginning, in time and once; else false. Its first code, of time step `step`, is a used one. */
+export async function confirmTotp(tx: Queryable, totp: Totp, step: number, at: Date): Promise<boolean> {
+  const query = sql
+    .updateTable('totp_factors')
+    .set({ confirmed_at: at, expires_at: null, last_step: step, last_used_at: at })
+    .where('account_id', '=', totp.accountId)
+    .where('id', '=', totp.id)
+    .where('expires_at', '>', at)
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function deleteTotp(tx: Queryable, totp: Totp): Promise<void> {
+  await tx.run(sql.deleteFrom('totp_factors').where('account_id', '=', totp.accountId).where('id', '=', totp.id))
+}

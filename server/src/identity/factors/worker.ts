@@ -1,0 +1,10 @@
+import type { Logger } from '../../platform/log.ts'
+import { createLoop, type Loop } from '../../platform/loop.ts'
+import type { Factors } from './service.ts'
+
+/** Nothing depends on it: what has expired counts for nothing before it is cleared away. */
+const everyMs = 60_000
+
+export function createFactorSweeper(factors: Factors, log: Logger): Loop {
+  return createLoop('unfinished factors', everyMs, log, () => factors.sweep())
+}

@@ -1,0 +1,214 @@
+import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import type { AccountLink, LinkPurpose } from './account-link.ts'
+import { emailKey } from './user.ts'
+
+interface Tables {
+  accounts: {
+    id: string
+    email: string
+    email_key: string
+    email_verified_at: Date | null
+    password_hash: string | null
+    password_changed_at: Date | null
+  }
+  account_links: {
+    id: string
+    account_id: string
+    purpose: LinkPurpose
+    token_hash: Buffer
+    email: string | null
+    expires_at: Date
+    used_at: Date | null
+    created_at: Date
+  }
+  users: { organization_id: string; id: string; account_id: string; email: string; email_key: string }
+}
+
+const sql = queriesOn<Tables>()
+
+export interface AccountSecrets {
+  readonly id: string
+  readonly email: string
+  readonly emailVerifiedAt: Date | null
+  readonly passwordHash: string | null
+}
+
+function toAccount(
+  row: Omit<Tables['accounts'], 'password_changed_at' | 'email_key'> | undefined,
+): AccountSecrets | null {
+  if (row === undefined) return null
+  return { id: row.id, email: row.email, emailVerifiedAt: row.email_verified_at, passwordHash: row.password_hash }
+}
+
+const accountColumns = ['id', 'email', 'email_verified_at', 'password_hash'] as const
+
+/** The scope is the account. */
+export async function accountById(db: Queryable, id: string): Promise<AccountSecrets | null> {
+  const [row] = await db.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id))
+  return toAccount(row)
+}
+
+/** The scope is a look-up of the same key. */
+export async function accountByKey(db: Queryable, key: string): Promise<AccountSecrets | null> {
+  const [row] = await db.run(sql.selectFrom('accounts').select(accountColumns).where('email_key', '=', key))
+  return toAccount(row)
+}
+
+/** Nobody else changes the account's password or address until the transaction ends. */
+export async function lockAccount(tx: Queryable, id: string): Promise<AccountSecrets | null> {
+  const [row] = await tx.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id).forUpdate())
+  return toAccount(row)
+}
+
+export async function savePassword(tx: Queryable, accountId: string, passwordHash: string, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('accounts')
+      .set({ password_hash: passwordHash, password_changed_at: at })
+      .where('id', '=', accountId),
+  )
+}
+
+export async function saveVerified(tx: Queryable, accountId: string, at: Date): Promise<void> {
+  await tx.run(sql.updateTable('accounts').set({ email_verified_at: at }).where('id', '=', accountId))
+}
+
+/** The address is proven. A unique violation says that another account has it. */
+export async function saveEmail(tx: Queryable, accountId: string, email: string, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('accounts')
+      .set({ email, email_key: emailKey(email), email_verified_at: at })
+      .where('id', '=', accountId),
+  )
+}
+
+/** The copy that an organization's lists show; the scope is the organization. */
+export async function saveMemberEmail(tx: Queryable, membership: Membership, email: string): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('users')
+      .set({ email, email_key: emailKey(email) })
+      .where('organization_id', '=', membership.organizationId)
+      .where('id', '=', membership.userId),
+  )
+}
+
+export interface Membership {
+  readonly organizationId: string
+  readonly userId: string
+}
+
+/** The scope is the account. In one order for all, so that no two wait for one another. */
+export async function memberships(db: Queryable, accountId: string): Promise<readonly Membership[]> {
+  const query = sql
+    .selectFrom('users')
+    .select(['organization_id', 'id'])
+    .where('account_id', '=', accountId)
+    .orderBy('organization_id')
+  return (await db.run(query)).map((row) => ({ organizationId: row.organization_id, userId: row.id }))
+}
+
+const enter: Statement = {
+  name: 'account_enter_organization',
+  text: `select set_config('hitl.organization', $1, true)`,
+}
+
+/**
+ * What happens to an account concerns each organization it belongs to, and each keeps its own events: the transaction goes
+ * from one to the next. It keeps the scope of the account.
+ */
+export async function enterOrganization(tx: Queryable, organizationId: string): Promise<void> {
+  await tx.execute(enter, [organizationId])
+}
+
+// Links
+
+function toLink(row: Omit<Tables['account_links'], 'token_hash'>): AccountLink {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    purpose: row.purpose,
+    email: row.email,
+    expiresAt: row.expires_at,
+    usedAt: row.used_at,
+    createdAt: row.created_at,
+  }
+}
+
+const linkColumns = ['id', 'account_id', 'purpose', 'email', 'expires_at', 'used_at', 'created_at'] as const
+
+/** The scope is the account. */
+export async function insertLink(tx: Queryable, link: AccountLink, tokenHash: Buffer): Promise<void> {
+  await tx.run(
+    sql.insertInto('account_links').values({
+      id: link.id,
+      account_id: link.accountId,
+      purpose: link.purpose,
+      token_hash: tokenHash,
+      email: link.email,
+      expires_at: link.expiresAt,
+      used_at: link.usedAt,
+      created_at: link.createdAt,
+    }),
+  )
+}
+
+/** The scope is a look-up of the hash in hex. */
+export async function linkByToken(db: Queryable, tokenHash: Buffer): Promise<AccountLink | null> {
+  const [row] = await db.run(sql.selectFrom('account_links').select(linkColumns).where('token_hash', '=', tokenHash))
+  return row === undefined ? null : toLink(row)
+}
+
+/** One link is used once, whoever races. The scope is the account. */
+export async function lockLink(tx: Queryable, accountId: string, id: string): Promise<AccountLink | null> {
+  const query = sql
+    .selectFrom('account_links')
+    .select(linkColumns)
+    .where('account_id', '=', accountId)
+    .where('id', '=', id)
+    .forUpdate()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toLink(row)
+}
+
+export async function markLinkUsed(tx: Queryable, link: AccountLink, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('account_links')
+      .set({ used_at: at })
+      .where('account_id', '=', link.accountId)
+      .where('id', '=', link.id),
+  )
+}
+
+/** Links of these purposes that nobody used open nothing any more. */
+export async function dropOpenLinks(tx: Queryable, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {
+  await tx.run(
+    sql
+      .deleteFrom('account_links')
+      .where('account_id', '=', accountId)
+      .where('purpose', 'in', purposes)
+      .where('used_at', 'is', null),
+  )
+}
+
+/** Used ones too: what happened is in the events. */
+export async function dropExpiredLinks(tx: Queryable, accountId: string, now: Date): Promise<void> {
+  await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('expires_at', '<=', now))
+}
+
+export async function countLinksSince(
+  db: Queryable,
+  accountId: string,
+  purpose: LinkPurpose,
+  since: Date,
+): Promise<number> {
+  const query = sql
+    .selectFrom('account_links')
+    .select('id')
+    .where('account_id', '=', accountId)
+    .where('purpose', '=', purpose)
+    .where('created_at', '>', since)
+  return (await db.run(query)).length
+}

@@ -1,0 +1,28 @@
+import { invalid } from '../../platform/problem.ts'
+import { isCommonPassword } from './common-passwords.ts'
+import { checkPassword, emailKey } from './user.ts'
+
+/** The sample data's; known to everybody who reads this repository. */
+const samplePassword = 'password123'
+
+/**
+ * Judges a password that is about to be chosen; those in use are never judged again. Throws 422 naming the field.
+ * Outside production the sample password passes, as ADMIN_PASSWORD does: clients try things out with it.
+ */
+export type NewPasswordCheck = (password: string, email: string, field?: string) => string
+
+export function createNewPasswordCheck({ production }: { readonly production: boolean }): NewPasswordCheck {
+  return (password, email, field = 'password') => {
+    checkPassword(password, field)
+    const key = password.toLowerCase()
+    const [local] = emailKey(email).split('@')
+    if (key === emailKey(email) || key === local) {
+      throw invalid(field, 'must not be your own address: choose something that nobody knows of you')
+    }
+    const isSample = key === samplePassword && !production
+    if (isCommonPassword(password) && !isSample) {
+      throw invalid(field, 'is one of the most common passwords, which are tried first: choose another')
+    }
+    return password
+  }
+}

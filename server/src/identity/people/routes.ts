@@ -1,0 +1,159 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { registerFormBodies } from '../../http/form-bodies.ts'
+import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
+import { problems, success } from '../../http/openapi.ts'
+import { type Guard, personOf } from '../guard.ts'
+import * as schemas from './schemas.ts'
+import type { People } from './service.ts'
+import type { User } from './user.ts'
+
+const bearer = [{ bearer: [] }, { person: [] }]
+
+export interface PeopleRoutes {
+  readonly people: People
+  readonly guard: Guard
+  readonly publicUrl: string
+  /** Answers the body of a sign-in; `browser`: with a cookie that renews the session. */
+  readonly signIn: (
+    email: string,
+    password: string,
+    browser: boolean,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) => Promise<unknown>
+}
+
+export function registerPeopleRoutes(app: FastifyInstance, { people, guard, publicUrl, signIn }: PeopleRoutes): void {
+  for (const schema of [schemas.userSchema, schemas.tokenSchema, schemas.invitationSchema]) {
+    app.addSchema(schema)
+  }
+
+  app.post<{ Body: Static<typeof schemas.registerBody> }>(
+    '/auth/register',
+    {
+      schema: {
+        tags: ['auth'],
+        summary: 'Make an account, by invitation or as the registration mode allows',
+        operationId: 'register',
+        body: { ...schemas.registerBody, examples: [schemas.registerExample] },
+        response: {
+          201: success('The account', Type.Ref('User'), schemas.exampleUser),
+          ...problems(
+            {
+              status: 403,
+              code: 'auth.registration_closed',
+              detail: 'Registration needs an invitation. Ask an administrator for a link.',
+            },
+            { status: 409, code: 'auth.email_taken', detail: 'Email already registered' },
+            413,
+            415,
+            422,
+          ),
+        },
+      },
+    },
+    async (request, reply) =>
+      reply.status(201).send(userJson(await people.register(request.body, request.id, request.client.network))),
+  )
+
+  app.register(async (scope) => {
+    // A scope of its own: only signing in takes forms.
+    await registerFormBodies(scope)
+    scope.post<{ Body: Static<typeof schemas.loginBody> }>(
+      '/auth/login',
+      {
+        schema: {
+          tags: ['auth'],
+          summary: 'Sign in with email and password',
+          operationId: 'login',
+          consumes: ['application/x-www-form-urlencoded', 'multipart/form-data', 'application/json'],
+          body: { ...schemas.loginBody, examples: [schemas.loginExample] },
+          response: {
+            200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
+            ...problems(
+              { status: 401, code: 'auth.wrong_credentials', detail: 'Incorrect email or password' },
+              413,
+              415,
+              422,
+            ),
+          },
+        },
+      },
+      async (request, reply) => {
+        const { username, password, remember = false } = request.body
+        return signIn(username, password, remember === true || remember === 'true', request, reply)
+      },
+    )
+  })
+
+  app.get(
+    '/auth/me',
+    {
+      ...guard('profile.read'),
+      schema: {
+        tags: ['auth'],
+        summary: 'Who am I?',
+        operationId: 'me',
+        security: bearer,
+        response: {
+          200: success('The signed-in person', Type.Ref('User'), schemas.exampleUser),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => userJson(await people.me(personOf(request).principal)),
+  )
+
+  app.post<{ Body: Static<typeof schemas.inviteBody> }>(
+    '/invitations',
+    {
+      ...guard('invitation.create'),
+      schema: {
+        tags: ['auth'],
+        summary: 'Make a one-time link that lets one person in',
+        operationId: 'invite',
+        security: bearer,
+        headers: idempotencyHeaders,
+        body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
+        response: {
+          201: success('The invitation', Type.Ref('Invitation'), {
+            id: schemas.exampleUser.id,
+            role: 'reviewer',
+            email: 'reviewer@example.com',
+            expires_at: '2026-02-07T09:00:00.000Z',
+            token: 'b2theS1yYW5kb20tdG9rZW4',
+            url: 'https://hitl.example.com/setup#b2theS1yYW5kb20tdG9rZW4',
+          }),
+          ...problems(400, 401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { role = 'reviewer', email } = request.body
+      const by = personOf(request)
+      const { invitation, token, replayed } = await people.invite(by, { role, email }, idempotencyOf(request))
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply.status(201).send({
+        id: invitation.id,
+        role: invitation.role,
+        email: invitation.email,
+        expires_at: invitation.expiresAt,
+        token,
+        url: `${publicUrl}/setup#${token}`,
+      })
+    },
+  )
+}
+
+export function userJson(user: User) {
+  return {
+    id: user.id,
+    email: user.email,
+    name: user.name,
+    role: user.role,
+    is_active: user.isActive,
+    created_at: user.createdAt,
+    updated_at: user.updatedAt,
+  }
+}

@@ -1,0 +1,342 @@
+import type { Generated, Selectable } from 'kysely'
+import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Role } from '../principal.ts'
+import type { Invitation } from './invitation.ts'
+import { type Account, emailKey, type User } from './user.ts'
+
+interface Tables {
+  accounts: {
+    id: string
+    email: string
+    email_key: string
+    password_hash: string | null
+    last_organization_id: string | null
+    created_at: Date
+    updated_at: Date
+  }
+  users: {
+    organization_id: string
+    id: string
+    account_id: string
+    email: string
+    email_key: string
+    name: string | null
+    role: Role
+    is_active: Generated<boolean>
+    created_at: Date
+    updated_at: Date
+  }
+  invitations: {
+    organization_id: string
+    id: string
+    token_hash: Buffer
+    email: string | null
+    role: Role
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    expires_at: Date
+    used_at: Date | null
+    revoked_at: Generated<Date | null>
+    created_at: Date
+    updated_at: Date
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+// Accounts
+
+/** False when the address has an account already. */
+export async function insertAccount(tx: Queryable, account: Account, passwordHash: string | null): Promise<boolean> {
+  const query = sql
+    .insertInto('accounts')
+    .values({
+      id: account.id,
+      email: account.email,
+      email_key: emailKey(account.email),
+      password_hash: passwordHash,
+      last_organization_id: null,
+      created_at: account.createdAt,
+      updated_at: account.createdAt,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export interface AccountForSignIn {
+  readonly id: string
+  readonly passwordHash: string | null
+  readonly lastOrganizationId: string | null
+}
+
+// A row in any case: without one the answer would come some 10 microseconds sooner, enough to tell who has an account.
+const accountByEmailStatement: Statement = {
+  name: 'people_account_by_email',
+  text: `select account.id, account.password_hash, account.last_organization_id
+    from (values (1)) as always left join accounts account on account.email_key = $1`,
+}
+
+/** The scope is a look-up of the same address. */
+export async function accountByEmail(db: Queryable, key: string): Promise<AccountForSignIn | null> {
+  const [row] = await db.execute<{
+    readonly id: string | null
+    readonly password_hash: string | null
+    readonly last_organization_id: string | null
+  }>(accountByEmailStatement, [key])
+  if (row === undefined || row.id === null) return null
+  return { id: row.id, passwordHash: row.password_hash, lastOrganizationId: row.last_organization_id }
+}
+
+// Users
+
+type UserRow = Selectable<Tables['users']>
+
+function toUser(row: UserRow): User {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    accountId: row.account_id,
+    email: row.email,
+    name: row.name,
+    role: row.role,
+    isActive: row.is_active,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+/** False when the account, or the address, is a member already. */
+export async function insertUser(tx: Queryable, user: User): Promise<boolean> {
+  const rows = await tx.run(
+    sql
+      .insertInto('users')
+      .values({
+        organization_id: user.organizationId,
+        id: user.id,
+        account_id: user.accountId,
+        email: user.email,
+        email_key: emailKey(user.email),
+        name: user.name,
+        role: user.role,
+        created_at: user.createdAt,
+        updated_at: user.updatedAt,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('id'),
+  )
+  return rows.length === 1
+}
+
+export async function userById(db: Queryable, organizationId: string, id: string): Promise<User | null> {
+  const query = sql.selectFrom('users').selectAll().where('organization_id', '=', organizationId).where('id', '=', id)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toUser(row)
+}
+
+/** Locks these members, and the owner where `withOwner`, in an order that is always the same. */
+export async function lockUsers(
+  tx: Queryable,
+  organizationId: string,
+  ids: readonly string[],
+  withOwner = false,
+): Promise<readonly User[]> {
+  const query = sql
+    .selectFrom('users')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where((where) => where.or([where('id', 'in', [...ids]), ...(withOwner ? [where('role', '=', 'owner')] : [])]))
+    .orderBy('id')
+  return (await tx.run(query.forUpdate())).map(toUser)
+}
+
+export async function saveUser(tx: Queryable, user: User): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('users')
+      .set({ name: user.name, role: user.role, is_active: user.isActive, updated_at: user.updatedAt })
+      .where('organization_id', '=', user.organizationId)
+      .where('id', '=', user.id),
+  )
+}
+
+/** Members by id, oldest first, behind `after`. */
+export async function users(
+  db: Queryable,
+  organizationId: string,
+  after: string | null,
+  limit: number,
+): Promise<readonly User[]> {
+  let query = sql
+    .selectFrom('users')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .orderBy('id')
+    .limit(limit)
+  if (after !== null) query = query.where('id', '>', after)
+  return (await db.run(query)).map(toUser)
+}
+
+// A row in any case, as above: a sign-in asks for the memberships of accounts that do not exist, too.
+const usersOfAccountStatement: Statement = {
+  name: 'people_users_of_account',
+  text: `select users.* from (values (1)) as always left join users on users.account_id = $1
+    order by users.created_at, users.id`,
+}
+
+/** The memberships of an account; the scope is the account. Oldest first. */
+export async function usersOfAccount(db: Queryable, accountId: string): Promise<readonly User[]> {
+  const rows = await db.execute<UserRow | { readonly id: null }>(usersOfAccountStatement, [accountId])
+  return rows.filter((row) => row.id !== null).map(toUser)
+}
+
+export async function hasUsers(db: Queryable, organizationId: string): Promise<boolean> {
+  const query = sql.selectFrom('users').select('id').where('organization_id', '=', organizationId).limit(1)
+  return (await db.run(query)).length > 0
+}
+
+/** Whether anybody has one of these roles. */
+export async function hasRole(db: Queryable, organizationId: string, roles: readonly Role[]): Promise<boolean> {
+  const query = sql
+    .selectFrom('users')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('role', 'in', [...roles])
+    .limit(1)
+  return (await db.run(query)).length > 0
+}
+
+// Invitations
+
+type InvitationRow = Selectable<Tables['invitations']>
+
+function toInvitation(row: InvitationRow): Invitation {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    email: row.email,
+    role: row.role,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    usedAt: row.used_at,
+    createdAt: row.created_at,
+  }
+}
+
+/** False when the creator has already used this Idempotency-Key. */
+export async function insertInvitation(
+  tx: Queryable,
+  invitation: Invitation,
+  tokenHash: Buffer,
+  idempotency: Idempotency | null,
+): Promise<boolean> {
+  const query = sql
+    .insertInto('invitations')
+    .values({
+      organization_id: invitation.organizationId,
+      id: invitation.id,
+      token_hash: tokenHash,
+      email: invitation.email,
+      role: invitation.role,
+      created_by: invitation.createdBy,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_hash: idempotency?.hash ?? null,
+      expires_at: invitation.expiresAt,
+      used_at: null,
+      created_at: invitation.createdAt,
+      updated_at: invitation.createdAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function invitationByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  idempotencyKey: string,
+): Promise<{ readonly invitation: Invitation; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('invitations')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { invitation: toInvitation(row), hash: row.idempotency_hash }
+}
+
+/** The scope is a look-up of the hash in hex. */
+export async function invitationByToken(db: Queryable, tokenHash: Buffer): Promise<Invitation | null> {
+  const [row] = await db.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash))
+  return row === undefined ? null : toInvitation(row)
+}
+
+/** One link lets in one person, whoever races. */
+export async function lockInvitation(tx: Queryable, organizationId: string, id: string): Promise<Invitation | null> {
+  const query = sql
+    .selectFrom('invitations')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+    .forUpdate()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toInvitation(row)
+}
+
+/** Links that still let somebody in, newest first. */
+export async function openInvitations(
+  db: Queryable,
+  organizationId: string,
+  now: Date,
+): Promise<readonly Invitation[]> {
+  const query = sql
+    .selectFrom('invitations')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('used_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .orderBy('id', 'desc')
+    .limit(200)
+  return (await db.run(query)).map(toInvitation)
+}
+
+/** False when it was used, revoked, or is none. */
+export async function revokeInvitation(tx: Queryable, organizationId: string, id: string, at: Date): Promise<boolean> {
+  const query = sql
+    .updateTable('invitations')
+    .set({ revoked_at: at, expires_at: at })
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+    .where('used_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function markInvitationUsed(tx: Queryable, invitation: Invitation, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('invitations')
+      .set({ used_at: at })
+      .where('organization_id', '=', invitation.organizationId)
+      .where('id', '=', invitation.id),
+  )
+}
+
+/** Set-up links that nobody used are void once a newer one is printed. */
+export async function expireSetupLinks(tx: Queryable, organizationId: string, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('invitations')
+      .set({ expires_at: at })
+      .where('organization_id', '=', organizationId)
+      .where('created_by', 'is', null)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', at),
+  )
+}

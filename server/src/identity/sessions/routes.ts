@@ -1,0 +1,252 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { readCookie } from '../../http/cookies.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import type { RequireSameSite } from '../../http/same-site.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { unauthenticated } from '../authenticate.ts'
+import { type Guard, personOf } from '../guard.ts'
+import { userJson } from '../people/routes.ts'
+import { tokenExample } from '../people/schemas.ts'
+import * as schemas from './schemas.ts'
+import type { OpenedSession, Sessions, Visit } from './service.ts'
+import { isRefreshToken, type Session, sessionCookie, sessionCookieName } from './session.ts'
+
+export interface SessionRoutes {
+  readonly sessions: Sessions
+  readonly guard: Guard
+  readonly requireSameSite: RequireSameSite
+  readonly sendSession: SendSession
+  readonly isHttps: boolean
+}
+
+/** Answers a sign-in: the access token in the body, the means to renew it in a cookie that no script can read. */
+export type SendSession = (reply: FastifyReply, opened: OpenedSession) => unknown
+
+export function createSendSession(clock: Clock, isHttps: boolean): SendSession {
+  return (reply, { session, user, accessToken, expiresInSeconds, refreshToken }) => {
+    if (refreshToken !== null) {
+      reply.header('set-cookie', sessionCookie(refreshToken, session.expiresAt, clock.now(), isHttps))
+    }
+    return { access_token: accessToken, token_type: 'bearer', expires_in: expiresInSeconds, user: userJson(user) }
+  }
+}
+
+export function visitOf(request: FastifyRequest, browser: boolean): Visit {
+  const userAgent = request.headers['user-agent'] ?? null
+  return { httpRequestId: request.id, network: request.client.address, userAgent, browser }
+}
+
+const security = [{ bearer: [] }, { person: [] }]
+const over = { status: 401, code: 'session.over', detail: 'This session has ended. Sign in again.' }
+const notFound = { status: 404, code: 'session.not_found', detail: 'Session not found, or already ended' }
+const common = { tags: ['auth'], security }
+const memberParams = Type.Object({ id: Type.String({ format: 'uuid' }), session_id: Type.String({ format: 'uuid' }) })
+
+export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoutes): void {
+  const { sessions, guard, requireSameSite, sendSession, isHttps } = routes
+  app.addSchema(schemas.sessionSchema)
+  const tokenOf = (request: FastifyRequest): string | null => {
+    const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
+    return isRefreshToken(token) ? token : null
+  }
+  const clearCookie = (reply: FastifyReply): FastifyReply =>
+    reply.header('set-cookie', sessionCookie(null, new Date(0), new Date(0), isHttps))
+
+  app.post(
+    '/auth/refresh',
+    {
+      schema: {
+        tags: ['auth'],
+        summary: 'A new access token for the session whose cookie the browser sends; the cookie is replaced',
+        operationId: 'refreshSession',
+        response: {
+          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
+          ...problems(over, 403, 429),
+        },
+      },
+    },
+    async (request, reply) => {
+      requireSameSite(request)
+      const token = tokenOf(request)
+      if (token === null) throw unauthenticated('session.missing', 'There is no session to renew. Sign in.')
+      try {
+        return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
+      } catch (error) {
+        clearCookie(reply)
+        throw error
+      }
+    },
+  )
+
+  app.post(
+    '/auth/logout',
+    {
+      schema: {
+        tags: ['auth'],
+        summary: 'Sign out: end the session of the access token or of the cookie',
+        operationId: 'logout',
+        security: [{}, ...security],
+        response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
+      },
+    },
+    async (request, reply) => {
+      if (request.headers.authorization !== undefined) {
+        await guard('profile.read').onRequest.call(app, request, reply)
+        await sessions.end(personOf(request))
+      } else {
+        requireSameSite(request)
+        const token = tokenOf(request)
+        if (token !== null) await sessions.endByCookie(token, request.id)
+      }
+      return clearCookie(reply).status(204).send()
+    },
+  )
+
+  app.post<{ Body: Static<typeof schemas.switchBody> }>(
+    '/auth/switch',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Go on in another organization that you belong to',
+        operationId: 'switchOrganization',
+        body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
+        response: {
+          200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
+          ...problems(
+            401,
+            403,
+            { status: 404, code: 'organization.not_found', detail: 'Organization not found' },
+            413,
+            415,
+            422,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      // Whoever has the cookie keeps a browser session; the bearer of a token gets a token.
+      const visit = visitOf(request, tokenOf(request) !== null)
+      return sendSession(
+        reply,
+        await sessions.switchTo(personOf(request), request.body.organization_id.toLowerCase(), visit),
+      )
+    },
+  )
+
+  registerSessionLists(app, routes)
+}
+
+function registerSessionLists(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
+  const ended = { 204: { description: 'Ended, everywhere within a second', type: 'null' } }
+
+  app.get(
+    '/auth/sessions',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'Where am I signed in?',
+        operationId: 'listSessions',
+        response: { 200: list, ...problems(401, 403) },
+      },
+    },
+    async (request) => {
+      const { principal } = personOf(request)
+      return (await sessions.own(principal)).map((session) => sessionJson(session, principal.sessionId))
+    },
+  )
+
+  app.post(
+    '/auth/sessions/revoke-others',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'End all of my sessions but this one',
+        operationId: 'revokeOtherSessions',
+        response: {
+          200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => ({ ended: await sessions.endOthers(personOf(request)) }),
+  )
+
+  app.post<{ Params: { id: string } }>(
+    '/auth/sessions/:id/revoke',
+    {
+      ...guard('profile.read'),
+      schema: {
+        ...common,
+        summary: 'End one of my sessions',
+        operationId: 'revokeSession',
+        params: idParams,
+        response: { ...ended, ...problems(401, 403, notFound, 422) },
+      },
+    },
+    async (request, reply) => {
+      await sessions.endOwn(personOf(request), request.params.id.toLowerCase())
+      return reply.status(204).send()
+    },
+  )
+
+  app.get<{ Params: { id: string } }>(
+    '/users/:id/sessions',
+    {
+      ...guard('user.manage'),
+      schema: {
+        ...common,
+        tags: ['people'],
+        summary: "A member's open sessions in this organization",
+        operationId: 'listUserSessions',
+        params: idParams,
+        response: { 200: list, ...problems(401, 403, 422) },
+      },
+    },
+    async (request) => {
+      const { principal } = personOf(request)
+      const found = await sessions.ofMember(principal.organizationId, request.params.id)
+      return found.map((session) => sessionJson(session, principal.sessionId))
+    },
+  )
+
+  app.post<{ Params: { id: string; session_id: string } }>(
+    '/users/:id/sessions/:session_id/revoke',
+    {
+      ...guard('user.manage'),
+      schema: {
+        ...common,
+        tags: ['people'],
+        summary: "End one of a member's sessions in this organization",
+        operationId: 'revokeUserSession',
+        params: memberParams,
+        response: { ...ended, ...problems(401, 403, notFound, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { id, session_id: sessionId } = request.params
+      await sessions.endOfMember(personOf(request), id.toLowerCase(), sessionId.toLowerCase())
+      return reply.status(204).send()
+    },
+  )
+}
+
+function sessionJson(session: Session, current: string | undefined) {
+  return {
+    id: session.id,
+    organization_id: session.organizationId,
+    user_id: session.userId,
+    kind: session.kind,
+    signed_in_with: session.signedInWith,
+    signed_in_at: session.signedInAt,
+    network: session.network,
+    user_agent: session.userAgent,
+    last_used_at: session.lastUsedAt,
+    expires_at: session.expiresAt,
+    is_current: session.id === current,
+  }
+}

@@ -1,0 +1,71 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** The rules of sessions: pure. */
+
+export type SignInMethod = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'oidc'
+export type RevocationCause = 'signed_out' | 'revoked' | 'reuse' | 'switched' | 'password_changed' | 'deactivated'
+
+export interface Session {
+  readonly id: string
+  readonly accountId: string
+  readonly organizationId: string
+  readonly userId: string
+  /** A browser renews its session with a cookie; a bearer's ends with its access token. */
+  readonly kind: 'browser' | 'bearer'
+  readonly signedInWith: readonly string[]
+  readonly signedInAt: Date
+  readonly network: string | null
+  readonly userAgent: string | null
+  readonly lastUsedAt: Date
+  readonly idleUntil: Date
+  readonly expiresAt: Date
+  readonly revokedAt: Date | null
+}
+
+export interface RefreshToken {
+  readonly generation: number
+  readonly replacedAt: Date | null
+}
+
+/** Two tabs that renew at once send the same token: the slower one gets a sister of the faster one's new token. */
+export const graceMs = 10_000
+
+export type RefreshVerdict = { readonly kind: 'rotate'; readonly generation: number } | { readonly kind: 'reuse' }
+
+/**
+ * What a refresh token that was ours once is worth now (RFC 9700, 4.14.2). A live one is replaced by the next generation;
+ * one replaced moments ago gets one more of the newest; any other is in the hands of two, and the session ends.
+ */
+export function judgeRefresh(token: RefreshToken, newest: number, now: Date): RefreshVerdict {
+  if (token.replacedAt === null) return { kind: 'rotate', generation: token.generation + 1 }
+  if (now.getTime() - token.replacedAt.getTime() < graceMs) return { kind: 'rotate', generation: newest }
+  return { kind: 'reuse' }
+}
+
+export function isLive(session: Session, now: Date): boolean {
+  return session.revokedAt === null && session.expiresAt > now && session.idleUntil > now
+}
+
+export function newRefreshToken(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export function isRefreshToken(text: string | undefined): text is string {
+  return text !== undefined && /^[A-Za-z0-9_-]{43}$/.test(text)
+}
+
+export function hashRefreshToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest()
+}
+
+/** `__Host-` keeps sub-domains from planting the cookie (RFC 6265bis, 4.1.3.2); it needs https. */
+export function sessionCookieName(isHttps: boolean): string {
+  return isHttps ? '__Host-hitl_session' : 'hitl_session'
+}
+
+/** `Strict`: only pages of this service send it, and only calls to it are made with it. Null clears it. */
+export function sessionCookie(token: string | null, expiresAt: Date, now: Date, isHttps: boolean): string {
+  const seconds = token === null ? 0 : Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1_000))
+  const secure = isHttps ? '; Secure' : ''
+  return `${sessionCookieName(isHttps)}=${token ?? ''}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`
+}

@@ -1,0 +1,113 @@
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { installationId, newId } from '../../platform/ids.ts'
+import { Problem } from '../../platform/problem.ts'
+import { unauthenticated } from '../authenticate.ts'
+import type { IdentityFact } from '../fact.ts'
+import type { Factors } from '../factors/service.ts'
+import { secondFactorRequired } from '../factors/sign-in/service.ts'
+import type { Passwords } from '../people/passwords.ts'
+import * as people from '../people/store.ts'
+import { emailKey, type User } from '../people/user.ts'
+import type { Attempts } from '../throttle-attempts.ts'
+import type { OpenedSession, Sessions, Visit } from './service.ts'
+
+export interface SignInDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly passwords: Passwords
+  readonly attempts: Attempts
+  readonly factors: Factors
+  readonly sessions: Sessions
+  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  /** Throws 403 where the organization lets nobody of this role in with a password. */
+  readonly requirePasswordAllowed: (user: User) => Promise<void>
+}
+
+export type SignIn = ReturnType<typeof createSignIn>
+
+/** From an address and a password, or from what else proves a person, to a session. */
+export function createSignIn(dependencies: SignInDependencies) {
+  const { db, clock, passwords, attempts, factors, sessions, report } = dependencies
+
+  /**
+   * An event, whoever the address belongs to. The same statements for an unknown account, which has no organization: its
+   * failures are the installation's.
+   */
+  const reportFailure = async (accountId: string, user: User | null, email: string, visit: Visit): Promise<void> => {
+    const organizationId = user?.organizationId ?? installationId
+    await inTransaction(db, { organizationId }, (tx) =>
+      report(tx, [
+        {
+          organizationId,
+          kind: 'sign_in.failed',
+          subjectKind: 'user',
+          subjectId: user?.id ?? accountId,
+          actor: { kind: 'anonymous', id: null },
+          httpRequestId: visit.httpRequestId,
+          network: visit.network,
+          before: null,
+          after: { method: 'password' },
+          erasable: { email },
+          occurredAt: clock.now(),
+        },
+      ]),
+    )
+  }
+
+  /** Where a sign-in of the account leads: where the last one led, else the oldest membership; null when none is active. */
+  const membershipOf = async (accountId: string, lastOrganizationId: string | null): Promise<User | null> => {
+    const members = await people.usersOfAccount(db.within({ accountId }), accountId)
+    const active = members.filter((user) => user.isActive)
+    return active.find((user) => user.organizationId === lastOrganizationId) ?? active[0] ?? null
+  }
+
+  return {
+    membershipOf,
+
+    /** Throws 401 in the same words, after the same work, for a wrong password and an unknown address. */
+    withPassword: async (email: string, password: string, visit: Visit): Promise<OpenedSession> => {
+      const key = emailKey(email)
+      const attempter = { kind: 'password', subject: key, network: visit.network } as const
+      // Before the queue for hashing: who has to wait anyway does not take a place in it.
+      const { known } = await attempts.look(attempter)
+      const account = await people.accountByEmail(db.within({ lookUp: key }), key)
+      const turn = { share: visit.network ?? '', known }
+      const matches = await passwords.verify(password, account?.passwordHash ?? null, turn, (work) =>
+        attempts.prove(attempter, work),
+      )
+      const accountId = account?.id ?? newId()
+      const user = await membershipOf(accountId, account?.lastOrganizationId ?? null)
+      if (!matches || user === null) {
+        await reportFailure(accountId, user, email, visit)
+        throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
+      }
+      await dependencies.requirePasswordAllowed(user)
+      if (!(await factors.signIn.secondFactorNeeded(accountId))) return sessions.begin(user, ['password'], visit)
+      const { organizationId, id: userId } = user
+      throw secondFactorRequired(
+        await factors.signIn.beginChallenge({ accountId, organizationId, userId, methods: ['password'] }),
+      )
+    },
+
+    /** After the last factor. `organizationId` null: where the last sign-in led. */
+    complete: async (
+      proved: {
+        readonly accountId: string
+        readonly organizationId: string | null
+        readonly methods: readonly string[]
+      },
+      visit: Visit,
+    ): Promise<OpenedSession> => {
+      const user = await membershipOf(proved.accountId, proved.organizationId)
+      if (user === null) {
+        throw new Problem(
+          403,
+          'auth.no_membership',
+          'This account belongs to no organization now. Ask an administrator.',
+        )
+      }
+      return sessions.begin(user, proved.methods, visit)
+    },
+  }
+}

@@ -1,0 +1,260 @@
+import type { Selectable } from 'kysely'
+import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import type { Role } from '../principal.ts'
+import type { RefreshToken, RevocationCause, Session } from './session.ts'
+
+interface Tables {
+  sessions: {
+    id: string
+    account_id: string
+    organization_id: string
+    user_id: string
+    kind: 'browser' | 'bearer'
+    signed_in_with: string[]
+    signed_in_at: Date
+    network: string | null
+    user_agent: string | null
+    last_used_at: Date
+    idle_until: Date
+    expires_at: Date
+    revoked_at: Date | null
+    revoked_because: RevocationCause | null
+  }
+  refresh_tokens: {
+    token_hash: Buffer
+    account_id: string
+    organization_id: string
+    session_id: string
+    generation: number
+    replaced_at: Date | null
+    created_at: Date
+  }
+  accounts: { id: string; last_organization_id: string | null }
+}
+
+const sql = queriesOn<Tables>()
+
+function toSession(row: Selectable<Tables['sessions']>): Session {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    organizationId: row.organization_id,
+    userId: row.user_id,
+    kind: row.kind,
+    signedInWith: row.signed_in_with,
+    signedInAt: row.signed_in_at,
+    network: row.network,
+    userAgent: row.user_agent,
+    lastUsedAt: row.last_used_at,
+    idleUntil: row.idle_until,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+  }
+}
+
+export async function insertSession(tx: Queryable, session: Session): Promise<void> {
+  await tx.run(
+    sql.insertInto('sessions').values({
+      id: session.id,
+      account_id: session.accountId,
+      organization_id: session.organizationId,
+      user_id: session.userId,
+      kind: session.kind,
+      signed_in_with: [...session.signedInWith],
+      signed_in_at: session.signedInAt,
+      network: session.network,
+      user_agent: session.userAgent,
+      last_used_at: session.lastUsedAt,
+      idle_until: session.idleUntil,
+      expires_at: session.expiresAt,
+      revoked_at: null,
+      revoked_because: null,
+    }),
+  )
+}
+
+/** The next sign-in of the account leads to this organization too. */
+export async function rememberOrganization(tx: Queryable, accountId: string, organizationId: string): Promise<void> {
+  await tx.run(sql.updateTable('accounts').set({ last_organization_id: organizationId }).where('id', '=', accountId))
+}
+
+export interface SessionForAuthentication {
+  readonly accountId: string
+  readonly role: Role
+  readonly isActive: boolean
+  readonly signedInWith: readonly string[]
+  readonly signedInAt: Date
+  /** Null: live until it runs out. */
+  readonly revokedAt: Date | null
+  readonly expiresAt: Date
+}
+
+const forAuthentication: Statement = {
+  name: 'sessions_for_authentication',
+  text: `select u.account_id, u.role, 
+      -- While the days of grace run, only the owner gets in.
+      u.is_active and (o.delete_after is null or (u.role = 'owner' and o.deleted_at is null)) as is_active, s.signed_in_with, s.signed_in_at,
+      s.revoked_at, s.expires_at
+    from sessions s
+    join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
+    join organizations o on o.organization_id = s.organization_id
+    where s.organization_id = $1 and s.user_id = $2 and s.id = $3`,
+}
+
+/** What an access token stands for now. */
+export async function sessionForAuthentication(
+  db: Queryable,
+  organizationId: string,
+  userId: string,
+  id: string,
+): Promise<SessionForAuthentication | null> {
+  const [row] = await db.execute<{
+    account_id: string
+    role: Role
+    is_active: boolean
+    signed_in_with: string[]
+    signed_in_at: Date
+    revoked_at: Date | null
+    expires_at: Date
+  }>(forAuthentication, [organizationId, userId, id])
+  if (row === undefined) return null
+  return {
+    accountId: row.account_id,
+    role: row.role,
+    isActive: row.is_active,
+    signedInWith: row.signed_in_with,
+    signedInAt: row.signed_in_at,
+    revokedAt: row.revoked_at,
+    expiresAt: row.expires_at,
+  }
+}
+
+export async function lockSession(tx: Queryable, accountId: string, id: string): Promise<Session | null> {
+  const query = sql.selectFrom('sessions').selectAll().where('account_id', '=', accountId).where('id', '=', id)
+  const [row] = await tx.run(query.forUpdate())
+  return row === undefined ? null : toSession(row)
+}
+
+/** Sessions of one account (its scope) or, with `userId`, of one member (the organization's scope); live ones, newest first. */
+export async function liveSessions(
+  db: Queryable,
+  of: { readonly accountId: string } | { readonly organizationId: string; readonly userId: string },
+  now: Date,
+): Promise<readonly Session[]> {
+  const live = sql
+    .selectFrom('sessions')
+    .selectAll()
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .where('idle_until', '>', now)
+    .orderBy('id', 'desc')
+    .limit(200)
+  const query =
+    'accountId' in of
+      ? live.where('account_id', '=', of.accountId)
+      : live.where('organization_id', '=', of.organizationId).where('user_id', '=', of.userId)
+  return (await db.run(query)).map(toSession)
+}
+
+export interface SessionsToRevoke {
+  readonly accountId?: string
+  readonly organizationId?: string
+  readonly userId?: string
+  readonly id?: string
+  readonly exceptUserId?: string
+}
+
+/** Ends those that are not ended; answers them. */
+export async function revokeSessions(
+  tx: Queryable,
+  which: SessionsToRevoke,
+  cause: RevocationCause,
+  now: Date,
+): Promise<readonly Session[]> {
+  let query = sql
+    .updateTable('sessions')
+    .set({ revoked_at: now, revoked_because: cause })
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .returningAll()
+  if (which.accountId !== undefined) query = query.where('account_id', '=', which.accountId)
+  if (which.organizationId !== undefined) query = query.where('organization_id', '=', which.organizationId)
+  if (which.userId !== undefined) query = query.where('user_id', '=', which.userId)
+  if (which.id !== undefined) query = query.where('id', '=', which.id)
+  if (which.exceptUserId !== undefined) query = query.where('user_id', '<>', which.exceptUserId)
+  return (await tx.run(query)).map(toSession)
+}
+
+export async function renewSession(
+  tx: Queryable,
+  session: Session,
+  renewed: { readonly at: Date; readonly idleUntil: Date; readonly network: string | null },
+): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('sessions')
+      .set({ last_used_at: renewed.at, idle_until: renewed.idleUntil, network: renewed.network })
+      .where('account_id', '=', session.accountId)
+      .where('id', '=', session.id),
+  )
+}
+
+/** Whose a refresh token is; the scope is a look-up of its hash in hex. */
+export async function findRefreshToken(
+  db: Queryable,
+  hash: Buffer,
+): Promise<{ readonly accountId: string; readonly organizationId: string; readonly sessionId: string } | null> {
+  const [row] = await db.run(sql.selectFrom('refresh_tokens').selectAll().where('token_hash', '=', hash))
+  if (row === undefined) return null
+  return { accountId: row.account_id, organizationId: row.organization_id, sessionId: row.session_id }
+}
+
+/** The token as it is, and the newest generation of its session; the session is locked. */
+export async function refreshState(
+  tx: Queryable,
+  sessionId: string,
+  hash: Buffer,
+): Promise<{ readonly token: RefreshToken | null; readonly newest: number }> {
+  const rows = await tx.run(
+    sql
+      .selectFrom('refresh_tokens')
+      .select(['generation', 'replaced_at', 'token_hash'])
+      .where('session_id', '=', sessionId)
+      .where((where) => where.or([where('token_hash', '=', hash), where('replaced_at', 'is', null)])),
+  )
+  const found = rows.find((row) => row.token_hash.equals(hash))
+  const newest = Math.max(0, ...rows.map((row) => row.generation))
+  return { token: found === undefined ? null : { generation: found.generation, replacedAt: found.replaced_at }, newest }
+}
+
+export async function insertRefreshToken(
+  tx: Queryable,
+  session: Session,
+  token: { readonly hash: Buffer; readonly generation: number; readonly createdAt: Date },
+): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('refresh_tokens')
+      .set({ replaced_at: token.createdAt })
+      .where('session_id', '=', session.id)
+      .where('generation', '<', token.generation)
+      .where('replaced_at', 'is', null),
+  )
+  await tx.run(
+    sql.insertInto('refresh_tokens').values({
+      token_hash: token.hash,
+      account_id: session.accountId,
+      organization_id: session.organizationId,
+      session_id: session.id,
+      generation: token.generation,
+      replaced_at: null,
+      created_at: token.createdAt,
+    }),
+  )
+}
+
+/** Sessions that ended before `before`, with their tokens; for the worker. */
+export async function deleteSessionsOver(db: Queryable, before: Date): Promise<number> {
+  const query = sql.deleteFrom('sessions').where('expires_at', '<', before).returning('id')
+  return (await db.run(query)).length
+}

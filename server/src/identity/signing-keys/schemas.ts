@@ -1,0 +1,33 @@
+import { Type } from 'typebox'
+import { purposes } from './signing-key.ts'
+
+export const keySetSchema = Type.Object(
+  {
+    keys: Type.Array(
+      Type.Object({
+        kty: Type.Enum(['OKP']),
+        crv: Type.Enum(['Ed25519']),
+        x: Type.String({ description: 'The public key, 32 bytes in base64url.' }),
+        kid: Type.String({ description: 'As in the header of what it signed: the RFC 7638 thumbprint.' }),
+        alg: Type.Enum(['EdDSA']),
+        use: Type.Enum(['sig']),
+        purpose: Type.Enum([...purposes], { description: 'The one kind of thing that it signs.' }),
+      }),
+    ),
+  },
+  { $id: 'KeySet', title: 'KeySet' },
+)
+
+export const keySetExample = {
+  keys: [
+    {
+      kty: 'OKP',
+      crv: 'Ed25519',
+      x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+      kid: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
+      alg: 'EdDSA',
+      use: 'sig',
+      purpose: 'certificate',
+    },
+  ],
+}

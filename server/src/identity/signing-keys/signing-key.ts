@@ -1,0 +1,101 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
+
+/** What a key signs; a key signs one kind of thing only, so that nothing can be passed off as something else. */
+export const purposes = ['access_token', 'certificate', 'audit_head'] as const
+export type Purpose = (typeof purposes)[number]
+
+/** An Ed25519 key of the installation, without its private part. */
+export interface SigningKey {
+  readonly id: string
+  /** The thumbprint of the public part (RFC 7638): nobody can make another key with the same one. */
+  readonly kid: string
+  readonly purpose: Purpose
+  /** 32 bytes. */
+  readonly publicKey: Buffer
+  readonly createdAt: Date
+  /** Published since its creation, used from here on. */
+  readonly activeAt: Date
+  /** Signs nothing from here on; null while no other one is to follow it. */
+  readonly retiredAt: Date | null
+  /** Nothing that it signed counts any more, whenever it was signed. */
+  readonly revokedAt: Date | null
+}
+
+export interface NewSigningKey {
+  readonly key: SigningKey
+  /** The `d` of its JWK: to be sealed, and never shown. */
+  readonly secret: string
+}
+
+export function generateSigningKey(id: string, purpose: Purpose, now: Date, activeAt = now): NewSigningKey {
+  const { d = '', x = '' } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  const publicKey = Buffer.from(x, 'base64url')
+  const kid = thumbprint(publicKey)
+  return { key: { id, kid, purpose, publicKey, createdAt: now, activeAt, retiredAt: null, revokedAt: null }, secret: d }
+}
+
+/** The one that signs now: the last to have become active. Before any has, by this process's clock, the one that will. */
+export function signingKeyAt(keys: readonly SigningKey[], purpose: Purpose, now: Date): SigningKey | null {
+  const ours = keys.filter((key) => key.purpose === purpose && (key.retiredAt === null || key.retiredAt > now))
+  const active = ours.filter((key) => key.activeAt <= now)
+  const byTime = (active.length > 0 ? active : ours).toSorted((a, b) => b.activeAt.getTime() - a.activeAt.getTime())
+  return byTime[0] ?? null
+}
+
+export interface Jwk {
+  readonly kty: 'OKP'
+  readonly crv: 'Ed25519'
+  readonly x: string
+  readonly kid: string
+  readonly alg: 'EdDSA'
+  readonly use: 'sig'
+  /** Not of the standard, which tells readers to pass over what they do not know: what the key signs. */
+  readonly purpose: Purpose
+}
+
+/** RFC 8037. */
+export function jwkOf({ publicKey, kid, purpose }: SigningKey): Jwk {
+  return { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url'), kid, alg: 'EdDSA', use: 'sig', purpose }
+}
+
+export function publicKeyOf({ publicKey }: SigningKey): KeyObject {
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url') }, format: 'jwk' })
+}
+
+/** Signs compact JWS (RFC 7515, 7.1) with one key. */
+export interface Signer {
+  readonly kid: string
+  sign(payload: Readonly<Record<string, unknown>>, header: { readonly typ: string }): string
+}
+
+/**
+ * At once and in this turn: node:crypto's `sign` takes 34 µs, against 70 µs and a detour over the thread pool with
+ * WebCrypto (measured on the reference machine), and an act that is certified needs it between its lock and its save.
+ */
+export function createSigner({ kid, publicKey }: SigningKey, secret: string): Signer {
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url'), d: secret }
+  const key = createPrivateKey({ key: jwk, format: 'jwk' })
+  const headers = new Map<string, string>()
+  return {
+    kid,
+    sign: (payload, { typ }) => {
+      const header = headers.get(typ) ?? encodeJson(headerOf(typ, kid))
+      headers.set(typ, header)
+      const signed = `${header}.${encodeJson(payload)}`
+      return `${signed}.${sign(null, Buffer.from(signed, 'latin1'), key).toString('base64url')}`
+    },
+  }
+}
+
+export function headerOf(typ: string, kid: string): Readonly<Record<string, string>> {
+  return { alg: 'EdDSA', typ, kid }
+}
+
+export function encodeJson(value: unknown): string {
+  return Buffer.from(JSON.stringify(value), 'utf8').toString('base64url')
+}
+
+/** RFC 7638 over the members that RFC 8037 names, in the order of their names. */
+function thumbprint(publicKey: Buffer): string {
+  return hash('sha256', `{"crv":"Ed25519","kty":"OKP","x":"${publicKey.toString('base64url')}"}`, 'base64url')
+}

@@ -1,0 +1,118 @@
+import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { installationId } from '../../platform/ids.ts'
+import type { Purpose, SigningKey } from './signing-key.ts'
+
+interface Tables {
+  signing_keys: {
+    organization_id: string
+    id: string
+    kid: string
+    purpose: Purpose
+    public_key: Buffer
+    private_key: Buffer | null
+    created_at: Date
+    active_at: Date
+    retired_at: Date | null
+    revoked_at: Date | null
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+/** A key as its row has it; `sealed` is gone once it has retired. */
+export interface StoredSigningKey {
+  readonly key: SigningKey
+  readonly sealed: Buffer | null
+}
+
+/** Oldest first. */
+export async function signingKeys(db: Queryable): Promise<readonly StoredSigningKey[]> {
+  const rows = await db.run(
+    sql
+      .selectFrom('signing_keys')
+      .selectAll()
+      .where('organization_id', '=', installationId)
+      .orderBy('created_at')
+      .orderBy('id'),
+  )
+  return rows.map((row) => ({
+    key: {
+      id: row.id,
+      kid: row.kid,
+      purpose: row.purpose,
+      publicKey: row.public_key,
+      createdAt: row.created_at,
+      activeAt: row.active_at,
+      retiredAt: row.retired_at,
+      revokedAt: row.revoked_at,
+    },
+    sealed: row.private_key,
+  }))
+}
+
+/** False when the purpose has a key that is not to retire: another process has made it in the meantime. */
+export async function insertSigningKey(tx: Queryable, key: SigningKey, sealed: Buffer): Promise<boolean> {
+  const rows = await tx.run(
+    sql
+      .insertInto('signing_keys')
+      .values({
+        organization_id: installationId,
+        id: key.id,
+        kid: key.kid,
+        purpose: key.purpose,
+        public_key: key.publicKey,
+        private_key: sealed,
+        created_at: key.createdAt,
+        active_at: key.activeAt,
+        retired_at: null,
+        revoked_at: null,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('id'),
+  )
+  return rows.length > 0
+}
+
+/** No key of the purpose signs from `at` on. Two rotations at once take their turns here. */
+export async function retireSigningKeys(tx: Queryable, purpose: Purpose, at: Date): Promise<readonly string[]> {
+  const rows = await tx.run(
+    sql
+      .updateTable('signing_keys')
+      .set({ retired_at: at })
+      .where('organization_id', '=', installationId)
+      .where('purpose', '=', purpose)
+      .where((where) => where.or([where('retired_at', 'is', null), where('retired_at', '>', at)]))
+      .returning('kid'),
+  )
+  return rows.map((row) => row.kid)
+}
+
+export async function revokeSigningKeys(tx: Queryable, purpose: Purpose, now: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('signing_keys')
+      .set({ revoked_at: now })
+      .where('organization_id', '=', installationId)
+      .where('purpose', '=', purpose)
+      .where('revoked_at', 'is', null),
+  )
+}
+
+const lock: Statement = { name: 'signing_keys_lock', text: 'select pg_advisory_xact_lock($1, hashtext($2))' }
+
+/** One rotation at a time. */
+export async function lockRotation(tx: Queryable, purpose: Purpose): Promise<void> {
+  await tx.execute(lock, [0x4849544c, purpose])
+}
+
+/** What has retired can never sign again, whoever gets hold of the database and its keys. */
+export async function dropRetiredSecrets(tx: Queryable, now: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('signing_keys')
+      .set({ private_key: null })
+      .where('organization_id', '=', installationId)
+      .where('retired_at', '<=', now)
+      .where('private_key', 'is not', null),
+  )
+}

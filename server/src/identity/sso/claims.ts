@@ -1,0 +1,70 @@
+import { emailPattern } from '../people/user.ts'
+import { type ClaimableRole, claimableRoles, type IdentityProvider } from './provider.ts'
+
+/** What a provider says of a person: the ID token's claims, and those of the userinfo endpoint that it lacks. */
+export interface Claims {
+  readonly subject: string
+  readonly all: Readonly<Record<string, unknown>>
+}
+
+const address = new RegExp(emailPattern, 'u')
+
+/**
+ * The values of a claim: a text or a list of texts. A name such as `https://example.com/roles` is a claim's own; one such as
+ * `realm_access.roles` may also be a path into nested objects.
+ */
+export function valuesOf(claims: Claims, name: string): readonly string[] {
+  const value =
+    own(claims.all, name) ?? name.split('.').reduce<unknown>((inside, step) => own(inside, step), claims.all)
+  return [value].flat().filter((one): one is string => typeof one === 'string')
+}
+
+/** The highest role that the claims give; null: none, and no entry. */
+export function roleFrom(provider: IdentityProvider, claims: Claims): ClaimableRole | null {
+  if (provider.roleClaim === null) return provider.defaultRole
+  const given = valuesOf(claims, provider.roleClaim).map((value) => own(provider.roleMap, value))
+  return claimableRoles.find((role) => given.includes(role)) ?? provider.defaultRole
+}
+
+/** The teams the claims name, of those the provider has a say over. */
+export function teamsFrom(provider: IdentityProvider, claims: Claims): ReadonlySet<string> {
+  if (provider.teamClaim === null) return new Set()
+  const given = valuesOf(claims, provider.teamClaim).map((value) => own(provider.teamMap, value))
+  return new Set(given.filter((team): team is string => typeof team === 'string'))
+}
+
+/** The teams whose members the claims decide over; all others are left to people. */
+export function teamsDecidedBy(provider: IdentityProvider): ReadonlySet<string> {
+  return new Set(provider.teamClaim === null ? [] : Object.values(provider.teamMap))
+}
+
+export interface ClaimedProfile {
+  readonly email: string
+  readonly isVerified: boolean
+  readonly name: string | null
+}
+
+/** For lists only: the address never says who somebody is. Null when there is none that could be written down. */
+export function profileFrom(claims: Claims): ClaimedProfile | null {
+  const { email, email_verified: verified, name } = claims.all
+  if (typeof email !== 'string' || email.length > 254 || !address.test(email)) return null
+  const shown = typeof name === 'string' ? [...name.replace(/\p{Cc}/gu, '').trim()].slice(0, 255).join('') : ''
+  return { email, isVerified: verified === true, name: shown === '' ? null : shown }
+}
+
+/** Why the claims make nobody a member; null when they do. */
+export function refusalOfNewMember(provider: IdentityProvider, profile: ClaimedProfile | null): string | null {
+  if (!provider.createsMembers) return 'not_a_member'
+  if (profile === null) return 'no_address'
+  if (provider.emailDomains.length === 0) return null
+  if (!profile.isVerified) return 'address_not_verified'
+  const domain = profile.email.slice(profile.email.indexOf('@') + 1).toLowerCase()
+  return provider.emailDomains.includes(domain) ? null : 'domain_not_allowed'
+}
+
+/** Never a member that every object has: `constructor` is no claim. */
+function own(object: unknown, name: string): unknown {
+  return typeof object === 'object' && object !== null && Object.hasOwn(object, name)
+    ? (object as Record<string, unknown>)[name]
+    : undefined
+}

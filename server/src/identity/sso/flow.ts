@@ -1,0 +1,64 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { invalid } from '../../platform/problem.ts'
+
+/** A sign-in (or the linking of an account) that is under way at a provider. Lives minutes, ends with the first answer. */
+export interface Flow {
+  readonly organizationId: string
+  readonly id: string
+  readonly providerId: string
+  /** Null: a sign-in. Else the member who links the identity to the own account. */
+  readonly userId: string | null
+  /** A path of this service, where the person goes afterwards. */
+  readonly returnTo: string
+  readonly expiresAt: Date
+  readonly createdAt: Date
+}
+
+/** What is told to nobody but the provider; sealed while the person is there. */
+export interface FlowSecrets {
+  readonly nonce: string
+  readonly verifier: string
+}
+
+export const flowMinutes = 10
+
+/** 256 random bits in base64url: a state, a nonce, a verifier (RFC 7636 asks for 43 characters), a browser's mark. */
+export function newFlowSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+export function isFlowSecret(text: string | undefined): text is string {
+  return text !== undefined && /^[A-Za-z0-9_-]{43}$/.test(text)
+}
+
+export function hashFlowSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}
+
+/**
+ * The mark that ties a flow to the browser that began it: who is sent somebody else's answer (login CSRF, a stolen code) has
+ * another one. `Lax`, because the answer is a navigation from the provider's site. `__Host-` keeps sub-domains from
+ * planting it, and needs https.
+ */
+export function flowCookieName(isHttps: boolean): string {
+  return isHttps ? '__Host-hitl_sso' : 'hitl_sso'
+}
+
+export function flowCookie(value: string, isHttps: boolean): string {
+  const seconds = value === '' ? 0 : flowMinutes * 60
+  const secure = isHttps ? '; Secure' : ''
+  return `${flowCookieName(isHttps)}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+}
+
+/** Throws 422 unless the text is a path of this service: an open redirect would lend our name to any page. */
+export function checkReturnTo(path: string, publicUrl: string): string {
+  const { origin } = new URL(publicUrl)
+  // Two slashes, or a backslash that browsers read as one, name another host. A second look catches what the first misses.
+  const isPath = /^\/(?![/\\])[\x21-\x7e]*$/.test(path) && !path.includes('\\')
+  if (isPath && path.length <= 500 && URL.canParse(path, origin)) {
+    const url = new URL(path, origin)
+    // "/..//host" becomes "//host" on the way.
+    if (url.origin === origin && !url.pathname.startsWith('//')) return `${url.pathname}${url.search}${url.hash}`
+  }
+  throw invalid('return_to', 'must be a path of this service, such as /inbox')
+}

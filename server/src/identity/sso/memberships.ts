@@ -1,0 +1,223 @@
+import type { Tx } from '../../platform/db.ts'
+import { newId } from '../../platform/ids.ts'
+import { Problem } from '../../platform/problem.ts'
+import type { IdentityFact } from '../fact.ts'
+import type { Visitor } from '../people/account-facts.ts'
+import { placeholderEmail } from '../people/account-link.ts'
+import { insertAccount, insertUser } from '../people/store.ts'
+import { emailKey } from '../people/user.ts'
+import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from './claims.ts'
+import type { ClaimableRole, IdentityProvider } from './provider.ts'
+import type { SsoDependencies } from './service.ts'
+import * as store from './store.ts'
+
+export interface Entered {
+  readonly accountId: string
+  readonly userId: string
+}
+
+/** Whom a provider's word makes whom, in its organization. Refusals are answered, not thrown: they are events too. */
+export function createMemberships({ clock, report }: Pick<SsoDependencies, 'clock' | 'report'>) {
+  const factAbout = (
+    provider: IdentityProvider,
+    userId: string,
+    visitor: Visitor,
+    kind: string,
+  ): Omit<IdentityFact, 'before' | 'after'> => ({
+    organizationId: provider.organizationId,
+    kind,
+    subjectKind: 'user',
+    subjectId: userId,
+    actor: { kind: 'person', id: userId, signedInWith: ['oidc'] },
+    httpRequestId: visitor.httpRequestId,
+    network: visitor.network,
+    occurredAt: clock.now(),
+  })
+
+  const newIdentity = (provider: IdentityProvider, claims: Claims, userId: string): store.SsoIdentity => ({
+    organizationId: provider.organizationId,
+    id: newId(),
+    issuer: provider.issuer,
+    subject: claims.subject,
+    userId,
+    createdAt: clock.now(),
+    lastUsedAt: clock.now(),
+  })
+
+  const linkedFact = (provider: IdentityProvider, claims: Claims, userId: string, visitor: Visitor): IdentityFact => ({
+    ...factAbout(provider, userId, visitor, 'sso.linked'),
+    before: null,
+    after: { identity_provider_id: provider.id, issuer: provider.issuer },
+    erasable: { subject: claims.subject },
+  })
+
+  const joinTeams = async (
+    tx: Tx,
+    provider: IdentityProvider,
+    claims: Claims,
+    userId: string,
+    visitor: Visitor,
+  ): Promise<void> => {
+    const { organizationId } = provider
+    const decided = teamsDecidedBy(provider)
+    if (decided.size === 0) return
+    const [wanted, current] = [teamsFrom(provider, claims), await store.teamsOf(tx, organizationId, userId)]
+    const joined: string[] = []
+    const left: string[] = []
+    for (const team of decided) {
+      if (wanted.has(team) && !current.has(team)) {
+        if (await store.joinTeam(tx, organizationId, team, userId, clock.now())) joined.push(team)
+      } else if (!wanted.has(team) && current.has(team)) {
+        await store.leaveTeam(tx, organizationId, team, userId)
+        left.push(team)
+      }
+    }
+    if (joined.length + left.length === 0) return
+    const fact = factAbout(provider, userId, visitor, 'user.teams_changed')
+    await report(tx, [{ ...fact, before: null, after: { joined, left, because: 'claims' } }])
+  }
+
+  /** Null: the claims give no role, and so no entry. The owner stays the owner, whatever they say. */
+  const applyRole = async (
+    tx: Tx,
+    provider: IdentityProvider,
+    member: store.Member,
+    role: ClaimableRole | null,
+    visitor: Visitor,
+  ): Promise<boolean> => {
+    const { organizationId } = provider
+    if (provider.roleClaim === null || member.role === 'owner' || member.role === role) return true
+    if (role === null) return false
+    // A mistake in the mapping must not leave an organization without anybody who could correct it.
+    if (member.role === 'admin' && !(await store.hasOtherManager(tx, organizationId, member.userId))) return true
+    await store.saveRole(tx, organizationId, member.userId, role)
+    const fact = factAbout(provider, member.userId, visitor, 'user.role_changed')
+    await report(tx, [{ ...fact, before: { role: member.role }, after: { role, because: 'claims' } }])
+    return true
+  }
+
+  const enterKnown = async (
+    tx: Tx,
+    provider: IdentityProvider,
+    claims: Claims,
+    identity: store.SsoIdentity,
+    visitor: Visitor,
+  ): Promise<Entered | Problem> => {
+    const member = await store.lockMember(tx, provider.organizationId, identity.userId)
+    if (member === null || !member.isActive) return inactive()
+    if (!(await applyRole(tx, provider, member, roleFrom(provider, claims), visitor))) return noRole()
+    await joinTeams(tx, provider, claims, member.userId, visitor)
+    await store.markIdentityUsed(tx, identity, clock.now())
+    return { accountId: member.accountId, userId: member.userId }
+  }
+
+  const enterNew = async (
+    tx: Tx,
+    provider: IdentityProvider,
+    claims: Claims,
+    accountId: string,
+    visitor: Visitor,
+  ): Promise<Entered | Problem> => {
+    const profile = profileFrom(claims)
+    const refusal = refusalOfNewMember(provider, profile)
+    if (refusal !== null || profile === null) return notAMember(refusal ?? 'no_address')
+    const role = roleFrom(provider, claims)
+    if (role === null) return noRole()
+    const { organizationId } = provider
+    if (await store.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()
+    const now = clock.now()
+    const userId = newId()
+    const user = {
+      organizationId,
+      id: userId,
+      accountId,
+      email: profile.email,
+      name: profile.name,
+      role,
+      isActive: true,
+      createdAt: now,
+      updatedAt: now,
+    }
+    // The account gets no address: one organization's provider says it is theirs, which for others proves nothing, and
+    // whoever it really belongs to must find it free.
+    await insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
+    // Thrown, as the account must go with it: somebody else became a member with this address in the same moment.
+    if (!(await insertUser(tx, user))) throw addressTaken()
+    await store.insertIdentity(tx, newIdentity(provider, claims, userId))
+    const after = { role, is_active: true, identity_provider_id: provider.id }
+    const fact = factAbout(provider, userId, visitor, 'user.registered')
+    await report(tx, [{ ...fact, before: null, after }, linkedFact(provider, claims, userId, visitor)])
+    await joinTeams(tx, provider, claims, userId, visitor)
+    return { accountId, userId }
+  }
+
+  return {
+    /** A sign-in: issuer and subject say who it is. Nobody is recognized by an address. */
+    enter: async (
+      tx: Tx,
+      provider: IdentityProvider,
+      claims: Claims,
+      newAccountId: string,
+      visitor: Visitor,
+    ): Promise<Entered | Problem> => {
+      const { organizationId, issuer } = provider
+      const identity = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
+      return identity === null
+        ? enterNew(tx, provider, claims, newAccountId, visitor)
+        : enterKnown(tx, provider, claims, identity, visitor)
+    },
+
+    /** The signed-in member `userId` has shown that the identity is theirs. */
+    link: async (
+      tx: Tx,
+      provider: IdentityProvider,
+      claims: Claims,
+      userId: string,
+      visitor: Visitor,
+    ): Promise<Entered | Problem> => {
+      const { organizationId, issuer } = provider
+      const member = await store.lockMember(tx, organizationId, userId)
+      if (member === null || !member.isActive) return inactive()
+      const entered = { accountId: member.accountId, userId }
+      if (await store.insertIdentity(tx, newIdentity(provider, claims, userId))) {
+        await report(tx, [linkedFact(provider, claims, userId, visitor)])
+        return entered
+      }
+      const identity = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
+      return identity?.userId === userId ? entered : linkedElsewhere()
+    },
+  }
+}
+
+function inactive(): Problem {
+  const detail = 'Your membership in this organization is not active. Ask an administrator.'
+  return new Problem(403, 'sso.member_inactive', detail)
+}
+
+function noRole(): Problem {
+  const detail =
+    'Your identity provider gives you no role here. Ask its administrator for one of the groups that have one.'
+  return new Problem(403, 'sso.no_role', detail)
+}
+
+const whyNot: Readonly<Record<string, string>> = {
+  not_a_member:
+    'This identity belongs to no member here. Sign in as before and link it in your settings, or ask an administrator.',
+  no_address: 'Your identity provider did not tell your address, which a new member needs. Ask its administrator.',
+  address_not_verified: 'Your identity provider has not verified your address. Verify it there, then start again.',
+  domain_not_allowed: 'Addresses of your domain do not become members by themselves. Ask an administrator.',
+}
+
+function notAMember(reason: string): Problem {
+  return new Problem(403, `sso.${reason}`, whyNot[reason] ?? 'Ask an administrator.')
+}
+
+function addressTaken(): Problem {
+  const detail =
+    'A member of this organization has your address already. If it is you, sign in as before and link this identity in your settings.'
+  return new Problem(409, 'sso.address_taken', detail)
+}
+
+function linkedElsewhere(): Problem {
+  return new Problem(409, 'sso.linked_elsewhere', 'This identity is linked to another member. Unlink it there first.')
+}

@@ -1,0 +1,211 @@
+import * as oidc from 'openid-client'
+import type { Clock } from '../../platform/clock.ts'
+import type { Claims } from './claims.ts'
+import { hashFlowSecret } from './flow.ts'
+import { isSecureUrl } from './provider.ts'
+import { isTargetRefused, type ProviderFetch } from './provider-http.ts'
+
+/** How this installation is known to one provider. */
+export interface Party {
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientSecret: string | null
+}
+
+export interface Expected {
+  readonly state: string
+  readonly nonce: string
+  readonly verifier: string
+}
+
+/** Why a provider's answer does not count: a word for the log and the audit, never the provider's own text. */
+export type ProviderFailure = Error & { readonly reason: string; readonly isOurs: boolean }
+
+export interface OidcClient {
+  /** Fetches what the provider says of itself. Rejects with a ProviderFailure when it is not the issuer it is taken for. */
+  discover(party: Party): Promise<void>
+  /** Where to send the browser. */
+  authorizationUrl(party: Party, scopes: readonly string[], redirectUri: string, expected: Expected): Promise<URL>
+  /**
+   * What the provider says of the person, once `answer`, the address that the browser came back to, is proven to be its
+   * answer to this flow. `wanted` are claims that may be worth a call to the userinfo endpoint.
+   */
+  claims(party: Party, answer: URL, expected: Expected, wanted: readonly string[]): Promise<Claims>
+}
+
+/** Public-key signatures only (RFC 8725, 3.1): a MAC under the client's secret could be made by whoever reads it here. */
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
+const discoveredForMs = 300_000
+const timeoutSeconds = 10
+const maxDiscovered = 200
+
+/** OpenID Connect's code flow with PKCE (S256), nonce, state and the issuer of the answer (RFC 9207). */
+export function createOidcClient({
+  fetch,
+  clock,
+}: {
+  readonly fetch: ProviderFetch
+  readonly clock: Clock
+}): OidcClient {
+  const known = new Map<string, { readonly metadata: Promise<oidc.ServerMetadata>; readonly until: number }>()
+  const customFetch = fetch as oidc.CustomFetch
+
+  const fetchMetadata = async (party: Party): Promise<oidc.ServerMetadata> => {
+    const found = await oidc.discovery(new URL(party.issuer), party.clientId, undefined, oidc.None(), {
+      [oidc.customFetch]: customFetch,
+      timeout: timeoutSeconds,
+      execute: isHttp(party) ? [oidc.allowInsecureRequests] : [],
+    })
+    const metadata = found.serverMetadata()
+    // The library lets Entra's "common" issuer, which stands for every tenant there is, and a slash more or less pass.
+    if (metadata.issuer !== party.issuer) throw failure('issuer_differs')
+    for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
+      const url = metadata[name]
+      if (typeof url !== 'string' || !URL.canParse(url)) throw failure('metadata_incomplete')
+      if (!isSecureUrl(new URL(url))) throw failure('metadata_insecure')
+    }
+    return metadata
+  }
+
+  const metadataOf = (party: Party): Promise<oidc.ServerMetadata> => {
+    const now = performance.now()
+    const remembered = known.get(party.issuer)
+    if (remembered !== undefined && remembered.until > now) return remembered.metadata
+    if (known.size >= maxDiscovered) known.clear()
+    const metadata = fetchMetadata(party)
+    known.set(party.issuer, { metadata, until: now + discoveredForMs })
+    // A failure is nobody's answer: the next one asks again.
+    metadata.catch(() => known.get(party.issuer)?.metadata === metadata && known.delete(party.issuer))
+    return metadata
+  }
+
+  /** A new one each time: it remembers the provider's keys, and a sign-in is rare enough to ask for the current ones. */
+  const configurationOf = async (party: Party): Promise<oidc.Configuration> => {
+    const metadata = await metadataOf(party)
+    const offered = metadata.id_token_signing_alg_values_supported ?? ['RS256']
+    const signing = offered.filter((algorithm) => algorithms.includes(algorithm))
+    const skew = Math.round((clock.now().getTime() - Date.now()) / 1_000)
+    const configuration = new oidc.Configuration(
+      { ...metadata, id_token_signing_alg_values_supported: signing },
+      party.clientId,
+      { [oidc.clockSkew]: skew, [oidc.clockTolerance]: 30 },
+      authenticationOf(party, metadata),
+    )
+    configuration[oidc.customFetch] = customFetch
+    configuration.timeout = timeoutSeconds
+    if (isHttp(party)) oidc.allowInsecureRequests(configuration)
+    // Else the token endpoint's TLS alone would vouch for the ID token, and its signature would not be looked at.
+    oidc.enableNonRepudiationChecks(configuration)
+    return configuration
+  }
+
+  return {
+    discover: (party) => told(async () => void (await fetchMetadata(party))),
+
+    authorizationUrl: (party, scopes, redirectUri, { state, nonce, verifier }) =>
+      told(async () =>
+        oidc.buildAuthorizationUrl(await configurationOf(party), {
+          response_type: 'code',
+          redirect_uri: redirectUri,
+          scope: ['openid', ...scopes].join(' '),
+          state,
+          nonce,
+          code_challenge: hashFlowSecret(verifier).toString('base64url'),
+          code_challenge_method: 'S256',
+        }),
+      ),
+
+    claims: (party, answer, { state, nonce, verifier }, wanted) =>
+      told(async () => {
+        const configuration = await configurationOf(party)
+        const tokens = await oidc.authorizationCodeGrant(configuration, answer, {
+          expectedState: state,
+          expectedNonce: nonce,
+          pkceCodeVerifier: verifier,
+          idTokenExpected: true,
+        })
+        const inToken = tokens.claims()
+        if (inToken === undefined || inToken.sub === '') throw failure('no_subject')
+        const lacks = wanted.some((name) => !(name in inToken))
+        const more =
+          lacks && configuration.serverMetadata().userinfo_endpoint !== undefined
+            ? await oidc.fetchUserInfo(configuration, tokens.access_token, inToken.sub)
+            : {}
+        return { subject: inToken.sub, all: { ...more, ...inToken } }
+      }),
+  }
+}
+
+function isHttp(party: Party): boolean {
+  return party.issuer.startsWith('http:')
+}
+
+/** As the provider says it takes a secret; by Basic where it says nothing (OpenID Connect Discovery, 3). */
+function authenticationOf({ clientSecret }: Party, metadata: oidc.ServerMetadata): oidc.ClientAuth {
+  if (clientSecret === null) return oidc.None()
+  const methods = metadata.token_endpoint_auth_methods_supported ?? ['client_secret_basic']
+  return methods.includes('client_secret_basic') || !methods.includes('client_secret_post')
+    ? oidc.ClientSecretBasic(clientSecret)
+    : oidc.ClientSecretPost(clientSecret)
+}
+
+async function told<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isFailure(error) ? error : failure(reasonOf(error), isUnreachable(error))
+  }
+}
+
+/** `isOurs`: the provider did not answer; whoever signs in did nothing wrong, and may try again. */
+function failure(reason: string, isOurs = false): ProviderFailure {
+  return Object.assign(new Error(`the identity provider's answer was not accepted: ${reason}`), { reason, isOurs })
+}
+
+export function isFailure(error: unknown): error is ProviderFailure {
+  return error instanceof Error && 'reason' in error && 'isOurs' in error
+}
+
+/** Never a message or a cause: they hold tokens, codes, and words that the provider chose. */
+function reasonOf(error: unknown): string {
+  if (error instanceof oidc.AuthorizationResponseError) return `answered_${word(error.error)}`
+  if (error instanceof oidc.ResponseBodyError) return `token_endpoint_${word(error.error)}`
+  if (error instanceof oidc.WWWAuthenticateChallengeError) return 'client_not_accepted'
+  const target = causes(error).find(isTargetRefused)
+  if (target !== undefined) return 'target_refused'
+  const claim = causes(error).flatMap((cause) => (hasClaim(cause) ? [`_${word(cause.claim)}`] : []))[0] ?? ''
+  const codes = causes(error).flatMap((cause) => (hasCode(cause) ? [word(cause.code)] : []))
+  return `${codes[0] ?? 'unreachable'}${claim}`
+}
+
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof oidc.AuthorizationResponseError)
+    return ['server_error', 'temporarily_unavailable'].includes(error.error)
+  if (error instanceof oidc.ResponseBodyError) return error.status >= 500
+  const chain = causes(error)
+  if (chain.some((cause) => cause instanceof Response && cause.status >= 500)) return true
+  // The library's own codes say what is wrong with an answer; all others, that there was none.
+  return !chain.some((cause) => hasCode(cause) && /^OAUTH_(?!TIMEOUT|ABORT)/.test(cause.code))
+}
+
+function causes(error: unknown): readonly unknown[] {
+  const chain: unknown[] = []
+  for (let at = error; at != null && chain.length < 6; at = (at as { cause?: unknown }).cause) chain.push(at)
+  return chain
+}
+
+function hasCode(error: unknown): error is { readonly code: string } {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+}
+
+function hasClaim(error: unknown): error is { readonly claim: string } {
+  return typeof error === 'object' && error !== null && 'claim' in error && typeof error.claim === 'string'
+}
+
+function word(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9_]/g, '_')
+    .slice(0, 60)
+}

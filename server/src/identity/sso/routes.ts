@@ -1,0 +1,182 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { readCookie } from '../../http/cookies.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { type Guard, personOf } from '../guard.ts'
+import { checkReturnTo, flowCookie, flowCookieName } from './flow.ts'
+import { refusingInWords } from './refusal-page.ts'
+import * as schemas from './schemas.ts'
+import type { SsoSignedIn, SsoSignIn } from './sign-in.ts'
+
+export interface SsoRoutes {
+  readonly sso: SsoSignIn
+  readonly guard: Guard
+  readonly requireStepUp: RequireStepUp
+  readonly publicUrl: string
+  /** Opens the session and puts what the browser keeps of it on the reply; the redirect is made here. */
+  readonly signIn: (signedIn: SsoSignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<void>
+}
+
+const notFound = { status: 404, code: 'identity_provider.not_found', detail: 'Identity provider not found' }
+const down = {
+  status: 503,
+  code: 'sso.provider_unavailable',
+  detail: 'Your identity provider does not answer just now. Try again in a moment.',
+}
+const notBegunHere = {
+  status: 403,
+  code: 'sso.not_begun_here',
+  detail:
+    'This sign-in was not begun in this browser, is finished already, or took longer than 10 minutes. Start again.',
+}
+
+export function registerSsoRoutes(app: FastifyInstance, routes: SsoRoutes): void {
+  app.addSchema(schemas.linkSchema)
+  app.addSchema(schemas.identitySchema)
+  registerSignIn(app, routes)
+  registerIdentities(app, routes)
+}
+
+function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRoutes): void {
+  const isHttps = publicUrl.startsWith('https:')
+  const { origin } = new URL(publicUrl)
+  const common = { tags: ['sso'] }
+  const markOf = (request: FastifyRequest) => readCookie(request.headers.cookie, flowCookieName(isHttps))
+  const home = new URL(`${publicUrl}/`).pathname
+
+  app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.startQuery> }>(
+    '/auth/sso/:id/start',
+    {
+      // HEAD would begin a sign-in that nobody finishes.
+      exposeHeadRoute: false,
+      schema: {
+        ...common,
+        summary: 'Sign in through an identity provider: for browsers, which are sent there',
+        operationId: 'startSso',
+        params: idParams,
+        querystring: schemas.startQuery,
+        response: { 303: { description: 'To the provider' }, ...problems(notFound, 422, down) },
+      },
+    },
+    (request, reply) =>
+      refusingInWords(request, reply, async () => {
+        const returnTo = checkReturnTo(request.query.return_to ?? home, publicUrl)
+        const { url, browser } = await sso.start(request.params.id, { returnTo, browser: markOf(request) })
+        return reply.header('set-cookie', flowCookie(browser, isHttps)).redirect(url, 303)
+      }),
+  )
+
+  app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.callbackQuery> }>(
+    '/auth/sso/:id/callback',
+    {
+      exposeHeadRoute: false,
+      schema: {
+        ...common,
+        summary: 'Where the identity provider sends the browser back to',
+        operationId: 'finishSso',
+        params: idParams,
+        querystring: schemas.callbackQuery,
+        response: {
+          303: { description: 'Signed in; to the page that was asked for' },
+          ...problems(notBegunHere, notFound, 409, 422, down),
+        },
+      },
+    },
+    (request, reply) =>
+      refusingInWords(request, reply, async () => {
+        const query = request.raw.url?.split('?')[1] ?? ''
+        const answer = { state: request.query.state, query }
+        const visitor = { httpRequestId: request.id, network: request.client.address }
+        const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), visitor)
+        reply.header('set-cookie', flowCookie('', isHttps))
+        if (signedIn !== null) await signIn(signedIn, request, reply)
+        // Absolute, and on this origin whatever the path looks like.
+        return reply.redirect(origin + returnTo, 303)
+      }),
+  )
+}
+
+function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, publicUrl }: SsoRoutes): void {
+  const isHttps = publicUrl.startsWith('https:')
+  const common = { tags: ['sso'], security: [{ bearer: [] }, { person: [] }] }
+  const home = new URL(`${publicUrl}/`).pathname
+
+  app.post<{ Params: { id: string }; Body: Static<typeof schemas.linkBody> }>(
+    '/auth/sso/:id/link',
+    {
+      ...guard('sso.link'),
+      ...requireStepUp(),
+      schema: {
+        ...common,
+        summary: 'Link your membership with your identity at a provider',
+        operationId: 'linkSso',
+        params: idParams,
+        headers: stepUpHeaders,
+        body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
+        response: {
+          200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
+          ...problems(401, stepUpMeaning, notFound, 413, 415, 422, down),
+        },
+      },
+    },
+    async (request, reply) => {
+      const returnTo = checkReturnTo(request.body.return_to ?? home, publicUrl)
+      const browser = readCookie(request.headers.cookie, flowCookieName(isHttps))
+      const begun = await sso.startLink(personOf(request), request.params.id, { returnTo, browser }, permitOf(request))
+      return reply.header('set-cookie', flowCookie(begun.browser, isHttps)).send({ authorization_url: begun.url })
+    },
+  )
+
+  app.get(
+    '/auth/sso/identities',
+    {
+      ...guard('sso.link'),
+      schema: {
+        ...common,
+        summary: 'The identities that open your membership',
+        operationId: 'listSsoIdentities',
+        response: {
+          200: success('The identities', Type.Array(Type.Ref('SsoIdentity')), [schemas.exampleIdentity]),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) =>
+      (await sso.identities(personOf(request).principal)).map((identity) => ({
+        id: identity.id,
+        issuer: identity.issuer,
+        subject: identity.subject,
+        created_at: identity.createdAt,
+        last_used_at: identity.lastUsedAt,
+      })),
+  )
+
+  app.delete<{ Params: { id: string } }>(
+    '/auth/sso/identities/:id',
+    {
+      ...guard('sso.link'),
+      ...requireStepUp(),
+      schema: {
+        ...common,
+        summary: 'Unlink an identity: it opens nothing any more',
+        operationId: 'unlinkSso',
+        params: idParams,
+        headers: stepUpHeaders,
+        response: {
+          204: { description: 'It is gone', type: 'null' },
+          ...problems(
+            401,
+            stepUpMeaning,
+            { status: 404, code: 'sso_identity.not_found', detail: 'Linked identity not found' },
+            422,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      await sso.unlink(personOf(request), request.params.id.toLowerCase(), permitOf(request))
+      return reply.status(204).send()
+    },
+  )
+}

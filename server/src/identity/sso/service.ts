@@ -1,0 +1,321 @@
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { newId } from '../../platform/ids.ts'
+import { invalid, Problem } from '../../platform/problem.ts'
+import type { Sealer } from '../../platform/sealed-text.ts'
+import type { IdentityFact } from '../fact.ts'
+import type { Permit } from '../factors/step-ups/service.ts'
+import { assuranceJson } from '../factors/step-ups/step-up.ts'
+import { type Actor, actorOf, type Caller, type Person, type Role } from '../principal.ts'
+import { isFailure, type OidcClient, type Party } from './oidc-client.ts'
+import { type ClaimableRole, checkProvider, type IdentityProvider, isSameParty } from './provider.ts'
+import * as store from './store.ts'
+
+export interface SsoDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly sealer: Sealer
+  readonly client: OidcClient
+  /** Ends a session, and tells it; the scope is the organization. */
+  readonly endSession: (
+    tx: Tx,
+    of: { readonly organizationId: string; readonly id: string },
+    by: { readonly actor: Actor; readonly httpRequestId: string | null },
+  ) => Promise<void>
+  /** Appends to the event log in the caller's transaction. */
+  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+}
+
+export interface ProviderInput {
+  readonly name?: string | undefined
+  readonly issuer?: string | undefined
+  readonly client_id?: string | undefined
+  /** Left out: as it was. Null: none. */
+  readonly client_secret?: string | null | undefined
+  readonly scopes?: readonly string[] | undefined
+  readonly role_claim?: string | null | undefined
+  readonly role_map?: Readonly<Record<string, ClaimableRole>> | undefined
+  readonly default_role?: ClaimableRole | null | undefined
+  readonly team_claim?: string | null | undefined
+  readonly team_map?: Readonly<Record<string, string>> | undefined
+  readonly creates_members?: boolean | undefined
+  readonly email_domains?: readonly string[] | undefined
+  readonly is_enforced?: boolean | undefined
+  readonly is_active?: boolean | undefined
+}
+
+export type NewProviderInput = ProviderInput & {
+  readonly name: string
+  readonly issuer: string
+  readonly client_id: string
+}
+
+export type IdentityProviders = ReturnType<typeof createIdentityProviders>
+
+export function createIdentityProviders({ db, clock, sealer, client, ...dependencies }: SsoDependencies) {
+  const { report, endSession } = dependencies
+
+  const found = async (organizationId: string, id: string): Promise<store.StoredProvider> => {
+    const stored = await store.providerById(db.within({ organizationId }), id.toLowerCase())
+    if (stored?.provider.organizationId !== organizationId) throw providerNotFound()
+    return stored
+  }
+
+  const sealed = (provider: IdentityProvider, secret: string | null): Promise<Buffer | null> =>
+    secret === null ? Promise.resolve(null) : sealer.seal(secret, secretPlace(provider))
+
+  const checkTeams = async (provider: IdentityProvider): Promise<void> => {
+    const { organizationId } = provider
+    const named = [...new Set(Object.values(provider.teamMap))]
+    const [unknown] = await store.unknownTeams(db.within({ organizationId }), organizationId, named)
+    if (unknown !== undefined) throw invalid('team_map', `names ${unknown}, which is no team of this organization`)
+  }
+
+  /** Those that were opened otherwise than through a provider; the owner's go on, as `refusalOf` lets them in. */
+  const endOtherSessions = async (tx: Tx, by: Caller<Person>): Promise<void> => {
+    const { organizationId } = by.principal
+    for (const id of await store.sessionsOutsideSso(tx, organizationId)) {
+      const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId }
+      await endSession(tx, { organizationId, id }, made)
+    }
+  }
+
+  return {
+    list: (person: Person): Promise<readonly IdentityProvider[]> =>
+      store.providers(db.within(person), person.organizationId),
+
+    get: async (person: Person, id: string): Promise<IdentityProvider> =>
+      (await found(person.organizationId, id)).provider,
+
+    create: async (
+      by: Caller<Person>,
+      input: NewProviderInput,
+      idempotency: Idempotency | null,
+      permit: Permit,
+    ): Promise<{ readonly provider: IdentityProvider; readonly replayed: boolean }> => {
+      const { organizationId, userId } = by.principal
+      const within = db.within({ organizationId })
+      const earlier =
+        idempotency && (await store.providerByIdempotencyKey(within, organizationId, userId, idempotency.key))
+      if (earlier !== null) {
+        if (!earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+        return { provider: earlier.provider, replayed: true }
+      }
+      const provider = checkProvider(changed(blank(organizationId, newId(), clock.now()), input, clock.now()))
+      refuseUnproven(provider)
+      await checkTeams(provider)
+      await checkAnswers(client, provider)
+      const secret = await sealed(provider, input.client_secret ?? null)
+      await inTransaction(db, { organizationId }, async (tx) => {
+        const assurance = await permit.use(tx)
+        if (!(await store.insertProvider(tx, provider, secret, { by: userId, idempotency }))) throw alreadyThere()
+        const after = { ...shown(provider), assurance: assuranceJson(assurance) }
+        await report(tx, [{ ...factAbout(by, provider, 'identity_provider.created'), digest: permit.digest, after }])
+      })
+      return { provider, replayed: false }
+    },
+
+    change: async (by: Caller<Person>, id: string, input: ProviderInput, permit: Permit): Promise<IdentityProvider> => {
+      const { organizationId } = by.principal
+      const before = await found(organizationId, id)
+      const planned = checkProvider(changed(before.provider, input, clock.now()))
+      refuseUnproven(planned)
+      refuseSecretForStranger(before, planned, input)
+      await checkTeams(planned)
+      if (!isSameParty(before.provider, planned)) await checkAnswers(client, planned)
+      const { client_secret: given } = input
+      const secret = given === undefined ? before.sealedSecret : await sealed(planned, given)
+      return inTransaction(db, { organizationId }, async (tx) => {
+        const assurance = await permit.use(tx)
+        const now = await store.providerById(tx, planned.id, true)
+        if (now === null) throw providerNotFound()
+        // What was judged is what is saved: nothing of a change that came between is lost in silence.
+        if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw changedMeanwhile()
+        await store.saveProvider(tx, planned, secret)
+        const after = { ...shown(planned), secret_changed: given !== undefined, assurance: assuranceJson(assurance) }
+        const fact = factAbout(by, planned, 'identity_provider.changed')
+        await report(tx, [{ ...fact, digest: permit.digest, before: shown(before.provider), after }])
+        if (planned.isEnforced && !before.provider.isEnforced) await endOtherSessions(tx, by)
+        return planned
+      })
+    },
+
+    /** With it goes what people had linked, unless another provider speaks for the same issuer. */
+    remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
+      const { organizationId } = by.principal
+      const { provider } = await found(organizationId, id)
+      await inTransaction(db, { organizationId }, async (tx) => {
+        const assurance = await permit.use(tx)
+        await store.deleteProvider(tx, organizationId, provider.id)
+        await store.deleteOrphanedIdentities(tx, organizationId, provider.issuer)
+        const after = { assurance: assuranceJson(assurance) }
+        const fact = factAbout(by, provider, 'identity_provider.deleted')
+        await report(tx, [{ ...fact, digest: permit.digest, before: shown(provider), after }])
+      })
+    },
+
+    /**
+     * Why a member must not come in the way they did; null when they may. Where single sign-on is enforced, the owner's
+     * password still opens: else a provider that is down, or gone, would lock the organization out for good. The owner
+     * cannot be made by claims, is one person, and their sign-in is in the audit like every other.
+     */
+    refusalOf: async (
+      member: { readonly organizationId: string; readonly role: Role },
+      methods: readonly string[],
+    ): Promise<Problem | null> => {
+      const { organizationId, role } = member
+      if (role === 'owner' || methods.includes('oidc')) return null
+      const provider = await store.enforcedProvider(db.within({ organizationId }), organizationId)
+      return provider === null ? null : ssoRequired(provider)
+    },
+  }
+}
+
+/** Where the client secret is sealed. */
+export function secretPlace(provider: { readonly organizationId: string; readonly id: string }) {
+  return {
+    organizationId: provider.organizationId,
+    table: 'identity_providers',
+    column: 'client_secret',
+    row: provider.id,
+  }
+}
+
+export function providerNotFound(): Problem {
+  return new Problem(404, 'identity_provider.not_found', 'Identity provider not found')
+}
+
+function blank(organizationId: string, id: string, now: Date): IdentityProvider {
+  return {
+    organizationId,
+    id,
+    name: '',
+    issuer: '',
+    clientId: '',
+    hasSecret: false,
+    scopes: ['email', 'profile'],
+    roleClaim: null,
+    roleMap: {},
+    defaultRole: null,
+    teamClaim: null,
+    teamMap: {},
+    createsMembers: false,
+    emailDomains: [],
+    isEnforced: false,
+    isActive: true,
+    provenAt: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+function changed(before: IdentityProvider, input: ProviderInput, now: Date): IdentityProvider {
+  const after = {
+    ...before,
+    name: input.name ?? before.name,
+    issuer: input.issuer ?? before.issuer,
+    clientId: input.client_id ?? before.clientId,
+    hasSecret: input.client_secret === undefined ? before.hasSecret : input.client_secret !== null,
+    scopes: input.scopes === undefined ? before.scopes : input.scopes.filter((scope) => scope !== 'openid'),
+    roleClaim: input.role_claim === undefined ? before.roleClaim : input.role_claim,
+    roleMap: input.role_map ?? before.roleMap,
+    defaultRole: input.default_role === undefined ? before.defaultRole : input.default_role,
+    teamClaim: input.team_claim === undefined ? before.teamClaim : input.team_claim,
+    teamMap: lowered(input.team_map) ?? before.teamMap,
+    createsMembers: input.creates_members ?? before.createsMembers,
+    emailDomains: input.email_domains?.map((domain) => domain.toLowerCase()) ?? before.emailDomains,
+    isEnforced: input.is_enforced ?? before.isEnforced,
+    isActive: input.is_active ?? before.isActive,
+    updatedAt: new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1)),
+  }
+  return isSameParty(before, after) ? after : { ...after, provenAt: null }
+}
+
+/** As the database writes ids. */
+function lowered(teamMap: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> | undefined {
+  return teamMap && Object.fromEntries(Object.entries(teamMap).map(([value, id]) => [value, id.toLowerCase()]))
+}
+
+/** Whoever enforces a provider that does not work locks everybody out. */
+function refuseUnproven(provider: IdentityProvider): void {
+  if (!provider.isEnforced || provider.provenAt !== null) return
+  const detail =
+    'Nobody has come in through this provider yet, as it is configured now. Sign in or link your own account with it once, ' +
+    'then enforce it.'
+  throw new Problem(409, 'identity_provider.not_proven', detail)
+}
+
+/** The secret can be written and never read: sending it to another issuer would be reading it. */
+function refuseSecretForStranger(before: store.StoredProvider, after: IdentityProvider, input: ProviderInput): void {
+  if (before.sealedSecret === null || input.client_secret !== undefined) return
+  if (before.provider.issuer === after.issuer) return
+  throw invalid('client_secret', 'must be sent along (or null) with another issuer: the stored one is for the old one')
+}
+
+async function checkAnswers(client: OidcClient, provider: IdentityProvider): Promise<void> {
+  const party: Party = { issuer: provider.issuer, clientId: provider.clientId, clientSecret: null }
+  await client.discover(party).catch((error: unknown) => {
+    if (!isFailure(error)) throw error
+    throw invalid('issuer', mistakes[error.reason] ?? (error.isOurs ? unreachable : notOne))
+  })
+}
+
+const unreachable =
+  'could not be reached there, or not at a public address: check the URL, its certificate, and SSO_ALLOW and SSO_CA of this installation'
+const notOne = 'does not answer as an OpenID provider: check the URL'
+const mistakes: Readonly<Record<string, string>> = {
+  target_refused: 'is not a public https:// address; the operator of this service can permit it with SSO_ALLOW',
+  issuer_differs: 'is not how this provider names itself: copy "issuer" from its discovery document, letter by letter',
+  metadata_incomplete: 'has a discovery document without authorization_endpoint, token_endpoint or jwks_uri',
+  metadata_insecure: 'has a discovery document with an endpoint that is not https',
+}
+
+function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: string): IdentityFact {
+  return {
+    organizationId: provider.organizationId,
+    kind,
+    subjectKind: 'identity_provider',
+    subjectId: provider.id,
+    actor: actorOf(by.principal),
+    httpRequestId: by.httpRequestId,
+    network: by.network ?? null,
+    before: null,
+    after: null,
+    occurredAt: provider.updatedAt,
+  }
+}
+
+function shown(provider: IdentityProvider) {
+  return {
+    name: provider.name,
+    issuer: provider.issuer,
+    client_id: provider.clientId,
+    has_secret: provider.hasSecret,
+    scopes: provider.scopes,
+    role_claim: provider.roleClaim,
+    role_map: provider.roleMap,
+    default_role: provider.defaultRole,
+    team_claim: provider.teamClaim,
+    team_map: provider.teamMap,
+    creates_members: provider.createsMembers,
+    email_domains: provider.emailDomains,
+    is_enforced: provider.isEnforced,
+    is_active: provider.isActive,
+  }
+}
+
+function alreadyThere(): Problem {
+  const detail = 'This organization has a provider with this issuer and client already. Change that one.'
+  return new Problem(409, 'identity_provider.exists', detail)
+}
+
+function changedMeanwhile(): Problem {
+  return new Problem(409, 'identity_provider.changed', 'Somebody else changed this provider just now. Read it again.')
+}
+
+function ssoRequired(provider: IdentityProvider): Problem {
+  const start = `/api/v1/auth/sso/${provider.id}/start`
+  const detail = `This organization is entered through its identity provider only. Open ${start} to sign in.`
+  return new Problem(403, 'sso.required', detail, { extra: { sso_start: start } })
+}

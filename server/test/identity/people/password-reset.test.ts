@@ -1,0 +1,456 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { commonPasswordCount, isCommonPassword } from '../../../src/identity/people/common-passwords.ts'
+import { createNewPasswordCheck } from '../../../src/identity/people/new-password.ts'
+import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
+import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'
+
+const forgotPath = '/api/v1/auth/password/forgot'
+const resetPath = '/api/v1/auth/password/reset'
+const changePath = '/api/v1/auth/password/change'
+const minute = 60_000
+
+let relay: MailRelay
+let t: TestApp
+before(async () => {
+  relay = await startMailRelay()
+  t = await startTestApp({
+    environment: {
+      PUBLIC_URL: 'https://hitl.example.com',
+      SMTP_URL: `smtp://127.0.0.1:${relay.port}`,
+      MAIL_FROM: 'HITL <hitl@example.com>',
+      RATE_LIMIT_ADDRESS: 'off',
+    },
+  })
+})
+after(async () => {
+  await t.stop()
+  await relay.close()
+})
+
+let people = 0
+const person = (): Promise<TestPerson> => {
+  people += 1
+  return newPerson(t, `person-${people}@example.com`)
+}
+const forgot = (email: string): Promise<Reply> => t.call('POST', forgotPath, { body: { email } })
+const reset = (token: string, password: string): Promise<Reply> =>
+  t.call('POST', resetPath, { body: { token, password } })
+const login = (email: string, password: string): Promise<Reply> =>
+  t.call('POST', '/api/v1/auth/login', { body: { username: email, password } })
+/** Failed attempts are forgotten, links too, and sessions with a password stay. */
+const hoursLater = (): void => t.clock.advance(2 * 60 * minute)
+const eventsOf = (userId: string): Promise<readonly Record<string, unknown>[]> =>
+  t.sql('select organization_id, record::jsonb as record from events where subject_id = $1 order by xact, id', [userId])
+const kindsOf = async (userId: string): Promise<readonly unknown[]> =>
+  (await eventsOf(userId)).map(({ record }) => (record as { kind: string }).kind)
+
+const subject = 'Choose a new password'
+
+/** Asks for a link and reads it from the letter. */
+const tokenFor = async (email: string, earlier = 0): Promise<string> => {
+  // All tests come from one network, which is slowed down after its twentieth letter.
+  t.clock.advance(minute)
+  assert.equal((await forgot(email)).status, 202)
+  await t.app.identity.passwordChanges.drain()
+  return linkIn((await relay.lettersTo(email, subject, earlier + 1))[earlier])
+}
+
+describe('POST /auth/password/forgot', () => {
+  test('202 in the same words for who has an account and who has none; only the former gets a letter', async () => {
+    const { email } = await person()
+    const [known, unknown] = [await forgot(email), await forgot('nobody@example.com')]
+    assert.deepEqual([known.status, unknown.status], [202, 202])
+    assert.equal(known.text, unknown.text)
+    const named = (reply: Reply) => Object.keys(reply.headers).sort()
+    assert.deepEqual(named(known), named(unknown))
+    await t.app.identity.passwordChanges.drain()
+    const [letter] = await relay.lettersTo(email, subject, 1)
+    assert.match(letter?.text ?? '', /https:\/\/hitl\.example\.com\/password\/reset#[A-Za-z0-9_-]{43}\r?\n/)
+    assert.ok(!relay.letters.some(({ to }) => to.includes('nobody@example.com')))
+  })
+
+  test('the letter comes by itself, moments later', async () => {
+    const { email } = await person()
+    await forgot(email)
+    await relay.lettersTo(email, subject, 1)
+  })
+
+  test('the letter goes to the address as the account has it, not as it was typed', async () => {
+    await newPerson(t, 'mike.kelvin@example.com')
+    // U+212A, the Kelvin sign, is a k in lower case, and another mailbox.
+    await forgot('mi\u212Ae.\u212Aelvin@example.com')
+    await t.app.identity.passwordChanges.drain()
+    await relay.lettersTo('mike.kelvin@example.com', subject, 1)
+  })
+
+  test('the database holds the hash of the token, and no event, log or reply the token', async () => {
+    const { email, userId } = await person()
+    const token = await tokenFor(email)
+    const rows = await t.sql('select row_to_json(l)::text as row from account_links l')
+    assert.ok(rows.length > 0 && !JSON.stringify(rows).includes(token))
+    const events = await eventsOf(userId)
+    assert.ok(!JSON.stringify(events).includes(token))
+    const last = events.at(-1)?.record as { kind: string; actor: { kind: string } }
+    assert.equal(last.kind, 'password.reset_requested')
+    assert.equal(last.actor.kind, 'anonymous')
+  })
+
+  test('five letters within an hour are the most, and the reply does not tell', async () => {
+    const { email } = await person()
+    hoursLater()
+    for (let round = 0; round < 8; round += 1) assert.equal((await forgot(email)).status, 202)
+    await t.app.identity.passwordChanges.drain()
+    await relay.lettersTo(email, subject, 5)
+    hoursLater()
+    await tokenFor(email, 5)
+    assert.equal((await relay.lettersTo(email, subject, 6)).length, 6)
+  })
+
+  test('429 for who asks again and again, whether the address has an account or not', async () => {
+    hoursLater()
+    const { email } = await person()
+    const untilThrottled = async (address: string): Promise<number> => {
+      hoursLater()
+      for (let calls = 1; calls < 60; calls += 1) {
+        const reply = await forgot(address)
+        if (reply.status === 429) {
+          assert.ok(Number(reply.headers['retry-after']) >= 1)
+          return calls
+        }
+      }
+      return assert.fail('never throttled')
+    }
+    assert.equal(await untilThrottled(email), await untilThrottled('not-there@example.com'))
+    await t.app.identity.passwordChanges.drain()
+    hoursLater()
+  })
+
+  test('422 for what is no address', async () => {
+    for (const email of ['', 'x', 'a@b@c', 'a b@c', 'a@b\u0000', 5, null]) {
+      assert.equal((await t.call('POST', forgotPath, { body: { email } })).status, 422)
+    }
+  })
+
+  test('no difference in time that a rank test finds, over 200 pairs', async () => {
+    const { email } = await person()
+    const times: { readonly known: boolean; readonly ms: number }[] = []
+    for (let pair = 0; pair < 200; pair += 1) {
+      t.clock.advance(20 * minute)
+      for (const known of pair % 2 === 0 ? [true, false] : [false, true]) {
+        const startedAt = performance.now()
+        await forgot(known ? email : `stranger-${pair}@example.com`)
+        times.push({ known, ms: performance.now() - startedAt })
+      }
+    }
+    await t.app.identity.passwordChanges.drain()
+    // Mann and Whitney's U, as its normal approximation: beyond 4 by chance once in 16 000 runs.
+    const ranks = [...times].sort((a, b) => a.ms - b.ms).map(({ known }, index) => (known ? index + 1 : 0))
+    const sum = ranks.reduce((total, rank) => total + rank, 0)
+    const n = times.length / 2
+    const z = (sum - (n * (2 * n + 1)) / 2) / Math.sqrt((n * n * (2 * n + 1)) / 12)
+    assert.ok(Math.abs(z) < 4, `z = ${z}`)
+  })
+})
+
+describe('POST /auth/password/reset', () => {
+  test('204: the new password counts, the old one does not, every session has ended, and the person is told', async () => {
+    const { email, token, userId, password } = await person()
+    const link = await tokenFor(email)
+    assert.equal((await reset(link, 'a whole new one')).status, 204)
+    assert.equal((await t.call('GET', '/api/v1/auth/me', { as: token })).status, 401)
+    assert.equal((await login(email, password)).status, 401)
+    assert.equal((await login(email, 'a whole new one')).status, 200)
+    await relay.lettersTo(email, 'Your password was changed', 1)
+    const kinds = await kindsOf(userId)
+    assert.ok(kinds.includes('password.reset'))
+    const ended = await t.sql(`select record::jsonb->'after'->>'because' as because from events
+      where kind = 'session.ended' and record::jsonb->'after'->>'user_id' = '${userId}'`)
+    assert.ok(ended.length > 0 && ended.every(({ because }) => because === 'password_changed'))
+  })
+
+  test('a link works once: 403 the second time, and for all other links of the account', async () => {
+    hoursLater()
+    const { email } = await person()
+    const [first, second] = [await tokenFor(email), await tokenFor(email, 1)]
+    assert.equal((await reset(first, 'a whole new one')).status, 204)
+    for (const token of [first, second]) {
+      const reply = await reset(token, 'yet another one')
+      assert.equal(reply.status, 403)
+      assert.equal(reply.body.code, 'link.not_valid')
+    }
+    assert.equal((await login(email, 'a whole new one')).status, 200)
+  })
+
+  test('of 6 who race with one link, one gets 204', async () => {
+    const { email } = await person()
+    const token = await tokenFor(email)
+    const replies = await Promise.all(Array.from({ length: 6 }, (_, at) => reset(token, `raced number ${at}`)))
+    assert.deepEqual(replies.map(({ status }) => status).sort(), [204, 403, 403, 403, 403, 403])
+    const winner = replies.findIndex(({ status }) => status === 204)
+    assert.equal((await login(email, `raced number ${winner}`)).status, 200)
+  })
+
+  test('after 30 minutes it is void', async () => {
+    const { email } = await person()
+    const token = await tokenFor(email)
+    t.clock.advance(30 * minute - 1)
+    const alive = await reset(token, 'short')
+    assert.equal(alive.status, 422)
+    t.clock.advance(1)
+    assert.equal((await reset(token, 'a whole new one')).status, 403)
+  })
+
+  test('403 in the same words for a token that nobody made', async () => {
+    hoursLater()
+    const { email } = await person()
+    const token = await tokenFor(email)
+    await reset(token, 'a whole new one')
+    const [used, made] = [await reset(token, 'a whole new one'), await reset('A'.repeat(43), 'a whole new one')]
+    const { request_id: _, ...rest } = used.body
+    const { request_id: __, ...others } = made.body
+    assert.deepEqual(rest, others)
+  })
+
+  test('a confirmation link sets no password', async () => {
+    const { email, token } = await person()
+    assert.equal((await t.call('POST', '/api/v1/auth/email/verification', { as: token })).status, 202)
+    const link = linkIn((await relay.lettersTo(email, 'Confirm your address', 1))[0])
+    assert.equal((await reset(link, 'a whole new one')).status, 403)
+  })
+
+  test('422 for a password that must not be, and the link stays good', async () => {
+    const { email } = await person()
+    const token = await tokenFor(email)
+    for (const password of ['short', 'x'.repeat(73), email, email.toUpperCase(), 'iloveyou', 'Sunshine1', '12345678']) {
+      const reply = await reset(token, password)
+      assert.equal(reply.status, 422, password)
+      assert.equal(reply.body.errors[0].path, 'password')
+      assert.ok(!reply.text.includes(password) || password === 'short')
+    }
+    assert.equal((await reset(token, 'x'.repeat(72))).status, 204)
+  })
+
+  test('the mailbox is proven by it, and second factors stay', async () => {
+    const { email, accountId } = await person()
+    const verified = async () =>
+      (await t.sql('select email_verified_at from accounts where id = $1', [accountId]))[0]?.email_verified_at
+    assert.equal(await verified(), null)
+    await reset(await tokenFor(email), 'a whole new one')
+    assert.notEqual(await verified(), null)
+  })
+
+  test('every organization of the person is told, each in its own events', async () => {
+    const { email, userId } = await person()
+    const other = await addOrganization(t, userId)
+    await reset(await tokenFor(email), 'a whole new one')
+    for (const id of [userId, other.userId]) {
+      const events = await eventsOf(id)
+      const found = events.filter(({ record }) => (record as { kind: string }).kind === 'password.reset')
+      assert.equal(found.length, 1)
+      assert.equal(found[0]?.organization_id, id === userId ? t.organizationId : other.organizationId)
+    }
+  })
+
+  test('429 for who tries many tokens', async () => {
+    hoursLater()
+    const statuses: number[] = []
+    for (let round = 0; round < 40; round += 1) statuses.push((await reset('B'.repeat(43), 'a whole new one')).status)
+    assert.equal(statuses[0], 403)
+    assert.equal(statuses.at(-1), 429)
+    hoursLater()
+  })
+})
+
+describe('the operator’s link', () => {
+  test('sets a password, works once, and proves no mailbox', async () => {
+    const { email, accountId } = await person()
+    const link = await t.app.identity.passwordChanges.resetLinkFor(email.toUpperCase())
+    assert.match(link ?? '', /^https:\/\/hitl\.example\.com\/password\/reset#/)
+    const token = link?.split('#')[1] ?? ''
+    assert.equal((await reset(token, 'a whole new one')).status, 204)
+    assert.equal((await reset(token, 'a whole new one')).status, 403)
+    const [account] = await t.sql('select email_verified_at from accounts where id = $1', [accountId])
+    assert.equal(account?.email_verified_at, null)
+  })
+
+  test('there is none for an address without an account', async () => {
+    assert.equal(await t.app.identity.passwordChanges.resetLinkFor('nobody@example.com'), null)
+  })
+})
+
+describe('POST /auth/password/change', () => {
+  const change = (as: string, current_password: string, new_password: string) =>
+    t.call('POST', changePath, { as, body: { current_password, new_password } })
+
+  test('204: the new password counts, this session goes on, all others end', async () => {
+    const { email, token, password, userId } = await person()
+    const elsewhere = (await login(email, password)).body.access_token
+    assert.equal((await change(token, password, 'a whole new one')).status, 204)
+    assert.equal((await t.call('GET', '/api/v1/auth/me', { as: token })).status, 200)
+    assert.equal((await t.call('GET', '/api/v1/auth/me', { as: elsewhere })).status, 401)
+    assert.equal((await login(email, password)).status, 401)
+    assert.equal((await login(email, 'a whole new one')).status, 200)
+    assert.ok((await kindsOf(userId)).includes('password.changed'))
+  })
+
+  test('sessions in other organizations end, too', async () => {
+    const { token, password, userId } = await person()
+    const other = await addOrganization(t, userId)
+    assert.equal((await change(token, password, 'a whole new one')).status, 204)
+    const open = await t.sql('select from sessions where user_id = $1 and revoked_at is null', [other.userId])
+    assert.equal(open.length, 0)
+  })
+
+  test('403 for a wrong current password, which counts as a failed sign-in does', async () => {
+    const { email, token, password } = await person()
+    const first = await change(token, 'not mine at all', 'a whole new one')
+    assert.equal(first.status, 403)
+    assert.equal(first.body.code, 'password.wrong')
+    assert.equal((await login(email, password)).status, 200)
+    const statuses = [first.status]
+    for (let round = 0; round < 25; round += 1) {
+      statuses.push((await change(token, 'not mine at all', 'a whole new one')).status)
+    }
+    assert.equal(statuses.at(-1), 429)
+    hoursLater()
+  })
+
+  test('422 for the same password, a common one, the own address', async () => {
+    const { email, token, password } = await person()
+    for (const next of [password, 'qwertyuiop', 'Password1!', email, 'short']) {
+      const reply = await change(token, password, next)
+      assert.equal(reply.status, 422, next)
+      assert.equal(reply.body.errors[0].path, 'new_password')
+    }
+  })
+
+  test('409 for who has no password', async () => {
+    const { token, accountId } = await person()
+    await t.sql('update accounts set password_hash = null where id = $1', [accountId])
+    const reply = await change(token, 'whatever it is', 'a whole new one')
+    assert.equal(reply.status, 409)
+    assert.equal(reply.body.code, 'password.none')
+  })
+
+  test('401 without a session, 403 with an API key', async () => {
+    const body = { current_password: 'password123', new_password: 'a whole new one' }
+    assert.equal((await t.call('POST', changePath, { body })).status, 401)
+    assert.equal((await t.call('POST', changePath, { as: t.apiKey, body })).status, 403)
+  })
+
+  test('of 4 changes at once, one counts', async () => {
+    const { email, token, password } = await person()
+    const replies = await Promise.all([1, 2, 3, 4].map((at) => change(token, password, `changed number ${at}`)))
+    assert.deepEqual(replies.map(({ status }) => status).sort(), [204, 403, 403, 403])
+    const winner = replies.findIndex(({ status }) => status === 204) + 1
+    assert.equal((await login(email, `changed number ${winner}`)).status, 200)
+  })
+})
+
+describe('where no mail is sent', () => {
+  let quiet: TestApp
+  before(async () => {
+    quiet = await startTestApp()
+  })
+  after(() => quiet.stop())
+
+  test('409 says whom to ask, the same for every address', async () => {
+    for (const email of ['admin@example.com', 'nobody@example.com']) {
+      const reply = await quiet.call('POST', forgotPath, { body: { email } })
+      assert.equal(reply.status, 409)
+      assert.equal(reply.body.code, 'mail.not_configured')
+    }
+  })
+
+  test('the operator’s link works all the same', async () => {
+    const link = await quiet.app.identity.passwordChanges.resetLinkFor('reviewer@example.com')
+    const body = { token: link?.split('#')[1], password: 'a whole new one' }
+    assert.equal((await quiet.call('POST', resetPath, { body })).status, 204)
+  })
+})
+
+describe('pages', () => {
+  for (const path of ['/password/forgot', '/password/reset', '/email/confirm']) {
+    test(`${path} loads nothing, sends nothing elsewhere, and cannot be framed`, async () => {
+      const reply = await t.call('GET', path)
+      assert.equal(reply.status, 200)
+      const policy = String(reply.headers['content-security-policy'])
+      assert.match(
+        policy,
+        /default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; connect-src 'self'/,
+      )
+      assert.match(policy, /form-action 'none'; frame-ancestors 'none'/)
+      assert.doesNotMatch(reply.text, /src=|href=/)
+    })
+  }
+})
+
+describe('passwords that are tried first', () => {
+  const check = createNewPasswordCheck({ production: true })
+  const refuses = (password: string, email = 'grace@example.com'): boolean => {
+    try {
+      check(password, email)
+      return false
+    } catch {
+      return true
+    }
+  }
+
+  test('there are more than 3 000 of them, all long enough to be chosen', () => {
+    assert.ok(commonPasswordCount() > 3_000, String(commonPasswordCount()))
+    assert.equal(isCommonPassword('1234567'), false)
+  })
+
+  for (const password of [
+    'password',
+    'PASSWORD1',
+    'password123',
+    'p@ssw0rd',
+    '12345678',
+    '123456789',
+    '11111111',
+    'qwertyuiop',
+    'qwerty123',
+    '1q2w3e4r',
+    '1qaz2wsx',
+    'iloveyou',
+    'sunshine',
+    'princess1',
+    'football',
+    'Welcome1',
+    'letmein123',
+    'trustno1',
+    'changeme',
+    'administrator',
+    'abcdefgh',
+    'zxcvbnm,',
+    'superman1',
+    'michael1',
+    'asdfasdf',
+    '87654321',
+  ]) {
+    test(`refused: ${password}`, () => assert.equal(refuses(password), true))
+  }
+
+  for (const password of [
+    'correct horse',
+    'correct horse battery staple',
+    'xK4!mfQ2',
+    'dreizehn Katzen',
+    'grüße aus Ulm',
+  ]) {
+    test(`accepted: ${password}`, () => assert.equal(refuses(password), false))
+  }
+
+  test('the own address, and what stands before its @', () => {
+    assert.equal(refuses('grace.hopper', 'Grace.Hopper@example.com'), true)
+    assert.equal(refuses('GRACE.HOPPER@example.com', 'grace.hopper@example.com'), true)
+  })
+
+  test('the sample password passes outside production only', () => {
+    assert.doesNotThrow(() => createNewPasswordCheck({ production: false })('password123', 'a@example.com'))
+    assert.equal(refuses('password123'), true)
+  })
+})

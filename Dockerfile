@@ -6,6 +6,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY server/package.json server/
 COPY bench/package.json bench/
+COPY cli/package.json cli/
 # Only the server's own: no development tools, and not the Node that the root package brings for bare machines.
 RUN npm ci --omit=dev --workspace=server --include-workspace-root=false --ignore-scripts --no-audit --no-fund \
   # The libraries of the embedded PostgreSQL are linked at its first start; the image is read-only for its user.

@@ -7,9 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { startReceiver } from '../server/test/receivers.ts'
-import { eventually, login, request, type ServiceProcess, startService, untilReady } from '../server/test/service-process.ts'
 import { cloneDatabase } from '../server/test/harness.ts'
+import { startReceiver } from '../server/test/receivers.ts'
+import {
+  eventually,
+  login,
+  request,
+  type ServiceProcess,
+  startService,
+  untilReady,
+} from '../server/test/service-process.ts'
 
 /** The test server listens on a Unix socket of its own account; the pooler runs under another one. */
 async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
@@ -23,7 +30,12 @@ async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
 }
 
 /** The real pooler in transaction mode, with fewer server connections than the service opens to it. */
-async function startPooler(folder: string, database: pg.ClientConfig, serverPort: number, port: number): Promise<ChildProcess> {
+async function startPooler(
+  folder: string,
+  database: pg.ClientConfig,
+  serverPort: number,
+  port: number,
+): Promise<ChildProcess> {
   const { user, password, database: name } = database
   const settings = `[databases]
 hitl = host=127.0.0.1 port=${serverPort} dbname=${name} user=${user} password=${password}
@@ -107,7 +119,12 @@ describe('behind PgBouncer in transaction mode', () => {
       Array.from({ length: 40 }, (_, n) =>
         request(url, 'POST', '/api/v1/requests', {
           as: key,
-          body: { title: `Number ${n}`, context: { n }, callback_webhook: receiver.url, callback_secret: 'whsec_c2VjcmV0' },
+          body: {
+            title: `Number ${n}`,
+            context: { n },
+            callback_webhook: receiver.url,
+            callback_secret: 'whsec_c2VjcmV0',
+          },
         }),
       ),
     )

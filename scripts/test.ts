@@ -1,4 +1,5 @@
-// Runs the tests on one throw-away PostgreSQL: `npm test`, or `npm test -- server/test/some.test.ts`.
+// Runs the tests on one throw-away PostgreSQL: `npm test`, or `npm test -- server/test/some.test.ts`. `--e2e`: those that
+// need a program of somebody else's on the machine (pgbouncer).
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { glob, mkdtemp, rm } from 'node:fs/promises'
@@ -14,8 +15,10 @@ const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () =>
 try {
   const { host, port, user, password, database } = server.connection
   await migrate(server.connection)
-  const files = process.argv.slice(2)
-  if (files.length === 0) for await (const file of glob('*/test/**/*.test.ts', { cwd: root })) files.push(file)
+  const given = process.argv.slice(2)
+  const pattern = given.includes('--e2e') ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
+  const files = given.filter((argument) => argument !== '--e2e')
+  if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(file)
   files.sort()
   const run = spawn(process.execPath, ['--test', '--test-timeout=300000', ...files], {
     cwd: root,

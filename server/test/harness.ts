@@ -7,7 +7,7 @@ import { type Config, loadConfig } from '../src/config.ts'
 import { createAccessTokens } from '../src/identity/access-token.ts'
 import type { Passwords } from '../src/identity/people/passwords.ts'
 import type { Clock } from '../src/platform/clock.ts'
-import type { Connection } from '../src/platform/db.ts'
+import type { Connection, Db, DbOptions } from '../src/platform/db.ts'
 import { createLog } from '../src/platform/log.ts'
 import { sampleAdmin, sampleReviewer, seed } from '../src/seed.ts'
 import { createReplyChecker } from './openapi-check.ts'
@@ -121,6 +121,8 @@ export interface TestAppOptions {
   readonly clock?: FakeClock
   /** Quicker hashing, for tests that sign in often. */
   readonly passwords?: Passwords
+  /** Put in front of the database. */
+  readonly openDb?: (options: DbOptions) => Db
   /** Start the background workers instead of leaving the work to `app.drain()`. */
   readonly workers?: boolean
 }
@@ -146,7 +148,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const log = createLog(config.LOG_LEVEL, false)
   const { passwords } = options
   const quick = passwords === undefined ? {} : { passwords }
-  const app = await createApp({ config, secretKey, connection: database.connection, log, clock, ...quick })
+  const opening = options.openDb === undefined ? {} : { openDb: options.openDb }
+  const app = await createApp({ config, secretKey, connection: database.connection, log, clock, ...quick, ...opening })
   const { apiKey } = await seed(app)
   // As the superuser, whom row-level security does not bind: tests look at what is there.
   const client = new pg.Client({ ...database.connection, user: 'postgres' })
@@ -177,7 +180,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     }
     const sent = payload ?? (body === undefined ? undefined : JSON.stringify(body))
     const answer = await app.http.inject(sent === undefined ? injected : { ...injected, payload: sent })
-    const isJson = /json/.test(String(answer.headers['content-type']))
+    const isJson = /^application\/(?:[\w.-]+\+)?json\b/.test(String(answer.headers['content-type']))
     const reply = {
       status: answer.statusCode,
       headers: answer.headers,

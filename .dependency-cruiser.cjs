@@ -1,6 +1,6 @@
 /**
  * The floors of the house (ARCHITECTURE.md): a module reaches down, never up and never sideways.
- * main -> app -> {consultations, callbacks} -> events -> identity -> platform; http stands on platform.
+ * main -> commands -> app -> {consultations, callbacks} -> events -> identity -> platform; http stands on platform.
  */
 const src = '^server/src'
 const features = 'consultations|callbacks|notifications|realtime'
@@ -71,10 +71,24 @@ module.exports = {
     },
     {
       name: 'only-app-composes',
-      comment: 'Nothing below the composition root may know it.',
+      comment: 'Nothing below the composition root may know it; the commands stand above.',
       severity: 'error',
-      from: { path: `${src}/[^/]+/` },
+      from: { path: `${src}/[^/]+/`, pathNot: `${src}/commands/` },
       to: { path: `${src}/[^/]+\\.ts$` },
+    },
+    {
+      name: 'commands-are-the-top',
+      comment: 'Only main.ts runs them, and none of them needs main.ts.',
+      severity: 'error',
+      from: { path: `${src}/`, pathNot: `${src}/(commands/|main\\.ts$)` },
+      to: { path: `${src}/commands/` },
+    },
+    {
+      name: 'the-command-line-needs-nothing',
+      comment: 'It is published, and verifies exports where nothing else is installed.',
+      severity: 'error',
+      from: { path: '^cli/src/' },
+      to: { path: '^node_modules/', pathNot: '^node_modules/@types/' },
     },
     {
       name: 'no-server-in-other-workspaces',
@@ -86,7 +100,7 @@ module.exports = {
     {
       name: 'source-needs-no-test',
       severity: 'error',
-      from: { path: '^(server|bench)/src' },
+      from: { path: '^(server|bench|cli)/src' },
       to: { path: '/test/' },
     },
     {

@@ -46,11 +46,15 @@ export async function loadRequests(connection: Connection): Promise<void> {
       [sampleContext, loadedRequests],
     )
     await client.query(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, http_request_id,
-         after, occurred_at)
-       select organization_id, uuidv7(created_at - now()), 'request.created', 'request', id, 'agent', api_key_id,
-         gen_random_uuid(), '{"state":"pending","revision":1}', created_at
-       from consultation_requests where title like 'Loaded request %' order by id`,
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record)
+       select organization_id, event_id, 'request.created', 'request', id, 'agent', api_key_id, created_at,
+         format('{"actor":{"id":"%1$s","key_id":"%1$s","kind":"agent","session_id":null,"signed_in_with":null},"after":'
+           '{"state":"pending"},"before":null,"digest":null,"erasable_sha256":null,"http_request_id":"%2$s","id":"%3$s",'
+           '"kind":"request.created","occurred_at":"%4$s","organization_id":"%5$s","subject":{"id":"%6$s",'
+           '"kind":"request"},"v":1}', api_key_id, gen_random_uuid(), event_id,
+           to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), organization_id, id)
+       from (select *, uuidv7(created_at - now()) as event_id from consultation_requests
+         where title like 'Loaded request %' order by id) loaded`,
     )
     await client.query(
       `insert into consultation_totals select organization_id, id, 'pending', 0, $1 from api_keys

@@ -1,32 +1,50 @@
+import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
-import { registerCallbackRoutes } from './callbacks/routes.ts'
+import { deliveryJson, registerCallbackRoutes } from './callbacks/routes.ts'
 import { createCallbacks } from './callbacks/service.ts'
 import { channel } from './callbacks/store.ts'
 import { checkTarget, parseAllowList } from './callbacks/target-guard.ts'
 import { createTransport, type Transport } from './callbacks/transport.ts'
 import { createDeliveryWorker } from './callbacks/worker.ts'
 import type { Config } from './config.ts'
+import { createCertifier } from './consultations/certificate.ts'
+import { registerCertificateRoutes } from './consultations/certificate-routes.ts'
+import { requestJson } from './consultations/representation.ts'
 import { registerConsultationRoutes } from './consultations/routes.ts'
-import { type Consultations, createConsultations, secretContext } from './consultations/service.ts'
+import { type Consultations, createConsultations, secretPlace } from './consultations/service.ts'
 import { createExpiryWorker } from './consultations/worker.ts'
+import { type Audit, createAudit } from './events/audit.ts'
+import { registerRefusals } from './events/refusals.ts'
 import { createEvents } from './events/service.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerHealth } from './http/health.ts'
 import { registerOpenApi } from './http/openapi.ts'
+import { createRateLimits, registerStrangers } from './http/rate-limits.ts'
 import { createHttpServer } from './http/server.ts'
-import { createAccessTokens } from './identity/access-token.ts'
-import { createAuthenticator } from './identity/authenticate.ts'
+import type { IdentityFact } from './identity/fact.ts'
+import { createFactorSweeper } from './identity/factors/worker.ts'
 import { createGuard } from './identity/guard.ts'
-import { createPasswords } from './identity/passwords.ts'
+import { organizationIds } from './identity/organizations/store.ts'
+import { registerAccountPages } from './identity/people/account-pages.ts'
+import type { Passwords } from './identity/people/passwords.ts'
+import { registerSetupPage } from './identity/people/setup-page.ts'
+import { callerKind } from './identity/principal.ts'
 import { registerIdentityRoutes } from './identity/routes.ts'
 import { createIdentity, type Identity } from './identity/service.ts'
-import { registerSetupPage } from './identity/setup-page.ts'
+import { registerKeySet } from './identity/signing-keys/routes.ts'
+import { createSigningKeys, type SigningKeys } from './identity/signing-keys/service.ts'
+import { applicationRole } from './platform/application-role.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
-import { type Connection, type Db, openDb } from './platform/db.ts'
-import { newId } from './platform/ids.ts'
+import { type Connection, type Db, type DbOptions, openDb, type Tx } from './platform/db.ts'
+import { createEnvelope } from './platform/envelope.ts'
+import type { SealedColumn } from './platform/envelope-columns.ts'
+import { type RewrapOptions, type RewrapReport, rewrap } from './platform/envelope-rewrap.ts'
+import { installationId, newId } from './platform/ids.ts'
+import { createKeyRing } from './platform/key-encryption.ts'
 import { listen } from './platform/listen.ts'
 import type { Logger } from './platform/log.ts'
-import { createSealer } from './platform/sealed-text.ts'
+import { createMail } from './platform/mail.ts'
+import { createProviderCalls } from './provider-calls.ts'
 
 export const version = '0.1.0'
 
@@ -34,9 +52,14 @@ export interface AppOptions {
   readonly config: Config
   readonly secretKey: string
   readonly connection: Connection
+  /** The role whose rights the statements have (platform/application-role.ts); null: that of the connection. */
+  readonly role?: string | null
   readonly log: Logger
   readonly clock?: Clock
   readonly transport?: Transport
+  readonly passwords?: Passwords
+  /** Tests put something in front of the database. */
+  readonly openDb?: (options: DbOptions) => Db
 }
 
 export interface App {
@@ -44,6 +67,10 @@ export interface App {
   readonly db: Db
   readonly identity: Identity
   readonly consultations: Consultations
+  readonly signingKeys: SigningKeys
+  readonly audit: Audit
+  /** Brings every stored secret under the current keys, while services run. */
+  rewrap(options?: RewrapOptions): Promise<RewrapReport>
   /** Begins the background work; without it the app answers calls only. */
   startWorkers(): void
   /** Times out what is due and delivers every due callback; for tests. */
@@ -52,13 +79,28 @@ export interface App {
   stop(): Promise<void>
 }
 
+/** Every column that holds sealed values: what is not named here is left behind when keys change. */
+const sealedColumns: readonly SealedColumn[] = [
+  { table: 'consultation_requests', column: 'callback_secret' },
+  {
+    table: 'callback_outbox',
+    column: 'secret',
+    copyOf: { table: 'consultation_requests', column: 'callback_secret', row: 'consultation_id' },
+  },
+  { table: 'signing_keys', column: 'private_key', of: 'installation' },
+  { table: 'identity_providers', column: 'client_secret' },
+  { table: 'totp_factors', column: 'seed', of: 'accounts' },
+  { table: 'sso_flows', column: 'secrets' },
+]
+
 /** The composition root: who knows whom is decided here and nowhere else. */
 export async function createApp({ config, secretKey, connection, log, ...options }: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock
   const delivers = config.ROLE !== 'api'
   const openPool = (poolSize: number) =>
-    openDb({
+    (options.openDb ?? openDb)({
       connection,
+      role: options.role === undefined ? applicationRole : options.role,
       poolSize,
       prepare: config.DATABASE_PREPARE,
       statementTimeoutMs: config.DATABASE_STATEMENT_SECONDS * 1_000,
@@ -68,11 +110,25 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const workerConnections = delivers ? Math.max(1, Math.floor(config.DATABASE_POOL * 0.4)) : 1
   const db = openPool(Math.max(1, config.DATABASE_POOL - workerConnections))
   const workerDb = openPool(workerConnections)
-  const sealer = createSealer(secretKey)
+  const previousSecretKey = config.SECRET_KEY_PREVIOUS
+  const secretKeys = previousSecretKey === null ? [secretKey] : [secretKey, previousSecretKey]
+  const keyRing = createKeyRing({ configured: config.KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey })
+  const sealer = createEnvelope({ db, keyRing, secretKeys })
   const allow = parseAllowList(config.CALLBACK_ALLOW)
   const transport =
     options.transport ??
     createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
+
+  const mail =
+    config.SMTP_URL === null || config.MAIL_FROM === null
+      ? null
+      : createMail({
+          relay: config.SMTP_URL,
+          from: config.MAIL_FROM,
+          ca: config.SMTP_CA === null ? null : readFileSync(config.SMTP_CA, 'utf8'),
+          log,
+        })
+  const providerCalls = createProviderCalls(config)
 
   const delivery = createDeliveryWorker({
     db: workerDb,
@@ -80,9 +136,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     transport,
     log,
     secretOf: (lease) =>
-      lease.secret === null
-        ? null
-        : sealer.open(lease.secret, secretContext(lease.organizationId, lease.consultationId)),
+      lease.secret === null ? null : sealer.open(lease.secret, secretPlace(lease.organizationId, lease.consultationId)),
     holdSubjects: (tx, subjects) => consultations.holdForCallbacks(tx, subjects),
   })
   const callbacks = createCallbacks({
@@ -92,25 +146,51 @@ export async function createApp({ config, secretKey, connection, log, ...options
     worker: delivers ? delivery : null,
   })
   const events = createEvents([callbacks.enqueue])
-  const consultations = createConsultations({ db, workerDb, clock, events, sealer })
+  const report = (tx: Tx, facts: readonly IdentityFact[]): Promise<void> =>
+    events.append(
+      tx,
+      facts.map((fact) => ({ ...fact, id: newId() })),
+    )
+  const signsTokens = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA'
+  const inUse = ['certificate', 'audit_head', ...(signsTokens ? (['access_token'] as const) : [])] as const
+  const signingKeys = createSigningKeys({ db, clock, sealer, inUse, report })
+  const audit = createAudit({
+    db,
+    workerDb,
+    clock,
+    log,
+    events,
+    sign: (payload, typ) => signingKeys.sign('audit_head', payload, { typ }),
+    headsFile: config.AUDIT_HEADS_FILE,
+    headsUrl: config.AUDIT_HEADS_URL,
+    post: (url, body) => postHeads(transport, url, body),
+  })
+  const certifier = createCertifier({ signingKeys, issuer: config.publicUrl, hours: config.CERTIFICATE_HOURS })
+  const consultations = createConsultations({ db, workerDb, clock, events, sealer, certifier })
   const expiry = createExpiryWorker(consultations, log)
 
-  const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES)
-  const authenticator = createAuthenticator(db, tokens, clock)
   const identity = createIdentity({
     db,
     clock,
-    tokens,
     secretKey,
-    passwords: createPasswords(),
+    sealer,
+    log,
+    mail,
+    providerFetch: providerCalls.fetch,
+    publicUrl: config.publicUrl,
+    production: config.production,
+    accessTokenMinutes: config.ACCESS_TOKEN_EXPIRE_MINUTES,
+    sessionIdleMinutes: config.SESSION_IDLE_MINUTES,
+    sessionMaxMinutes: config.SESSION_MAX_MINUTES,
+    stepUpFreshMinutes: config.STEP_UP_FRESH_MINUTES,
+    accessTokens: { previousSecretKey, signingKeys: signsTokens ? signingKeys : null },
     registration: config.REGISTRATION,
-    report: (tx, facts) =>
-      events.append(
-        tx,
-        facts.map((fact) => ({ ...fact, id: newId() })),
-      ),
-    forget: authenticator.forget,
+    passwords: options.passwords,
+    requireDeletable: async () => {},
+    report,
   })
+  const { authenticator } = identity
+  const factorSweeper = createFactorSweeper(identity.factors, log)
 
   let stopping = false
   let stopped: Promise<void> | null = null
@@ -120,21 +200,52 @@ export async function createApp({ config, secretKey, connection, log, ...options
     requestTimeoutMs: config.REQUEST_TIMEOUT_SECONDS * 1_000,
     stopGraceMs: config.SHUTDOWN_GRACE_SECONDS * 1_000,
     corsOrigins: config.CORS_ORIGINS,
+    publicUrl: config.publicUrl,
     trustedProxies: config.TRUSTED_PROXIES,
   })
   await registerOpenApi(http, version)
-  const guard = createGuard(http, authenticator)
+  const limits = createRateLimits(db, secretKey, {
+    key: config.RATE_LIMIT_KEY,
+    person: config.RATE_LIMIT_PERSON,
+    address: config.RATE_LIMIT_ADDRESS,
+  })
+  registerStrangers(http, limits)
+  registerRefusals(http, audit.refusals)
+  const guard = createGuard(http, authenticator, limits)
   const answers = config.ROLE !== 'worker'
   if (answers) {
     await http.register(
       async (api) => {
         registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: (url) => refusal(url, allow) })
+        registerCertificateRoutes(api, { consultations, guard, clock })
         registerCallbackRoutes(api, { callbacks, guard, requireVisible: consultations.read })
-        registerIdentityRoutes(api, { identity, guard, publicUrl: config.publicUrl })
+        audit.registerRoutes(api, {
+          guard,
+          requireVisible: consultations.read,
+          evidence: {
+            request: async (principal, id) => {
+              const found = await consultations.read(principal, id)
+              const json = requestJson(found, callerKind(principal), clock.now())
+              return { json, certificate: found.certificate }
+            },
+            deliveries: async ({ organizationId }, id) =>
+              (await callbacks.deliveries(organizationId, id)).map(deliveryJson),
+            keys: signingKeys.keySet,
+          },
+        })
+        registerIdentityRoutes(api, {
+          identity,
+          guard,
+          clock,
+          publicUrl: config.publicUrl,
+          corsOrigins: config.CORS_ORIGINS,
+        })
       },
       { prefix: '/api/v1' },
     )
+    registerKeySet(http, signingKeys)
     registerSetupPage(http)
+    registerAccountPages(http)
     await registerDocs(http)
   }
   registerHealth(http, { version, environment: config.NODE_ENV, ping: workerDb.ping, stopping: () => stopping })
@@ -146,23 +257,45 @@ export async function createApp({ config, secretKey, connection, log, ...options
     db,
     identity,
     consultations,
+    signingKeys,
+    audit,
+    rewrap: (rewrapOptions) =>
+      rewrap(
+        {
+          db,
+          keyRing,
+          envelope: sealer,
+          columns: sealedColumns,
+          organizationIds: () => organizationIds(db.within({ worker: true })),
+          log,
+        },
+        rewrapOptions,
+      ),
     startWorkers: () => {
       if (!delivers) return
       delivery.start()
       expiry.start()
+      audit.start()
+      factorSweeper.start()
       hints = listen(connection, channel, log, delivery.wake)
     },
     drain: async () => {
       await expiry.drain()
       await delivery.drain()
+      await audit.drain()
     },
     stop: () => {
       stopped ??= (async () => {
         stopping = true
         // All at once, so that the grace is one and not a sum: nothing new is claimed while the last calls are answered.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([hints?.stop(), expiry.stop(), http.close(), delivery.stop(graceMs)])
+        await Promise.all([hints?.stop(), expiry.stop(), factorSweeper.stop(), http.close(), delivery.stop(graceMs)])
         await authenticator.close()
+        // Behind the last calls and deliveries: their refusals are to be written still.
+        await audit.stop()
+        await identity.passwordChanges.drain()
+        await mail?.close()
+        await providerCalls.close()
         await Promise.all([db.close(), workerDb.close()])
       })()
       return stopped
@@ -173,4 +306,12 @@ export async function createApp({ config, secretKey, connection, log, ...options
 function refusal(url: string, allow: ReturnType<typeof parseAllowList>): string | null {
   const verdict = checkTarget(url, allow)
   return verdict.ok ? null : verdict.reason
+}
+
+/** Null when the heads have arrived, else why not. */
+async function postHeads(transport: Transport, url: string, body: string): Promise<string | null> {
+  const headers = { 'content-type': 'application/json' }
+  const { status, error } = await transport.post({ owner: installationId, url, headers, body })
+  if (error !== null) return error.message
+  return status !== null && status >= 200 && status < 300 ? null : `it was answered ${status}`
 }

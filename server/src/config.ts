@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import ipaddr from 'ipaddr.js'
 import { parseAllowList } from './callbacks/target-guard.ts'
+import { type KeyEncryptionKey, parseKeyEncryptionKeys } from './platform/key-encryption.ts'
+import { parseNetworks } from './platform/network-address.ts'
+import { parseRateLimit, type RateLimit } from './platform/rate-limit.ts'
+import { type Mailbox, type Relay, readMailbox, readSmtpUrl } from './platform/smtp-settings.ts'
 
 /** One environment variable: how it is read, and what `.env.example` says of it. */
 interface Setting<T> {
@@ -84,6 +87,13 @@ const list = (
   },
 })
 
+const rateLimit = (about: string, fallback: string): Setting<RateLimit | null> => ({
+  about,
+  example: fallback,
+  fallback: parseRateLimit(fallback),
+  read: parseRateLimit,
+})
+
 const httpUrl = (value: string): string => {
   const url = URL.canParse(value) ? new URL(value) : null
   if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL')
@@ -133,12 +143,48 @@ export const settings = {
     'Signs access tokens and encrypts callback secrets; at least 32 characters. Generated into DATA_DIR when unset.',
     'openssl rand -base64 48',
   ),
+  SECRET_KEY_PREVIOUS: secret(
+    'The SECRET_KEY before: its tokens and sealed values stay good until it is taken away.',
+    'the former SECRET_KEY',
+  ),
+  KEY_ENCRYPTION_KEYS: {
+    about:
+      'Keys that protect the stored secrets, id:base64 each, the first one current; default: one made from SECRET_KEY.',
+    example: 'k2:dGhpcyBpcyBhbiBleGFtcGxlOiBtYWtlIGFub3RoZXI=,k1:YW5kIHRoaXMgaXMgdGhlIG9uZSBpdCByZXBsYWNlcy4=',
+    fallback: [],
+    read: parseKeyEncryptionKeys,
+    secret: true,
+  } as Setting<readonly KeyEncryptionKey[]>,
   ACCESS_TOKEN_EXPIRE_MINUTES: integer('Life of an access token.', 30, 1, 1_440),
+  ACCESS_TOKEN_ALGORITHM: oneOf(
+    'EdDSA: access tokens are signed with rotating keys that anybody can check at /.well-known/jwks.json.',
+    'HS256',
+    ['HS256', 'EdDSA'],
+  ),
+  CERTIFICATE_HOURS: integer('How long an approval may be carried out, once.', 24, 1, 8_760),
+  SESSION_IDLE_MINUTES: integer('A browser that was not used for so long has to sign in again.', 10_080, 5, 525_600),
+  SESSION_MAX_MINUTES: integer("A browser's session ends after so long, however much it is used.", 43_200, 5, 525_600),
+  STEP_UP_FRESH_MINUTES: integer(
+    'A sign-in this fresh is proof enough for sensitive acts of people who have no second factor; 0: never.',
+    10,
+    0,
+    1_440,
+  ),
   REGISTRATION: oneOf('Who may make an account (open: always as reviewer).', 'invite', ['invite', 'open', 'closed']),
   ADMIN_EMAIL: optional('First admin, made at the start when it does not exist.', 'admin@example.com'),
   ADMIN_PASSWORD: secret("First admin's password, 8 to 72 bytes.", 'choose your own'),
   CORS_ORIGINS: list('Browser origins that may call the API, comma separated; * for all.', 'https://app.example.com'),
-  TRUSTED_PROXIES: list('CIDRs of reverse proxies whose X-Forwarded-For is believed.', '10.0.0.0/8', checkCidrs),
+  TRUSTED_PROXIES: list(
+    'CIDRs of reverse proxies whose X-Forwarded-For is believed.',
+    '10.0.0.0/8',
+    (entries) => void parseNetworks(entries),
+  ),
+  RATE_LIMIT_KEY: rateLimit('Calls per seconds of one API key; off: no limit.', '1000000/60'),
+  RATE_LIMIT_PERSON: rateLimit('Calls per seconds of one person; off: no limit.', '1000000/60'),
+  RATE_LIMIT_ADDRESS: rateLimit(
+    'Calls per seconds without valid credentials from one network (IPv4 address, IPv6 /64); off: no limit.',
+    '3000/60',
+  ),
   BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
   REQUEST_TIMEOUT_SECONDS: integer('A call must have arrived completely within this time.', 30, 1, 600),
   CALLBACK_ALLOW: list(
@@ -153,6 +199,35 @@ export const settings = {
     read: readSeconds,
   } as Setting<readonly number[]>,
   CALLBACK_TIMEOUT_SECONDS: integer('Whole time of one attempt: look-up, connection, TLS, headers, body.', 15, 1, 300),
+  SMTP_URL: {
+    about: 'Mail relay, smtps:// or smtp:// (then with STARTTLS, but on this machine); unset: no mail is sent.',
+    example: 'smtps://user:password@mail.example.com',
+    fallback: null,
+    read: readSmtpUrl,
+    secret: true,
+  } as Setting<Relay | null>,
+  SMTP_CA: optional('File with the certificate authority of the mail relay.', '/run/secrets/mail-ca.pem'),
+  MAIL_FROM: {
+    about: 'Sender of mail: an address, or Name <address>.',
+    example: 'HITL <hitl@example.com>',
+    fallback: null,
+    read: readMailbox,
+  } as Setting<Mailbox | null>,
+  SSO_ALLOW: list(
+    'CIDRs and hosts beyond the public internet where identity providers may be.',
+    '10.2.0.0/16,accounts.internal',
+    checkSsoAllow,
+  ),
+  SSO_CA: optional('File with the certificate authority of identity providers.', '/run/secrets/sso-ca.pem'),
+  AUDIT_HEADS_FILE: optional(
+    "File that each signed head of the audit is appended to; best on a disk that the database's administrators cannot write.",
+    '/var/log/hitl/audit-heads.jsonl',
+  ),
+  AUDIT_HEADS_URL: optional(
+    'URL that signed heads of the audit are posted to; in your own network it needs CALLBACK_ALLOW too.',
+    'https://notary.example.com/hitl',
+    httpUrl,
+  ),
   SHUTDOWN_GRACE_SECONDS: integer('How long a stop waits for calls and deliveries under way.', 20, 0, 600),
   DEMO: flag('Sample accounts, an API key and sample requests at the start. Refused in production.', false),
   LOG_LEVEL: oneOf('How much is logged.', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
@@ -205,6 +280,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   return Object.freeze({ ...values, CALLBACK_ALLOW, DATA_DIR: resolve(values.DATA_DIR), publicUrl, production })
 }
 
+/** What was given, unread: `config check` tells from it where a value comes from, and which names are misspelt. */
+export function givenSettings(environment: NodeJS.ProcessEnv = process.env, envFile = '.env') {
+  return { environment, fromFile: readEnvFile(envFile, []) }
+}
+
 /** No file is fine; one that cannot be read is a mistake, because the service would start with other settings. */
 function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
   try {
@@ -247,6 +327,9 @@ function contradictions(values: Values, production: boolean): readonly string[] 
   } else if (key !== null && production && knownSecrets.test(key)) {
     mistakes.push('SECRET_KEY is a sample value that others know: make one with "openssl rand -base64 48"')
   }
+  if (production && values.KEY_ENCRYPTION_KEYS.some(({ key }) => /^[ -~]+$/.test(key.export().toString('latin1')))) {
+    mistakes.push('KEY_ENCRYPTION_KEYS has a key that is text, not random: make it with "openssl rand -base64 32"')
+  }
   if ((values.ADMIN_EMAIL === null) !== (values.ADMIN_PASSWORD === null)) {
     mistakes.push('ADMIN_EMAIL and ADMIN_PASSWORD belong together: set both or none')
   }
@@ -260,16 +343,21 @@ function contradictions(values: Values, production: boolean): readonly string[] 
   }
   if (production && values.DEMO)
     mistakes.push('DEMO must be false in production: it makes accounts with known passwords')
+  if (values.SMTP_URL !== null && values.MAIL_FROM === null) {
+    mistakes.push('MAIL_FROM is needed with SMTP_URL: name the address that mail comes from')
+  }
   if (values.DATABASE_CA !== null && values.DATABASE_URL === null) {
     mistakes.push('DATABASE_CA is for an external database: set DATABASE_URL too')
   }
   return mistakes
 }
 
-function checkCidrs(entries: readonly string[]): void {
-  for (const entry of entries) {
-    if (!ipaddr.isValidCIDR(entry) && !ipaddr.isValid(entry))
-      throw new Error(`has "${entry}", which is no address or CIDR`)
+/** The list is read as the one of callbacks is, which names itself in its errors. */
+function checkSsoAllow(entries: readonly string[]): void {
+  try {
+    parseAllowList(entries)
+  } catch (error) {
+    throw new Error((error as Error).message.replace('CALLBACK_ALLOW', 'SSO_ALLOW'))
   }
 }
 

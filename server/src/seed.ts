@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { App } from './app.ts'
 import { ConfigError } from './config.ts'
-import { apiKeyId } from './identity/api-key.ts'
+import { apiKeyId } from './identity/agents/api-key.ts'
 import type { Agent } from './identity/principal.ts'
 import type { JsonText } from './platform/json.ts'
 
@@ -32,16 +32,17 @@ const samples = [
 
 /** First data: two accounts, one API key, three requests. Run again, it finds everything in place and changes nothing. */
 export async function seed(app: App): Promise<{ readonly apiKey: string }> {
-  const { identity, consultations } = app
-  if (await identity.isInUseWithout(sampleAdmin)) {
+  const { consultations } = app
+  const { people, apiKeys } = app.identity
+  if (await people.isInUseWithout(sampleAdmin)) {
     const reason = 'this installation has accounts of its own; the sample ones have a password that everybody knows'
     throw new ConfigError([`seed and DEMO are refused: ${reason}. Use another DATA_DIR to try things out`])
   }
-  const admin = await identity.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
-  await identity.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
+  const admin = await people.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
+  await people.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
   const { organizationId } = admin
-  const person = { kind: 'person', organizationId, userId: admin.id, role: 'admin' } as const
-  const { raw } = await identity.createApiKey(
+  const person = { kind: 'person', organizationId, userId: admin.id, accountId: admin.accountId, role: 'admin' } as const
+  const { raw } = await apiKeys.createApiKey(
     { principal: person, httpRequestId },
     { name: 'sample-agent', description: 'Made with the sample data.' },
     once('sample-agent'),

@@ -104,8 +104,8 @@ export interface TestApp {
   readonly clock: FakeClock
   readonly connection: Connection
   readonly organizationId: string
-  readonly admin: { readonly id: string; readonly token: string }
-  readonly reviewer: { readonly id: string; readonly token: string }
+  readonly admin: { readonly id: string; readonly sessionId: string; readonly token: string }
+  readonly reviewer: { readonly id: string; readonly sessionId: string; readonly token: string }
   readonly apiKey: string
   /** Calls the app in this process; every reply is held to the OpenAPI document. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>
@@ -162,7 +162,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const { organization_id: organizationId, id: userId } = row as { organization_id: string; id: string }
     const sessionId = await openTestSession(sql, organizationId, userId)
     const { token } = await tokens.sign({ organizationId, userId, sessionId }, clock.now())
-    return { organizationId, id: userId, token }
+    return { organizationId, id: userId, sessionId, token }
   }
   const admin = await person(sampleAdmin)
   const reviewer = await person(sampleReviewer)

@@ -172,7 +172,7 @@ describe('the commands', () => {
   test('an unknown one: exit 64 and the ones there are', async () => {
     const service = start({ cwd: await newFolder(), command: 'sede' as 'seed' })
     assert.equal(await service.exited, 64)
-    assert.match(service.stdout, /Unknown command "sede". Use serve/)
+    assert.match(service.stderr, /Unknown command "sede". Use serve/)
   })
 
   test('mistakes in the configuration: all of them at once, exit 78, nothing is made', async () => {

@@ -16,6 +16,8 @@ export interface ServiceOptions {
   /** The folder it is started in, where it looks for `.env`. */
   readonly cwd: string
   readonly command?: 'serve' | 'migrate' | 'seed'
+  /** Behind the command. */
+  readonly more?: readonly string[]
   /** main.ts of another copy of the service. */
   readonly main?: string
 }
@@ -38,7 +40,7 @@ export interface ServiceProcess {
 export function startService(options: ServiceOptions): ServiceProcess {
   const { PATH = '', HOME = '' } = process.env
   const environment = { NODE_ENV: 'test', LOG_LEVEL: 'info', CALLBACK_ALLOW: '127.0.0.0/8', ...options.environment }
-  const args = options.command === undefined ? [] : [options.command]
+  const args = [...(options.command === undefined ? [] : [options.command]), ...(options.more ?? [])]
   const child = spawn(process.execPath, ['--no-deprecation', options.main ?? program, ...args], {
     cwd: options.cwd,
     env: { PATH, HOME, ...environment },

@@ -37,7 +37,7 @@ export function parseAllowList(entries: readonly string[]): AllowList {
   return { ranges, names }
 }
 
-/** Whether an entry allows this address at this port, also when it is wrapped (`::ffff:10.0.0.1`, NAT64, 6to4). */
+/** Whether an entry allows this address at this port, also when it is wrapped (`::ffff:10.0.0.1`, NAT64). */
 export function allowsAddress(allow: AllowList, address: IpAddress, port: number): boolean {
   if (allow.ranges.length === 0) return false
   const inner = embeddedIpv4(address)
@@ -49,11 +49,11 @@ export function allowsAddress(allow: AllowList, address: IpAddress, port: number
   )
 }
 
-/** Whether an entry allows this host name (lower case, no trailing dot) at this port. */
-export function allowsName(allow: AllowList, hostname: string, port: number): boolean {
+/** Whether an entry allows this host name (lower case, no trailing dot) at this port; null: at any. */
+export function allowsName(allow: AllowList, hostname: string, port: number | null): boolean {
   return allow.names.some(
     (entry) =>
-      (entry.port === null || entry.port === port) &&
+      (entry.port === null || port === null || entry.port === port) &&
       (entry.below ? hostname.endsWith(`.${entry.name}`) : hostname === entry.name),
   )
 }

@@ -58,6 +58,8 @@ const SPECIAL_IPV6: readonly Block[] = [
   block('2001::/32', 'a Teredo address (RFC 4380)'),
   block('2001::/23', 'an IETF protocol address (RFC 2928)'),
   block('2001:db8::/32', 'a documentation address (RFC 3849)'),
+  // Whatever IPv4 address it names: that is only a router, and who is behind it is for that router to say.
+  block('2002::/16', 'a 6to4 address (RFC 3056, out of use by RFC 7526)'),
   block('2620:4f:8000::/48', 'an AS112 address (RFC 7534)'),
   block('3fff::/20', 'a documentation address (RFC 9637)'),
 ]
@@ -75,11 +77,11 @@ const NAMED_IPV6: readonly Block[] = [
 const GLOBAL_UNICAST = block('2000::/3', '')
 const MAPPED = block('::ffff:0:0/96', '')
 const NAT64 = block('64:ff9b::/96', '')
-const SIX_TO_FOUR = block('2002::/16', '')
 
 /**
- * The IPv4 address that packets to this IPv6 address end at: mapped (RFC 4291), NAT64's well-known prefix (RFC 6052)
- * and 6to4 (RFC 3056). Null for all others.
+ * The IPv4 address that packets to this IPv6 address end at: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
+ * by which hosts without IPv4 reach public IPv4 receivers. Null for all others. A network may have chosen a NAT64 prefix
+ * of its own among public addresses; nothing in the address shows that, and its gateway has to keep inside targets out.
  */
 export function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (address instanceof ipaddr.IPv4) return null
@@ -87,7 +89,7 @@ export function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   for (const [network, bits] of [MAPPED, NAT64]) {
     if (isInRange(address, network, bits)) return new ipaddr.IPv4(bytes.slice(12, 16))
   }
-  return isInRange(address, SIX_TO_FOUR[0], SIX_TO_FOUR[1]) ? new ipaddr.IPv4(bytes.slice(2, 6)) : null
+  return null
 }
 
 // ISATAP (RFC 5214): an interface identifier ::0:5efe:a.b.c.d or ::200:5efe:a.b.c.d tunnels to that IPv4 address.

@@ -38,19 +38,24 @@ export function registerCallbackRoutes(
       const { principal } = callerOf(request)
       await requireVisible(principal, request.params.id)
       const rows = await callbacks.deliveries(principal.organizationId, request.params.id)
-      return rows.map((row) => ({
-        id: row.id,
-        webhook_id: row.callback_id,
-        attempt: row.attempt,
-        url: row.url,
-        succeeded: row.succeeded,
-        status_code: row.status_code,
-        duration_ms: row.duration_ms,
-        reply: row.reply,
-        error_code: row.error_code,
-        error: row.error,
-        started_at: row.started_at,
-      }))
+      return rows.map(deliveryJson)
     },
   )
+}
+
+/** An attempt on the wire. */
+export function deliveryJson(row: Awaited<ReturnType<Callbacks['deliveries']>>[number]) {
+  return {
+    id: row.id,
+    webhook_id: row.callback_id,
+    attempt: row.attempt,
+    url: row.url,
+    succeeded: row.succeeded,
+    status_code: row.status_code,
+    duration_ms: row.duration_ms,
+    reply: row.reply,
+    error_code: row.error_code,
+    error: row.error,
+    started_at: row.started_at,
+  }
 }

@@ -30,7 +30,7 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
   const toCallback = (event: Event, order: CallbackOrder): store.NewCallback => {
     const target = new URL(order.url).origin
     const now = clock.now()
-    const reserved = worker?.reserve(store.targetName({ organizationId: event.organizationId, target })) ?? false
+    const reserved = worker?.reserve({ organizationId: event.organizationId, target }) ?? false
     return {
       organizationId: event.organizationId,
       id: newId(),
@@ -70,7 +70,8 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
       if (work.length > 0 && worker === null) work.push(store.hint(tx))
       await Promise.all(work)
     },
-    deliveries: (organizationId, consultationId) => store.deliveries(db, organizationId, consultationId),
+    deliveries: (organizationId, consultationId) =>
+      store.deliveries(db.within({ organizationId }), organizationId, consultationId),
   }
 }
 
@@ -82,6 +83,6 @@ function sendReserved(callbacks: readonly store.NewCallback[], worker: DeliveryW
 
 function unreserve(callbacks: readonly store.NewCallback[], worker: DeliveryWorker | null): void {
   for (const callback of callbacks) {
-    if (callback.leaseToken !== null) worker?.unreserve(store.targetName(callback))
+    if (callback.leaseToken !== null) worker?.unreserve(callback)
   }
 }

@@ -1,5 +1,6 @@
 import type { Queryable, Statement } from '../platform/db.ts'
 import { queriesOn } from '../platform/db.ts'
+import type { Limits } from './targets.ts'
 
 /** A callback that this process holds by lease and is to deliver now. */
 export interface Lease {
@@ -24,11 +25,6 @@ export interface NewCallback extends Omit<Lease, 'leaseToken' | 'attempts' | 'tr
   /** Set when the process that writes it is going to send it. */
   readonly leaseToken: string | null
   readonly createdAt: Date
-}
-
-/** Who a target's limits are counted for: one organization's trouble with a receiver is not another's. */
-export function targetName(callback: { readonly organizationId: string; readonly target: string }): string {
-  return `${callback.organizationId} ${callback.target}`
 }
 
 const enqueueStatement: Statement = {
@@ -84,27 +80,50 @@ export async function rearm(
 }
 
 /**
- * Takes due callbacks by lease, at most $3 per target and $4 in all; $5 holds lower limits of single targets. Steps from
- * target to target through the index (a "loose scan"), so a dead receiver's long backlog is one step, not a wall.
+ * Takes due callbacks by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold lower limits of
+ * single receivers and organizations. Steps from organization to organization and from receiver to receiver through the
+ * index ("loose scans"), so a dead receiver's long backlog is one step, not a wall. It begins behind the organization $6 and
+ * comes round to it last: with a fixed order, the first one's backlog would be everybody else's wall.
  */
-const claimStatement: Statement = {
+export const claimStatement: Statement = {
   name: 'callbacks_claim',
   text: `
-    with recursive targets as (
-      (select organization_id, target from callback_outbox where due_at is not null
+    with recursive ahead as (
+      (select organization_id from callback_outbox where due_at is not null and organization_id > $6
        order by organization_id, target limit 1)
       union all
-      select next.organization_id, next.target from targets cross join lateral (
-        select o.organization_id, o.target from callback_outbox o
-        where o.due_at is not null and (o.organization_id, o.target) > (targets.organization_id, targets.target)
+      select next.organization_id from ahead cross join lateral (
+        select o.organization_id from callback_outbox o
+        where o.due_at is not null and o.organization_id > ahead.organization_id
+        order by o.organization_id, o.target limit 1) next
+    ), behind as (
+      (select organization_id from callback_outbox where due_at is not null and organization_id <= $6
+       order by organization_id, target limit 1)
+      union all
+      select next.organization_id from behind cross join lateral (
+        select o.organization_id from callback_outbox o
+        where o.due_at is not null and o.organization_id > behind.organization_id and o.organization_id <= $6
         order by o.organization_id, o.target limit 1) next
     ), due as (
-      select one.organization_id, one.id from targets cross join lateral (
-        select o.organization_id, o.id from callback_outbox o
-        where o.organization_id = targets.organization_id and o.target = targets.target and o.due_at <= $1
-        order by o.due_at
-        limit least($3, coalesce(($5::jsonb ->> (targets.organization_id || ' ' || targets.target))::integer, $3))
-        for update skip locked) one
+      select one.organization_id, one.id from (table ahead union all table behind) organizations cross join lateral (
+        with recursive receivers as (
+          (select o.target from callback_outbox o
+           where o.due_at is not null and o.organization_id = organizations.organization_id
+           order by o.target limit 1)
+          union all
+          select next.target from receivers cross join lateral (
+            select o.target from callback_outbox o
+            where o.due_at is not null and o.organization_id = organizations.organization_id
+              and o.target > receivers.target
+            order by o.target limit 1) next
+        )
+        select o.organization_id, o.id from receivers cross join lateral (
+          select o.organization_id, o.id from callback_outbox o
+          where o.organization_id = organizations.organization_id and o.target = receivers.target and o.due_at <= $1
+          order by o.due_at
+          limit least($3, ($5::jsonb ->> (organizations.organization_id || ' ' || receivers.target))::integer)
+          for update skip locked) o
+        limit least($7, ($8::jsonb ->> organizations.organization_id::text)::integer)) one
       limit $4
     )
     update callback_outbox o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
@@ -132,13 +151,25 @@ export async function claim(
   wanted: {
     readonly now: Date
     readonly leaseUntil: Date
-    readonly perTarget: number
+    readonly perReceiver: number
+    readonly perOrganization: number
     readonly total: number
-    readonly limits: Readonly<Record<string, number>>
+    readonly limits: Limits
+    /** The organization whose turn was last. */
+    readonly after: string
   },
 ): Promise<readonly Lease[]> {
-  const { now, leaseUntil, perTarget, total, limits } = wanted
-  const rows = await db.execute<LeaseRow>(claimStatement, [now, leaseUntil, perTarget, total, JSON.stringify(limits)])
+  const { now, leaseUntil, perReceiver, perOrganization, total, limits, after } = wanted
+  const rows = await db.execute<LeaseRow>(claimStatement, [
+    now,
+    leaseUntil,
+    perReceiver,
+    total,
+    JSON.stringify(limits.receivers),
+    after,
+    Math.min(perOrganization, limits.perOrganization),
+    JSON.stringify(limits.organizations),
+  ])
   return rows.map((row) => ({
     organizationId: row.organization_id,
     id: row.id,

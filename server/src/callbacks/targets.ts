@@ -1,25 +1,46 @@
+/** Where one organization's callbacks go (scheme://host:port): its trouble with a receiver is not another's. */
+export interface Receiver {
+  readonly organizationId: string
+  readonly target: string
+}
+
 /**
- * How many deliveries are under way per target (an organization's receiver), in this process. A target that keeps failing
- * is only probed, one delivery at a time, until one gets through: so dead receivers cannot hold the slots that others need.
+ * How many deliveries are under way per receiver and organization, in this process. A receiver that keeps failing is only
+ * probed, one delivery at a time, until one gets through: so dead receivers cannot hold the slots that others need. Slow
+ * ones that do answer can, so an organization gets another slot only while it holds fewer than are free: alone it may hold
+ * half of them, two may hold a third each, and whoever comes next always finds some (a dynamic threshold, as in the shared
+ * buffers of switches: no share has to be set up, and none lies idle for the absent).
  */
 export interface Targets {
   /** Takes a slot if one is free. */
-  reserve(target: string): boolean
-  /** Gives a slot back; `trouble` says whether the target itself failed. Null: nothing was learned. */
-  release(target: string, trouble: boolean | null): void
-  /** How many more deliveries may start now, over all targets. */
+  reserve(receiver: Receiver): boolean
+  /**
+   * Gives a slot back; `trouble` says whether the receiver itself failed. Null: nothing was learned. Answers whether there
+   * was no room before, so that more may be due than was claimed.
+   */
+  release(receiver: Receiver, trouble: boolean | null): boolean
+  /** How many more deliveries may start now, over all receivers. */
   free(): number
-  /** Targets that may take fewer than `perTarget` more, and how many. */
-  limits(): Readonly<Record<string, number>>
+  limits(): Limits
 }
 
-interface TargetState {
+/** How many more deliveries may start now. */
+export interface Limits {
+  /** For an organization that has none under way. */
+  readonly perOrganization: number
+  /** For the other organizations, by id. */
+  readonly organizations: Readonly<Record<string, number>>
+  /** For receivers that may take fewer than one receiver may, by `receiverName`. */
+  readonly receivers: Readonly<Record<string, number>>
+}
+
+interface ReceiverState {
   readonly inFlight: number
   readonly failures: number
 }
 
 export interface TargetOptions {
-  /** In flight to one target at most. */
+  /** In flight to one receiver at most. */
   readonly perTarget?: number
   /** In flight at most: sockets are cheap, and a hanging receiver holds its slots for a whole attempt. */
   readonly total?: number
@@ -29,34 +50,56 @@ export interface TargetOptions {
 
 const maxRemembered = 10_000
 
+export function receiverName({ organizationId, target }: Receiver): string {
+  return `${organizationId} ${target}`
+}
+
 export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }: TargetOptions = {}): Targets {
-  const states = new Map<string, TargetState>()
+  const states = new Map<string, ReceiverState>()
+  const heldBy = new Map<string, number>()
   let inFlight = 0
 
-  const room = (state: TargetState): number => (state.failures >= openAfter ? 1 : perTarget) - state.inFlight
+  const room = (state: ReceiverState): number => (state.failures >= openAfter ? 1 : perTarget) - state.inFlight
+  // With each slot it takes one fewer is free: it meets the threshold half-way.
+  const roomOf = (held: number): number => Math.max(0, Math.ceil((total - inFlight - held) / 2))
+
+  const hold = (organizationId: string, change: number): void => {
+    const held = (heldBy.get(organizationId) ?? 0) + change
+    inFlight += change
+    if (held === 0) heldBy.delete(organizationId)
+    else heldBy.set(organizationId, held)
+  }
 
   return {
-    reserve: (target) => {
-      const state = states.get(target) ?? { inFlight: 0, failures: 0 }
-      if (inFlight >= total || room(state) <= 0) return false
-      inFlight += 1
-      states.set(target, { ...state, inFlight: state.inFlight + 1 })
+    reserve: (receiver) => {
+      const name = receiverName(receiver)
+      const state = states.get(name) ?? { inFlight: 0, failures: 0 }
+      if (room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0) return false
+      hold(receiver.organizationId, 1)
+      states.set(name, { ...state, inFlight: state.inFlight + 1 })
       return true
     },
-    release: (target, trouble) => {
-      const state = states.get(target)
-      if (state === undefined) return
-      inFlight -= 1
+    release: (receiver, trouble) => {
+      const name = receiverName(receiver)
+      const state = states.get(name)
+      if (state === undefined || state.inFlight === 0) return false
+      const wasFull = room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0
+      hold(receiver.organizationId, -1)
       const failures = trouble === null ? state.failures : trouble ? state.failures + 1 : 0
       const left = { inFlight: state.inFlight - 1, failures }
-      // A healthy idle target needs no memory; a dead one's is given up only when there are very many of them.
-      if (left.inFlight === 0 && (failures === 0 || states.size > maxRemembered)) states.delete(target)
-      else states.set(target, left)
+      // A healthy idle receiver needs no memory; a dead one's is given up only when there are very many of them.
+      if (left.inFlight === 0 && (failures === 0 || states.size > maxRemembered)) states.delete(name)
+      else states.set(name, left)
+      return wasFull
     },
     free: () => total - inFlight,
     limits: () => {
-      const entries = [...states].map(([target, state]) => [target, Math.max(0, room(state))] as const)
-      return Object.fromEntries(entries.filter(([, left]) => left < perTarget))
+      const entries = [...states].map(([name, state]) => [name, Math.max(0, room(state))] as const)
+      return {
+        perOrganization: roomOf(0),
+        organizations: Object.fromEntries([...heldBy].map(([organizationId, held]) => [organizationId, roomOf(held)])),
+        receivers: Object.fromEntries(entries.filter(([, left]) => left < perTarget)),
+      }
     },
   }
 }

@@ -27,7 +27,7 @@ export const STOPPED: PostError = {
 export const SECRET_UNREADABLE: PostError = {
   code: 'secret',
   message:
-    'The callback secret cannot be read: it was sealed under another SECRET_KEY. Start the service with that key, or ask for a redelivery then.',
+    'The callback secret cannot be read: the key that sealed it is not there. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, or ask for a redelivery then.',
 }
 
 const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'

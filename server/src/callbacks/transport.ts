@@ -1,6 +1,7 @@
 import { Client, type Dispatcher, Pool } from 'undici'
+import { allowsName } from './allow-list.ts'
 import { type AttemptMeans, type PostResult, startAttempt } from './attempt.ts'
-import { createNameResolver } from './name-resolver.ts'
+import { createNameResolver, type Resolve } from './name-resolver.ts'
 import { type AllowList, checkTarget } from './target-guard.ts'
 import { type PostError, STOPPED } from './transport-errors.ts'
 import { createVettedConnector } from './vetted-connector.ts'
@@ -8,6 +9,11 @@ import { createVettedConnector } from './vetted-connector.ts'
 export type { PostResult }
 
 export interface PostTarget {
+  /**
+   * On whose behalf, an organization: connections are shared only within. With shared ones, 64 hanging posts to a
+   * receiver would hold up everybody else's to it, and the time of a post would tell who else posts there.
+   */
+  readonly owner: string
   readonly url: string
   /** Sent as they are, with `accept-encoding: identity` added. */
   readonly headers: Readonly<Record<string, string>>
@@ -25,7 +31,7 @@ export interface TransportOptions {
   readonly allow: AllowList
   /** for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body */
   readonly timeoutMs: number
-  readonly resolve?: (hostname: string) => Promise<readonly string[]>
+  readonly resolve?: Resolve
   /** Unix time in milliseconds, to read a `Retry-After` date by */
   readonly now?: () => number
   /** PEM of one more trusted certificate authority */
@@ -48,19 +54,19 @@ const CLIENT_OPTIONS = {
 const POOL_OPTIONS = { ...CLIENT_OPTIONS, connections: 64 } as const
 
 /**
- * The HTTP side of the deliveries: keep-alive connections, at most 64 per origin, one request at a time on each, no
+ * The HTTP side of the deliveries: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
  * redirects, no decompression, no proxy variables. Every target is judged before every attempt, every address before
  * every connection.
  */
 export function createTransport(options: TransportOptions): Transport {
-  const names = createNameResolver()
+  const names = createNameResolver({ isOperators: (hostname) => allowsName(options.allow, hostname, null) })
   const connector = createVettedConnector({ ...options, resolve: options.resolve ?? names.resolve })
   const pools = createPools((origin) => new Pool(origin, { ...POOL_OPTIONS, connect: connector.connect }))
   const running = new Set<() => void>()
   let isStopped = false
 
-  function meansFor(origin: string): AttemptMeans {
-    const pool = pools.get(origin)
+  function meansFor(owner: string, origin: string): AttemptMeans {
+    const pool = pools.get(owner, origin)
     return {
       timeoutMs: options.timeoutMs,
       now: options.now ?? Date.now,
@@ -83,7 +89,7 @@ export function createTransport(options: TransportOptions): Transport {
     const { origin, pathname, search } = verdict.url
     const headers = { ...target.headers, 'accept-encoding': 'identity' }
     const request = { method: 'POST', path: pathname + search, headers, body: target.body }
-    const attempt = startAttempt(request, meansFor(origin))
+    const attempt = startAttempt(request, meansFor(target.owner, origin))
     running.add(attempt.stop)
     const result = await attempt.result
     running.delete(attempt.stop)
@@ -100,7 +106,7 @@ export function createTransport(options: TransportOptions): Transport {
   return { post, close }
 }
 
-/** The pools of the last 500 origins. One that falls out finishes what it has begun and closes its connections. */
+/** The pools of the last 500 owners and origins. One that falls out finishes what it has begun and closes its connections. */
 function createPools(create: (origin: string) => Pool) {
   const recent = new Map<string, Pool>()
   const open = new Set<Dispatcher>()
@@ -116,10 +122,12 @@ function createPools(create: (origin: string) => Pool) {
     dispatcher.close().then(closed, closed)
   }
 
-  function get(origin: string): Pool {
-    const pool = recent.get(origin) ?? track(create(origin))
-    recent.delete(origin)
-    recent.set(origin, pool)
+  function get(owner: string, origin: string): Pool {
+    // No origin holds a space.
+    const name = `${origin} ${owner}`
+    const pool = recent.get(name) ?? track(create(origin))
+    recent.delete(name)
+    recent.set(name, pool)
     const oldest = recent.size > POOLS_KEPT ? recent.entries().next().value : undefined
     if (oldest) {
       recent.delete(oldest[0])

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import type { buildConnector } from 'undici'
+import type { Resolve } from './name-resolver.ts'
 import { type AllowList, checkAddress } from './target-guard.ts'
 import { errorOf, STOPPED } from './transport-errors.ts'
 
@@ -20,7 +21,7 @@ export interface VettedConnector {
  * Opens sockets only to addresses that `checkAddress` lets pass. A host name is resolved once per connection, as the
  * socket's own `lookup`: the addresses that were judged are the very ones dialled, so no second answer of the DNS can
  * slip in between (DNS rebinding). One refused answer among several refuses the name. Literal addresses skip the
- * look-up; `checkTarget` has judged them.
+ * look-up and are judged here.
  *
  * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: every connection shows its
  * certificate and has it checked in full.
@@ -28,7 +29,7 @@ export interface VettedConnector {
 export function createVettedConnector(options: {
   readonly allow: AllowList
   readonly timeoutMs: number
-  readonly resolve: (hostname: string) => Promise<readonly string[]>
+  readonly resolve: Resolve
   readonly ca?: string
 }): VettedConnector {
   const sockets = new Set<Socket>()
@@ -41,10 +42,13 @@ export function createVettedConnector(options: {
     if (isClosed) return callback(errorOf(STOPPED), null)
     const isTls = protocol === 'https:'
     const port = Number(portText || (isTls ? 443 : 80))
+    const literal = isIP(hostname) === 0 ? null : checkAddress(hostname, hostname, port, options.allow)
+    if (literal?.ok === false) return callback(errorOf({ code: 'target_refused', message: literal.reason }), null)
+    const over = new AbortController()
     const dial = {
       host: hostname,
       port,
-      lookup: vettedLookup(options.resolve, options.allow, port),
+      lookup: vettedLookup((name) => options.resolve(name, over.signal), options.allow, port),
       autoSelectFamily: true,
       noDelay: true,
       keepAlive: true,
@@ -59,6 +63,7 @@ export function createVettedConnector(options: {
     socket.once('error', fail)
     socket.once('close', () => {
       clearTimeout(deadline)
+      over.abort()
       sockets.delete(socket)
     })
     socket.once(isTls ? 'secureConnect' : 'connect', () => {
@@ -81,11 +86,7 @@ export function createVettedConnector(options: {
   return { connect, endedReusedConnection: (error) => reusedEnds.has(error), close }
 }
 
-function vettedLookup(
-  resolve: (hostname: string) => Promise<readonly string[]>,
-  allow: AllowList,
-  port: number,
-): LookupFunction {
+function vettedLookup(resolve: Resolve, allow: AllowList, port: number): LookupFunction {
   return (hostname, _options, callback) => {
     resolveVetted(hostname, port, resolve, allow).then(
       (addresses) =>
@@ -101,7 +102,7 @@ function vettedLookup(
 async function resolveVetted(
   hostname: string,
   port: number,
-  resolve: (hostname: string) => Promise<readonly string[]>,
+  resolve: Resolve,
   allow: AllowList,
 ): Promise<readonly string[]> {
   const addresses = await resolve(hostname).catch((error) => {

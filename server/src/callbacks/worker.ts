@@ -2,13 +2,13 @@ import { createBatcher } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { provesRollback } from '../platform/database-errors.ts'
 import { type Db, inTransaction, type Tx } from '../platform/db.ts'
-import { newId } from '../platform/ids.ts'
+import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop } from '../platform/loop.ts'
 import { isTargetInTrouble, nextStep } from './callback.ts'
 import { signatureHeaders } from './signature.ts'
 import * as store from './store.ts'
-import { createTargets, type TargetOptions } from './targets.ts'
+import { createTargets, type Receiver, type TargetOptions } from './targets.ts'
 import { notSent, type PostResult, type Transport } from './transport.ts'
 import { SECRET_UNREADABLE } from './transport-errors.ts'
 
@@ -16,9 +16,8 @@ import { SECRET_UNREADABLE } from './transport-errors.ts'
 export const leaseMs = 8_000
 const heartbeatMs = 2_000
 const pollMs = 500
-/** Most that one claim takes per target, and in all (bodies may be large): more comes with the next round, at once. */
-const claimPerTarget = 32
-const claimTotal = 128
+/** Most that one claim takes (bodies may be large): more comes with the next round, at once. */
+const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
 
 /** What came of an attempt, told in the transaction that records it. */
 export interface SettledAttempt {
@@ -37,7 +36,7 @@ export interface DeliveryDependencies {
   readonly transport: Transport
   readonly log: Logger
   /** The secret of a callback, opened. */
-  readonly secretOf: (lease: store.Lease) => string | null
+  readonly secretOf: (lease: store.Lease) => Promise<string> | string | null
   /** Locks what the attempts are about, then lets it be told how they ended, both in the recording transaction. */
   readonly holdSubjects: (
     tx: Tx,
@@ -49,9 +48,9 @@ export interface DeliveryDependencies {
 
 export interface DeliveryWorker {
   /** Takes a slot for a callback that is about to be committed; false when it has to wait its turn. */
-  reserve(target: string): boolean
+  reserve(receiver: Receiver): boolean
   /** Gives the slot back: the commit did not happen. */
-  unreserve(target: string): void
+  unreserve(receiver: Receiver): void
   /** Sends a committed callback whose slot was reserved. */
   send(lease: store.Lease): void
   start(): void
@@ -66,17 +65,21 @@ export interface DeliveryWorker {
 export function createDeliveryWorker(dependencies: DeliveryDependencies): DeliveryWorker {
   const { db, clock, transport, log, secretOf, holdSubjects, random = Math.random } = dependencies
   const targets = createTargets(dependencies.targets)
+  // Claims and leases go over organizations; what came of an attempt is recorded in its own one.
+  const outbox = db.within({ worker: true })
   const underWay = new Map<store.Lease, Promise<void>>()
   let stopping = false
   let backlog = false
+  let lastServed = installationId
 
   /** Attempts that end together are recorded together: log, callback, request and event in one commit. */
   const record = createBatcher<Recorded, void>({
     lanes: 2,
     maxSize: 64,
     rolledBack: provesRollback,
+    groupOf: ({ settled }) => settled.organizationId,
     perform: (recorded) =>
-      inTransaction(db, async (tx) => {
+      inTransaction(db, { organizationId: recorded[0]?.settled.organizationId ?? '' }, async (tx) => {
         // Requests are locked before outbox rows here as everywhere, so two transactions never wait for each other.
         const tell = holdSubjects(
           tx,
@@ -110,10 +113,13 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
   const attempt = async (lease: store.Lease, startedAt: Date): Promise<PostResult> => {
     let secret: string | null
     try {
-      secret = secretOf(lease)
+      secret = await secretOf(lease)
     } catch (error) {
       // An attempt like any other: it is logged and counted, and a process with the right key may make the next one.
-      log.error({ err: error, callback_id: lease.id }, 'a callback secret cannot be read; is SECRET_KEY another one?')
+      log.error(
+        { err: error, callback_id: lease.id },
+        'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',
+      )
       return notSent(SECRET_UNREADABLE)
     }
     const headers = {
@@ -121,15 +127,14 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
       'user-agent': 'hitl-callback/1',
       ...signatureHeaders(lease.id, lease.body, secret, startedAt),
     }
-    return transport.post({ url: lease.url, body: lease.body, headers })
+    return transport.post({ owner: lease.organizationId, url: lease.url, body: lease.body, headers })
   }
 
   const deliver = async (lease: store.Lease): Promise<void> => {
     const startedAt = clock.now()
     // The slot is for the receiver's sake: recording needs none.
     const release = (trouble: boolean | null): void => {
-      targets.release(store.targetName(lease), trouble)
-      if (backlog) loop.wake()
+      if (targets.release(lease, trouble) || backlog) loop.wake()
     }
     try {
       const result = await attempt(lease, startedAt).catch((error: unknown) => {
@@ -155,19 +160,20 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
   const send = (lease: store.Lease): void => void underWay.set(lease, deliver(lease))
 
   const claimRound = async (): Promise<boolean> => {
-    const total = Math.min(claimTotal, targets.free())
+    const total = Math.min(claimMost.total, targets.free())
     if (stopping || total <= 0) return false
     const now = clock.now()
     const leaseUntil = new Date(now.getTime() + leaseMs)
     const limits = targets.limits()
-    const leases = await store.claim(db, { now, leaseUntil, perTarget: claimPerTarget, total, limits })
+    const leases = await store.claim(outbox, { ...claimMost, now, leaseUntil, total, limits, after: lastServed })
+    lastServed = lastOf(leases, lastServed)
     backlog = leases.length > 0
     const unwanted = leases.filter((lease) => {
-      if (stopping || !targets.reserve(store.targetName(lease))) return true
+      if (stopping || !targets.reserve(lease)) return true
       send(lease)
       return false
     })
-    if (unwanted.length > 0) await store.moveLeases(db, unwanted, now)
+    if (unwanted.length > 0) await store.moveLeases(outbox, unwanted, now)
     return leases.length > unwanted.length
   }
 
@@ -175,7 +181,7 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
 
   const beat = async (): Promise<boolean> => {
     const held = [...underWay.keys()]
-    if (held.length > 0) await store.moveLeases(db, held, new Date(clock.now().getTime() + leaseMs))
+    if (held.length > 0) await store.moveLeases(outbox, held, new Date(clock.now().getTime() + leaseMs))
     return false
   }
   // Never slower than its rhythm: after a failed beat the next one is what keeps the leases.
@@ -188,12 +194,14 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
   }
 
   return {
-    reserve: (target) => {
-      if (!stopping && targets.reserve(target)) return true
+    reserve: (receiver) => {
+      if (!stopping && targets.reserve(receiver)) return true
       backlog = true
       return false
     },
-    unreserve: (target) => targets.release(target, null),
+    unreserve: (receiver) => {
+      if (targets.release(receiver, null) || backlog) loop.wake()
+    },
     send,
     start: () => {
       loop.start()
@@ -221,9 +229,15 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
       await transport.close()
       await Promise.all(ending)
       await heartbeat.stop()
-      if (abandoned.length > 0) await store.moveLeases(db, abandoned, clock.now())
+      if (abandoned.length > 0) await store.moveLeases(outbox, abandoned, clock.now())
     },
   }
+}
+
+/** The organization that a claim came to last: the order begins behind `after` and goes round. */
+function lastOf(leases: readonly store.Lease[], after: string): string {
+  const served = leases.map((lease) => lease.organizationId).sort()
+  return served.findLast((organizationId) => organizationId <= after) ?? served.at(-1) ?? after
 }
 
 interface Recorded {

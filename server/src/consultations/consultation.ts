@@ -1,7 +1,8 @@
 import type { CallbackOrder } from '../events/event.ts'
-import type { Actor } from '../identity/principal.ts'
+import { type Actor, type CallerKind, may } from '../identity/principal.ts'
 import type { JsonText } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
+import { digestOf } from './digest.ts'
 
 /** The rules of a consultation: pure. Every act takes what was and gives what is, with the facts to record; or refuses. */
 
@@ -48,11 +49,19 @@ export interface ConsultationCore {
   readonly response: Response | null
   readonly decidedBy: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
   readonly callback: CallbackProgress
+  /** Of what was asked (digest.ts), in hex; null where only a row of before there were digests was read. */
+  readonly digest: string | null
+  readonly certificateExpiresAt: Date | null
+  /** When the approval was used. */
+  readonly redeemedAt: Date | null
   readonly createdAt: Date
   readonly updatedAt: Date
 }
 
 export interface Consultation extends ConsultationCore {
+  readonly digest: string
+  /** The decision as a compact JWS (certificate.ts), as it was issued. */
+  readonly certificate: string | null
   readonly title: string
   readonly description: string | null
   readonly context: JsonText
@@ -63,12 +72,20 @@ export interface Consultation extends ConsultationCore {
   readonly callbackRetrySeconds: readonly number[] | null
 }
 
+/** Signs what was decided; passed in, because rules have no keys. */
+export type Certify = (decided: Consultation) => {
+  readonly certificate: string
+  readonly certificateExpiresAt: Date
+}
+
 /** A fact of a consultation; the service adds ids and the caller's trace before it is appended. */
 export interface Fact {
   readonly kind: string
   readonly actor: Actor
   readonly before: Readonly<Record<string, unknown>> | null
   readonly after: Readonly<Record<string, unknown>>
+  /** What agents and people wrote. */
+  readonly erasable?: Readonly<Record<string, unknown>>
   readonly callback?: CallbackOrder
   readonly redeliver?: true
 }
@@ -115,12 +132,17 @@ export function open(
     response: null,
     decidedBy: null,
     callback: noCallback,
+    digest: digestOf(asked),
+    certificate: null,
+    certificateExpiresAt: null,
+    redeemedAt: null,
     createdAt: now,
     updatedAt: now,
   }
-  const shown = { state: 'pending', title: asked.title, timeout_at: timeoutAt, callback_webhook: asked.callbackUrl }
+  const shown = { state: 'pending', timeout_at: timeoutAt }
+  const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
   const actor: Actor = { kind: 'agent', id: owner.apiKeyId }
-  return { after, facts: [{ kind: 'request.created', actor, before: null, after: shown }] }
+  return { after, facts: [{ kind: 'request.created', actor, before: null, after: shown, erasable }] }
 }
 
 export function respond(
@@ -128,6 +150,7 @@ export function respond(
   responderId: string,
   answer: { readonly decision: Decision; readonly comment: string | null; readonly revision?: number | undefined },
   now: Date,
+  certify: Certify,
 ): Change {
   requirePending(before, 'respond', now)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
@@ -139,7 +162,8 @@ export function respond(
   }
   const response = { decision: answer.decision, comment: answer.comment, responderId, respondedAt: now }
   const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human' }
-  return close(decided, before, { kind: 'person', id: responderId }, 'request.responded', now)
+  const certified: Consultation = { ...decided, ...certify(decided) }
+  return close(certified, before, { kind: 'person', id: responderId }, 'request.responded', now)
 }
 
 export function cancel(before: Consultation, actor: Actor, now: Date): Change {
@@ -151,7 +175,7 @@ export function cancel(before: Consultation, actor: Actor, now: Date): Change {
 export function expire(before: Consultation, now: Date): Change | null {
   if (before.state !== 'pending' || !isOverdue(before, now)) return null
   const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
-  return close(expired, before, { kind: 'system', id: null }, 'request.timeout', now)
+  return close(expired, before, { kind: 'timer', id: null }, 'request.timeout', now)
 }
 
 export type CallbackOutcome =
@@ -215,16 +239,20 @@ export function redeliver(before: Consultation, actor: Actor, now: Date): Change
 }
 
 /** What a caller may do next; clients draw from it and re-derive nothing. */
-export function allowedActions(
-  consultation: ConsultationCore,
-  caller: 'agent' | 'reviewer' | 'admin',
-  now: Date,
-): readonly string[] {
+export function allowedActions(consultation: ConsultationCore, caller: CallerKind, now: Date): readonly string[] {
   const actions: string[] = []
   const open = consultation.state === 'pending' && !isOverdue(consultation, now)
-  if (open) actions.push(caller === 'agent' ? 'cancel' : 'respond')
-  if (consultation.callback.status === 'sent' || consultation.callback.status === 'failed') actions.push('redeliver')
+  if (open && may(caller, 'request.respond')) actions.push('respond')
+  if (open && may(caller, 'request.cancel')) actions.push('cancel')
+  const { status } = consultation.callback
+  if ((status === 'sent' || status === 'failed') && may(caller, 'request.redeliver')) actions.push('redeliver')
+  if (isRedeemable(consultation, now) && may(caller, 'request.redeem')) actions.push('redeem')
   return actions
+}
+
+function isRedeemable({ response, redeemedAt, certificateExpiresAt }: ConsultationCore, now: Date): boolean {
+  const unused = response?.decision === 'approve' && redeemedAt === null
+  return unused && certificateExpiresAt !== null && certificateExpiresAt > now
 }
 
 function isOverdue(consultation: ConsultationCore, now: Date): boolean {
@@ -248,7 +276,7 @@ function requirePending(before: Consultation, act: string, now: Date): void {
 }
 
 /** `updated_at` moves with every change, whatever the clock does. */
-function later(before: ConsultationCore, now: Date): Date {
+export function later(before: ConsultationCore, now: Date): Date {
   return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
 }
 
@@ -263,7 +291,7 @@ function close(decided: Consultation, before: Consultation, actor: Actor, event:
   const shown = {
     state: after.state,
     revision: after.revision,
-    ...(response === null ? {} : { decision: response.decision, comment: response.comment }),
+    ...(response === null ? {} : { decision: response.decision }),
   }
   const order: CallbackOrder | null =
     after.callbackUrl === null
@@ -276,7 +304,8 @@ function close(decided: Consultation, before: Consultation, actor: Actor, event:
           retrySeconds: after.callbackRetrySeconds,
         }
   const kind = event === 'request.timeout' ? 'request.timed_out' : event
-  const fact: Fact = { kind, actor, before: { state: before.state }, after: shown }
+  const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
+  const fact: Fact = { kind, actor, before: { state: before.state }, after: shown, ...said }
   return { before, after, facts: [order === null ? fact : { ...fact, callback: order }] }
 }
 
@@ -295,7 +324,7 @@ function callbackBody(after: Consultation, event: Closing, now: Date): string {
   return (
     `{"event":${JSON.stringify(event)},"request_id":${JSON.stringify(after.id)},"metadata":${after.metadata ?? 'null'},` +
     `"response":${JSON.stringify(shown)},"timestamp":${JSON.stringify(now)},"state":${JSON.stringify(after.state)},` +
-    `"revision":${after.revision}}`
+    `"revision":${after.revision},"digest":"${after.digest}","certificate":${JSON.stringify(after.certificate)}}`
   )
 }
 
@@ -309,6 +338,9 @@ export function asCreated(now: Consultation): Consultation {
     response: null,
     decidedBy: null,
     callback: noCallback,
+    certificate: null,
+    certificateExpiresAt: null,
+    redeemedAt: null,
     updatedAt: now.createdAt,
   }
 }

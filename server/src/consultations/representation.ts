@@ -1,8 +1,7 @@
+import type { CallerKind } from '../identity/principal.ts'
 import { encodeCursor } from '../platform/page.ts'
 import { allowedActions, type Consultation } from './consultation.ts'
 import type { Page } from './store.ts'
-
-export type CallerKind = 'agent' | 'reviewer' | 'admin'
 
 /**
  * A consultation as the wire shows it, as JSON text. `context` and `metadata` are spliced in as the agent wrote them, which
@@ -24,6 +23,9 @@ export function requestJson(consultation: Consultation, caller: CallerKind, now:
     `"callback_webhook":${text(consultation.callbackUrl)},"callback_sent_at":${time(callback.sentAt)},` +
     `"callback":{"status":"${callback.status}","attempts":${callback.attempts},` +
     `"next_attempt_at":${time(callback.nextAttemptAt)},"last_error":${text(callback.lastError)}},` +
+    `"digest":"${consultation.digest}","certificate":${word(consultation.certificate)},` +
+    `"certificate_expires_at":${time(consultation.certificateExpiresAt)},` +
+    `"redeemed_at":${time(consultation.redeemedAt)},` +
     `"timeout_at":${time(consultation.timeoutAt)},"api_key_id":"${consultation.apiKeyId}",` +
     `"allowed_actions":${JSON.stringify(allowedActions(consultation, caller, now))},` +
     `"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
+import { toInstant } from '../http/instant.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
-import type { Principal } from '../identity/principal.ts'
+import { callerKind, type Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
 import { decodeCursor } from '../platform/page.ts'
@@ -35,8 +36,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
     consultation: Consultation,
     now = clock.now(),
   ): FastifyReply => {
-    const caller = principal.kind === 'agent' ? 'agent' : principal.role
-    return reply.type('application/json; charset=utf-8').send(requestJson(consultation, caller, now))
+    return reply.type('application/json; charset=utf-8').send(requestJson(consultation, callerKind(principal), now))
   }
 
   app.post<{ Body: Static<typeof schemas.createRequestBody> }>(
@@ -112,8 +112,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
         limit,
         offset,
       })
-      const caller = principal.kind === 'agent' ? 'agent' : principal.role
-      return reply.type('application/json; charset=utf-8').send(pageJson(page, caller, clock.now()))
+      return reply.type('application/json; charset=utf-8').send(pageJson(page, callerKind(principal), clock.now()))
     },
   )
 
@@ -201,19 +200,4 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
       return sendRequest(reply.status(202), by.principal, await consultations.redeliver(by, request.params.id))
     },
   )
-}
-
-const instantPattern = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/
-
-/** RFC 3339, within the years 1970 to 9999. An unescaped `+` of an offset arrives as a space and is meant as one. */
-function toInstant(path: string, text: string): Date {
-  const meant = text.replace(/ (\d\d:\d\d)$/, '+$1')
-  const time = instantPattern.test(meant) ? Date.parse(meant.replace(' ', 'T').toUpperCase()) : Number.NaN
-  // Date.parse takes 30 February for 2 March.
-  const day = new Date(`${meant.slice(0, 10)}T00:00:00Z`)
-  const exists = !Number.isNaN(time) && day.toISOString().startsWith(meant.slice(0, 10))
-  if (!exists || time < 0 || time >= 253_402_300_800_000) {
-    throw invalid(path, 'must be an RFC 3339 time with an offset, such as 2026-01-31T09:00:00Z')
-  }
-  return new Date(time)
 }

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from 'typebox'
+import { certificateText, digestExample } from './certificate-schemas.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
@@ -93,6 +94,10 @@ export const requestExample = {
   callback_webhook: createRequestExample.callback_webhook,
   callback_sent_at: '2026-01-31T09:05:00.041Z',
   callback: { status: 'sent', attempts: 1, next_attempt_at: null, last_error: null },
+  digest: digestExample,
+  certificate: certificateText,
+  certificate_expires_at: '2026-02-01T09:05:00.000Z',
+  redeemed_at: null,
   timeout_at: '2026-01-31T10:00:00.000Z',
   api_key_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
   allowed_actions: ['redeliver'],
@@ -123,10 +128,18 @@ export const requestSchema = Type.Object(
       next_attempt_at: nullable(time),
       last_error: nullable(Type.String()),
     }),
+    digest: Type.String({
+      description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}: what is asked.',
+    }),
+    certificate: nullable(
+      Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),
+    ),
+    certificate_expires_at: nullable(time),
+    redeemed_at: nullable(Type.String({ format: 'date-time', description: 'When the approval was used.' })),
     timeout_at: nullable(time),
     api_key_id: id,
     allowed_actions: Type.Array(Type.String(), {
-      description: 'What this caller may do now: respond, cancel, redeliver.',
+      description: 'What this caller may do now: respond, cancel, redeliver, redeem.',
     }),
     created_at: time,
     updated_at: time,

@@ -4,13 +4,15 @@ import { type Agent, actorOf, type Caller, type Person, type Principal } from '.
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { provesRollback } from '../platform/database-errors.ts'
-import { type Db, inTransaction, type Tx } from '../platform/db.ts'
+import { type Db, inTransaction, type Scope, type Tx } from '../platform/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Sealer } from '../platform/sealed-text.ts'
+import type { Place, Sealer } from '../platform/sealed-text.ts'
+import type { Certifier } from './certificate.ts'
 import type { Change, Consultation, ConsultationCore, Fact } from './consultation.ts'
 import * as consultation from './consultation.ts'
+import { redeem } from './redemption.ts'
 import * as store from './store.ts'
 
 export interface ConsultationDependencies {
@@ -20,6 +22,7 @@ export interface ConsultationDependencies {
   readonly clock: Clock
   readonly events: Events
   readonly sealer: Sealer
+  readonly certifier: Certifier
 }
 
 export interface NewRequest extends Omit<consultation.Proposal, 'callbackSecret'> {
@@ -30,38 +33,40 @@ export interface NewRequest extends Omit<consultation.Proposal, 'callbackSecret'
 interface Act {
   readonly key: store.Key
   readonly decide: (before: Consultation | null) => Change
-  readonly httpRequestId: string
+  /** Who, how signed in, from where. */
+  readonly from: Caller
 }
 
 interface Creation extends store.NewConsultation {
   readonly facts: readonly Fact[]
-  readonly httpRequestId: string
+  /** Who, how signed in, from where. */
+  readonly from: Caller
 }
 
 export type Consultations = ReturnType<typeof createConsultations>
 
 /** Where a callback's secret belongs: authenticated when it is sealed, so it opens nowhere else. */
-export function secretContext(organizationId: string, consultationId: string): string {
-  return `${organizationId}/consultation_requests/${consultationId}/callback_secret`
+export function secretPlace(organizationId: string, consultationId: string): Place {
+  return { organizationId, table: 'consultation_requests', column: 'callback_secret', row: consultationId }
 }
 
-export function createConsultations({ db, workerDb, clock, events, sealer }: ConsultationDependencies) {
+export function createConsultations({ db, workerDb, clock, events, sealer, certifier }: ConsultationDependencies) {
   // Measured on 2 cores at concurrency 16 and 64: one lane does as well, more make smaller commits.
   const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback }
 
   /** Lock, decide, save, append, commit: for every act that came meanwhile, in one transaction. */
   const performActs = (acts: readonly Act[]): Promise<readonly Outcome<Consultation>[]> =>
-    inTransaction(db, async (tx) => {
+    inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
       const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
       const changes = new Map<string, Change>()
       const facts: Event[] = []
-      const outcomes = acts.map(({ key, decide, httpRequestId }): Outcome<Consultation> => {
+      const outcomes = acts.map(({ key, decide, from }): Outcome<Consultation> => {
         try {
           const change = decide(current.get(nameOf(key)) ?? null)
           // A later act of the batch sees what an earlier one left, as if they had come in two commits.
           current.set(nameOf(key), change.after)
           changes.set(nameOf(key), { ...change, before: changes.get(nameOf(key))?.before ?? change.before })
-          facts.push(...change.facts.map((fact) => eventOf(change.after, fact, httpRequestId, clock.now())))
+          facts.push(...change.facts.map((fact) => eventOf(change.after, fact, from, clock.now())))
           return { value: change.after }
         } catch (error) {
           return { error }
@@ -72,10 +77,10 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
     })
 
   const performCreations = (creations: readonly Creation[]): Promise<readonly Outcome<boolean>[]> =>
-    inTransaction(db, async (tx) => {
+    inTransaction(db, scopeOf(creations[0]?.consultation), async (tx) => {
       const eventsOf = (creation: Creation) =>
         creation.facts.map((fact) =>
-          eventOf(creation.consultation, fact, creation.httpRequestId, creation.consultation.createdAt),
+          eventOf(creation.consultation, fact, creation.from, creation.consultation.createdAt),
         )
       const inserting = store.insert(tx, creations)
       if (creations.every((creation) => creation.idempotency === null)) {
@@ -89,19 +94,21 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
       return creations.map((creation) => ({ value: isNew(creation) }))
     })
 
-  const act = createBatcher({ ...writes, perform: performActs })
+  const act = createBatcher({ ...writes, groupOf: ({ key }) => key.organizationId, perform: performActs })
   const create = createBatcher({
     ...writes,
+    groupOf: ({ consultation: { organizationId } }) => organizationId,
     bytesOf: ({ consultation: { context, metadata } }) => context.length + (metadata?.length ?? 0),
     perform: performCreations,
   })
   const find = createBatcher({
     lanes: 3,
     maxSize: 64,
+    groupOf: (key: store.Key) => key.organizationId,
     // A read may always be repeated.
     rolledBack: () => true,
     perform: async (keys: readonly store.Key[]) => {
-      const found = byKey(await store.read(db, distinct(keys)))
+      const found = byKey(await store.read(db.within(scopeOf(keys[0])), distinct(keys)))
       return keys.map((key) => ({ value: found.get(nameOf(key)) ?? null }))
     },
   })
@@ -116,7 +123,7 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
         const question = JSON.stringify(filter)
         const answer =
           asked.get(question) ??
-          store.list(db, filter).then(
+          store.list(db.within(scopeOf(filter)), filter).then(
             (value) => ({ value }),
             (error: unknown) => ({ error }),
           )
@@ -131,7 +138,7 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
   const actAs = (by: Caller, id: string, decide: (before: Consultation) => Change): Promise<Consultation> =>
     act({
       key: { organizationId: by.principal.organizationId, id: id.toLowerCase() },
-      httpRequestId: by.httpRequestId,
+      from: by,
       decide: (before) => decide(visibleTo(by.principal, before)),
     })
 
@@ -144,17 +151,18 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
     ): Promise<{ readonly consultation: Consultation; readonly replayed: boolean }> => {
       const id = newId()
       const { organizationId, apiKeyId } = by.principal
-      const secret = callbackSecret === null ? null : sealer.seal(callbackSecret, secretContext(organizationId, id))
+      const place = secretPlace(organizationId, id)
+      const secret = callbackSecret === null ? null : await sealer.seal(callbackSecret, place)
       const opened = consultation.open({ ...input, callbackSecret: secret }, by.principal, id, clock.now())
-      const { httpRequestId } = by
-      const isNew = await create({ consultation: opened.after, facts: opened.facts, idempotency, httpRequestId })
+      const isNew = await create({ consultation: opened.after, facts: opened.facts, idempotency, from: by })
       if (isNew || idempotency === null) return { consultation: opened.after, replayed: false }
-      const earlier = await store.byIdempotencyKey(db, organizationId, apiKeyId, idempotency.key)
+      const known = db.within({ organizationId })
+      const earlier = await store.byIdempotencyKey(known, organizationId, apiKeyId, idempotency.key)
       if (earlier === null || !earlier.hash.equals(idempotency.hash)) throw idempotencyMismatch()
       return { consultation: consultation.asCreated(earlier.consultation), replayed: true }
     },
 
-    respond: (
+    respond: async (
       by: Caller<Person>,
       id: string,
       answer: {
@@ -162,11 +170,16 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
         readonly comment: string | null
         readonly revision?: number | undefined
       },
-    ): Promise<Consultation> =>
-      actAs(by, id, (before) => consultation.respond(before, by.principal.userId, answer, clock.now())),
+    ): Promise<Consultation> => {
+      const certify = await certifier(by.principal)
+      return actAs(by, id, (before) => consultation.respond(before, by.principal.userId, answer, clock.now(), certify))
+    },
 
     cancel: (by: Caller<Agent>, id: string): Promise<Consultation> =>
       actAs(by, id, (before) => consultation.cancel(before, actorOf(by.principal), clock.now())),
+
+    redeem: (by: Caller<Agent>, id: string, digest: string | null): Promise<Consultation> =>
+      actAs(by, id, (before) => redeem(before, actorOf(by.principal), digest, clock.now())),
 
     redeliver: (by: Caller, id: string): Promise<Consultation> =>
       actAs(by, id, (before) => consultation.redeliver(before, actorOf(by.principal), clock.now())),
@@ -182,16 +195,25 @@ export function createConsultations({ db, workerDb, clock, events, sealer }: Con
         apiKeyId: principal.kind === 'agent' ? principal.apiKeyId : null,
       }),
 
-    /** Times out what is due, at most `limit`; answers how many. Any number of processes may sweep at once. */
-    expireDue: (limit: number): Promise<number> =>
-      inTransaction(workerDb, async (tx) => {
-        const now = clock.now()
-        const due = await store.lockDue(tx, now, limit)
-        const changes = due.flatMap((before) => consultation.expire(before, now) ?? [])
-        if (changes.length === 0) return 0
-        tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, now))]))
-        return changes.length
-      }),
+    /**
+     * Times out what is due, at most `limit`; answers how many. Any number of processes may sweep at once: each
+     * organization's rows are locked in a transaction of its own, where nobody else holds them.
+     */
+    expireDue: async (limit: number): Promise<number> => {
+      const now = clock.now()
+      const due = await store.findDue(workerDb.within({ worker: true }), now, limit)
+      let expired = 0
+      for (const [organizationId, keys] of Map.groupBy(due, (key) => key.organizationId)) {
+        expired += await inTransaction(workerDb, { organizationId }, async (tx) => {
+          const changes = (await store.lockFree(tx, keys)).flatMap((before) => consultation.expire(before, now) ?? [])
+          if (changes.length > 0) {
+            tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, now))]))
+          }
+          return changes.length
+        })
+      }
+      return expired
+    },
 
     /**
      * For the delivery module's transaction: takes the requests' locks, as every act does before it touches anything
@@ -227,6 +249,11 @@ function visibleTo(principal: Principal, found: Consultation | null): Consultati
   throw new Problem(404, 'consultation.not_found', 'Request not found')
 }
 
+/** A batch is of one organization. */
+function scopeOf(key: { readonly organizationId: string } | undefined): Scope {
+  return key === undefined ? {} : { organizationId: key.organizationId }
+}
+
 function distinct(keys: readonly store.Key[]): readonly store.Key[] {
   return [...byKey(keys).values()]
 }
@@ -243,14 +270,19 @@ function eventsOf(changes: readonly Change<ConsultationCore>[], now: Date): read
   return changes.flatMap(({ after, facts }) => facts.map((fact) => eventOf(after, fact, null, now)))
 }
 
-function eventOf(subject: ConsultationCore, fact: Fact, httpRequestId: string | null, occurredAt: Date): Event {
+function eventOf(subject: ConsultationCore, fact: Fact, from: Caller | null, occurredAt: Date): Event {
+  // The rule knows who acts; how they had signed in, and with which key, only the call knows.
+  const asCaller = from !== null && from.principal.kind === fact.actor.kind
   return {
     ...fact,
+    actor: asCaller ? actorOf(from.principal) : fact.actor,
     organizationId: subject.organizationId,
     id: newId(),
     subjectKind: 'request',
     subjectId: subject.id,
-    httpRequestId,
+    digest: subject.digest,
+    httpRequestId: from?.httpRequestId ?? null,
+    network: from?.network ?? null,
     occurredAt,
   }
 }

@@ -1,6 +1,7 @@
 import type { Queryable, Statement } from '../platform/db.ts'
 import type { JsonText } from '../platform/json.ts'
 import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
+import { digestOf } from './digest.ts'
 
 /**
  * Hot statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
@@ -30,6 +31,9 @@ interface CoreRow {
   callback_next_attempt_at: Date | null
   callback_last_error: string | null
   callback_sent_at: Date | null
+  digest: string | null
+  certificate_expires_at: Date | null
+  redeemed_at: Date | null
   created_at: Date
   updated_at: Date
 }
@@ -42,14 +46,16 @@ interface Row extends CoreRow {
   callback_url: string | null
   callback_secret: Buffer | null
   callback_retry_seconds: number[] | null
+  certificate: string | null
 }
 
 const coreColumns = `c.organization_id, c.id, c.api_key_id, c.state, c.revision, c.timeout_at, c.next_action_at,
   c.decision, c.comment, c.responder_id, c.responded_at, c.decided_by, c.callback_status, c.callback_attempts,
-  c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at, c.created_at, c.updated_at`
+  c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at,
+  encode(c.digest, 'hex') as digest, c.certificate_expires_at, c.redeemed_at, c.created_at, c.updated_at`
 
 const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
-  c.callback_retry_seconds`
+  c.callback_retry_seconds, c.certificate`
 
 function toCore(row: CoreRow): ConsultationCore {
   return {
@@ -77,6 +83,9 @@ function toCore(row: CoreRow): ConsultationCore {
       lastError: row.callback_last_error,
       sentAt: row.callback_sent_at,
     },
+    digest: row.digest,
+    certificateExpiresAt: row.certificate_expires_at,
+    redeemedAt: row.redeemed_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -85,6 +94,9 @@ function toCore(row: CoreRow): ConsultationCore {
 function toConsultation(row: Row): Consultation {
   return {
     ...toCore(row),
+    // Rows of before there were digests have none.
+    digest: row.digest ?? digestOf(row),
+    certificate: row.certificate,
     title: row.title,
     description: row.description,
     context: row.context,
@@ -131,15 +143,26 @@ export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<rea
   return (await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)])).map(toCore)
 }
 
-const lockDueStatement: Statement = {
-  name: 'consultations_lock_due',
-  text: `select ${columns} from consultation_requests c where c.next_action_at <= $1
-    order by c.next_action_at limit $2 for update skip locked`,
+const findDueStatement: Statement = {
+  name: 'consultations_find_due',
+  text: `select c.organization_id, c.id from consultation_requests c where c.next_action_at <= $1
+    order by c.next_action_at limit $2`,
 }
 
-/** Requests whose time is up and that no other sweeper holds. */
-export async function lockDue(tx: Queryable, now: Date, limit: number): Promise<readonly Consultation[]> {
-  return (await tx.execute<Row>(lockDueStatement, [now, limit])).map(toConsultation)
+/** Requests whose time is up, over organizations, for the sweeper. */
+export async function findDue(db: Queryable, now: Date, limit: number): Promise<readonly Key[]> {
+  const rows = await db.execute<{ organization_id: string; id: string }>(findDueStatement, [now, limit])
+  return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
+}
+
+const lockFreeStatement: Statement = {
+  name: 'consultations_lock_free',
+  text: lockText(columns).replace('for update)', 'for update skip locked)'),
+}
+
+/** As `lock`, but leaves out what another transaction holds: another sweeper, or somebody who answers just now. */
+export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
+  return (await tx.execute<Row>(lockFreeStatement, [keysParameter(keys)])).map(toConsultation)
 }
 
 // One row per slot and backend: writers of one process use several backends, and none waits for another's total.
@@ -152,14 +175,14 @@ const insertStatement: Statement = {
   text: `
     with inserted as (
       insert into consultation_requests (organization_id, id, api_key_id, title, description, context, metadata, state,
-        timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, idempotency_key,
+        timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, digest, idempotency_key,
         idempotency_hash, created_at, updated_at)
       select organization_id, id, api_key_id, title, description, context, metadata, 'pending', timeout_at, timeout_at,
-        callback_url, decode(callback_secret, 'base64'), callback_retry_seconds, idempotency_key,
+        callback_url, decode(callback_secret, 'base64'), callback_retry_seconds, decode(digest, 'hex'), idempotency_key,
         decode(idempotency_hash, 'base64'), created_at, created_at
       from json_to_recordset($1) as given(organization_id uuid, id uuid, api_key_id uuid, title text, description text,
         context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
-        callback_retry_seconds integer[], idempotency_key text, idempotency_hash text, created_at timestamptz)
+        callback_retry_seconds integer[], digest text, idempotency_key text, idempotency_hash text, created_at timestamptz)
       -- Two batches with the same Idempotency-Keys wait for each other in one order only.
       order by organization_id, api_key_id, idempotency_key, id
       on conflict (organization_id, api_key_id, idempotency_key) where idempotency_key is not null do nothing
@@ -194,6 +217,7 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
     callback_url: consultation.callbackUrl,
     callback_secret: consultation.callbackSecret?.toString('base64') ?? null,
     callback_retry_seconds: consultation.callbackRetrySeconds,
+    digest: consultation.digest,
     idempotency_key: idempotency?.key ?? null,
     idempotency_hash: idempotency?.hash.toString('base64') ?? null,
     created_at: consultation.createdAt,
@@ -233,11 +257,15 @@ const saveStatement: Statement = {
         responded_at = after.responded_at, decided_by = after.decided_by, callback_status = after.callback_status,
         callback_attempts = after.callback_attempts, callback_next_attempt_at = after.callback_next_attempt_at,
         callback_last_error = after.callback_last_error, callback_sent_at = after.callback_sent_at,
+        certificate = case when after.certificate_expires_at is null then null
+          else coalesce(after.certificate, c.certificate) end,
+        certificate_expires_at = after.certificate_expires_at, redeemed_at = after.redeemed_at,
         updated_at = after.updated_at
       from json_to_recordset($1) as after(organization_id uuid, id uuid, state text, revision integer,
         next_action_at timestamptz, decision text, comment text, responder_id uuid, responded_at timestamptz,
         decided_by text, callback_status text, callback_attempts integer, callback_next_attempt_at timestamptz,
-        callback_last_error text, callback_sent_at timestamptz, updated_at timestamptz)
+        callback_last_error text, callback_sent_at timestamptz, certificate text, certificate_expires_at timestamptz,
+        redeemed_at timestamptz, updated_at timestamptz)
       where c.organization_id = after.organization_id and c.id = after.id
       returning c.id
     )
@@ -248,15 +276,24 @@ const saveStatement: Statement = {
     ${addToTotals}`,
 }
 
-/** Saves what acts changed on rows that this transaction holds locked. Contents never change. */
+/**
+ * Saves what acts changed on rows that this transaction holds locked. Contents never change. A certificate is written once:
+ * who changes a row without having read it leaves it as it is.
+ */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
   await tx.execute(saveStatement, [
-    JSON.stringify(changes.map(({ after }) => saveParameter(after))),
+    JSON.stringify(changes.map(({ before, after }) => saveParameter(after, newCertificate(before, after)))),
     JSON.stringify(movedTotals(changes)),
   ])
 }
 
-function saveParameter(after: ConsultationCore) {
+type MaybeCertified = ConsultationCore & { readonly certificate?: string | null }
+
+function newCertificate(before: MaybeCertified, after: MaybeCertified): string | null {
+  return after.certificate === before.certificate ? null : (after.certificate ?? null)
+}
+
+function saveParameter(after: ConsultationCore, certificate: string | null) {
   const { response, callback } = after
   return {
     organization_id: after.organizationId,
@@ -274,6 +311,9 @@ function saveParameter(after: ConsultationCore) {
     callback_next_attempt_at: callback.nextAttemptAt,
     callback_last_error: callback.lastError,
     callback_sent_at: callback.sentAt,
+    certificate,
+    certificate_expires_at: after.certificateExpiresAt,
+    redeemed_at: after.redeemedAt,
     updated_at: after.updatedAt,
   }
 }

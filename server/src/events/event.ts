@@ -1,8 +1,9 @@
 import type { IdentityFact } from '../identity/fact.ts'
 
 /**
- * One audited fact, `noun.past_tense`. `before` and `after` hold what changed, in wire names, and never a secret. The floor
- * below reports its own facts in the same form; here they get an id and company.
+ * One audited fact, `noun.past_tense`. `before` and `after` hold what changed, in wire names, and never a secret; free text
+ * that people wrote, addresses and networks go into `erasable`. The floor below reports its own facts in the same form;
+ * here they get an id and company.
  */
 export interface Event extends Omit<IdentityFact, 'subjectKind'> {
   readonly id: string

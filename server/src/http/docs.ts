@@ -52,9 +52,7 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   for (const path of ['/openapi.json', '/api/v1/openapi.json']) {
     app.get(path, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
   }
-  app.get('/', hidden, async (_request, reply) =>
-    reply.type('text/html; charset=utf-8').header('content-security-policy', "default-src 'none'").send(frontPage),
-  )
+  app.get('/', hidden, async (_request, reply) => reply.type('text/html; charset=utf-8').send(frontPage))
   app.get('/redoc', hidden, async (_request, reply) =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', redocPolicy).send(redocPage),
   )

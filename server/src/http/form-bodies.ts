@@ -1,29 +1,45 @@
-import formbody from '@fastify/formbody'
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Problem } from '../platform/problem.ts'
+import { invalid, Problem } from '../platform/problem.ts'
+import { isPrototypeName, readPairs } from './ambiguity.ts'
+import { refuseOtherCharsets } from './content-type.ts'
 
 /** Forms hold a few short fields; 16 KiB is far beyond them. */
 const bodyLimit = 16_384
 
 /** Lets the routes of this scope take HTML forms in both encodings, with their fields as text in `request.body`. */
 export async function registerFormBodies(scope: FastifyInstance): Promise<void> {
-  await scope.register(formbody, { bodyLimit })
-  // The platform's own parser (Fetch, 5.3 formData()): the streaming plugins answer 500 to a form that is cut off.
   scope.addContentTypeParser(
-    'multipart/form-data',
+    /^application\/x-www-form-urlencoded\s*(?:;|$)/i,
     { parseAs: 'buffer', bodyLimit },
     async (request: FastifyRequest, body: Buffer) => {
-      const form = new Response(body, { headers: { 'content-type': request.headers['content-type'] ?? '' } }).formData()
-      const fields = await form.catch((cause: unknown) => {
-        throw new Problem(400, 'form.malformed', 'The form is not well-formed multipart/form-data.', { cause })
-      })
-      return Object.fromEntries(
-        // A name twice stays a list, which no schema of a text field takes.
-        [...new Set(fields.keys())].map((name) => [
-          name,
-          fields.getAll(name).length > 1 ? fields.getAll(name) : fields.get(name),
-        ]),
-      )
+      refuseOtherCharsets(request.headers['content-type'])
+      return Object.fromEntries(readPairs(utf8(body), 'form'))
     },
   )
+  // The platform's own parser (Fetch, 5.3 formData()): the streaming plugins answer 500 to a form that is cut off.
+  scope.addContentTypeParser(
+    /^multipart\/form-data\s*(?:;|$)/i,
+    { parseAs: 'buffer', bodyLimit },
+    async (request: FastifyRequest, body: Buffer) => {
+      const contentType = request.headers['content-type'] ?? ''
+      refuseOtherCharsets(contentType)
+      utf8(body)
+      const form = await new Response(body, { headers: { 'content-type': contentType } })
+        .formData()
+        .catch((cause: unknown) => {
+          throw new Problem(400, 'form.malformed', 'The form is not well-formed multipart/form-data.', { cause })
+        })
+      for (const name of form.keys()) {
+        if (isPrototypeName(name)) throw invalid(name, 'is a name that the form must not have')
+        if (form.getAll(name).length > 1) throw invalid(name, 'stands twice in the form: send it once')
+      }
+      return Object.fromEntries(form)
+    },
+  )
+}
+
+function utf8(body: Buffer): string {
+  if (!isUtf8(body)) throw new Problem(400, 'form.malformed', 'The form is not in UTF-8. Send it in UTF-8.')
+  return body.toString('utf8')
 }

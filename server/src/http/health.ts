@@ -56,6 +56,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     }
   }
   const describe = (summary: string, hide: boolean, operationId: string) => ({
+    config: { uncounted: true },
     schema: {
       hide,
       tags: ['service'],
@@ -87,6 +88,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     app.get(
       `${prefix}/livez`,
       {
+        config: { uncounted: true },
         schema: {
           hide,
           tags: ['service'],

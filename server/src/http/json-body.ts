@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type JsonText, parseExactJson } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
+import { refuseOtherCharsets } from './content-type.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -21,6 +22,7 @@ export function registerJsonBody(app: FastifyInstance): void {
     { parseAs: 'buffer' },
     (request, body: Buffer, done) => {
       try {
+        refuseOtherCharsets(request.headers['content-type'])
         if (body.length === 0) {
           // Many clients name a content type on every POST: where no body is expected, none is fine.
           if (request.routeOptions.schema?.body === undefined) return done(null, undefined)

@@ -40,6 +40,10 @@ const meanings: Readonly<Record<number, { readonly code: string; readonly detail
   413: { code: 'http.body_too_large', detail: 'The body is larger than this service takes. Send less at once.' },
   415: { code: 'http.media_type', detail: 'Send the body as application/json.' },
   422: { code: 'request.invalid', detail: 'title is required.' },
+  429: {
+    code: 'http.rate_limited',
+    detail: 'Too many calls with this API key: 1000 in 60 s are allowed. Go on in 12 s.',
+  },
   500: { code: 'service.failed', detail: 'Something went wrong here. Try again; if it stays, report the request_id.' },
   503: {
     code: 'service.unavailable',
@@ -54,9 +58,12 @@ export interface OwnMeaning {
   readonly detail: string
 }
 
-/** The `response` entries of a route for the refusals it can give; 400 (a malformed call), 500 and 503 always are. */
+/**
+ * The `response` entries of a route for the refusals it can give. Always possible, so always listed: a malformed call (400),
+ * a parameter twice (422), too many calls (429), 500 and 503.
+ */
 export function problems(...statuses: readonly (number | OwnMeaning)[]): Record<string, unknown> {
-  const entries = [400, ...statuses, 500, 503].map((listed) => {
+  const entries = [400, 422, 429, ...statuses, 500, 503].map((listed) => {
     const status = typeof listed === 'number' ? listed : listed.status
     const meaning = typeof listed === 'number' ? meanings[listed] : { code: listed.code, detail: listed.detail }
     const example = {
@@ -97,8 +104,14 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       servers: [{ url: '/', description: 'This installation' }],
       tags: [
         { name: 'requests', description: 'Ask, read, answer.' },
-        { name: 'auth', description: 'People: registration, sign-in, profile.' },
+        { name: 'auth', description: 'People: registration, sign-in, sessions, profile.' },
+        { name: 'factors', description: 'Second factors: authenticator apps, passkeys, recovery codes, step-up.' },
+        { name: 'sso', description: "Sign-in with an organization's own OpenID Connect provider." },
+        { name: 'organizations', description: 'The organization: its name, its owner, its end.' },
+        { name: 'people', description: 'Who belongs to it: invitations, members, roles.' },
+        { name: 'teams', description: 'Groups of people, and who leads them.' },
         { name: 'api-keys', description: 'The credentials of agents.' },
+        { name: 'audit', description: 'What happened, sealed: read, export, keep, erase.' },
         { name: 'service', description: 'Is it alive?' },
       ],
       components: {

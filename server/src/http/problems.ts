@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../platform/problem.ts'
+import { notFound } from './ambiguity.ts'
 
 /** The wire form of a refusal: RFC 9457 problem+json. `request_id` is in the log too. */
 export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {
@@ -51,11 +52,7 @@ export function registerProblems(app: FastifyInstance): void {
     const fitting = routes.filter((route) => route.pattern.test(path))
     const allow = [...new Set(fitting.flatMap((route) => route.methods))].join(', ')
     if (allow === '' || allow.split(', ').includes(request.method)) {
-      return sendProblem(
-        request,
-        reply,
-        new Problem(404, 'http.not_found', 'There is nothing here. See /docs for what is.'),
-      )
+      return sendProblem(request, reply, notFound())
     }
     const detail = `${request.method} is not possible here, only ${allow}.`
     return sendProblem(request, reply, new Problem(405, 'http.method_not_allowed', detail, { headers: { allow } }))

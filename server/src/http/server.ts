@@ -4,9 +4,13 @@ import { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
+import { parseNetworks } from '../platform/network-address.ts'
 import { Problem } from '../platform/problem.ts'
+import { refuseAmbiguousTarget, refuseRepeatedHeaders } from './ambiguity.ts'
+import { registerClient } from './client.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
+import { securityHeaders } from './security-headers.ts'
 import { schemaController } from './validation.ts'
 
 export interface HttpOptions {
@@ -14,7 +18,9 @@ export interface HttpOptions {
   readonly bodyLimitBytes: number
   readonly requestTimeoutMs: number
   readonly corsOrigins: readonly string[]
-  /** CIDRs of reverse proxies whose X-Forwarded-* headers are believed. */
+  /** Where browsers reach the service: https means that they shall never use anything else again. */
+  readonly publicUrl: string
+  /** CIDRs of reverse proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
   /** After this long a stop closes the connections that are still busy; default 10 s. */
   readonly stopGraceMs?: number
@@ -31,6 +37,8 @@ declare module 'fastify' {
 
 /** A web server that knows limits, ids, logs and problem+json, and nothing of the product. */
 export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
+  const isTrusted = parseNetworks(options.trustedProxies)
+  const headers = securityHeaders(options.publicUrl)
   const app = fastify({
     loggerInstance: options.log as never,
     logController: new LogController({ disableRequestLogging: true }),
@@ -39,9 +47,12 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
-    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    // No X-Forwarded-Host or -Proto: PUBLIC_URL says where the service is. `request.client` knows the caller.
+    trustProxy: false,
     http: {
       maxHeaderSize: maxHeaderBytes,
+      // Node's own refusal is an empty one without headers: see registerClarity.
+      requireHostHeader: false,
       headersTimeout: Math.min(20_000, options.requestTimeoutMs),
       // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
@@ -56,24 +67,35 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
       const detail = 'The address could not be read. Check its percent-encoding.'
       // Not the error: its message holds the address with its query.
       request.log.info({ request_id: request.id, reason: error.code }, 'refused before routing')
+      reply.headers(headers)
       return sendProblem(request, reply, new Problem(error.statusCode ?? 400, 'http.bad_request', detail)) as never
     },
-    clientErrorHandler,
+    clientErrorHandler: refuseNonHttp(headers),
   }) as unknown as FastifyInstance
+  registerClient(app, isTrusted)
+  registerHeadersAndLog(app, headers)
   registerJsonBody(app)
   registerProblems(app)
-  registerHeadersAndLog(app)
   registerStop(app, options.stopGraceMs ?? 10_000)
   if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
+  // After it, so that browsers may read these refusals too.
+  registerClarity(app)
   return app
 }
 
 async function registerCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : [...origins],
-    methods: ['GET', 'HEAD', 'POST', 'PATCH'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id'],
-    exposedHeaders: ['x-request-id', 'location', 'retry-after', 'idempotency-replayed'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id', 'x-step-up'],
+    exposedHeaders: [
+      'x-request-id',
+      'location',
+      'retry-after',
+      'idempotency-replayed',
+      'ratelimit',
+      'ratelimit-policy',
+    ],
     maxAge: 600,
     // Else an OPTIONS call that is no preflight is refused in plain text.
     strictPreflight: false,
@@ -86,16 +108,33 @@ function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && /^[A-Za-z0-9_.:-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
-function registerHeadersAndLog(app: FastifyInstance): void {
+/** A call that two readers could understand differently is refused before anybody acts on it. */
+function registerClarity(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    try {
+      refuseRepeatedHeaders(request.raw.rawHeaders)
+      refuseAmbiguousTarget(request.raw.url ?? '/')
+      // RFC 9112, 3.2. Which host it names decides nothing here: links are made with PUBLIC_URL.
+      if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+        throw new Problem(400, 'http.malformed', 'The Host header is missing. Send it once.')
+      }
+      done()
+    } catch (error) {
+      done(error as Problem)
+    }
+  })
+  // Node answers 417 by itself, empty and without headers, to anything but 100-continue (RFC 9110, 10.1.1).
+  app.server.on('checkExpectation', (request, response) => {
+    delete request.headers.expect
+    app.server.emit('request', request, response)
+  })
+}
+
+function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<string, string>>): void {
   app.decorateRequest('actor', null)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'x-frame-options': 'DENY',
-      'cache-control': 'no-store',
-    })
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(headers).header('x-request-id', request.id)
+    done()
   })
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(
@@ -106,7 +145,7 @@ function registerHeadersAndLog(app: FastifyInstance): void {
         route: request.routeOptions.url ?? 'none',
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 100) / 100,
-        ip: request.ip,
+        ip: request.client.address,
         // Left out of the line when undefined.
         actor_kind: request.actor?.kind,
         actor_id: request.actor?.id,
@@ -139,22 +178,25 @@ function registerStop(app: FastifyInstance, graceMs: number): void {
 }
 
 /** What never became a request (RFC 9110 section 15.5): told in the same form as everything else, and hung up. */
-function clientErrorHandler(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
-    socket.destroy()
-    return
+function refuseNonHttp(headers: Readonly<Record<string, string>>) {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return function clientErrorHandler(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const [status, code, detail] =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? ([431, 'http.headers_too_large', `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`] as const)
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? ([408, 'http.request_timeout', 'The request did not arrive in time. Send it again.'] as const)
+          : ([400, 'http.malformed', 'This is not a well-formed HTTP request.'] as const)
+    const id = randomUUID()
+    this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')
+    const body = JSON.stringify(problemBody(new Problem(status, code, detail), id))
+    socket.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}content-type: application/problem+json\r\n` +
+        `x-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    )
   }
-  const [status, code, detail] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ([431, 'http.headers_too_large', `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`] as const)
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ([408, 'http.request_timeout', 'The request did not arrive in time. Send it again.'] as const)
-        : ([400, 'http.malformed', 'This is not a well-formed HTTP request.'] as const)
-  const id = randomUUID()
-  this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')
-  const body = JSON.stringify(problemBody(new Problem(status, code, detail), id))
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\nx-request-id: ${id}\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
 }

@@ -13,7 +13,7 @@ import { createOrganizations } from './organizations/service.ts'
 import { createEmailChanges } from './people/email-verification.ts'
 import { createMembers } from './people/members.ts'
 import { createNewPasswordCheck } from './people/new-password.ts'
-import { createPasswordChanges } from './people/password-reset.ts'
+import { createPasswordChanges, type SessionsOfAccount } from './people/password-reset.ts'
 import { createPasswords, type Passwords } from './people/passwords.ts'
 import { createPeople } from './people/service.ts'
 import type { User } from './people/user.ts'
@@ -116,11 +116,11 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     attempts,
     endSessions: async (
       tx: Tx,
-      { exceptSessionId, ...of }: { accountId: string; organizationId: string; exceptSessionId: string | null },
+      { accountId, organizationId, exceptSessionId }: SessionsOfAccount,
       by: { readonly actor: Actor; readonly httpRequestId: string | null },
     ) => {
-      const which = exceptSessionId === null ? of : { ...of, except: exceptSessionId }
-      await sessions.endIn(tx, which, 'password_changed', by)
+      const kept = exceptSessionId === null ? {} : { exceptSessionId }
+      await sessions.endIn(tx, { accountId, organizationId, ...kept }, 'password_changed', by)
     },
     report,
   }

@@ -8,6 +8,9 @@ let taken = pool.length
 let lastMs = 0
 let sequence = 0
 
+/** Stands where an organization's id would, for what belongs to the installation as a whole. */
+export const installationId = '00000000-0000-0000-0000-000000000000'
+
 /** A new UUIDv7 (RFC 9562): sorts by creation time, which is what lists and primary-key indexes rely on. */
 export function newId(): string {
   if (taken === pool.length) {

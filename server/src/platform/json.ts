@@ -15,7 +15,8 @@ export interface ParsedJson {
 /**
  * Parses a JSON text (RFC 8259) that must come back equal later. Refused with 400: not UTF-8, not JSON. Refused with 422
  * naming the path: a number that an IEEE 754 double would change, U+0000 (PostgreSQL text cannot hold it), a lone
- * surrogate (RFC 7493, 2.1), a name twice in one object (2.3: readers disagree on which one counts), too deep nesting.
+ * surrogate (RFC 7493, 2.1), a name twice in one object (2.3: readers disagree on which one counts), a name that leads to
+ * the prototype of objects in whatever program reads the value later (CWE-1321), too deep nesting.
  */
 export function parseExactJson(bytes: Buffer): ParsedJson {
   let text: string
@@ -66,6 +67,9 @@ function scan(text: string): ReadonlyMap<string, JsonText> {
         frame.name = decoded
         if (frame.names.has(decoded)) throw invalid(pathOf(stack), 'stands twice in the same object')
         frame.names.add(decoded)
+        if (leadsToPrototype(decoded, stack)) {
+          throw invalid(pathOf(stack), 'is a name that changes objects in some programs: choose another')
+        }
         at = text.indexOf(':', end) + 1
         if (stack.length === 1) memberStart = at
       }
@@ -93,6 +97,11 @@ function scan(text: string): ReadonlyMap<string, JsonText> {
     }
   }
   return members
+}
+
+/** `__proto__`, or `prototype` in an object that is called `constructor`. */
+function leadsToPrototype(name: string, stack: readonly Frame[]): boolean {
+  return name === '__proto__' || (name === 'prototype' && stack.at(-2)?.name === 'constructor')
 }
 
 /** `open` is at the opening quote; the answer is the place after the closing one. */

@@ -1,36 +1,104 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 
-/** Secrets that must be read again (callback secrets) at rest: AES-256-GCM, one random nonce each. */
-export interface Sealer {
-  /** `context` (organization, table, row) is authenticated: a sealed value copied elsewhere does not open. */
-  seal(plain: string, context: string): Buffer
-  open(sealed: Buffer, context: string): string
+/** Where a sealed value belongs: authenticated with it, so that a value copied to another place does not open. */
+export interface Place {
+  /** `installationId` (ids.ts) for what belongs to no organization. */
+  readonly organizationId: string
+  readonly table: string
+  readonly column: string
+  /** The row's id within its organization. */
+  readonly row: string
 }
 
-/** First byte of a sealed value: which key and layout made it, so that keys can be rotated. */
-const version = 1
+/** Secrets that must be read again (callback secrets, TOTP seeds, channel tokens) at rest. `envelope.ts` makes it. */
+export interface Sealer {
+  /** Throws 503 `service.key_unavailable` when the key is not there: a secret is never stored in the clear. */
+  seal(plain: string, place: Place): Promise<Buffer>
+  /** Throws 503 as `seal` does; throws an Error when the value is not what was sealed for this place. */
+  open(sealed: Buffer, place: Place): Promise<string>
+}
+
+/** A key that seals values; values name it, so that any number of them can be in use at once. */
+export interface DataKey {
+  readonly id: string
+  /** A KeyObject: a Buffer is checked and wrapped at every use, five times the cost of the encryption itself. */
+  readonly key: KeyObject
+}
+
+/**
+ * A sealed value: one byte of format, the data key's id (16), nonce (12), tag (16), and the text under AES-256-GCM
+ * (NIST SP 800-38D). Format 1, of releases before data keys, had no id: its key came from SECRET_KEY.
+ */
+const format = 2
+const firstFormat = 1
+const idBytes = 16
 const nonceBytes = 12
 const tagBytes = 16
 
-/** The encryption key is derived from SECRET_KEY with HKDF-SHA-256 (RFC 5869), apart from the token-signing key. */
-export function createSealer(secretKey: string): Sealer {
-  // A KeyObject: a Buffer is checked and wrapped at every use, five times the cost of the encryption itself.
-  const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32)))
-  return {
-    seal: (plain, context) => {
-      const nonce = randomBytes(nonceBytes)
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
-      const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
-      return Buffer.concat([Buffer.of(version), nonce, cipher.getAuthTag(), body])
-    },
-    open: (sealed, context) => {
-      if (sealed[0] !== version) throw new Error(`sealed with key version ${sealed[0]}, which is not configured`)
-      const nonce = sealed.subarray(1, 1 + nonceBytes)
-      const tag = sealed.subarray(1 + nonceBytes, 1 + nonceBytes + tagBytes)
-      const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
-      decipher.setAAD(Buffer.from(context)).setAuthTag(tag)
-      const body = sealed.subarray(1 + nonceBytes + tagBytes)
-      return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')
-    },
+/** The id of the data key that a value needs; null for one of the first format. */
+export function dataKeyIdOf(sealed: Buffer): string | null {
+  if (sealed[0] === firstFormat) return null
+  if (sealed[0] !== format || sealed.length < 1 + idBytes + nonceBytes + tagBytes) {
+    throw new Error(`this is no sealed value, or one of a newer version (format ${sealed[0]})`)
   }
+  const hex = sealed.toString('hex', 1, 1 + idBytes)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+export function sealText({ id, key }: DataKey, plain: string, place: Place): Buffer {
+  const head = Buffer.from(`0${format}${id.replaceAll('-', '')}`, 'hex')
+  return encrypt(key, Buffer.from(plain, 'utf8'), textContext(id, place), head)
+}
+
+export function openText({ id, key }: DataKey, sealed: Buffer, place: Place): string {
+  return decrypt(key, sealed.subarray(1 + idBytes), textContext(id, place)).toString('utf8')
+}
+
+/** `head` as it is, then nonce, tag and ciphertext. Fresh random nonces: envelope.ts replaces a key long before two of them could be equal. */
+export function encrypt(key: KeyObject, plain: Buffer, context: string, head = Buffer.alloc(0)): Buffer {
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context, 'utf8'))
+  const body = cipher.update(plain)
+  // GCM is a stream: there is nothing left to come, but the tag is made here.
+  cipher.final()
+  return Buffer.concat([head, nonce, cipher.getAuthTag(), body])
+}
+
+/** Throws when anything was changed, the context included. */
+export function decrypt(key: KeyObject, sealed: Buffer, context: string): Buffer {
+  const nonce = sealed.subarray(0, nonceBytes)
+  const tag = sealed.subarray(nonceBytes, nonceBytes + tagBytes)
+  // The length is said, because Node would take a shorter tag, which is easier to guess.
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
+  decipher.setAAD(Buffer.from(context, 'utf8')).setAuthTag(tag)
+  return Buffer.concat([decipher.update(sealed.subarray(nonceBytes + tagBytes)), decipher.final()])
+}
+
+/** Unambiguous: ids and names of tables and columns hold no slash, and the row comes last. */
+function textContext(keyId: string, { organizationId, table, column, row }: Place): string {
+  return `hitl sealed text v${format}/${keyId}/${organizationId}/${table}/${column}/${row}`
+}
+
+/** Opens values of the first format: AES-256-GCM under a key derived from SECRET_KEY with HKDF-SHA-256 (RFC 5869). */
+export function createFirstFormatOpener(secretKeys: readonly string[]): (sealed: Buffer, place: Place) => string {
+  const keys = secretKeys.map((secretKey) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32))),
+  )
+  return (sealed, { organizationId, table, row, column }) => {
+    const context = `${organizationId}/${table}/${row}/${column}`
+    return firstThatOpens(keys, (key) => decrypt(key, sealed.subarray(1), context)).toString('utf8')
+  }
+}
+
+/** What the first fitting key gives; with authenticated encryption a wrong key cannot seem to fit. */
+export function firstThatOpens<Key, Opened>(keys: readonly Key[], open: (key: Key) => Opened): Opened {
+  let failure: unknown = new Error('there is no key to open this with')
+  for (const key of keys) {
+    try {
+      return open(key)
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
 }

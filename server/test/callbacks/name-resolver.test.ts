@@ -1,65 +1,33 @@
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { describe, type TestContext, test } from 'node:test'
 import { createNameResolver } from '../../src/callbacks/name-resolver.ts'
+import { type DnsZone, startDnsServer } from './dns-server.ts'
 
-type Records = Readonly<Record<string, { readonly A?: readonly string[]; readonly AAAA?: readonly Buffer[] }>>
-
-const TYPE_A = 1
-const TYPE_AAAA = 28
-const V6 = Buffer.from('26064700470000000000000000001111', 'hex')
-
-/** A DNS server on 127.0.0.1 (RFC 1035) that knows `records`, and says NXDOMAIN or stays silent about all else. */
-async function dnsServer(t: TestContext, records: Records, isSilent = false) {
-  const socket = createSocket('udp4')
-  t.after(() => socket.close())
-  const asked: string[] = []
-  socket.on('message', (query, sender) => {
-    const { name, type, end } = question(query)
-    asked.push(name)
-    const known = records[name]
-    const data = type === TYPE_A ? known?.A?.map(ipv4Bytes) : type === TYPE_AAAA ? known?.AAAA : []
-    if (known || !isSilent) socket.send(reply(query.subarray(0, end), known ? 0 : 3, type, data ?? []), sender.port)
-  })
-  socket.bind(0, '127.0.0.1')
-  await once(socket, 'listening')
-  return { servers: [`127.0.0.1:${socket.address().port}`], asked, socket }
+async function dnsServer(t: TestContext, zone: DnsZone) {
+  const dns = await startDnsServer(zone)
+  t.after(() => dns.close())
+  return dns
 }
 
-function question(query: Buffer): { readonly name: string; readonly type: number; readonly end: number } {
-  const labels: string[] = []
-  let at = 12
-  for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
-    labels.push(query.toString('latin1', at + 1, at + 1 + length))
-    at += 1 + length
-  }
-  return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 }
+/** The operating system's look-up, answered one by one, by the test. */
+function heldLookups() {
+  const held: { readonly hostname: string; answer(addresses: readonly string[]): void; fail(): void }[] = []
+  const systemLookup = (hostname: string) =>
+    new Promise<readonly string[]>((resolve, reject) => {
+      const fail = () => reject(Object.assign(new Error('no'), { code: 'ENOTFOUND' }))
+      held.push({ hostname, answer: resolve, fail })
+    })
+  return { held, systemLookup, asked: () => held.map(({ hostname }) => hostname) }
 }
 
-function reply(queryWithQuestion: Buffer, code: number, type: number, data: readonly Buffer[]): Buffer {
-  const head = Buffer.from(queryWithQuestion)
-  head.writeUInt16BE(0x8180 | code, 2)
-  head.writeUInt16BE(data.length, 6)
-  head.writeUInt32BE(0, 8)
-  const records = data.map((bytes) => {
-    const record = Buffer.alloc(12)
-    record.writeUInt16BE(0xc00c, 0)
-    record.writeUInt16BE(type, 2)
-    record.writeUInt16BE(1, 4)
-    record.writeUInt16BE(bytes.length, 10)
-    return Buffer.concat([record, bytes])
-  })
-  return Buffer.concat([head, ...records])
-}
-
-function ipv4Bytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number))
-}
+/** Lets what is already decided happen. */
+const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('a host name is resolved', () => {
   test('to all its addresses, IPv4 first', async (t) => {
-    const { servers } = await dnsServer(t, { 'agent.example.com': { A: ['192.0.2.1', '10.0.0.1'], AAAA: [V6] } })
+    const { servers } = await dnsServer(t, {
+      'agent.example.com': { addresses: ['2606:4700:4700::1111', '192.0.2.1', '10.0.0.1'] },
+    })
     const addresses = await createNameResolver({ servers }).resolve('agent.example.com')
     assert.deepEqual([...addresses.slice(0, 2)].sort(), ['10.0.0.1', '192.0.2.1'])
     assert.deepEqual(addresses.slice(2), ['2606:4700:4700::1111'])
@@ -67,12 +35,34 @@ describe('a host name is resolved', () => {
 
   test('when it has addresses of one family only', async (t) => {
     const { servers } = await dnsServer(t, {
-      'four.example.com': { A: ['192.0.2.1'] },
-      'six.example.com': { AAAA: [V6] },
+      'four.example.com': { addresses: ['192.0.2.1'] },
+      'six.example.com': { addresses: ['2606:4700:4700::1111'] },
     })
     const { resolve } = createNameResolver({ servers })
     assert.deepEqual(await resolve('four.example.com'), ['192.0.2.1'])
     assert.deepEqual(await resolve('six.example.com'), ['2606:4700:4700::1111'])
+  })
+
+  test('to the addresses behind its aliases, and to all of a long answer', async (t) => {
+    const many = Array.from({ length: 300 }, (_, at) => `192.0.2.${at % 256}`)
+    const { servers, asked } = await dnsServer(t, {
+      'alias.example.com': { aliases: ['a.example.net', 'b.example.org'], addresses: ['192.0.2.1'] },
+      'many.example.com': { addresses: many, truncatedTo: 3 },
+    })
+    const { resolve } = createNameResolver({ servers })
+    assert.deepEqual(await resolve('alias.example.com'), ['192.0.2.1'])
+    assert.equal((await resolve('many.example.com')).length, 300)
+    assert.ok(asked.some(({ over }) => over === 'tcp'))
+  })
+
+  test('anew each time: no answer is kept', async (t) => {
+    const { servers } = await dnsServer(t, {
+      'agent.example.com': ({ count }) => ({ addresses: [`192.0.2.${count}`] }),
+    })
+    const { resolve } = createNameResolver({ servers })
+    for (let count = 1; count <= 3; count += 1) {
+      assert.deepEqual(await resolve('agent.example.com'), [`192.0.2.${count}`])
+    }
   })
 
   test('by the operating system when it has one label, without asking the DNS servers', async (t) => {
@@ -82,13 +72,70 @@ describe('a host name is resolved', () => {
     assert.deepEqual(asked, [])
   })
 
+  test('by the operating system when the DNS does not know it, not when the DNS fails', async (t) => {
+    const { servers } = await dnsServer(t, { 'broken.example.com': { code: 2 } })
+    const { resolve } = createNameResolver({ servers, systemLookup: async () => ['10.0.0.1'] })
+    assert.deepEqual(await resolve('hosts-file.example.com'), ['10.0.0.1'])
+    await assert.rejects(resolve('broken.example.com'), { code: 'ESERVFAIL' })
+  })
+
   test('or not at all: cancel ends a look-up whose server stays silent', async (t) => {
-    const { servers, socket } = await dnsServer(t, {}, true)
-    const names = createNameResolver({ servers })
-    const asked = once(socket, 'message')
+    const dns = await dnsServer(t, { 'agent.example.com': () => null })
+    const names = createNameResolver({ servers: dns.servers })
+    const asked = dns.nextQuestion('agent.example.com')
     const result = names.resolve('agent.example.com')
     await asked
     names.cancel()
     await assert.rejects(result, { code: 'ECANCELLED' })
+  })
+})
+
+describe('look-ups by the operating system', () => {
+  test('run one at a time', async () => {
+    const { held, systemLookup, asked } = heldLookups()
+    const { resolve } = createNameResolver({ systemLookup })
+    const results = ['one', 'two', 'three'].map((name) => resolve(name))
+    await turn()
+    assert.deepEqual(asked(), ['one'])
+    held[0]?.fail()
+    await assert.rejects(results[0] ?? Promise.resolve(), { code: 'ENOTFOUND' })
+    await turn()
+    assert.deepEqual(asked(), ['one', 'two'])
+    held[1]?.answer(['10.0.0.2'])
+    assert.deepEqual(await results[1], ['10.0.0.2'])
+    await turn()
+    held[2]?.answer(['10.0.0.3'])
+    assert.deepEqual(await results[2], ['10.0.0.3'])
+  })
+
+  test("of the operator's names do not wait for other people's, which never answer", async (t) => {
+    const { servers } = await dnsServer(t, {})
+    const { held, systemLookup, asked } = heldLookups()
+    const isOperators = (name: string) => name === 'agent.corp'
+    const { resolve } = createNameResolver({ servers, systemLookup, isOperators })
+    for (let at = 0; at < 20; at += 1) void resolve(`hang-${at}.example.com`)
+    const answer = resolve('agent.corp')
+    while (!asked().includes('agent.corp')) await turn()
+    held.find(({ hostname }) => hostname === 'agent.corp')?.answer(['10.0.0.1'])
+    assert.deepEqual(await answer, ['10.0.0.1'])
+    assert.equal(asked().filter((name) => name.startsWith('hang-')).length, 1)
+  })
+
+  test('that nobody waits for any more are left out', async () => {
+    const { held, systemLookup, asked } = heldLookups()
+    const { resolve } = createNameResolver({ systemLookup })
+    const first = resolve('first')
+    const given = new AbortController()
+    const abandoned = resolve('abandoned', given.signal)
+    const last = resolve('last')
+    await turn()
+    given.abort()
+    held[0]?.answer(['10.0.0.1'])
+    await first
+    await assert.rejects(abandoned, { name: 'AbortError' })
+    await turn()
+    assert.deepEqual(asked(), ['first', 'last'])
+    held[1]?.answer(['10.0.0.1'])
+    await last
   })
 })

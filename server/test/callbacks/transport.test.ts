@@ -41,9 +41,14 @@ async function rawReceiver(t: TestContext, act: (socket: Socket, connection: num
 }
 
 /** Posts with a secret in the URL, a header and the body; no error message may repeat it. */
-async function post(transport: Transport, origin: string, body = '{"s3cret":true}'): Promise<PostResult> {
+async function post(
+  transport: Transport,
+  origin: string,
+  body = '{"s3cret":true}',
+  owner = 'an organization',
+): Promise<PostResult> {
   const headers = { 'content-type': 'application/json', 'x-webhook-signature': 'sha256=s3cret' }
-  const result = await transport.post({ url: `${origin}/hook?token=s3cret`, headers, body })
+  const result = await transport.post({ owner, url: `${origin}/hook?token=s3cret`, headers, body })
   assert.doesNotMatch(result.error?.message ?? '', /s3cret/)
   assert.match(result.error?.message ?? 'A sentence.', /^[A-Z].*\.$/s)
   return result
@@ -295,7 +300,12 @@ describe('a receiver that breaks off or talks nonsense', () => {
 
   test('a header HTTP does not permit is an error of the result, not thrown', async (t) => {
     const receiver = await httpReceiver(t)
-    const result = await transportFor(t).post({ url: receiver.url, headers: { 'x-a': 'b\r\nc: d' }, body: '' })
+    const result = await transportFor(t).post({
+      owner: 'an organization',
+      url: receiver.url,
+      headers: { 'x-a': 'b\r\nc: d' },
+      body: '',
+    })
     assert.equal(result.error?.code, 'protocol')
     assert.equal(receiver.requests.length, 0)
   })
@@ -493,6 +503,25 @@ describe('connections', () => {
     for (const release of held) release()
     assert.ok((await results).every((result) => result.status === 200))
     assert.equal(receiver.connections, 64)
+  })
+
+  test('are shared within an organization only: nobody waits for the posts of another, or meets its connection', async (t) => {
+    const held: (() => void)[] = []
+    const receiver = await httpReceiver(t, { behaviour: (response) => void held.push(() => response.end()) })
+    const transport = transportFor(t)
+    const hanging = Promise.all(Array.from({ length: 100 }, () => post(transport, receiver.url, '{}', 'one')))
+    await receiver.waitFor(64)
+    receiver.behave({ status: 200 })
+    for (let count = 0; count < 2; count += 1) {
+      assert.equal((await post(transport, receiver.url, '{}', 'another')).status, 200)
+    }
+    assert.deepEqual(
+      [receiver.requests.length, receiver.connections],
+      [66, 65],
+      'the other one has a connection of its own',
+    )
+    for (const release of held) release()
+    assert.ok((await hanging).every((result) => result.status === 200))
   })
 
   test('a kept connection that the receiver has closed meanwhile is replaced', async (t) => {

@@ -270,7 +270,9 @@ describe('respond', () => {
       headers,
     })
     const events = await t.sql(
-      `select kind, actor_kind, actor_id, http_request_id, before, after from events where subject_id = $1 and kind <> 'request.created'`,
+      `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id, record::jsonb->'before' as before,
+         record::jsonb->'after' as after, erasable::jsonb - 'salt' as erasable
+       from events where subject_id = $1 and kind <> 'request.created'`,
       [id],
     )
     assert.deepEqual(events, [
@@ -280,7 +282,8 @@ describe('respond', () => {
         actor_id: t.reviewer.id,
         http_request_id: 'trace-2',
         before: { state: 'pending' },
-        after: { state: 'responded', revision: 1, decision: 'reject', comment: 'no' },
+        after: { state: 'responded', revision: 1, decision: 'reject' },
+        erasable: { comment: 'no', network: '127.0.0.1' },
       },
     ])
   })
@@ -326,7 +329,7 @@ describe('the callback of every ending, and its repetition', () => {
       const sent = await t.call('GET', pathOf(id), { as: t.apiKey })
       assert.deepEqual([sent.body.state, sent.body.callback.status, sent.body.callback.attempts], [state, 'sent', 1])
       assert.equal(sent.body.callback_sent_at, t.clock.now().toISOString())
-      assert.deepEqual(sent.body.allowed_actions, ['redeliver'])
+      assert.deepEqual(sent.body.allowed_actions, what === 'an answer' ? ['redeliver', 'redeem'] : ['redeliver'])
 
       const again = await t.call('POST', pathOf(id, 'redeliver'), { as: t.apiKey })
       assert.deepEqual([again.status, again.body.state], [202, state])

@@ -38,6 +38,11 @@ describe('201', () => {
       callback_webhook: null,
       callback_sent_at: null,
       callback: { status: 'none', attempts: 0, next_attempt_at: null, last_error: null },
+      // SHA-256 of {"context":{},"description":null,"title":"May I?"}.
+      digest: '3c991aaef594c8748ed52a5f7b8fc88766a05214e29556a9fa0429e09b8bcb97',
+      certificate: null,
+      certificate_expires_at: null,
+      redeemed_at: null,
       timeout_at: new Date(t.clock.now().getTime() + 1_440 * 60_000).toISOString(),
       allowed_actions: ['cancel'],
       created_at: t.clock.now().toISOString(),
@@ -81,7 +86,8 @@ describe('201', () => {
   test('leaves one event, by the agent, in the same commit', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal, headers: { 'x-request-id': 'trace-1' } })
     const events = await t.sql(
-      `select kind, actor_kind, actor_id, http_request_id, before, after->>'state' as state from events where subject_id = $1`,
+      `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id,
+         record::jsonb->>'before' as before, record::jsonb->'after'->>'state' as state from events where subject_id = $1`,
       [reply.body.id],
     )
     assert.deepEqual(events, [

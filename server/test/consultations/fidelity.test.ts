@@ -87,7 +87,7 @@ const kept: readonly (readonly [string, string])[] = [
   ['literals', '{"a":true,"b":false,"c":null,"d":[],"e":{},"f":""}'],
   [
     'names that are dangerous in JavaScript',
-    '{"__proto__":{"x":1},"constructor":{"prototype":1},"toString":0,"hasOwnProperty":null}',
+    '{"proto":{"x":1},"constructor":{"name":1},"prototype":1,"toString":0,"hasOwnProperty":null}',
   ],
   [
     'names that are dangerous in SQL and JSON columns',
@@ -114,10 +114,7 @@ describe('what an agent sends comes back equal', () => {
   })
 
   test('any JSON value, in any spelling of its white space', async () => {
-    const name = fc.oneof(
-      fc.string({ unit: 'grapheme' }),
-      fc.constantFrom('__proto__', 'constructor', '', 'length', 'toJSON'),
-    )
+    const name = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('constructor', '', 'length', 'toJSON'))
     const { tree } = fc.letrec((tie) => ({
       tree: fc.oneof(
         { maxDepth: 6, withCrossShrink: true },
@@ -159,7 +156,9 @@ const lost: readonly (readonly [string, string, string])[] = [
   ['a lone surrogate in a name', '{"\\ud800":1}', 'context'],
   ['a name twice', '{"a":{"x":1,"y":2,"x":1}}', 'context.a.x'],
   ['a name twice, spelled differently', '{"x":1,"\\u0078":1}', 'context.x'],
-  ['__proto__ twice', '{"__proto__":1,"__proto__":2}', 'context.__proto__'],
+  ['a name that leads to prototypes', '{"a":[{"__proto__":{"x":1}}]}', 'context.a[0].__proto__'],
+  ['such a name, spelled differently', '{"a":{"\\u005f_proto__":1}}', 'context.a.__proto__'],
+  ['such a name in two steps', '{"constructor":{"prototype":1}}', 'context.constructor.prototype'],
   ['the empty name twice', '{"":1,"":2}', 'context[""]'],
   ['a name that needs quotes', '{"a b":{"ü":1e999}}', 'context["a b"]["ü"]'],
 ]

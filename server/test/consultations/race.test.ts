@@ -54,7 +54,7 @@ async function createMany(count: number, fields: object = {}): Promise<readonly 
   return made.map(({ body }) => body.id)
 }
 
-const closingEvents = `select kind, actor_id, after->>'decision' as decision from events
+const closingEvents = `select kind, actor_id, record::jsonb->'after'->>'decision' as decision from events
   where subject_id = $1 and kind in ('request.responded', 'request.cancelled', 'request.timed_out')`
 
 test('1 000 requests, 16 responders each: one 200 and fifteen 409 that name the winner', async () => {
@@ -91,7 +91,7 @@ test('1 000 requests, 16 responders each: one 200 and fifteen 409 that name the 
   }
   const [once] = await t.sql(
     `select count(*)::int as events, count(distinct e.subject_id)::int as requests,
-       count(*) filter (where e.actor_id = c.responder_id and e.after->>'decision' = c.decision)::int as agreeing
+       count(*) filter (where e.actor_id = c.responder_id and e.record::jsonb->'after'->>'decision' = c.decision)::int as agreeing
      from events e join consultation_requests c on c.id = e.subject_id where e.kind = 'request.responded'`,
   )
   assert.deepEqual(once, { events: 1_000, requests: 1_000, agreeing: 1_000 })

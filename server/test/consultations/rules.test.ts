@@ -6,6 +6,7 @@ import {
   asCreated,
   type CallbackOutcome,
   type CallbackProgress,
+  type Certify,
   type Change,
   type Consultation,
   callbackAttempted,
@@ -34,6 +35,9 @@ const url = 'https://agent.example.com/hitl'
 const person: Actor = { kind: 'person', id: reviewerId }
 const agent: Actor = { kind: 'agent', id: apiKeyId }
 const approve = { decision: 'approve', comment: 'fine' } as const
+/** SHA-256 of {"context":{"a":1},"description":"In short.","title":"May I?"}. */
+const digest = '3057d82b9a96a10af4571d3de4d8dfa63f2b32060f37525af45067d87b360dfc'
+const certify: Certify = () => ({ certificate: 'h.p.s', certificateExpiresAt: at(24 * hour) })
 
 const proposal: Proposal = {
   title: 'May I?',
@@ -159,11 +163,16 @@ describe('open', () => {
       response: null,
       decidedBy: null,
       callback: { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null },
+      digest,
+      certificate: null,
+      certificateExpiresAt: null,
+      redeemedAt: null,
       createdAt: at(0),
       updatedAt: at(0),
     })
-    const shown = { state: 'pending', title: 'May I?', timeout_at: at(hour), callback_webhook: url }
-    assert.deepEqual(facts, [{ kind: 'request.created', actor: agent, before: null, after: shown }])
+    const shown = { state: 'pending', timeout_at: at(hour) }
+    const erasable = { title: 'May I?', callback_webhook: url }
+    assert.deepEqual(facts, [{ kind: 'request.created', actor: agent, before: null, after: shown, erasable }])
   })
 
   for (const [minutes, ms] of [
@@ -193,7 +202,7 @@ describe('respond', () => {
     test(`pending, ${when}: ${isOpen ? 'responded' : '409 already timeout'}`, () => {
       const before = found('pending', { timeoutAt, nextActionAt: timeoutAt })
       if (!isOpen) {
-        const problem = refusal(() => respond(before, reviewerId, approve, now))
+        const problem = refusal(() => respond(before, reviewerId, approve, now, certify))
         assert.deepEqual(
           [problem.status, problem.code, problem.message, problem.extra],
           [
@@ -205,7 +214,7 @@ describe('respond', () => {
         )
         return
       }
-      const change = respond(before, reviewerId, approve, now)
+      const change = respond(before, reviewerId, approve, now, certify)
       assert.equal(change.before, before)
       assert.deepEqual(change.after, {
         ...before,
@@ -214,17 +223,20 @@ describe('respond', () => {
         response: { decision: 'approve', comment: 'fine', responderId: reviewerId, respondedAt: now },
         decidedBy: 'human',
         callback: { status: 'pending', attempts: 0, nextAttemptAt: now, lastError: null, sentAt: null },
+        certificate: 'h.p.s',
+        certificateExpiresAt: at(24 * hour),
         updatedAt: now,
       })
       assert.equal(change.facts.length, 1)
       const [fact] = change.facts
       assert.deepEqual(
-        [fact?.kind, fact?.actor, fact?.before, fact?.after],
+        [fact?.kind, fact?.actor, fact?.before, fact?.after, fact?.erasable],
         [
           'request.responded',
           person,
           { state: 'pending' },
-          { state: 'responded', revision: 1, decision: 'approve', comment: 'fine' },
+          { state: 'responded', revision: 1, decision: 'approve' },
+          { comment: 'fine' },
         ],
       )
     })
@@ -233,7 +245,7 @@ describe('respond', () => {
   for (const [state, code, detail] of closedStates) {
     test(`${state}: 409 ${code}, naming who won and when`, () => {
       const before = found(state)
-      const problem = refusal(() => respond(before, reviewerId, approve, at(2_000)))
+      const problem = refusal(() => respond(before, reviewerId, approve, at(2_000), certify))
       assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
       assert.deepEqual(problem.extra, {
         state,
@@ -246,14 +258,14 @@ describe('respond', () => {
 
   for (const decision of ['approve', 'reject', 'request_changes'] as const) {
     test(`${decision} is kept as it was said, without a comment too`, () => {
-      const { after } = respond(opened(), reviewerId, { decision, comment: null }, at(5))
+      const { after } = respond(opened(), reviewerId, { decision, comment: null }, at(5), certify)
       assert.deepEqual(after.response, { decision, comment: null, responderId: reviewerId, respondedAt: at(5) })
     })
   }
 
   test('the revision that was read is accepted', () => {
     assert.equal(
-      respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision: 3 }, at(5)).after.state,
+      respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision: 3 }, at(5), certify).after.state,
       'responded',
     )
   })
@@ -261,7 +273,7 @@ describe('respond', () => {
   for (const revision of [1, 2, 4]) {
     test(`412 for an answer on revision ${revision} when the request is at 3`, () => {
       const problem = refusal(() =>
-        respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision }, at(5)),
+        respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision }, at(5), certify),
       )
       assert.deepEqual(
         [problem.status, problem.code, problem.message],
@@ -275,7 +287,10 @@ describe('respond', () => {
   }
 
   test('a closed request is 409 even when the revision is an old one', () => {
-    assert.equal(refusal(() => respond(found('responded'), reviewerId, { ...approve, revision: 9 }, at(5))).status, 409)
+    assert.equal(
+      refusal(() => respond(found('responded'), reviewerId, { ...approve, revision: 9 }, at(5), certify)).status,
+      409,
+    )
   })
 })
 
@@ -342,7 +357,7 @@ describe('expire', () => {
         [
           {
             kind: 'request.timed_out',
-            actor: { kind: 'system', id: null },
+            actor: { kind: 'timer', id: null },
             was: { state: 'pending' },
             is: { state: 'timeout', revision: 1 },
           },
@@ -357,7 +372,7 @@ describe('expire', () => {
 
 describe('the callback that is owed from the closing commit on', () => {
   const closings = [
-    ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5)), 'request.responded'],
+    ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5), certify), 'request.responded'],
     ['cancel', (before: Consultation) => cancel(before, agent, at(5)), 'request.cancelled'],
     ['expire', (before: Consultation) => expire(before, at(hour)) as Change, 'request.timeout'],
   ] as const
@@ -385,30 +400,31 @@ describe('the callback that is owed from the closing commit on', () => {
 
   test('its bytes after an answer, metadata as the agent wrote it', () => {
     assert.equal(
-      respond(opened(), reviewerId, approve, at(5)).facts[0]?.callback?.body,
+      respond(opened(), reviewerId, approve, at(5), certify).facts[0]?.callback?.body,
       `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
         `"response":{"decision":"approve","comment":"fine","responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z"},` +
-        `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1}`,
+        `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1,"digest":"${digest}","certificate":"h.p.s"}`,
     )
   })
   test('its bytes after a timeout, without metadata', () => {
     assert.equal(
       expire(opened({ metadata: null }), at(hour))?.facts[0]?.callback?.body,
       `{"event":"request.timeout","request_id":"${id}","metadata":null,"response":null,` +
-        `"timestamp":"2026-01-31T10:00:00.000Z","state":"timeout","revision":1}`,
+        `"timestamp":"2026-01-31T10:00:00.000Z","state":"timeout","revision":1,"digest":"${digest}","certificate":null}`,
     )
   })
   test('its bytes after a cancellation', () => {
     assert.equal(
       cancel(found('pending', { revision: 2 }), agent, at(7)).facts[0]?.callback?.body,
       `{"event":"request.cancelled","request_id":"${id}","metadata":{ "run" : 1E5 },"response":null,` +
-        `"timestamp":"2026-01-31T09:00:00.007Z","state":"cancelled","revision":2}`,
+        `"timestamp":"2026-01-31T09:00:00.007Z","state":"cancelled","revision":2,"digest":"${digest}","certificate":null}`,
     )
   })
   test('a comment of any characters leaves the bytes valid JSON', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (comment) => {
-        const body = respond(opened(), reviewerId, { decision: 'reject', comment }, at(5)).facts[0]?.callback?.body
+        const body = respond(opened(), reviewerId, { decision: 'reject', comment }, at(5), certify).facts[0]?.callback
+          ?.body
         assert.equal(JSON.parse(body ?? '').response.comment, comment)
       }),
     )
@@ -591,8 +607,8 @@ describe('asCreated', () => {
 
 type Step = (before: Consultation, now: Date) => Change | null
 const steps: Readonly<Record<string, Step>> = {
-  approve: (before, now) => respond(before, reviewerId, approve, now),
-  reject: (before, now) => respond(before, winnerId, { decision: 'reject', comment: null }, now),
+  approve: (before, now) => respond(before, reviewerId, approve, now, certify),
+  reject: (before, now) => respond(before, winnerId, { decision: 'reject', comment: null }, now, certify),
   cancel: (before, now) => cancel(before, agent, now),
   expire,
   sent: (before, now) => callbackAttempted(before, { kind: 'sent', at: now }),

@@ -55,10 +55,14 @@ describe('a request times out', () => {
     await t.app.drain()
     assert.deepEqual(
       await t
-        .sql(`select kind, actor_kind, actor_id, http_request_id from events where subject_id = $1 order by id`, [id])
+        .sql(
+          `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id from events
+          where subject_id = $1 order by id`,
+          [id],
+        )
         .then((rows) => rows.slice(1)),
       [
-        { kind: 'request.timed_out', actor_kind: 'system', actor_id: null, http_request_id: null },
+        { kind: 'request.timed_out', actor_kind: 'timer', actor_id: null, http_request_id: null },
         { kind: 'request.callback_sent', actor_kind: 'system', actor_id: null, http_request_id: null },
       ],
     )

@@ -135,9 +135,19 @@ describe('/openapi.json', () => {
         assert.match(JSON.stringify(body), /"examples?":/, `${where} has no example of its body`)
       }
       const successes = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'))
-      assert.equal(successes.length, 1, where)
+      assert.ok(successes.length > 0, where)
       for (const [status, response] of successes) {
-        const json = response.content?.['application/json']
+        if (status === '204') {
+          assert.equal(response.content, undefined, where)
+          continue
+        }
+        const [type = '', content] = Object.entries(response.content ?? {})[0] ?? []
+        // Streams and pages are what their media type says.
+        if (type !== 'application/json') {
+          assert.ok(content?.schema !== undefined, `${where} ${status} has no schema`)
+          continue
+        }
+        const json = content
         assert.ok(json?.schema !== undefined && json.example !== undefined, `${where} ${status} has no example`)
       }
     }
@@ -145,10 +155,8 @@ describe('/openapi.json', () => {
 
   test('every refusal an operation can give is listed, as problem+json with an example', async () => {
     for (const { operation, where, path, method } of operationsOf(await read())) {
-      const expected = ['400', '500', '503']
+      const expected = ['400', '422', '429', '500', '503']
       if (operation.security !== undefined) expected.push('401', '403')
-      const takesInput = operation.requestBody !== undefined || path.includes('{')
-      if (takesInput || (operation.parameters ?? []).length > 0) expected.push('422')
       if (operation.requestBody !== undefined) expected.push('413', '415')
       if (path.includes('{')) expected.push('404')
       for (const status of expected) {
@@ -160,7 +168,7 @@ describe('/openapi.json', () => {
         const example = problem?.example as { readonly status: number } | undefined
         assert.equal(example?.status, Number(status), `${where} ${status}`)
       }
-      assert.ok(['get', 'post', 'patch'].includes(method))
+      assert.ok(['get', 'post', 'put', 'patch', 'delete'].includes(method), where)
     }
   })
 
@@ -168,7 +176,9 @@ describe('/openapi.json', () => {
     const document = await read()
     assert.deepEqual(Object.keys(document.components.securitySchemes).sort(), ['bearer', 'person'])
     for (const { operation, where, path, method } of operationsOf(document)) {
-      const reply = await t.call(method.toUpperCase(), path.replace('{id}', t.admin.id))
+      // Signing out works with and without.
+      if (operation.security?.some((scheme) => Object.keys(scheme).length === 0) === true) continue
+      const reply = await t.call(method.toUpperCase(), path.replaceAll(/\{[^}]+\}/g, t.admin.id))
       assert.equal(reply.status === 401, operation.security !== undefined, `${where} answered ${reply.status}`)
     }
   })

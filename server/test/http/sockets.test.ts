@@ -156,6 +156,7 @@ test('a connection that never finishes its request does not keep the service fro
     bodyLimitBytes: 1_024,
     requestTimeoutMs: 30_000,
     corsOrigins: [],
+    publicUrl: 'http://localhost:8000',
     trustedProxies: [],
     stopGraceMs: 200,
   })
@@ -177,6 +178,7 @@ test('a reply that began before a stop is sent whole, and its connection then ke
     bodyLimitBytes: 1_024,
     requestTimeoutMs: 30_000,
     corsOrigins: [],
+    publicUrl: 'http://localhost:8000',
     trustedProxies: [],
     stopGraceMs: 10_000,
   })

@@ -16,6 +16,9 @@ const key = Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl access token v1'
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 const seconds = (): number => Math.floor(t.clock.now().getTime() / 1_000)
 
+const sessionOf = (token: string): string =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')).sid
+
 interface Forgery {
   readonly header?: Readonly<Record<string, unknown>>
   readonly claims?: Readonly<Record<string, unknown>>
@@ -26,15 +29,16 @@ interface Forgery {
 
 function forge({ header, claims, hash = 'sha256', key: signer = key, signature }: Forgery = {}): string {
   const payload = {
-    org: t.organizationId,
-    sub: t.admin.id,
     iss: 'hitl',
     aud: 'hitl-api',
+    sub: t.admin.id,
+    org: t.organizationId,
+    sid: sessionOf(t.admin.token),
     iat: seconds(),
     exp: seconds() + 600,
     ...claims,
   }
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT', ...header })}.${encode(payload)}`
+  const signed = `${encode({ alg: 'HS256', typ: 'at+jwt', ...header })}.${encode(payload)}`
   return `${signed}.${signature ?? createHmac(hash, signer).update(signed).digest('base64url')}`
 }
 
@@ -149,7 +153,7 @@ describe('401 auth.invalid for what was changed on the way', () => {
 
 test('a token lasts as long as it said, to the second, also when it was used before', async () => {
   const { token, expiresInSeconds } = await createAccessTokens(secretKey, 30).sign(
-    { organizationId: t.organizationId, userId: t.admin.id },
+    { organizationId: t.organizationId, userId: t.admin.id, sessionId: sessionOf(t.admin.token) },
     t.clock.now(),
   )
   assert.equal(expiresInSeconds, 1_800)

@@ -298,7 +298,9 @@ describe('values', () => {
   test('statements work without being prepared, too', async () => {
     const plain = open({ prepare: false })
     assert.deepEqual(await plain.within({}).execute({ name: 'same', text: 'select $1::int as a' }, [1]), [{ a: 1 }])
-    assert.deepEqual(await plain.within({}).execute({ name: 'same', text: 'select $1::text as b' }, ['x']), [{ b: 'x' }])
+    assert.deepEqual(await plain.within({}).execute({ name: 'same', text: 'select $1::text as b' }, ['x']), [
+      { b: 'x' },
+    ])
     await plain.close()
   })
 })

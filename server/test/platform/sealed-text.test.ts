@@ -1,57 +1,96 @@
 import assert from 'node:assert/strict'
+import { createCipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createSealer } from '../../src/platform/sealed-text.ts'
+import {
+  createFirstFormatOpener,
+  type DataKey,
+  dataKeyIdOf,
+  openText,
+  type Place,
+  sealText,
+} from '../../src/platform/sealed-text.ts'
 
-const sealer = createSealer('one secret key of the installation')
+const newKey = (id: string): DataKey => ({ id, key: createSecretKey(randomBytes(32)) })
+const key = newKey('01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61')
+const place: Place = { organizationId: 'o', table: 't', column: 'c', row: 'r' }
 const text = fc.string({ unit: 'binary' })
 
 describe('a sealed text', () => {
   test('opens to what it was, in its own place', () => {
     fc.assert(
-      fc.property(text, fc.string(), (plain, context) =>
-        assert.equal(sealer.open(sealer.seal(plain, context), context), plain),
-      ),
-    )
-  })
-  test('opens in another process with the same key', () => {
-    const other = createSealer('one secret key of the installation')
-    assert.equal(other.open(sealer.seal('secret', 'row 1'), 'row 1'), 'secret')
-  })
-  test('does not open in another place', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), (one, two) => {
-        fc.pre(one !== two)
-        assert.throws(() => sealer.open(sealer.seal('secret', one), two))
+      fc.property(text, fc.uuid(), (plain, row) => {
+        const there = { ...place, row }
+        assert.equal(openText(key, sealText(key, plain.toWellFormed(), there), there), plain.toWellFormed())
       }),
     )
   })
-  test('does not open under another key', () => {
-    for (const key of ['another secret key', 'one secret key of the installation ', '']) {
-      assert.throws(() => createSealer(key).open(sealer.seal('secret', 'row 1'), 'row 1'))
+  test('names its key', () => assert.equal(dataKeyIdOf(sealText(key, 'secret', place)), key.id))
+  test('does not open in another organization, table, column or row', () => {
+    const sealed = sealText(key, 'secret', place)
+    for (const name of ['organizationId', 'table', 'column', 'row'] as const) {
+      assert.throws(() => openText(key, sealed, { ...place, [name]: 'x' }), name)
     }
+    assert.throws(() => openText(key, sealed, { organizationId: 't', table: 'o', column: 'c', row: 'r' }))
+  })
+  test('does not open under another key, nor under the same bytes with another id', () => {
+    const sealed = sealText(key, 'secret', place)
+    assert.throws(() => openText(newKey(key.id), sealed, place))
+    assert.throws(() => openText({ ...key, id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a62' }, sealed, place))
   })
   test('does not open when any one bit of it was changed', () => {
-    const sealed = sealer.seal('secret', 'row 1')
+    const sealed = sealText(key, 'secret', place)
+    const opens = (changed: Buffer): string => {
+      // What opens it picks the key by the id that stands there.
+      assert.equal(dataKeyIdOf(changed), key.id)
+      return openText(key, changed, place)
+    }
+    assert.equal(opens(sealed), 'secret')
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
       const changed = Buffer.from(sealed)
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7))
-      assert.throws(() => sealer.open(changed, 'row 1'), `bit ${bit}`)
+      assert.throws(() => opens(changed), `bit ${bit}`)
     }
   })
   test('does not open when it was cut or extended', () => {
-    const sealed = sealer.seal('secret', 'row 1')
-    for (let length = 0; length < sealed.length; length += 1)
-      assert.throws(() => sealer.open(sealed.subarray(0, length), 'row 1'))
-    assert.throws(() => sealer.open(Buffer.concat([sealed, Buffer.of(0)]), 'row 1'))
+    const sealed = sealText(key, 'secret', place)
+    for (let length = 0; length < sealed.length; length += 1) {
+      assert.throws(() => openText(key, sealed.subarray(0, length), place), `${length} bytes`)
+    }
+    assert.throws(() => openText(key, Buffer.concat([sealed, Buffer.of(0)]), place))
   })
-  test('of another key version says so', () => {
-    assert.throws(() => sealer.open(Buffer.from([2, ...sealer.seal('x', 'y').subarray(1)]), 'y'), /key version 2/)
+  test('of a newer format says so', () => {
+    assert.throws(() => dataKeyIdOf(Buffer.from([3, ...sealText(key, 'x', place).subarray(1)])), /format 3/)
+    assert.throws(() => dataKeyIdOf(Buffer.alloc(0)), /no sealed value/)
   })
   test('is another one every time, and shows nothing of the text', () => {
-    const sealed = Array.from({ length: 200 }, () => sealer.seal('secret', 'row 1').toString('hex'))
-    assert.equal(new Set(sealed).size, 200)
-    assert.equal(new Set(sealed.map((hex) => hex.slice(2, 26))).size, 200, 'a nonce came twice')
+    const sealed = Array.from({ length: 200 }, () => sealText(key, 'secret', place).toString('hex'))
+    assert.equal(new Set(sealed.map((hex) => hex.slice(34, 58))).size, 200, 'a nonce came twice')
     assert.ok(!sealed.some((hex) => hex.includes(Buffer.from('secret').toString('hex'))))
+  })
+})
+
+describe('a text that was sealed before there were data keys', () => {
+  const secretKey = 'one secret key of the installation'
+  const old = (plain: string, context: string): Buffer => {
+    const nonce = randomBytes(12)
+    const derived = Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32))
+    const cipher = createCipheriv('aes-256-gcm', derived, nonce).setAAD(Buffer.from(context))
+    const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+    return Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), body])
+  }
+  const there: Place = { organizationId: 'o', table: 'consultation_requests', column: 'callback_secret', row: 'r' }
+  const sealed = old('secret', 'o/consultation_requests/r/callback_secret')
+
+  test('names no key, and opens with SECRET_KEY, now or before', () => {
+    assert.equal(dataKeyIdOf(sealed), null)
+    assert.equal(createFirstFormatOpener([secretKey])(sealed, there), 'secret')
+    assert.equal(createFirstFormatOpener(['another one', secretKey])(sealed, there), 'secret')
+  })
+  test('does not open with another SECRET_KEY, none, or in another place', () => {
+    for (const keys of [['another one'], [`${secretKey} `], []]) {
+      assert.throws(() => createFirstFormatOpener(keys)(sealed, there))
+    }
+    assert.throws(() => createFirstFormatOpener([secretKey])(sealed, { ...there, row: 's' }))
   })
 })

@@ -24,6 +24,13 @@ import type { NewPasswordCheck } from './new-password.ts'
 import type { Passwords } from './passwords.ts'
 import { emailKey } from './user.ts'
 
+export interface SessionsOfAccount {
+  readonly accountId: string
+  readonly organizationId: string
+  /** Null: none is excepted. */
+  readonly exceptSessionId: string | null
+}
+
 export interface AccountDependencies {
   readonly db: Db
   readonly clock: Clock
@@ -37,7 +44,7 @@ export interface AccountDependencies {
   /** Ends the account's sessions in one organization, the given one excepted; the scope is both. */
   readonly endSessions: (
     tx: Tx,
-    of: { readonly accountId: string; readonly organizationId: string; readonly exceptSessionId: string | null },
+    of: SessionsOfAccount,
     by: { readonly actor: Actor; readonly httpRequestId: string | null },
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */

@@ -162,6 +162,7 @@ export interface SessionsToRevoke {
   readonly userId?: string
   readonly id?: string
   readonly exceptUserId?: string
+  readonly exceptSessionId?: string
 }
 
 /** Ends those that are not ended; answers them. */
@@ -182,6 +183,7 @@ export async function revokeSessions(
   if (which.userId !== undefined) query = query.where('user_id', '=', which.userId)
   if (which.id !== undefined) query = query.where('id', '=', which.id)
   if (which.exceptUserId !== undefined) query = query.where('user_id', '<>', which.exceptUserId)
+  if (which.exceptSessionId !== undefined) query = query.where('id', '<>', which.exceptSessionId)
   return (await tx.run(query)).map(toSession)
 }
 

@@ -45,3 +45,14 @@ export async function refusingInWords(
       .send(html)
   }
 }
+
+/** For the `response` of such a route: its refusals come as problem+json or as a page. */
+export function alsoAsPages(refusals: Record<string, unknown>): Record<string, unknown> {
+  const page = { 'text/html': { schema: { type: 'string' } } }
+  return Object.fromEntries(
+    Object.entries(refusals).map(([status, refusal]) => {
+      const { content, ...rest } = refusal as { readonly content: object }
+      return [status, { ...rest, content: { ...content, ...page } }]
+    }),
+  )
+}

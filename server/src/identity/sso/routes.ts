@@ -5,7 +5,7 @@ import { idParams, problems, success } from '../../http/openapi.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { checkReturnTo, flowCookie, flowCookieName } from './flow.ts'
-import { refusingInWords } from './refusal-page.ts'
+import { alsoAsPages, refusingInWords } from './refusal-page.ts'
 import * as schemas from './schemas.ts'
 import type { SsoSignedIn, SsoSignIn } from './sign-in.ts'
 
@@ -29,6 +29,12 @@ const notBegunHere = {
   code: 'sso.not_begun_here',
   detail:
     'This sign-in was not begun in this browser, is finished already, or took longer than 10 minutes. Start again.',
+}
+const taken = {
+  status: 409,
+  code: 'sso.address_taken',
+  detail:
+    'A member of this organization has your address already. If it is you, sign in as before and link this identity in your settings.',
 }
 
 export function registerSsoRoutes(app: FastifyInstance, routes: SsoRoutes): void {
@@ -56,7 +62,10 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         operationId: 'startSso',
         params: idParams,
         querystring: schemas.startQuery,
-        response: { 303: { description: 'To the provider' }, ...problems(notFound, 422, down) },
+        response: {
+          303: { description: 'To the provider', type: 'null' },
+          ...alsoAsPages(problems(notFound, 422, down)),
+        },
       },
     },
     (request, reply) =>
@@ -78,8 +87,8 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         params: idParams,
         querystring: schemas.callbackQuery,
         response: {
-          303: { description: 'Signed in; to the page that was asked for' },
-          ...problems(notBegunHere, notFound, 409, 422, down),
+          303: { description: 'Signed in; to the page that was asked for', type: 'null' },
+          ...alsoAsPages(problems(notBegunHere, notFound, taken, 422, down)),
         },
       },
     },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { startTestApp } from '../../harness.ts'
 import { type Authenticator, type Bent, createAuthenticator } from './authenticator.ts'
@@ -335,6 +336,12 @@ describe('a passkey as the second factor', () => {
     const back = await signInWith(person.authenticator.get(await asked(challenge)))
     assert.equal(back.status, 401, 'and the other way round')
     assert.deepEqual(await refusals(person), ['unknown', 'challenge', 'challenge'])
+    // A step-up "for" the sign-in: its digest is the hash that the sign-in's own challenge is kept under.
+    const digest = createHash('sha256').update(challenge).digest('hex')
+    const path = `${auth}/step-up/passkey-options`
+    const stepUp = await t.call('POST', path, { as: person.token, body: { digest } })
+    const lent = await secondFactor(challenge, person.authenticator.get(stepUp.body))
+    assert.equal(lent.body.code, 'auth.second_factor_wrong', 'for a step-up')
     const right = await secondFactor(challenge, person.authenticator.get(await asked(challenge)))
     assert.equal(right.status, 200, right.text)
   })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { digestOf } from '../../../src/identity/factors/step-ups/step-up.ts'
+import { inTransaction } from '../../../src/platform/db.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { codeAt } from './authenticator-app.ts'
 import {
@@ -30,6 +31,10 @@ const prove = (as: string, digest: string, proof: Readonly<Record<string, unknow
   t.call('POST', `${auth}/step-up`, { as, body: { digest, ...proof } })
 const minutes = (count: number) => t.clock.advance(count * 60_000)
 const stepUpRow = async (id: string) => (await t.sql('select * from step_ups where id = $1', [id]))[0]
+
+const until = async (holds: () => Promise<boolean>) => {
+  for (let tries = 0; !(await holds()); tries += 1) assert.ok(tries < 500, 'it never came to that')
+}
 
 /** A person whose sign-in is too old to count, and the digest of the act. */
 const stale = async () => {
@@ -108,11 +113,13 @@ describe('a sensitive call of who has no second factor', () => {
   })
 
   test('403 for another person, another session, another call, and after five minutes', async () => {
-    const person = await stale()
-    const token = await earn(person.token, person.digest)
-    const other = await stale()
+    const [person, other] = [await newPerson(t), await newPerson(t)]
+    const session = await newSession(t, person)
+    minutes(11)
+    const { digest } = (await act(person.token)).body
+    const token = await earn(person.token, digest)
     assert.equal((await act(other.token, token)).status, 403, 'another person')
-    assert.equal((await act(await newSession(t, person), token)).status, 403, 'another session')
+    assert.equal((await act(session, token)).status, 403, 'another session')
     const elsewhere = await t.call('POST', `${auth}/factors/passkeys/options`, {
       as: person.token,
       headers: { 'x-step-up': token },
@@ -123,10 +130,10 @@ describe('a sensitive call of who has no second factor', () => {
     const bodied = await t.call('POST', path, { as: person.token, body: { a: 1 }, headers: { 'x-step-up': token } })
     assert.equal(bodied.status, 403, 'another body')
     assert.equal((await act(person.token, `${token}x`)).status, 403, 'another token')
+    assert.equal((await act(person.token, token)).status, 201, 'this very call')
+    const late = await earn(person.token, digest)
     minutes(5)
-    assert.equal((await act(person.token, token)).status, 403, 'too late')
-    const later = await earn(person.token, person.digest)
-    assert.equal((await act(person.token, later)).status, 201)
+    assert.equal((await act(person.token, late)).status, 403, 'too late')
   })
 
   test('only its SHA-256 is stored', async () => {
@@ -148,6 +155,33 @@ describe('a sensitive call of who has no second factor', () => {
     }
     const begun = (await eventsOf(t, person)).filter((event) => event.kind === 'totp.begun')
     assert.equal(begun.length, 10)
+  })
+
+  test('of two transactions that hold one permit, the second finds it used', async () => {
+    const person = await stale()
+    const token = await earn(person.token, person.digest)
+    const { db, identity } = t.app
+    const [session] = await t.sql('select id from sessions where user_id = $1', [person.id])
+    const { organizationId, id: userId, accountId } = person
+    const principal = {
+      kind: 'person',
+      organizationId,
+      userId,
+      accountId,
+      role: 'reviewer',
+      sessionId: String(session?.id),
+    } as const
+    const begun = { operation: 'beginAuthenticatorApp', method: 'POST', path, body: undefined }
+    const demand = () => identity.factors.stepUps.demand({ principal, httpRequestId: 'test' }, begun, token, true)
+    const [one, other] = [await demand(), await demand()]
+    let second: Promise<unknown> = Promise.resolve()
+    await inTransaction(db, { organizationId }, async (tx) => {
+      await one.use(tx)
+      second = inTransaction(db, { organizationId }, (late) => other.use(late))
+      second.catch(() => {})
+      await until(async () => (await t.sql('select from pg_locks where not granted')).length > 0)
+    })
+    await assert.rejects(second, { status: 403, code: 'auth.step_up_required' })
   })
 
   test('a call that fails gives the token back', async () => {
@@ -256,6 +290,9 @@ describe('a sensitive call of who has a second factor', () => {
     const replies = await Promise.all([1, 2, 3].map(() => use(first)))
     assert.deepEqual(replies.map((reply) => reply.status).sort(), [200, 403, 403])
     assert.equal((await use(second.toLowerCase().replaceAll('-', ' '))).status, 200)
+    for (const wrong of ['no code', third.slice(1), `${third}0`, '0000-0000-0000-0000-0000-0000']) {
+      assert.equal((await use(wrong)).status, 403, wrong)
+    }
     const newer = await recoveryCodes(t, person.token, seed)
     assert.equal((await use(third)).status, 403)
     assert.equal((await use(newer[0] ?? '')).status, 200)

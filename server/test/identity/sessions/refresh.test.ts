@@ -138,7 +138,11 @@ describe('renewing', () => {
       t.clock.advance(10_000)
       const replayed = await refresh(cookie)
       assert.deepEqual([replayed.status, replayed.body.code], [401, 'session.over'], `round ${round}`)
-      assert.equal((await refresh(cookieOf(renewed))).status, 401, `round ${round}: the thief's or the owner's, both end`)
+      assert.equal(
+        (await refresh(cookieOf(renewed))).status,
+        401,
+        `round ${round}: the thief's or the owner's, both end`,
+      )
       assert.equal((await me(renewed.body.access_token)).status, 401, `round ${round}`)
     }
     const [row] = await t.sql(`select count(*)::int as told from events where kind = 'session.reuse_detected'`)

@@ -5,8 +5,8 @@ import { createApp } from '../../../src/app.ts'
 import { createPasswords } from '../../../src/identity/people/passwords.ts'
 import { createLog } from '../../../src/platform/log.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../../../src/seed.ts'
-import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
 import { addOrganization, addPerson } from '../../consultations/people-and-keys.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
 
 let t: TestApp
 before(async () => {
@@ -45,7 +45,11 @@ describe('my sessions', () => {
   })
 
   test('end one by one, and all others together', async () => {
-    const [mine, second, third] = [await signIn(sampleReviewer), await signIn(sampleReviewer), await signIn(sampleReviewer)]
+    const [mine, second, third] = [
+      await signIn(sampleReviewer),
+      await signIn(sampleReviewer),
+      await signIn(sampleReviewer),
+    ]
     const path = `/api/v1/auth/sessions/${await current(second)}/revoke`
     assert.equal((await t.call('POST', path, { as: mine })).status, 204)
     assert.equal((await t.call('POST', path, { as: mine })).status, 404)
@@ -101,7 +105,10 @@ describe("a member's sessions, for administrators", () => {
     const token = await signIn(sampleReviewer)
     const path = `/api/v1/users/${t.reviewer.id}/sessions`
     assert.deepEqual((await t.call('GET', path, { as: other.admin.token })).body, [])
-    assert.equal((await t.call('POST', `${path}/${await current(token)}/revoke`, { as: other.admin.token })).status, 404)
+    assert.equal(
+      (await t.call('POST', `${path}/${await current(token)}/revoke`, { as: other.admin.token })).status,
+      404,
+    )
     assert.equal(await me(token), 200)
   })
 })
@@ -117,7 +124,9 @@ describe('a person of two organizations', () => {
     )
     const listed = await t.call('GET', '/api/v1/organizations', { as: here.token })
     assert.deepEqual(
-      listed.body.map((membership: { role: string; is_current: boolean }) => [membership.role, membership.is_current]).sort(),
+      listed.body
+        .map((membership: { role: string; is_current: boolean }) => [membership.role, membership.is_current])
+        .sort(),
       [
         ['auditor', false],
         ['reviewer', true],
@@ -130,10 +139,10 @@ describe('a person of two organizations', () => {
     assert.equal(switched.status, 200, switched.text)
     assert.equal(switched.body.user.role, 'auditor')
     assert.equal(await me(here.token), 401)
-    const [proof] = await t.sql('select signed_in_with from sessions where organization_id = $1 and revoked_at is null and user_id = $2', [
-      other.organizationId,
-      switched.body.user.id,
-    ])
+    const [proof] = await t.sql(
+      'select signed_in_with from sessions where organization_id = $1 and revoked_at is null and user_id = $2',
+      [other.organizationId, switched.body.user.id],
+    )
     assert.deepEqual(proof?.signed_in_with, ['password'])
   })
 

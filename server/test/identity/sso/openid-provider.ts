@@ -26,6 +26,7 @@ export interface OpenIdProvider {
   readonly privateKey: KeyObject
   /** Paths asked for, in order, the browser's excepted. */
   readonly calls: readonly string[]
+  readonly redirectUris: readonly string[]
   /** The addresses that it sends browsers back to. */
   register(...redirectUris: readonly string[]): void
   signsIn(person: ProvidedPerson): void
@@ -54,7 +55,7 @@ export async function startOpenIdProvider(
   const calls: string[] = []
   const replacements = new Map<string, (response: ServerResponse) => void>()
   let person: ProvidedPerson = { sub: 'nobody' }
-  let redirectUris: readonly string[] = ['https://nobody.example.com/callback']
+  let redirectUris: readonly string[] = ['https://hitl.example.com/none']
   let forgery: Parameters<OpenIdProvider['forge']>[0] = null
   let keys = makeKeys(1)
   let provider: Provider
@@ -122,6 +123,9 @@ export async function startOpenIdProvider(
       return keys.privateKey
     },
     calls,
+    get redirectUris() {
+      return redirectUris
+    },
     register: (...uris) => {
       redirectUris = uris
       build()

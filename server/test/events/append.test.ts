@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { createApp } from '../src/app.ts'
-import { createLog } from '../src/platform/log.ts'
-import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from './harness.ts'
+import { createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { eventsQuery } from './read-events.ts'
 
 let t: TestApp
 let asAdmin: { readonly as: string }
@@ -15,7 +16,7 @@ before(async () => {
 after(() => t.stop())
 
 type Row = Readonly<Record<string, unknown>>
-const events = (): Promise<readonly Row[]> => t.sql('select * from events order by id')
+const events = (): Promise<readonly Row[]> => t.sql(eventsQuery)
 const count = async (): Promise<number> => Number((await t.sql('select count(*) from events'))[0]?.count)
 
 /** The one event that `act` appended; fails when there were none or more. */
@@ -118,12 +119,14 @@ describe('every change of who may do what is one event, with who, what, before a
       await app.stop()
       await database.drop()
     })
-    await app.identity.setupToken()
-    await app.identity.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
-    await app.identity.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
+    await app.identity.people.setupToken()
+    await app.identity.people.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
+    await app.identity.people.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
     const client = new pg.Client(database.connection)
     await client.connect()
-    const { rows } = await client.query('select kind, actor_kind, actor_id, http_request_id from events order by id')
+    const { rows } = await client.query(
+      `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id from events order by id`,
+    )
     await client.end()
     const system = { actor_kind: 'system', actor_id: null, http_request_id: null }
     assert.deepEqual(
@@ -221,7 +224,7 @@ describe('events are append-only, for the owner of the database too', () => {
 
 test('no secret is in any event: passwords, their hashes, keys, tokens', async () => {
   const text = JSON.stringify(await events())
-  const hashes = await t.sql(`select password_hash as secret from users union all
+  const hashes = await t.sql(`select password_hash as secret from accounts union all
     select encode(key_hash, 'hex') from api_keys union all select encode(token_hash, 'hex') from invitations`)
   assert.ok(hashes.length > 6)
   const secrets = [

@@ -1,0 +1,45 @@
+import type { EventLine } from './audit-verify-event-line.ts'
+import type { Findings } from './audit-verify-findings.ts'
+
+const erasureKind = Buffer.from('"kind":"audit.erased","occurred_at":')
+
+interface Place {
+  readonly line: number
+  readonly position: number
+}
+
+/**
+ * An erasable part may only be gone when the audit says so: an event `audit.erased` lists the ids of what it erased, so
+ * that a part that was cut out of the file is found. Held: one entry per erased event.
+ */
+export function createErasures(findings: Findings) {
+  const erased = new Map<string, Place>()
+  const told = new Set<string>()
+
+  return {
+    see: (bytes: Buffer, { recordStart, recordEnd, erasable }: EventLine, line: number, position: number): void => {
+      const record = bytes.subarray(recordStart, recordEnd)
+      if (erasable === 'erased') erased.set(String(parse(record).id), { line, position })
+      if (!record.includes(erasureKind)) return
+      const { events } = (parse(record).after ?? {}) as { events?: unknown }
+      if (Array.isArray(events)) for (const id of events) told.add(String(id))
+    },
+    /** `pending`: erasures whose own events were not sealed yet when the export ended. */
+    finish: (pending: number): number => {
+      for (const [id, { line, position }] of erased) {
+        if (told.has(id) || pending > 0) continue
+        const message = 'The erasable part is missing, and no event says that it was erased.'
+        findings.add('erasable.missing', message, { line, position })
+      }
+      return erased.size
+    },
+  }
+}
+
+function parse(record: Buffer): Record<string, unknown> {
+  try {
+    return JSON.parse(record.toString()) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}

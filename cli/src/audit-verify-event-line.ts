@@ -1,0 +1,64 @@
+import { hash } from 'node:crypto'
+
+/** Where the parts of an event's line are, in its bytes. */
+export interface EventLine {
+  readonly position: number
+  readonly recordStart: number
+  readonly recordEnd: number
+  readonly erasable: 'none' | 'whole' | 'erased' | 'edited' | 'inserted'
+}
+
+const prefix = Buffer.from('{"position":')
+const beforeRecord = Buffer.from(',"record":{')
+const beforeErasable = Buffer.from(',"erasable":{')
+const recordTail = Buffer.from(',"v":1}')
+const hashName = Buffer.from('"erasable_sha256":')
+const zero = 0x30
+const brace = 0x7d
+
+/**
+ * `{"position":17,"record":{...}}`, or with `,"erasable":{...}` behind the record. Null when it is not exactly that. A
+ * record ends with its `v`, and its hash of the erasable part is the last member of that name: RFC 8785 sorts them so.
+ */
+export function readEventLine(bytes: Buffer, start: number, end: number): EventLine | null {
+  if (!holds(bytes, prefix, start, end) || bytes[end - 1] !== brace) return null
+  let at = start + prefix.length
+  let position = 0
+  for (; at < end; at += 1) {
+    const digit = (bytes[at] ?? 0) - zero
+    if (digit < 0 || digit > 9) break
+    position = position * 10 + digit
+  }
+  const canonical = at > start + prefix.length && bytes[start + prefix.length] !== zero && position <= 2 ** 52
+  if (!canonical || !holds(bytes, beforeRecord, at, end)) return null
+  const recordStart = at + beforeRecord.length - 1
+  const rest = bytes.subarray(recordStart, end - 1)
+  const split = rest.lastIndexOf(beforeErasable)
+  const parted = split >= recordTail.length && endsWith(rest, recordTail, split)
+  const record = parted ? rest.subarray(0, split) : rest
+  if (!endsWith(record, recordTail, record.length)) return null
+  const expected = hashIn(record)
+  const erasable = parted ? rest.subarray(split + beforeErasable.length - 1) : null
+  return { position, recordStart, recordEnd: recordStart + record.length, erasable: judge(expected, erasable) }
+}
+
+function judge(expected: string | null, erasable: Buffer | null): EventLine['erasable'] {
+  if (erasable === null) return expected === null ? 'none' : 'erased'
+  if (expected === null) return 'inserted'
+  return hash('sha256', erasable) === expected ? 'whole' : 'edited'
+}
+
+function hashIn(record: Buffer): string | null {
+  const at = record.lastIndexOf(hashName)
+  const value = at + hashName.length
+  if (at < 0 || record[value] !== 0x22) return null
+  return record.toString('latin1', value + 1, value + 65)
+}
+
+function holds(bytes: Buffer, expected: Buffer, at: number, end: number): boolean {
+  return at + expected.length <= end && bytes.compare(expected, 0, expected.length, at, at + expected.length) === 0
+}
+
+function endsWith(bytes: Buffer, tail: Buffer, end: number): boolean {
+  return end >= tail.length && bytes.compare(tail, 0, tail.length, end - tail.length, end) === 0
+}

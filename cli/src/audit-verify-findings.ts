@@ -1,0 +1,62 @@
+/** Something that is wrong, and where. */
+export interface Finding {
+  /** Of the file, from 1; null when it is about no line of it. */
+  readonly line: number | null
+  /** Of the organization's chain, from 1. */
+  readonly position: number | null
+  readonly seal: number | null
+  /** A stable word for programs. */
+  readonly code: FindingCode
+  /** A sentence for people. */
+  readonly message: string
+}
+
+export type FindingCode =
+  | 'header.malformed'
+  | 'line.malformed'
+  | 'event.edited'
+  | 'event.missing'
+  | 'event.inserted'
+  | 'event.moved'
+  | 'event.unsealed'
+  | 'position.wrong'
+  | 'erasable.edited'
+  | 'erasable.inserted'
+  | 'erasable.missing'
+  | 'seal.malformed'
+  | 'seal.missing'
+  | 'seal.out_of_place'
+  | 'seal.forged'
+  | 'seal.unknown_key'
+  | 'seal.edited'
+  | 'chain.broken'
+  | 'end.missing'
+  | 'end.forged'
+  | 'end.contradicts'
+  | 'outside.malformed'
+  | 'outside.differs'
+  | 'outside.cut_off'
+
+export interface Findings {
+  add(code: FindingCode, message: string, place?: Partial<Pick<Finding, 'line' | 'position' | 'seal'>>): void
+  readonly count: () => number
+  /** In the order of the file. */
+  readonly list: () => readonly Finding[]
+}
+
+/** A file that is wrong throughout must not fill the memory. */
+const kept = 1_000
+
+export function createFindings(): Findings {
+  const found: Finding[] = []
+  let count = 0
+  return {
+    add: (code, message, { line = null, position = null, seal = null } = {}) => {
+      count += 1
+      if (found.length < kept) found.push({ line, position, seal, code, message })
+    },
+    count: () => count,
+    list: () =>
+      found.toSorted((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) || 0),
+  }
+}

@@ -1,0 +1,27 @@
+/** A stream of any chunks: a file's read stream, standard input, a reply's body. Strings are taken as UTF-8. */
+export type Chunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
+
+/** No line of an export comes near: a request's texts are bounded, and a batch's leaf list is of 180 KB at most. */
+const longestLine = 64 * 1_048_576
+
+/**
+ * Calls `onLine` with each line, without its end. Lines are not copied: `bytes` holds them until the next call. Answers how
+ * many bytes stand behind the last line end: a whole export has none.
+ */
+export async function eachLine(source: Chunks, onLine: (bytes: Buffer, start: number, end: number) => void) {
+  let left = Buffer.alloc(0)
+  for await (const chunk of source) {
+    const fresh =
+      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    const bytes = left.length === 0 ? fresh : Buffer.concat([left, fresh])
+    let start = 0
+    for (let end = bytes.indexOf(10, left.length); end >= 0; end = bytes.indexOf(10, start)) {
+      onLine(bytes, start, end)
+      start = end + 1
+    }
+    left = Buffer.from(bytes.subarray(start))
+    if (left.length > longestLine)
+      throw new Error(`a line is longer than ${longestLine} bytes: this is no audit export`)
+  }
+  return left.length
+}

@@ -1,0 +1,70 @@
+import type { Findings } from './audit-verify-findings.ts'
+import { type Head, type Jws, type KeyRing, signatureHolds } from './audit-verify-jws.ts'
+
+interface Waiting {
+  readonly head: Jws<Head>
+  readonly line: number
+}
+
+/**
+ * Judges the signatures of heads. Each head holds the hash of the one before it, so a signature that holds vouches for all
+ * before it: only every 64th is verified, and the last. When one does not hold, or the hashes do not join, each is looked at.
+ */
+export function createSignatures(keys: KeyRing, findings: Findings) {
+  let waiting: Waiting[] = []
+  /** Heads whose key is not in the set, which nothing has vouched for yet. */
+  let unknown: Waiting[] = []
+  let vouchedUnknown = 0
+
+  const forged = ({ head, line }: Waiting): void =>
+    findings.add('seal.forged', `The signature of seal ${head.payload.number} does not hold.`, {
+      line,
+      seal: head.payload.number,
+    })
+
+  const judgeAll = (): void => {
+    for (const entry of waiting) {
+      const holds = signatureHolds(entry.head, keys)
+      if (holds === false) forged(entry)
+      else if (holds === null) unknown.push(entry)
+    }
+    waiting = []
+  }
+
+  const judge = (): void => {
+    const last = waiting.at(-1)
+    if (last === undefined) return
+    if (signatureHolds(last.head, keys) !== true) {
+      judgeAll()
+      return
+    }
+    vouchedUnknown += unknown.length + waiting.filter(({ head }) => !keys.has(head.kid)).length
+    unknown = []
+    waiting = []
+  }
+
+  return {
+    add: (head: Jws<Head>, line: number, joins: boolean): void => {
+      if (!joins) {
+        judgeAll()
+        reportUnknown()
+      }
+      waiting.push({ head, line })
+      if (waiting.length >= 64) judge()
+    },
+    finish: (): number => {
+      judge()
+      reportUnknown()
+      return vouchedUnknown
+    },
+  }
+
+  /** Nothing that follows them vouches for these. */
+  function reportUnknown(): void {
+    for (const { head, line } of unknown) {
+      const message = `Seal ${head.payload.number} is signed with a key that is not in the key set (${head.kid}).`
+      findings.add('seal.unknown_key', message, { line, seal: head.payload.number })
+    }
+    unknown = []
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Verifies an audit export offline: standalone, on node:crypto alone. The format and what each check proves is docs/audit.md.
+ * Reads the file once, keeps one batch in memory, and tells every place where something is wrong.
+ */
+import { createFindings, type Finding } from './audit-verify-findings.ts'
+import { type KeySet, keyRing } from './audit-verify-jws.ts'
+import { type Chunks, eachLine } from './audit-verify-lines.ts'
+import { readOutsideHeads } from './audit-verify-outside.ts'
+import { createExportReader } from './audit-verify-reader.ts'
+
+export type { Chunks, Finding, KeySet }
+
+export interface VerifyOptions {
+  /** The installation's key set, from /.well-known/jwks.json: fetched from the service, or, better, kept since earlier. */
+  readonly publicKeys: KeySet
+  /**
+   * Heads that were written outside of the database: lines of the file of AUDIT_HEADS_FILE, or compact JWS. The last one
+   * tells a file whose end was cut off, any one tells a history that was written anew.
+   */
+  readonly expectHead?: string | readonly string[]
+}
+
+export interface Verification {
+  /** True when nothing is wrong. What could not be known is in `limits`. */
+  readonly ok: boolean
+  readonly organizationId: string | null
+  readonly events: number
+  readonly seals: number
+  /** Events whose erasable part was erased, as the audit itself says. */
+  readonly erased: number
+  readonly firstPosition: number | null
+  readonly lastPosition: number | null
+  readonly lastSeal: { readonly number: number; readonly sealedAt: string; readonly head: string } | null
+  readonly exportedAt: string | null
+  /** In the order of the file, the first 1 000; `findingCount` counts all. */
+  readonly findings: readonly Finding[]
+  readonly findingCount: number
+  /** What this file cannot prove, in sentences for people. */
+  readonly limits: readonly string[]
+}
+
+export async function verifyExport(source: Chunks, options: VerifyOptions): Promise<Verification> {
+  const findings = createFindings()
+  const keys = keyRing(options.publicKeys)
+  if (keys.size === 0)
+    throw new Error('The key set holds no Ed25519 key for the audit: nothing could be verified with it.')
+  const outside = readOutsideHeads([options.expectHead ?? []].flat(), keys, findings)
+  const reader = createExportReader(keys, outside, findings)
+  const bytesLeft = await eachLine(source, reader.line)
+  const summary = reader.finish(bytesLeft)
+  return { ok: findings.count() === 0, ...summary, findings: findings.list(), findingCount: findings.count() }
+}

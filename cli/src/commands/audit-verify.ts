@@ -1,0 +1,127 @@
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { type KeySet, type Verification, verifyExport } from '../audit-verify.ts'
+import type { Command, Given } from '../command.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { failed, unavailable, usage } from '../failure.ts'
+import type { Output } from '../output.ts'
+import { at, reasonOf, serviceUrl } from '../service-url.ts'
+import { verificationText } from '../verification-text.ts'
+
+export const auditVerify: Command = {
+  path: 'audit verify',
+  alsoTriedAs: ['verify', 'prove', 'proof'],
+  summary: 'Check an export, offline: whether anything in it was changed.',
+  about: [
+    'Recomputes every hash of a JSONL export and checks every signature, without the service: an event that was edited, taken out, added, moved or cut off is found, and the command says where. It reads the file once, in constant memory.',
+    'It needs the public keys of the installation: /.well-known/jwks.json. Keep a copy from earlier, apart from the exports: whoever could change an export may not be able to change that. With --heads it also compares with the heads that the service wrote elsewhere (AUDIT_HEADS_FILE), which is what shows a history that was written anew, or cut off at its end.',
+    'Intact means that nothing is wrong with what the file holds. What it cannot prove is listed with it.',
+  ],
+  argument: { name: 'FILE', about: 'the export, as JSONL; - for standard input' },
+  options: [
+    {
+      name: 'keys',
+      value: 'FILE|URL',
+      required: true,
+      about: 'The public keys: a saved jwks.json, or the address of the installation to fetch them from.',
+    },
+    { name: 'heads', value: 'FILE', about: 'Heads that were written outside of the database, one per line.' },
+  ],
+  examples: [
+    {
+      about: 'With keys that were kept since earlier:',
+      line: 'hitl audit verify audit.jsonl --keys keys.json',
+    },
+    {
+      about: 'With the keys as the service tells them now, and the heads from their own place:',
+      line: 'hitl audit verify audit.jsonl --keys https://hitl.example.com --heads audit-heads.jsonl',
+    },
+    {
+      about: 'Straight from an export, for a nightly check:',
+      line: 'hitl audit export | hitl audit verify - --keys keys.json --json',
+    },
+  ],
+  exits: [
+    [0, 'intact'],
+    [1, 'not checked: a file or the keys cannot be read'],
+    [2, 'changed: the findings say where'],
+    [64, 'the command line is wrong'],
+    [69, 'the keys could not be fetched'],
+  ],
+  run: verify,
+}
+
+/** The service writes a megabyte in a moment; so much is read at once. */
+const readAtOnce = 1 << 20
+
+async function verify(given: Given, output: Output): Promise<number> {
+  const path = given.argument ?? '-'
+  if (/\.csv$/i.test(path)) {
+    throw usage('A CSV export holds no proof.', 'Export as JSONL (the default of hitl audit export) to verify.')
+  }
+  const publicKeys = await readKeys(given.text('keys') ?? '')
+  const headsPath = given.text('heads')
+  const heads = headsPath === null ? null : await read(headsPath)
+  const source = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: readAtOnce })
+  const options = { publicKeys, ...(heads === null ? {} : { expectHead: heads }) }
+  const verification = await verifyExport(source, options).catch((error: NodeJS.ErrnoException) => {
+    throw error.syscall === undefined ? failed('audit.not_checked', error.message) : unreadable(path, error)
+  })
+  output.result(asJson(verification), verificationText(verification, path === '-' ? 'The export' : path))
+  return verification.ok ? exitCodes.done : exitCodes.tampered
+}
+
+async function readKeys(place: string): Promise<KeySet> {
+  const text = /^https?:\/\//.test(place) ? await fetchKeys(place) : await read(place)
+  try {
+    const keys = JSON.parse(text) as KeySet
+    if (Array.isArray(keys.keys)) return keys
+  } catch {
+    // Told below: whatever it is, it is no key set.
+  }
+  throw failed('keys.unreadable', `${place} holds no key set ({"keys":[...]}).`, 'See: hitl audit verify --help')
+}
+
+async function fetchKeys(place: string): Promise<string> {
+  const given = serviceUrl('keys', place, false)
+  const url = given.pathname.endsWith('.json') ? given : at(given, '/.well-known/jwks.json')
+  try {
+    const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(30_000) })
+    if (!answer.ok) throw new Error(`it answered ${answer.status}`)
+    return await answer.text()
+  } catch (error) {
+    throw unavailable('keys.unavailable', `The keys could not be fetched from ${url.href}: ${reasonOf(error)}.`)
+  }
+}
+
+async function read(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(path, error)
+  })
+}
+
+function unreadable(path: string, { code, message }: NodeJS.ErrnoException) {
+  return failed(
+    'file.unreadable',
+    code === 'ENOENT' ? `There is no file ${path}.` : `${path} cannot be read: ${message}.`,
+  )
+}
+
+function asJson(verification: Verification) {
+  const { lastSeal } = verification
+  return {
+    intact: verification.ok,
+    organization_id: verification.organizationId,
+    events: verification.events,
+    seals: verification.seals,
+    erased: verification.erased,
+    first_position: verification.firstPosition,
+    last_position: verification.lastPosition,
+    last_seal:
+      lastSeal === null ? null : { number: lastSeal.number, sealed_at: lastSeal.sealedAt, head: lastSeal.head },
+    exported_at: verification.exportedAt,
+    finding_count: verification.findingCount,
+    findings: verification.findings,
+    limits: verification.limits,
+  }
+}

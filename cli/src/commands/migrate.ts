@@ -1,0 +1,24 @@
+import type { Command } from '../command.ts'
+import { runInService } from '../service.ts'
+
+export const migrate: Command = {
+  path: 'migrate',
+  alsoTriedAs: ['init', 'upgrade', 'db'],
+  summary: 'Bring the database up to date.',
+  about: [
+    'Applies the migrations that the database lacks, each in a transaction of its own, and the rights of the role that the service works with. Run again, it changes nothing. Any number of processes may run it at once, while the service runs too.',
+    'hitl serve does the same at its start. Use this where the service may not change the schema: let it migrate with the rights to do so, and serve without.',
+  ],
+  options: [],
+  examples: [
+    { about: 'Before a new version serves:', line: 'hitl migrate' },
+    { about: 'Which migrations were applied, for a deployment log:', line: 'hitl migrate --json' },
+  ],
+  exits: [
+    [0, 'the database is up to date'],
+    [1, 'a migration failed and was rolled back, or the database is ahead of this version'],
+    [69, 'the database does not answer'],
+    [78, 'a setting is wrong'],
+  ],
+  run: (given) => runInService('migrate', given.canonical),
+}

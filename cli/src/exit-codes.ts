@@ -1,0 +1,14 @@
+/** What the command's end tells a script; those above 2 are of sysexits.h. A signal ends it as a signal. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  tampered: 2,
+  /** EX_USAGE: the command line is wrong, and will be the next time. */
+  usage: 64,
+  /** EX_UNAVAILABLE: a database or a service does not answer; the same command may work later. */
+  unavailable: 69,
+  /** EX_CONFIG: a setting is wrong; a supervisor should not try again. */
+  config: 78,
+} as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]

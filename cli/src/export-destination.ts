@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { failed } from './failure.ts'
+
+/** What a whole export says of itself, and what was counted on the way. */
+export interface Written {
+  readonly bytes: number
+  readonly sha256: string
+  /** The last line's payload; null for CSV, which has none. */
+  readonly end: ExportEnd | null
+}
+
+export interface ExportEnd {
+  readonly organization_id: string
+  readonly first_seal: number
+  readonly last_seal: number
+  readonly last_position: number
+  readonly unsealed_events: number
+}
+
+/** Far longer than an end line. */
+const tailBytes = 16_384
+
+/** Copies an export and tells whether it is whole: `finish` answers null when a JSONL export has no end. */
+export function createTally(format: string) {
+  const sha256 = createHash('sha256')
+  let bytes = 0
+  let tail = Buffer.alloc(0)
+  return {
+    add: (chunk: Uint8Array): void => {
+      sha256.update(chunk)
+      bytes += chunk.length
+      const last = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).subarray(-tailBytes)
+      tail = Buffer.concat([tail, last]).subarray(-tailBytes)
+    },
+    bytes: () => bytes,
+    finish: (): Written | null => {
+      const end = format === 'jsonl' ? endOf(tail.toString('latin1')) : null
+      if (format === 'jsonl' && end === null) return null
+      return { bytes, sha256: sha256.digest('hex'), end }
+    },
+  }
+}
+
+function endOf(tail: string): ExportEnd | null {
+  const payload = /(?:^|\n)\{"end":"[\w-]+\.([\w-]+)\.[\w-]+"\}\n$/.exec(tail)?.[1]
+  if (payload === undefined) return null
+  try {
+    return JSON.parse(Buffer.from(payload, 'base64url').toString()) as ExportEnd
+  } catch {
+    return null
+  }
+}
+
+export interface Destination {
+  write(chunk: Uint8Array): Promise<void>
+  /** It is whole: now it appears under its name. */
+  keep(): Promise<void>
+  /** It is not: nothing stays. */
+  drop(): Promise<void>
+}
+
+export const standardOutput: Destination = {
+  write: (chunk) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(chunk, (error) => (error ? reject(error) : resolve()))
+    }),
+  keep: async () => {},
+  drop: async () => {},
+}
+
+/** A file that nobody else may read, and that is there whole or not at all. An earlier one is never written over. */
+export async function fileDestination(path: string): Promise<Destination> {
+  if (existsSync(path)) {
+    throw failed('file.exists', `${path} is there already, and exports are not written over.`, 'Choose another name.')
+  }
+  const partial = `${path}.partial`
+  const file = await open(partial, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw failed('file.unwritable', `${path} cannot be written: ${error.message}.`)
+    throw failed('file.exists', `${partial} is there: another export is under way, or was killed.`, 'Remove it if so.')
+  })
+  return {
+    write: async (chunk) => void (await file.writeFile(chunk)),
+    keep: async () => {
+      await file.sync()
+      await file.close()
+      await rename(partial, path)
+    },
+    drop: async () => {
+      await file.close()
+      await rm(partial, { force: true })
+    },
+  }
+}

@@ -1,0 +1,35 @@
+import { usage } from './failure.ts'
+
+const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
+
+/** The address of a service that `option` names. Refuses plain http to another machine, unless it is allowed aloud. */
+export function serviceUrl(option: string, text: string, allowHttp: boolean): URL {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw usage(`--${option} must be an address such as https://hitl.example.com.`)
+  }
+  if (url.username !== '' || url.password !== '') throw usage(`--${option} must hold no user name and password.`)
+  if (url.protocol === 'http:' && !allowHttp && !loopback.test(url.hostname)) {
+    throw usage(
+      `--${option} is not encrypted: whoever is in between could read and change what is sent.`,
+      'Use https://, or --allow-http where you know that nobody is in between.',
+    )
+  }
+  return url
+}
+
+/** `path` on this service; its own path, as behind a proxy that serves more than one thing, stays in front. */
+export function at(url: URL, path: string): URL {
+  const whole = new URL(url)
+  whole.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
+  whole.search = ''
+  whole.hash = ''
+  return whole
+}
+
+/** Why a call came to nothing, in the words of the network. */
+export function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error
+  const source = cause instanceof AggregateError ? cause.errors[0] : cause
+  return source instanceof Error && source.message !== '' ? source.message : message
+}

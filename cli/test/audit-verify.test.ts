@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { type VerifyOptions, verifyExport } from '../src/audit-verify.ts'
+import { merkleRoot } from '../src/audit-verify-tree.ts'
+import {
+  asFile,
+  chainOf,
+  createSigner,
+  eventLine,
+  exportLines,
+  jws,
+  leafOf,
+  organizationId,
+  sampleEvent,
+  treeHash,
+} from './audit-export.ts'
+import { createRandom, tamperings } from './audit-tampering.ts'
+
+const signer = createSigner('key-1')
+const attacker = createSigner('key-1')
+const publicKeys = { keys: [signer.jwk] }
+const sizes = [1, 2, 3, 5, 8, 13]
+const chain = chainOf(sizes, () => signer)
+const heads = chain.map(({ head }) => head)
+const whole = exportLines(chain, signer)
+
+const verify = (lines: readonly string[] | Buffer, options: Partial<VerifyOptions> = {}) =>
+  verifyExport([Buffer.isBuffer(lines) ? lines : asFile(lines as string[])], { publicKeys, ...options })
+
+/** The line of the event at this position, counted from 0: a header, the events and seals before it. */
+const placeOf = (position: number): number => whole.findIndex((line) => line.startsWith(`{"position":${position},`))
+
+describe('a whole export', () => {
+  test('verifies, and says what it holds', async () => {
+    const result = await verify(whole, { expectHead: heads })
+    assert.deepEqual(result.findings, [])
+    const { head, ...lastSeal } = result.lastSeal ?? { head: '' }
+    assert.equal(head, heads.at(-1))
+    assert.deepEqual(
+      { ...result, lastSeal },
+      {
+        ok: true,
+        organizationId,
+        events: 32,
+        seals: 6,
+        erased: 0,
+        firstPosition: 1,
+        lastPosition: 32,
+        lastSeal: { number: 6, sealedAt: '2026-01-31T09:00:01.000Z' },
+        exportedAt: '2026-01-31T10:00:00.000Z',
+        findings: [],
+        findingCount: 0,
+        limits: ['The file shows what was there at 2026-01-31T10:00:00.000Z, not what came later.'],
+      },
+    )
+  })
+
+  test('verifies in chunks of any size, as bytes and as text, and from a file', async (context) => {
+    const file = asFile(whole)
+    for (const size of [1, 7, 64, 1_000, 65_536]) {
+      const chunks = Array.from({ length: Math.ceil(file.length / size) }, (_, n) =>
+        file.subarray(n * size, (n + 1) * size),
+      )
+      assert.equal((await verifyExport(chunks, { publicKeys })).ok, true, String(size))
+    }
+    assert.equal((await verifyExport([file.toString()], { publicKeys })).ok, true)
+    const folder = await mkdtemp(join(tmpdir(), 'hitl-audit-'))
+    context.after(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'export.jsonl'), file)
+    assert.equal((await verifyExport(createReadStream(join(folder, 'export.jsonl')), { publicKeys })).ok, true)
+  })
+
+  test('of an organization without events', async () => {
+    const result = await verify(exportLines([], signer))
+    assert.deepEqual([result.ok, result.events, result.lastSeal, result.lastPosition], [true, 0, null, null])
+  })
+
+  test('from a later seal on: verifies, and says that it proves nothing about what was before', async () => {
+    for (const after of [1, 3, 6]) {
+      const result = await verify(exportLines(chain, signer, { after }), { expectHead: heads })
+      assert.deepEqual(result.findings, [])
+      assert.match(result.limits.join(' '), new RegExp(`begins with seal ${after + 1}: it proves nothing`))
+    }
+  })
+
+  test('says how many events were not sealed yet', async () => {
+    const result = await verify(exportLines(chain, signer, { end: { unsealed_events: 3 } }))
+    assert.equal(result.ok, true)
+    assert.match(result.limits.join(' '), /3 events were not sealed yet/)
+  })
+
+  test('says what cannot be known without a head from outside', async () => {
+    assert.match((await verify(whole)).limits.join(' '), /Without a head from outside/)
+  })
+})
+
+describe('what is wrong is found, and where', () => {
+  const cases: readonly (readonly [string, (lines: string[]) => string[], object])[] = [
+    [
+      'an edited record',
+      (lines) => lines.with(placeOf(10), (lines[placeOf(10)] ?? '').replace('"pending"', '"approved"')),
+      { code: 'event.edited', line: placeOf(10) + 1, position: 10, seal: 4 },
+    ],
+    [
+      'a deleted event, though the rest was renumbered',
+      (lines) => {
+        const rest = lines.toSpliced(placeOf(22), 1)
+        return rest.map((line) =>
+          line.replace(/^\{"position":(\d+)/, (all, n) => (n > 22 ? `{"position":${n - 1}` : all)),
+        )
+      },
+      { code: 'event.missing', position: 22, seal: 6 },
+    ],
+    [
+      'an inserted event',
+      (lines) => lines.toSpliced(placeOf(8), 0, eventLine(8, sampleEvent(99))),
+      { code: 'event.inserted', line: placeOf(8) + 1, seal: 4 },
+    ],
+    [
+      'two events that changed places',
+      (lines) =>
+        lines
+          .with(placeOf(25), eventLine(25, chain[5]?.events[10] ?? sampleEvent(0)))
+          .with(placeOf(30), eventLine(30, chain[5]?.events[5] ?? sampleEvent(0))),
+      { code: 'event.moved', line: placeOf(25) + 1, position: 25, seal: 6 },
+    ],
+    [
+      'an edited erasable part',
+      (lines) => lines.with(placeOf(11), (lines[placeOf(11)] ?? '').replace('keep', 'drop')),
+      { code: 'erasable.edited', line: placeOf(11) + 1, position: 11 },
+    ],
+    [
+      'an erasable part where there was none',
+      (lines) => lines.with(placeOf(9), (lines[placeOf(9)] ?? '').replace(/\}$/, ',"erasable":{"comment":"ok"}}')),
+      { code: 'erasable.inserted', line: placeOf(9) + 1, position: 9 },
+    ],
+    [
+      'an erasable part that was cut out',
+      (lines) => lines.with(placeOf(11), (lines[placeOf(11)] ?? '').replace(/,"erasable".*/, '}')),
+      { code: 'erasable.missing', line: placeOf(11) + 1, position: 11 },
+    ],
+    [
+      'a batch that is gone with its seal',
+      (lines) => lines.filter((_, at) => at < placeOf(4) || at >= placeOf(7)),
+      { code: 'seal.missing', seal: 3, position: 4 },
+    ],
+    [
+      'an edited record whose leaf hash was changed too',
+      (lines) => {
+        const edited = (chain[3]?.events[2]?.record ?? '').replace('"pending"', '"approved"')
+        const leaves = (chain[3]?.leaves ?? []).with(2, leafOf(edited))
+        const seal = `{"seal":"${heads[3]}","leaves":"${Buffer.concat(leaves).toString('base64')}"}`
+        return lines.with(placeOf(9), eventLine(9, { record: edited, erasable: null })).with(placeOf(12) - 1, seal)
+      },
+      { code: 'event.edited', seal: 4, position: 7, line: placeOf(7) + 1 },
+    ],
+    [
+      'leaf hashes that were changed, beside events as sealed',
+      (lines) => lines.with(placeOf(4) - 1, (lines[placeOf(4) - 1] ?? '').replace(/"leaves":"..../, '"leaves":"AAAA')),
+      { code: 'seal.edited', seal: 2 },
+    ],
+    [
+      'a file that ends in the middle of a batch',
+      (lines) => lines.slice(0, placeOf(15)),
+      { code: 'event.unsealed', line: placeOf(12) + 1, position: 12 },
+    ],
+    ['a file that ends behind a seal', (lines) => lines.slice(0, placeOf(12)), { code: 'end.missing' }],
+    [
+      'a batch that is gone before the end',
+      (lines) => [...lines.slice(0, placeOf(20)), lines.at(-1) ?? ''],
+      { code: 'end.contradicts' },
+    ],
+  ]
+  for (const [name, tamper, expected] of cases) {
+    test(name, async () => {
+      const { ok, findings } = await verify(tamper([...whole]))
+      assert.equal(ok, false)
+      const fitting = findings.filter((finding) =>
+        Object.entries(expected).every(([key, value]) => finding[key as keyof typeof finding] === value),
+      )
+      assert.equal(fitting.length, 1, JSON.stringify(findings, null, 1))
+      for (const { message } of findings) assert.match(message, /^[A-Z].*\.$/)
+    })
+  }
+
+  test('one edit is one finding: later batches are judged by themselves', async () => {
+    const lines = whole.map((line, at) =>
+      [placeOf(2), placeOf(10), placeOf(28)].includes(at) ? line.replace('"pending"', '"approved"') : line,
+    )
+    assert.deepEqual(
+      (await verify(lines)).findings.map(({ code, position }) => [code, position]),
+      [
+        ['event.edited', 2],
+        ['event.edited', 10],
+        ['event.edited', 28],
+      ],
+    )
+  })
+})
+
+describe('heads from outside', () => {
+  test('tell a history that was written anew with the real key', async () => {
+    const other = chainOf(
+      sizes,
+      () => signer,
+      (n) => sampleEvent(n, n === 14 ? 'request.other' : 'request.created'),
+    )
+    const lines = exportLines(other, signer)
+    assert.equal((await verify(lines)).ok, true, 'nothing in the file itself can show it')
+    const { findings } = await verify(lines, { expectHead: heads.map((head) => JSON.stringify({ head })).join('\n') })
+    assert.deepEqual(
+      findings.map(({ code, seal }) => [code, seal]),
+      [
+        ['outside.differs', 5],
+        ['outside.differs', 6],
+      ],
+    )
+  })
+
+  test('tell an export that ends too early', async () => {
+    const { findings } = await verify(exportLines(chain.slice(0, 4), signer), { expectHead: heads.at(-1) ?? '' })
+    assert.deepEqual(
+      findings.map(({ code, seal, position }) => [code, seal, position]),
+      [['outside.cut_off', 6, 12]],
+    )
+  })
+
+  test('are themselves held to their signatures', async () => {
+    const forged = chainOf(sizes, () => attacker)[5]?.head ?? ''
+    const { findings } = await verify(whole, { expectHead: ['what is this', forged] })
+    assert.deepEqual(
+      findings.map(({ code }) => code),
+      ['outside.malformed', 'outside.malformed'],
+    )
+  })
+
+  test('of other organizations do not count', async () => {
+    const payload = { ...JSON.parse(Buffer.from(heads[5]?.split('.')[1] ?? '', 'base64url').toString()), number: 9 }
+    const other = signer.sign(
+      { ...payload, organization_id: organizationId.replace('0189', '0190') },
+      'hitl-audit-head+jws',
+    )
+    assert.equal((await verify(whole, { expectHead: other })).ok, true)
+  })
+})
+
+describe('keys', () => {
+  test('an export signed by somebody else, with the same key id, is no export', async () => {
+    const { findings } = await verify(
+      exportLines(
+        chainOf(sizes, () => attacker),
+        attacker,
+      ),
+    )
+    assert.deepEqual(
+      findings.map(({ code }) => code),
+      [...sizes.map(() => 'seal.forged'), 'end.forged'],
+    )
+  })
+
+  test('a key of another purpose does not count', async () => {
+    const keys = [{ ...signer.jwk, purpose: 'certificate' }]
+    await assert.rejects(verify(whole, { publicKeys: { keys } }), /no Ed25519 key for the audit/)
+  })
+
+  test('a head does not pass for an end, nor for anything of another type', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const keys = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }
+    for (const header of [
+      { alg: 'EdDSA', kid: 'k' },
+      { alg: 'none', kid: 'k', typ: 'hitl-audit-head+jws' },
+    ]) {
+      const mistyped = chainOf([2], () => ({ ...signer, sign: (payload) => jws(header, payload, privateKey) }))
+      const { findings } = await verify(exportLines(mistyped, signer), { publicKeys: keys })
+      assert.equal(findings[0]?.code, 'seal.malformed')
+    }
+  })
+
+  test('a rotation in the middle verifies with both keys', async () => {
+    const next = createSigner('key-2')
+    const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
+    assert.equal((await verify(exportLines(rotated, next), { publicKeys: { keys: [signer.jwk, next.jwk] } })).ok, true)
+  })
+
+  test('seals of a key that was revoked are vouched for by later ones, but not at the end', async () => {
+    const next = createSigner('key-2')
+    const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
+    const vouched = await verify(exportLines(rotated, next), { publicKeys: { keys: [next.jwk] } })
+    assert.deepEqual(vouched.findings, [])
+    assert.match(vouched.limits.join(' '), /3 seals are signed with keys that are not in the key set/)
+    const cut = await verify(exportLines(rotated.slice(0, 3), next), { publicKeys: { keys: [next.jwk] } })
+    assert.deepEqual(
+      cut.findings.map(({ code }) => code),
+      ['seal.unknown_key', 'seal.unknown_key', 'seal.unknown_key'],
+    )
+  })
+
+  test('a signature that does not hold is found, unless a genuine later seal was made upon it', async () => {
+    const many = Array.from({ length: 200 }, () => 1)
+    for (const bad of [1, 63, 64, 65, 128, 199, 200]) {
+      const forgedChain = chainOf(many, (seal) => (seal === bad ? attacker : signer))
+      const { findings } = await verify(exportLines(forgedChain, signer))
+      // Only every 64th signature and the last one are verified; the hashes in between would show any change since.
+      const found = findings.filter(({ code }) => code === 'seal.forged').map(({ seal }) => seal)
+      assert.ok(found.length === 0 ? bad % 64 !== 0 && bad !== 200 : found.includes(bad), `seal ${bad}`)
+    }
+  })
+})
+
+describe('erasure', () => {
+  const erasedAt = new Set([2, 10, 11])
+  const ids = [...erasedAt].map((n) => JSON.parse(sampleEvent(n).record).id as string)
+  const withErasure = chainOf(
+    sizes,
+    () => signer,
+    (n) => (n === 30 ? sampleEvent(n, 'audit.erased', { events: ids, request: null }) : sampleEvent(n)),
+  )
+
+  test('leaves the chain valid, and is counted', async () => {
+    const result = await verify(exportLines(withErasure, signer, { erased: erasedAt }))
+    assert.deepEqual([result.findings, result.erased], [[], 3])
+  })
+
+  test('that no event tells of is a part cut out', async () => {
+    const { findings } = await verify(exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]) }))
+    assert.deepEqual(
+      findings.map(({ code, position }) => [code, position]),
+      [['erasable.missing', 14]],
+    )
+  })
+
+  test('that was under way when the export ended is not held against the file', async () => {
+    const end = { unsealed_erasures: 1 }
+    const result = await verify(exportLines(chain, signer, { erased: new Set([14]), end }))
+    assert.deepEqual([result.ok, result.erased], [true, 1])
+  })
+})
+
+test('the tree is that of RFC 6962, for every size up to 130', () => {
+  for (let size = 1; size <= 130; size += 1) {
+    const leaves = Array.from({ length: size }, (_, n) => leafOf(`leaf ${n}`))
+    assert.equal(merkleRoot(Buffer.concat(leaves)), treeHash(leaves).toString('hex'), String(size))
+  }
+})
+
+test('10 000 random tamperings: every one is found', async () => {
+  const seed = 20_260_131
+  const random = createRandom(seed)
+  const ids = [sampleEvent(4), sampleEvent(7)].map(({ record }) => JSON.parse(record).id as string)
+  const source = chainOf(
+    sizes,
+    () => signer,
+    (n) => (n === 18 ? sampleEvent(n, 'audit.erased', { events: ids }) : sampleEvent(n)),
+  )
+  const lines = exportLines(source, signer, { erased: new Set([4, 7]) })
+  const original = asFile(lines)
+  assert.equal((await verify(original)).ok, true)
+  const names = Object.keys(tamperings)
+  const found = new Map(names.map((name) => [name, 0]))
+  for (let round = 0, done = 0; done < 10_000; round += 1) {
+    const name = names[round % names.length] ?? ''
+    const changed = tamperings[name]?.([...lines], random, attacker) ?? []
+    const file = Buffer.isBuffer(changed) ? changed : asFile(changed)
+    // Swapping a line with itself, or writing the byte that was there, is none.
+    if (file.equals(original)) continue
+    const { ok, findings } = await verify(file)
+    assert.equal(ok, false, `not found: "${name}", round ${round} of seed ${seed}`)
+    assert.ok(findings.length > 0)
+    done += 1
+    found.set(name, (found.get(name) ?? 0) + 1)
+  }
+  for (const [name, count] of found) assert.ok(count > 100, `"${name}" was tried ${count} times only`)
+})

@@ -1,0 +1,52 @@
+// Carries out an action if exactly this was approved, and only once. Plain Node, nothing to install:
+//   HITL_URL=https://hitl.example.com HITL_API_KEY=hitl_... node executor.mjs REQUEST_ID action.json
+// action.json is what the agent has sent as its request: {"title", "description", "context": {"command": ["echo", "hi"]}}.
+import { execFileSync } from 'node:child_process'
+import { createHash, createPublicKey, verify } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+const { HITL_URL = 'http://localhost:8000', HITL_API_KEY } = process.env
+const [requestId, actionFile] = process.argv.slice(2)
+const refuse = (why) => {
+  process.stderr.write(`refused: ${why}\n`)
+  process.exit(1)
+}
+const call = async (method, path, sent) => {
+  const headers = { authorization: `Bearer ${HITL_API_KEY}`, 'content-type': 'application/json' }
+  const body = sent && JSON.stringify(sent)
+  const reply = await fetch(HITL_URL + path, { method, headers, body, redirect: 'error' })
+  const told = await reply.json()
+  return reply.ok ? told : refuse(told.detail)
+}
+/** RFC 8785: names in the order of their UTF-16 code units, and the rest as JavaScript writes it. */
+const canonical = (value) => {
+  if (Array.isArray(value)) return `[${value.map(canonical)}]`
+  if (typeof value !== 'object' || value === null) return typeof value === 'number' ? `${value}` : JSON.stringify(value)
+  const members = Object.keys(value).sort()
+  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)}}`
+}
+const decode = (segment) => JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
+
+// What is about to be done, and nothing that anybody says about it.
+const { title, description = null, context } = JSON.parse(readFileSync(actionFile, 'utf8'))
+const digest = createHash('sha256').update(canonical({ title, description, context })).digest('hex')
+
+// The certificate: of this service and for this purpose; about this request and this very action; an approval; in time.
+const [header, payload, signature] = (await call('GET', `/api/v1/requests/${requestId}/certificate`)).certificate.split(
+  '.',
+)
+const { alg, typ, kid } = decode(header)
+const { keys } = await call('GET', '/.well-known/jwks.json')
+const key = keys.find((jwk) => jwk.kid === kid && jwk.purpose === 'certificate')
+if (alg !== 'EdDSA' || typ !== 'hitl-decision+jwt' || !key) refuse('this is no decision certificate of this service')
+const signed = [Buffer.from(`${header}.${payload}`), createPublicKey({ key, format: 'jwk' })]
+if (!verify(null, ...signed, Buffer.from(signature, 'base64url'))) refuse('the signature is wrong')
+const claims = decode(payload)
+if (claims.request_id !== requestId) refuse('the certificate is about another request')
+if (claims.decision !== 'approve') refuse(`the decision is "${claims.decision}"`)
+if (!(claims.exp * 1000 > Date.now())) refuse('the approval has expired')
+if (claims.digest !== digest) refuse('this is not what was approved, byte for byte')
+
+// Once: of all who hold this approval one gets past here. Then the approved words, and no shell that reads more into them.
+await call('POST', `/api/v1/requests/${requestId}/redeem`, { digest })
+execFileSync(context.command[0], context.command.slice(1), { stdio: 'inherit' })

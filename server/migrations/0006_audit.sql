@@ -1,0 +1,408 @@
+-- The audit that proves itself: each event is a canonical record, sealed in batches into a chain of its organization.
+-- The format is docs/audit.md; the reasons are docs/decisions/0009-audit-chain.md.
+
+-- The old table's rows become records, so the whole table is written once more. Its owner must see them for that.
+alter table events no force row level security;
+alter table events rename to events_before;
+drop trigger append_only on events_before;
+alter index events_pkey rename to events_before_pkey;
+drop index events_by_subject;
+
+create table events (
+  organization_id uuid not null,
+  id uuid not null,
+  kind text not null,
+  -- What changed: the table's noun and the row's id.
+  subject_kind text not null,
+  subject_id uuid not null,
+  actor_kind text not null check (actor_kind in ('person', 'agent', 'timer', 'system', 'anonymous')),
+  actor_id uuid,
+  occurred_at timestamptz(3) not null,
+  -- The order of the chain is (era, xact, id): whatever is still to be committed has a higher xact than everything that is
+  -- settled, so nothing can ever be put in front of a sealed event. Transaction numbers begin anew where a dump is restored:
+  -- then a new era begins (hitl_audit_begin_era).
+  era smallint not null default 0,
+  xact xid8 not null default pg_current_xact_id(),
+  -- RFC 8785 JSON: what is hashed and exported, byte for byte. The columns above repeat what is searched for.
+  record text not null,
+  -- RFC 8785 JSON too: free text, addresses, networks, and a salt. The record holds its hash only.
+  erasable text,
+  primary key (organization_id, era, xact, id)
+);
+
+create function pg_temp.canonical(value jsonb) returns text language plpgsql immutable as $$
+begin
+  -- to_json writes strings and numbers as RFC 8785 wants them: short escapes, lower-case \u00xx, the rest as it is. All names
+  -- in old events are the service's own, in ASCII.
+  return case jsonb_typeof(value)
+    when 'object' then '{' || coalesce((select string_agg(to_json(key)::text || ':' || pg_temp.canonical(member), ','
+      order by key collate "C") from jsonb_each(value) as each(key, member)), '') || '}'
+    when 'array' then '[' || coalesce((select string_agg(pg_temp.canonical(member), ',' order by place)
+      from jsonb_array_elements(value) with ordinality as each(member, place)), '') || ']'
+    when 'number' then trim_scale(value::numeric)::text
+    else coalesce(value, 'null')::text end;
+end $$;
+
+with parted as (
+  select e.*, e.after - array['title', 'comment', 'callback_webhook'] as kept,
+    case when e.after ?| array['title', 'comment', 'callback_webhook'] then pg_temp.canonical(
+      (select jsonb_object_agg(key, member) from jsonb_each(e.after) as each(key, member)
+       where key in ('title', 'comment', 'callback_webhook'))
+      || jsonb_build_object('salt', replace(gen_random_uuid()::text, '-', ''))) end as erasable
+  from events_before e
+)
+insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record, erasable)
+select organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at,
+  pg_temp.canonical(jsonb_build_object(
+    'v', 1, 'organization_id', organization_id, 'id', id, 'kind', kind,
+    'occurred_at', to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    'subject', jsonb_build_object('kind', subject_kind, 'id', subject_id),
+    'actor', jsonb_build_object('kind', actor_kind, 'id', actor_id,
+      'key_id', case when actor_kind = 'agent' then actor_id end, 'session_id', null, 'signed_in_with', null),
+    'http_request_id', http_request_id, 'digest', null, 'before', before, 'after', kept,
+    'erasable_sha256', encode(sha256(convert_to(erasable, 'UTF8')), 'hex'))),
+  erasable
+from parted order by organization_id, id;
+
+drop table events_before;
+drop function pg_temp.canonical(jsonb);
+create index events_by_subject on events (organization_id, subject_id, occurred_at, id);
+create index events_by_time on events (organization_id, occurred_at, id);
+
+-- One batch of the chain. The rows stay when their events have been purged, as the anchor of what follows.
+create table audit_seals (
+  organization_id uuid not null,
+  number bigint not null check (number >= 1),
+  -- Places in the organization's chain; the first event ever is 1.
+  first_position bigint not null check (first_position >= 1),
+  last_position bigint not null check (last_position >= first_position),
+  last_era smallint not null,
+  last_xact xid8 not null,
+  last_id uuid not null,
+  -- When the batch's events happened: the earliest and the latest.
+  first_occurred_at timestamptz(3) not null,
+  last_occurred_at timestamptz(3) not null,
+  -- The batch's leaf hashes, 32 bytes each: they tell which record was changed, and prove a single one.
+  leaves bytea not null check (octet_length(leaves) = 32 * (last_position - first_position + 1)),
+  -- RFC 6962: the Merkle tree's root over the batch's records.
+  root bytea not null check (octet_length(root) = 32),
+  -- SHA-256(link before || record), carried on over every record since the first.
+  link bytea not null check (octet_length(link) = 32),
+  -- All of this, signed: a compact JWS.
+  head text not null,
+  sealed_at timestamptz(3) not null,
+  -- When the head was written outside of the database.
+  published_at timestamptz(3),
+  primary key (organization_id, number)
+);
+-- Random bytes cannot be compressed.
+alter table audit_seals alter column leaves set storage external;
+create index audit_seals_by_event on audit_seals (organization_id, last_era, last_xact, last_id);
+create index audit_seals_unpublished on audit_seals (organization_id, number) where published_at is null;
+
+create table audit_policies (
+  organization_id uuid primary key references organizations,
+  -- Null: kept for ever. At least six months, so that shortening it is no way to make a deed of today vanish.
+  retention_days integer check (retention_days between 180 and 36500),
+  legal_hold boolean not null default false,
+  updated_at timestamptz(3) not null
+);
+
+alter table events enable row level security;
+alter table events force row level security;
+create policy tenant on events using (organization_id = hitl_organization())
+  with check (organization_id = hitl_organization());
+-- For the owner's functions below, which find out what is to be sealed: the application's role cannot use it.
+create policy sealer on events for select to current_user using (hitl_worker());
+
+alter table audit_seals enable row level security;
+alter table audit_seals force row level security;
+create policy tenant on audit_seals using (organization_id = hitl_organization())
+  with check (organization_id = hitl_organization());
+-- Sealing and publishing go over organizations. A seal holds hashes only.
+create policy worker_select on audit_seals for select using (hitl_worker());
+create policy worker_insert on audit_seals for insert with check (hitl_worker());
+create policy worker_update on audit_seals for update using (hitl_worker()) with check (hitl_worker());
+
+alter table audit_policies enable row level security;
+alter table audit_policies force row level security;
+create policy tenant on audit_policies using (organization_id = hitl_organization())
+  with check (organization_id = hitl_organization());
+create policy worker on audit_policies for select using (hitl_worker() and retention_days is not null);
+
+-- Append-only, for the owner too. Two exceptions, each from within its function below and only as far as it goes: a row's
+-- erasable part may be emptied, and sealed events may be deleted when their time is over.
+create function hitl_audit_guard() returns trigger language plpgsql as $$
+begin
+  if (tg_op = 'UPDATE' and current_setting('hitl.audit', true) = 'erase')
+    or (tg_op = 'DELETE' and current_setting('hitl.audit', true) in ('purge', 'drop')) then
+    return null;
+  end if;
+  raise exception '% are append-only', tg_argv[0] using errcode = 'insufficient_privilege';
+end $$;
+
+create function hitl_audit_guard_erasure() returns trigger language plpgsql as $$
+begin
+  old.erasable := null;
+  if new is distinct from old then
+    raise exception 'events are append-only: only their erasable part can be emptied' using errcode = 'insufficient_privilege';
+  end if;
+  return new;
+end $$;
+
+create function hitl_audit_guard_purge() returns trigger language plpgsql as $$
+declare
+  tenant record;
+begin
+  for tenant in
+    select distinct on (g.organization_id) g.*, p.legal_hold, p.retention_days,
+      max(g.occurred_at) over (partition by g.organization_id) as latest
+    from gone g left join audit_policies p using (organization_id)
+    order by g.organization_id, g.era desc, g.xact desc, g.id desc
+  loop
+    if tenant.legal_hold then
+      raise exception 'events under legal hold are not deleted' using errcode = 'insufficient_privilege';
+    end if;
+    continue when current_setting('hitl.audit', true) = 'drop';
+    if tenant.retention_days is null
+      or tenant.latest >= clock_timestamp() - make_interval(days => tenant.retention_days) then
+      raise exception 'events within their retention period are not deleted' using errcode = 'insufficient_privilege';
+    end if;
+    if not exists (select from audit_seals s where s.organization_id = tenant.organization_id
+        and (s.last_era, s.last_xact, s.last_id) >= (tenant.era, tenant.xact, tenant.id)) then
+      raise exception 'events that are not sealed are not deleted' using errcode = 'insufficient_privilege';
+    end if;
+  end loop;
+  return null;
+end $$;
+
+create trigger append_only before update or delete or truncate on events
+  for each statement execute function hitl_audit_guard('events');
+create trigger erase_only before update on events for each row execute function hitl_audit_guard_erasure();
+create trigger purge_only after delete on events referencing old table as gone
+  for each statement execute function hitl_audit_guard_purge();
+drop function refuse_change();
+
+create function hitl_audit_guard_seal() returns trigger language plpgsql as $$
+begin
+  old.published_at := new.published_at;
+  if new is distinct from old then
+    raise exception 'audit_seals are append-only' using errcode = 'insufficient_privilege';
+  end if;
+  return new;
+end $$;
+create trigger append_only before delete or truncate on audit_seals
+  for each statement execute function hitl_audit_guard('audit_seals');
+create trigger publish_only before update on audit_seals for each row execute function hitl_audit_guard_seal();
+
+-- SHA-256(link before || record), over records in their order.
+create function hitl_audit_link_step(link bytea, previous bytea, record text) returns bytea
+  language plpgsql immutable parallel safe as $$
+begin
+  return sha256(coalesce(link, previous) || convert_to(record, 'UTF8'));
+end $$;
+create aggregate hitl_audit_link(previous bytea, record text) (sfunc = hitl_audit_link_step, stype = bytea);
+
+-- One level up in the Merkle tree (RFC 6962, 2.1): neighbours are joined, a last one without a neighbour goes up as it is,
+-- which gives the same tree as splitting at the largest power of two.
+create function hitl_audit_level(level bytea) returns bytea language sql immutable parallel safe as $$
+  select string_agg(case when 64 * i + 64 <= octet_length(level)
+      then sha256('\x01'::bytea || substring(level from 64 * i + 1 for 64))
+      else substring(level from 64 * i + 1 for 32) end, ''::bytea order by i)
+  from generate_series(0, (octet_length(level) - 32) / 64) as i
+$$;
+
+create function hitl_audit_root(leaves bytea) returns bytea language plpgsql immutable parallel safe as $$
+declare
+  level bytea := leaves;
+begin
+  while octet_length(level) > 32 loop
+    level := hitl_audit_level(level);
+  end loop;
+  return level;
+end $$;
+
+-- The audit path of one leaf, from the bottom up (RFC 6962, 2.1.1): with it and the root anybody can check that leaf alone.
+create function hitl_audit_path(leaves bytea, leaf integer) returns bytea language plpgsql immutable parallel safe as $$
+declare
+  level bytea := leaves;
+  place integer := leaf;
+  path bytea := '';
+begin
+  while octet_length(level) > 32 loop
+    path := path || substring(level from 32 * (place # 1) + 1 for 32);
+    level := hitl_audit_level(level);
+    place := place / 2;
+  end loop;
+  return path;
+end $$;
+
+-- The era of events that are written now: the default of the column.
+create function hitl_audit_era() returns smallint language sql stable security definer set search_path = public, pg_temp as $$
+  select substring(pg_get_expr(d.adbin, d.adrelid) from '[0-9]+')::smallint from pg_attrdef d
+  join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+  where d.adrelid = 'events'::regclass and a.attname = 'era'
+$$;
+
+-- To be called before the service writes: where transaction numbers are behind those of the events, because a dump was
+-- restored into another cluster, new events belong to a new era, behind all that are there.
+create function hitl_audit_begin_era() returns smallint language plpgsql security definer
+  set search_path = public, pg_temp as $$
+declare
+  newest record;
+begin
+  perform set_config('hitl.worker', 'on', true);
+  with recursive tenants as (
+    (select organization_id from events order by organization_id limit 1)
+    union all
+    select (select e.organization_id from events e where e.organization_id > t.organization_id
+      order by e.organization_id limit 1) from tenants t where t.organization_id is not null
+  )
+  select last.era, last.xact into newest from tenants t cross join lateral (
+    select e.era, e.xact from events e where e.organization_id = t.organization_id
+    order by e.era desc, e.xact desc, e.id desc limit 1) last
+  order by last.era desc, last.xact desc limit 1;
+  if newest.xact >= pg_snapshot_xmax(pg_current_snapshot()) and newest.era >= hitl_audit_era() then
+    execute format('alter table events alter column era set default %s', newest.era + 1);
+  end if;
+  return hitl_audit_era();
+end $$;
+
+-- The organizations that have settled events behind their last seal. Steps from one to the next through the primary key.
+create function hitl_audit_unsealed(at_most integer) returns setof uuid language plpgsql volatile security definer
+  set search_path = public, pg_temp as $$
+begin
+  if not hitl_worker() then return; end if;
+  return query with recursive tenants as (
+    (select organization_id from events order by organization_id limit 1)
+    union all
+    select (select e.organization_id from events e where e.organization_id > t.organization_id
+      order by e.organization_id limit 1) from tenants t where t.organization_id is not null
+  )
+  select t.organization_id from tenants t
+  left join lateral (select s.last_era, s.last_xact, s.last_id from audit_seals s
+    where s.organization_id = t.organization_id order by s.number desc limit 1) last on true
+  cross join lateral (select e.era, e.xact from events e where e.organization_id = t.organization_id
+    and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
+      coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
+    order by e.era, e.xact, e.id limit 1) next
+  where next.xact < pg_snapshot_xmin(pg_current_snapshot()) or next.era < hitl_audit_era()
+  limit at_most;
+end $$;
+
+-- The next batch of each of these organizations, as far as no other process is at it: locked until the transaction ends,
+-- which writes the seals. A function of several statements on purpose: each sees what was committed before it began, so the
+-- last seal is read after the lock was taken.
+create function hitl_audit_next_batches(organizations uuid[], max_events integer) returns table (
+  organization_id uuid, number bigint, first_position bigint, last_position bigint, last_era smallint, last_xact xid8,
+  last_id uuid, first_occurred_at timestamptz, last_occurred_at timestamptz, leaves bytea, root bytea, link bytea,
+  previous_head text
+) language plpgsql volatile security definer set search_path = public, pg_temp as $$
+#variable_conflict use_column
+declare
+  organization uuid;
+  last audit_seals;
+  batch record;
+begin
+  foreach organization in array organizations loop
+    continue when not pg_try_advisory_xact_lock(hashtextextended('hitl audit ' || organization, 0));
+    select * into last from audit_seals s where s.organization_id = organization order by s.number desc limit 1;
+    select count(*) as size, max(b.place) as place, min(b.occurred_at) as earliest, max(b.occurred_at) as latest,
+        string_agg(sha256('\x00'::bytea || convert_to(b.record, 'UTF8')), ''::bytea order by b.place) as leaves,
+        hitl_audit_link(coalesce(last.link, decode(repeat('00', 32), 'hex')), b.record order by b.place) as link,
+        (array_agg(b.era order by b.place desc))[1] as era, (array_agg(b.xact order by b.place desc))[1] as xact,
+        (array_agg(b.id order by b.place desc))[1] as id
+      into batch from (
+        select e.era, e.xact, e.id, e.occurred_at, e.record, row_number() over (order by e.era, e.xact, e.id) as place
+        from events e where e.organization_id = organization
+          and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
+            coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
+          and (e.xact < pg_snapshot_xmin(pg_current_snapshot()) or e.era < hitl_audit_era())
+        order by e.era, e.xact, e.id limit max_events) b;
+    continue when batch.size = 0;
+    organization_id := organization;
+    number := coalesce(last.number, 0) + 1;
+    first_position := coalesce(last.last_position, 0) + 1;
+    last_position := coalesce(last.last_position, 0) + batch.size;
+    last_era := batch.era;
+    last_xact := batch.xact;
+    last_id := batch.id;
+    first_occurred_at := batch.earliest;
+    last_occurred_at := batch.latest;
+    leaves := batch.leaves;
+    root := hitl_audit_root(batch.leaves);
+    link := batch.link;
+    previous_head := last.head;
+    return next;
+  end loop;
+end $$;
+
+-- Empties the erasable part of those events of the scope's organization; answers the ids of those that had one.
+create function hitl_audit_erase(keys json) returns setof uuid language plpgsql volatile security definer
+  set search_path = public, pg_temp as $$
+begin
+  perform set_config('hitl.audit', 'erase', true);
+  if exists (select from audit_policies where organization_id = hitl_organization() and legal_hold) then
+    raise exception 'events under legal hold are not erased' using errcode = 'insufficient_privilege';
+  end if;
+  return query update events e set erasable = null
+    from json_to_recordset(keys) as wanted(era smallint, xact xid8, id uuid)
+    where e.organization_id = hitl_organization() and (e.era, e.xact, e.id) = (wanted.era, wanted.xact, wanted.id)
+      and e.erasable is not null
+    returning e.id;
+  perform set_config('hitl.audit', '', true);
+end $$;
+
+-- Deletes whole batches of the scope's organization from the front of its chain, when all their events are older than its
+-- policy says: about `at_most` events. Their seals go too, but for the last, which is the anchor of what follows.
+create function hitl_audit_purge(at_most integer, out events_purged bigint, out up_to_seal bigint,
+  out up_to_position bigint) language plpgsql volatile security definer
+  set search_path = public, pg_temp as $$
+declare
+  policy audit_policies;
+  seal audit_seals;
+  anchor audit_seals;
+  since bigint;
+begin
+  events_purged := 0;
+  perform pg_advisory_xact_lock(hashtextextended('hitl audit ' || hitl_organization(), 0));
+  select * into policy from audit_policies where organization_id = hitl_organization() for share;
+  if policy.retention_days is null or policy.legal_hold then return; end if;
+  for seal in select * from audit_seals s where s.organization_id = hitl_organization() order by s.number loop
+    exit when seal.last_occurred_at >= clock_timestamp() - make_interval(days => policy.retention_days);
+    since := coalesce(since, seal.first_position);
+    exit when anchor is not null and seal.last_position - since >= at_most;
+    anchor := seal;
+  end loop;
+  if anchor is null then return; end if;
+  perform set_config('hitl.audit', 'purge', true);
+  delete from events e where e.organization_id = hitl_organization()
+    and (e.era, e.xact, e.id) <= (anchor.last_era, anchor.last_xact, anchor.last_id);
+  get diagnostics events_purged = row_count;
+  delete from audit_seals s where s.organization_id = hitl_organization() and s.number < anchor.number;
+  perform set_config('hitl.audit', '', true);
+  up_to_seal := anchor.number;
+  up_to_position := anchor.last_position;
+end $$;
+
+-- Everything, once the organization itself is to go.
+create function hitl_audit_drop() returns bigint language plpgsql volatile security definer
+  set search_path = public, pg_temp as $$
+declare
+  dropped bigint;
+begin
+  if not exists (select from organizations where organization_id = hitl_organization() and delete_after is not null) then
+    raise exception 'the audit goes with its organization only' using errcode = 'insufficient_privilege';
+  end if;
+  perform set_config('hitl.audit', 'drop', true);
+  delete from events where organization_id = hitl_organization();
+  get diagnostics dropped = row_count;
+  delete from audit_seals where organization_id = hitl_organization();
+  delete from audit_policies where organization_id = hitl_organization();
+  perform set_config('hitl.audit', '', true);
+  return dropped;
+end $$;
+
+-- PostgreSQL lets everybody call a new function; access.sql names the one who may.
+revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(integer), hitl_audit_next_batches(uuid[], integer),
+  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_drop(), hitl_audit_era() from public;

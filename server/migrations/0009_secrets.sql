@@ -1,0 +1,46 @@
+-- Keys that seal what must be read again, and keys that sign what others must be able to check.
+
+-- A data key per organization (installation-wide things have the all-zero one), wrapped by a key-encryption key that is not
+-- in the database (platform/envelope.ts). New values get the one that is not retired; retired ones open what they sealed.
+create table data_keys (
+  organization_id uuid not null,
+  id uuid not null,
+  -- Which key-encryption key has wrapped it.
+  kek_id text not null check (kek_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+  -- Nonce, tag and the 32 bytes under AES-256-GCM.
+  wrapped bytea not null check (octet_length(wrapped) = 60),
+  created_at timestamptz(3) not null,
+  retired_at timestamptz(3),
+  primary key (organization_id, id)
+);
+create unique index data_keys_current on data_keys (organization_id) where retired_at is null;
+alter table data_keys enable row level security;
+alter table data_keys force row level security;
+create policy tenant on data_keys using (organization_id = hitl_organization())
+  with check (organization_id = hitl_organization());
+
+-- Ed25519 keys of the installation. The public part stays for good, so that what was signed can always be checked.
+create table signing_keys (
+  organization_id uuid not null check (organization_id = '00000000-0000-0000-0000-000000000000'),
+  id uuid not null,
+  -- The RFC 7638 thumbprint of the public part.
+  kid text not null check (kid ~ '^[A-Za-z0-9_-]{43}$'),
+  purpose text not null check (purpose in ('access_token', 'certificate', 'audit_head')),
+  public_key bytea not null check (octet_length(public_key) = 32),
+  -- Sealed; gone once the key has retired, so that nobody can sign as of earlier.
+  private_key bytea,
+  created_at timestamptz(3) not null,
+  -- Published from its creation on, used from here on: whoever keeps a copy of the key set has it in time.
+  active_at timestamptz(3) not null,
+  retired_at timestamptz(3),
+  -- It has leaked: nothing that it signed counts.
+  revoked_at timestamptz(3),
+  primary key (organization_id, id),
+  unique (organization_id, kid),
+  check (private_key is not null or retired_at is not null)
+);
+create unique index signing_keys_current on signing_keys (organization_id, purpose) where retired_at is null;
+alter table signing_keys enable row level security;
+alter table signing_keys force row level security;
+create policy tenant on signing_keys using (organization_id = hitl_organization())
+  with check (organization_id = hitl_organization());

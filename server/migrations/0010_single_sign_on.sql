@@ -1,0 +1,105 @@
+-- Sign-in through OpenID Connect, and the links that are mailed to people.
+
+-- Who an organization trusts to say who its people are. A provider's word counts in its own organization only.
+create table identity_providers (
+  organization_id uuid not null references organizations on delete cascade,
+  id uuid not null,
+  name text not null check (char_length(name) between 1 and 255),
+  issuer text not null check (char_length(issuer) between 1 and 2000),
+  client_id text not null check (char_length(client_id) between 1 and 512),
+  -- Sealed; null for a public client.
+  client_secret bytea,
+  scopes text[] not null,
+  role_claim text,
+  role_map jsonb not null,
+  default_role text check (default_role in ('admin', 'reviewer', 'auditor')),
+  team_claim text,
+  team_map jsonb not null,
+  creates_members boolean not null,
+  email_domains text[] not null,
+  is_enforced boolean not null,
+  is_active boolean not null,
+  -- When somebody last came in, or linked an account, through it as it is configured now.
+  proven_at timestamptz(3),
+  created_by uuid,
+  idempotency_key text,
+  idempotency_hash bytea,
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  unique (organization_id, issuer, client_id),
+  unique (organization_id, created_by, idempotency_key),
+  check (is_active or not is_enforced)
+);
+create index identity_providers_by_id on identity_providers (id);
+
+-- A person as a provider knows them (OpenID Connect Core, 2: issuer and subject, nothing else, say who it is). It belongs to a
+-- membership, not to the account: what one organization's provider says opens no other organization.
+create table sso_identities (
+  organization_id uuid not null,
+  id uuid not null,
+  issuer text not null,
+  subject text not null check (char_length(subject) between 1 and 255),
+  user_id uuid not null,
+  created_at timestamptz(3) not null,
+  last_used_at timestamptz(3),
+  primary key (organization_id, id),
+  unique (organization_id, issuer, subject),
+  foreign key (organization_id, user_id) references users on delete cascade
+);
+create index sso_identities_by_user on sso_identities (organization_id, user_id);
+
+-- Sign-ins under way at a provider: minutes long, gone with the first answer.
+create table sso_flows (
+  organization_id uuid not null,
+  id uuid not null,
+  provider_id uuid not null,
+  state_hash bytea not null check (octet_length(state_hash) = 32),
+  -- Of the mark that the browser holds in a cookie.
+  browser_hash bytea not null check (octet_length(browser_hash) = 32),
+  -- Nonce and PKCE verifier, sealed.
+  secrets bytea not null,
+  -- The member who links an identity; null for a sign-in.
+  user_id uuid,
+  return_to text not null,
+  expires_at timestamptz(3) not null,
+  created_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  unique (organization_id, state_hash),
+  foreign key (organization_id, provider_id) references identity_providers on delete cascade,
+  foreign key (organization_id, user_id) references users on delete cascade
+);
+create index sso_flows_by_expiry on sso_flows (organization_id, expires_at);
+
+-- Mailed links of one use: a new password, a verified address, a new address. Only the token's SHA-256 is kept.
+create table account_links (
+  id uuid primary key,
+  account_id uuid not null references accounts on delete cascade,
+  purpose text not null check (purpose in ('password_reset', 'email_verification', 'email_change')),
+  token_hash bytea not null unique check (octet_length(token_hash) = 32),
+  -- The address that the link was mailed to, and proves; null for one that the operator printed, which proves none.
+  email text check (char_length(email) between 3 and 254),
+  expires_at timestamptz(3) not null,
+  used_at timestamptz(3),
+  created_at timestamptz(3) not null
+);
+create index account_links_by_account on account_links (account_id, purpose);
+
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['identity_providers', 'sso_identities', 'sso_flows'] loop
+    execute format('alter table %I enable row level security', name);
+    execute format('alter table %I force row level security', name);
+    execute format('create policy tenant on %I using (organization_id = hitl_organization()) '
+      'with check (organization_id = hitl_organization())', name);
+  end loop;
+end $$;
+-- Signing in names a provider, not an organization.
+create policy by_lookup on identity_providers for select using (id::text = hitl_lookup());
+
+alter table account_links enable row level security;
+alter table account_links force row level security;
+create policy own on account_links using (account_id = hitl_account()) with check (account_id = hitl_account());
+create policy by_lookup on account_links for select using (encode(token_hash, 'hex') = hitl_lookup());

@@ -1,0 +1,67 @@
+import type { App } from '../app.ts'
+import { loadConfig } from '../config.ts'
+import { Problem } from '../platform/problem.ts'
+import { type Command, type Options, type Output, organizationOption, textOption, UsageError } from './command.ts'
+import { type Installation, withApp } from './installation.ts'
+import { checkPasswordOptions, choosePassword } from './password.ts'
+
+export const adminCreateCommand: Command = {
+  options: {
+    email: { type: 'string' },
+    name: { type: 'string' },
+    role: { type: 'string' },
+    organization: { type: 'string' },
+    'password-stdin': { type: 'boolean' },
+    'generate-password': { type: 'boolean' },
+  },
+  run: async (options, output) => {
+    const asked = read(options)
+    // What makes a start impossible is told first: nobody should look for a terminal in vain.
+    loadConfig()
+    checkPasswordOptions(options)
+    return withApp((app, installation) => create(app, installation, asked, options, output))
+  },
+}
+
+interface Asked {
+  readonly email: string
+  readonly name: string | null
+  readonly role: 'owner' | 'admin'
+  readonly organizationId: string | null
+}
+
+function read(options: Options): Asked {
+  const email = textOption(options, 'email')
+  if (email === null) throw new UsageError('admin create needs --email.', 'See: hitl admin create --help')
+  const role = textOption(options, 'role') ?? 'admin'
+  if (role !== 'owner' && role !== 'admin') throw new UsageError('--role must be one of: owner, admin.')
+  return { email, name: textOption(options, 'name'), role, organizationId: organizationOption(options) }
+}
+
+async function create(
+  app: App,
+  { config }: Installation,
+  { email, name, role, organizationId }: Asked,
+  options: Options,
+  output: Output,
+): Promise<undefined> {
+  const { password, generated } = await choosePassword(options, email)
+  const user = await app.identity.people
+    .createAdmin({ email, name, password }, role, organizationId, 'hitl admin create')
+    .catch((error: unknown) => {
+      throw error instanceof Problem && error.code === 'auth.email_taken' ? taken(email, error) : error
+    })
+  const facts = { id: user.id, email: user.email, name: user.name, role, organization_id: user.organizationId }
+  const lines = [
+    `${user.email} is ${role === 'owner' ? 'the owner' : 'an admin'} of the organization ${user.organizationId}.`,
+    ...(generated ? [`Password: ${password}`, 'It is shown this once, and stored nowhere.'] : []),
+    `They sign in at ${config.publicUrl}.`,
+  ]
+  output.result(generated ? { ...facts, password } : facts, lines.join('\n'))
+  return undefined
+}
+
+function taken(email: string, cause: Problem): Problem {
+  const detail = `There is an account ${email} already, and it was left as it is. Change its role in the service, or use another address.`
+  return new Problem(409, cause.code, detail, { cause })
+}

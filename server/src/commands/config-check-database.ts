@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import { openDatabase } from '../database.ts'
+import { accessOf } from '../platform/application-role.ts'
+import { type DatabaseReport, reportOn } from '../platform/database-report.ts'
+import type { Connection } from '../platform/db.ts'
+import { createLog } from '../platform/log.ts'
+import { missingMigrations } from '../platform/migrate.ts'
+import type { Warning } from './config-warnings.ts'
+import { outcomeOf } from './outcome.ts'
+
+/** What the database answered, for people (`lines`) and scripts (`facts`). */
+export interface DatabaseCheck {
+  readonly exitCode: number
+  readonly lines: readonly string[]
+  readonly facts: Readonly<Record<string, unknown>>
+  readonly warnings: readonly Warning[]
+}
+
+const supported = { from: 15, to: 18 }
+/** Leases are times of the processes' own clocks: they last 8 s, and a second does no harm (ARCHITECTURE.md). */
+const harmlessOffsetMs = 1_000
+
+/** Asks the database, and changes nothing: an embedded one that was never started is not made for this. */
+export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
+  const embedded = config.DATABASE_URL === null
+  if (embedded && !existsSync(join(config.DATA_DIR, 'postgres', 'PG_VERSION'))) {
+    const line = `There is none in ${config.DATA_DIR} yet; the first start makes it.`
+    return { exitCode: 0, lines: [line], facts: { kind: 'embedded', exists: false }, warnings: [] }
+  }
+  try {
+    const database = await openDatabase(config, createLog('silent', false, process.stderr))
+    try {
+      return await ask(database.connection, embedded)
+    } finally {
+      await database.stop()
+    }
+  } catch (error) {
+    const { exitCode, code, message, next } = outcomeOf(error)
+    const facts = { kind: embedded ? 'embedded' : 'external', error: { code, message, next } }
+    return { exitCode, lines: [message, ...(next === undefined ? [] : [next])], facts, warnings: [] }
+  }
+}
+
+async function ask(connection: Connection, embedded: boolean): Promise<DatabaseCheck> {
+  const report = await reportOn(connection)
+  const missing = await missingMigrations(connection)
+  // Before the first migration there is nothing yet that could be protected.
+  const access = missing.includes('0005_tenancy.sql') ? null : await accessOf(connection)
+  const { version, user, database, tls, clockOffsetMs } = report
+  const lines = [
+    `PostgreSQL ${version} answers as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
+    missing.length === 0
+      ? 'It is up to date.'
+      : `It lacks ${missing.length} migrations (${missing[0]} ...): hitl migrate, or the next start, applies them.`,
+  ]
+  const facts = {
+    kind: embedded ? 'embedded' : 'external',
+    version,
+    user,
+    database,
+    tls,
+    superuser: report.superuser,
+    clock_offset_ms: clockOffsetMs,
+    missing_migrations: missing,
+  }
+  return { exitCode: 0, lines, facts, warnings: warningsOf(report, access?.warning ?? null) }
+}
+
+function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport, access: string | null) {
+  const setting = 'DATABASE_URL'
+  const all: readonly (readonly [boolean, string])[] = [
+    [
+      major < supported.from || major > supported.to,
+      `leads to PostgreSQL ${version}; this version is tested with ${supported.from} to ${supported.to}.`,
+    ],
+    [superuser, 'signs in as a superuser, who may do far more than the service needs. Use a role of its own.'],
+    [
+      Math.abs(clockOffsetMs) > harmlessOffsetMs,
+      `leads to a machine whose clock is ${Math.round(Math.abs(clockOffsetMs) / 1_000)} s off ours. Keep both in step (NTP): deadlines and leases are times.`,
+    ],
+    [access !== null, `gives the service more rights than it needs. ${access}`],
+  ]
+  return all.filter(([when]) => when).map(([, message]) => ({ setting, message }))
+}

@@ -1,0 +1,117 @@
+import ipaddr from 'ipaddr.js'
+import type { Config } from '../config.ts'
+
+/** Something that works and had better be otherwise. */
+export interface Warning {
+  readonly setting: string
+  readonly message: string
+}
+
+interface Weakness {
+  readonly setting: keyof Config & string
+  readonly when: (config: Config) => boolean
+  readonly message: string
+}
+
+const weaknesses: readonly Weakness[] = [
+  {
+    setting: 'NODE_ENV',
+    when: (config) => isPublic(config) && !config.production,
+    message: 'is not production, though other machines can reach the service: set NODE_ENV=production.',
+  },
+  {
+    setting: 'PUBLIC_URL',
+    when: (config) => isPublic(config) && !config.publicUrl.startsWith('https://'),
+    message:
+      'is not https, though other machines can reach the service: passwords and tokens would cross the network readable. Put it behind a proxy that speaks TLS, and set PUBLIC_URL=https://...',
+  },
+  {
+    setting: 'TRUSTED_PROXIES',
+    when: (config) =>
+      isPublic(config) && config.publicUrl.startsWith('https://') && config.TRUSTED_PROXIES.length === 0,
+    message:
+      'is empty, though PUBLIC_URL means a proxy: everybody would seem to come from its address, in the audit and for the limits. Name the CIDR of the proxy.',
+  },
+  {
+    setting: 'DATABASE_URL',
+    when: (config) => transportOf(config) === 'plain',
+    message:
+      'leads to another machine without TLS: whoever is in between reads everything. Add ?sslmode=verify-full, and DATABASE_CA where its authority is your own.',
+  },
+  {
+    setting: 'DATABASE_URL',
+    when: (config) => transportOf(config) === 'unverified',
+    message:
+      'encrypts, but to whoever answers: nobody checks that it is your database. Use sslmode=verify-full, and DATABASE_CA where its authority is your own.',
+  },
+  {
+    setting: 'REGISTRATION',
+    when: (config) => config.REGISTRATION === 'open' && (config.production || isPublic(config)),
+    message:
+      'is open: anybody who reaches the service makes an account and sees requests. Use invite, unless that is meant.',
+  },
+  {
+    setting: 'CORS_ORIGINS',
+    when: (config) => config.CORS_ORIGINS.includes('*') && (config.production || isPublic(config)),
+    message: 'is *: every web page may call the API with a token it got hold of. Name the origins that need to.',
+  },
+  {
+    setting: 'CALLBACK_ALLOW',
+    when: (config) =>
+      config.production && config.CALLBACK_ALLOW.some((entry) => isEverybody(entry) || isMetadata(entry)),
+    message:
+      'lets callbacks go to link-local addresses, where clouds hand out credentials (169.254.169.254). Name your receivers alone.',
+  },
+  {
+    setting: 'ADMIN_PASSWORD',
+    when: (config) => config.production && config.ADMIN_PASSWORD !== null,
+    message: 'stays in the environment after it made the first admin: take it and ADMIN_EMAIL out again.',
+  },
+  {
+    setting: 'SECRET_KEY',
+    when: (config) => config.production && config.SECRET_KEY === null,
+    message:
+      'is generated into DATA_DIR, beside the data it protects: a copy of that folder opens everything. Bring your own with SECRET_KEY_FILE.',
+  },
+]
+
+export function weaknessesOf(config: Config): readonly Warning[] {
+  return weaknesses.filter(({ when }) => when(config)).map(({ setting, message }) => ({ setting, message }))
+}
+
+/** Whether other machines reach the service directly or through a proxy. */
+function isPublic({ HOST, publicUrl }: Config): boolean {
+  return !isThisMachine(HOST) || !isThisMachine(new URL(publicUrl).hostname)
+}
+
+function isThisMachine(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, '$1')
+  if (name === 'localhost') return true
+  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback'
+}
+
+function isEverybody(entry: string): boolean {
+  return /\/0$/.test(entry)
+}
+
+function isMetadata(entry: string): boolean {
+  if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) return false
+  const [network, bits] = ipaddr.isValidCIDR(entry) ? ipaddr.parseCIDR(entry) : [ipaddr.parse(entry), 32]
+  const metadata = ipaddr.parse('169.254.169.254')
+  return network.kind() === 'ipv4' && metadata.match(network, bits)
+}
+
+/** How the way to the database is protected, by what the driver makes of the URL (pg-connection-string). */
+function transportOf({ DATABASE_URL, DATABASE_CA }: Config): 'local' | 'plain' | 'unverified' | 'verified' {
+  if (DATABASE_URL === null) return 'local'
+  const url = new URL(DATABASE_URL)
+  const given = (name: string): string => url.searchParams.get(name) ?? ''
+  const host = given('host') || decodeURIComponent(url.hostname)
+  if (host === '' || host.startsWith('/') || isThisMachine(host)) return 'local'
+  if (DATABASE_CA !== null) return 'verified'
+  const mode = given('sslmode')
+  const loose = given('uselibpqcompat') === 'true' && given('sslrootcert') === '' && mode !== 'verify-full'
+  if (mode === 'no-verify' || (loose && ['prefer', 'require', 'verify-ca'].includes(mode))) return 'unverified'
+  if (['prefer', 'require', 'verify-ca', 'verify-full'].includes(mode)) return 'verified'
+  return mode === '' && ['true', '1'].includes(given('ssl')) ? 'verified' : 'plain'
+}

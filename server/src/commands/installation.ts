@@ -1,0 +1,85 @@
+import { type App, createApp } from '../app.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { type Database, openDatabase, resolveSecretKey } from '../database.ts'
+import { accessOf } from '../platform/application-role.ts'
+import { createLog, type Logger } from '../platform/log.ts'
+import { missingMigrations } from '../platform/migrate.ts'
+import { Problem } from '../platform/problem.ts'
+
+/** The installation that the settings describe, open for one command. */
+export interface Installation {
+  readonly config: Config
+  readonly log: Logger
+  readonly database: Database
+}
+
+/**
+ * Opens the database for `work`: the external one, or the embedded one, which this process starts or shares with the
+ * service that runs on it. What is logged goes to standard error, and only from warnings on: standard output is the result's.
+ */
+export async function withInstallation<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
+  const config = loadConfig()
+  const quiet = config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL
+  const log = createLog(quiet, false, process.stderr)
+  const opening = openDatabase(config, log)
+  const release = stopOnSignal(opening)
+  try {
+    const database = await opening
+    try {
+      return await work({ config, log, database })
+    } finally {
+      await database.stop()
+    }
+  } finally {
+    release()
+  }
+}
+
+/** A command that is broken off must not leave an embedded database running that it started. */
+function stopOnSignal(opening: Promise<Database>): () => void {
+  const handlers = (
+    [
+      ['SIGHUP', 1],
+      ['SIGINT', 2],
+      ['SIGTERM', 15],
+    ] as const
+  ).map(([signal, number]) => {
+    // As shells tell it. An exit, not the signal again: Node gives the terminal back as it was.
+    const handler = (): void => {
+      const stopped = opening.then((database) => database.stop())
+      void stopped.catch(() => {}).finally(() => process.exit(128 + number))
+    }
+    process.once(signal, handler)
+    return () => process.off(signal, handler)
+  })
+  return () => {
+    for (const remove of handlers) remove()
+  }
+}
+
+export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
+  const { role, warning } = await accessOf(connection)
+  if (warning !== null) log.warn(warning)
+  return createApp({ config, log, connection, role, secretKey: await resolveSecretKey(config) })
+}
+
+/** The service without its doors and workers, on a database that has all this version needs. */
+export function withApp<T>(work: (app: App, installation: Installation) => Promise<T>): Promise<T> {
+  return withInstallation(async (installation) => {
+    const { config, log, database } = installation
+    refuseBehind(await missingMigrations(database.connection))
+    const app = await openApp(config, log, database)
+    try {
+      return await work(app, installation)
+    } finally {
+      await app.stop()
+    }
+  })
+}
+
+/** Throws when the database lacks migrations. */
+export function refuseBehind(missing: readonly string[]): void {
+  if (missing.length === 0) return
+  const names = missing.length === 1 ? missing[0] : `${missing.length} migrations, from ${missing[0]} on`
+  throw new Problem(409, 'database.behind', `The database lacks ${names}. Run "hitl migrate" first, then this again.`)
+}

@@ -1,0 +1,97 @@
+import type { App } from '../app.ts'
+import { type Purpose, purposes } from '../identity/signing-keys/signing-key.ts'
+import type { RewrapReport } from '../platform/envelope-rewrap.ts'
+import { type Command, type Output, textOption, UsageError } from './command.ts'
+import { withApp } from './installation.ts'
+import { exitFailed } from './outcome.ts'
+
+export const keysRotateCommand: Command = {
+  options: {
+    only: { type: 'string' },
+    leaked: { type: 'string' },
+    'new-data-keys': { type: 'boolean' },
+  },
+  run: async (options, output) => {
+    const only = textOption(options, 'only')
+    const leaked = purposeOf(textOption(options, 'leaked'))
+    const newDataKeys = options['new-data-keys'] === true
+    if (only !== null && only !== 'signing' && only !== 'data') {
+      throw new UsageError('--only must be one of: signing, data.')
+    }
+    if ((leaked !== null && only === 'data') || (newDataKeys && (only === 'signing' || leaked !== null))) {
+      throw new UsageError('--leaked is about signing keys, --new-data-keys about data keys.')
+    }
+    const signing = only !== 'data'
+    const data = only !== 'signing' && leaked === null
+    return withApp(async (app) => {
+      const made = signing ? await rotateSigning(app, leaked) : []
+      const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null
+      return tell(made, rewrapped, output)
+    })
+  },
+}
+
+function purposeOf(text: string | null): Purpose | null {
+  const purpose = purposes.find((known) => known === text) ?? null
+  if (text !== null && purpose === null) throw new UsageError(`--leaked must be one of: ${purposes.join(', ')}.`)
+  return purpose
+}
+
+interface NewKey {
+  readonly purpose: Purpose
+  readonly kid: string
+  readonly activeAt: Date
+  readonly revoked: boolean
+}
+
+/** A new key for everything that this installation signs; or, at once, for the one purpose whose key is known to others. */
+async function rotateSigning({ signingKeys }: App, leaked: Purpose | null): Promise<readonly NewKey[]> {
+  const inUse = new Set((await signingKeys.keySet()).map(({ purpose }) => purpose))
+  const wanted = leaked === null ? purposes.filter((purpose) => inUse.has(purpose)) : [leaked]
+  const made: NewKey[] = []
+  for (const purpose of wanted) {
+    const { kid, activeAt } = await signingKeys.rotate(purpose, leaked === null ? {} : { revoke: true })
+    made.push({ purpose, kid, activeAt, revoked: leaked !== null })
+  }
+  return made
+}
+
+function tell(made: readonly NewKey[], report: RewrapReport | null, output: Output): number | undefined {
+  const facts = {
+    signing_keys: made.map(({ purpose, kid, activeAt, revoked }) => ({
+      purpose,
+      kid,
+      active_at: activeAt,
+      earlier_revoked: revoked,
+    })),
+    data_keys: report === null ? null : { organizations: report.organizations, ...report.dataKeys },
+    values: report?.values ?? null,
+  }
+  const lines = [
+    ...made.map(
+      ({ purpose, kid, activeAt, revoked }) =>
+        `New key for ${purpose}: ${kid}, ${revoked ? 'signs now; what earlier ones signed counts no more' : `signs from ${activeAt.toISOString()} on`}.`,
+    ),
+    ...(report === null ? [] : dataLines(report)),
+  ]
+  output.result(facts, lines.join('\n'))
+  return report !== null && lost(report) > 0 ? exitFailed : undefined
+}
+
+const lost = ({ dataKeys, values }: RewrapReport): number => dataKeys.unavailable + values.unreadable
+
+function dataLines(report: RewrapReport): readonly string[] {
+  const { dataKeys, values } = report
+  const done = `${counted(dataKeys.rewrapped, 'data key')} wrapped anew, ${counted(values.resealed, 'stored secret')} sealed anew.`
+  if (lost(report) === 0) {
+    return [done, 'Every one is under the current keys; earlier KEY_ENCRYPTION_KEYS and SECRET_KEY_PREVIOUS may go.']
+  }
+  return [
+    done,
+    `${counted(dataKeys.unavailable, 'data key')} and ${counted(values.unreadable, 'stored secret')} could not be opened: the keys that protect them are not in the settings. Keep the earlier keys in KEY_ENCRYPTION_KEYS and SECRET_KEY_PREVIOUS, and run this again; the log above says which they are.`,
+  ]
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,16 @@
+import { migrate } from '../platform/migrate.ts'
+import type { Command } from './command.ts'
+import { withInstallation } from './installation.ts'
+
+export const migrateCommand: Command = {
+  options: {},
+  run: (_options, output) =>
+    withInstallation(async ({ database }) => {
+      const applied = await migrate(database.connection)
+      output.result(
+        { applied },
+        applied.length === 0 ? 'The database is up to date.' : `Applied ${applied.join(', ')}.`,
+      )
+      return undefined
+    }),
+}

@@ -1,0 +1,86 @@
+import { ConfigError } from '../config.ts'
+import { sqlState } from '../platform/database-errors.ts'
+import { Problem } from '../platform/problem.ts'
+import { UsageError } from './command.ts'
+import { Interrupted } from './hidden-prompt.ts'
+
+/** Of sysexits.h: a supervisor should not restart what cannot get better by itself (64, 78), and may restart the rest. */
+export const exitFailed = 1
+export const exitUsage = 64
+export const exitUnavailable = 69
+export const exitConfig = 78
+
+/** How a command ended badly, for a person and for a script. */
+export interface Outcome {
+  readonly exitCode: number
+  readonly code: string
+  readonly message: string
+  /** What to do next, where the message does not say so. */
+  readonly next?: string | undefined
+  readonly mistakes?: readonly string[]
+  /** Nobody foresaw this: whoever looks for the cause needs to know where it happened. */
+  readonly stack?: string | undefined
+}
+
+export function outcomeOf(thrown: unknown): Outcome {
+  const error = firstOf(thrown)
+  if (error instanceof UsageError) {
+    return { exitCode: exitUsage, code: 'usage', message: error.message, next: error.next }
+  }
+  // As shells tell SIGINT, which Ctrl-C would have been.
+  if (error instanceof Interrupted) return { exitCode: 130, code: 'interrupted', message: error.message }
+  if (error instanceof ConfigError) {
+    const { message, mistakes } = error
+    return { exitCode: exitConfig, code: 'config.invalid', message, mistakes, next: 'See: hitl config check' }
+  }
+  if (error instanceof Problem && error.status !== 503) {
+    return { exitCode: exitFailed, code: error.code, message: error.message }
+  }
+  return ofDatabase(error) ?? ofMachine(error)
+}
+
+/** Several addresses of one name were tried in vain: the first reason stands for all. */
+function firstOf(error: unknown): unknown {
+  return error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+}
+
+function ofDatabase(error: unknown): Outcome | null {
+  const source = firstOf(error instanceof Problem ? error.cause : error)
+  const { code = '', syscall = '', message = '' } = (source ?? {}) as NodeJS.ErrnoException
+  const state = sqlState(source) ?? ''
+  const refused = { exitCode: exitConfig, code: 'database.refused' }
+  if (/^(28|3D|42501)/.test(state)) {
+    const next = 'Check user, password, database and rights in DATABASE_URL.'
+    return { ...refused, message: `The database refuses us: ${message}.`, next }
+  }
+  if (/CERT|SELF_SIGNED|ALTNAME|SSL connections|SSL\/TLS required/i.test(`${code} ${message}`)) {
+    const next = 'Set DATABASE_CA to the file with its certificate authority, or see sslmode in DATABASE_URL.'
+    return { ...refused, message: `No secure connection to the database: ${message}.`, next }
+  }
+  const away = /^(08|53|57|58)/.test(state) || syscall === 'connect' || syscall === 'getaddrinfo'
+  const lost = /^Connection terminated|^timeout expired|^timeout exceeded/.test(message)
+  if (!away && !lost && !(error instanceof Problem)) return null
+  const reason = message === '' && error instanceof Error ? error.message : message
+  return {
+    exitCode: exitUnavailable,
+    code: 'database.unavailable',
+    message: `the database does not answer (${reason}).`,
+    next: 'Check that it runs, and that DATABASE_URL names its host and port.',
+  }
+}
+
+function ofMachine(error: unknown): Outcome {
+  const { code, message = String(error), stack } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    const next = 'Set PORT to another port, or stop the program that has this one.'
+    return { exitCode: exitFailed, code: 'port.taken', message: `${message}.`, next }
+  }
+  return { exitCode: exitFailed, code: 'failed', message, stack }
+}
+
+/** To standard error; as one JSON object when asked for. */
+export function tellOutcome({ exitCode, stack, ...told }: Outcome, json: boolean, traced: boolean): void {
+  const hint = stack === undefined || traced ? told.next : 'LOG_LEVEL=debug shows where it happened.'
+  const lines = [`hitl: ${told.message}`, hint, traced ? stack : undefined].filter((line) => line !== undefined)
+  process.stderr.write(`${json ? JSON.stringify({ error: { ...told, next: hint } }) : lines.join('\n')}\n`)
+}

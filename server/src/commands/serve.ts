@@ -1,0 +1,133 @@
+import cluster from 'node:cluster'
+import { type App, version } from '../app.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { type Database, openDatabase } from '../database.ts'
+import { sqlState } from '../platform/database-errors.ts'
+import { createLog, type Logger } from '../platform/log.ts'
+import { migrate, missingMigrations } from '../platform/migrate.ts'
+import { runCluster } from '../processes.ts'
+import { seed } from '../seed.ts'
+import type { Command, Output } from './command.ts'
+import { openApp, refuseBehind } from './installation.ts'
+import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
+
+/** SQLSTATE (PostgreSQL, appendix A). */
+const insufficientPrivilege = '42501'
+
+/** Says what is there to say once the service takes calls. */
+type Announce = () => void
+
+export const serveCommand: Command = {
+  options: {},
+  run: async (_options, output) => {
+    const config = loadConfig()
+    const log = createLog(config.LOG_LEVEL, process.stdout.isTTY === true && !config.production && !output.json)
+    await serve(config, log, output)
+    return undefined
+  },
+}
+
+async function serve(config: Config, log: Logger, output: Output): Promise<void> {
+  const signalled = stopSignal(log)
+  const database = await openDatabase(config, log)
+  try {
+    const starting = serveOn(database, config, log, output)
+    // A start on the embedded database ends soon, and then in order. One that waits for a database elsewhere may not.
+    const stop = database.kind === 'embedded' ? await starting : await Promise.race([starting, signalled])
+    await signalled
+    await stop?.().catch((error: unknown) => {
+      log.fatal({ err: error }, 'the stop failed')
+      process.exitCode = 1
+    })
+  } finally {
+    await database.stop()
+  }
+  log.flush(() => process.exit(process.exitCode ?? 0))
+}
+
+/** Begins to serve; answers how to stop it gracefully, the database aside. */
+async function serveOn(database: Database, config: Config, log: Logger, output: Output): Promise<() => Promise<void>> {
+  if (cluster.isPrimary) {
+    const names = await bringUpToDate(database)
+    if (names.length > 0) log.info({ migrations: names }, 'database migrated')
+  }
+  const app = await openApp(config, log, database)
+  const announce = cluster.isPrimary ? await prepare(config, app, output) : () => {}
+  if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
+    const stopCluster = await runCluster(config.WORKERS, log)
+    announce()
+    return async () => {
+      await stopCluster()
+      await app.stop()
+    }
+  }
+  await listen(app, config, log).catch(async (error: unknown) => {
+    await app.stop()
+    throw error
+  })
+  app.startWorkers()
+  announce()
+  return app.stop
+}
+
+/** Who signed in may lack the right to change the schema: that is well, as long as somebody else has migrated. */
+async function bringUpToDate({ connection }: Database): Promise<readonly string[]> {
+  try {
+    return await migrate(connection)
+  } catch (error) {
+    if (sqlState(error) !== insufficientPrivilege) throw error
+    refuseBehind(await missingMigrations(connection))
+    return []
+  }
+}
+
+/** A worker listens for health checks only, and does without when another process of this machine has the port. */
+async function listen(app: App, config: Config, log: Logger): Promise<void> {
+  const address = { host: config.HOST, port: config.PORT }
+  if (config.ROLE !== 'worker') await app.http.listen(address)
+  else
+    await app.http
+      .listen(address)
+      .catch((error: unknown) => log.warn({ err: error }, 'no health checks: the port is taken'))
+}
+
+/** First data and first admin. */
+async function prepare(config: Config, app: App, output: Output): Promise<Announce> {
+  const { ADMIN_EMAIL, ADMIN_PASSWORD, publicUrl } = config
+  // First of all: it refuses an installation that has accounts of its own.
+  const sample = config.DEMO ? await seed(app) : null
+  if (ADMIN_EMAIL !== null && ADMIN_PASSWORD !== null) {
+    await app.identity.people.ensureUser({ email: ADMIN_EMAIL, password: ADMIN_PASSWORD }, 'admin')
+  }
+  if (config.ROLE === 'worker') {
+    return () => output.result({ event: 'working', version }, `HITL ${version}: worker running.`)
+  }
+  const token = sample === null ? await app.identity.people.setupToken() : null
+  const welcome: Welcome = {
+    publicUrl,
+    sampleApiKey: sample?.apiKey ?? null,
+    setupUrl: token === null ? null : `${publicUrl}/setup#${token}`,
+  }
+  return () => output.result(welcomeFacts(welcome), welcomeText(config, welcome))
+}
+
+/**
+ * Resolves with the first signal; one more, a second or more later, leaves at once. Not in a cluster's child: Ctrl-C and
+ * service managers signal all processes, and the parent then signals its children once more.
+ */
+function stopSignal(log: Logger): Promise<undefined> {
+  return new Promise((resolve) => {
+    let stoppingSince: number | null = null
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        // Ctrl-C on `npm start` reaches us twice, from the terminal and from npm: signals that come together are one.
+        const again = stoppingSince !== null && performance.now() - stoppingSince > 1_000
+        if (again && cluster.isPrimary) process.exit(1)
+        if (stoppingSince !== null) return
+        stoppingSince = performance.now()
+        log.info({ signal }, 'stopping: no new calls; those under way are finished')
+        resolve(undefined)
+      })
+    }
+  })
+}

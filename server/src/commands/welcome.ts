@@ -1,0 +1,52 @@
+import { version } from '../app.ts'
+import type { Config } from '../config.ts'
+import { sampleAdmin, samplePassword, sampleReviewer } from '../seed.ts'
+
+/** What the first lines after a start say. */
+export interface Welcome {
+  readonly publicUrl: string
+  /** Made with DEMO; null without. */
+  readonly sampleApiKey: string | null
+  /** The link that makes the first administrator, while there is none. */
+  readonly setupUrl: string | null
+}
+
+export function welcomeFacts({ publicUrl, sampleApiKey, setupUrl }: Welcome) {
+  return {
+    event: 'listening',
+    version,
+    url: publicUrl,
+    docs_url: `${publicUrl}/docs`,
+    ...(setupUrl === null ? {} : { setup_url: setupUrl }),
+    ...(sampleApiKey === null ? {} : { sample: sampleFacts(sampleApiKey) }),
+  }
+}
+
+export function welcomeText(config: Config, { publicUrl, sampleApiKey, setupUrl }: Welcome): string {
+  const lines = [`\nHITL ${version} is listening.\n`, `  Service   ${publicUrl}`, `  API docs  ${publicUrl}/docs`]
+  if (sampleApiKey !== null) return `${lines.join('\n')}\n${sampleBlock(config, sampleApiKey)}`
+  if (setupUrl !== null) {
+    lines.push(
+      '',
+      '  Make the first admin. This link works once, for 7 days; each start prints a new one and voids the last:',
+      `  ${setupUrl}`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+export function sampleFacts(apiKey: string) {
+  return { logins: [sampleAdmin, sampleReviewer], password: samplePassword, api_key: apiKey }
+}
+
+export function sampleBlock(config: Config, apiKey: string): string {
+  return `
+  Sample logins   ${sampleAdmin} and ${sampleReviewer}, password ${samplePassword}
+  Sample API key  ${apiKey}
+
+  Try it:
+  curl -s ${config.publicUrl}/api/v1/requests \\
+    -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' \\
+    -d '{"title":"May I deploy?","context":{"version":"1.2.3"}}'
+`
+}

@@ -1,0 +1,111 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { idParams, problems, success } from '../http/openapi.ts'
+import { agentOf, callerOf, type Guard } from '../identity/guard.ts'
+import { callerKind } from '../identity/principal.ts'
+import type { Clock } from '../platform/clock.ts'
+import { Problem } from '../platform/problem.ts'
+import * as schemas from './certificate-schemas.ts'
+import { requestJson } from './representation.ts'
+import { requestExample } from './schemas.ts'
+import type { Consultations } from './service.ts'
+
+export interface CertificateRoutes {
+  readonly consultations: Consultations
+  readonly guard: Guard
+  readonly clock: Clock
+}
+
+const notCertified = {
+  status: 409,
+  code: 'consultation.not_decided',
+  detail: 'There is no decision yet, so there is no certificate of one. Wait for it.',
+}
+const redeemed = {
+  status: 409,
+  code: 'consultation.already_redeemed',
+  detail: 'This approval was already used, at 2026-01-31T09:06:00.000Z. It is good for one time: ask again.',
+}
+const otherDigest = {
+  status: 412,
+  code: 'consultation.digest_differs',
+  detail: 'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
+}
+
+/** Behind the routes of requests, whose schemas these use. */
+export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {
+  const { consultations, guard, clock } = routes
+  app.addSchema(schemas.certificateSchema)
+
+  app.get<{ Params: { id: string } }>(
+    '/requests/:id/certificate',
+    {
+      ...guard('request.read'),
+      schema: {
+        tags: ['requests'],
+        summary: 'The signed certificate of the decision',
+        description: 'Check it against `/.well-known/jwks.json`. Its use, once, is `POST /requests/{id}/redeem`.',
+        operationId: 'getCertificate',
+        security: [{ bearer: [] }, { person: [] }],
+        params: idParams,
+        response: {
+          200: success('The certificate', Type.Ref('Certificate'), schemas.certificateExample),
+          ...problems(401, 403, 404, notCertified, 422),
+        },
+      },
+    },
+    async (request) => {
+      const found = await consultations.read(callerOf(request).principal, request.params.id)
+      const { certificate, certificateExpiresAt, response } = found
+      if (certificate === null || response === null) {
+        const detail =
+          response === null
+            ? notCertified.detail
+            : 'This decision has no certificate: it was made before there were any. Ask again.'
+        const code = response === null ? notCertified.code : 'consultation.not_certified'
+        throw new Problem(409, code, detail, { extra: { state: found.state } })
+      }
+      return {
+        request_id: found.id,
+        certificate,
+        digest: found.digest,
+        decision: response.decision,
+        revision: found.revision,
+        expires_at: certificateExpiresAt,
+        redeemed_at: found.redeemedAt,
+      }
+    },
+  )
+
+  app.post<{ Params: { id: string }; Body: Static<typeof schemas.redeemBody> }>(
+    '/requests/:id/redeem',
+    {
+      ...guard('request.redeem'),
+      // The body may be left out.
+      preValidation: async (request) => {
+        request.body ??= {}
+      },
+      schema: {
+        tags: ['requests'],
+        summary: 'Use an approval: exactly once, before it expires',
+        description:
+          'Of any number of calls one succeeds; whoever gets no reply must take the approval for used. ' +
+          'Only approvals can be used, and with `digest` only for what was approved.',
+        operationId: 'redeem',
+        security: [{ bearer: [] }],
+        params: idParams,
+        body: { ...schemas.redeemBody, examples: [{ digest: schemas.digestExample }] },
+        response: {
+          200: success('The request; its approval is used', Type.Ref('Request'), requestExample),
+          ...problems(400, 401, 403, 404, redeemed, otherDigest, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const by = agentOf(request)
+      const used = await consultations.redeem(by, request.params.id, request.body.digest ?? null)
+      const text = requestJson(used, callerKind(by.principal), clock.now())
+      return reply.type('application/json; charset=utf-8').send(text)
+    },
+  )
+}

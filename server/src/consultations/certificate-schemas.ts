@@ -1,0 +1,45 @@
+import { Type } from 'typebox'
+
+const digest = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.',
+})
+
+export const redeemBody = Type.Object(
+  {
+    digest: Type.Optional(
+      Type.Union([digest, Type.Null()], {
+        description: 'Of what is about to be done, computed from it anew; 412 when it is not what was approved.',
+      }),
+    ),
+  },
+  { title: 'Redemption' },
+)
+
+export const certificateSchema = Type.Object(
+  {
+    request_id: Type.String({ format: 'uuid' }),
+    certificate: Type.String({ description: 'Compact JWS (EdDSA, typ hitl-decision+jwt); see docs/certificates.md.' }),
+    digest,
+    decision: Type.Enum(['approve', 'reject', 'request_changes']),
+    revision: Type.Integer(),
+    expires_at: Type.String({ format: 'date-time', description: 'An approval can be redeemed until then.' }),
+    redeemed_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+  },
+  { $id: 'Certificate', title: 'Certificate' },
+)
+
+export const digestExample = '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a'
+
+export const certificateText =
+  'eyJhbGciOiJFZERTQSIsInR5cCI6ImhpdGwtZGVjaXNpb24rand0Iiwia2lkIjoiLi4uIn0.eyJkZWNpc2lvbiI6ImFwcHJvdmUifQ.c2lnbmF0dXJl'
+
+export const certificateExample = {
+  request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61',
+  certificate: certificateText,
+  digest: digestExample,
+  decision: 'approve',
+  revision: 1,
+  expires_at: '2026-02-01T09:05:00.000Z',
+  redeemed_at: null,
+}

@@ -1,0 +1,72 @@
+import type { Person } from '../identity/principal.ts'
+import type { SigningKeys } from '../identity/signing-keys/service.ts'
+import { newId } from '../platform/ids.ts'
+import type { Certify, Consultation } from './consultation.ts'
+
+/** The `typ` of a certificate's header: nothing else that is signed here has it. */
+export const certificateType = 'hitl-decision+jwt'
+
+/** How sure it is that the decider was who they are taken for. */
+export const assurances = ['unknown', 'single_factor', 'federated', 'multi_factor', 'phishing_resistant'] as const
+export type Assurance = (typeof assurances)[number]
+
+/** From how the person signed in; `federated` is the word of another sign-in service. */
+export function assuranceOf(person: Person): Assurance {
+  const methods = new Set(person.signIn?.methods ?? [])
+  if (methods.has('passkey')) return 'phishing_resistant'
+  if (methods.size > 1) return 'multi_factor'
+  if (methods.size === 0) return 'unknown'
+  return methods.has('password') ? 'single_factor' : 'federated'
+}
+
+export interface CertificateTerms {
+  /** Where the keys are to be found: below `/.well-known/jwks.json`. */
+  readonly issuer: string
+  readonly id: string
+  readonly assurance: Assurance
+  readonly expiresAt: Date
+}
+
+/** What a certificate says (RFC 7519). Not who decided: that is personal, and the executor need not know. */
+export function certificateClaims(decided: Consultation, { issuer, id, assurance, expiresAt }: CertificateTerms) {
+  const { response } = decided
+  if (response === null) throw new Error('only a decision can be certified')
+  return {
+    iss: issuer,
+    jti: id,
+    iat: Math.floor(response.respondedAt.getTime() / 1000),
+    exp: expiresAt.getTime() / 1000,
+    request_id: decided.id,
+    organization_id: decided.organizationId,
+    revision: decided.revision,
+    digest: decided.digest,
+    decision: response.decision,
+    decided_by: decided.decidedBy,
+    assurance,
+    decided_at: response.respondedAt,
+  }
+}
+
+export interface CertifierOptions {
+  readonly signingKeys: SigningKeys
+  readonly issuer: string
+  readonly hours: number
+}
+
+/** Makes ready to certify decisions of this person. Asked for before the act, which then signs without waiting. */
+export type Certifier = (by: Person) => Promise<Certify>
+
+export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions): Certifier {
+  return async (by) => {
+    const signer = await signingKeys.signer('certificate')
+    const assurance = assuranceOf(by)
+    return (decided) => {
+      const decidedAt = decided.response?.respondedAt.getTime() ?? 0
+      // Whole seconds, as in the certificate, so that both expire in the same moment.
+      const certificateExpiresAt = new Date(Math.floor(decidedAt / 1000 + hours * 3_600) * 1000)
+      const terms = { issuer, id: newId(), assurance, expiresAt: certificateExpiresAt }
+      const certificate = signer.sign(certificateClaims(decided, terms), { typ: certificateType })
+      return { certificate, certificateExpiresAt }
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Actor } from '../identity/principal.ts'
+import { Problem } from '../platform/problem.ts'
+import { type Change, type Consultation, later } from './consultation.ts'
+
+/**
+ * Uses an approval: exactly once, before it expires, and for what was approved if `digest` says what that is. Whoever loses
+ * the reply must take the approval for used: it is at most once that matters here.
+ */
+export function redeem(before: Consultation, actor: Actor, digest: string | null, now: Date): Change {
+  requireApproval(before)
+  if (digest !== null && digest !== before.digest) {
+    throw new Problem(
+      412,
+      'consultation.digest_differs',
+      'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
+      { extra: { digest: before.digest } },
+    )
+  }
+  if (before.redeemedAt !== null) {
+    throw new Problem(
+      409,
+      'consultation.already_redeemed',
+      `This approval was already used, at ${before.redeemedAt.toISOString()}. It is good for one time: ask again.`,
+      { extra: { state: before.state, redeemed_at: before.redeemedAt } },
+    )
+  }
+  const { certificateExpiresAt } = before
+  if (before.certificate === null || certificateExpiresAt === null) {
+    const detail = 'This decision has no certificate: it was made before there were any. Ask again.'
+    throw new Problem(409, 'consultation.not_certified', detail, { extra: { state: before.state } })
+  }
+  if (certificateExpiresAt <= now) {
+    throw new Problem(
+      409,
+      'consultation.approval_expired',
+      `This approval could be used until ${certificateExpiresAt.toISOString()}. Ask again.`,
+      { extra: { state: before.state, expires_at: certificateExpiresAt } },
+    )
+  }
+  const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
+  const shown = { redeemed_at: now, revision: before.revision }
+  return {
+    before,
+    after,
+    facts: [{ kind: 'request.redeemed', actor, before: { redeemed_at: null }, after: shown }],
+  }
+}
+
+function requireApproval({ state, response }: Consultation): void {
+  if (response?.decision === 'approve') return
+  const detail =
+    state === 'pending'
+      ? 'The request is still pending: wait for the decision. Only an approval can be used.'
+      : `The request was not approved (${response?.decision ?? state}), so there is nothing to use.`
+  throw new Problem(409, 'consultation.not_approved', detail, {
+    extra: { state, decision: response?.decision ?? null },
+  })
+}

@@ -1,0 +1,44 @@
+import type { InclusionProof, ProvenEvent } from './store.ts'
+
+/** What an auditor samples of one request: all JSON texts as the service keeps them. */
+export interface Evidence {
+  readonly organizationId: string
+  readonly requestId: string
+  readonly generatedAt: Date
+  /** As `GET /requests/{id}` shows it. */
+  readonly request: string
+  /** The decision's certificate, a compact JWS; null when there is none. */
+  readonly certificate: string | null
+  readonly deliveries: string
+  readonly events: readonly ProvenEvent[]
+  /** The JSON Web Key Set's keys. */
+  readonly keys: string
+}
+
+/** The pack as JSON. Records stand in it byte for byte: what is hashed is the text between `"record":` and what follows. */
+export function evidenceJson(evidence: Evidence): string {
+  const { organizationId, requestId, generatedAt, request, certificate, deliveries, events, keys } = evidence
+  return (
+    `{"hitl_evidence":1,"organization_id":"${organizationId}","request_id":"${requestId}",` +
+    `"generated_at":"${generatedAt.toISOString()}","request":${request},` +
+    `"certificate":${JSON.stringify(certificate)},"deliveries":${deliveries},` +
+    `"events":[${events.map(eventJson).join(',')}],"seals":[${sealsJson(events)}],"keys":${keys}}`
+  )
+}
+
+function eventJson({ record, erasable, proof }: ProvenEvent): string {
+  return `{"record":${record},"erasable":${erasable},"proof":${proof === null ? 'null' : proofJson(proof)}}`
+}
+
+function proofJson({ seal, position, index, size, path }: InclusionProof): string {
+  return JSON.stringify({ seal, position, index, size, path: hashes(path) })
+}
+
+function hashes(path: Buffer): readonly string[] {
+  return Array.from({ length: path.length / 32 }, (_, at) => path.toString('hex', at * 32, (at + 1) * 32))
+}
+
+function sealsJson(events: readonly ProvenEvent[]): string {
+  const seals = new Map(events.flatMap(({ proof }) => (proof === null ? [] : [[proof.seal, proof.head] as const])))
+  return [...seals].map(([number, head]) => `{"number":${number},"head":"${head}"}`).join(',')
+}

@@ -1,0 +1,136 @@
+import { hash } from 'node:crypto'
+import { type Evidence, evidenceJson } from './evidence.ts'
+import type { ProvenEvent } from './store.ts'
+
+/** The pack as a page that needs nothing else: for people, for paper, and to be kept. Everything on it is escaped. */
+
+const style = `
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
+th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8881; padding: .6rem; margin: 0; }
+code { overflow-wrap: anywhere; } .erased { font-style: italic; }
+@media print { details { display: none; } }
+`
+
+/** No script, no image, no form, no frame, nothing from anywhere: only this very style. */
+export const evidencePolicy =
+  `default-src 'none'; style-src 'sha256-${hash('sha256', style, 'base64')}'; base-uri 'none'; form-action 'none'; ` +
+  "frame-ancestors 'none'; sandbox"
+
+type Members = Readonly<Record<string, unknown>>
+
+export function evidencePage(evidence: Evidence): string {
+  const request = JSON.parse(evidence.request) as Members
+  const response = request.response as Members | null
+  const deliveries = JSON.parse(evidence.deliveries) as readonly Members[]
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Evidence: ${text(request.title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="content-security-policy" content="${text(evidencePolicy.replace(/ frame-ancestors 'none'; sandbox$/, ''))}">
+<style>${style}</style></head>
+<body>
+<h1>${text(request.title)}</h1>
+<p>Evidence of request <code>${text(evidence.requestId)}</code> of organization <code>${text(evidence.organizationId)}</code>,
+made ${text(evidence.generatedAt.toISOString())}.</p>
+<h2>What was asked</h2>
+${facts([
+  ['State', request.state],
+  ['Revision', request.revision],
+  ['Asked at', request.created_at],
+  ['Time is up at', request.timeout_at ?? 'never'],
+  ['Description', request.description],
+  ['Digest of what was asked', request.digest],
+])}
+<pre>${text(pretty(request.context))}</pre>
+<h2>What was decided</h2>
+${
+  response === null
+    ? '<p>Nobody has decided.</p>'
+    : facts([
+        ['Decision', response.decision],
+        ['By', response.responder_id],
+        ['At', response.responded_at],
+        ['Comment', response.comment],
+        ['Decided by', request.decided_by],
+      ])
+}
+${evidence.certificate === null ? '' : `<p>Certificate:</p><pre>${text(evidence.certificate)}</pre>`}
+<h2>What happened</h2>
+${table(['When', 'What', 'Who', 'Signed in with', 'What changed', 'Sealed'], evidence.events.map(eventRow))}
+<h2>How the agent was told</h2>
+${
+  deliveries.length === 0
+    ? '<p>No callback was sent.</p>'
+    : table(
+        ['When', 'Where', 'Reply', 'Error'],
+        deliveries.map((one) =>
+          [one.started_at, one.url, one.status_code, one.error].map((value) => text(value ?? '–')),
+        ),
+      )
+}
+<h2>How to check it</h2>
+<p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
+under one of the keys below. docs/audit.md of the service tells each step. The pack shows that these events were sealed as they
+stand here. It does not show that the request has no others: an export of the whole audit does.</p>
+<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>
+</body>
+</html>
+`
+}
+
+function eventRow({ record, erasable, proof }: ProvenEvent): readonly string[] {
+  const event = JSON.parse(record) as Members
+  const actor = event.actor as Members
+  const said = erasable === null ? null : withoutSalt(JSON.parse(erasable) as Members)
+  const erased = erasable === null && event.erasable_sha256 !== null
+  const changed = { before: event.before, after: event.after, ...(said === null ? {} : { said }) }
+  return [
+    text(event.occurred_at),
+    text(event.kind),
+    `${text(actor.kind)}<br><code>${text(actor.id ?? '')}</code>`,
+    text(Array.isArray(actor.signed_in_with) ? actor.signed_in_with.join(', ') : '–'),
+    `<pre>${text(pretty(changed))}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
+    proof === null ? 'not yet' : `position ${proof.position}, seal ${proof.seal}`,
+  ]
+}
+
+function withoutSalt({ salt: _salt, ...said }: Members): Members {
+  return said
+}
+
+function facts(entries: readonly (readonly [string, unknown])[]): string {
+  const rows = entries.filter(([, value]) => value != null)
+  return `<table>${rows.map(([name, value]) => `<tr><th scope="row">${text(name)}</th><td>${text(value)}</td></tr>`).join('')}</table>`
+}
+
+function table(names: readonly string[], rows: readonly (readonly string[])[]): string {
+  const head = names.map((name) => `<th scope="col">${text(name)}</th>`).join('')
+  const body = rows.map((row) => `<tr>${row.map((value) => `<td>${value}</td>`).join('')}</tr>`).join('\n')
+  return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
+}
+
+function pretty(value: unknown): string {
+  return JSON.stringify(value, null, 2)
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+/** As HTML text or attribute value. Direction marks are shown by their numbers: they make a text read as another. */
+function text(value: unknown): string {
+  return String(value)
+    .replace(/[&<>"']/g, (sign) => escapes[sign] ?? '')
+    .replace(
+      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+      (mark) => `&amp;#x${mark.codePointAt(0)?.toString(16)};`,
+    )
+}

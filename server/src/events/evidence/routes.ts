@@ -1,0 +1,95 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { idParams, problems } from '../../http/openapi.ts'
+import { type Guard, personOf } from '../../identity/guard.ts'
+import type { Principal } from '../../identity/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Db } from '../../platform/db.ts'
+import type { RecordAct } from '../act.ts'
+import { type Evidence, evidenceJson } from './evidence.ts'
+import { evidencePage, evidencePolicy } from './page.ts'
+import { provenEvents } from './store.ts'
+
+/** What other modules know of a request. Each throws 404 when the principal may not see it. */
+export interface EvidenceSources {
+  /** The request as its route shows it, as JSON text, and the certificate of its decision. */
+  readonly request: (
+    principal: Principal,
+    id: string,
+  ) => Promise<{ readonly json: string; readonly certificate: string | null }>
+  /** The attempts to deliver its callback, as they are shown. */
+  readonly deliveries: (principal: Principal, id: string) => Promise<readonly unknown[]>
+  /** The public keys of what the installation signs. */
+  readonly keys: () => Promise<readonly unknown[]>
+}
+
+export interface EvidenceRoutes {
+  readonly db: Db
+  readonly clock: Clock
+  readonly guard: Guard
+  readonly record: RecordAct
+  readonly sources: EvidenceSources
+  /** Seals what the organization has, so that the newest events have a proof too. */
+  readonly sealOne: (organizationId: string) => Promise<boolean>
+}
+
+const query = Type.Object({ format: Type.Optional(Type.Enum(['json', 'html'], { default: 'json' })) })
+
+/** Far more than a request collects; the pack is one reply. */
+const maxEvents = 1_000
+
+export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRoutes): void {
+  const { db, clock, guard, record, sources, sealOne } = routes
+
+  app.get<{ Params: { id: string }; Querystring: Static<typeof query> }>(
+    '/requests/:id/evidence',
+    {
+      ...guard('audit.export'),
+      exposeHeadRoute: false,
+      schema: {
+        tags: ['audit'],
+        summary: 'What an auditor samples of one request: JSON, or a page that needs nothing else',
+        description:
+          'The request, its events with the proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
+          'of the decision and the deliveries. docs/audit.md tells how to check it without this service.',
+        operationId: 'getEvidence',
+        security: [{ bearer: [] }, { person: [] }],
+        params: idParams,
+        querystring: query,
+        response: {
+          200: {
+            description: 'The pack',
+            content: {
+              'application/json': { schema: Type.Object({}, { additionalProperties: true, title: 'Evidence' }) },
+              'text/html': { schema: Type.String() },
+            },
+          },
+          ...problems(401, 403, 404, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const by = personOf(request)
+      const { organizationId } = by.principal
+      const id = request.params.id.toLowerCase()
+      const { json, certificate } = await sources.request(by.principal, id)
+      const format = request.query.format === 'html' ? 'html' : 'json'
+      await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })
+      await sealOne(organizationId).catch(() => false)
+      const evidence: Evidence = {
+        organizationId,
+        requestId: id,
+        generatedAt: clock.now(),
+        request: json,
+        certificate,
+        deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
+        events: await provenEvents(db.within({ organizationId }), organizationId, id, maxEvents),
+        keys: JSON.stringify(await sources.keys()),
+      }
+      reply.header('content-disposition', `attachment; filename="evidence-${id}.${format}"`)
+      if (format === 'json') return reply.type('application/json; charset=utf-8').send(evidenceJson(evidence))
+      const page = evidencePage(evidence)
+      return reply.type('text/html; charset=utf-8').header('content-security-policy', evidencePolicy).send(page)
+    },
+  )
+}

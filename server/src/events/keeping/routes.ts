@@ -1,0 +1,141 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { problems, success } from '../../http/openapi.ts'
+import { type Guard, personOf } from '../../identity/guard.ts'
+import { invalid } from '../../platform/problem.ts'
+import type { Keeping } from './service.ts'
+import type { Policy } from './store.ts'
+
+const reason = Type.String({
+  minLength: 1,
+  maxLength: 1_000,
+  description: 'Why; kept in the audit for good, so it should name a case and no person.',
+})
+
+const retention = Type.Union([
+  Type.Integer({ minimum: 180, maximum: 36_500, description: 'Days; at least six months.' }),
+  Type.Null({ description: 'For ever.' }),
+])
+
+const policySchema = Type.Object(
+  {
+    retention_days: retention,
+    legal_hold: Type.Boolean({ description: 'While it lasts nothing is purged and nothing is erased.' }),
+  },
+  { $id: 'AuditPolicy', title: 'AuditPolicy' },
+)
+
+const changeBody = Type.Object(
+  { retention_days: Type.Optional(retention), legal_hold: Type.Optional(Type.Boolean()), reason },
+  { title: 'AuditPolicyChange' },
+)
+
+const erasureBody = Type.Object(
+  {
+    user_id: Type.Optional(
+      Type.String({ format: 'uuid', description: 'In the events that this person caused, or that are about them.' }),
+    ),
+    request_id: Type.Optional(Type.String({ format: 'uuid', description: 'In the events of this request.' })),
+    reason,
+  },
+  { title: 'AuditErasure' },
+)
+
+const erasureSchema = Type.Object(
+  {
+    erased: Type.Integer({
+      description: 'Events whose erasable part was erased now; 0 when nothing was left to erase.',
+    }),
+  },
+  { $id: 'AuditErasureResult', title: 'AuditErasureResult' },
+)
+
+const onHold = {
+  status: 409,
+  code: 'audit.legal_hold',
+  detail: 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.',
+}
+
+const policyJson = ({ retentionDays, legalHold }: Policy) => ({ retention_days: retentionDays, legal_hold: legalHold })
+
+/** How long the audit is kept, and the erasure of personal data from it. */
+export function registerKeepingRoutes(
+  app: FastifyInstance,
+  { keeping, guard }: { readonly keeping: Keeping; readonly guard: Guard },
+): void {
+  app.addSchema(policySchema)
+  app.addSchema(erasureSchema)
+  const common = { tags: ['audit'], security: [{ bearer: [] }, { person: [] }] }
+  const example = { retention_days: 730, legal_hold: false }
+
+  app.get(
+    '/events/policy',
+    {
+      ...guard('audit.read'),
+      schema: {
+        ...common,
+        summary: 'How long the audit is kept',
+        operationId: 'getAuditPolicy',
+        response: { 200: success('The policy', Type.Ref('AuditPolicy'), example), ...problems(401, 403) },
+      },
+    },
+    async (request) => policyJson(await keeping.policy(personOf(request).principal.organizationId)),
+  )
+
+  app.patch<{ Body: Static<typeof changeBody> }>(
+    '/events/policy',
+    {
+      ...guard('audit.manage'),
+      schema: {
+        ...common,
+        summary: 'Change how long the audit is kept, or put it under legal hold',
+        operationId: 'changeAuditPolicy',
+        body: { ...changeBody, examples: [{ retention_days: 730, reason: 'Retention schedule 2026-4' }] },
+        response: {
+          200: success('The policy', Type.Ref('AuditPolicy'), example),
+          ...problems(401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async (request) => {
+      const { retention_days: retentionDays, legal_hold: legalHold, reason: why } = request.body
+      if (retentionDays === undefined && legalHold === undefined) {
+        throw invalid('', 'names nothing that can be changed: send retention_days or legal_hold')
+      }
+      return policyJson(await keeping.changePolicy(personOf(request), { retentionDays, legalHold, reason: why }))
+    },
+  )
+
+  app.post<{ Body: Static<typeof erasureBody> }>(
+    '/events/erasures',
+    {
+      ...guard('audit.manage'),
+      schema: {
+        ...common,
+        summary: "Erase personal data from the audit, for good; the chain's proofs stay valid",
+        description:
+          'Free text, addresses and networks are erased; that something happened, when, and by which id, stays. ' +
+          'Exports that were made before still hold what was erased. Repeating the call does no harm.',
+        operationId: 'eraseFromAudit',
+        body: {
+          ...erasureBody,
+          examples: [{ user_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59', reason: 'Erasure request 2026-17' }],
+        },
+        response: {
+          200: success('What was erased', Type.Ref('AuditErasureResult'), { erased: 12 }),
+          ...problems(401, 403, onHold, 413, 415, 422),
+        },
+      },
+    },
+    async (request) => {
+      const { user_id: userId, request_id: requestId, reason: why } = request.body
+      if ((userId === undefined) === (requestId === undefined)) {
+        throw invalid('', 'must name whose data: either user_id or request_id')
+      }
+      const id = (userId ?? requestId ?? '').toLowerCase()
+      return {
+        erased: await keeping.erase(personOf(request), { kind: userId === undefined ? 'request' : 'user', id }, why),
+      }
+    },
+  )
+}

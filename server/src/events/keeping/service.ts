@@ -1,0 +1,158 @@
+import type { Caller } from '../../identity/principal.ts'
+import { system } from '../../identity/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction } from '../../platform/db.ts'
+import { newId } from '../../platform/ids.ts'
+import type { Logger } from '../../platform/log.ts'
+import { createLoop, type Loop } from '../../platform/loop.ts'
+import { Problem } from '../../platform/problem.ts'
+import { actEvent } from '../act.ts'
+import type { ChainKey } from '../seals/seal.ts'
+import type { Events } from '../service.ts'
+import * as store from './store.ts'
+
+export interface KeepingDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly events: Events
+}
+
+export interface PolicyChange {
+  readonly retentionDays?: number | null | undefined
+  readonly legalHold?: boolean | undefined
+  readonly reason: string
+}
+
+/** Whose personal data: a user's, in what they did and what was done to them, or all that a request said. */
+export interface ErasureSubject {
+  readonly kind: 'user' | 'request'
+  readonly id: string
+}
+
+/** Ids that one `audit.erased` event lists: 40 KB of record. */
+const erasedAtOnce = 1_000
+/** Events that one statement looks at for an actor. */
+const stepSize = 10_000
+
+const nowhere: ChainKey = { era: -32_768, xact: '0', id: '00000000-0000-0000-0000-000000000000' }
+
+export type Keeping = ReturnType<typeof createKeeping>
+
+export function createKeeping({ db, clock, events }: KeepingDependencies) {
+  const eraseSome = (by: Caller, subject: ErasureSubject, reason: string, keys: readonly ChainKey[]): Promise<number> =>
+    inTransaction(db, { organizationId: by.principal.organizationId }, async (tx) => {
+      const ids = await store.erase(tx, keys)
+      if (ids.length === 0) return 0
+      // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
+      const act = { kind: 'audit.erased', after: { events: ids, reason }, subject } as const
+      tx.last(events.append(tx, [actEvent(by, act, clock.now())]))
+      return ids.length
+    })
+
+  const requireNoHold = async (organizationId: string): Promise<void> => {
+    if (!(await store.policy(db.within({ organizationId }), organizationId)).legalHold) return
+    const detail = 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.'
+    throw new Problem(409, 'audit.legal_hold', detail)
+  }
+
+  const eraseAbout = async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
+    const { organizationId } = by.principal
+    let erased = 0
+    for (;;) {
+      const keys = await store.erasableOf(db.within({ organizationId }), organizationId, subject.id, erasedAtOnce)
+      const count = keys.length === 0 ? 0 : await eraseSome(by, subject, reason, keys)
+      erased += count
+      if (count < erasedAtOnce) return erased
+    }
+  }
+
+  const eraseBy = async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
+    const { organizationId } = by.principal
+    const rows = db.within({ organizationId })
+    // What people erase of themselves is an act of theirs as well: only what is there now, or there would be no end.
+    const until = await store.newest(rows, organizationId)
+    let erased = 0
+    for (let from: ChainKey | null = until === null ? null : nowhere; from !== null && until !== null; ) {
+      const step = await store.stepForActor(rows, organizationId, subject.id, from, until, stepSize)
+      for (let at = 0; at < step.wanted.length; at += erasedAtOnce) {
+        erased += await eraseSome(by, subject, reason, step.wanted.slice(at, at + erasedAtOnce))
+      }
+      from = step.last
+    }
+    return erased
+  }
+
+  return {
+    policy: (organizationId: string): Promise<store.Policy> =>
+      store.policy(db.within({ organizationId }), organizationId),
+
+    changePolicy: (by: Caller, change: PolicyChange): Promise<store.Policy> => {
+      const { organizationId } = by.principal
+      return inTransaction(db, { organizationId }, async (tx) => {
+        const before = await store.policy(tx, organizationId, true)
+        const after: store.Policy = {
+          retentionDays: change.retentionDays === undefined ? before.retentionDays : change.retentionDays,
+          legalHold: change.legalHold ?? before.legalHold,
+        }
+        if (after.retentionDays === before.retentionDays && after.legalHold === before.legalHold) return before
+        const now = clock.now()
+        const shown = ({ retentionDays, legalHold }: store.Policy) => ({
+          retention_days: retentionDays,
+          legal_hold: legalHold,
+        })
+        const erasable = { reason: change.reason }
+        const act = { kind: 'audit.policy_changed', before: shown(before), after: shown(after), erasable } as const
+        tx.last(
+          Promise.all([store.savePolicy(tx, organizationId, after, now), events.append(tx, [actEvent(by, act, now)])]),
+        )
+        return after
+      })
+    },
+
+    /** Erases the erasable parts of a subject's events; answers of how many. Commits in portions, so it can be repeated. */
+    erase: async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
+      await requireNoHold(by.principal.organizationId)
+      const about = await eraseAbout(by, subject, reason)
+      return subject.kind === 'user' ? about + (await eraseBy(by, subject, reason)) : about
+    },
+
+    /** Purges a portion of one organization's events; answers whether there was any. */
+    purge: (organizationId: string, atMost: number): Promise<boolean> =>
+      inTransaction(db, { organizationId }, async (tx) => {
+        const purged = await store.purge(tx, atMost)
+        if (purged === null) return false
+        const after = { events: purged.events, up_to_seal: purged.upToSeal, up_to_position: purged.upToPosition }
+        tx.last(
+          events.append(tx, [
+            {
+              id: newId(),
+              organizationId,
+              kind: 'audit.purged',
+              subjectKind: 'organization',
+              subjectId: organizationId,
+              actor: { ...system, kind: 'timer' },
+              httpRequestId: null,
+              before: null,
+              after,
+              occurredAt: clock.now(),
+            },
+          ]),
+        )
+        return true
+      }),
+  }
+}
+
+/** Retention is counted in days: once an hour is often. */
+const everyMs = 3_600_000
+const purgedAtOnce = 5_000
+
+/** Purges what is older than its organization's policy says. Any number of processes may do it. */
+export function createPurgeWorker({ db, log, keeping }: { db: Db; log: Logger; keeping: Keeping }): Loop {
+  return createLoop('audit retention', everyMs, log, async () => {
+    for (const organizationId of await store.organizationsWithRetention(db.within({ worker: true }))) {
+      while (await keeping.purge(organizationId, purgedAtOnce)) {}
+    }
+    return false
+  })
+}

@@ -1,0 +1,87 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { toInstant } from '../../http/instant.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import { type Guard, personOf } from '../../identity/guard.ts'
+import type { Principal } from '../../identity/principal.ts'
+import type { Db } from '../../platform/db.ts'
+import { invalid } from '../../platform/problem.ts'
+import { decodeTimeCursor, eventPageJson } from './item.ts'
+import * as schemas from './schemas.ts'
+import { list } from './store.ts'
+
+export interface ReadingRoutes {
+  readonly db: Db
+  readonly guard: Guard
+  /** Throws 404 when the principal may not see the request. */
+  readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+}
+
+const nothing = { since: null, until: null, actorKind: null, actorId: null, kind: null }
+const json = 'application/json; charset=utf-8'
+
+/** The audit as pages: of the whole organization, newest first, and of one request, oldest first. */
+export function registerReadingRoutes(app: FastifyInstance, { db, guard, requireVisible }: ReadingRoutes): void {
+  app.addSchema(schemas.eventSchema)
+  app.addSchema(schemas.eventPageSchema)
+  const page = { items: [schemas.eventExample], limit: 50, next_cursor: null }
+  const common = { tags: ['audit'], security: [{ bearer: [] }, { person: [] }] }
+
+  app.get<{ Querystring: Static<typeof schemas.listQuery> }>(
+    '/events',
+    {
+      ...guard('audit.read'),
+      schema: {
+        ...common,
+        summary: 'The audit: events, newest first',
+        operationId: 'listEvents',
+        querystring: schemas.listQuery,
+        response: { 200: success('A page of events', Type.Ref('EventPage'), page), ...problems(401, 403, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { since, until, actor_kind, actor_id, kind, subject_id, request_id, limit = 50, cursor } = request.query
+      if (subject_id !== undefined && request_id !== undefined) {
+        throw invalid('request_id', 'says the same as subject_id: send one of them')
+      }
+      const { organizationId } = personOf(request).principal
+      const found = await list(db.within({ organizationId }), {
+        organizationId,
+        since: since === undefined ? null : toInstant('since', since),
+        until: until === undefined ? null : toInstant('until', until),
+        actorKind: actor_kind ?? null,
+        actorId: actor_id ?? null,
+        kind: kind ?? null,
+        subjectId: subject_id ?? request_id ?? null,
+        after: cursor === undefined ? null : decodeTimeCursor(cursor),
+        oldestFirst: false,
+        limit,
+      })
+      return reply.type(json).send(eventPageJson(found, limit))
+    },
+  )
+
+  app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.timelineQuery> }>(
+    '/requests/:id/events',
+    {
+      ...guard('audit.read'),
+      schema: {
+        ...common,
+        summary: "A request's own timeline, oldest first",
+        operationId: 'listRequestEvents',
+        params: idParams,
+        querystring: schemas.timelineQuery,
+        response: { 200: success('A page of events', Type.Ref('EventPage'), page), ...problems(401, 403, 404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { principal } = personOf(request)
+      const { organizationId } = principal
+      const { limit = 100, cursor } = request.query
+      await requireVisible(principal, request.params.id)
+      const after = cursor === undefined ? null : decodeTimeCursor(cursor)
+      const filter = { ...nothing, organizationId, subjectId: request.params.id, after, oldestFirst: true, limit }
+      return reply.type(json).send(eventPageJson(await list(db.within({ organizationId }), filter), limit))
+    },
+  )
+}

@@ -1,0 +1,98 @@
+import { type TSchema, Type } from 'typebox'
+
+const id = Type.String({ format: 'uuid' })
+const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const object = (description: string) => Type.Object({}, { additionalProperties: true, description })
+const sha256 = (description: string) => Type.String({ pattern: '^[0-9a-f]{64}$', description })
+const actorKinds = ['person', 'agent', 'timer', 'system', 'anonymous']
+
+export const eventSchema = Type.Object(
+  {
+    v: Type.Literal(1),
+    organization_id: id,
+    id,
+    kind: Type.String({ description: '`noun.past_tense`, such as `request.responded`.' }),
+    occurred_at: time,
+    subject: Type.Object({ kind: Type.String(), id }, { description: 'What it happened to.' }),
+    actor: Type.Object(
+      {
+        kind: Type.Enum(actorKinds),
+        id: nullable(id),
+        key_id: nullable(Type.String({ format: 'uuid', description: "The agent's API key." })),
+        session_id: nullable(Type.String({ format: 'uuid', description: "The person's session." })),
+        signed_in_with: nullable(
+          Type.Array(Type.String(), { description: 'How the person had signed in, such as password and totp.' }),
+        ),
+      },
+      { description: 'Who did it. timer: a time was up. anonymous: nobody had signed in.' },
+    ),
+    http_request_id: nullable(Type.String({ description: 'The call behind it, as in the log.' })),
+    digest: nullable(sha256('What was asked, or what a fresh factor was bound to: SHA-256 over RFC 8785 JSON.')),
+    before: nullable(object('What changed, as it was.')),
+    after: nullable(object('What changed, as it is since.')),
+    erasable_sha256: nullable(sha256('Of the erasable part with its salt.')),
+    erasable: nullable(object('Free text that people or agents wrote, addresses and networks. Can be erased.')),
+    erased: Type.Boolean({ description: 'The erasable part was erased.' }),
+    seal: nullable(Type.Integer({ description: 'Number of the seal that holds it; null in the first two seconds.' })),
+  },
+  { $id: 'Event', title: 'Event' },
+)
+
+export const eventPageSchema = Type.Object(
+  {
+    items: Type.Array(Type.Ref('Event')),
+    limit: Type.Integer(),
+    next_cursor: nullable(
+      Type.String({
+        description:
+          'For `cursor`; null on the last page. A page may hold fewer events than `limit`, or none, and still have a next one.',
+      }),
+    ),
+  },
+  { $id: 'EventPage', title: 'EventPage' },
+)
+
+export const eventExample = {
+  v: 1,
+  organization_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a00',
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70',
+  kind: 'request.responded',
+  occurred_at: '2026-01-31T09:05:00.000Z',
+  subject: { kind: 'request', id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61' },
+  actor: {
+    kind: 'person',
+    id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    key_id: null,
+    session_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a71',
+    signed_in_with: ['password', 'totp'],
+  },
+  http_request_id: '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e',
+  digest: '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
+  before: { state: 'pending' },
+  after: { state: 'responded', revision: 1, decision: 'approve' },
+  erasable_sha256: '45fb4efcf5662cbcd97a78f4044b9e91678d8c7a70cc44ccd70838205aab3ad2',
+  erasable: { comment: 'Fine, but keep vol-2.', network: '192.0.2.17' },
+  erased: false,
+  seal: 4711,
+}
+
+const cursor = Type.Optional(
+  Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' }),
+)
+const limit = (fallback: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: fallback }))
+const instant = (description: string) => Type.Optional(Type.String({ maxLength: 40, description }))
+
+export const listQuery = Type.Object({
+  since: instant('RFC 3339; only what happened then or later.'),
+  until: instant('RFC 3339; only what happened before.'),
+  actor_kind: Type.Optional(Type.Enum(actorKinds)),
+  actor_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a person or an agent.' })),
+  kind: Type.Optional(Type.String({ pattern: '^[a-z_]{1,40}\\.[a-z_]{1,40}$' })),
+  subject_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a request, user, key, invitation, ...' })),
+  request_id: Type.Optional(Type.String({ format: 'uuid', description: 'The same for requests.' })),
+  limit: limit(50),
+  cursor,
+})
+
+export const timelineQuery = Type.Object({ limit: limit(100), cursor })

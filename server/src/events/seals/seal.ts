@@ -1,0 +1,65 @@
+import { hash } from 'node:crypto'
+
+/** A batch of events whose hashes PostgreSQL has computed (0006_audit.sql); not signed yet. */
+export interface Batch {
+  readonly organizationId: string
+  readonly number: number
+  readonly firstPosition: number
+  readonly lastPosition: number
+  /** The place of its last event in the order of the chain. */
+  readonly last: ChainKey
+  readonly firstOccurredAt: Date
+  readonly lastOccurredAt: Date
+  /** 32 bytes per event. */
+  readonly leaves: Buffer
+  readonly root: Buffer
+  readonly link: Buffer
+  /** The head of the seal before; null for the first one. */
+  readonly previousHead: string | null
+}
+
+/** Where an event stands in its organization's chain. `xact` is a number too large for one. */
+export interface ChainKey {
+  readonly era: number
+  readonly xact: string
+  readonly id: string
+}
+
+export interface Seal extends Batch {
+  /** Compact JWS over `headOf`. */
+  readonly head: string
+  readonly sealedAt: Date
+}
+
+/** The `typ` headers that keep a head, and the end of an export, from being taken for one another or for anything else. */
+export const headType = 'hitl-audit-head+jws'
+export const exportEndType = 'hitl-audit-export+jws'
+
+/** Signs with the audit's current key; `typ` goes into the protected header. */
+export type SignAudit = (payload: Readonly<Record<string, unknown>>, typ: string) => Promise<string>
+
+/** What is signed of a batch. Each head holds the hash of the one before it, so the last one vouches for all. */
+export function headOf(batch: Batch, sealedAt: Date): Readonly<Record<string, unknown>> {
+  return {
+    organization_id: batch.organizationId,
+    number: batch.number,
+    first: batch.firstPosition,
+    last: batch.lastPosition,
+    root: batch.root.toString('hex'),
+    link: batch.link.toString('hex'),
+    previous_seal_sha256: batch.previousHead === null ? null : hash('sha256', batch.previousHead),
+    sealed_at: sealedAt.toISOString(),
+  }
+}
+
+/** A head as it is written outside of the database. */
+export interface PublicHead {
+  readonly organizationId: string
+  readonly number: number
+  readonly head: string
+}
+
+/** One line of the file, one entry of the callback. The head says it all; the rest is for people who look for theirs. */
+export function publicHeadJson({ organizationId, number, head }: PublicHead): string {
+  return `{"organization_id":"${organizationId}","number":${number},"head":"${head}"}`
+}

@@ -1,0 +1,107 @@
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction } from '../../platform/db.ts'
+import type { Logger } from '../../platform/log.ts'
+import { createLoop } from '../../platform/loop.ts'
+import type { OutsidePlace } from './outside.ts'
+import { type Batch, headOf, headType, type PublicHead, type Seal, type SignAudit } from './seal.ts'
+import * as store from './store.ts'
+
+/** Sealed within 2 s of the commit: a round is late by this much at most, and takes milliseconds. */
+const everyMs = 500
+/** A batch's events at most: 128 KiB of leaf hashes. At 5 000 events a second one round finds 2 500. */
+const maxEvents = 4_096
+/** Organizations in one transaction. */
+const maxOrganizations = 64
+/** Heads that nobody has written outside by now: their process died, or the place did not answer. */
+const leftAfterMs = 10_000
+const publishEveryMs = 5_000
+const publishAtOnce = 500
+
+export interface SealerDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sign: SignAudit
+  readonly outside: readonly OutsidePlace[]
+}
+
+export interface Sealer {
+  start(): void
+  /** Seals, and writes outside, everything that is settled; for tests. */
+  drain(): Promise<void>
+  /** Seals what one organization has; answers whether there was anything. */
+  sealOne(organizationId: string): Promise<boolean>
+  stop(): Promise<void>
+}
+
+/**
+ * Seals events into their organization's chain. Any number of processes may do it at once: an organization is sealed by one
+ * at a time, under a lock of the transaction. The hashing is PostgreSQL's (docs/decisions/0009-audit-chain.md).
+ */
+export function createSealer({ db, clock, log, sign, outside }: SealerDependencies): Sealer {
+  const signed = async (batch: Batch): Promise<Seal> => {
+    const sealedAt = clock.now()
+    return { ...batch, sealedAt, head: await sign(headOf(batch, sealedAt), headType) }
+  }
+
+  const seal = (choose: (tx: Parameters<typeof store.unsealed>[0]) => Promise<readonly string[]>) =>
+    inTransaction(db, { worker: true }, async (tx) => {
+      const organizations = await choose(tx)
+      if (organizations.length === 0) return { seals: [], more: false }
+      const batches = await store.nextBatches(tx, organizations, maxEvents)
+      const seals = await Promise.all(batches.map(signed))
+      if (seals.length > 0) tx.last(store.insertSeals(tx, seals))
+      const full = batches.some((batch) => batch.lastPosition - batch.firstPosition + 1 === maxEvents)
+      return { seals, more: seals.length > 0 && (full || organizations.length === maxOrganizations) }
+    })
+
+  const publish = async (heads: readonly PublicHead[]): Promise<void> => {
+    if (heads.length === 0 || outside.length === 0) return
+    for (const write of outside) await write(heads)
+    await store.markPublished(db.within({ worker: true }), heads, clock.now())
+  }
+
+  /** At once, but not waited for: a place that does not answer must not keep events unsealed. */
+  let publishing: Promise<void> = Promise.resolve()
+  const publishSoon = (heads: readonly PublicHead[]): void => {
+    publishing = publishing
+      .then(() => publish(heads))
+      .catch((error: unknown) => log.warn({ err: error }, 'heads of the audit were not written outside; tried again'))
+  }
+
+  const sealing = createLoop('audit seals', everyMs, log, async () => {
+    const { seals, more } = await seal((tx) => store.unsealed(tx, maxOrganizations))
+    publishSoon(seals)
+    return more
+  })
+
+  const publishLeft = async (before: Date): Promise<boolean> => {
+    const heads = await store.unpublished(db.within({ worker: true }), before, publishAtOnce)
+    await publish(heads)
+    return heads.length === publishAtOnce
+  }
+  const leftovers = createLoop('audit heads', publishEveryMs, log, () =>
+    outside.length === 0 ? Promise.resolve(false) : publishLeft(new Date(clock.now().getTime() - leftAfterMs)),
+  )
+
+  return {
+    start: () => {
+      sealing.start()
+      leftovers.start()
+    },
+    drain: async () => {
+      await sealing.drain()
+      await publishing
+      while (outside.length > 0 && (await publishLeft(new Date(clock.now().getTime() + 1)))) {}
+    },
+    sealOne: async (organizationId) => {
+      const { seals } = await seal(async () => [organizationId])
+      publishSoon(seals)
+      return seals.length > 0
+    },
+    stop: async () => {
+      await Promise.all([sealing.stop(), leftovers.stop()])
+      await publishing
+    },
+  }
+}

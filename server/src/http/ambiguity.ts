@@ -1,0 +1,89 @@
+import { invalid, Problem } from '../platform/problem.ts'
+
+/**
+ * What two readers could read differently is refused, so that no proxy, log or filter in front of this service can take a
+ * call for another one than it is here (CWE-235, CWE-436, CWE-1321).
+ */
+
+/** Lists and cookies may come in several lines (RFC 9110, 5.3); of these a second one is a second opinion. */
+const single: ReadonlyMap<string, number> = new Map(
+  ['authorization', 'content-type', 'host', 'idempotency-key', 'origin', 'sec-fetch-site', 'x-request-id'].map(
+    (name, place) => [name, 1 << place],
+  ),
+)
+
+/** Node keeps the first of some headers and joins others: only the raw list (name, value, name ...) tells. */
+export function refuseRepeatedHeaders(raw: readonly string[]): void {
+  let seen = 0
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] ?? ''
+    if (name.length < 4 || name.length > 16) continue
+    const bit = single.get(name.toLowerCase())
+    if (bit === undefined) continue
+    if ((seen & bit) !== 0) {
+      const detail = `The header ${name.toLowerCase()} stands twice. Send it once.`
+      throw new Problem(400, 'http.repeated_header', detail)
+    }
+    seen |= bit
+  }
+}
+
+/** Nearly all addresses have none of these, and are looked at no further. */
+const needsLook = /[%?#\\]|\/[./]/
+/** What no client has to escape in a path, and what no path has: dots, slashes, letters, digits, control characters. */
+const disguised = /%(?:2[def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf]|7f|[01][0-9a-f])|[#\\]/i
+/** Segments that other readers leave out: empty ones, `.` and `..`. */
+const skipped = /\/(?:\.{0,2}\/|\.{1,2}$)/
+
+/** Checks the request target: a path in one spelling, and a query in which each name stands once. */
+export function refuseAmbiguousTarget(target: string): void {
+  if (!needsLook.test(target)) return
+  const mark = target.indexOf('?')
+  // The absolute form (RFC 9112, 3.2.2) is for proxies, and every server takes it.
+  const path = (mark < 0 ? target : target.slice(0, mark)).replace(/^https?:\/\/[^/]*/i, '')
+  if (disguised.test(path)) {
+    const detail =
+      'The path has escaped letters, dots or slashes, or characters that no path has. Send it in its plain form.'
+    throw new Problem(400, 'http.bad_request', detail)
+  }
+  if (skipped.test(path)) throw notFound()
+  if (mark >= 0) readPairs(target.slice(mark + 1), 'query')
+}
+
+/** For everything that has no route. */
+export function notFound(): Problem {
+  return new Problem(404, 'http.not_found', 'There is nothing here. See /docs for what is.')
+}
+
+/** `application/x-www-form-urlencoded` (WHATWG URL, 5.1), but strict: each name once, well-formed UTF-8 escapes. */
+export function readPairs(text: string, what: 'query' | 'form'): ReadonlyMap<string, string> {
+  const pairs = new Map<string, string>()
+  for (const part of text.split('&')) {
+    if (part === '') continue
+    const equals = part.indexOf('=')
+    const name = decoded(equals < 0 ? part : part.slice(0, equals), what)
+    const value = equals < 0 ? '' : decoded(part.slice(equals + 1), what)
+    if (isPrototypeName(name)) throw invalid(name, `is a name that the ${what} must not have`)
+    if (pairs.has(name)) throw invalid(name, `stands twice in the ${what}: send it once`)
+    pairs.set(name, value)
+  }
+  return pairs
+}
+
+function decoded(text: string, what: 'query' | 'form'): string {
+  if (!/[%+]/.test(text)) return text
+  try {
+    // Overlong forms, surrogates and anything else that is not UTF-8 is an error here, not a replacement character.
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    const detail = `The ${what} has percent-encoding that is not UTF-8. Check it.`
+    throw new Problem(400, what === 'query' ? 'http.bad_request' : 'form.malformed', detail)
+  }
+}
+
+/** A name, or one like `a[__proto__][b]` that some readers take for a path, which leads to an object's prototype. */
+export function isPrototypeName(name: string): boolean {
+  if (!name.includes('__proto__') && !name.includes('prototype')) return false
+  const steps = name.split(/[.[\]]+/)
+  return steps.some((step, at) => step === '__proto__' || (step === 'prototype' && steps[at - 1] === 'constructor'))
+}

@@ -1,0 +1,43 @@
+import type { FastifyInstance } from 'fastify'
+import { clientAddress, type NetworkMatcher, networkOf } from '../platform/network-address.ts'
+
+/** Where a call came from. */
+export interface Client {
+  /** Canonical; of the caller, not of a trusted proxy. */
+  readonly address: string
+  /** What counts as one caller where nothing else is known: the IPv4 address, or the IPv6 /64. */
+  readonly network: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Use this, not `ip`: one spelling per address, and never what a caller wrote itself. */
+    readonly client: Client
+  }
+}
+
+/** As many callers as are likely to be busy at once; each entry takes about 300 bytes. */
+const maxRemembered = 10_000
+
+/** Gives requests their `client`. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it. */
+export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher): void {
+  const remembered = new Map<string, Client>()
+  const clientOf = (peer: string | undefined, forwardedFor: string | undefined): Client => {
+    const key = forwardedFor === undefined ? (peer ?? '') : `${peer} ${forwardedFor}`
+    const known = remembered.get(key)
+    if (known !== undefined) return known
+    const address = clientAddress(peer, forwardedFor, isTrusted)
+    const client = { address, network: networkOf(address) }
+    if (remembered.size >= maxRemembered) remembered.clear()
+    remembered.set(key, client)
+    return client
+  }
+  app.decorateRequest('client', {
+    getter() {
+      const { socket, headers } = this.raw
+      // Node joins what comes in several lines, in their order.
+      const forwardedFor = headers['x-forwarded-for']
+      return clientOf(socket.remoteAddress, Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
+    },
+  })
+}

@@ -1,0 +1,30 @@
+import { Problem } from '../platform/problem.ts'
+
+/** Refuses a body in anything but UTF-8: 415. The media type itself is the parsers' business. */
+export function refuseOtherCharsets(contentType: string | undefined): void {
+  if (contentType === undefined || !contentType.includes(';')) return
+  const charsets = parameters(contentType).filter(([name]) => name === 'charset')
+  const [first, ...more] = charsets
+  if (first === undefined) return
+  if (more.length > 0 || !/^utf-?8$/i.test(first[1])) {
+    throw new Problem(
+      415,
+      'http.charset',
+      'Only UTF-8 is read here. Send the body in UTF-8, with or without saying so.',
+    )
+  }
+}
+
+/** The parameters of a media type (RFC 9110, 5.6.6). Throws 415 for what is none. */
+function parameters(contentType: string): readonly (readonly [name: string, value: string])[] {
+  const form = /\s*;\s*(?:([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)"))?/y
+  form.lastIndex = contentType.indexOf(';')
+  const found: (readonly [string, string])[] = []
+  while (form.lastIndex < contentType.trimEnd().length) {
+    const match = form.exec(contentType)
+    if (match === null) throw new Problem(415, 'http.media_type', 'The parameters of the content type cannot be read.')
+    const [, name, token, quoted] = match
+    if (name !== undefined) found.push([name.toLowerCase(), token ?? (quoted ?? '').replace(/\\(.)/g, '$1')])
+  }
+  return found
+}

@@ -1,0 +1,56 @@
+import { TLSSocket } from 'node:tls'
+import pg from 'pg'
+import type { Connection } from './db.ts'
+
+export interface DatabaseReport {
+  /** As the server says it, such as 18.1. */
+  readonly version: string
+  readonly major: number
+  readonly user: string
+  readonly database: string
+  /** The protocol of the encrypted connection; null when it is not encrypted. */
+  readonly tls: string | null
+  readonly superuser: boolean
+  /** How far the database's clock is before (positive) or behind this machine's. */
+  readonly clockOffsetMs: number
+}
+
+interface Row {
+  readonly version: string
+  readonly number: number
+  readonly user: string
+  readonly database: string
+  readonly superuser: boolean
+  readonly now: string
+}
+
+/** One look at the database, on a connection of its own. */
+export async function reportOn(connection: Connection): Promise<DatabaseReport> {
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 })
+  await client.connect()
+  try {
+    const askedAt = Date.now()
+    const { rows } = await client.query<Row>(
+      `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+         current_user as user, current_database() as database,
+         (select rolsuper from pg_roles where rolname = current_user) as superuser,
+         extract(epoch from clock_timestamp())::text as now`,
+    )
+    const answeredAt = Date.now()
+    const row = rows[0]
+    if (row === undefined) throw new Error('the database answered nothing')
+    // The driver's socket, not pg_stat_ssl: behind a pooler that tells of the pooler's own connection.
+    const { stream } = (client as unknown as { connection: { stream: unknown } }).connection
+    return {
+      version: row.version,
+      major: Math.floor(row.number / 10_000),
+      user: row.user,
+      database: row.database,
+      tls: stream instanceof TLSSocket ? stream.getProtocol() : null,
+      superuser: row.superuser,
+      clockOffsetMs: Math.round(Number(row.now) * 1_000 - (askedAt + answeredAt) / 2),
+    }
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,118 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Db } from './db.ts'
+import { type Envelope, keyLivesMs } from './envelope.ts'
+import { type SealedColumn, type SealedRow, sealedRows } from './envelope-columns.ts'
+import * as store from './envelope-store.ts'
+import { installationId } from './ids.ts'
+import type { KeyRing } from './key-encryption.ts'
+import type { Logger } from './log.ts'
+import { dataKeyIdOf, type Place } from './sealed-text.ts'
+
+export interface RewrapDependencies {
+  readonly db: Db
+  readonly keyRing: KeyRing
+  readonly envelope: Envelope
+  /** Every column of the database that holds sealed values. */
+  readonly columns: readonly SealedColumn[]
+  readonly organizationIds: () => Promise<readonly string[]>
+  readonly log: Logger
+}
+
+export interface RewrapOptions {
+  /** New data keys too: everything is sealed anew. Without it only the keys are wrapped anew, and old formats replaced. */
+  readonly rotateDataKeys?: boolean
+  /** Waiting until every process seals with the new data keys. */
+  readonly settleMs?: number
+  readonly batchSize?: number
+  /** Between two batches, for the others who use the database. */
+  readonly pauseMs?: number
+}
+
+export interface RewrapReport {
+  readonly organizations: number
+  readonly dataKeys: { readonly rewrapped: number; readonly unavailable: number }
+  readonly values: { readonly resealed: number; readonly unreadable: number }
+}
+
+/**
+ * Brings everything under the current keys while the service runs: nothing is locked but the rows of a batch, every change
+ * is a compare-and-set, and both the old and the new form open at any moment. Run again, it finds nothing left to do.
+ */
+export async function rewrap(dependencies: RewrapDependencies, options: RewrapOptions = {}): Promise<RewrapReport> {
+  const { envelope, columns, log } = dependencies
+  const organizations = [installationId, ...(await dependencies.organizationIds())]
+  const dataKeys = { rewrapped: 0, unavailable: 0 }
+  const values = { resealed: 0, unreadable: 0 }
+  const complete = new Set<string>()
+  for (const organizationId of organizations) {
+    if (await rewrapKeys(dependencies, organizationId, dataKeys)) complete.add(organizationId)
+  }
+  log.info(dataKeys, 'data keys are wrapped by the current key-encryption key')
+  if (options.rotateDataKeys === true) {
+    // Not where a key is lost: a new one would hide that until somebody needs an old value.
+    for (const organizationId of complete) await envelope.rotate(organizationId)
+    await pause(options.settleMs ?? keyLivesMs + 5_000)
+  }
+  for (const organizationId of organizations) {
+    for (const column of columns) await resealColumn(dependencies, options, column, organizationId, values)
+  }
+  log.info(values, 'sealed values are under current data keys')
+  return { organizations: organizations.length - 1, dataKeys, values }
+}
+
+/** False when a key could not be opened. */
+async function rewrapKeys(
+  { db, keyRing, log }: RewrapDependencies,
+  organizationId: string,
+  counts: { rewrapped: number; unavailable: number },
+): Promise<boolean> {
+  let complete = true
+  const scoped = db.within({ organizationId })
+  for (const before of await store.dataKeys(scoped, organizationId)) {
+    try {
+      const after = keyRing.rewrap(before)
+      if (after !== null && (await store.saveWrapping(scoped, before, after))) counts.rewrapped += 1
+    } catch (error) {
+      if (!isKeyUnavailable(error)) throw error
+      counts.unavailable += 1
+      complete = false
+      log.error({ organization_id: organizationId, data_key: before.id, kek: before.kekId }, 'a data key does not open')
+    }
+  }
+  return complete
+}
+
+async function resealColumn(
+  { db, envelope, log }: RewrapDependencies,
+  { batchSize = 200, pauseMs = 10 }: RewrapOptions,
+  column: SealedColumn,
+  organizationId: string,
+  counts: { resealed: number; unreadable: number },
+): Promise<void> {
+  const rows = sealedRows(db, column, organizationId)
+  if (rows === null) return
+  const reseal = async (sealed: Buffer, place: Place): Promise<Buffer> =>
+    envelope.seal(await envelope.open(sealed, place), place)
+  for (let after: string | null = null; ; await pause(pauseMs)) {
+    const page: readonly SealedRow[] = await rows.page(after, batchSize)
+    const current = await envelope.currentKeyId(organizationId)
+    const changes = []
+    for (const { id, sealed, place } of page) {
+      try {
+        if (dataKeyIdOf(sealed) === current && current !== null) continue
+        changes.push({ id, before: sealed, after: await reseal(sealed, place) })
+      } catch (error) {
+        counts.unreadable += 1
+        const { table, row } = place
+        log.error({ err: error, organization_id: organizationId, table, row }, 'a sealed value does not open')
+      }
+    }
+    if (changes.length > 0) counts.resealed += await rows.replace(changes)
+    after = page.at(-1)?.id ?? null
+    if (page.length < batchSize) return
+  }
+}
+
+function isKeyUnavailable(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'service.key_unavailable'
+}

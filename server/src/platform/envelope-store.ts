@@ -1,0 +1,50 @@
+import type { Queryable, Statement } from './db.ts'
+import type { WrappedKey } from './key-encryption.ts'
+
+/** A data key as its row has it. New values are sealed with the one of their organization that is not retired. */
+export interface StoredKey extends WrappedKey {
+  readonly isCurrent: boolean
+}
+
+const selectKeys: Statement = {
+  name: 'data_keys_of',
+  text: `select organization_id as "organizationId", id, kek_id as "kekId", wrapped, retired_at is null as "isCurrent"
+    from data_keys where organization_id = $1`,
+}
+
+export function dataKeys(db: Queryable, organizationId: string): Promise<readonly StoredKey[]> {
+  return db.execute<StoredKey>(selectKeys, [organizationId])
+}
+
+const insertKey: Statement = {
+  name: 'data_keys_insert',
+  text: `insert into data_keys (organization_id, id, kek_id, wrapped, created_at) values ($1, $2, $3, $4, now())
+    on conflict do nothing`,
+}
+
+/** The organization's current key, unless another process has made one in the meantime: then that one counts. */
+export async function insertDataKey(db: Queryable, key: WrappedKey): Promise<void> {
+  await db.execute(insertKey, [key.organizationId, key.id, key.kekId, key.wrapped])
+}
+
+const retireKey: Statement = {
+  name: 'data_keys_retire',
+  text: `update data_keys set retired_at = now() where organization_id = $1 and id = $2 and retired_at is null
+    returning id`,
+}
+
+/** False when it was retired before. */
+export async function retireDataKey(tx: Queryable, organizationId: string, id: string): Promise<boolean> {
+  return (await tx.execute(retireKey, [organizationId, id])).length > 0
+}
+
+const saveKey: Statement = {
+  name: 'data_keys_save',
+  text: 'update data_keys set kek_id = $3, wrapped = $4 where organization_id = $1 and id = $2 and wrapped = $5 returning id',
+}
+
+/** False when somebody else has wrapped it anew since it was read. */
+export async function saveWrapping(db: Queryable, before: WrappedKey, after: WrappedKey): Promise<boolean> {
+  const values = [after.organizationId, after.id, after.kekId, after.wrapped, before.wrapped]
+  return (await db.execute(saveKey, values)).length > 0
+}

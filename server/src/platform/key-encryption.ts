@@ -1,0 +1,131 @@
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import { Problem } from './problem.ts'
+import { decrypt, encrypt, firstThatOpens } from './sealed-text.ts'
+
+/** A key that encrypts data keys and nothing else; it never is in the database. */
+export interface KeyEncryptionKey {
+  readonly id: string
+  readonly key: KeyObject
+}
+
+/** The key-encryption key that is derived from SECRET_KEY, where none is configured. */
+export const secretKeyId = 'secret-key'
+
+const keyBytes = 32
+
+/** `id1:base64,id2:base64`, the first one the current one. Throws an Error that completes "KEY_ENCRYPTION_KEYS ...". */
+export function parseKeyEncryptionKeys(text: string): readonly KeyEncryptionKey[] {
+  const keys = text
+    .split(/[,\s]+/)
+    .filter((entry) => entry !== '')
+    .map((entry, index) => {
+      const [, id, encoded] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([A-Za-z0-9+/_-]{43}=?)$/.exec(entry) ?? []
+      const bytes = Buffer.from(encoded ?? '', 'base64')
+      // Never the entry itself: what is wrong may still be a key.
+      if (id === undefined || bytes.length !== keyBytes) {
+        throw new Error(
+          `has an entry (number ${index + 1}) that is not id:key, with an id of letters, digits, ".", "_" and "-", and 32 bytes in base64: make a key with "openssl rand -base64 32"`,
+        )
+      }
+      if (id === secretKeyId)
+        throw new Error(`uses the id "${secretKeyId}", which stands for the key made of SECRET_KEY`)
+      if (bytes.every((byte) => byte === bytes[0])) {
+        throw new Error(`has a key ("${id}") that is no random one: make it with "openssl rand -base64 32"`)
+      }
+      return { id, key: createSecretKey(bytes) }
+    })
+  if (keys.length === 0) throw new Error('is empty: name at least one key as id:base64')
+  const twice = keys.find(({ id }, index) => keys.findIndex((other) => other.id === id) !== index)
+  if (twice !== undefined) throw new Error(`has the id "${twice.id}" twice`)
+  return keys
+}
+
+/** A data key as the database keeps it. */
+export interface WrappedKey {
+  readonly organizationId: string
+  readonly id: string
+  readonly kekId: string
+  readonly wrapped: Buffer
+}
+
+/** Wraps and unwraps data keys with the key-encryption keys of this process. */
+export interface KeyRing {
+  wrap(organizationId: string, id: string, dataKey: Buffer): WrappedKey
+  /** Throws 503 `service.key_unavailable`. */
+  unwrap(wrapped: WrappedKey): KeyObject
+  /** The same key under the current key-encryption key; null when it is already. Throws as `unwrap` does. */
+  rewrap(wrapped: WrappedKey): WrappedKey | null
+}
+
+export interface KeyRingOptions {
+  /** The first one wraps, all of them unwrap. */
+  readonly configured: readonly KeyEncryptionKey[]
+  readonly secretKey: string
+  /** The SECRET_KEY before: what it wrapped still opens. */
+  readonly previousSecretKey: string | null
+}
+
+export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyRingOptions): KeyRing {
+  const derived = [secretKey, previousSecretKey].flatMap((key) => (key === null ? [] : [deriveKey(key)]))
+  const keys = [...configured, ...derived]
+  const current = keys[0] ?? deriveKey(secretKey)
+
+  const decrypted = (candidates: readonly KeyEncryptionKey[], wrapped: WrappedKey): Buffer => {
+    const fitting = candidates.filter(({ id }) => id === wrapped.kekId)
+    try {
+      return firstThatOpens(fitting, ({ key }) => decrypt(key, wrapped.wrapped, wrapContext(wrapped)))
+    } catch (cause) {
+      throw keyUnavailable(`data key ${wrapped.id} needs the key-encryption key "${wrapped.kekId}"`, cause)
+    }
+  }
+  const wrap: KeyRing['wrap'] = (organizationId, id, dataKey) => {
+    const named = { organizationId, id, kekId: current.id }
+    return { ...named, wrapped: encrypt(current.key, dataKey, wrapContext(named)) }
+  }
+  return {
+    wrap,
+    unwrap: (wrapped) => asKey(decrypted(keys, wrapped)),
+    rewrap: (wrapped) => {
+      if (opens(() => decrypted([current], wrapped))) return null
+      const bytes = decrypted(keys, wrapped)
+      const again = wrap(wrapped.organizationId, wrapped.id, bytes)
+      bytes.fill(0)
+      return again
+    },
+  }
+}
+
+/** 503: the store of keys is not what it was when the secret was sealed. An operator can mend that, the caller cannot. */
+export function keyUnavailable(what: string, cause?: unknown): Problem {
+  const detail =
+    'A stored secret that this call needs cannot be read or written just now, because its key is not available. ' +
+    'Nothing is lost: try again once the operator has restored KEY_ENCRYPTION_KEYS.'
+  const headers = { 'retry-after': '30' }
+  return new Problem(503, 'service.key_unavailable', detail, { headers, cause: new Error(what, { cause }) })
+}
+
+/** Apart from every other key that is derived from SECRET_KEY (RFC 5869). */
+function deriveKey(secretKey: string): KeyEncryptionKey {
+  const bytes = hkdfSync('sha256', secretKey, '', 'hitl key encryption key v1', keyBytes)
+  return { id: secretKeyId, key: createSecretKey(Buffer.from(bytes)) }
+}
+
+/** Nobody can move a wrapped key to another organization, id or key-encryption key. */
+function wrapContext({ organizationId, id, kekId }: Omit<WrappedKey, 'wrapped'>): string {
+  return `hitl data key v1/${organizationId}/${id}/${kekId}`
+}
+
+function asKey(bytes: Buffer): KeyObject {
+  const key = createSecretKey(bytes)
+  bytes.fill(0)
+  return key
+}
+
+function opens(open: () => Buffer): boolean {
+  try {
+    open().fill(0)
+    return true
+  } catch {
+    return false
+  }
+}

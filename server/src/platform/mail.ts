@@ -1,0 +1,177 @@
+import { getCACertificates } from 'node:tls'
+import { createTransport } from 'nodemailer'
+import type { Logger } from './log.ts'
+import { isMailable, type Mailbox, type Relay } from './smtp-settings.ts'
+
+export interface Letter {
+  /** One address. */
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+}
+
+export interface Mail {
+  /** Resolves when the relay has taken the letter; rejects with a MailFailure when it never will. */
+  send(letter: Letter): Promise<void>
+  /** What is not sent yet is given up; once it resolves no timer and no attempt is left. */
+  close(): Promise<void>
+}
+
+export interface MailSettings {
+  readonly relay: Relay
+  readonly from: Mailbox
+  readonly log: Logger
+  /** PEM of one more trusted certificate authority. */
+  readonly ca?: string | null
+  /** For one whole attempt: look-up, connection, TLS, sign-in, message. */
+  readonly timeoutMs?: number
+  /** Waits before each further attempt. */
+  readonly retrySeconds?: readonly number[]
+  /** Letters under way and waiting at most: the queue lives in memory. */
+  readonly maxLetters?: number
+}
+
+export type MailFailure = Error & { readonly code: 'address' | 'full' | 'refused' | 'unreachable' | 'stopped' }
+
+const sendsAtOnce = 2
+
+/**
+ * Mail over one relay. Not an outbox: what is mailed are links that live for minutes and of which a person can ask for
+ * another, so a letter that a crash loses costs one more click, and no link lies readable in the database.
+ */
+export function createMail(settings: MailSettings): Mail {
+  const { log, timeoutMs = 20_000, retrySeconds = [2, 15, 60], maxLetters = 500 } = settings
+  const transporter = createTransport({ ...connectionOf(settings), disableFileAccess: true, disableUrlAccess: true })
+  const stop = new AbortController()
+  const letters = new Set<Promise<void>>()
+  const inTurn = atMost(sendsAtOnce)
+
+  const attempt = async (letter: Letter): Promise<void> => {
+    // The library's own limits are per step; a relay that answers a byte at a time would outlast their sum.
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
+    await transporter.sendMail({ ...messageOf(letter, settings.from), signal })
+  }
+
+  const deliver = async (letter: Letter): Promise<void> => {
+    for (let tries = 1; ; tries += 1) {
+      const error = await inTurn(() => attempt(letter)).then(
+        () => null,
+        (cause: unknown) => cause,
+      )
+      if (error === null) return
+      const waitSeconds = retrySeconds[tries - 1]
+      const isFinal = isRefused(error) || waitSeconds === undefined
+      // Neither the letter nor the relay's words: the one holds a link, the other may repeat an address.
+      if (!stop.signal.aborted) log.warn({ tries, ...shown(error), again: !isFinal }, 'a letter was not sent')
+      if (isFinal) throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
+      await pause(waitSeconds * 1_000, stop.signal)
+    }
+  }
+
+  return {
+    send: async (letter) => {
+      if (!isMailable(letter.to)) throw failure('address', 'Mail cannot be sent to an address of this form.')
+      if (stop.signal.aborted) throw failure('stopped', stopped)
+      if (letters.size >= maxLetters) throw failure('full', 'Too many letters are waiting for the mail relay.')
+      const delivery = deliver(letter).catch((error: unknown) => {
+        throw stop.signal.aborted ? failure('stopped', stopped) : error
+      })
+      letters.add(delivery)
+      await delivery.finally(() => letters.delete(delivery))
+    },
+    close: async () => {
+      stop.abort()
+      await Promise.allSettled(letters)
+      transporter.close()
+    },
+  }
+}
+
+const refused = 'The mail relay refused the letter. Its reply code is in the log.'
+const unreachable = 'The mail relay could not be reached, or gave up. The reason is in the log.'
+const stopped = 'The letter was given up because this service is shutting down.'
+
+function failure(code: MailFailure['code'], message: string): MailFailure {
+  return Object.assign(new Error(message), { code })
+}
+
+function connectionOf({ relay, ca, timeoutMs = 20_000 }: MailSettings) {
+  return {
+    host: relay.host,
+    port: relay.port,
+    secure: relay.isTls,
+    requireTLS: !relay.isTls && !relay.isLoopback,
+    ...(relay.login === null ? {} : { auth: { user: relay.login.user, pass: relay.login.password } }),
+    // Else a relay that is made to hide its sign-in gets the letter anyway, from nobody.
+    forceAuth: relay.login !== null,
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    dnsTimeout: timeoutMs,
+    socketCloseTimeout: 1_000,
+    maxResponseSize: 64 * 1024,
+    tls: {
+      // Strict whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2' as const,
+      ...(ca == null ? {} : { ca: [...getCACertificates('default'), ca] }),
+    },
+  }
+}
+
+function messageOf({ to, subject, text }: Letter, from: Mailbox) {
+  return {
+    from: { name: from.name, address: from.address },
+    // As objects, never as text: a parser of address lists reads "a,b@c" as two people.
+    to: { name: '', address: to },
+    envelope: { from: from.address, to: [to] },
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
+    subject: subject.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').slice(0, 200),
+    text,
+    // RFC 3834: no vacation reply goes back to the sender.
+    headers: { 'Auto-Submitted': 'auto-generated' },
+  }
+}
+
+/** 5yz: the same letter would be refused again (RFC 5321, 4.2.1); but 503 is about the session, not the letter. */
+function isRefused(error: unknown): boolean {
+  const { responseCode } = error as { responseCode?: number }
+  return responseCode !== undefined && responseCode >= 500 && responseCode !== 503
+}
+
+function shown(error: unknown): { readonly code: unknown; readonly smtp: unknown; readonly reason: string } {
+  const { code, responseCode, cause } = error as { code?: unknown; responseCode?: unknown; cause?: unknown }
+  const reason = code === 'EABORT' && cause instanceof Error ? cause.name : code
+  return { code, smtp: responseCode, reason: String(reason) }
+}
+
+function atMost(limit: number) {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running < limit) running += 1
+    else await new Promise<void>((start) => waiting.push(start))
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running -= 1
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      reject(failure('stopped', stopped))
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', end)
+      resolve()
+    }, ms)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}

@@ -1,0 +1,96 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+/**
+ * One spelling per address: IPv4 that came mapped into IPv6 (RFC 4291, 2.5.5.2, as sockets that listen on `::` report it)
+ * is IPv4, IPv6 is as RFC 5952 writes it, a zone (`%eth0`) is left out. Null for what is no address: names, octal and
+ * short forms, which some parsers read as addresses, are none.
+ */
+export function canonicalAddress(text: string): string | null {
+  const zone = text.indexOf('%')
+  const bare = zone < 0 ? text : text.slice(0, zone)
+  const version = isIP(bare)
+  if (version === 0 || (zone >= 0 && version === 4)) return null
+  const address = ipaddr.process(bare)
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString()
+}
+
+/**
+ * Who counts as one caller, given a canonical address: an IPv4 address, or the /64 of an IPv6 address, because whoever has
+ * one address of a /64 has all of them (RFC 6177).
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return `${address}/32`
+  const bytes = ipaddr.IPv6.parse(address).toByteArray()
+  return `${new ipaddr.IPv6(bytes.fill(0, 8)).toRFC5952String()}/64`
+}
+
+/** The network of whatever is given: an address in any spelling, a network already, or nothing. */
+export function callersNetwork(given: string | null): string {
+  if (given === null || given === '' || given.includes('/')) return given ?? ''
+  return networkOf(canonicalAddress(given) ?? given)
+}
+
+/** Whether a canonical address lies in one of some networks. */
+export type NetworkMatcher = (address: string) => boolean
+
+/** Throws an Error whose message completes "NAME has ..." for what is no CIDR or address, or has bits beyond its prefix. */
+export function parseNetworks(entries: readonly string[]): NetworkMatcher {
+  const ranges = entries.map(parseRange)
+  return (text) => {
+    if (ranges.length === 0 || isIP(text) === 0) return false
+    const address = ipaddr.parse(text)
+    return ranges.some(({ network, bits }) => network.kind() === address.kind() && address.match(network, bits))
+  }
+}
+
+function parseRange(entry: string): { readonly network: ipaddr.IPv4 | ipaddr.IPv6; readonly bits: number } {
+  const [text = '', length, ...rest] = entry.split('/')
+  const address = isIP(text) === 0 || rest.length > 0 ? null : ipaddr.parse(text)
+  if (address === null) throw new Error(`has "${entry}", which is no address or CIDR`)
+  const written = length === undefined ? address.toByteArray().length * 8 : Number(length)
+  if ((length !== undefined && !/^\d{1,3}$/.test(length)) || written > address.toByteArray().length * 8) {
+    throw new Error(`has "${entry}", whose prefix length is no number that fits the address`)
+  }
+  // Everybody is not a network: such an entry would let any caller choose the address that it is known by.
+  if (written === 0) throw new Error(`has "${entry}", which is every address there is`)
+  if (hasBitsBeyond(address, written)) throw new Error(`has "${entry}", which has bits beyond its prefix length`)
+  const mapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
+  if (mapped && written >= 96) return { network: address.toIPv4Address(), bits: written - 96 }
+  return { network: address, bits: written }
+}
+
+function hasBitsBeyond(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): boolean {
+  return address
+    .toByteArray()
+    .some((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, bits - index * 8)))) !== 0)
+}
+
+/**
+ * The address that a call came from. X-Forwarded-For is a list that each proxy adds to on the right, so it is read from
+ * there, and only as far as proxies of ours wrote it: the first address that is none of theirs is the caller. What stands
+ * left of it is the caller's own word. An entry that is no address ends the reading at the proxy that passed it on.
+ */
+export function clientAddress(
+  peer: string | undefined,
+  forwardedFor: string | undefined,
+  isTrusted: NetworkMatcher,
+): string {
+  let client = canonicalAddress(peer ?? '') ?? 'unknown'
+  if (forwardedFor === undefined) return client
+  const hops = forwardedFor.split(',')
+  while (isTrusted(client)) {
+    const hop = hops.pop()
+    const address = hop === undefined ? null : canonicalAddress(withoutPort(hop.trim()))
+    if (address === null) return client
+    client = address
+  }
+  return client
+}
+
+/** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(hop)
+  if (bracketed !== null) return bracketed[1] ?? ''
+  return /^[\d.]+:\d{1,5}$/.test(hop) ? hop.slice(0, hop.indexOf(':')) : hop
+}

@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import * as store from '../../src/callbacks/store.ts'
+import { parseAllowList } from '../../src/callbacks/target-guard.ts'
+import type { Limits } from '../../src/callbacks/targets.ts'
+import { createTransport } from '../../src/callbacks/transport.ts'
+import { createDeliveryWorker } from '../../src/callbacks/worker.ts'
+import { installationId } from '../../src/platform/ids.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { addOrganization, type TestOrganization } from '../consultations/people-and-keys.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { startReceiver } from '../receivers.ts'
+
+// Organizations share the slots of a process. The apps here only answer calls; the test delivers.
+
+let t: TestApp
+before(async () => {
+  t = await startTestApp({ environment: { ROLE: 'api', DATABASE_POOL: '8' } })
+})
+after(() => t.stop())
+
+/** So many requests of an organization, answered, their callbacks due. */
+async function dueCallbacks(of: TestOrganization, url: string, count: number): Promise<void> {
+  for (let made = 0; made < count; made += 1) {
+    const body = { title: 'May I?', context: {}, callback_webhook: url }
+    const created = await t.call('POST', '/api/v1/requests', { as: of.apiKey.raw, body })
+    assert.equal(created.status, 201, created.text)
+    const answer = { as: of.reviewer.token, body: { decision: 'approve' } }
+    const answered = await t.call('POST', `/api/v1/requests/${created.body.id}/respond`, answer)
+    assert.equal(answered.status, 200, answered.text)
+  }
+}
+
+/** Organizations in the order of their ids. */
+async function organizations(count: number): Promise<readonly TestOrganization[]> {
+  const made: TestOrganization[] = []
+  while (made.length < count) made.push(await addOrganization(t))
+  return made.sort((one, other) => (one.organizationId < other.organizationId ? -1 : 1))
+}
+
+const forget = () => t.sql('update callback_outbox set due_at = null, status = $1 where due_at is not null', ['failed'])
+
+async function eventually(what: string, condition: () => boolean): Promise<void> {
+  const patienceEnds = performance.now() + 10_000
+  while (!condition()) {
+    assert.ok(performance.now() < patienceEnds, `10 s have passed without: ${what}`)
+    await delay(10)
+  }
+}
+
+async function receiverFor(test: TestContext, ...options: Parameters<typeof startReceiver>) {
+  const receiver = await startReceiver(...options)
+  test.after(() => receiver.close())
+  return receiver
+}
+
+describe('a worker with eight slots', () => {
+  test('delivers for a newcomer while another organization has more slow receivers than there are slots', async (c) => {
+    c.after(forget)
+    const [greedy, newcomer] = await organizations(2)
+    assert.ok(greedy && newcomer)
+    const held: ServerResponse[] = []
+    const slow = await Promise.all(
+      Array.from({ length: 10 }, () => receiverFor(c, { behaviour: (response) => void held.push(response) })),
+    )
+    for (const receiver of slow) await dueCallbacks(greedy, receiver.url, 2)
+    const worker = createDeliveryWorker({
+      db: t.app.db,
+      clock: t.clock,
+      transport: createTransport({ allow: parseAllowList(['127.0.0.1']), timeoutMs: 60_000 }),
+      log: createLog('silent', false),
+      secretOf: () => null,
+      holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),
+      targets: { total: 8, perTarget: 2 },
+    })
+    c.after(() => worker.stop(0))
+    worker.start()
+    await eventually('the greedy one has half of the slots', () => held.length === 4)
+
+    const quick = await receiverFor(c)
+    await dueCallbacks(newcomer, quick.url, 6)
+    worker.wake()
+    await quick.waitFor(6)
+    assert.equal(held.length, 4, 'which is all it gets')
+
+    for (const receiver of slow) receiver.behave({ body: 'ok' })
+    for (const response of held) response.end('ok')
+    await eventually('the greedy one is served', () => slow.every(({ requests }) => requests.length === 2))
+    await worker.drain()
+    const [left] = await t.sql(`select count(*)::int from callback_outbox where status <> 'sent'`)
+    assert.equal(left?.count, 0)
+  })
+
+  test('sends the next callback the moment one comes back from a full receiver, not at the next poll', async (c) => {
+    c.after(forget)
+    const [organization] = await organizations(1)
+    assert.ok(organization)
+    const receiver = await receiverFor(c)
+    await dueCallbacks(organization, receiver.url, 40)
+    const worker = createDeliveryWorker({
+      db: t.app.db,
+      clock: t.clock,
+      transport: createTransport({ allow: parseAllowList(['127.0.0.1']), timeoutMs: 60_000 }),
+      log: createLog('silent', false),
+      secretOf: () => null,
+      holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),
+      targets: { total: 8, perTarget: 2 },
+    })
+    c.after(() => worker.stop(0))
+    const began = performance.now()
+    worker.start()
+    await receiver.waitFor(40)
+    // Two for each poll, every 500 ms, would take 10 s.
+    assert.ok(performance.now() - began < 4_000, `${performance.now() - began} ms`)
+  })
+})
+
+describe('a claim', () => {
+  const unlimited: Limits = { perOrganization: 1_000, organizations: {}, receivers: {} }
+
+  /** Claims and tells how many callbacks of each organization came, in their order. */
+  async function claimed(
+    of: readonly TestOrganization[],
+    wanted: Partial<Parameters<typeof store.claim>[1]> = {},
+  ): Promise<readonly number[]> {
+    const now = t.clock.now()
+    const leases = await store.claim(t.app.db.within({ worker: true }), {
+      now,
+      leaseUntil: new Date(now.getTime() + 8_000),
+      perReceiver: 100,
+      perOrganization: 100,
+      total: 100,
+      limits: unlimited,
+      after: installationId,
+      ...wanted,
+    })
+    return of.map(({ organizationId }) => leases.filter((lease) => lease.organizationId === organizationId).length)
+  }
+
+  test('goes round: it begins behind the organization whose turn was last, and comes to that one last', async (c) => {
+    c.after(forget)
+    const all = await organizations(3)
+    const [first, second, third] = all
+    assert.ok(first && second && third)
+    for (const one of all) await dueCallbacks(one, 'http://127.0.0.1:9/', 6)
+    assert.deepEqual(await claimed(all, { total: 4, perOrganization: 2 }), [2, 2, 0])
+    assert.deepEqual(await claimed(all, { total: 4, perOrganization: 2, after: second.organizationId }), [2, 0, 2])
+    assert.deepEqual(await claimed(all, { total: 4, perOrganization: 2, after: first.organizationId }), [0, 2, 2])
+    assert.deepEqual(await claimed(all, { after: third.organizationId }), [2, 2, 2], 'each once, whoever is left')
+    assert.deepEqual(await claimed(all), [0, 0, 0])
+  })
+
+  test('keeps to the limits of organizations and receivers', async (c) => {
+    c.after(forget)
+    const all = await organizations(3)
+    const [first, second, third] = all
+    assert.ok(first && second && third)
+    for (const one of all) {
+      for (const port of [1, 2]) await dueCallbacks(one, `http://127.0.0.1:${port}/`, 3)
+    }
+    const limits: Limits = {
+      perOrganization: 5,
+      organizations: { [first.organizationId]: 1, [second.organizationId]: 0 },
+      receivers: { [`${third.organizationId} http://127.0.0.1:1`]: 1 },
+    }
+    assert.deepEqual(await claimed(all, { limits, perReceiver: 2 }), [1, 0, 3])
+    assert.deepEqual(await claimed(all, { limits: { ...limits, receivers: {} } }), [1, 0, 3])
+    assert.deepEqual(await claimed(all), [4, 6, 0])
+  })
+
+  test('steps over the backlog of a dead receiver: no step of its plan takes up many more rows than are claimed', async (c) => {
+    const own = await startTestApp({ environment: { ROLE: 'api' } })
+    c.after(() => own.stop())
+    // 200 organizations, each with 20 receivers, each with 10 callbacks due and 10 settled: the planner cannot know that one
+    // receiver has 100 000. Without their requests: this is about the outbox alone.
+    await own.sql(`set session_replication_role = replica`)
+    const rows = (targets: string, count: number, due: string) =>
+      own.sql(
+        `insert into callback_outbox (organization_id, id, consultation_id, event, url, target, body, retry_seconds, status,
+           due_at, created_at, updated_at)
+         select lpad(to_hex(organization), 32, '0')::uuid, gen_random_uuid(), gen_random_uuid(), 'request.responded', '',
+           'https://' || target, '{}', '{1}', case when ${due} is null then 'sent' else 'pending' end, ${due}, now(), now()
+         from ${targets}, generate_series(1, $1) number`,
+        [count],
+      )
+    const all = 'generate_series(1, 200) organization, generate_series(1, 20) target'
+    await rows(all, 10, "timestamptz '2020-01-01'")
+    await rows(all, 10, 'null::timestamptz')
+    await rows("(values (1, 'dead')) as one(organization, target)", 100_000, "timestamptz '2020-01-01'")
+    await own.sql('analyze callback_outbox')
+    const { text } = store.claimStatement
+    const now = own.clock.now()
+    const [explained] = await own.app.db.within({ worker: true }).execute<{ 'QUERY PLAN': string }>(
+      { name: 'explain_claim', text: `explain (analyze, format json) ${text}` },
+      // As a worker claims: 32 per receiver, 64 per organization, 128 in all.
+      [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}'],
+    )
+    const plan = JSON.parse(String(explained?.['QUERY PLAN']))[0].Plan
+    assert.equal(plan['Actual Rows'], 128)
+    assert.deepEqual(stepsOver(plan, 1_000), [])
+  })
+})
+
+interface PlanStep {
+  readonly 'Node Type': string
+  readonly 'Index Name'?: string
+  readonly 'Actual Rows': number
+  readonly Plans?: readonly PlanStep[]
+}
+
+/** The steps of a plan that took up more rows at once. */
+function stepsOver(step: PlanStep, rows: number): readonly string[] {
+  const own =
+    step['Actual Rows'] > rows ? [`${step['Node Type']} ${step['Index Name'] ?? ''}: ${step['Actual Rows']}`] : []
+  return [...own, ...(step.Plans ?? []).flatMap((below) => stepsOver(below, rows))]
+}

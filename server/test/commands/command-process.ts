@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { program } from '../service-process.ts'
+
+export interface Ended {
+  readonly code: number | string
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CommandOptions {
+  readonly environment?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly input?: string
+}
+
+/** One command of the service's own entry, in a process of its own without a terminal. */
+export async function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  const { PATH = '', HOME = '' } = process.env
+  const child = spawn(process.execPath, ['--no-deprecation', program, ...args], {
+    cwd: options.cwd ?? tmpdir(),
+    env: { PATH, HOME, NODE_ENV: 'test', ...options.environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  child.stdin.on('error', () => {}).end(options.input ?? '')
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { code: code ?? signal ?? 'gone', stdout, stderr }
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { settings } from '../../src/config.ts'
+import { externalDatabase } from '../service-process.ts'
+import { runCommand } from './command-process.ts'
+
+const cwd = await mkdtemp(join(tmpdir(), 'hitl config '))
+after(() => rm(cwd, { recursive: true, force: true }))
+
+const key = 'k3Jf9sLq2Vx8Zr1Tn6Wb4Yc7Hd0Mg5Pp'
+
+const check = (environment: Readonly<Record<string, string>>, ...args: readonly string[]) =>
+  runCommand(['config', 'check', ...args], { cwd, environment })
+
+async function checkJson(environment: Readonly<Record<string, string>>, ...args: readonly string[]) {
+  const { code, stdout, stderr } = await check(environment, '--json', ...args)
+  assert.equal(stderr, '')
+  return { code, report: JSON.parse(stdout) }
+}
+
+describe('the settings in effect', () => {
+  test('every one, with its value and where that comes from', async () => {
+    await writeFile(join(cwd, '.env'), 'WORKERS=3\nPORT=9000\nROLE=\n', { mode: 0o600 })
+    const hostFile = join(cwd, 'host')
+    await writeFile(hostFile, 'localhost\n')
+    const environment = { PORT: '9001', HOST_FILE: hostFile, RATE_LIMIT_KEY: 'off', CORS_ORIGINS: 'https://a.example' }
+    const { code, report } = await checkJson(environment)
+    await rm(join(cwd, '.env'))
+    assert.equal(code, 0)
+    assert.deepEqual(Object.keys(report.settings), Object.keys(settings))
+    assert.deepEqual(report.settings.PORT, { value: '9001', source: 'environment' })
+    assert.deepEqual(report.settings.WORKERS, { value: '3', source: '.env' })
+    assert.deepEqual(report.settings.ROLE, { value: 'all', source: 'default' })
+    assert.deepEqual(report.settings.HOST, { value: 'localhost', source: 'HOST_FILE (environment)' })
+    assert.deepEqual(report.settings.RATE_LIMIT_KEY, { value: 'off', source: 'environment' })
+    assert.deepEqual(report.settings.RATE_LIMIT_PERSON, {
+      value: settings.RATE_LIMIT_PERSON.example,
+      source: 'default',
+    })
+    assert.deepEqual(report.settings.CORS_ORIGINS, { value: 'https://a.example', source: 'environment' })
+    assert.deepEqual(report.settings.PUBLIC_URL, { value: '(not set)', source: 'default' })
+    for (const { value } of Object.values(report.settings) as { value: unknown }[]) assert.equal(typeof value, 'string')
+  })
+
+  test('secrets are masked, in text and JSON; of a database URL the rest is shown', async () => {
+    const secrets = Object.entries(settings).filter(([, setting]) => 'secret' in setting)
+    const values = secrets.map(([name, setting]) => {
+      if (name === 'DATABASE_URL') return [name, 'postgres://hitl:s3cret-word@127.0.0.1:1/x?password=0ther-secret']
+      if (name === 'SECRET_KEY') return [name, key]
+      return [name, setting.example]
+    })
+    const environment = { ...Object.fromEntries(values), ADMIN_EMAIL: 'a@example.com' }
+    const [text, json] = await Promise.all([check(environment), check(environment, '--json')])
+    assert.equal(text.code, 0, `${text.stdout}${text.stderr}`)
+    for (const [name, value] of values) assert.ok(!text.stdout.includes(value ?? ''), `${name} in the text`)
+    for (const { stdout, stderr } of [text, json]) assert.doesNotMatch(`${stdout}${stderr}`, /s3cret-word|0ther-secret/)
+    const { settings: shown } = JSON.parse(json.stdout)
+    assert.equal(shown.DATABASE_URL.value, 'postgres://hitl:***@127.0.0.1:1/x?password=***')
+    assert.equal(shown.SECRET_KEY.value, '(set, not shown)')
+  })
+})
+
+describe('mistakes and warnings', () => {
+  test('all mistakes at once, each with where it was set; exit 78', async () => {
+    await writeFile(join(cwd, '.env'), 'PORT=99999\n')
+    const { code, stdout } = await check({ ROLE: 'boss', WORKERS: 'many', SECRET_KEY: 'short', DEMO: 'yes' })
+    await rm(join(cwd, '.env'))
+    assert.equal(code, 78)
+    assert.match(stdout, /^5 mistakes$/m)
+    assert.match(stdout, /^- PORT must be .* \(from \.env\)$/m)
+    for (const name of ['ROLE', 'WORKERS', 'SECRET_KEY', 'DEMO'])
+      assert.match(stdout, new RegExp(`^- ${name} .* \\(from environment\\)$`, 'm'))
+    assert.doesNotMatch(stdout, /short/)
+  })
+
+  test('a name that is misspelt is told, and which was meant', async () => {
+    await writeFile(join(cwd, '.env'), 'PROT=9000\nPOSTGRES_PASSWORD=x\nLOGLEVEL=warn\n')
+    const { report } = await checkJson({ DATABSE_URL: 'x', SECRET_KEYS_FILE: '/x', PATHS: '/bin' })
+    await rm(join(cwd, '.env'))
+    const told = report.warnings.map((entry: { setting: string; message: string }) => [
+      entry.setting,
+      /Did you mean (\w+)\?$/.exec(entry.message)?.[1],
+    ])
+    assert.deepEqual(told.sort(), [
+      ['DATABSE_URL', 'DATABASE_URL'],
+      ['LOGLEVEL', 'LOG_LEVEL'],
+      ['PROT', 'PORT'],
+      ['SECRET_KEYS_FILE', 'SECRET_KEY'],
+    ])
+  })
+
+  test('an .env with secrets that others may read is told, one that only its owner reads is not', async () => {
+    const path = join(cwd, '.env')
+    await writeFile(path, `SECRET_KEY=${key}\n`)
+    await chmod(path, 0o644)
+    const open = await checkJson({})
+    await chmod(path, 0o600)
+    const closed = await checkJson({})
+    await rm(path)
+    assert.match(open.report.warnings[0]?.message ?? '', /chmod 600 \.env$/)
+    assert.deepEqual(closed.report.warnings, [])
+  })
+
+  test('weak settings are warnings, exit 0; with --strict they are mistakes, exit 78', async () => {
+    const weak = { HOST: '0.0.0.0', NODE_ENV: 'development' }
+    const [lenient, strict] = await Promise.all([check(weak), check(weak, '--strict')])
+    assert.equal(lenient.code, 0)
+    assert.match(lenient.stdout, /^2 warnings$/m)
+    assert.match(lenient.stdout, /^- PUBLIC_URL is not https/m)
+    assert.match(lenient.stdout, /The service can start with these settings\.$/m)
+    assert.equal(strict.code, 78)
+    assert.match(strict.stdout, /Correct this, then run the check again\.$/m)
+  })
+})
+
+describe('--connect', () => {
+  test('tells which database answers, and that it is up to date', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    const { code, report } = await checkJson(database.environment, '--connect')
+    assert.equal(code, 0, JSON.stringify(report))
+    assert.match(report.database.version, /^\d+/)
+    assert.equal(report.database.user, 'hitl')
+    assert.equal(report.database.tls, null)
+    assert.equal(report.database.superuser, false)
+    assert.deepEqual(report.database.missing_migrations, [])
+    assert.ok(Math.abs(report.database.clock_offset_ms) < 1_000)
+    const { stdout } = await check(database.environment, '--connect')
+    assert.match(stdout, /PostgreSQL \S+ answers as "hitl" in "test_\w+", not encrypted\.\n {2}It is up to date\./)
+  })
+
+  test('tells which migrations it lacks, and applies none', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    await database.sql("delete from schema_migrations where name >= '0006'")
+    const { code, report } = await checkJson(database.environment, '--connect')
+    assert.equal(code, 0)
+    assert.ok(report.database.missing_migrations.length > 0)
+    const [rows] = await database.sql("select count(*)::int from schema_migrations where name >= '0006'")
+    assert.equal(rows?.count, 0)
+  })
+
+  test('a database of a newer version: exit 1, and which version is needed', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    await database.sql("insert into schema_migrations values ('9999_later.sql', 'x')")
+    const { code, report } = await checkJson(database.environment, '--connect')
+    assert.equal(code, 1)
+    assert.match(report.database.error.message, /9999_later\.sql, which this version does not know/)
+  })
+
+  test('a password that is refused: exit 78; nobody answers: exit 69; the password is in neither', async (c) => {
+    const database = await externalDatabase()
+    c.after(() => database.drop())
+    const url = new URL(database.environment.DATABASE_URL)
+    url.searchParams.set('password', 'wr0ng-word')
+    const refused = await check({ DATABASE_URL: url.href }, '--connect')
+    assert.equal(refused.code, 78, refused.stdout)
+    assert.match(refused.stdout, /The database refuses us: .*\n.*Check user, password, database and rights/)
+    const away = await check({ DATABASE_URL: 'postgres://hitl:wr0ng-word@127.0.0.1:1/hitl' }, '--connect')
+    assert.equal(away.code, 69)
+    assert.match(away.stdout, /the database does not answer \(connect ECONNREFUSED/)
+    for (const { stdout, stderr } of [refused, away]) {
+      assert.doesNotMatch(`${stdout}${stderr}`, /wr0ng-word|\bat .*:\d+:\d+/)
+    }
+  })
+})

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { freePort } from '../receivers.ts'
+import { externalDatabase, login, request, type ServiceProcess, startService, untilReady } from '../service-process.ts'
+import { runCommand } from './command-process.ts'
+
+const keyOf = (): string => randomBytes(32).toString('base64')
+const k1 = `k1:${keyOf()}`
+const k2 = `k2:${keyOf()}`
+const database = await externalDatabase()
+const cwd = await mkdtemp(join(tmpdir(), 'hitl keys '))
+const environment = { ...database.environment, DATA_DIR: join(cwd, 'data') }
+let service: ServiceProcess
+let url = ''
+
+after(async () => {
+  await service.end('SIGTERM')
+  await database.drop()
+  await rm(cwd, { recursive: true, force: true })
+})
+
+const rotate = (keys: string, ...args: readonly string[]) =>
+  runCommand(['keys', 'rotate', ...args], { environment: { ...environment, KEY_ENCRYPTION_KEYS: keys }, cwd })
+
+async function rotateJson(keys: string, ...args: readonly string[]) {
+  const { code, stdout, stderr } = await rotate(keys, ...args, '--json')
+  assert.ok(stdout.startsWith('{'), stderr)
+  return { code, stderr, facts: JSON.parse(stdout) }
+}
+
+const kids = async (purpose: string): Promise<readonly string[]> => {
+  const { body } = await request(url, 'GET', '/.well-known/jwks.json')
+  return body.keys.filter((key: { purpose: string }) => key.purpose === purpose).map((key: { kid: string }) => key.kid)
+}
+
+/** A request with a callback secret, which is stored under the organization's data key. */
+async function storeSecret(): Promise<void> {
+  const body = {
+    title: 'May I?',
+    context: {},
+    callback_webhook: 'http://127.0.0.1:9/x',
+    callback_secret: 'c4llback-word',
+  }
+  const created = await request(url, 'POST', '/api/v1/requests', { as: apiKey, body })
+  assert.equal(created.status, 201, JSON.stringify(created.body))
+}
+
+let apiKey = ''
+before(async () => {
+  const port = await freePort()
+  url = `http://127.0.0.1:${port}`
+  // The service knows both keys from the start, as every process must before the data keys are wrapped with the new one.
+  const more = { PORT: String(port), DEMO: 'true', KEY_ENCRYPTION_KEYS: `${k1},${k2}`, LOG_LEVEL: 'warn' }
+  service = startService({ cwd, environment: { ...environment, ...more } })
+  await untilReady(service, url)
+  while (apiKey === '') {
+    apiKey = /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? ''
+    await request(url, 'GET', '/livez')
+  }
+  await storeSecret()
+})
+
+describe('while the service runs', () => {
+  test('signing: a new key for each purpose is in the key set, beside the one before', async () => {
+    const earlier = { certificate: await kids('certificate'), audit_head: await kids('audit_head') }
+    const { code, facts } = await rotateJson(k1, '--only', 'signing')
+    assert.equal(code, 0)
+    assert.equal(facts.data_keys, null)
+    assert.deepEqual(
+      facts.signing_keys.map((key: { purpose: string }) => key.purpose),
+      ['certificate', 'audit_head'],
+    )
+    for (const { purpose, kid, active_at, earlier_revoked } of facts.signing_keys) {
+      assert.equal(earlier_revoked, false)
+      assert.ok(Date.parse(active_at) > Date.now() + 60_000, 'not before every reader has it')
+      assert.ok(!earlier[purpose as 'certificate'].includes(kid))
+    }
+  })
+
+  test('data: the keys are wrapped with the new one; without the old one everything is still there', async () => {
+    const first = await rotateJson(`${k2},${k1}`, '--only', 'data')
+    assert.equal(first.code, 0, first.stderr)
+    assert.ok(first.facts.data_keys.rewrapped >= 2, 'the organization and the installation have one each')
+    assert.equal(first.facts.data_keys.unavailable, 0)
+    const again = await rotateJson(`${k2},${k1}`, '--only', 'data')
+    assert.equal(again.facts.data_keys.rewrapped, 0)
+    const without = await rotateJson(k2, '--only', 'data')
+    assert.equal(without.code, 0, 'the old key is needed no more')
+    await storeSecret()
+    await login(url, 'admin@example.com', 'password123')
+  })
+
+  test('data, and the key that protects them is not there: exit 1, what to do, nothing is lost', async () => {
+    const { code, stdout, stderr } = await rotate(k1, '--only', 'data')
+    assert.equal(code, 1)
+    assert.match(stdout, /\d data keys? .*could not be opened.*Keep the earlier keys in KEY_ENCRYPTION_KEYS/)
+    assert.match(stderr, /a data key does not open/)
+    assert.doesNotMatch(`${stdout}${stderr}`, new RegExp(`c4llback-word|${k1.slice(3, 20)}|${k2.slice(3, 20)}`))
+    assert.equal((await rotateJson(k2, '--only', 'data')).code, 0)
+  })
+
+  test('leaked: the new one signs at once, and the earlier ones leave the key set', async () => {
+    const earlier = await kids('certificate')
+    const { code, facts } = await rotateJson(k2, '--leaked', 'certificate')
+    assert.equal(code, 0)
+    assert.equal(facts.signing_keys.length, 1)
+    const [{ kid, active_at, earlier_revoked }] = facts.signing_keys
+    assert.equal(earlier_revoked, true)
+    assert.ok(Date.parse(active_at) <= Date.now())
+    assert.ok(!earlier.includes(kid))
+  })
+})
+
+describe('options that contradict one another: exit 64', () => {
+  for (const args of [
+    ['--only', 'both'],
+    ['--leaked', 'everything'],
+    ['--only', 'data', '--leaked', 'certificate'],
+    ['--only', 'signing', '--new-data-keys'],
+    ['--leaked', 'certificate', '--new-data-keys'],
+  ]) {
+    test(args.join(' '), async () => assert.equal((await rotate(k2, ...args)).code, 64))
+  }
+})

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { until } from './chain.ts'
+
+let t: TestApp
+let asked: { id: string }
+const startedAt = new Date()
+before(async () => {
+  t = await startTestApp()
+  t.clock.advance(60_000)
+  asked = await t.createRequest({ title: 'Delete vol-1?' })
+  t.clock.advance(60_000)
+  const body = { decision: 'approve', comment: 'Fine' }
+  await t.call('POST', `/api/v1/requests/${asked.id}/respond`, { as: t.reviewer.token, body })
+  t.clock.advance(60_000)
+  for (let n = 0; n < 5; n += 1) {
+    await t.createRequest()
+    t.clock.advance(1_000)
+  }
+})
+after(() => t.stop())
+
+const events = (query = '') => t.call('GET', `/api/v1/events${query}`, { as: t.admin.token })
+const at = (seconds: number): string => new Date(startedAt.getTime() + seconds * 1_000).toISOString()
+type Item = Readonly<Record<string, unknown>> & {
+  readonly id: string
+  readonly kind: string
+  readonly occurred_at: string
+}
+
+async function allPages(path: string, limit: number): Promise<readonly Item[]> {
+  const items: Item[] = []
+  let cursor: string | null = null
+  do {
+    const page = await t.call(
+      'GET',
+      `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor === null ? '' : `&cursor=${cursor}`}`,
+      {
+        as: t.admin.token,
+      },
+    )
+    assert.equal(page.status, 200, page.text)
+    items.push(...page.body.items)
+    cursor = page.body.next_cursor
+  } while (cursor !== null)
+  return items
+}
+
+describe('GET /events', () => {
+  test('newest first, with who, how signed in, from where, on what digest, what before and after', async () => {
+    const { status, body } = await events('?kind=request.responded')
+    assert.equal(status, 200)
+    assert.equal(body.items.length, 1)
+    const {
+      id: _id,
+      erasable_sha256: sha256,
+      actor,
+      digest,
+      http_request_id: call,
+      seal: _seal,
+      ...event
+    } = body.items[0]
+    assert.deepEqual(event, {
+      v: 1,
+      organization_id: t.organizationId,
+      kind: 'request.responded',
+      occurred_at: event.occurred_at,
+      subject: { kind: 'request', id: asked.id },
+      before: { state: 'pending' },
+      after: { state: 'responded', revision: 1, decision: 'approve' },
+      erasable: { comment: 'Fine', network: '127.0.0.1' },
+      erased: false,
+    })
+    const { session_id: session, ...who } = actor
+    assert.deepEqual(who, { kind: 'person', id: t.reviewer.id, key_id: null, signed_in_with: ['password'] })
+    assert.match(session, /^[0-9a-f-]{36}$/)
+    assert.match(sha256, /^[0-9a-f]{64}$/)
+    assert.match(digest, /^[0-9a-f]{64}$/)
+    assert.match(call, /^[0-9a-f-]{36}$/)
+  })
+
+  test('pages of any size hold every event once, in one order', async () => {
+    const whole = await allPages('/api/v1/events', 100)
+    assert.ok(whole.length > 10)
+    assert.deepEqual(
+      whole.map((event) => event.occurred_at),
+      whole
+        .map((event) => event.occurred_at)
+        .toSorted()
+        .reverse(),
+    )
+    for (const limit of [1, 2, 3, 7]) assert.deepEqual(await allPages('/api/v1/events', limit), whole)
+  })
+
+  test('since and until are exact to the millisecond, and until is not included', async () => {
+    const [event] = (await events('?kind=request.responded')).body.items
+    const time = new Date(event.occurred_at)
+    const shifted = (ms: number) => new Date(time.getTime() + ms).toISOString()
+    const found = async (query: string) => (await allPages(`/api/v1/events?kind=request.responded&${query}`, 10)).length
+    assert.equal(await found(`since=${shifted(0)}&until=${shifted(1)}`), 1)
+    assert.equal(await found(`since=${shifted(1)}`), 0)
+    assert.equal(await found(`until=${shifted(0)}`), 0)
+    assert.equal(await found(`since=${at(-3_600)}&until=${at(3_600)}`), 1)
+  })
+
+  test('by actor, kind, subject and request', async () => {
+    const whole = await allPages('/api/v1/events', 100)
+    const actorOf = (event: Item) => event.actor as { kind: string; id: string }
+    const subjectOf = (event: Item) => (event.subject as { id: string }).id
+    for (const [query, fits] of [
+      [`actor_id=${t.reviewer.id}`, (event) => actorOf(event).id === t.reviewer.id],
+      ['actor_kind=agent', (event) => actorOf(event).kind === 'agent'],
+      ['kind=request.created', (event) => event.kind === 'request.created'],
+      [`subject_id=${asked.id}`, (event) => subjectOf(event) === asked.id],
+      [`request_id=${asked.id.toUpperCase()}`, (event) => subjectOf(event) === asked.id],
+      [
+        `actor_kind=agent&kind=request.created&request_id=${asked.id}`,
+        (e) => subjectOf(e) === asked.id && e.kind === 'request.created',
+      ],
+      [`actor_id=${randomUUID()}`, () => false],
+    ] as readonly (readonly [string, (event: Item) => boolean])[]) {
+      assert.deepEqual(await allPages(`/api/v1/events?${query}`, 2), whole.filter(fits), query)
+    }
+  })
+
+  test('a filter that finds little among very many comes in short pages with cursors, never in one long statement', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    await u.sql(
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+       select $1, id, 'request.created', 'request', id, 'agent', now() + n * interval '1 ms',
+         format('{"erasable_sha256":null,"id":"%s","v":1}', id)
+       from generate_series(1, 25000) n, lateral (select gen_random_uuid() as id, n) made`,
+      [u.organizationId],
+    )
+    let pages = 0
+    let found = 0
+    for (let cursor = ''; ; pages += 1) {
+      const query = `/api/v1/events?kind=organization.created${cursor}`
+      const answer = await u.app.http.inject({ url: query, headers: { authorization: `Bearer ${u.admin.token}` } })
+      found += answer.json().items.length
+      if (answer.json().next_cursor === null) break
+      cursor = `&cursor=${answer.json().next_cursor}`
+    }
+    assert.deepEqual([found, pages >= 2], [1, true])
+  })
+
+  test('422 for what is no time, cursor, kind or id, naming it', async () => {
+    for (const [query, path] of [
+      ['since=yesterday', 'since'],
+      ['until=2026-02-30T00:00:00Z', 'until'],
+      ['cursor=abc', 'cursor'],
+      [`cursor=${Buffer.from('99999999999999999.x').toString('base64url')}`, 'cursor'],
+      ['kind=Robert%27);', 'kind'],
+      ['actor_id=1', 'actor_id'],
+      ['actor_kind=root', 'actor_kind'],
+      ['limit=101', 'limit'],
+      [`subject_id=${randomUUID()}&request_id=${randomUUID()}`, 'request_id'],
+    ]) {
+      const reply = await events(`?${query}`)
+      assert.equal(reply.status, 422, query)
+      assert.equal(reply.body.errors[0].path, path)
+    }
+  })
+
+  test('403 for reviewers and for keys, which are told what it needs', async () => {
+    for (const as of [t.reviewer.token, t.apiKey]) {
+      for (const path of [
+        '/events',
+        '/events/export',
+        '/events/policy',
+        `/requests/${asked.id}/events`,
+        `/requests/${asked.id}/evidence`,
+      ]) {
+        assert.equal((await t.call('GET', `/api/v1${path}`, { as })).status, 403, path)
+      }
+    }
+  })
+})
+
+describe('GET /requests/{id}/events', () => {
+  test("the request's own, oldest first", async () => {
+    const items = await allPages(`/api/v1/requests/${asked.id}/events`, 1)
+    assert.deepEqual(
+      items.map((event) => event.kind),
+      ['request.created', 'request.responded'],
+    )
+    assert.deepEqual(items[0]?.erasable, { callback_webhook: null, network: '127.0.0.1', title: 'Delete vol-1?' })
+  })
+
+  test('404 for what is not there', async () => {
+    const reply = await t.call('GET', `/api/v1/requests/${randomUUID()}/events`, { as: t.admin.token })
+    assert.deepEqual([reply.status, reply.body.code], [404, 'consultation.not_found'])
+  })
+})
+
+test('an event says which seal holds it, once there is one', async () => {
+  const { id } = await t.createRequest()
+  const sealOf = async () =>
+    (await t.call('GET', `/api/v1/requests/${id}/events`, { as: t.admin.token })).body.items[0].seal
+  assert.equal(await sealOf(), null)
+  const seal = await until(async () => {
+    await t.app.audit.drain()
+    return sealOf()
+  }, 'sealed')
+  const [last] = await t.sql('select max(number)::int as number from audit_seals where organization_id = $1', [
+    t.organizationId,
+  ])
+  assert.equal(seal, last?.number)
+})

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fastify from 'fastify'
+import { createSameSiteCheck } from '../../src/http/same-site.ts'
+import { Problem } from '../../src/platform/problem.ts'
+
+const own = 'https://hitl.example.com'
+const listed = 'https://app.example.com'
+const foreign = 'https://evil.example'
+const check = createSameSiteCheck(`${own}/below`, [listed, '*'])
+
+/** Every origin against every word of Sec-Fetch-Site. */
+const origins = [
+  undefined,
+  own,
+  listed,
+  foreign,
+  'null',
+  `${own}:8443`,
+  'http://hitl.example.com',
+  `${own}.evil.example`,
+  '',
+]
+const sites = [
+  undefined,
+  'same-origin',
+  'same-site',
+  'cross-site',
+  'none',
+  '',
+  'Same-Origin',
+  'same-origin, cross-site',
+]
+
+const allowed = (origin: string | undefined, site: string | undefined): boolean =>
+  origin === own || origin === listed ? site !== 'none' : site === 'same-origin'
+
+describe('a call with a cookie passes only when the browser vouches for its page', () => {
+  const app = fastify()
+  app.post('/', async (request) => {
+    check(request)
+    return 'ok'
+  })
+  app.setErrorHandler((error, _request, reply) => {
+    assert.ok(error instanceof Problem)
+    return reply.status(error.status).send(error.code)
+  })
+
+  for (const origin of origins) {
+    for (const site of sites) {
+      test(`${allowed(origin, site) ? 'passes' : '403'}: Origin ${origin ?? '-'}, Sec-Fetch-Site ${site ?? '-'}`, async () => {
+        const headers = {
+          cookie: '__Host-session=x',
+          ...(origin === undefined ? {} : { origin }),
+          ...(site === undefined ? {} : { 'sec-fetch-site': site }),
+        }
+        const reply = await app.inject({ method: 'POST', url: '/', headers })
+        assert.deepEqual([reply.statusCode, reply.body], allowed(origin, site) ? [200, 'ok'] : [403, 'auth.cross_site'])
+      })
+    }
+  }
+
+  test('CORS_ORIGINS=* opens nothing to cookies', async () => {
+    const everyone = createSameSiteCheck(own, ['*'])
+    const request = { headers: { origin: foreign, 'sec-fetch-site': 'cross-site' } }
+    assert.throws(() => everyone(request as never), { status: 403, code: 'auth.cross_site' })
+  })
+})

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { sampleAdmin } from '../../src/seed.ts'
+import { freePort } from '../receivers.ts'
+import {
+  externalDatabase,
+  type HttpReply,
+  request,
+  type ServiceProcess,
+  startService,
+  untilReady,
+} from '../service-process.ts'
+
+const limits = { RATE_LIMIT_KEY: '150/3000', RATE_LIMIT_PERSON: '60/3000', RATE_LIMIT_ADDRESS: '100/3000' }
+
+let folder: string
+let database: Awaited<ReturnType<typeof externalDatabase>>
+const services: ServiceProcess[] = []
+const urls: string[] = []
+let apiKey: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hitl limits '))
+  database = await externalDatabase()
+  for (const demo of ['true', 'false']) {
+    const port = await freePort()
+    const url = `http://127.0.0.1:${port}`
+    const environment = { ...database.environment, ...limits, PORT: String(port), DATA_DIR: folder, DEMO: demo }
+    const service = startService({ cwd: folder, environment: { ...environment, LOG_LEVEL: 'warn' } })
+    services.push(service)
+    await untilReady(service, url)
+    urls.push(url)
+  }
+  apiKey = /Sample API key\s+(\S+)/.exec(services[0]?.stdout ?? '')?.[1] ?? ''
+  assert.match(apiKey, /^hitl_/)
+})
+after(async () => {
+  await Promise.all(services.map((service) => service.end('SIGTERM')))
+  await database.drop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** `count` calls at once, in turns to the two processes. */
+const storm = (count: number, call: (url: string) => Promise<HttpReply>): Promise<readonly HttpReply[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => call(urls[index % 2] as string)))
+const countOf = (replies: readonly HttpReply[], status: number): number =>
+  replies.filter((reply) => reply.status === status).length
+
+describe('two processes of the service on one database keep one count', () => {
+  test('an API key has exactly its 150 calls', async () => {
+    const replies = await storm(300, (url) => request(url, 'GET', '/api/v1/requests', { as: apiKey }))
+    assert.deepEqual([countOf(replies, 200), countOf(replies, 429)], [150, 150])
+  })
+
+  test('60 wrong passwords at once: eleven are tried, 49 are told to wait', async () => {
+    const body = { username: sampleAdmin, password: 'a wrong password' }
+    const replies = await storm(60, (url) => request(url, 'POST', '/api/v1/auth/login', { body }))
+    assert.deepEqual([countOf(replies, 401), countOf(replies, 429)], [11, 49])
+    const refused = replies.find(({ status }) => status === 429)
+    assert.equal(refused?.body.code, 'auth.throttled')
+  })
+
+  test('strangers of this network have the 40 calls that are left of 100; health is answered on', async () => {
+    const replies = await storm(200, (url) => request(url, 'GET', '/api/v1/auth/me'))
+    assert.deepEqual([countOf(replies, 401), countOf(replies, 429)], [40, 160])
+    for (const url of urls) assert.equal((await request(url, 'GET', '/health')).status, 200)
+  })
+})

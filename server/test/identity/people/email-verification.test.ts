@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { placeholderEmail } from '../../../src/identity/people/account-link.ts'
+import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
+import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'
+
+const verificationPath = '/api/v1/auth/email/verification'
+const changePath = '/api/v1/auth/email/change'
+const confirmPath = '/api/v1/auth/email/confirm'
+const hour = 3_600_000
+
+let relay: MailRelay
+let t: TestApp
+before(async () => {
+  relay = await startMailRelay()
+  t = await startTestApp({
+    environment: {
+      PUBLIC_URL: 'https://hitl.example.com',
+      SMTP_URL: `smtp://127.0.0.1:${relay.port}`,
+      MAIL_FROM: 'HITL <hitl@example.com>',
+      RATE_LIMIT_ADDRESS: 'off',
+    },
+  })
+})
+after(async () => {
+  await t.stop()
+  await relay.close()
+})
+
+let people = 0
+const person = (): Promise<TestPerson> => {
+  people += 1
+  return newPerson(t, `person-${people}@example.com`)
+}
+const request = (as: string): Promise<Reply> => t.call('POST', verificationPath, { as })
+const confirm = (token: string): Promise<Reply> => t.call('POST', confirmPath, { body: { token } })
+const change = (as: string, email: string, current_password?: string): Promise<Reply> =>
+  t.call('POST', changePath, { as, body: { email, ...(current_password === undefined ? {} : { current_password }) } })
+const login = (email: string, password: string): Promise<Reply> =>
+  t.call('POST', '/api/v1/auth/login', { body: { username: email, password } })
+const account = async ({ accountId }: TestPerson) =>
+  (await t.sql('select email, email_key, email_verified_at from accounts where id = $1', [accountId]))[0]
+const eventsOf = (userId: string) =>
+  t.sql(
+    'select organization_id, record::jsonb as record, erasable from events where subject_id = $1 order by xact, id',
+    [userId],
+  )
+const kindsOf = async (userId: string): Promise<readonly unknown[]> =>
+  (await eventsOf(userId)).map(({ record }) => (record as { kind: string }).kind)
+const confirmationFor = async (email: string): Promise<string> =>
+  linkIn((await relay.lettersTo(email, 'Confirm your address', 1))[0])
+const changeLinkFor = async (email: string): Promise<string> =>
+  linkIn((await relay.lettersTo(email, 'Confirm your new address', 1))[0])
+
+describe('the address one has', () => {
+  test('is confirmed by the mailed link, once', async () => {
+    const who = await person()
+    assert.equal((await request(who.token)).status, 202)
+    const link = await confirmationFor(who.email)
+    assert.equal((await account(who))?.email_verified_at, null)
+    assert.equal((await confirm(link)).status, 204)
+    assert.notEqual((await account(who))?.email_verified_at, null)
+    assert.equal((await confirm(link)).status, 403)
+    assert.ok((await kindsOf(who.userId)).includes('email.verified'))
+  })
+
+  test('409 when it is confirmed already', async () => {
+    const who = await person()
+    await t.sql('update accounts set email_verified_at = now() where id = $1', [who.accountId])
+    assert.equal((await request(who.token)).body.code, 'email.already_verified')
+  })
+
+  test('the link lasts a day', async () => {
+    const who = await person()
+    await request(who.token)
+    const link = await confirmationFor(who.email)
+    t.clock.advance(24 * hour)
+    assert.equal((await confirm(link)).status, 403)
+    assert.equal((await account(who))?.email_verified_at, null)
+  })
+
+  test('429 after five letters within an hour', async () => {
+    const who = await person()
+    const statuses: number[] = []
+    for (let round = 0; round < 6; round += 1) statuses.push((await request(who.token)).status)
+    assert.deepEqual(statuses, [202, 202, 202, 202, 202, 429])
+  })
+
+  test('401 without a session, 403 with an API key, 403 for a link that nobody made', async () => {
+    assert.equal((await t.call('POST', verificationPath)).status, 401)
+    assert.equal((await request(t.apiKey)).status, 403)
+    assert.equal((await confirm('A'.repeat(43))).status, 403)
+  })
+})
+
+describe('another address', () => {
+  test('counts once the link mailed to it is used; both addresses are told', async () => {
+    const who = await person()
+    const email = 'New.Address@example.com'
+    assert.equal((await change(who.token, email, who.password)).status, 202)
+    await relay.lettersTo(who.email, 'A new address was asked for', 1)
+    assert.equal((await account(who))?.email, who.email)
+    assert.equal((await login(who.email, who.password)).status, 200)
+    assert.equal((await confirm(await changeLinkFor(email))).status, 204)
+    const changed = await account(who)
+    assert.equal(changed?.email, email)
+    assert.equal(changed?.email_key, email.toLowerCase())
+    assert.notEqual(changed?.email_verified_at, null)
+    assert.equal((await login(email, who.password)).status, 200)
+    assert.equal((await login(who.email, who.password)).status, 401)
+    await relay.lettersTo(who.email, 'Your address was changed', 1)
+    assert.equal((await t.call('GET', '/api/v1/auth/me', { as: who.token })).body.email, email)
+  })
+
+  test('every organization sees it, and is told; the addresses can be erased from the event', async () => {
+    const who = await person()
+    const other = await addOrganization(t, who.userId)
+    const email = 'everywhere@example.com'
+    await change(who.token, email, who.password)
+    await confirm(await changeLinkFor(email))
+    for (const userId of [who.userId, other.userId]) {
+      const [user] = await t.sql('select email from users where id = $1', [userId])
+      assert.equal(user?.email, email)
+      const found = (await eventsOf(userId)).find(({ record }) => (record as { kind: string }).kind === 'email.changed')
+      assert.ok(found && !JSON.stringify(found.record).includes(email))
+      assert.ok(JSON.stringify(found.erasable).includes(email))
+    }
+  })
+
+  test('needs the password: 403 without it, with a wrong one, and after many of those 429', async () => {
+    const who = await person()
+    for (const password of [undefined, '', 'not mine at all']) {
+      const reply = await change(who.token, 'thief@example.com', password)
+      assert.equal(reply.status, 403)
+      assert.equal(reply.body.code, 'password.wrong')
+    }
+    let status = 403
+    for (let round = 0; round < 25; round += 1) status = (await change(who.token, 'thief@example.com', 'guess')).status
+    assert.equal(status, 429)
+    assert.ok(!relay.letters.some(({ to }) => to.includes('thief@example.com')))
+    t.clock.advance(2 * hour)
+  })
+
+  test('409 at the end when somebody else has it: nothing is told before', async () => {
+    const [who, owner] = [await person(), await person()]
+    const taken = owner.email.replace('person', 'PERSON')
+    assert.equal((await change(who.token, taken, who.password)).status, 202)
+    const reply = await confirm(await changeLinkFor(taken))
+    assert.equal(reply.status, 409)
+    assert.equal(reply.body.code, 'auth.email_taken')
+    assert.equal((await account(who))?.email, who.email)
+  })
+
+  test('links that went to the old mailbox open nothing any more', async () => {
+    const who = await person()
+    await t.call('POST', '/api/v1/auth/password/forgot', { body: { email: who.email } })
+    await request(who.token)
+    const [reset, verification] = [
+      linkIn((await relay.lettersTo(who.email, 'Choose a new password', 1))[0]),
+      await confirmationFor(who.email),
+    ]
+    await change(who.token, 'moved@example.com', who.password)
+    await confirm(await changeLinkFor('moved@example.com'))
+    const body = { token: reset, password: 'a whole new one' }
+    assert.equal((await t.call('POST', '/api/v1/auth/password/reset', { body })).status, 403)
+    assert.equal((await confirm(verification)).status, 403)
+  })
+
+  test('422 for an address that no mail can be sent to, and for the one they have', async () => {
+    const who = await person()
+    for (const email of ['x', 'a@b, c@d', '"a b"@example.com', 'a@b\r\nBcc: c@d', who.email]) {
+      assert.equal((await change(who.token, email, who.password)).status, 422, email)
+    }
+  })
+
+  test('who came by an identity provider and has neither password nor address may name one', async () => {
+    const who = await person()
+    const none = placeholderEmail(who.accountId)
+    const values = [who.accountId, none]
+    await t.sql(
+      'update accounts set password_hash = null, email = $2::text, email_key = $2::text where id = $1',
+      values,
+    )
+    assert.equal((await request(who.token)).body.code, 'email.none')
+    assert.equal((await change(who.token, 'first-one@example.com')).status, 202)
+    assert.equal((await confirm(await changeLinkFor('first-one@example.com'))).status, 204)
+    assert.equal((await account(who))?.email, 'first-one@example.com')
+    assert.ok(!relay.letters.some(({ to }) => to.some((address) => address.endsWith('.invalid'))))
+  })
+
+  test('409 for who has an address and no password: a session alone moves no account', async () => {
+    const who = await person()
+    await t.sql('update accounts set password_hash = null where id = $1', [who.accountId])
+    assert.equal((await change(who.token, 'moved-away@example.com')).body.code, 'password.none')
+  })
+})

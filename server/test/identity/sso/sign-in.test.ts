@@ -1,0 +1,660 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import type { Reply, TestApp } from '../../harness.ts'
+import { addOrganization, newPerson } from '../people/accounts.ts'
+import { type OpenIdProvider, type ProvidedPerson, startOpenIdProvider } from './openid-provider.ts'
+import {
+  addProvider,
+  answerOf,
+  createBrowser,
+  flowCookieName,
+  sessionCookieName,
+  setCookies,
+  signInBy,
+  startPath,
+  startSsoApp,
+  type TestProvider,
+  tokenOf,
+} from './sso-app.ts'
+
+let t: TestApp
+let op: OpenIdProvider
+/** Takes everybody in as reviewer. */
+let provider: TestProvider
+before(async () => {
+  t = await startSsoApp()
+  op = await startOpenIdProvider()
+  provider = await addProvider(t, { creates_members: true, default_role: 'reviewer' }, { op })
+})
+after(async () => {
+  await t.stop()
+  await op.close()
+  await Promise.all(others.map((other) => other.close()))
+})
+
+const others: OpenIdProvider[] = []
+const anotherProvider = async (
+  settings: Readonly<Record<string, unknown>> = {},
+  as?: string,
+): Promise<TestProvider> => {
+  const added = await addProvider(t, settings, as === undefined ? {} : { as })
+  others.push(added.op)
+  return added
+}
+
+let people = 0
+const newcomer = (claims: Readonly<Record<string, unknown>> = {}): ProvidedPerson => {
+  people += 1
+  const sub = `subject-${people}`
+  return { sub, email: `${sub}@example.com`, email_verified: true, name: `Person ${people}`, ...claims }
+}
+const me = async (browser: ReturnType<typeof createBrowser>): Promise<Reply['body']> =>
+  (await t.call('GET', '/api/v1/auth/me', { as: await tokenOf(browser) })).body
+const eventsOf = async (kind: string): Promise<readonly Record<string, unknown>[]> =>
+  (await t.sql(`select record::jsonb as record from events where kind = $1 order by xact, id`, [kind])).map(
+    ({ record }) => record as Record<string, unknown>,
+  )
+const lastReason = async (kind = 'sso.sign_in_refused'): Promise<unknown> =>
+  ((await eventsOf(kind)).at(-1)?.after as { reason: unknown } | undefined)?.reason
+const isRefused = (reply: Reply, code: string): void => {
+  assert.equal(reply.body?.code, code, reply.text)
+  assert.ok(!setCookies(reply).some((cookie) => cookie.startsWith(sessionCookieName)))
+}
+
+describe('the way to the provider', () => {
+  test('303, with a mark in a cookie that only this host can set and no script can read', async () => {
+    const reply = await t.call('GET', startPath(provider.id))
+    assert.equal(reply.status, 303)
+    assert.ok(String(reply.headers.location).startsWith(`${op.issuer}/auth?`))
+    const [cookie] = setCookies(reply)
+    assert.match(cookie ?? '', /^__Host-hitl_sso=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/)
+    assert.equal(reply.headers['cache-control'], 'no-store')
+  })
+
+  test('state, nonce and verifier are nowhere in the clear', async () => {
+    const reply = await t.call('GET', startPath(provider.id))
+    const { searchParams } = new URL(String(reply.headers.location))
+    const [cookie = ''] = setCookies(reply).map((line) => /=([\w-]{43})/.exec(line)?.[1] ?? '')
+    const [dump] = await t.sql('select json_agg(f)::text as rows from sso_flows f')
+    for (const secret of [searchParams.get('state'), searchParams.get('nonce'), cookie]) {
+      assert.ok(secret && !String(dump?.rows).includes(secret))
+    }
+  })
+
+  test('a second tab shares the mark; what is no mark of ours is replaced', async () => {
+    const browser = createBrowser(t)
+    await browser.get(startPath(provider.id))
+    const first = browser.cookies.get(flowCookieName)
+    await browser.get(startPath(provider.id))
+    assert.equal(browser.cookies.get(flowCookieName), first)
+    browser.cookies.set(flowCookieName, 'x')
+    await browser.get(startPath(provider.id))
+    assert.match(browser.cookies.get(flowCookieName) ?? '', /^[\w-]{43}$/)
+  })
+
+  for (const to of [
+    'https://evil.example.com/',
+    '//evil.example.com',
+    '/\\evil.example.com',
+    '/\\/evil.example.com',
+    '\\\\evil.example.com',
+    '/..//evil.example.com',
+    '/./\\evil.example.com',
+    '/%0d%0aset-cookie:x=y\r\n',
+    'javascript:alert(1)',
+    ' /inbox',
+    '/\tinbox',
+    'inbox',
+    '',
+    '/grüße',
+    `/${'x'.repeat(600)}`,
+  ]) {
+    test(`422 for a way back to ${JSON.stringify(to).slice(0, 40)}`, async () => {
+      const reply = await t.call('GET', startPath(provider.id, `?return_to=${encodeURIComponent(to)}`))
+      assert.equal(reply.status, 422, reply.text)
+      assert.equal(reply.headers.location, undefined)
+    })
+  }
+
+  test('404 for a provider that is not there, or is switched off', async () => {
+    const off = await anotherProvider({ is_active: false })
+    for (const id of [randomUUID(), off.id]) {
+      const reply = await t.call('GET', startPath(id))
+      assert.equal(reply.status, 404)
+      assert.equal(reply.body.code, 'identity_provider.not_found')
+    }
+  })
+
+  test('503 when the provider does not answer, and 200 again when it does', async () => {
+    const gone = await anotherProvider()
+    gone.op.replace('/.well-known/openid-configuration', (response) => response.writeHead(500).end())
+    const reply = await t.call('GET', startPath(gone.id))
+    // Known from a moment ago, when the provider was added, or not: nobody is sent to a dead end for long.
+    assert.ok([303, 503].includes(reply.status))
+    gone.op.replace('/.well-known/openid-configuration', null)
+    assert.equal((await t.call('GET', startPath(gone.id))).status, 303)
+  })
+
+  test('flows that nobody finished are cleared away', async () => {
+    for (let round = 0; round < 5; round += 1) await t.call('GET', startPath(provider.id))
+    t.clock.advance(11 * 60_000)
+    await t.call('GET', startPath(provider.id))
+    assert.equal((await t.sql('select from sso_flows where expires_at <= $1', [t.clock.now()])).length, 0)
+  })
+})
+
+describe('who comes for the first time', () => {
+  test('becomes a member, is signed in, and no address holds a token', async () => {
+    const person = newcomer()
+    const browser = createBrowser(t)
+    const reply = await browser.get(await answerOf(browser, provider, person, '?return_to=/inbox?tab=mine%23top'))
+    assert.equal(reply.status, 303, reply.text)
+    assert.equal(reply.headers.location, 'https://hitl.example.com/inbox?tab=mine#top')
+    const session = setCookies(reply).find((cookie) => cookie.startsWith(sessionCookieName)) ?? ''
+    assert.match(session, /HttpOnly; SameSite=Strict; Secure$/)
+    assert.equal(browser.cookies.has(flowCookieName), false)
+    const user = await me(browser)
+    assert.deepEqual([user.email, user.name, user.role], [person.email, person.name, 'reviewer'])
+    const opened = (await eventsOf('session.opened')).at(-1)
+    assert.match(JSON.stringify(opened?.after), /"signed_in_with":\["oidc"\]/)
+  })
+
+  test('gets an account without the address: that belongs to whoever proves it here', async () => {
+    const person = newcomer()
+    await signInBy(t, provider, person)
+    const [account] = await t.sql(
+      'select a.email, a.password_hash, a.email_verified_at from accounts a join users u on u.account_id = a.id where u.email = $1',
+      [person.email],
+    )
+    assert.match(String(account?.email), /^[0-9a-f-]{36}@sso\.invalid$/)
+    assert.equal(account?.password_hash, null)
+    assert.equal(account?.email_verified_at, null)
+  })
+
+  test('and again: it is the same member, whatever the provider calls them now', async () => {
+    const person = newcomer()
+    const first = await me((await signInBy(t, provider, person)).browser)
+    const renamed = { ...person, email: 'renamed@example.com', name: 'Renamed' }
+    const second = await me((await signInBy(t, provider, renamed)).browser)
+    assert.equal(second.id, first.id)
+  })
+
+  test('two at once with one new identity are one member', async () => {
+    const person = newcomer()
+    const browsers = [createBrowser(t), createBrowser(t)] as const
+    const answers = [await answerOf(browsers[0], provider, person), await answerOf(browsers[1], provider, person)]
+    await Promise.all(browsers.map((browser, at) => browser.get(answers[at] ?? '')))
+    const users = await t.sql('select id from users where email = $1', [person.email])
+    assert.equal(users.length, 1)
+  })
+
+  test('409 with the address of a member: an address says nothing about who somebody is', async () => {
+    const { reply } = await signInBy(t, provider, newcomer({ email: 'Reviewer@example.com' }))
+    assert.equal(reply.status, 409)
+    isRefused(reply, 'sso.address_taken')
+    assert.equal(await lastReason(), 'address_taken')
+    const linked = await t.sql('select from sso_identities where user_id = $1', [t.reviewer.id])
+    assert.equal(linked.length, 0)
+  })
+
+  test('403 where members are not made that way', async () => {
+    const closed = await anotherProvider()
+    const { reply } = await signInBy(t, closed, newcomer())
+    assert.equal(reply.status, 403)
+    isRefused(reply, 'sso.not_a_member')
+  })
+
+  for (const [what, claims, code] of [
+    ['of another domain', { email: 'a@other.example' }, 'sso.domain_not_allowed'],
+    ['of a sub-domain', { email: 'a@sub.example.com' }, 'sso.domain_not_allowed'],
+    ['with a domain that only ends like it', { email: 'a@evil-example.com' }, 'sso.domain_not_allowed'],
+    ['that the provider has not verified', { email_verified: false }, 'sso.address_not_verified'],
+    ['of which nobody says whether it is verified', { email_verified: undefined }, 'sso.address_not_verified'],
+    ['that is verified in words only', { email_verified: 'true' }, 'sso.address_not_verified'],
+    ['that is none', { email: 'nobody' }, 'sso.no_address'],
+    ['that is missing', { email: undefined }, 'sso.no_address'],
+    ['with two @', { email: 'a@evil.example@example.com' }, 'sso.no_address'],
+  ] as const) {
+    test(`403 with an address ${what}, where only a domain's people become members`, async () => {
+      domainOnly ??= await anotherProvider({
+        creates_members: true,
+        default_role: 'reviewer',
+        email_domains: ['Example.com'],
+      })
+      const { reply } = await signInBy(t, domainOnly, newcomer(claims))
+      assert.equal(reply.status, 403)
+      isRefused(reply, code)
+    })
+  }
+  let domainOnly: TestProvider | undefined
+
+  test('a verified address of the domain in any case is let in', async () => {
+    domainOnly ??= await anotherProvider({
+      creates_members: true,
+      default_role: 'reviewer',
+      email_domains: ['Example.com'],
+    })
+    const { reply } = await signInBy(t, domainOnly, newcomer({ email: `x${randomUUID()}@EXAMPLE.com` }))
+    assert.equal(reply.status, 303, reply.text)
+  })
+
+  test('the same subject at another issuer is somebody else', async () => {
+    const other = await anotherProvider({ creates_members: true, default_role: 'reviewer' })
+    const person = newcomer()
+    const first = await me((await signInBy(t, provider, person)).browser)
+    const second = await me((await signInBy(t, other, { ...person, email: 'other-issuer@example.com' })).browser)
+    assert.notEqual(second.id, first.id)
+  })
+})
+
+describe('an answer that is not this browser’s', () => {
+  test('403 without the mark, with another browser’s, and with two of them; the right browser still gets in', async () => {
+    const [victim, attacker] = [createBrowser(t), createBrowser(t)]
+    const answer = await answerOf(victim, provider, newcomer())
+    await attacker.get(startPath(provider.id))
+    isRefused(await createBrowser(t).get(answer), 'sso.not_begun_here')
+    isRefused(await attacker.get(answer), 'sso.not_begun_here')
+    const mark = `${flowCookieName}=${victim.cookies.get(flowCookieName)}`
+    const twice = await t.call('GET', answer, { headers: { cookie: `${mark}; ${flowCookieName}=${'A'.repeat(43)}` } })
+    isRefused(twice, 'sso.not_begun_here')
+    assert.equal((await victim.get(answer)).status, 303)
+  })
+
+  test('login CSRF: an attacker’s own answer signs nobody else in', async () => {
+    const [victim, attacker] = [createBrowser(t), createBrowser(t)]
+    const answer = await answerOf(attacker, provider, newcomer())
+    await victim.get(startPath(provider.id))
+    isRefused(await victim.get(answer), 'sso.not_begun_here')
+  })
+
+  test('a stolen code in the thief’s own flow is refused: it was made for another verifier', async () => {
+    const [victim, thief] = [createBrowser(t), createBrowser(t)]
+    const stolen = new URLSearchParams((await answerOf(victim, provider, newcomer())).split('?')[1])
+    const own = await answerOf(thief, provider, newcomer())
+    const [path, query] = own.split('?')
+    const mixed = new URLSearchParams(query)
+    mixed.set('code', stolen.get('code') ?? '')
+    const reply = await thief.get(`${path}?${mixed}`)
+    assert.equal(reply.status, 403)
+    isRefused(reply, 'sso.answer_refused')
+    assert.equal(await lastReason(), 'token_endpoint_invalid_grant')
+  })
+
+  test('403 the second time: state and code count once', async () => {
+    const browser = createBrowser(t)
+    const answer = await answerOf(browser, provider, newcomer())
+    const mark = browser.cookies.get(flowCookieName) ?? ''
+    assert.equal((await browser.get(answer)).status, 303)
+    const again = await t.call('GET', answer, { headers: { cookie: `${flowCookieName}=${mark}` } })
+    isRefused(again, 'sso.not_begun_here')
+  })
+
+  test('of 5 at once with one answer, one is signed in', async () => {
+    const browser = createBrowser(t)
+    const answer = await answerOf(browser, provider, newcomer())
+    const headers = { cookie: `${flowCookieName}=${browser.cookies.get(flowCookieName)}` }
+    const replies = await Promise.all(Array.from({ length: 5 }, () => t.call('GET', answer, { headers })))
+    assert.deepEqual(replies.map(({ status }) => status).sort(), [303, 403, 403, 403, 403])
+  })
+
+  test('403 after ten minutes', async () => {
+    const browser = createBrowser(t)
+    const answer = await answerOf(browser, provider, newcomer())
+    t.clock.advance(10 * 60_000)
+    isRefused(await browser.get(answer), 'sso.not_begun_here')
+  })
+
+  test('403 at another provider’s address (mix-up), and the code goes to nobody', async () => {
+    const other = await anotherProvider({ creates_members: true, default_role: 'reviewer' })
+    const browser = createBrowser(t)
+    const answer = await answerOf(browser, provider, newcomer())
+    const calls = other.op.calls.length
+    isRefused(await browser.get(answer.replace(provider.id, other.id)), 'sso.not_begun_here')
+    assert.deepEqual(other.op.calls.slice(calls), [])
+  })
+
+  test('403 when the answer names another issuer, or none', async () => {
+    for (const change of [
+      (query: URLSearchParams) => query.set('iss', 'https://accounts.example.com'),
+      (query: URLSearchParams) => query.delete('iss'),
+    ]) {
+      const browser = createBrowser(t)
+      const [path, text] = (await answerOf(browser, provider, newcomer())).split('?')
+      const query = new URLSearchParams(text)
+      change(query)
+      const calls = op.calls.length
+      isRefused(await browser.get(`${path}?${query}`), 'sso.answer_refused')
+      assert.ok(!op.calls.slice(calls).includes('/token'))
+    }
+  })
+
+  test('4xx for what is no answer at all', async () => {
+    const path = `/api/v1/auth/sso/${provider.id}/callback`
+    for (const query of ['', '?state=x', '?state=x&state=y', `?code=${'x'.repeat(9_000)}&state=x`]) {
+      const reply = await t.call('GET', path + query)
+      assert.ok(reply.status >= 400 && reply.status < 500, `${query}: ${reply.status}`)
+    }
+  })
+})
+
+describe('a forged or unfit ID token', () => {
+  for (const [what, forge, reason] of [
+    ['with another nonce', ({ payload }: Issued) => op.sign({ ...payload, nonce: 'other' }), /nonce/],
+    ['for another client', ({ payload }: Issued) => op.sign({ ...payload, aud: 'other' }), /aud/],
+    ['of another issuer', ({ payload }: Issued) => op.sign({ ...payload, iss: 'https://x.example.com' }), /iss/],
+    ['that has expired', ({ payload }: Issued) => op.sign({ ...payload, exp: 1 }), /timestamp/],
+    ['without signature', ({ payload }: Issued) => `${b64({ alg: 'none' })}.${b64(payload)}.`, /invalid/],
+  ] as const) {
+    test(`403 ${what}: nobody is signed in or made, and the audit says why`, async () => {
+      const person = newcomer()
+      op.forge(forge)
+      try {
+        const { reply } = await signInBy(t, provider, person)
+        assert.equal(reply.status, 403)
+        isRefused(reply, 'sso.answer_refused')
+        assert.match(String(await lastReason()), reason)
+        assert.equal((await t.sql('select from users where email = $1', [person.email])).length, 0)
+      } finally {
+        op.forge(null)
+      }
+    })
+  }
+
+  test('503 when the provider fails at the last step', async () => {
+    op.replace('/token', (response) => response.writeHead(502).end())
+    const { reply } = await signInBy(t, provider, newcomer())
+    op.replace('/token', null)
+    assert.equal(reply.status, 503)
+    assert.equal(reply.body.code, 'sso.provider_unavailable')
+  })
+
+  test('403 in our own words when the provider refuses', async () => {
+    const browser = createBrowser(t)
+    const [path, text] = (await answerOf(browser, provider, newcomer())).split('?')
+    const state = new URLSearchParams(text).get('state') ?? ''
+    const query = new URLSearchParams({
+      error: 'access_denied',
+      error_description: '<script>alert(1)</script>',
+      state,
+      iss: op.issuer,
+    })
+    const reply = await browser.get(`${path}?${query}`, { accept: 'text/html' })
+    assert.equal(reply.status, 403)
+    assert.match(String(reply.headers['content-type']), /^text\/html/)
+    assert.match(reply.text, /did not let you in/)
+    assert.doesNotMatch(reply.text, /script/)
+    assert.match(String(reply.headers['content-security-policy']), /default-src 'none'/)
+  })
+})
+
+describe('roles by claims', () => {
+  let mapped: TestProvider
+  before(async () => {
+    mapped = await anotherProvider({
+      creates_members: true,
+      role_claim: 'groups',
+      role_map: { admins: 'admin', reviewers: 'reviewer', auditors: 'auditor' },
+    })
+  })
+  const roleWith = async (person: ProvidedPerson): Promise<string> =>
+    (await me((await signInBy(t, mapped, person)).browser)).role
+
+  test('the highest that is mapped counts', async () => {
+    assert.equal(await roleWith(newcomer({ groups: ['auditors', 'admins', 'reviewers'] })), 'admin')
+    assert.equal(await roleWith(newcomer({ groups: 'auditors' })), 'auditor')
+  })
+
+  test('a change takes effect at the next sign-in, up and down, and is an event', async () => {
+    const person = newcomer({ groups: ['reviewers'] })
+    assert.equal(await roleWith(person), 'reviewer')
+    assert.equal(await roleWith({ ...person, groups: ['admins'] }), 'admin')
+    assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'auditor')
+    const [up, down] = (await eventsOf('user.role_changed')).slice(-2)
+    assert.deepEqual([up?.before, up?.after], [{ role: 'reviewer' }, { role: 'admin', because: 'claims' }])
+    assert.deepEqual([down?.before, down?.after], [{ role: 'admin' }, { role: 'auditor', because: 'claims' }])
+  })
+
+  test('a changed mapping takes effect at the next sign-in', async () => {
+    const person = newcomer({ groups: ['crew'] })
+    isRefused((await signInBy(t, mapped, person)).reply, 'sso.no_role')
+    const role_map = { admins: 'admin', reviewers: 'reviewer', auditors: 'auditor', crew: 'auditor' }
+    assert.equal((await mapped.change({ role_map })).status, 200)
+    assert.equal(await roleWith(person), 'auditor')
+  })
+
+  test('403 for a member whose groups give no role any more; their role is kept as it was', async () => {
+    const person = newcomer({ groups: ['reviewers'] })
+    await roleWith(person)
+    isRefused((await signInBy(t, mapped, { ...person, groups: ['none'] })).reply, 'sso.no_role')
+    assert.equal(await lastReason(), 'no_role')
+    assert.equal(await roleWith(person), 'reviewer')
+  })
+
+  test('nobody becomes owner: not by a claim, not by a mapping, not by a default', async () => {
+    for (const groups of ['owner', ['owner'], ['owners', 'reviewers']]) {
+      const { reply, browser } = await signInBy(t, mapped, newcomer({ groups, role: 'owner' }))
+      if (reply.status === 303) assert.equal((await me(browser)).role, 'reviewer')
+      else isRefused(reply, 'sso.no_role')
+    }
+    for (const settings of [{ role_map: { owners: 'owner' } }, { default_role: 'owner' }]) {
+      assert.equal((await mapped.change(settings)).status, 422)
+    }
+  })
+
+  test('the owner stays the owner, whatever the claims say', async () => {
+    const person = newcomer({ groups: ['reviewers'] })
+    await roleWith(person)
+    await t.sql(`update users set role = 'owner' where email = $1`, [person.email])
+    assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'owner')
+    assert.equal(await roleWith({ ...person, groups: [] }), 'owner')
+    await t.sql(`update users set role = 'reviewer' where email = $1`, [person.email])
+  })
+
+  test('the last who could manage the organization is not lowered', async () => {
+    const person = newcomer({ groups: ['admins'] })
+    await roleWith(person)
+    const demoted = await t.sql(
+      `update users set role = 'auditor' where role in ('admin', 'owner') and email <> $1 returning id`,
+      [person.email],
+    )
+    assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'admin')
+    await t.sql(`update users set role = 'admin' where id = any ($1)`, [demoted.map(({ id }) => id)])
+    assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'auditor')
+  })
+
+  test('names that every object has are no claims and no mappings', async () => {
+    const odd = await anotherProvider({ creates_members: true, role_claim: 'constructor', role_map: { a: 'admin' } })
+    isRefused((await signInBy(t, odd, newcomer())).reply, 'sso.no_role')
+    for (const group of ['constructor', '__proto__', 'toString']) {
+      isRefused((await signInBy(t, mapped, newcomer({ groups: [group] }))).reply, 'sso.no_role')
+    }
+  })
+
+  test('a claim may lie deeper', async () => {
+    const deep = await anotherProvider({
+      creates_members: true,
+      role_claim: 'realm_access.roles',
+      role_map: { lead: 'admin' },
+    })
+    const { browser } = await signInBy(t, deep, newcomer({ realm_access: { roles: ['lead'] } }))
+    assert.equal((await me(browser)).role, 'admin')
+  })
+})
+
+describe('teams by claims', () => {
+  test('the teams of the mapping are decided by the claims, at every sign-in; other teams are left alone', async () => {
+    const [red, blue, own] = [randomUUID(), randomUUID(), randomUUID()]
+    for (const id of [red, blue, own]) {
+      await t.sql(
+        'insert into teams (organization_id, id, name, created_at, updated_at) values ($1, $2, $3, now(), now())',
+        [t.organizationId, id, id],
+      )
+    }
+    const mapped = await anotherProvider({
+      creates_members: true,
+      default_role: 'reviewer',
+      team_claim: 'groups',
+      team_map: { red: red.toUpperCase(), blue },
+    })
+    const person = newcomer({ groups: ['red', 'unknown'] })
+    const teams = async () =>
+      (
+        await t.sql('select team_id from team_members m join users u on u.id = m.user_id where u.email = $1', [
+          person.email,
+        ])
+      )
+        .map(({ team_id }) => team_id)
+        .sort()
+    const user = await me((await signInBy(t, mapped, person)).browser)
+    assert.deepEqual(await teams(), [red])
+    await t.sql('insert into team_members (organization_id, team_id, user_id, created_at) values ($1, $2, $3, now())', [
+      t.organizationId,
+      own,
+      user.id,
+    ])
+    await signInBy(t, mapped, { ...person, groups: ['blue'] })
+    assert.deepEqual(await teams(), [blue, own].sort())
+    assert.deepEqual((await eventsOf('user.teams_changed')).at(-1)?.after, {
+      joined: [blue],
+      left: [red],
+      because: 'claims',
+    })
+    await t.sql('delete from teams where id = $1', [red])
+    assert.equal((await signInBy(t, mapped, { ...person, groups: ['red', 'blue'] })).reply.status, 303)
+    assert.deepEqual(await teams(), [blue, own].sort())
+  })
+})
+
+describe('a member who links an identity', () => {
+  const linkPath = (id: string) => `/api/v1/auth/sso/${id}/link`
+
+  const link = async (
+    as: string,
+    person: ProvidedPerson,
+    to = provider,
+    browser = createBrowser(t),
+  ): Promise<Reply> => {
+    const begun = await browser.call('POST', linkPath(to.id), { as, body: { return_to: '/settings' } })
+    assert.equal(begun.status, 200, begun.text)
+    to.op.signsIn(person)
+    const answer = await to.op.visit(begun.body.authorization_url)
+    return browser.get(answer.pathname + answer.search)
+  }
+
+  test('comes in by it from then on, as the member they were, until it is unlinked', async () => {
+    const closed = await anotherProvider()
+    const member = await newPerson(t, 'linking@example.com')
+    const person = newcomer()
+    isRefused((await signInBy(t, closed, person)).reply, 'sso.not_a_member')
+    const linked = await link(member.token, person, closed)
+    assert.equal(linked.status, 303, linked.text)
+    assert.equal(linked.headers.location, 'https://hitl.example.com/settings')
+    assert.ok(!setCookies(linked).some((cookie) => cookie.startsWith(sessionCookieName)))
+    assert.equal((await me((await signInBy(t, closed, person)).browser)).id, member.userId)
+
+    const list = await t.call('GET', '/api/v1/auth/sso/identities', { as: member.token })
+    assert.deepEqual(
+      list.body.map(({ issuer, subject }: Record<string, unknown>) => ({ issuer, subject })),
+      [{ issuer: closed.op.issuer, subject: person.sub }],
+    )
+    const path = `/api/v1/auth/sso/identities/${list.body[0].id}`
+    assert.equal((await t.call('DELETE', path, { as: t.reviewer.token })).status, 404)
+    assert.equal((await t.call('DELETE', path, { as: member.token })).status, 204)
+    isRefused((await signInBy(t, closed, person)).reply, 'sso.not_a_member')
+    for (const kind of ['sso.link_begun', 'sso.linked', 'sso.unlinked']) {
+      assert.ok((await eventsOf(kind)).length > 0, kind)
+    }
+  })
+
+  test('409 for an identity that is another member’s; the same one again is fine', async () => {
+    const [one, two] = [await newPerson(t, 'one@example.com'), await newPerson(t, 'two@example.com')]
+    const person = newcomer()
+    assert.equal((await link(one.token, person)).status, 303)
+    assert.equal((await link(one.token, person)).status, 303)
+    const reply = await link(two.token, person)
+    assert.equal(reply.status, 409)
+    isRefused(reply, 'sso.linked_elsewhere')
+  })
+
+  test('a link begun by an attacker and finished by a victim links nothing', async () => {
+    const attacker = await newPerson(t, 'attacker@example.com')
+    const begun = await createBrowser(t).call('POST', linkPath(provider.id), { as: attacker.token, body: {} })
+    op.signsIn(newcomer())
+    const answer = await op.visit(begun.body.authorization_url)
+    const victim = createBrowser(t)
+    await victim.get(startPath(provider.id))
+    isRefused(await victim.get(answer.pathname + answer.search), 'sso.not_begun_here')
+    const identities = await t.call('GET', '/api/v1/auth/sso/identities', { as: attacker.token })
+    assert.deepEqual(identities.body, [])
+  })
+
+  test('403 without a fresh proof: an old session alone links nothing', async () => {
+    const member = await newPerson(t, 'stale@example.com')
+    await t.sql(`update sessions set signed_in_at = now() - interval '3 hours' where user_id = $1`, [member.userId])
+    const reply = await t.call('POST', linkPath(provider.id), { as: member.token, body: {} })
+    assert.equal(reply.status, 403)
+    assert.equal(reply.body.code, 'auth.step_up_required')
+  })
+
+  test('404 for a provider of another organization', async () => {
+    const member = await newPerson(t, 'abroad@example.com')
+    const other = await addOrganization(t, member.userId)
+    const reply = await t.call('POST', linkPath(provider.id), { as: other.token, body: {} })
+    assert.equal(reply.status, 404)
+  })
+
+  test('403 with an API key, 401 with nothing, 422 for a way back elsewhere', async () => {
+    assert.equal((await t.call('POST', linkPath(provider.id), { as: t.apiKey, body: {} })).status, 403)
+    assert.equal((await t.call('POST', linkPath(provider.id), { body: {} })).status, 401)
+    const body = { return_to: '//evil.example.com' }
+    assert.equal((await t.call('POST', linkPath(provider.id), { as: t.reviewer.token, body })).status, 422)
+  })
+})
+
+describe('an organization’s provider', () => {
+  test('opens that organization only: who came by it cannot switch, who came by password can', async () => {
+    const member = await newPerson(t, 'in-two@example.com')
+    const other = await addOrganization(t, member.userId)
+    const person = newcomer()
+    await t.sql(
+      `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
+       values ($1, $2, $3, $4, $5, now())`,
+      [t.organizationId, randomUUID(), op.issuer, person.sub, member.userId],
+    )
+    const { browser } = await signInBy(t, provider, person)
+    const body = { organization_id: other.organizationId }
+    const reply = await t.call('POST', '/api/v1/auth/switch', { as: await tokenOf(browser), body })
+    assert.equal(reply.status, 403)
+    assert.equal(reply.body.code, 'sso.other_organization')
+    assert.equal((await t.call('POST', '/api/v1/auth/switch', { as: member.token, body })).status, 200)
+  })
+
+  test('the same provider in two organizations knows two members', async () => {
+    const owner = await newPerson(t, 'owns-two@example.com')
+    const other = await addOrganization(t, owner.userId, 'admin')
+    const there = await addProvider(t, { creates_members: true, default_role: 'auditor' }, { op, as: other.token })
+    const person = newcomer()
+    const here = await me((await signInBy(t, provider, person)).browser)
+    const elsewhere = await me((await signInBy(t, there, person)).browser)
+    assert.notEqual(here.id, elsewhere.id)
+    assert.deepEqual([here.role, elsewhere.role], ['reviewer', 'auditor'])
+    const organizations = await t.sql('select organization_id from users where email = $1', [person.email])
+    assert.equal(new Set(organizations.map(({ organization_id }) => organization_id)).size, 2)
+  })
+
+  test('403 for a member who was deactivated', async () => {
+    const person = newcomer()
+    await signInBy(t, provider, person)
+    await t.sql('update users set is_active = false where email = $1', [person.email])
+    isRefused((await signInBy(t, provider, person)).reply, 'sso.member_inactive')
+  })
+})
+
+interface Issued {
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+function b64(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { createHmac, randomBytes } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { type App, createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { type Receiver, startReceiver } from '../receivers.ts'
+
+const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
+const [first, second] = [key('first'), key('second')]
+const log = createLog('silent', false)
+
+let t: TestApp
+let receiver: Receiver
+before(async () => {
+  t = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
+  receiver = await startReceiver()
+})
+after(async () => {
+  await receiver.close()
+  await t.stop()
+})
+
+/** The service as it is after a restart with other keys. */
+async function restarted(environment: Readonly<Record<string, string>>, with_ = secretKey): Promise<App> {
+  const config = testConfig(environment)
+  return createApp({ config, secretKey: with_, connection: t.connection, log, clock: t.clock })
+}
+const callback_secret = 'a callback secret that must be there again'
+const asking = () => ({ title: 'Sealed?', context: {}, callback_webhook: receiver.url, callback_secret })
+
+async function call(app: App, method: 'GET' | 'POST', url: string, as: string, payload?: object) {
+  const reply = await app.http.inject({
+    method,
+    url,
+    headers: { authorization: `Bearer ${as}` },
+    ...(payload === undefined ? {} : { payload }),
+  })
+  return { status: reply.statusCode, body: reply.json() }
+}
+const ask = (app: App, body: object) => call(app, 'POST', '/api/v1/requests', t.apiKey, body)
+const answer = (app: App, id: string) =>
+  call(app, 'POST', `/api/v1/requests/${id}/respond`, t.reviewer.token, { decision: 'approve' })
+
+/** Asks before `change` and answers after it: the callback's signature proves that the secret was read. */
+async function survives(change: () => Promise<App>): Promise<void> {
+  const asked = await t.createRequest(asking())
+  const app = await change()
+  try {
+    const already = receiver.requests.length
+    const answered = await answer(app, asked.id)
+    assert.equal(answered.status, 200, JSON.stringify(answered.body))
+    await app.drain()
+    const [delivered] = receiver.requests.slice(already)
+    assert.ok(delivered, 'it was delivered')
+    const expected = createHmac('sha256', callback_secret).update(delivered.body).digest('hex')
+    assert.equal(delivered.headers['x-webhook-signature'], `sha256=${expected}`)
+    assert.equal((await ask(app, asking())).status, 201)
+  } finally {
+    await app.stop()
+  }
+}
+
+describe('a callback secret is read again', () => {
+  test('by another process with the same keys', () => survives(() => restarted({ KEY_ENCRYPTION_KEYS: first })))
+  test('with a new key in front of the old one', () =>
+    survives(() => restarted({ KEY_ENCRYPTION_KEYS: `${second},${first}` })))
+  test('while everything is brought under a new key, and after the old one was taken away', async () => {
+    await survives(async () => {
+      const app = await restarted({ KEY_ENCRYPTION_KEYS: `${second},${first}` })
+      const report = await app.rewrap({ rotateDataKeys: true, settleMs: 0 })
+      assert.ok(report.dataKeys.rewrapped >= 2, JSON.stringify(report))
+      assert.ok(report.values.resealed >= 4, JSON.stringify(report))
+      assert.deepEqual([report.dataKeys.unavailable, report.values.unreadable], [0, 0])
+      await app.stop()
+      return restarted({ KEY_ENCRYPTION_KEYS: second })
+    })
+    const app = await restarted({ KEY_ENCRYPTION_KEYS: `${first},${second}` })
+    await app.rewrap()
+    await app.stop()
+  })
+})
+
+describe('without the key that sealed: 503 service.key_unavailable, never an answer, never in the clear', () => {
+  let lost: App
+  before(async () => {
+    lost = await restarted({ KEY_ENCRYPTION_KEYS: second })
+  })
+  after(() => lost.stop())
+
+  test('for a request with a secret; one without is taken', async () => {
+    const count = async () => (await t.sql('select count(*)::int as rows from consultation_requests'))[0]?.rows
+    const before = await count()
+    const reply = await ask(lost, asking())
+    assert.deepEqual([reply.status, reply.body.code], [503, 'service.key_unavailable'])
+    assert.doesNotMatch(JSON.stringify(reply.body), /first|second|data key|callback secret/)
+    assert.equal(await count(), before)
+    assert.equal((await ask(lost, { title: 'x', context: {} })).status, 201)
+  })
+  test('for a decision, which could not be certified; the request stays open', async () => {
+    const { id } = await t.createRequest()
+    const reply = await answer(lost, id)
+    assert.deepEqual([reply.status, reply.body.code], [503, 'service.key_unavailable'])
+    assert.equal((await t.call('GET', `/api/v1/requests/${id}`, { as: t.apiKey })).body.state, 'pending')
+  })
+  test('a callback is not sent unsigned: the attempt fails, and a process with the key makes the next', async () => {
+    const already = receiver.requests.length
+    const { id } = await t.createRequest({ ...asking(), callback_retry_seconds: [1, 1] })
+    // Ended by a process that delivers nothing, so the callback waits for whoever looks first.
+    const api = await restarted({ KEY_ENCRYPTION_KEYS: first, ROLE: 'api' })
+    await call(api, 'POST', `/api/v1/requests/${id}/cancel`, t.apiKey)
+    await api.stop()
+    // Not its audit's seals either, which is told at the end of a drain.
+    await assert.rejects(lost.drain(), { code: 'service.key_unavailable' })
+    assert.equal(receiver.requests.length, already)
+    const [attempt] = await t.sql('select error_code, status_code from webhook_deliveries where consultation_id = $1', [
+      id,
+    ])
+    assert.deepEqual(attempt, { error_code: 'secret', status_code: null })
+    t.clock.advance(10_000)
+    await t.app.drain()
+    assert.equal(receiver.requests.length, already + 1)
+    assert.ok(receiver.requests[already]?.headers['x-webhook-signature'])
+    const shown = await t.call('GET', `/api/v1/requests/${id}`, { as: t.apiKey })
+    assert.equal(shown.body.callback.status, 'sent')
+  })
+  test('the key set is served all the same', async () => {
+    const reply = await lost.http.inject({ method: 'GET', url: '/.well-known/jwks.json' })
+    assert.equal(reply.statusCode, 200)
+  })
+})
+
+test('a change of SECRET_KEY: what it sealed opens while SECRET_KEY_PREVIOUS names it, and after a re-wrap without', async (context) => {
+  const own = await startTestApp()
+  context.after(() => own.stop())
+  const next = 'the next secret key, which is long enough as well'
+  const open = async (environment: Readonly<Record<string, string>>) =>
+    createApp({ config: testConfig(environment), secretKey: next, connection: own.connection, log, clock: own.clock })
+  const asked = await own.createRequest(asking())
+  const decide = async (app: App, id: string) => {
+    const already = receiver.requests.length
+    await app.consultations.cancel(
+      {
+        principal: { kind: 'agent', organizationId: own.organizationId, apiKeyId: asked.api_key_id },
+        httpRequestId: 'x',
+      } as never,
+      id,
+    )
+    await app.drain()
+    return receiver.requests.slice(already).map((one) => one.headers['x-webhook-signature'] !== undefined)
+  }
+  const without = await open({})
+  assert.deepEqual(await decide(without, asked.id), [], 'not without the former key')
+  await without.stop()
+
+  const later = await own.createRequest(asking())
+  const changed = await open({ SECRET_KEY_PREVIOUS: secretKey })
+  assert.deepEqual(await decide(changed, later.id), [true])
+  const report = await changed.rewrap()
+  assert.ok(report.dataKeys.rewrapped >= 1 && report.dataKeys.unavailable === 0, JSON.stringify(report))
+  await changed.stop()
+
+  const after = await open({})
+  const last = await after.consultations.read(
+    { kind: 'agent', organizationId: own.organizationId, apiKeyId: asked.api_key_id } as never,
+    later.id,
+  )
+  assert.equal(last.state, 'cancelled')
+  const redelivered = receiver.requests.length
+  await after.consultations.redeliver(
+    {
+      principal: { kind: 'agent', organizationId: own.organizationId, apiKeyId: asked.api_key_id },
+      httpRequestId: 'x',
+    } as never,
+    later.id,
+  )
+  await after.drain()
+  assert.ok(receiver.requests[redelivered]?.headers['x-webhook-signature'] !== undefined)
+  await after.stop()
+})

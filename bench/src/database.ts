@@ -37,28 +37,28 @@ export async function loadRequests(connection: Connection): Promise<void> {
     await client.query('begin')
     await client.query('set local session_replication_role = replica')
     await client.query(
-      `insert into consultation_requests (organization_id, id, api_key_id, title, context, metadata, state, timeout_at,
-         next_action_at, created_at, updated_at)
-       select k.organization_id, uuidv7(age), k.id, 'Loaded request ' || n, $1::json,
+      `insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, context, metadata, state, timeout_at,
+         next_action_at, digest, created_at, updated_at)
+       select k.organization_id, uuidv7(age), k.agent_id, k.id, 'Loaded request ' || n, $1::json,
          json_build_object('run', 'loaded', 'n', n), 'pending', now() + interval '7 days', now() + interval '7 days',
-         now() + age, now() + age
+         sha256(convert_to('Loaded request ' || n, 'UTF8')), now() + age, now() + age
        from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, api_keys k order by n`,
       [sampleContext, loadedRequests],
     )
     await client.query(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record)
-       select organization_id, event_id, 'request.created', 'request', id, 'agent', api_key_id, created_at,
-         format('{"actor":{"id":"%1$s","key_id":"%1$s","kind":"agent","session_id":null,"signed_in_with":null},"after":'
+       select organization_id, event_id, 'request.created', 'request', id, 'agent', agent_id, created_at,
+         format('{"actor":{"id":"%1$s","key_id":"%7$s","kind":"agent","session_id":null,"signed_in_with":null},"after":'
            '{"state":"pending"},"before":null,"digest":null,"erasable_sha256":null,"http_request_id":"%2$s","id":"%3$s",'
            '"kind":"request.created","occurred_at":"%4$s","organization_id":"%5$s","subject":{"id":"%6$s",'
-           '"kind":"request"},"v":1}', api_key_id, gen_random_uuid(), event_id,
-           to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), organization_id, id)
+           '"kind":"request"},"v":1}', agent_id, gen_random_uuid(), event_id,
+           to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), organization_id, id, api_key_id)
        from (select *, uuidv7(created_at - now()) as event_id from consultation_requests
          where title like 'Loaded request %' order by id) loaded`,
     )
     await client.query(
-      `insert into consultation_totals select organization_id, id, 'pending', 0, $1 from api_keys
-       on conflict (organization_id, api_key_id, state, slot) do update set total = consultation_totals.total + $1`,
+      `insert into consultation_totals select organization_id, agent_id, 'pending', 0, $1 from api_keys
+       on conflict (organization_id, agent_id, state, slot) do update set total = consultation_totals.total + $1`,
       [loadedRequests],
     )
     await client.query('commit')

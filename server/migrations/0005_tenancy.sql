@@ -30,7 +30,6 @@ create trigger touch before update on accounts for each row execute function tou
 
 -- A user is an account's membership in one organization: the role, and the name and address as its people see them.
 alter table users add column account_id uuid references accounts;
-alter table users add column deactivated_at timestamptz(3);
 with oldest as (
   select distinct on (email_key) * from users order by email_key, is_active desc, created_at
 )

@@ -7,6 +7,7 @@ import { checkTarget, parseAllowList } from './callbacks/target-guard.ts'
 import { createTransport, type Transport } from './callbacks/transport.ts'
 import { createDeliveryWorker } from './callbacks/worker.ts'
 import type { Config } from './config.ts'
+import { createAgentMarks } from './consultations/agent-marks.ts'
 import { createCertifier } from './consultations/certificate.ts'
 import { registerCertificateRoutes } from './consultations/certificate-routes.ts'
 import { requestJson } from './consultations/representation.ts'
@@ -21,6 +22,8 @@ import { registerHealth } from './http/health.ts'
 import { registerOpenApi } from './http/openapi.ts'
 import { createRateLimits, registerStrangers } from './http/rate-limits.ts'
 import { createHttpServer } from './http/server.ts'
+import { createExpiryWarnings } from './identity/agents/expiry-warnings.ts'
+import { registerKeyFormat } from './identity/agents/leaked-key-routes.ts'
 import type { IdentityFact } from './identity/fact.ts'
 import { createFactorSweeper } from './identity/factors/worker.ts'
 import { createGuard } from './identity/guard.ts'
@@ -166,7 +169,15 @@ export async function createApp({ config, secretKey, connection, log, ...options
     post: (url, body) => postHeads(transport, url, body),
   })
   const certifier = createCertifier({ signingKeys, issuer: config.publicUrl, hours: config.CERTIFICATE_HOURS })
-  const consultations = createConsultations({ db, workerDb, clock, events, sealer, certifier })
+  const consultations = createConsultations({
+    db,
+    workerDb,
+    clock,
+    events,
+    sealer,
+    certifier,
+    refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
+  })
   const expiry = createExpiryWorker(consultations, log)
 
   const identity = createIdentity({
@@ -187,9 +198,12 @@ export async function createApp({ config, secretKey, connection, log, ...options
     registration: config.REGISTRATION,
     passwords: options.passwords,
     requireDeletable: async () => {},
+    markRequests: (organizationId) => agentMarks.mark(organizationId),
     report,
   })
   const { authenticator } = identity
+  const agentMarks = createAgentMarks({ db, clock, log, events, agents: identity.switches.toMark })
+  const expiringKeys = createExpiryWarnings({ db: workerDb, clock, log, report })
   const factorSweeper = createFactorSweeper(identity.factors, log)
 
   let stopping = false
@@ -244,6 +258,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
       { prefix: '/api/v1' },
     )
     registerKeySet(http, signingKeys)
+    registerKeyFormat(http, config.publicUrl)
     registerSetupPage(http)
     registerAccountPages(http)
     await registerDocs(http)
@@ -277,10 +292,14 @@ export async function createApp({ config, secretKey, connection, log, ...options
       expiry.start()
       audit.start()
       factorSweeper.start()
+      agentMarks.loop.start()
+      expiringKeys.start()
       hints = listen(connection, channel, log, delivery.wake)
     },
     drain: async () => {
       await expiry.drain()
+      await agentMarks.loop.drain()
+      await expiringKeys.drain()
       await delivery.drain()
       await audit.drain()
     },
@@ -289,7 +308,15 @@ export async function createApp({ config, secretKey, connection, log, ...options
         stopping = true
         // All at once, so that the grace is one and not a sum: nothing new is claimed while the last calls are answered.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([hints?.stop(), expiry.stop(), factorSweeper.stop(), http.close(), delivery.stop(graceMs)])
+        await Promise.all([
+          hints?.stop(),
+          expiry.stop(),
+          factorSweeper.stop(),
+          agentMarks.loop.stop(),
+          expiringKeys.stop(),
+          http.close(),
+          delivery.stop(graceMs),
+        ])
         await authenticator.close()
         // Behind the last calls and deliveries: their refusals are to be written still.
         await audit.stop()

@@ -24,6 +24,9 @@ function createOutput(json: boolean): Output {
   return {
     json,
     result: (value, text) => void process.stdout.write(`${json ? JSON.stringify(value) : text}\n`),
+    note: (text) => {
+      if (!json) process.stderr.write(`${text}\n`)
+    },
   }
 }
 

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { App } from './app.ts'
 import { ConfigError } from './config.ts'
-import { apiKeyId } from './identity/agents/api-key.ts'
-import type { Agent } from './identity/principal.ts'
+import { type Agent, keyScopes } from './identity/principal.ts'
 import type { JsonText } from './platform/json.ts'
 
 /** The sample accounts; config.ts and main.ts refuse them in production. */
@@ -42,12 +41,14 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   await people.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
   const { organizationId } = admin
   const person = { kind: 'person', organizationId, userId: admin.id, accountId: admin.accountId, role: 'admin' } as const
-  const { raw } = await apiKeys.createApiKey(
+  const { raw, key } = await apiKeys.createApiKey(
     { principal: person, httpRequestId },
     { name: 'sample-agent', description: 'Made with the sample data.' },
     once('sample-agent'),
+    null,
   )
-  const agent: Agent = { kind: 'agent', organizationId, apiKeyId: apiKeyId(raw) ?? '' }
+  const { agentId, id: apiKeyId } = key
+  const agent: Agent = { kind: 'agent', organizationId, agentId, apiKeyId, scopes: keyScopes }
   for (const { title, description, context } of samples) {
     const request = {
       title,

@@ -153,8 +153,8 @@ async function verifyRows(sql: Sql, count: number): Promise<void> {
     perKind,
     ['request.callback_sent', 'request.created', 'request.responded'].map((kind) => ({ kind, count, requests: count })),
   )
-  const rows = 'select organization_id, api_key_id, state, count(*)::int as total from consultation_requests'
-  const kept = 'select organization_id, api_key_id, state, sum(total)::int as total from consultation_totals'
+  const rows = 'select organization_id, agent_id, state, count(*)::int as total from consultation_requests'
+  const kept = 'select organization_id, agent_id, state, sum(total)::int as total from consultation_totals'
   const counted = await sql(`${rows} group by 1, 2, 3`)
   assert.deepEqual(await sql(`${kept} group by 1, 2, 3 having sum(total) <> 0`), counted)
   assert.deepEqual(

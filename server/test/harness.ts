@@ -8,7 +8,7 @@ import { createAccessTokens } from '../src/identity/access-token.ts'
 import type { Passwords } from '../src/identity/people/passwords.ts'
 import type { Clock } from '../src/platform/clock.ts'
 import type { Connection, Db, DbOptions } from '../src/platform/db.ts'
-import { createLog } from '../src/platform/log.ts'
+import { createLog, type Logger } from '../src/platform/log.ts'
 import { sampleAdmin, sampleReviewer, seed } from '../src/seed.ts'
 import { createReplyChecker } from './openapi-check.ts'
 
@@ -121,6 +121,7 @@ export interface TestAppOptions {
   readonly clock?: FakeClock
   /** Quicker hashing, for tests that sign in often. */
   readonly passwords?: Passwords
+  readonly log?: Logger
   /** Put in front of the database. */
   readonly openDb?: (options: DbOptions) => Db
   /** Start the background workers instead of leaving the work to `app.drain()`. */
@@ -145,7 +146,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const database = await cloneDatabase()
   const clock = options.clock ?? createFakeClock()
   const config = testConfig(options.environment)
-  const log = createLog(config.LOG_LEVEL, false)
+  const log = options.log ?? createLog(config.LOG_LEVEL, false)
   const { passwords } = options
   const quick = passwords === undefined ? {} : { passwords }
   const opening = options.openDb === undefined ? {} : { openDb: options.openDb }
@@ -155,7 +156,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const client = new pg.Client({ ...database.connection, user: 'postgres' })
   await client.connect()
   const sql: TestApp['sql'] = async (query, values = []) => (await client.query(query, [...values])).rows
-  const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES)
+  const signingKeys = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA' ? app.signingKeys : null
+  const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES, { signingKeys })
   const person = async (email: string) => {
     const [row] = await sql('select organization_id, id from users where email_key = $1', [email])
     assert.ok(row)

@@ -44,8 +44,8 @@ export function createReplyChecker(document: Document): (method: string, path: s
     if (response.content === undefined) return
     const schema = response.content[type]?.schema
     assert.ok(schema, `${where} came as ${type}, which openapi.json does not list`)
-    const validate = compiled.get(where) ?? ajv.compile(absolute(schema))
-    compiled.set(where, validate)
+    const validate = compiled.get(`${where} ${type}`) ?? ajv.compile(absolute(schema))
+    compiled.set(`${where} ${type}`, validate)
     assert.ok(
       validate(type.endsWith('json') ? reply.body : reply.text),
       `${where} does not fit its schema: ${ajv.errorsText(validate.errors)}\n${reply.text.slice(0, 5_000)}`,

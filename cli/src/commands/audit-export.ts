@@ -149,12 +149,16 @@ async function transfer(
 /** An export that is broken off leaves nothing behind either; the exit code is the one that shells make of a signal. */
 function dropOnSignal(destination: Destination): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  let leaving = false
   const leave = (signal: NodeJS.Signals): void => {
+    // npx passes on what the terminal sends to us as well.
+    if (leaving) return
+    leaving = true
     void destination.drop().finally(() => process.exit(128 + constants.signals[signal]))
   }
-  for (const signal of signals) process.once(signal, leave)
+  for (const signal of signals) process.on(signal, leave)
   return () => {
-    for (const signal of signals) process.off(signal, leave)
+    if (!leaving) for (const signal of signals) process.off(signal, leave)
   }
 }
 

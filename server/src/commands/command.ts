@@ -13,6 +13,8 @@ export type Options = Readonly<Record<string, string | boolean | undefined>>
 export interface Output {
   readonly json: boolean
   result(value: unknown, text: string): void
+  /** A remark for a person; scripts do without. */
+  note(text: string): void
 }
 
 export interface Understood {

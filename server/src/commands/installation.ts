@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { type App, createApp } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { type Database, openDatabase, resolveSecretKey } from '../database.ts'
@@ -22,7 +23,7 @@ export async function withInstallation<T>(work: (installation: Installation) => 
   const quiet = config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL
   const log = createLog(quiet, false, process.stderr)
   const opening = openDatabase(config, log)
-  const release = stopOnSignal(opening)
+  const { isBrokenOff, release } = stopOnSignal(opening)
   try {
     const database = await opening
     try {
@@ -30,33 +31,38 @@ export async function withInstallation<T>(work: (installation: Installation) => 
     } finally {
       await database.stop()
     }
+  } catch (error) {
+    // The database was taken from under the work: that is no failure to tell, and the signal's handler ends the process.
+    if (isBrokenOff()) await new Promise(() => {})
+    throw error
   } finally {
     release()
   }
 }
 
+const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+
 /** A command that is broken off must not leave an embedded database running that it started. */
-function stopOnSignal(opening: Promise<Database>): () => void {
-  const handlers = (
-    [
-      ['SIGHUP', 1],
-      ['SIGINT', 2],
-      ['SIGTERM', 15],
-    ] as const
-  ).map(([signal, number]) => {
+function stopOnSignal(opening: Promise<Database>) {
+  let isBrokenOff = false
+  const handler = (signal: NodeJS.Signals): void => {
+    // Ctrl-C reaches us twice, from the terminal and from the command that runs us: signals that come together are one.
+    if (isBrokenOff) return
+    isBrokenOff = true
+    const stopped = opening.then((database) => database.stop())
     // As shells tell it. An exit, not the signal again: Node gives the terminal back as it was.
-    const handler = (): void => {
-      const stopped = opening.then((database) => database.stop())
-      void stopped.catch(() => {}).finally(() => process.exit(128 + number))
-    }
-    process.once(signal, handler)
-    return () => process.off(signal, handler)
-  })
-  return () => {
-    for (const remove of handlers) remove()
+    void stopped.catch(() => {}).finally(() => process.exit(128 + constants.signals[signal]))
+  }
+  for (const signal of signals) process.on(signal, handler)
+  return {
+    isBrokenOff: () => isBrokenOff,
+    release: () => {
+      if (!isBrokenOff) for (const signal of signals) process.off(signal, handler)
+    },
   }
 }
 
+/** The app, with no more rights in the database than it needs. */
 export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
   const { role, warning } = await accessOf(connection)
   if (warning !== null) log.warn(warning)

@@ -25,6 +25,7 @@ export const keysRotateCommand: Command = {
     const data = only !== 'signing' && leaked === null
     return withApp(async (app) => {
       const made = signing ? await rotateSigning(app, leaked) : []
+      if (newDataKeys) output.note('This waits half a minute, until every process seals with the new data keys.')
       const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null
       return tell(made, rewrapped, output)
     })

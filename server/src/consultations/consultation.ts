@@ -40,7 +40,12 @@ export interface CallbackProgress {
 export interface ConsultationCore {
   readonly organizationId: string
   readonly id: string
+  /** Whose it is. */
+  readonly agentId: string
+  /** Which of the agent's keys asked. */
   readonly apiKeyId: string
+  /** The agent was paused or stopped while this was open. */
+  readonly agentPaused: boolean
   readonly state: State
   readonly revision: number
   readonly timeoutAt: Date | null
@@ -114,7 +119,7 @@ const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptA
 
 export function open(
   proposal: Proposal,
-  owner: { readonly organizationId: string; readonly apiKeyId: string },
+  owner: { readonly organizationId: string; readonly agentId: string; readonly apiKeyId: string },
   id: string,
   now: Date,
 ): { readonly after: Consultation; readonly facts: readonly Fact[] } {
@@ -123,7 +128,9 @@ export function open(
   const after: Consultation = {
     ...asked,
     organizationId: owner.organizationId,
+    agentId: owner.agentId,
     apiKeyId: owner.apiKeyId,
+    agentPaused: false,
     id,
     state: 'pending',
     revision: 1,
@@ -141,7 +148,7 @@ export function open(
   }
   const shown = { state: 'pending', timeout_at: timeoutAt }
   const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
-  const actor: Actor = { kind: 'agent', id: owner.apiKeyId }
+  const actor: Actor = { kind: 'agent', id: owner.agentId, keyId: owner.apiKeyId }
   return { after, facts: [{ kind: 'request.created', actor, before: null, after: shown, erasable }] }
 }
 
@@ -333,6 +340,7 @@ export function asCreated(now: Consultation): Consultation {
   return {
     ...now,
     state: 'pending',
+    agentPaused: false,
     revision: 1,
     nextActionAt: now.timeoutAt,
     response: null,

@@ -99,7 +99,9 @@ export const requestExample = {
   certificate_expires_at: '2026-02-01T09:05:00.000Z',
   redeemed_at: null,
   timeout_at: '2026-01-31T10:00:00.000Z',
+  agent_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   api_key_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
+  agent_paused: false,
   allowed_actions: ['redeliver'],
   created_at: '2026-01-31T09:00:00.000Z',
   updated_at: '2026-01-31T09:05:00.041Z',
@@ -137,7 +139,11 @@ export const requestSchema = Type.Object(
     certificate_expires_at: nullable(time),
     redeemed_at: nullable(Type.String({ format: 'date-time', description: 'When the approval was used.' })),
     timeout_at: nullable(time),
-    api_key_id: id,
+    agent_id: Type.String({ format: 'uuid', description: 'Whose request it is: all keys of this agent see it.' }),
+    api_key_id: Type.String({ format: 'uuid', description: 'The key with which it was made.' }),
+    agent_paused: Type.Boolean({
+      description: 'It is open, and its agent is paused or stopped just now: an answer may go unheard.',
+    }),
     allowed_actions: Type.Array(Type.String(), {
       description: 'What this caller may do now: respond, cancel, redeliver, redeem.',
     }),

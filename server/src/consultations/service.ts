@@ -3,7 +3,7 @@ import type { Events } from '../events/service.ts'
 import { type Agent, actorOf, type Caller, type Person, type Principal } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
-import { provesRollback } from '../platform/database-errors.ts'
+import { provesRollback, sqlState } from '../platform/database-errors.ts'
 import { type Db, inTransaction, type Scope, type Tx } from '../platform/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
@@ -22,6 +22,8 @@ export interface ConsultationDependencies {
   readonly clock: Clock
   readonly events: Events
   readonly sealer: Sealer
+  /** Why an agent is held back just now: the 403 to answer with. */
+  readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
   readonly certifier: Certifier
 }
 
@@ -50,7 +52,8 @@ export function secretPlace(organizationId: string, consultationId: string): Pla
   return { organizationId, table: 'consultation_requests', column: 'callback_secret', row: consultationId }
 }
 
-export function createConsultations({ db, workerDb, clock, events, sealer, certifier }: ConsultationDependencies) {
+export function createConsultations(dependencies: ConsultationDependencies) {
+  const { db, workerDb, clock, events, sealer, certifier, refusalOf } = dependencies
   // Measured on 2 cores at concurrency 16 and 64: one lane does as well, more make smaller commits.
   const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback }
 
@@ -150,14 +153,19 @@ export function createConsultations({ db, workerDb, clock, events, sealer, certi
       idempotency: Idempotency | null,
     ): Promise<{ readonly consultation: Consultation; readonly replayed: boolean }> => {
       const id = newId()
-      const { organizationId, apiKeyId } = by.principal
+      const { organizationId, agentId } = by.principal
       const place = secretPlace(organizationId, id)
       const secret = callbackSecret === null ? null : await sealer.seal(callbackSecret, place)
       const opened = consultation.open({ ...input, callbackSecret: secret }, by.principal, id, clock.now())
-      const isNew = await create({ consultation: opened.after, facts: opened.facts, idempotency, from: by })
+      const creation = { consultation: opened.after, facts: opened.facts, idempotency, from: by }
+      const isNew = await create(creation).catch(async (error: unknown) => {
+        // Paused since its key was looked up: what PostgreSQL reads is never older than the pause.
+        if (sqlState(error) === store.agentRefused) throw await refusalOf(by)
+        throw error
+      })
       if (isNew || idempotency === null) return { consultation: opened.after, replayed: false }
       const known = db.within({ organizationId })
-      const earlier = await store.byIdempotencyKey(known, organizationId, apiKeyId, idempotency.key)
+      const earlier = await store.byIdempotencyKey(known, organizationId, agentId, idempotency.key)
       if (earlier === null || !earlier.hash.equals(idempotency.hash)) throw idempotencyMismatch()
       return { consultation: consultation.asCreated(earlier.consultation), replayed: true }
     },
@@ -188,11 +196,11 @@ export function createConsultations({ db, workerDb, clock, events, sealer, certi
       visibleTo(principal, await find({ organizationId: principal.organizationId, id: id.toLowerCase() })),
 
     /** An agent's list holds its own requests only. */
-    list: (principal: Principal, filter: Omit<store.ListFilter, 'organizationId' | 'apiKeyId'>): Promise<store.Page> =>
+    list: (principal: Principal, filter: Omit<store.ListFilter, 'organizationId' | 'agentId'>): Promise<store.Page> =>
       findPage({
         ...filter,
         organizationId: principal.organizationId,
-        apiKeyId: principal.kind === 'agent' ? principal.apiKeyId : null,
+        agentId: principal.kind === 'agent' ? principal.agentId : null,
       }),
 
     /**
@@ -244,7 +252,7 @@ function visibleTo(principal: Principal, found: Consultation | null): Consultati
   const visible =
     found !== null &&
     found.organizationId === principal.organizationId &&
-    (principal.kind === 'person' || found.apiKeyId === principal.apiKeyId)
+    (principal.kind === 'person' || found.agentId === principal.agentId)
   if (visible) return found
   throw new Problem(404, 'consultation.not_found', 'Request not found')
 }

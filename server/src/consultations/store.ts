@@ -16,7 +16,10 @@ export interface Key {
 interface CoreRow {
   organization_id: string
   id: string
-  api_key_id: string
+  agent_id: string
+  /** Null in rows from before agents had keys: theirs has the agent's id. */
+  api_key_id: string | null
+  agent_paused: boolean
   state: State
   revision: number
   timeout_at: Date | null
@@ -49,7 +52,7 @@ interface Row extends CoreRow {
   certificate: string | null
 }
 
-const coreColumns = `c.organization_id, c.id, c.api_key_id, c.state, c.revision, c.timeout_at, c.next_action_at,
+const coreColumns = `c.organization_id, c.id, c.agent_id, c.api_key_id, c.agent_paused, c.state, c.revision, c.timeout_at, c.next_action_at,
   c.decision, c.comment, c.responder_id, c.responded_at, c.decided_by, c.callback_status, c.callback_attempts,
   c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at,
   encode(c.digest, 'hex') as digest, c.certificate_expires_at, c.redeemed_at, c.created_at, c.updated_at`
@@ -61,7 +64,9 @@ function toCore(row: CoreRow): ConsultationCore {
   return {
     organizationId: row.organization_id,
     id: row.id,
-    apiKeyId: row.api_key_id,
+    agentId: row.agent_id,
+    apiKeyId: row.api_key_id ?? row.agent_id,
+    agentPaused: row.agent_paused,
     state: row.state,
     revision: row.revision,
     timeoutAt: row.timeout_at,
@@ -167,42 +172,57 @@ export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<rea
 
 // One row per slot and backend: writers of one process use several backends, and none waits for another's total.
 const slot = 'pg_backend_pid() % 8'
-const addToTotals = `on conflict (organization_id, api_key_id, state, slot)
+const addToTotals = `on conflict (organization_id, agent_id, state, slot)
   do update set total = consultation_totals.total + excluded.total`
 
+// Whether the agents may ask is read from their rows, locked as the foreign key locks them anyway: whoever turns an agent's
+// switch does not wait for creates, and whoever marks its open requests knows that none is under way any more
+// (identity/agents/agent-store.ts). One agent that may not refuses the whole batch, which is then tried one by one.
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `
-    with inserted as (
-      insert into consultation_requests (organization_id, id, api_key_id, title, description, context, metadata, state,
-        timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, digest, idempotency_key,
+    with asking as materialized (
+      select status = 'active' and organization_status = 'active' as may from agents
+      where organization_id = $2 and id = any($3::uuid[]) order by id for key share
+    ), inserted as (
+      insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, description, context, metadata,
+        state, timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, digest, idempotency_key,
         idempotency_hash, created_at, updated_at)
-      select organization_id, id, api_key_id, title, description, context, metadata, 'pending', timeout_at, timeout_at,
-        callback_url, decode(callback_secret, 'base64'), callback_retry_seconds, decode(digest, 'hex'), idempotency_key,
-        decode(idempotency_hash, 'base64'), created_at, created_at
-      from json_to_recordset($1) as given(organization_id uuid, id uuid, api_key_id uuid, title text, description text,
-        context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
+      select organization_id, id, agent_id, api_key_id, title, description, context, metadata,
+        'pending', timeout_at, timeout_at, callback_url, decode(callback_secret, 'base64'), callback_retry_seconds,
+        decode(digest, 'hex'), idempotency_key, decode(idempotency_hash, 'base64'), created_at, created_at
+      from json_to_recordset($1) as given(organization_id uuid, id uuid, agent_id uuid, api_key_id uuid, title text,
+        description text, context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
         callback_retry_seconds integer[], digest text, idempotency_key text, idempotency_hash text, created_at timestamptz)
+      where (select case when bool_and(may) then true else hitl_refuse_agent() end from asking)
       -- Two batches with the same Idempotency-Keys wait for each other in one order only.
-      order by organization_id, api_key_id, idempotency_key, id
-      on conflict (organization_id, api_key_id, idempotency_key) where idempotency_key is not null do nothing
-      returning organization_id, api_key_id, id
+      order by organization_id, agent_id, idempotency_key, id
+      on conflict (organization_id, agent_id, idempotency_key) where idempotency_key is not null do nothing
+      returning organization_id, agent_id, id
     ), tallied as (
       insert into consultation_totals
-      select organization_id, api_key_id, 'pending', ${slot}, count(*) from inserted group by 1, 2 order by 1, 2
+      select organization_id, agent_id, 'pending', ${slot}, count(*) from inserted group by 1, 2 order by 1, 2
       ${addToTotals}
     )
     select id from inserted`,
 }
+
+/** What PostgreSQL says when an agent may not ask: see 0007_agents.sql. */
+export const agentRefused = 'ZA001'
 
 export interface NewConsultation {
   readonly consultation: Consultation
   readonly idempotency: { readonly key: string; readonly hash: Buffer } | null
 }
 
-/** The ids that were inserted; one that is missing met an earlier request with the same Idempotency-Key. */
+/** The ids that were inserted; one that is missing met an earlier request with the same Idempotency-Key. Of one organization. */
 export async function insert(tx: Queryable, added: readonly NewConsultation[]): Promise<ReadonlySet<string>> {
-  const rows = await tx.execute<{ id: string }>(insertStatement, [`[${added.map(insertParameter).join(',')}]`])
+  const agentIds = new Set(added.map(({ consultation }) => consultation.agentId))
+  const rows = await tx.execute<{ id: string }>(insertStatement, [
+    `[${added.map(insertParameter).join(',')}]`,
+    added[0]?.consultation.organizationId,
+    [...agentIds],
+  ])
   return new Set(rows.map((row) => row.id))
 }
 
@@ -210,6 +230,7 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
   const plain = JSON.stringify({
     organization_id: consultation.organizationId,
     id: consultation.id,
+    agent_id: consultation.agentId,
     api_key_id: consultation.apiKeyId,
     title: consultation.title,
     description: consultation.description,
@@ -229,18 +250,18 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
 const byIdempotencyStatement: Statement = {
   name: 'consultations_by_idempotency_key',
   text: `select ${columns}, c.idempotency_hash from consultation_requests c
-    where c.organization_id = $1 and c.api_key_id = $2 and c.idempotency_key = $3`,
+    where c.organization_id = $1 and c.agent_id = $2 and c.idempotency_key = $3`,
 }
 
 export async function byIdempotencyKey(
   db: Queryable,
   organizationId: string,
-  apiKeyId: string,
+  agentId: string,
   idempotencyKey: string,
 ): Promise<{ readonly consultation: Consultation; readonly hash: Buffer } | null> {
   const rows = await db.execute<Row & { idempotency_hash: Buffer }>(byIdempotencyStatement, [
     organizationId,
-    apiKeyId,
+    agentId,
     idempotencyKey,
   ])
   const row = rows[0]
@@ -270,8 +291,8 @@ const saveStatement: Statement = {
       returning c.id
     )
     insert into consultation_totals
-    select organization_id, api_key_id, state, ${slot}, total
-    from json_to_recordset($2) as moved(organization_id uuid, api_key_id uuid, state text, total bigint)
+    select organization_id, agent_id, state, ${slot}, total
+    from json_to_recordset($2) as moved(organization_id uuid, agent_id uuid, state text, total bigint)
     order by 1, 2, 3
     ${addToTotals}`,
 }
@@ -319,10 +340,10 @@ function saveParameter(after: ConsultationCore, certificate: string | null) {
 }
 
 function movedTotals(changes: readonly Change<ConsultationCore>[]) {
-  const totals = new Map<string, { organization_id: string; api_key_id: string; state: State; total: number }>()
-  const add = ({ organizationId, apiKeyId }: ConsultationCore, state: State, by: number): void => {
-    const key = `${organizationId}/${apiKeyId}/${state}`
-    const entry = totals.get(key) ?? { organization_id: organizationId, api_key_id: apiKeyId, state, total: 0 }
+  const totals = new Map<string, { organization_id: string; agent_id: string; state: State; total: number }>()
+  const add = ({ organizationId, agentId }: ConsultationCore, state: State, by: number): void => {
+    const key = `${organizationId}/${agentId}/${state}`
+    const entry = totals.get(key) ?? { organization_id: organizationId, agent_id: agentId, state, total: 0 }
     totals.set(key, { ...entry, total: entry.total + by })
   }
   for (const { before, after } of changes) {
@@ -335,8 +356,8 @@ function movedTotals(changes: readonly Change<ConsultationCore>[]) {
 
 export interface ListFilter {
   readonly organizationId: string
-  /** Only this key's own. */
-  readonly apiKeyId: string | null
+  /** Only this agent's own. */
+  readonly agentId: string | null
   readonly state: State | null
   readonly updatedAfter: Date | null
   /** Only ids below this one: the cursor. */
@@ -356,18 +377,18 @@ export interface Page {
 
 /** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, apiKeyId, state, updatedAfter, before, limit, offset } = filter
+  const { organizationId, agentId, state, updatedAfter, before, limit, offset } = filter
   // One more than asked for tells whether there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
-  const own = apiKeyId === null ? '' : ` and api_key_id = ${parameter(apiKeyId)}`
+  const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
   const inState = state === null ? '' : ` and state = ${parameter(state)}`
   const changed = updatedAfter === null ? '' : ` and updated_at > ${parameter(updatedAfter)}`
   const below = before === null ? '' : ` and id < ${parameter(before)}`
   const name = `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`
   const matching = `where organization_id = $1${own}${inState}`
   // Each condition opens its index (see the migration); a differential poll uses that of updated_at only.
-  const byKey = own && ` and api_key_id <> '00000000-0000-0000-0000-000000000000'`
+  const byAgent = own && ` and agent_id <> '00000000-0000-0000-0000-000000000000'`
   const byState = inState && ` and state <> ''`
   // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
   // Without it the primary key gives the order, and the kept totals give the count.
@@ -377,7 +398,7 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
          counted as (select count(*)::int as total from matching),
          page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
     : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
-         page as (select organization_id, id from consultation_requests ${matching}${byKey}${byState}${below}
+         page as (select organization_id, id from consultation_requests ${matching}${byAgent}${byState}${below}
                   order by id desc limit $2 offset $3)`
   const rows = await db.execute<{ total: number } & (Row | { id: null })>(
     {

@@ -38,7 +38,7 @@ export interface RefusalDependencies {
   readonly events: Events
 }
 
-/** Different refusals that are told apart at a time. A flood from many networks is counted in one event per code. */
+/** Different refusals that are told apart at a time; as many more when only organization and code are told. */
 const maxEntries = 256
 const flushMs = 1_000
 /** While there are more than fit, the audit is written to more and more rarely: it is no weapon against the disk. */
@@ -52,7 +52,7 @@ interface Entry {
 }
 
 /**
- * Collects refusals and appends them as events, equal ones counted into one. Bounded in memory (256 entries) and in what it
+ * Collects refusals and appends them as events, equal ones counted into one. Bounded in memory (512 entries) and in what it
  * writes; kept out of the way of replies. What a crash takes with it is the last second of them.
  */
 export function createRefusals({ db, clock, log, events }: RefusalDependencies): Refusals {
@@ -71,15 +71,13 @@ export function createRefusals({ db, clock, log, events }: RefusalDependencies):
     if (known !== undefined) {
       known.count += 1
       known.lastAt = now
-    } else if (entries.size < maxEntries) {
+    } else if (entries.size < (network === null ? 2 : 1) * maxEntries) {
       entries.set(key, { refusal, firstAt: now, lastAt: now, count: 1 })
-    } else if (network !== null || actor.id !== null) {
+    } else if (network !== null) {
       overflowed = true
       add({ ...refusal, network: null, actor: { kind: actor.kind, id: null } })
-    } else if (organizationId !== installationId) {
-      add({ ...refusal, organizationId: installationId })
     } else {
-      // No room even for that: it is counted with whatever is there.
+      // As many organizations and codes as that at once: what they add up to is told, not whose they were.
       add([...entries.values()].at(-1)?.refusal ?? refusal)
     }
   }
@@ -137,8 +135,8 @@ function eventOf({ refusal, firstAt, lastAt, count }: Entry): Event {
 }
 
 /**
- * Notes every 403 to somebody who had signed in, and every key or token that is none. Failed sign-ins are reported by who
- * judges them; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
+ * Notes every 403 to somebody who had signed in, and every key or token that is none. Failed sign-ins, and keys that are
+ * right but not now or not from there, are reported by who judges them, where it is known whose they are; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
  */
 export function registerRefusals(app: FastifyInstance, refusals: Refusals): void {
   app.addHook('onError', async (request, _reply, error) => {

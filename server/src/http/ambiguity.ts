@@ -30,8 +30,8 @@ export function refuseRepeatedHeaders(raw: readonly string[]): void {
 
 /** Nearly all addresses have none of these, and are looked at no further. */
 const needsLook = /[%?#\\]|\/[./]/
-/** What no client has to escape in a path, and what no path has: dots, slashes, letters, digits, control characters. */
-const disguised = /%(?:2[def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf]|7f|[01][0-9a-f])|[#\\]/i
+/** What no client has to escape in a path: dots, slashes, letters, digits. (Control characters are left to what reads them.) */
+const disguised = /%(?:2[def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf])|[#\\]/i
 /** Segments that other readers leave out: empty ones, `.` and `..`. */
 const skipped = /\/(?:\.{0,2}\/|\.{1,2}$)/
 

@@ -56,8 +56,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   app.get('/redoc', hidden, async (_request, reply) =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', redocPolicy).send(redocPage),
   )
-  app.get('/redoc/start.js', hidden, async (_request, reply) => reply.type('text/javascript').send(redocStart))
+  app.get('/redoc/start.js', hidden, async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').send(redocStart),
+  )
   app.get('/redoc/redoc.js', hidden, async (_request, reply) =>
-    reply.type('text/javascript').header('cache-control', 'max-age=86400').send(createReadStream(redocBundle)),
+    reply
+      .type('text/javascript; charset=utf-8')
+      .header('cache-control', 'max-age=86400')
+      .send(createReadStream(redocBundle)),
   )
 }

@@ -110,6 +110,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         { name: 'organizations', description: 'The organization: its name, its owner, its end.' },
         { name: 'people', description: 'Who belongs to it: invitations, members, roles.' },
         { name: 'teams', description: 'Groups of people, and who leads them.' },
+        { name: 'agents', description: 'Who asks, and the switches that hold them back.' },
         { name: 'api-keys', description: 'The credentials of agents.' },
         { name: 'audit', description: 'What happened, sealed: read, export, keep, erase.' },
         { name: 'service', description: 'Is it alive?' },

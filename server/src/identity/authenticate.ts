@@ -1,60 +1,35 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/db.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
-import { apiKeyId, hashApiKey } from './agents/api-key.ts'
-import * as agents from './agents/store.ts'
+import type { KeyAuthenticator } from './agents/authenticate-key.ts'
+import type { Call, Refusals } from './agents/refusals.ts'
 import { createCredentialCache } from './credential-cache.ts'
-import type { Agent, Person, Principal } from './principal.ts'
+import type { Person, Principal } from './principal.ts'
 import * as sessions from './sessions/store.ts'
 
 export interface Authenticator {
-  /** The principal behind an `Authorization` header. Throws 401. */
-  authenticate(authorization: string | undefined): Promise<Principal>
+  /** The principal behind an `Authorization` header. Throws 401, and 403 for a key that may not be used from there. */
+  authenticate(authorization: string | undefined, call: Call): Promise<Principal>
+  /** Tells the audit what it is to know of a call that its caller had no right to. */
+  refused(principal: Principal, error: unknown, call: Call): void
   /** Called when a key, a user or a session changed in this process, which then notices at once; others within a second. */
   forget(id: string): void
-  /** Writes the pending `last_used_at` of keys. */
+  /** Writes what is pending: the marks of keys, what the audit is told of refusals. */
   close(): Promise<void>
 }
 
-/** `last_used_at` is written at most this often per key and process, so it is at most a minute stale. */
-const usedEveryMs = 30_000
-
-export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock): Authenticator {
-  const keys = createCredentialCache((id) => agents.apiKeyForAuthentication(db.within({ lookUp: id }), id))
+export function createAuthenticator(
+  db: Db,
+  tokens: AccessTokens,
+  clock: Clock,
+  keys: KeyAuthenticator,
+  refusals: Refusals,
+): Authenticator {
   const people = createCredentialCache((all) => {
     const [organizationId = '', userId = '', sessionId = ''] = all.split('/')
     return sessions.sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId)
   })
-  const usedAt = new Map<string, number>()
-  let writing: Promise<void> = Promise.resolve()
-
-  const markUsed = (agent: Agent): void => {
-    const now = clock.now()
-    if (now.getTime() - (usedAt.get(agent.apiKeyId) ?? 0) < usedEveryMs) return
-    usedAt.set(agent.apiKeyId, now.getTime())
-    // Not awaited by the call and not retried: a missed mark is written half a minute later.
-    writing = writing
-      .then(() =>
-        agents.markApiKeyUsed(
-          db.within({ organizationId: agent.organizationId }),
-          agent.organizationId,
-          agent.apiKeyId,
-          now,
-        ),
-      )
-      .catch(() => void usedAt.delete(agent.apiKeyId))
-  }
-
-  const agentOf = async (raw: string): Promise<Agent | null> => {
-    const id = apiKeyId(raw)
-    const found = id === null ? null : await keys.get(id)
-    if (found === null || !found.key.isActive || !timingSafeEqual(found.hash, hashApiKey(raw))) return null
-    const agent: Agent = { kind: 'agent', organizationId: found.key.organizationId, apiKeyId: found.key.id }
-    markUsed(agent)
-    return agent
-  }
 
   const personOf = async (token: string): Promise<Person | null> => {
     const now = clock.now()
@@ -69,24 +44,29 @@ export function createAuthenticator(db: Db, tokens: AccessTokens, clock: Clock):
   }
 
   return {
-    authenticate: async (authorization) => {
+    authenticate: async (authorization, call) => {
       // RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
       const token = /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1]
       if (token === undefined) {
         throw unauthenticated('auth.missing', 'Send an Authorization header: "Bearer" and an access token or API key.')
       }
-      const principal = token.startsWith('hitl_') ? await agentOf(token) : await personOf(token)
+      const principal = token.startsWith('hitl_') ? await keys.agentOf(token, call) : await personOf(token)
       if (principal !== null) return principal
       throw unauthenticated(
         'auth.invalid',
         'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
       )
     },
+    refused: (principal, error, call) => {
+      if (principal.kind === 'agent') refusals.rightRefused(principal, error, call)
+    },
     forget: (id) => {
       keys.forget(id)
       people.forget(id)
     },
-    close: () => writing,
+    close: async () => {
+      await Promise.all([keys.settled(), refusals.settled()])
+    },
   }
 }
 

@@ -7,6 +7,7 @@ export interface CredentialCache<T> {
   get(key: string): Promise<T>
   /** Forgets what was looked up for any key that names this id. */
   forget(id: string): void
+  forgetAll(): void
 }
 
 const livesMs = 800
@@ -30,5 +31,6 @@ export function createCredentialCache<T>(lookUp: (key: string) => Promise<T>): C
       // Rare (a revocation), so a walk over at most ten thousand keys does.
       for (const key of entries.keys()) if (key.includes(id)) entries.delete(key)
     },
+    forgetAll: () => entries.clear(),
   }
 }

@@ -8,6 +8,7 @@ export interface IdentityFact {
     | 'user'
     | 'session'
     | 'team'
+    | 'agent'
     | 'api_key'
     | 'invitation'
     | 'organization'
@@ -26,4 +27,20 @@ export interface IdentityFact {
   /** Personal data of this fact: the audit holds only its salted hash, so it can be erased later. Flat, wire names. */
   readonly erasable?: Readonly<Record<string, unknown>>
   readonly occurredAt: Date
+}
+
+type Words = Readonly<Record<string, string | null>>
+
+/** What people wrote, as `erasable` holds it: `name` where it is new, `name_before` and `name_after` where it changed. */
+export function wordsOf(before: Words | null, after: Words): Pick<IdentityFact, 'erasable'> {
+  const entries = Object.entries(after).flatMap(([name, value]): readonly (readonly [string, string | null])[] => {
+    if (before === null) return value === null ? [] : [[name, value]]
+    const was = before[name] ?? null
+    if (was === value) return []
+    return [
+      [`${name}_before`, was],
+      [`${name}_after`, value],
+    ]
+  })
+  return entries.length === 0 ? {} : { erasable: Object.fromEntries(entries) }
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { Problem } from '../platform/problem.ts'
+import type { Call } from './agents/refusals.ts'
 import type { Authenticator } from './authenticate.ts'
 import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
 
@@ -18,10 +19,10 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
 
   const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
     try {
-      return await authenticator.authenticate(request.headers.authorization)
+      return await authenticator.authenticate(request.headers.authorization, originOf(request))
     } catch (error) {
       // Guesses count for the network they come from.
-      if (error instanceof Problem && error.status === 401) {
+      if (error instanceof Problem && error.status < 500) {
         await limits.count('address', request.client.network, reply)
       }
       throw error
@@ -38,11 +39,25 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
           ? limits.count('key', principal.apiKeyId, reply)
           : limits.count('person', principal.accountId, reply)
       if (counting !== undefined) await counting
+      if (principal.kind === 'agent' && principal.keyExpiring != null) {
+        // An HTTP-date (RFC 9110, 5.6.7), as in Sunset (RFC 8594); without X-, as RFC 6648 asks.
+        reply.header('api-key-expires', principal.keyExpiring.toUTCString())
+      }
       // So does the audit.
       request.principal = principal
-      requireRight(principal, right)
+      try {
+        requireRight(principal, right)
+      } catch (error) {
+        authenticator.refused(principal, error, originOf(request))
+        throw error
+      }
     },
   })
+}
+
+/** Which call it is, and from where. */
+function originOf(request: FastifyRequest): Call {
+  return { httpRequestId: request.id, network: request.client.address }
 }
 
 export function callerOf(request: FastifyRequest): Caller {

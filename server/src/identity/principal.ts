@@ -15,10 +15,40 @@ export interface Person {
   readonly signIn?: { readonly methods: readonly string[]; readonly at: Date }
 }
 
+/** What a key may be made for. */
+export const keyScopes = [
+  'requests:create',
+  'requests:read',
+  'requests:cancel',
+  'requests:redeliver',
+  'requests:redeem',
+] as const
+export type KeyScope = (typeof keyScopes)[number]
+
+/** Why an agent may not ask, or do, anything just now. */
+export interface Hold {
+  /** Whose switch it is. */
+  readonly on: 'agent' | 'organization'
+  /** paused: nothing new is asked; stopped: nothing at all is done. */
+  readonly status: 'paused' | 'stopped'
+  readonly since: Date
+  readonly reason: string | null
+  /** The agent was refused because of it before. */
+  readonly isAcknowledged: boolean
+}
+
 export interface Agent {
   readonly kind: 'agent'
   readonly organizationId: string
+  readonly agentId: string
+  /** The key it showed. */
   readonly apiKeyId: string
+  /** In the order of `keyScopes`, each once. */
+  readonly scopes: readonly KeyScope[]
+  /** Left out, or null, while it may work. */
+  readonly hold?: Hold | null
+  /** When its key expires, where that is soon. */
+  readonly keyExpiring?: Date | null
 }
 
 /** Who is asking, as the credential proved it. The organization comes from here and from nowhere else. */
@@ -39,7 +69,7 @@ export interface Actor {
 export const system: Actor = { kind: 'system', id: null }
 
 export function actorOf(principal: Principal): Actor {
-  if (principal.kind === 'agent') return { kind: 'agent', id: principal.apiKeyId }
+  if (principal.kind === 'agent') return { kind: 'agent', id: principal.agentId, keyId: principal.apiKeyId }
   const { userId: id, sessionId, signIn } = principal
   return {
     kind: 'person',
@@ -63,6 +93,10 @@ export const rights = {
   'profile.read': everybody,
   'account.change': everybody,
   'api-key.manage': managers,
+  'agent.read': everybody,
+  'agent.manage': managers,
+  'agent.pause': managers,
+  'organization.pause': managers,
   'invitation.create': managers,
   'sso.link': everybody,
   'sso.manage': managers,
@@ -82,22 +116,62 @@ export const rights = {
 
 export type Right = keyof typeof rights
 
-/** What decides over rights: a person's role, or being an agent. */
-export type CallerKind = Role | 'agent'
+/** The scope that an agent's key needs for each right of agents: one without a scope does not compile. */
+export const scopeNeeded = {
+  'request.create': 'requests:create',
+  'request.read': 'requests:read',
+  'request.cancel': 'requests:cancel',
+  'request.redeem': 'requests:redeem',
+  'request.redeliver': 'requests:redeliver',
+} as const satisfies { readonly [R in AgentRight]: KeyScope }
+
+type AgentRight = { [R in Right]: 'agent' extends (typeof rights)[R][number] ? R : never }[Right]
+
+/** The scope that a key needs for it; null when it is for people. */
+export function scopeFor(right: Right): KeyScope | null {
+  return (scopeNeeded as Readonly<Partial<Record<Right, KeyScope>>>)[right] ?? null
+}
+
+/** What an agent that is paused may not do; everything else goes on. */
+export const suspendedByPause: readonly Right[] = ['request.create']
+
+/** What decides over rights: a person's role, or being an agent, whose key may have some of the scopes only. */
+export type CallerKind = Role | 'agent' | `agent with ${string}`
 
 export function callerKind(principal: Principal): CallerKind {
-  return principal.kind === 'agent' ? 'agent' : principal.role
+  if (principal.kind === 'person') return principal.role
+  return principal.scopes.length === keyScopes.length ? 'agent' : `agent with ${principal.scopes.join(' ')}`
 }
 
 export function may(caller: CallerKind, right: Right): boolean {
   const allowed: readonly string[] = rights[right]
-  return allowed.includes(caller)
+  if (!caller.startsWith('agent with ')) return allowed.includes(caller)
+  const scope = scopeFor(right)
+  return scope !== null && caller.split(' ').includes(scope)
 }
 
-/** Throws 403 with a sentence that names the credential the call needs. */
+/** Throws 403 with a sentence that names the credential the call needs, or says who holds the agent back and why. */
 export function requireRight(principal: Principal, right: Right): void {
+  const hold = principal.kind === 'agent' ? (principal.hold ?? null) : null
+  if (hold?.status === 'stopped') throw heldBack(hold)
+  requireRole(principal, right)
+  if (hold !== null && suspendedByPause.includes(right)) throw heldBack(hold)
+}
+
+/** 403: the agent's, or the organization's, switch is not on `active`. */
+export function heldBack({ on, status, since, reason }: Omit<Hold, 'isAcknowledged'>): Problem {
+  const who = on === 'agent' ? 'This agent is' : 'All agents of this organization are'
+  const what = status === 'paused' ? 'New requests are refused until' : 'Every call is refused until'
+  const why = reason === null ? '' : ` (${reason})`
+  const detail = `${who} ${status} since ${since.toISOString()}${why}. ${what} an administrator resumes ${on === 'agent' ? 'it' : 'them'}.`
+  return new Problem(403, `${on}.${status}`, detail, { extra: { since, reason } })
+}
+
+function requireRole(principal: Principal, right: Right): void {
   if (may(callerKind(principal), right)) return
   const allowed: readonly string[] = rights[right]
+  const scope = scopeFor(right)
+  if (principal.kind === 'agent' && scope !== null) throw scopeMissing(scope)
   const needed =
     allowed[0] === 'agent' && allowed.length === 1
       ? 'an API key; people cannot make it'
@@ -105,6 +179,13 @@ export function requireRight(principal: Principal, right: Right): void {
         ? `the access token of a person whose role is ${listed(allowed)}`
         : `the access token of an administrator: ${listed(allowed)}`
   throw new Problem(403, 'auth.forbidden', `This call needs ${needed}.`)
+}
+
+/** RFC 6750, 3.1. */
+function scopeMissing(scope: KeyScope): Problem {
+  const detail = `This API key was not made for this: it lacks the scope ${scope}. Use a key that has it.`
+  const challenge = `Bearer realm="hitl", error="insufficient_scope", scope="${scope}"`
+  return new Problem(403, 'auth.scope_missing', detail, { headers: { 'www-authenticate': challenge } })
 }
 
 function listed(roles: readonly string[]): string {

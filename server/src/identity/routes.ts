@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createSameSiteCheck } from '../http/same-site.ts'
 import type { Clock } from '../platform/clock.ts'
+import { registerAgentRoutes } from './agents/agent-routes.ts'
+import { registerLeakedKeyRoute } from './agents/leaked-key-routes.ts'
 import { registerApiKeyRoutes } from './agents/routes.ts'
 import { registerFactorRoutes } from './factors/routes.ts'
 import { createRequireStepUp } from './factors/step-ups/require-step-up.ts'
@@ -68,5 +70,7 @@ export function registerIdentityRoutes(
     signIn: async ({ user, methods }, request, reply) =>
       void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true))),
   })
-  registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard })
+  registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, requireStepUp, clock })
+  registerLeakedKeyRoute(api, identity.leakedKeys)
+  registerAgentRoutes(api, { agents: identity.agents, switches: identity.switches, guard })
 }

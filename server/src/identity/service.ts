@@ -4,13 +4,19 @@ import type { Logger } from '../platform/log.ts'
 import type { Mail } from '../platform/mail.ts'
 import type { Sealer } from '../platform/sealed-text.ts'
 import { type AccessTokenOptions, createAccessTokens } from './access-token.ts'
+import { createAgents } from './agents/agent-service.ts'
+import { createKeyAuthenticator } from './agents/authenticate-key.ts'
+import { createLeakedKeys } from './agents/leaked-keys.ts'
+import { createRefusals } from './agents/refusals.ts'
 import { createApiKeys } from './agents/service.ts'
+import { createSwitches } from './agents/switches.ts'
 import { createAuthenticator } from './authenticate.ts'
 import type { IdentityFact } from './fact.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
 import { createOrganizations } from './organizations/service.ts'
 import { createEmailChanges } from './people/email-verification.ts'
+import { createInvitationMail } from './people/invitation-mail.ts'
 import { createMembers } from './people/members.ts'
 import { createNewPasswordCheck } from './people/new-password.ts'
 import { createPasswordChanges, type SessionsOfAccount } from './people/password-reset.ts'
@@ -49,6 +55,8 @@ export interface IdentityDependencies {
   readonly passwords?: Passwords | undefined
   /** Throws 409 while an organization must not be deleted. */
   readonly requireDeletable: (tx: Tx, organizationId: string) => Promise<void>
+  /** Open requests follow the switches of their agents. */
+  readonly markRequests: (organizationId: string) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
 }
@@ -58,11 +66,24 @@ export type Identity = ReturnType<typeof createIdentity>
 /** The module's parts, made to know one another: who there is, how they prove it, and what they may do. */
 export function createIdentity({ db, clock, secretKey, report, ...options }: IdentityDependencies) {
   const tokens = createAccessTokens(secretKey, options.accessTokenMinutes, options.accessTokens)
-  const authenticator = createAuthenticator(db, tokens, clock)
+  const refusals = createRefusals({ db, clock, report })
+  const agentKeys = createKeyAuthenticator(db, clock, refusals)
+  const authenticator = createAuthenticator(db, tokens, clock, agentKeys, refusals)
   const { forget } = authenticator
   const attempts = createAttempts(db, clock, secretKey)
   const { passwords = createPasswords(), registration } = options
-  const people = createPeople({ db, clock, secretKey, report, passwords, registration })
+  const checkNewPassword = createNewPasswordCheck({ production: options.production })
+  const mailInvitation = createInvitationMail({ db, mail: options.mail, publicUrl: options.publicUrl })
+  const people = createPeople({
+    db,
+    clock,
+    secretKey,
+    report,
+    passwords,
+    registration,
+    checkNewPassword,
+    mailInvitation,
+  })
   const sessions = createSessions({
     db,
     clock,
@@ -110,7 +131,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     clock,
     log: options.log,
     passwords,
-    checkNewPassword: createNewPasswordCheck({ production: options.production }),
+    checkNewPassword,
     mail: options.mail,
     publicUrl: options.publicUrl,
     attempts,
@@ -143,6 +164,15 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const identityProviders = createIdentityProviders(sso)
   const ssoSignIn = createSsoSignIn(sso)
   const apiKeys = createApiKeys({ db, clock, secretKey, report, forget })
+  const leakedKeys = createLeakedKeys({ db, clock, attempts, report, forget })
+  const agents = createAgents({ db, clock, report })
+  const switches = createSwitches({
+    db,
+    clock,
+    report,
+    forgetAll: agentKeys.forgetAll,
+    markRequests: options.markRequests,
+  })
   const members = createMembers({
     db,
     clock,
@@ -178,6 +208,10 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     signIn,
     factors,
     apiKeys,
+    leakedKeys,
+    agents,
+    agentKeys,
+    switches,
     passwordChanges,
     emailChanges,
     identityProviders,

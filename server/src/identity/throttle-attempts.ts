@@ -39,8 +39,6 @@ export interface Attempts {
   withdrawn(by: Attempter): Promise<void>
   /** `before`, the proof, and what came of it: an error means that nothing was tried. */
   prove(by: Attempter, proof: () => Promise<boolean>): Promise<boolean>
-  /** Resolves when what it does on the side is done. */
-  settled(): Promise<void>
 }
 
 export interface Admission {
@@ -75,7 +73,6 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
     }
   }
   let forgotAt = performance.now()
-  let forgetting: Promise<void> = Promise.resolve()
 
   const forget = async (): Promise<void> => {
     while (await store.forget(db.within({}), clock.now())) {}
@@ -93,14 +90,13 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
       if (performance.now() - forgotAt > forgetEveryMs) {
         forgotAt = performance.now()
         // Nobody waits for it; what is left over is found the next time.
-        forgetting = forget().catch(() => {})
+        forget().catch(() => {})
       }
       return inTransaction(db, {}, async (tx) => {
         const tallies = await store.lockedTallies(tx, [...all] as readonly string[])
         const changed = new Map<string, Tally>()
-        const outcomes = acts.map((one, index) =>
-          decide(one, keys[index] as Keys, tallies, changed, clock.now().getTime()),
-        )
+        const now = clock.now().getTime()
+        const outcomes = acts.map((one, index) => decide(one, keys[index] as Keys, tallies, changed, now))
         if (changed.size > 0) tx.last(store.save(tx, changed))
         return outcomes
       })
@@ -123,7 +119,6 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
       await (proved ? attempts.succeeded(by) : attempts.failed(by))
       return proved
     },
-    settled: () => forgetting,
   }
   return attempts
 }

@@ -68,7 +68,7 @@ export interface Access {
 
 /** Finds out, once at the start, as whom the pools' statements are to run. Throws when nothing would hold them apart. */
 export async function accessOf(connection: Connection): Promise<Access> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 })
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 }).on('error', () => {})
   await client.connect()
   try {
     const { rows } = await client.query<{ name: string; all: boolean; owner: boolean; member: boolean }>(

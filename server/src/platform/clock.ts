@@ -4,3 +4,8 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => new Date() }
+
+/** When something changes now: later than its last change, also where the clock stands still or steps back. */
+export function later(before: { readonly updatedAt: Date }, now: Date): Date {
+  return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
+}

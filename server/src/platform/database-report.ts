@@ -26,7 +26,7 @@ interface Row {
 
 /** One look at the database, on a connection of its own. */
 export async function reportOn(connection: Connection): Promise<DatabaseReport> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 })
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 }).on('error', () => {})
   await client.connect()
   try {
     const askedAt = Date.now()

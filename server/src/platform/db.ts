@@ -138,6 +138,8 @@ export function openDb(options: DbOptions): Db {
     types,
   } as pg.PoolConfig)
   pool.on('error', options.onError)
+  // Between the hands of the pool and those of a session nobody listens: an end told just then would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
 
   const travelling = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
   const statementOf = (statement: Statement, values: readonly unknown[]): GroupStatement => ({

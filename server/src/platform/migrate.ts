@@ -35,7 +35,7 @@ export async function loadMigrations(from = folder): Promise<readonly Migration[
  */
 export async function migrate(connection: Connection, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const wanted = migrations ?? (await loadMigrations())
-  const client = new pg.Client(connection)
+  const client = clientOf(connection)
   await client.connect()
   try {
     const applied: string[] = []
@@ -56,6 +56,11 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
   } finally {
     await client.end()
   }
+}
+
+/** Its queries tell when the connection is lost; the event that says so too would end the process. */
+function clientOf(connection: Connection): pg.Client {
+  return new pg.Client(connection).on('error', () => {})
 }
 
 async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
@@ -107,7 +112,7 @@ function refuseDrift(wanted: readonly Migration[], applied: readonly { name: str
 /** The migrations that the database lacks; nothing is changed. Refuses as `migrate` does. */
 export async function missingMigrations(connection: Connection): Promise<readonly string[]> {
   const wanted = await loadMigrations()
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 })
+  const client = clientOf({ ...connection, connectionTimeoutMillis: 10_000 })
   await client.connect()
   try {
     const { rows } = await client.query<{ there: boolean }>(

@@ -44,6 +44,13 @@ export function parseNetworks(entries: readonly string[]): NetworkMatcher {
   }
 }
 
+/** A CIDR or an address in one spelling, such as `10.1.0.0/16`; throws as `parseNetworks` does. */
+export function canonicalNetwork(entry: string): string {
+  if (entry.includes('%')) throw new Error(`has "${entry}", which names an interface: leave out what follows the %`)
+  const { network, bits } = parseRange(entry)
+  return `${network instanceof ipaddr.IPv6 ? network.toRFC5952String() : network.toString()}/${bits}`
+}
+
 function parseRange(entry: string): { readonly network: ipaddr.IPv4 | ipaddr.IPv6; readonly bits: number } {
   const [text = '', length, ...rest] = entry.split('/')
   const address = isIP(text) === 0 || rest.length > 0 ? null : ipaddr.parse(text)

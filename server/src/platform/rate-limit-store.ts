@@ -47,10 +47,8 @@ const forgetEveryMs = 60_000
 /** The rows that processes share. Whoever asks at the same time travels together; a flood takes one connection. */
 export function createRateLimitStore(db: Db): {
   lease(request: LeaseRequest): Promise<Lease>
-  settled(): Promise<void>
 } {
   let forgotAt = performance.now()
-  let forgetting: Promise<void> = Promise.resolve()
 
   const forget = async (): Promise<void> => {
     for (let more = true; more; ) more = (await db.within({}).execute(forgetEnded, [])).length === 1_000
@@ -77,7 +75,7 @@ export function createRateLimitStore(db: Db): {
       if (performance.now() - forgotAt > forgetEveryMs) {
         forgotAt = performance.now()
         // Nobody waits for it; what is left over is found the next time.
-        forgetting = forget().catch(() => {})
+        forget().catch(() => {})
       }
       const byKey = new Map(rows.map((row) => [row.key, row]))
       return requests.map(({ key, limit }) => {
@@ -88,5 +86,5 @@ export function createRateLimitStore(db: Db): {
       })
     },
   })
-  return { lease, settled: () => forgetting }
+  return { lease }
 }

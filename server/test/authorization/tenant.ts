@@ -38,6 +38,8 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
     user_id: colleague.id,
     session_id: await openTestSession(t.sql, organizationId, colleague.id),
     'api-keys': key.id,
+    agents: key.agentId,
+    agent_id: key.agentId,
     teams: newId(),
     invitations: newId(),
     'identity-providers': newId(),
@@ -69,13 +71,13 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
     await t.sql(
       `insert into identity_providers (organization_id, id, name, issuer, client_id, scopes, role_map, team_map,
          creates_members, email_domains, is_enforced, is_active, created_at, updated_at)
-       values ($1, $2, $3, 'https://idp.example.com', $4, '{openid}', '{}', '{}', false, '{}', false, true, now(), now())`,
+       values ($1, $2, $3, 'https://127.0.0.1:9', $4, '{openid}', '{}', '{}', false, '{}', false, true, now(), now())`,
       [organizationId, id, mark, client],
     )
   }
   await t.sql(
     `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
-     values ($1, $2, 'https://idp.example.com', $3, $4, now())`,
+     values ($1, $2, 'https://127.0.0.1:9', $3, $4, now())`,
     [organizationId, ids.identities, mark, colleague.id],
   )
   return { organizationId, people, colleague, key, mark, ids }
@@ -90,9 +92,9 @@ export async function credential(t: TestApp, tenant: Tenant, caller: Caller, sta
     if (state === 'live') return tenant.key.raw
     const key = await addApiKey(t, organizationId)
     if (state === 'expired') await t.sql(`update api_keys set expires_at = $2 where id = $1`, [key.id, t.clock.now()])
-    if (state === 'revoked') await t.sql(`update api_keys set is_active = false where id = $1`, [key.id])
+    if (state === 'revoked') await t.sql(`update api_keys set is_active = false, revoked_at = now() where id = $1`, [key.id])
     if (state === 'paused') {
-      await t.sql(`update agents set status = 'stopped' where id = (select agent_id from api_keys where id = $1)`, [
+      await t.sql(`update agents set status = 'stopped', paused_at = now() where id = (select agent_id from api_keys where id = $1)`, [
         key.id,
       ])
     }

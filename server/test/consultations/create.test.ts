@@ -18,12 +18,13 @@ describe('201', () => {
   test('with the least a request needs', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal })
     assert.equal(reply.status, 201)
-    const { id, api_key_id: apiKeyId, ...rest } = reply.body
+    const { id, agent_id: agentId, api_key_id: apiKeyId, ...rest } = reply.body
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
     assert.equal(reply.headers.location, `${path}/${id}`)
     assert.match(String(reply.headers['content-type']), /^application\/json/)
     assert.equal(reply.headers['idempotency-replayed'], undefined)
-    assert.match(apiKeyId, /^[0-9a-f-]{36}$/)
+    const [key] = await t.sql('select agent_id from api_keys where id = $1', [apiKeyId])
+    assert.equal(key?.agent_id, agentId)
     assert.deepEqual(rest, {
       title: 'May I?',
       description: null,
@@ -44,6 +45,7 @@ describe('201', () => {
       certificate_expires_at: null,
       redeemed_at: null,
       timeout_at: new Date(t.clock.now().getTime() + 1_440 * 60_000).toISOString(),
+      agent_paused: false,
       allowed_actions: ['cancel'],
       created_at: t.clock.now().toISOString(),
       updated_at: t.clock.now().toISOString(),
@@ -86,7 +88,7 @@ describe('201', () => {
   test('leaves one event, by the agent, in the same commit', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal, headers: { 'x-request-id': 'trace-1' } })
     const events = await t.sql(
-      `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id,
+      `select kind, actor_kind, actor_id, record::jsonb->'actor'->>'key_id' as key_id, record::jsonb->>'http_request_id' as http_request_id,
          record::jsonb->>'before' as before, record::jsonb->'after'->>'state' as state from events where subject_id = $1`,
       [reply.body.id],
     )
@@ -94,7 +96,8 @@ describe('201', () => {
       {
         kind: 'request.created',
         actor_kind: 'agent',
-        actor_id: reply.body.api_key_id,
+        actor_id: reply.body.agent_id,
+        key_id: reply.body.api_key_id,
         http_request_id: 'trace-1',
         before: null,
         state: 'pending',

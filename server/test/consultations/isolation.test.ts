@@ -20,9 +20,9 @@ const path = '/api/v1/requests'
 async function twinOf(id: string): Promise<void> {
   await t.sql(
     `insert into consultation_requests
-     select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid, 'api_key_id', $3::uuid, 'title', 'twin'))).*
+     select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid, 'agent_id', $3::uuid, 'title', 'twin'))).*
      from consultation_requests c where id = $1 and organization_id = $4`,
-    [id, other.organizationId, other.apiKey.id, t.organizationId],
+    [id, other.organizationId, other.apiKey.agentId, t.organizationId],
   )
 }
 
@@ -92,7 +92,7 @@ describe('a request of the same id in another organization', () => {
     await twinOf(id)
     await t.sql(`insert into consultation_totals values ($1, $2, 'pending', 0, 1)`, [
       other.organizationId,
-      other.apiKey.id,
+      other.apiKey.agentId,
     ])
     const callbackId = newId()
     await t.sql(

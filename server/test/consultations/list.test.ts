@@ -304,8 +304,8 @@ test('totals equal a count in every filter, after random acts at once', async ()
         const page = await u.call('GET', `${path}?limit=100${state === null ? '' : `&state=${state}`}`, { as })
         const [row] = await u.sql(
           `select count(*)::int as total from consultation_requests where ($1::text is null or state = $1)
-           and ($2::uuid is null or api_key_id = $2)`,
-          [state, own ? (page.body.items[0]?.api_key_id ?? newId()) : null],
+           and ($2::uuid is null or agent_id = $2)`,
+          [state, own ? (page.body.items[0]?.agent_id ?? newId()) : null],
         )
         assert.equal(page.body.total, row?.total, `${state} ${own}`)
       }

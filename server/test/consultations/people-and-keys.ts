@@ -28,20 +28,26 @@ export async function addPerson(t: TestApp, organizationId = t.organizationId, r
   return { organizationId, id, token }
 }
 
+/** A key of an agent of its own. */
 export interface TestKey {
   readonly organizationId: string
   readonly id: string
+  readonly agentId: string
   readonly raw: string
 }
 
 export async function addApiKey(t: TestApp, organizationId = t.organizationId): Promise<TestKey> {
   const id = newId()
+  const agentId = newId()
   const raw = mintApiKey(id)
   await t.sql(
-    `insert into api_keys (organization_id, id, name, key_hash, created_at, updated_at) values ($1, $2, 'agent', $3, now(), now())`,
-    [organizationId, id, hashApiKey(raw)],
+    `with agent as (
+       insert into agents (organization_id, id, name, created_at, updated_at) values ($1, $4, 'agent', now(), now()))
+     insert into api_keys (organization_id, id, agent_id, name, key_hash, created_at, updated_at)
+     values ($1, $2, $4, 'agent', $3, now(), now())`,
+    [organizationId, id, hashApiKey(raw), agentId],
   )
-  return { organizationId, id, raw }
+  return { organizationId, id, agentId, raw }
 }
 
 export interface TestOrganization {

@@ -34,7 +34,7 @@ test('in a table without statistics, single requests are found by the primary ke
   let seen = await scans()
   for (let look = 0; look < 1_000 && !((seen.consultation_requests_pkey ?? 0) >= 48); look += 1) seen = await scans()
   assert.ok((seen.consultation_requests_pkey ?? 0) >= 48, JSON.stringify(seen))
-  for (const index of ['consultations_by_state', 'consultations_by_key', 'consultations_by_update']) {
+  for (const index of ['consultations_by_state', 'consultations_by_agent', 'consultations_by_update']) {
     assert.equal(seen[index], 0, `${index} served a look-up of one request`)
   }
 })

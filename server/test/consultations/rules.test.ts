@@ -24,6 +24,7 @@ import type { JsonText } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
 const organizationId = '01890f3e-0000-7000-8000-000000000001'
+const agentId = '01890f3e-0000-7000-8000-000000000006'
 const apiKeyId = '01890f3e-0000-7000-8000-000000000002'
 const id = '01890f3e-0000-7000-8000-000000000003'
 const reviewerId = '01890f3e-0000-7000-8000-000000000004'
@@ -33,7 +34,7 @@ const at = (ms: number): Date => new Date(start + ms)
 const hour = 3_600_000
 const url = 'https://agent.example.com/hitl'
 const person: Actor = { kind: 'person', id: reviewerId }
-const agent: Actor = { kind: 'agent', id: apiKeyId }
+const agent: Actor = { kind: 'agent', id: agentId, keyId: apiKeyId }
 const approve = { decision: 'approve', comment: 'fine' } as const
 /** SHA-256 of {"context":{"a":1},"description":"In short.","title":"May I?"}. */
 const digest = '3057d82b9a96a10af4571d3de4d8dfa63f2b32060f37525af45067d87b360dfc'
@@ -51,7 +52,7 @@ const proposal: Proposal = {
 }
 
 function opened(fields: Partial<Proposal> = {}): Consultation {
-  return frozen(open({ ...proposal, ...fields }, { organizationId, apiKeyId }, id, at(0)).after)
+  return frozen(open({ ...proposal, ...fields }, { organizationId, agentId, apiKeyId }, id, at(0)).after)
 }
 
 /** A consultation as it may be found in `state`, answered by the winner where an answer belongs to the state. */
@@ -144,7 +145,7 @@ test('the tables below cover every state', () => {
 
 describe('open', () => {
   test('a new request is pending at revision 1, with its timer and no callback yet', () => {
-    const { after, facts } = open(proposal, { organizationId, apiKeyId }, id, at(0))
+    const { after, facts } = open(proposal, { organizationId, agentId, apiKeyId }, id, at(0))
     assert.deepEqual(after, {
       title: 'May I?',
       description: 'In short.',
@@ -154,7 +155,9 @@ describe('open', () => {
       callbackSecret: Buffer.from('sealed'),
       callbackRetrySeconds: [1, 2],
       organizationId,
+      agentId,
       apiKeyId,
+      agentPaused: false,
       id,
       state: 'pending',
       revision: 1,
@@ -192,7 +195,7 @@ describe('open', () => {
   })
 
   test('neither secret nor context is in the event', () => {
-    const told = JSON.stringify(open(proposal, { organizationId, apiKeyId }, id, at(0)).facts)
+    const told = JSON.stringify(open(proposal, { organizationId, agentId, apiKeyId }, id, at(0)).facts)
     assert.doesNotMatch(told, /sealed|c2VhbGVk|"a":1/)
   })
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Change, Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
 import * as store from '../../src/consultations/store.ts'
-import type { Caller, Person } from '../../src/identity/principal.ts'
+import { type Caller, keyScopes, type Person } from '../../src/identity/principal.ts'
 import { inTransaction } from '../../src/platform/db.ts'
 import { newId } from '../../src/platform/ids.ts'
 import type { JsonText } from '../../src/platform/json.ts'
@@ -28,7 +28,7 @@ const certify: rules.Certify = (decided) => ({
   certificate: `h.${decided.id}.s`,
   certificateExpiresAt: new Date(decided.createdAt.getTime() + 86_400_000),
 })
-const owner = () => ({ organizationId: t.organizationId, apiKeyId: key.id })
+const owner = () => ({ organizationId: t.organizationId, agentId: key.agentId, apiKeyId: key.id })
 
 function proposal(fields: Partial<rules.Proposal> = {}): rules.Proposal {
   return {
@@ -159,10 +159,10 @@ describe('every statement is bound to its organization', () => {
       store.save(tx, [{ before: wrong, after: wrong, facts: [] }]),
     )
     assert.deepEqual(await tableContents(t), contents)
-    const filter = { apiKeyId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0 }
+    const filter = { agentId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0 }
     for (const varied of [
       {},
-      { apiKeyId: key.id },
+      { agentId: key.agentId },
       { state: 'pending' as const },
       { updatedAfter: new Date(0) },
       { before: newId() },
@@ -170,7 +170,7 @@ describe('every statement is bound to its organization', () => {
       const page = await store.list(own, { ...filter, ...varied, organizationId: foreign.organizationId })
       assert.deepEqual([page.items, page.total], [[], 0])
     }
-    assert.equal(await store.byIdempotencyKey(own, foreign.organizationId, key.id, 'x'), null)
+    assert.equal(await store.byIdempotencyKey(own, foreign.organizationId, key.agentId, 'x'), null)
   })
 })
 
@@ -225,14 +225,14 @@ describe('a batch with one act that the database refuses', () => {
   })
 
   test('fails only that creation', async () => {
-    const agent = (apiKeyId: string) => ({
-      principal: { kind: 'agent' as const, organizationId: t.organizationId, apiKeyId },
+    const agent = (agentId: string) => ({
+      principal: { kind: 'agent' as const, ...owner(), agentId, scopes: keyScopes },
       httpRequestId: 'batch',
     })
     const { callbackSecret: _none, ...input } = proposal({ callbackUrl: null })
     const settled = await Promise.allSettled(
       Array.from({ length: 20 }, (_, index) =>
-        t.app.consultations.create(agent(index === 3 ? newId() : key.id), { ...input, callbackSecret: null }, null),
+        t.app.consultations.create(agent(index === 3 ? newId() : key.agentId), { ...input, callbackSecret: null }, null),
       ),
     )
     assert.deepEqual(

@@ -19,11 +19,15 @@ type Row = Readonly<Record<string, unknown>>
 const events = (): Promise<readonly Row[]> => t.sql(eventsQuery)
 const count = async (): Promise<number> => Number((await t.sql('select count(*) from events'))[0]?.count)
 
-/** The one event that `act` appended; fails when there were none or more. */
-async function theEventOf(act: () => Promise<unknown>): Promise<Row> {
+async function eventsOf(act: () => Promise<unknown>): Promise<readonly Row[]> {
   const before = new Set((await events()).map((event) => event.id))
   await act()
-  const added = (await events()).filter((event) => !before.has(event.id))
+  return (await events()).filter((event) => !before.has(event.id))
+}
+
+/** The one event (of this kind) that `act` appended; fails when there were none or more. */
+async function theEventOf(act: () => Promise<unknown>, kind?: string): Promise<Row> {
+  const added = (await eventsOf(act)).filter((event) => kind === undefined || event.kind === kind)
   assert.equal(added.length, 1, JSON.stringify(added))
   return added[0] as Row
 }
@@ -42,7 +46,7 @@ describe('every change of who may do what is one event, with who, what, before a
   const assertEvent = (event: Row, expected: Row): void => {
     const { id, ...rest } = event
     assert.match(String(id), /^[0-9a-f]{8}-[0-9a-f]{4}-7/, 'UUIDv7')
-    assert.deepEqual(rest, { ...common(), ...expected })
+    assert.deepEqual(rest, { ...common(), erasable: { network: '127.0.0.1' }, ...expected })
   }
 
   test('user.registered: the person is the actor', async () => {
@@ -58,6 +62,7 @@ describe('every change of who may do what is one event, with who, what, before a
       actor_kind: 'person',
       actor_id: id,
       before: null,
+      erasable: { network: '127.0.0.1/32' },
       after: { role: 'reviewer', is_active: true, invitation_id: null },
     })
   })
@@ -90,24 +95,25 @@ describe('every change of who may do what is one event, with who, what, before a
     let made = { id: '', key: '' }
     const created = await theEventOf(async () => {
       made = (await t.call('POST', keys, { ...asAdmin, body: { name: 'bot', description: 'd' }, ...traced })).body
-    })
-    const about = { ...byAdmin(), subject_kind: 'api_key', subject_id: made.id }
-    const first = { name: 'bot', description: 'd', is_active: true }
-    assertEvent(created, { ...about, kind: 'api_key.created', before: null, after: first })
+    }, 'api_key.created')
+    const about = (event: Row) => [event.kind, event.subject_kind, event.subject_id, event.actor_id]
+    assert.deepEqual(about(created), ['api_key.created', 'api_key', made.id, t.admin.id])
+    assert.equal((created.after as Row).is_active, true)
+    assert.deepEqual(created.erasable, { name: 'bot', description: 'd', network: '127.0.0.1' })
     assert.ok(!JSON.stringify(created).includes(made.key))
     t.clock.advance(1_000)
     const revoked = await theEventOf(() =>
       t.call('PATCH', `${keys}/${made.id}`, { ...asAdmin, body: { is_active: false }, ...traced }),
     )
-    const after = { ...first, is_active: false }
-    assertEvent(revoked, { ...about, kind: 'api_key.changed', before: first, after })
+    assert.deepEqual(about(revoked), ['api_key.changed', 'api_key', made.id, t.admin.id])
+    assert.deepEqual([(revoked.before as Row).is_active, (revoked.after as Row).is_active], [true, false])
     await noEventOf(() => t.call('PATCH', `${keys}/${made.id}`, { ...asAdmin, body: { is_active: false } }))
   })
 
   test('an idempotent repetition changes nothing and is no event', async () => {
     const again = () =>
       t.call('POST', '/api/v1/api-keys', { ...asAdmin, body: { name: 'once' }, headers: { 'idempotency-key': 'one' } })
-    await theEventOf(again)
+    await theEventOf(again, 'api_key.created')
     await noEventOf(again)
   })
 
@@ -122,7 +128,7 @@ describe('every change of who may do what is one event, with who, what, before a
     await app.identity.people.setupToken()
     await app.identity.people.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
     await app.identity.people.ensureUser({ email: 'boss@example.com', password: 'correct horse' }, 'admin')
-    const client = new pg.Client(database.connection)
+    const client = new pg.Client({ ...database.connection, user: 'postgres' })
     await client.connect()
     const { rows } = await client.query(
       `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id from events order by id`,
@@ -136,7 +142,25 @@ describe('every change of who may do what is one event, with who, what, before a
   })
 })
 
-describe('what is refused, or only read, leaves no event', () => {
+describe('signing in', () => {
+  const login = (password: string) =>
+    t.call('POST', '/api/v1/auth/login', { body: { username: 'reviewer@example.com', password }, ...traced })
+
+  for (const [password, status] of [
+    ['password123', 200],
+    ['wrong', 401],
+  ] as const) {
+    test(`is an event when it is answered ${status}, with the network, and without the password`, async () => {
+      const added = await eventsOf(async () => assert.equal((await login(password)).status, status))
+      assert.ok(added.length >= 1)
+      assert.ok(added.every((event) => event.http_request_id === 'the-call'))
+      assert.ok(added.some((event) => (event.erasable as { network?: string })?.network?.startsWith('127.0.0.1')))
+      assert.ok(!JSON.stringify(added).includes(password))
+    })
+  }
+})
+
+describe('what is refused, or only read, leaves no event at once', () => {
   const refusals: readonly (readonly [number, string, string, object])[] = [
     [409, 'POST', '/api/v1/auth/register', { email: 'admin@example.com', password: 'correct horse' }],
     [422, 'POST', '/api/v1/auth/register', { email: 'x@example.com', password: 'short' }],
@@ -144,8 +168,6 @@ describe('what is refused, or only read, leaves no event', () => {
     [422, 'POST', '/api/v1/api-keys', { name: '' }],
     [422, 'POST', '/api/v1/invitations', { role: 'owner' }],
     [404, 'PATCH', `/api/v1/api-keys/${randomUUID()}`, { name: 'x' }],
-    [401, 'POST', '/api/v1/auth/login', { username: 'admin@example.com', password: 'wrong' }],
-    [200, 'POST', '/api/v1/auth/login', { username: 'admin@example.com', password: 'password123' }],
   ]
   for (const [status, method, path, body] of refusals) {
     test(`${status} ${method} ${path.replace(/[0-9a-f-]{36}/, '{id}')}`, () =>

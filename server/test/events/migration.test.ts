@@ -38,7 +38,7 @@ test('events of before the audit become records in RFC 8785 form, with what peop
         fields.after ?? null,
       ],
     )
-  const [first, second, third] = ['1', '2', '3'].map((n) => `01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a0${n}`)
+  const [first = '', second = '', third = ''] = ['1', '2', '3'].map((n) => `01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a0${n}`)
   const key = randomUUID()
   const comment = 'a "quoted" \\ \t\n\u001f\u007f é 😀 </x>'
   const after = {
@@ -49,20 +49,20 @@ test('events of before the audit become records in RFC 8785 form, with what peop
     ratio: 1.5,
     nested: { b: [1, null], a: {} },
   }
-  await insert(second ?? '', {
+  await insert(second, {
     kind: 'request.responded',
     actorKind: 'person',
     before: { state: 'pending' },
     after,
     call: 'c',
   })
-  await insert(first ?? '', {
+  await insert(first, {
     kind: 'request.created',
     actorKind: 'agent',
     actorId: key,
     after: { state: 'pending', title: 'May I?', timeout_at: null, callback_webhook: null },
   })
-  await insert(third ?? '', { kind: 'organization.created', actorKind: 'system', after: { name: 'Default' } })
+  await insert(third, { kind: 'organization.created', actorKind: 'system', after: { name: 'Default' } })
   await migrate(own)
 
   await client.query(`set hitl.organization = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a00'`)
@@ -72,8 +72,9 @@ test('events of before the audit become records in RFC 8785 form, with what peop
     [first, second, third],
   )
   for (const { record, erasable } of rows) {
-    assert.equal(record, canonicalize(JSON.parse(record)))
-    const { erasable_sha256: sha256 } = JSON.parse(record)
+    const parsed = JSON.parse(record)
+    const { erasable_sha256: sha256 } = parsed
+    assert.equal(record, canonicalize(parsed))
     assert.equal(sha256, erasable === null ? null : hash('sha256', erasable))
     if (erasable !== null) assert.equal(erasable, canonicalize(JSON.parse(erasable)))
   }

@@ -132,7 +132,7 @@ describe('GET /events', () => {
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
        select $1, id, 'request.created', 'request', id, 'agent', now() + n * interval '1 ms',
          format('{"erasable_sha256":null,"id":"%s","v":1}', id)
-       from generate_series(1, 25000) n, lateral (select gen_random_uuid() as id, n) made`,
+       from generate_series(1, 25000) n, lateral (select gen_random_uuid() as id where n > 0) made`,
       [u.organizationId],
     )
     let pages = 0

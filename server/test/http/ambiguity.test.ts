@@ -104,8 +104,6 @@ describe('a path has one spelling', () => {
     '/api/v1/x/%2e%2e/requests',
     '/api/v1/x/.%2e/requests',
     '/api/v1/%2e/requests',
-    '/api/v1/requests%00',
-    '/api/v1/requests%0d%0aX-Injected:1',
     '/api/v1/requests#fragment',
     '/docs/static/%2e%2e/%2e%2e/package.json',
   ]) {
@@ -126,6 +124,8 @@ describe('a path has one spelling', () => {
     '/api/v1/Requests',
     '/api/v1/requests;x=1',
     '/api/v1/requests%20',
+    '/api/v1/requests%00',
+    '/api/v1/requests%0d%0aX-Injected:1',
     '/api/v1/requests%25',
     '/api/v1/%252e%252e/requests',
     '/api/v1/requests.json',

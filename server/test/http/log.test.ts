@@ -159,8 +159,8 @@ describe('each answered call leaves one line', () => {
     assert.deepEqual(
       answered().map(({ status, actor_kind, actor_id }) => [status, actor_kind, actor_id]),
       [
-        [200, 'agent', sample.id],
-        [403, 'agent', sample.id],
+        [200, 'agent', sample.agent_id],
+        [403, 'agent', sample.agent_id],
         [200, 'person', user.id],
         [401, undefined, undefined],
       ],

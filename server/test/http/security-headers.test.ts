@@ -41,6 +41,8 @@ function assertHeaders(headers: Headers, where: string, page = false): void {
   for (const [name, value] of Object.entries(expected)) assert.equal(headers[name], value, `${where}: ${name}`)
   assert.match(String(headers['permissions-policy']), /camera=\(\).*geolocation=\(\)/, where)
   assert.match(String(headers['x-request-id']), /^[\w.:-]+$/, where)
+  const type = String(headers['content-type'] ?? '')
+  if (/^text\/|xml/.test(type)) assert.match(type, /; charset=utf-8$/i, where)
   const policy = String(headers['content-security-policy'])
   if (!page) assert.equal(policy, strict, where)
   for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"]) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { apiKeyId, apiKeyPattern } from '../../src/identity/agents/api-key.ts'
+import { keyScopes } from '../../src/identity/principal.ts'
 import { type CallOptions, startTestApp, type TestApp } from '../harness.ts'
 
 const keys = '/api/v1/api-keys'
@@ -18,6 +19,7 @@ const create = async (body: Readonly<Record<string, unknown>> = { name: 'agent' 
   assert.equal(reply.status, 201, reply.text)
   return reply.body
 }
+const inDays = (days: number): string => new Date(t.clock.now().getTime() + days * 86_400_000).toISOString()
 const rows = async (): Promise<number> => (await t.sql('select from api_keys')).length
 
 describe('POST /api-keys', () => {
@@ -26,16 +28,30 @@ describe('POST /api-keys', () => {
       body: { name: 'deploy-bot', description: 'asks first', is_active: false },
     })
     assert.equal(reply.status, 201, reply.text)
-    const { id, key, ...rest } = reply.body
+    const { id, agent_id: agentId, key, ...rest } = reply.body
     const now = t.clock.now().toISOString()
     assert.deepEqual(rest, {
       name: 'deploy-bot',
       description: 'asks first',
       is_active: true,
+      scopes: keyScopes,
+      expires_at: inDays(365),
+      expires_soon: false,
+      allowed_networks: [],
       last_used_at: null,
+      last_used_address: null,
+      rotated_from: null,
+      revoked_at: null,
+      revoked_by: null,
+      leaked_at: null,
       created_at: now,
       updated_at: now,
     })
+    const agent = await admin('GET', `/api/v1/agents/${agentId}`)
+    assert.deepEqual(
+      [agent.body.name, agent.body.description, agent.body.owner_id, agent.body.status],
+      ['deploy-bot', 'asks first', t.admin.id, 'active'],
+    )
     assert.equal(reply.headers.location, `${keys}/${id}`)
     assert.match(key, apiKeyPattern)
     assert.equal(apiKeyId(key), id, 'the key names its row')
@@ -62,10 +78,32 @@ describe('POST /api-keys', () => {
     }
   })
 
-  test('two keys of the same name are two keys', async () => {
+  test('two keys of the same name are two keys, of two agents', async () => {
     const [first, second] = [await create({ name: 'twin' }), await create({ name: 'twin' })]
     assert.notEqual(first.id, second.id)
     assert.notEqual(first.key, second.key)
+    assert.notEqual(first.agent_id, second.agent_id)
+  })
+
+  test('several keys of one agent, each with its own terms', async () => {
+    const first = await create({ name: 'one' })
+    const second = await create({
+      name: 'two',
+      agent_id: first.agent_id.toUpperCase(),
+      scopes: ['requests:read', 'requests:create'],
+      expires_at: inDays(10).replace('Z', '+00:00'),
+      allowed_networks: ['2001:DB8::/32', '::ffff:192.0.2.0/120'],
+    })
+    assert.deepEqual(
+      [second.agent_id, second.scopes, second.expires_at, second.expires_soon, second.allowed_networks],
+      [first.agent_id, ['requests:create', 'requests:read'], inDays(10), true, ['2001:db8::/32', '192.0.2.0/24']],
+    )
+    const own = await admin('GET', `${keys}?agent_id=${first.agent_id}`)
+    assert.deepEqual(
+      own.body.map(({ id }: { id: string }) => id),
+      [second.id, first.id],
+    )
+    assert.equal((await admin('GET', `${keys}?agent_id=${randomUUID()}`)).body.length, 0)
   })
 
   for (const [path, body] of [
@@ -77,6 +115,23 @@ describe('POST /api-keys', () => {
     ['name', { name: 'a\0b' }],
     ['description', { name: 'a', description: 'x'.repeat(513) }],
     ['description', { name: 'a', description: false }],
+    ['agent_id', { name: 'a', agent_id: 'mine' }],
+    ['agent_id', { name: 'a', agent_id: randomUUID() }],
+    ['agent_id', { name: 'a', agent_id: null }],
+    ['scopes', { name: 'a', scopes: [] }],
+    ['scopes', { name: 'a', scopes: 'requests:read' }],
+    ['scopes', { name: 'a', scopes: null }],
+    ['scopes', { name: 'a', scopes: ['requests:read', 'requests:read'] }],
+    ['scopes.0', { name: 'a', scopes: ['requests:everything'] }],
+    ['expires_at', { name: 'a', expires_at: null }],
+    ['expires_at', { name: 'a', expires_at: 'tomorrow' }],
+    ['expires_at', { name: 'a', expires_at: '2026-02-30T00:00:00Z' }],
+    ['expires_at', { name: 'a', expires_at: '2020-01-01T00:00:00Z' }],
+    ['expires_at', { name: 'a', expires_at: '2099-01-01T00:00:00Z' }],
+    ['allowed_networks', { name: 'a', allowed_networks: '10.0.0.0/8' }],
+    ['allowed_networks', { name: 'a', allowed_networks: null }],
+    ['allowed_networks', { name: 'a', allowed_networks: Array(51).fill('10.0.0.0/8') }],
+    ['allowed_networks.1', { name: 'a', allowed_networks: ['10.0.0.0/8', '0.0.0.0/0'] }],
   ] as const) {
     test(`422 naming ${path}: ${JSON.stringify(body).slice(0, 60)}`, async () => {
       const before = await rows()
@@ -138,6 +193,15 @@ describe('Idempotency-Key', () => {
     assert.equal(await rows(), before + 1)
   })
 
+  test('a repetition registers no second agent', async () => {
+    const agents = async () => (await t.sql('select from agents')).length
+    await post('order-5', { name: 'one agent' })
+    const before = await agents()
+    await post('order-5', { name: 'one agent' })
+    await Promise.all(Array.from({ length: 5 }, () => post('order-6', { name: 'another' })))
+    assert.equal(await agents(), before + 1)
+  })
+
   test('a refused call does not use up its key', async () => {
     assert.equal((await post('order-4', { name: '' })).status, 422)
     assert.equal((await post('order-4', { name: 'fine' })).status, 201)
@@ -171,10 +235,12 @@ describe('GET and PATCH /api-keys/{id}', () => {
   test('404 "API key not found" for an unknown id and for one of another organization, in the same words', async () => {
     const other = randomUUID()
     const foreign = randomUUID()
-    await t.sql(`insert into organizations values ($1, 'Other')`, [other])
+    await t.sql(`insert into organizations (organization_id, name) values ($1, 'Other')`, [other])
     await t.sql(
-      `insert into api_keys (organization_id, id, name, key_hash, created_at, updated_at)
-       values ($1, $2, 'theirs', sha256('x'), now(), now())`,
+      `with agent as (
+         insert into agents (organization_id, id, name, created_at, updated_at) values ($1, $2, 'theirs', now(), now()))
+       insert into api_keys (organization_id, id, agent_id, name, key_hash, created_at, updated_at)
+       values ($1, $2, $2, 'theirs', sha256('x'), now(), now())`,
       [other, foreign],
     )
     const before = await t.sql('select * from api_keys where id = $1', [foreign])
@@ -190,9 +256,14 @@ describe('GET and PATCH /api-keys/{id}', () => {
     }
     assert.deepEqual(await t.sql('select * from api_keys where id = $1', [foreign]), before)
     assert.doesNotMatch((await admin('GET', keys)).text, new RegExp(foreign))
+    assert.deepEqual((await admin('GET', `${keys}?agent_id=${foreign}`)).body, [])
+    const rotation = await admin('POST', `${keys}/${foreign}/rotate`, { body: {} })
+    assert.deepEqual([rotation.status, rotation.body.detail], [404, 'API key not found'])
+    const made = await admin('POST', keys, { body: { name: 'mine', agent_id: foreign } })
+    assert.deepEqual([made.status, made.body.errors[0].path], [422, 'agent_id'])
   })
 
-  for (const id of ['1', 'not-a-uuid', `${randomUUID()}0`, 'x'.repeat(3_000), '%00', '%F0%9F%98%80', 'null']) {
+  for (const id of ['1', 'not-a-uuid', `${randomUUID()}0`, 'x'.repeat(3_000), '%F0%9F%98%80', 'null']) {
     test(`422 for an id that is no UUID: ${id.slice(0, 20)}`, async () => {
       for (const method of ['GET', 'PATCH']) {
         const reply = await admin(method, `${keys}/${id}`, method === 'PATCH' ? { body: { name: 'x' } } : {})
@@ -217,12 +288,36 @@ describe('GET and PATCH /api-keys/{id}', () => {
     assert.deepEqual((await admin('GET', path)).body, cleared.body)
   })
 
+  test('PATCH changes what a key is good for, within the same limits', async () => {
+    const made = await create()
+    const body = { scopes: ['requests:read'], expires_at: inDays(20), allowed_networks: ['10.0.0.0/8'] }
+    const changed = await admin('PATCH', `${keys}/${made.id}`, { body })
+    const { key, ...shown } = made
+    const { updated_at } = changed.body
+    assert.deepEqual(changed.body, { ...shown, ...body, expires_soon: true, updated_at })
+    assert.deepEqual((await admin('GET', `${keys}/${made.id}`)).body, changed.body)
+  })
+
+  test('PATCH says who revoked it and when, and forgets both when it restores', async () => {
+    const made = await create()
+    const revoked = await admin('PATCH', `${keys}/${made.id}`, { body: { is_active: false } })
+    assert.deepEqual([revoked.body.revoked_at, revoked.body.revoked_by], [t.clock.now().toISOString(), t.admin.id])
+    const restored = await admin('PATCH', `${keys}/${made.id}`, { body: { is_active: true } })
+    assert.deepEqual([restored.body.revoked_at, restored.body.revoked_by], [null, null])
+  })
+
   for (const body of [
     { name: '' },
     { name: null },
     { is_active: 'false' },
     { is_active: null },
     { is_active: 0 },
+    { scopes: [] },
+    { scopes: null },
+    { expires_at: null },
+    { expires_at: '2020-01-01T00:00:00Z' },
+    { allowed_networks: ['everywhere'] },
+    { allowed_networks: null },
     [],
     'x',
   ]) {
@@ -242,6 +337,7 @@ describe('who may manage keys', () => {
     ['GET', keys, undefined],
     ['GET', `${keys}/${randomUUID()}`, undefined],
     ['PATCH', `${keys}/${randomUUID()}`, { is_active: false }],
+    ['POST', `${keys}/${randomUUID()}/rotate`, {}],
   ] as const) {
     test(`${method} ${path.slice(0, 25)}: 401 for nobody, 403 for reviewers and agents`, async () => {
       const before = await rows()

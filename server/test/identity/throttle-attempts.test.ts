@@ -31,7 +31,7 @@ after(async () => {
 
 const rows = async () => (await owner.query('select * from attempt_tallies')).rows
 const clear = () => owner.query('delete from attempt_tallies')
-const who = (subject: string | null, network: string, kind: Attempter['kind'] = 'password'): Attempter => ({
+const who = (subject: string | null, network: string | null, kind: Attempter['kind'] = 'password'): Attempter => ({
   kind,
   subject,
   network,

@@ -53,6 +53,8 @@ export function registerExportRoutes(app: FastifyInstance, { exporter, guard, re
     if (lines === null) throw new Problem(404, noSeal.code, noSeal.detail)
     // Who takes the audit away is in the audit.
     await record(by, { kind: 'audit.exported', after: { format, after_seal: after } })
+    // Before the first byte: what cannot be sealed is a 503, not a file that breaks off.
+    await exporter.seal(by.principal.organizationId)
     return Readable.from(lines, { objectMode: false, highWaterMark: 1_048_576 })
   }
   app.get<{ Querystring: Static<typeof query> }>(

@@ -17,9 +17,9 @@ export interface ExportDependencies {
 export type Exporter = ReturnType<typeof createExporter>
 
 export function createExporter({ db, clock, sign, sealOne }: ExportDependencies) {
-  /** A key that cannot be had just now does not keep anybody from what is sealed: the end says what is not. */
+  /** Until there is nothing more that is settled. Throws 503 when the key cannot be had: then there would be no end either. */
   const seal = async (organizationId: string): Promise<void> => {
-    for (let more = true; more; ) more = await sealOne(organizationId).catch(() => false)
+    while (await sealOne(organizationId)) {}
   }
 
   async function* write(organizationId: string, begin: store.Beginning, format: ExportFormat): AsyncGenerator<string> {
@@ -66,6 +66,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
   }
 
   return {
+    seal,
     /** Null: there is no seal `after`. The text comes in pages, each read when the one before has been taken. */
     export: async (
       organizationId: string,

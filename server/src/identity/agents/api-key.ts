@@ -1,17 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
-export interface ApiKey {
-  readonly organizationId: string
-  readonly id: string
-  readonly name: string
-  readonly description: string | null
-  readonly isActive: boolean
-  readonly lastUsedAt: Date | null
-  readonly createdAt: Date
-  readonly updatedAt: Date
-}
-
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const idLength = 22 // 128 bits in base 62
 const secretLength = 43 // 256 bits in base 62
@@ -19,6 +8,36 @@ const checksumLength = 6 // CRC-32 in base 62
 
 /** The shape of a key, for secret scanners: `hitl_`, then the id, 256 random bits and a CRC-32, all base 62. */
 export const apiKeyPattern = /^hitl_[0-9A-Za-z]{71}$/
+
+/**
+ * The same for secret scanners, as `/.well-known/hitl-api-key.json` publishes it. With the checksum a scanner tells keys from
+ * look-alikes without asking anybody: one text in 57 billion passes by chance.
+ */
+export const keyFormat = {
+  name: 'HITL API key',
+  prefix: 'hitl_',
+  // RE2 and PCRE understand it alike.
+  regex: '\\bhitl_[0-9A-Za-z]{71}\\b',
+  length: 76,
+  alphabet,
+  parts: [
+    { name: 'prefix', length: 5, description: 'hitl_' },
+    {
+      name: 'id',
+      length: idLength,
+      description: '128 bits in base 62: the id of the key as the API shows it, a UUID.',
+    },
+    { name: 'secret', length: secretLength, description: '256 random bits in base 62.' },
+    {
+      name: 'checksum',
+      length: checksumLength,
+      description:
+        'CRC-32 (ISO 3309, as zlib has it) of all ASCII characters before it, as a number in base 62, most significant ' +
+        'digit first, padded with 0. The digits of base 62 are the characters of `alphabet` in their order.',
+    },
+  ],
+  checksum: 'crc32',
+} as const
 
 /** A new key for the row `id`. The same secret gives the same key again. */
 export function mintApiKey(id: string, secret: Buffer = randomBytes(32)): string {

@@ -1,20 +1,31 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn } from '../../platform/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
-import type { ApiKey } from './api-key.ts'
+import type { KeyScope } from '../principal.ts'
+import { type ApiKey, warnAtOf } from './api-key-terms.ts'
 
 interface Tables {
   api_keys: {
     organization_id: string
     id: string
+    agent_id: string
     name: string
     description: string | null
     key_hash: Buffer
     is_active: Generated<boolean>
+    scopes: string[]
+    expires_at: Date | null
+    warn_at: Date | null
+    allowed_networks: string[]
     created_by: string | null
     idempotency_key: string | null
     idempotency_hash: Buffer | null
     last_used_at: Date | null
+    last_used_address: string | null
+    rotated_from: string | null
+    revoked_at: Date | null
+    revoked_by: string | null
+    leaked_at: Date | null
     created_at: Date
     updated_at: Date
   }
@@ -28,12 +39,37 @@ function toApiKey(row: ApiKeyRow): ApiKey {
   return {
     organizationId: row.organization_id,
     id: row.id,
+    agentId: row.agent_id,
     name: row.name,
     description: row.description,
     isActive: row.is_active,
+    scopes: row.scopes as KeyScope[],
+    expiresAt: row.expires_at,
+    allowedNetworks: row.allowed_networks,
     lastUsedAt: row.last_used_at,
+    lastUsedAddress: row.last_used_address,
+    rotatedFrom: row.rotated_from,
+    revokedAt: row.revoked_at,
+    revokedBy: row.revoked_by,
+    leakedAt: row.leaked_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+  }
+}
+
+/** What an act may change. */
+function changeable(key: ApiKey) {
+  return {
+    name: key.name,
+    description: key.description,
+    is_active: key.isActive,
+    scopes: [...key.scopes],
+    expires_at: key.expiresAt,
+    allowed_networks: [...key.allowedNetworks],
+    revoked_at: key.revokedAt,
+    revoked_by: key.revokedBy,
+    leaked_at: key.leakedAt,
+    updated_at: key.updatedAt,
   }
 }
 
@@ -49,16 +85,17 @@ export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempo
   const query = sql
     .insertInto('api_keys')
     .values({
+      ...changeable(key),
       organization_id: key.organizationId,
       id: key.id,
-      name: key.name,
-      description: key.description,
+      agent_id: key.agentId,
       key_hash: hash,
+      warn_at: warnAtOf(key),
+      rotated_from: key.rotatedFrom,
       created_by: createdBy,
       idempotency_key: idempotency?.key ?? null,
       idempotency_hash: idempotency?.hash ?? null,
       created_at: key.createdAt,
-      updated_at: key.updatedAt,
     })
     .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
     .returning('id')
@@ -81,22 +118,15 @@ export async function apiKeyByIdempotencyKey(
   return row === undefined ? null : { key: toApiKey(row), hash: row.idempotency_hash }
 }
 
-/** By the id that stands in the key itself; the hash decides whether the rest of the key is right. */
-export async function apiKeyForAuthentication(
+/** Newest first; of all agents, or of one. */
+export async function apiKeys(
   db: Queryable,
-  id: string,
-): Promise<{ readonly key: ApiKey; readonly hash: Buffer } | null> {
-  const [row] = await db.run(sql.selectFrom('api_keys').selectAll().where('id', '=', id))
-  return row === undefined ? null : { key: toApiKey(row), hash: row.key_hash }
-}
-
-export async function apiKeys(db: Queryable, organizationId: string): Promise<readonly ApiKey[]> {
-  const query = sql
-    .selectFrom('api_keys')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .orderBy('id', 'desc')
-  return (await db.run(query)).map(toApiKey)
+  organizationId: string,
+  agentId: string | null,
+): Promise<readonly ApiKey[]> {
+  const all = sql.selectFrom('api_keys').selectAll().where('organization_id', '=', organizationId)
+  const wanted = agentId === null ? all : all.where('agent_id', '=', agentId)
+  return (await db.run(wanted.orderBy('id', 'desc'))).map(toApiKey)
 }
 
 export async function apiKeyById(
@@ -110,28 +140,53 @@ export async function apiKeyById(
     .selectAll()
     .where('organization_id', '=', organizationId)
     .where('id', '=', id)
-  const [row] = await db.run(lock ? query.forUpdate() : query)
+  const [row] = await db.run(lock ? query.forNoKeyUpdate() : query)
   return row === undefined ? null : toApiKey(row)
 }
 
-export async function saveApiKey(tx: Queryable, key: ApiKey): Promise<void> {
+/** The key that replaced this one. */
+export async function successorOf(tx: Queryable, key: ApiKey): Promise<string | null> {
+  const query = sql
+    .selectFrom('api_keys')
+    .select('id')
+    .where('organization_id', '=', key.organizationId)
+    .where('agent_id', '=', key.agentId)
+    .where('rotated_from', '=', key.id)
+  const [row] = await tx.run(query)
+  return row?.id ?? null
+}
+
+/** `warnAt`: when its people are to be told that it will expire; null when they need not be, left out when that stays. */
+export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | null): Promise<void> {
   await tx.run(
     sql
       .updateTable('api_keys')
-      .set({ name: key.name, description: key.description, is_active: key.isActive, updated_at: key.updatedAt })
+      .set({ ...changeable(key), ...(warnAt === undefined ? {} : { warn_at: warnAt }) })
       .where('organization_id', '=', key.organizationId)
       .where('id', '=', key.id),
   )
 }
 
-/** Not a change of the key: `updated_at` stays. */
-export async function markApiKeyUsed(db: Queryable, organizationId: string, id: string, at: Date): Promise<void> {
-  await db.run(
-    sql
-      .updateTable('api_keys')
-      .set({ last_used_at: at })
-      .where('organization_id', '=', organizationId)
-      .where('id', '=', id)
-      .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', at)])),
-  )
+/** Those of whose end it is time to tell, of any organization: the scope is the worker's. */
+export async function keysToWarnOf(
+  db: Queryable,
+  now: Date,
+  limit: number,
+): Promise<readonly { readonly organizationId: string; readonly id: string }[]> {
+  const query = sql.selectFrom('api_keys').select(['organization_id', 'id']).where('warn_at', '<=', now)
+  const rows = await db.run(query.orderBy('warn_at').limit(limit))
+  return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
+}
+
+/** Takes a key off the list of those to tell of; null when another process was first. */
+export async function takeWarning(tx: Queryable, organizationId: string, id: string): Promise<ApiKey | null> {
+  const query = sql
+    .updateTable('api_keys')
+    .set({ warn_at: null })
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+    .where('warn_at', 'is not', null)
+    .returningAll()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toApiKey(row)
 }

@@ -1,5 +1,6 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'
 
@@ -10,45 +11,53 @@ interface Tables {
     require_step_up: Generated<boolean>
     delete_after: Date | null
     deletion_requested_by: string | null
-    deleted_at: Date | null
-    created_at: Generated<Date>
-    updated_at: Generated<Date>
+    deleted_at: Generated<Date | null>
+    cleared_at: Generated<Date | null>
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    is_default: Generated<boolean>
+    agents_pause_reason: Generated<string | null>
+    created_at: Date
+    updated_at: Date
   }
   users: { organization_id: string; id: string; account_id: string; role: Role; is_active: boolean }
 }
 
 const sql = queriesOn<Tables>()
 
-function toOrganization(row: Selectable<Tables['organizations']>): Organization {
+type Row = Selectable<Tables['organizations']>
+
+function toOrganization(row: Row): Organization {
   return {
     organizationId: row.organization_id,
     name: row.name,
     requireStepUp: row.require_step_up,
     deleteAfter: row.delete_after,
+    deletionRequestedBy: row.deletion_requested_by,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
 }
 
-export async function firstOrganization(db: Queryable): Promise<string | null> {
-  const query = sql.selectFrom('organizations').select('organization_id').where('deleted_at', 'is', null)
-  const rows = await db.run(query.orderBy('created_at').limit(1))
-  return rows[0]?.organization_id ?? null
-}
+/**
+ * Whether the member `u` gets into the organization `o`, for every statement that lets somebody in: while the days of grace
+ * run only the owner does, and then nobody.
+ */
+export const mayEnter = `u.is_active and o.deleted_at is null and (o.delete_after is null or u.role = 'owner')`
 
-export async function exists(tx: Queryable, organizationId: string): Promise<boolean> {
-  const query = sql.selectFrom('organizations').select('organization_id').where('organization_id', '=', organizationId)
-  return (await tx.run(query)).length === 1
+// Which there are
+
+/** The installation's own; the scope is the worker's. */
+export async function defaultOrganization(db: Queryable): Promise<string | null> {
+  const rows = await db.run(sql.selectFrom('organizations').select('organization_id').where('is_default', '=', true))
+  return rows[0]?.organization_id ?? null
 }
 
 /** All there are; the scope is the worker's. */
 export async function organizationIds(db: Queryable): Promise<readonly string[]> {
   const rows = await db.run(sql.selectFrom('organizations').select('organization_id').where('deleted_at', 'is', null))
   return rows.map((row) => row.organization_id)
-}
-
-export async function insertOrganization(tx: Queryable, organizationId: string, name: string): Promise<void> {
-  await tx.run(sql.insertInto('organizations').values({ organization_id: organizationId, name }))
 }
 
 export async function organizationById(
@@ -65,30 +74,75 @@ export async function organizationById(
   return row === undefined ? null : toOrganization(row)
 }
 
-/** Those that an account belongs to, with the role in each; the scope is the account. Oldest membership first. */
-export async function organizationsOfAccount(
-  db: Queryable,
-  accountId: string,
-): Promise<readonly { readonly organization: Organization; readonly userId: string; readonly role: Role }[]> {
-  const rows = await db.run(
-    sql
-      .selectFrom('organizations as o')
-      .innerJoin('users as u', 'u.organization_id', 'o.organization_id')
-      .selectAll('o')
-      .select(['u.id as user_id', 'u.role'])
-      .where('u.account_id', '=', accountId)
-      .where('u.is_active', '=', true)
-      .where('o.deleted_at', 'is', null)
-      .orderBy('u.id'),
-  )
+export interface OwnMembership {
+  readonly organization: Organization
+  readonly userId: string
+  readonly role: Role
+}
+
+const ownStatement: Statement = {
+  name: 'organizations_own',
+  text: `select o.*, u.id as user_id, u.role from users u join organizations o on o.organization_id = u.organization_id
+    where u.account_id = $1 and ${mayEnter} order by u.created_at, u.id`,
+}
+
+/** Those that an account can enter, with the role in each; the scope is the account. Oldest membership first. */
+export async function organizationsOfAccount(db: Queryable, accountId: string): Promise<readonly OwnMembership[]> {
+  const rows = await db.execute<Row & { readonly user_id: string; readonly role: Role }>(ownStatement, [accountId])
   return rows.map((row) => ({ organization: toOrganization(row), userId: row.user_id, role: row.role }))
 }
 
-export async function saveOrganization(
-  tx: Queryable,
-  organization: Organization,
-  deletedBy: string | null,
-): Promise<void> {
+// Making and changing
+
+export interface Making {
+  /** The account that makes it; null: the installation itself, for its own. */
+  readonly createdBy: string | null
+  readonly idempotency: Idempotency | null
+}
+
+/** False when the account has already used this Idempotency-Key. */
+export async function insertOrganization(tx: Queryable, made: Organization, by: Making): Promise<boolean> {
+  const query = sql
+    .insertInto('organizations')
+    .values({
+      organization_id: made.organizationId,
+      name: made.name,
+      delete_after: null,
+      deletion_requested_by: null,
+      created_by: by.createdBy,
+      idempotency_key: by.idempotency?.key ?? null,
+      idempotency_hash: by.idempotency?.hash ?? null,
+      is_default: by.createdBy === null,
+      created_at: made.createdAt,
+      updated_at: made.updatedAt,
+    })
+    .onConflict((conflict) => conflict.columns(['created_by', 'idempotency_key']).doNothing())
+    .returning('organization_id')
+  return (await tx.run(query)).length === 1
+}
+
+/** The scope is the account. */
+export async function organizationByIdempotencyKey(
+  db: Queryable,
+  accountId: string,
+  idempotencyKey: string,
+): Promise<{ readonly organization: Organization; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('organizations')
+    .selectAll()
+    .where('created_by', '=', accountId)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { organization: toOrganization(row), hash: row.idempotency_hash }
+}
+
+/** How many organizations an account owns; the scope is the account. */
+export async function countOwned(tx: Queryable, accountId: string): Promise<number> {
+  const query = sql.selectFrom('users').select('id').where('account_id', '=', accountId).where('role', '=', 'owner')
+  return (await tx.run(query)).length
+}
+
+export async function saveOrganization(tx: Queryable, organization: Organization): Promise<void> {
   await tx.run(
     sql
       .updateTable('organizations')
@@ -96,22 +150,66 @@ export async function saveOrganization(
         name: organization.name,
         require_step_up: organization.requireStepUp,
         delete_after: organization.deleteAfter,
-        deletion_requested_by: deletedBy,
+        deletion_requested_by: organization.deletionRequestedBy,
         updated_at: organization.updatedAt,
       })
       .where('organization_id', '=', organization.organizationId),
   )
 }
 
-/** Organizations whose days of grace are over; the scope is the worker's. */
+// The end
+
+/** Organizations whose days of grace are over, and of which something is left; the scope is the worker's. */
 export async function organizationsToDelete(db: Queryable, now: Date): Promise<readonly string[]> {
   const query = sql
     .selectFrom('organizations')
     .select('organization_id')
     .where('delete_after', '<=', now)
-    .where('deleted_at', 'is', null)
-    .limit(10)
+    .where('cleared_at', 'is', null)
+    .orderBy('delete_after')
   return (await db.run(query)).map((row) => row.organization_id)
+}
+
+/** Takes one that is due; null when it is not any more, or another process is at it. */
+export async function lockDue(
+  tx: Queryable,
+  organizationId: string,
+  now: Date,
+): Promise<{ readonly isBegun: boolean } | null> {
+  const query = sql
+    .selectFrom('organizations')
+    .select('deleted_at')
+    .where('organization_id', '=', organizationId)
+    .where('delete_after', '<=', now)
+    .where('cleared_at', 'is', null)
+    .forUpdate()
+    .skipLocked()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : { isBegun: row.deleted_at !== null }
+}
+
+/** The row stays, so that the id is never used again; what people wrote into it goes. */
+export async function markDeleted(tx: Queryable, organizationId: string, now: Date): Promise<void> {
+  const unsaid = {
+    name: 'Deleted',
+    agents_pause_reason: null,
+    created_by: null,
+    idempotency_key: null,
+    idempotency_hash: null,
+    deletion_requested_by: null,
+  }
+  await tx.run(
+    sql
+      .updateTable('organizations')
+      .set({ ...unsaid, is_default: false, deleted_at: now })
+      .where('organization_id', '=', organizationId),
+  )
+}
+
+export async function markCleared(tx: Queryable, organizationId: string, now: Date): Promise<void> {
+  await tx.run(
+    sql.updateTable('organizations').set({ cleared_at: now }).where('organization_id', '=', organizationId),
+  )
 }
 
 const deleteRowsStatement: Statement = {
@@ -125,14 +223,51 @@ export async function deleteRows(tx: Queryable, atMost: number): Promise<number>
   return row?.deleted ?? 0
 }
 
-/** The row stays, so that the id is never used again; the name goes. */
-export async function markDeleted(tx: Queryable, organizationId: string, now: Date): Promise<void> {
-  await tx.run(
-    sql
-      .updateTable('organizations')
-      .set({ name: 'Deleted', deleted_at: now, deletion_requested_by: null })
-      .where('organization_id', '=', organizationId),
-  )
+const deleteMembersStatement: Statement = {
+  name: 'organizations_delete_members',
+  text: `delete from users where organization_id = $1
+    and id in (select id from users where organization_id = $1 order by id limit $2)
+    returning id, account_id, role`,
+}
+
+export interface FormerMember {
+  readonly id: string
+  readonly accountId: string
+  readonly role: Role
+}
+
+export async function deleteMembers(
+  tx: Queryable,
+  organizationId: string,
+  atMost: number,
+): Promise<readonly FormerMember[]> {
+  const rows = await tx.execute<{ id: string; account_id: string; role: Role }>(deleteMembersStatement, [
+    organizationId,
+    atMost,
+  ])
+  return rows.map((row) => ({ id: row.id, accountId: row.account_id, role: row.role }))
+}
+
+const enterAccount: Statement = {
+  name: 'organizations_enter_account',
+  text: `select set_config('hitl.account', $1, true)`,
+}
+
+const deleteAccountStatement: Statement = {
+  name: 'organizations_delete_account',
+  text: `delete from accounts where id = $1 and not exists (select from users where account_id = $1) returning id`,
+}
+
+/**
+ * Deletes an account that belongs to no organization any more; answers whether it did. Moves the transaction into the scope of
+ * that account. Whoever becomes a member somewhere in the same moment makes the foreign key refuse it.
+ */
+export async function deleteLoneAccount(tx: Queryable, accountId: string): Promise<boolean> {
+  const [, deleted] = await Promise.all([
+    tx.execute(enterAccount, [accountId]),
+    tx.execute<{ id: string }>(deleteAccountStatement, [accountId]),
+  ])
+  return deleted.length === 1
 }
 
 const lockSetup: Statement = { name: 'identity_lock_setup', text: 'select pg_advisory_xact_lock($1)' }

@@ -73,6 +73,13 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, publ
             200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
             ...problems(
               { status: 401, code: 'auth.wrong_credentials', detail: 'Incorrect email or password' },
+              {
+                status: 403,
+                code: 'sso.required',
+                detail:
+                  'This organization is entered through its identity provider only. Open ' +
+                  '/api/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/start to sign in.',
+              },
               413,
               415,
               422,

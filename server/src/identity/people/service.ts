@@ -15,6 +15,8 @@ import {
   invitationDays,
   mintInvitationToken,
 } from './invitation.ts'
+import type { MailInvitation } from './invitation-mail.ts'
+import type { NewPasswordCheck } from './new-password.ts'
 import type { Passwords } from './passwords.ts'
 import * as store from './store.ts'
 import { checkPassword, emailKey, emailPattern, type User } from './user.ts'
@@ -25,6 +27,8 @@ export interface PeopleDependencies {
   readonly passwords: Passwords
   readonly secretKey: string
   readonly registration: 'invite' | 'open' | 'closed'
+  readonly checkNewPassword: NewPasswordCheck
+  readonly mailInvitation: MailInvitation
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
 }
@@ -46,7 +50,12 @@ export function createPeople(dependencies: PeopleDependencies) {
     tx: Tx,
     user: User,
     passwordHash: string,
-    made: { readonly actor: Actor; readonly httpRequestId: string | null; readonly invitationId?: string },
+    made: {
+      readonly actor: Actor
+      readonly httpRequestId: string | null
+      readonly network?: string | null
+      readonly invitationId?: string
+    },
   ): Promise<void> => {
     const account = { id: user.accountId, email: user.email, createdAt: user.createdAt }
     if (!(await store.insertAccount(tx, account, passwordHash)) || !(await store.insertUser(tx, user))) {
@@ -61,6 +70,7 @@ export function createPeople(dependencies: PeopleDependencies) {
         subjectId: user.id,
         actor: made.actor,
         httpRequestId: made.httpRequestId,
+        network: made.network ?? null,
         before: null,
         after,
         occurredAt: user.createdAt,
@@ -118,6 +128,7 @@ export function createPeople(dependencies: PeopleDependencies) {
     made: {
       readonly actor: Actor
       readonly httpRequestId: string | null
+      readonly network?: string | null
       readonly idempotency: Idempotency | null
     },
   ): Promise<boolean> => {
@@ -130,6 +141,7 @@ export function createPeople(dependencies: PeopleDependencies) {
         subjectId: invitation.id,
         actor: made.actor,
         httpRequestId: made.httpRequestId,
+        network: made.network ?? null,
         before: null,
         after: { role: invitation.role, expires_at: invitation.expiresAt },
         occurredAt: invitation.createdAt,
@@ -178,7 +190,7 @@ export function createPeople(dependencies: PeopleDependencies) {
 
     /** An account by invitation, or, when registration is open, as a reviewer. */
     register: async (input: Registration, httpRequestId: string, network = ''): Promise<User> => {
-      checkPassword(input.password)
+      dependencies.checkNewPassword(input.password, input.email)
       if (input.invitation === undefined && dependencies.registration !== 'open') {
         if (dependencies.registration === 'closed') throw registrationClosed()
         const detail = 'Registration needs an invitation. Ask an administrator for a link.'
@@ -193,12 +205,12 @@ export function createPeople(dependencies: PeopleDependencies) {
       const user = newUser(organizationId, input, invited?.role ?? 'reviewer')
       return inTransaction(db, { organizationId, accountId: user.accountId }, async (tx) => {
         if (invited === null) {
-          await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId })
+          await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId, network })
           return user
         }
         const invitation = admit(await store.lockInvitation(tx, organizationId, invited.id), input.email)
         const actor: Actor = { kind: 'person', id: user.id }
-        await addUser(tx, user, passwordHash, { actor, httpRequestId, invitationId: invitation.id })
+        await addUser(tx, user, passwordHash, { actor, httpRequestId, network, invitationId: invitation.id })
         await store.markInvitationUsed(tx, invitation, clock.now())
         return user
       })
@@ -221,8 +233,10 @@ export function createPeople(dependencies: PeopleDependencies) {
         mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
       const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
       const token = tokenFor(invitation.id)
-      const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId, idempotency }
+      const { httpRequestId, network = null } = by
+      const made = { actor: actorOf(by.principal), httpRequestId, network, idempotency }
       const added = await inTransaction(db, { organizationId }, (tx) => addInvitation(tx, invitation, token, made))
+      if (added) dependencies.mailInvitation(invitation, token)
       if (added || idempotency === null) return { invitation, token, replayed: false }
       const earlier = await store.invitationByIdempotencyKey(
         db.within({ organizationId }),
@@ -266,9 +280,12 @@ export function createPeople(dependencies: PeopleDependencies) {
       const user = newUser(organizationId, input, role)
       const added = await inTransaction(db, { organizationId, accountId: user.accountId }, async (tx) => {
         await organizations.lockFirstSetup(tx)
-        if ((await firstMembership(input.email)) !== null) return false
         await addUser(tx, user, passwordHash, { actor: system, httpRequestId: null })
         return true
+      }).catch((error: unknown) => {
+        // Another process was first.
+        if (error instanceof Problem && error.code === 'auth.email_taken') return false
+        throw error
       })
       return added ? user : ((await firstMembership(input.email)) ?? user)
     },

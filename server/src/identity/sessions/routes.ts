@@ -204,7 +204,10 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
         summary: "A member's open sessions in this organization",
         operationId: 'listUserSessions',
         params: idParams,
-        response: { 200: list, ...problems(401, 403, 422) },
+        response: {
+          200: list,
+          ...problems(401, 403, { status: 404, code: 'user.not_found', detail: 'User not found' }, 422),
+        },
       },
     },
     async (request) => {

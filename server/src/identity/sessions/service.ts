@@ -253,8 +253,13 @@ export function createSessions(dependencies: SessionDependencies) {
     },
 
     /** A member's, for the administrators of the organization: only those that are open in it. */
-    ofMember: (organizationId: string, userId: string): Promise<readonly Session[]> =>
-      store.liveSessions(db.within({ organizationId }), { organizationId, userId }, clock.now()),
+    ofMember: async (organizationId: string, userId: string): Promise<readonly Session[]> => {
+      const scoped = db.within({ organizationId })
+      if ((await people.userById(scoped, organizationId, userId)) === null) {
+        throw new Problem(404, 'user.not_found', 'User not found')
+      }
+      return store.liveSessions(scoped, { organizationId, userId }, clock.now())
+    },
 
     endOfMember: async (by: Caller<Person>, userId: string, id: string): Promise<void> => {
       const { organizationId } = by.principal

@@ -51,6 +51,9 @@ const missEveryMs = 100
 /** Well above the time for which readers may keep the key set (routes.ts) and processes remember it. */
 export const defaultOverlapMs = 15 * 60_000
 
+/** How far the clocks of hosts may differ: this long after its time a key is not needed for signing anywhere. */
+const retiredForMs = 60_000
+
 const scope = { organizationId: installationId }
 
 interface Known {
@@ -67,12 +70,16 @@ export function createSigningKeys({ db, clock, sealer, inUse, report }: SigningK
 
   const reload = (): Promise<Known> => {
     readAt = performance.now()
-    const reading = store.signingKeys(db.within(scope)).then(
-      (stored): Known => ({
+    const reading = store.signingKeys(db.within(scope)).then(async (stored): Promise<Known> => {
+      const longAgo = new Date(clock.now().getTime() - retiredForMs)
+      const isOver = ({ key, sealed }: store.StoredSigningKey) =>
+        sealed !== null && key.retiredAt !== null && key.retiredAt < longAgo
+      if (stored.some(isOver)) await store.dropRetiredSecrets(db.within(scope), longAgo)
+      return {
         keys: stored.map((entry) => entry.key),
         byKid: new Map(stored.map((entry) => [entry.key.kid, entry])),
-      }),
-    )
+      }
+    })
     known = reading
     // A failed look-up is nobody's answer: the next caller asks again.
     reading.catch(() => {
@@ -151,8 +158,10 @@ export function createSigningKeys({ db, clock, sealer, inUse, report }: SigningK
       await inTransaction(db, scope, async (tx) => {
         await store.lockRotation(tx, purpose)
         const retired = await store.retireSigningKeys(tx, purpose, activeAt)
-        if (revoke) await store.revokeSigningKeys(tx, purpose, now)
-        await store.dropRetiredSecrets(tx, now)
+        if (revoke) {
+          await store.revokeSigningKeys(tx, purpose, now)
+          await store.dropRetiredSecrets(tx, now)
+        }
         await store.insertSigningKey(tx, key, sealed)
         await report(tx, [factOf(revoke ? 'revoked' : 'rotated', key, retired)])
       })

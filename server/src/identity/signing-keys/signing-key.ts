@@ -69,8 +69,8 @@ export interface Signer {
 }
 
 /**
- * At once and in this turn: node:crypto's `sign` takes 34 µs, against 70 µs and a detour over the thread pool with
- * WebCrypto (measured on the reference machine), and an act that is certified needs it between its lock and its save.
+ * At once and in this turn: node:crypto's `sign` takes 36 µs of the processor, WebCrypto 44, a JOSE library on top of that 65
+ * (measured on 2 cores), and an act that is certified signs between its lock and its save, where nobody should wait.
  */
 export function createSigner({ kid, publicKey }: SigningKey, secret: string): Signer {
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url'), d: secret }

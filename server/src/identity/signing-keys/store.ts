@@ -106,13 +106,13 @@ export async function lockRotation(tx: Queryable, purpose: Purpose): Promise<voi
 }
 
 /** What has retired can never sign again, whoever gets hold of the database and its keys. */
-export async function dropRetiredSecrets(tx: Queryable, now: Date): Promise<void> {
+export async function dropRetiredSecrets(tx: Queryable, until: Date): Promise<void> {
   await tx.run(
     sql
       .updateTable('signing_keys')
       .set({ private_key: null })
       .where('organization_id', '=', installationId)
-      .where('retired_at', '<=', now)
+      .where('retired_at', '<=', until)
       .where('private_key', 'is not', null),
   )
 }

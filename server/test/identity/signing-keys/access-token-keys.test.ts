@@ -39,7 +39,7 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
     assert.deepEqual([payload.sub, payload.org], [t.admin.id, t.organizationId])
     assert.match(String(payload.sid), /^[0-9a-f-]{36}$/)
     const jwk = keys.keys.find((key) => key.kid === protectedHeader.kid)
-    assert.equal(jwk?.purpose, 'access_token')
+    assert.equal((jwk as { purpose?: string } | undefined)?.purpose, 'access_token')
     assert.equal(await status(token), 200)
   })
 

@@ -127,21 +127,16 @@ describe('signing keys', () => {
     )
   })
 
-  test('that have retired lose their private part with the next rotation', async () => {
+  test('that have retired lose their private part a minute later, and stay published', async () => {
     const keys = process()
     const before = await keys.signer('certificate')
     await keys.rotate('certificate', { overlapMs: 1_000 })
-    clock.advance(1_000)
-    await keys.rotate('certificate', { overlapMs: 1_000 })
-    clock.advance(1_000)
-    const { rows } = await client.query('select private_key is null as gone from signing_keys where kid = $1', [
-      before.kid,
-    ])
-    assert.deepEqual(rows, [{ gone: true }])
-    assert.ok(
-      (await keys.keySet()).some((key) => key.kid === before.kid),
-      'it is still published',
-    )
+    clock.advance(61_001)
+    await process().keySet()
+    const query = 'select private_key is null as gone from signing_keys where kid = $1'
+    assert.deepEqual((await client.query(query, [before.kid])).rows, [{ gone: true }])
+    assert.ok((await process().keySet()).some((key) => key.kid === before.kid))
+    assert.ok(await keys.sign('certificate', {}, { typ: 'a+jwt' }))
   })
 
   test('that have leaked are revoked: out of the set, found by nobody, and the next one signs at once', async () => {

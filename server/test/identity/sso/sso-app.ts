@@ -10,10 +10,15 @@ import {
 
 export const publicUrl = 'https://hitl.example.com'
 
-/** The app, allowed to call providers on this machine. */
-export function startSsoApp(environment: Readonly<Record<string, string>> = {}): Promise<TestApp> {
+/** The app, allowed to call providers on this machine. A sign-in stays fresh for a day of its clock. */
+export function startSsoApp(): Promise<TestApp> {
   return startTestApp({
-    environment: { PUBLIC_URL: publicUrl, SSO_ALLOW: '127.0.0.0/8', RATE_LIMIT_ADDRESS: 'off', ...environment },
+    environment: {
+      PUBLIC_URL: publicUrl,
+      SSO_ALLOW: '127.0.0.0/8',
+      RATE_LIMIT_ADDRESS: 'off',
+      STEP_UP_FRESH_MINUTES: '1440',
+    },
   })
 }
 
@@ -71,6 +76,7 @@ export async function addProvider(
     ...settings,
   }
   const reply = await t.call('POST', '/api/v1/identity-providers', { as, body })
+  if (reply.status !== 201 && more.op === undefined) await op.close()
   assert.equal(reply.status, 201, reply.text)
   op.register(...op.redirectUris, reply.body.redirect_uri)
   const id: string = reply.body.id

@@ -123,7 +123,11 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     if (refusal !== null || profile === null) return notAMember(refusal ?? 'no_address')
     const role = roleFrom(provider, claims)
     if (role === null) return noRole()
-    const { organizationId } = provider
+    const { organizationId, issuer } = provider
+    // One after the other, so that two first sign-ins of one person at once make one member.
+    await store.providerById(tx, provider.id, true)
+    const first = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
+    if (first !== null) return enterKnown(tx, provider, claims, first, visitor)
     if (await store.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()
     const now = clock.now()
     const userId = newId()

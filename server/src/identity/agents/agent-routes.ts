@@ -1,0 +1,216 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, type TSchema, Type } from 'typebox'
+import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { callerOf, type Guard, personOf } from '../guard.ts'
+import type { RegisteredAgent, Status, Switch, SwitchAct } from './agent.ts'
+import * as schemas from './agent-schemas.ts'
+import type { Agents } from './agent-service.ts'
+import type { Switches } from './switches.ts'
+
+export interface AgentRoutes {
+  readonly agents: Agents
+  readonly switches: Switches
+  readonly guard: Guard
+}
+
+const common = { tags: ['agents'], security: [{ bearer: [] }, { person: [] }] }
+const notFound = { status: 404, code: 'agent.not_found', detail: 'Agent not found' }
+const one = (description: string) => success(description, Type.Ref('Agent'), schemas.exampleAgent)
+
+export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): void {
+  const { agents, guard } = routes
+  for (const schema of [schemas.agentSchema, schemas.agentPageSchema, schemas.switchSchema]) app.addSchema(schema)
+
+  app.post<{ Body: Static<typeof schemas.createAgentBody> }>(
+    '/agents',
+    {
+      ...guard('agent.manage'),
+      schema: {
+        ...common,
+        summary: 'Register an agent; keys for it are made with POST /api-keys',
+        operationId: 'registerAgent',
+        headers: idempotencyHeaders,
+        body: {
+          ...schemas.createAgentBody,
+          examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
+        },
+        response: {
+          201: one('The agent; you answer for it unless you name somebody else'),
+          ...problems(401, 403, 413, 415),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { owner_id, ...input } = request.body
+      const asked = { ...input, ownerId: owner_id?.toLowerCase() }
+      const { agent, replayed } = await agents.register(personOf(request), asked, idempotencyOf(request))
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply.status(201).header('location', `/api/v1/agents/${agent.id}`).send(agentJson(agent))
+    },
+  )
+
+  app.get<{ Querystring: Static<typeof schemas.listAgentsQuery> }>(
+    '/agents',
+    {
+      ...guard('agent.read'),
+      schema: {
+        ...common,
+        summary: 'The registered agents, newest first',
+        operationId: 'listAgents',
+        querystring: schemas.listAgentsQuery,
+        response: {
+          200: success('A page of agents', Type.Ref('AgentPage'), { items: [schemas.exampleAgent], next_cursor: null }),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => {
+      const { status = null, limit = 20, cursor } = request.query
+      const filter = { status: status as Status | null, before: cursor === undefined ? null : decodeCursor(cursor) }
+      const { items, hasMore } = await agents.list(callerOf(request).principal, filter, limit)
+      const last = items.at(-1)
+      const next = hasMore && last !== undefined ? encodeCursor(last.id) : null
+      return { items: items.map(agentJson), next_cursor: next }
+    },
+  )
+
+  app.get<{ Params: { id: string } }>(
+    '/agents/:id',
+    {
+      ...guard('agent.read'),
+      schema: {
+        ...common,
+        summary: 'One agent',
+        operationId: 'getAgent',
+        params: idParams,
+        response: { 200: one('The agent'), ...problems(401, 403, notFound) },
+      },
+    },
+    async (request) => agentJson(await agents.one(callerOf(request).principal, request.params.id)),
+  )
+
+  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeAgentBody> }>(
+    '/agents/:id',
+    {
+      ...guard('agent.manage'),
+      schema: {
+        ...common,
+        summary: 'Rename or describe an agent, or say who answers for it',
+        operationId: 'changeAgent',
+        params: idParams,
+        body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
+        response: { 200: one('The agent'), ...problems(401, 403, notFound, 413, 415) },
+      },
+    },
+    async (request) => {
+      const { owner_id, ...changes } = request.body
+      const asked = { ...changes, ownerId: owner_id?.toLowerCase() }
+      return agentJson(await agents.change(personOf(request), request.params.id.toLowerCase(), asked))
+    },
+  )
+
+  registerSwitches(app, routes)
+}
+
+const acts: Readonly<Record<SwitchAct, { readonly body: TSchema; readonly effect: string; readonly done: string }>> = {
+  pause: { body: schemas.pauseBody, effect: 'new requests are refused, everything else works', done: 'paused' },
+  resume: { body: schemas.resumeBody, effect: 'everything works again', done: 'resumed' },
+  stop: { body: schemas.pauseBody, effect: 'every call is refused; keys stay, but are useless', done: 'stopped' },
+}
+
+/** Everywhere within a second; open requests are marked with `agent_paused`. */
+function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes): void {
+  const example = { reason: schemas.exampleAgent.pause_reason }
+  const alreadyStopped = (whose: 'agent' | 'organization') => ({
+    status: 409,
+    code: `${whose}.already_stopped`,
+    detail: 'This agent is stopped, which is more than paused. Resume first.',
+  })
+  for (const [act, { body, effect, done }] of Object.entries(acts) as [SwitchAct, (typeof acts)[SwitchAct]][]) {
+    const conflicts = (whose: 'agent' | 'organization') => (act === 'pause' ? [alreadyStopped(whose)] : [])
+    const verb = act.charAt(0).toUpperCase() + act.slice(1)
+
+    app.post<{ Params: { id: string }; Body: { reason?: string | null } }>(
+      `/agents/:id/${act}`,
+      {
+        ...guard('agent.pause'),
+        schema: {
+          ...common,
+          summary: `${verb} an agent: ${effect}`,
+          operationId: `${act}Agent`,
+          params: idParams,
+          body: { ...body, examples: [example] },
+          response: {
+            200: one(`The agent, ${done}; within a second everywhere`),
+            ...problems(401, 403, notFound, ...conflicts('agent'), 413, 415),
+          },
+        },
+      },
+      async (request) => {
+        const reason = request.body.reason ?? null
+        return agentJson(await switches.turnAgent(personOf(request), request.params.id.toLowerCase(), act, reason))
+      },
+    )
+
+    app.post<{ Body: { reason?: string | null } }>(
+      `/organization/${act}`,
+      {
+        ...guard('organization.pause'),
+        schema: {
+          ...common,
+          summary: `${verb} all agents of the organization: ${effect}`,
+          operationId: `${act}Organization`,
+          body: { ...body, examples: [example] },
+          response: {
+            200: success(
+              `Agents ${done}; within a second everywhere`,
+              Type.Ref('OrganizationSwitch'),
+              schemas.exampleSwitch,
+            ),
+            ...problems(401, 403, ...conflicts('organization'), 413, 415),
+          },
+        },
+      },
+      async (request) =>
+        switchJson(await switches.turnOrganization(personOf(request), act, request.body.reason ?? null)),
+    )
+  }
+
+  app.get(
+    '/organization/pause',
+    {
+      ...guard('agent.read'),
+      schema: {
+        ...common,
+        summary: 'Whether the agents of the organization are paused or stopped, since when and why',
+        operationId: 'getOrganizationSwitch',
+        response: {
+          200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => switchJson(await switches.organizationSwitch(callerOf(request).principal)),
+  )
+}
+
+function switchJson({ status, since, by, reason }: Switch) {
+  return { status, paused_at: since, paused_by: by, pause_reason: reason }
+}
+
+function agentJson(agent: RegisteredAgent) {
+  return {
+    id: agent.id,
+    name: agent.name,
+    description: agent.description,
+    owner_id: agent.ownerId,
+    ...switchJson(agent.own),
+    pause_acknowledged_at: agent.pauseAcknowledgedAt,
+    organization_status: agent.organizationStatus,
+    last_used_at: agent.lastUsedAt,
+    created_at: agent.createdAt,
+    updated_at: agent.updatedAt,
+  }
+}

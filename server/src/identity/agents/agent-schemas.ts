@@ -1,0 +1,96 @@
+import { Type } from 'typebox'
+import { exampleApiKey } from './schemas.ts'
+
+const id = Type.String({ format: 'uuid' })
+const time = Type.String({ format: 'date-time' })
+const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const statuses = ['active', 'paused', 'stopped']
+const status = Type.Enum(statuses, {
+  description: 'paused: new requests are refused, everything else works. stopped: every call is refused.',
+})
+
+const switchFields = {
+  status,
+  paused_at: nullable(time),
+  paused_by: nullable(Type.String({ format: 'uuid', description: 'The person who paused or stopped.' })),
+  pause_reason: nullable(Type.String()),
+}
+
+export const exampleAgent = {
+  id: exampleApiKey.agent_id,
+  name: 'deploy-bot',
+  description: 'Asks before it touches production.',
+  owner_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  status: 'paused',
+  paused_at: '2026-01-31T10:00:00.000Z',
+  paused_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  pause_reason: 'It asks the same thing again and again.',
+  pause_acknowledged_at: '2026-01-31T10:00:02.318Z',
+  organization_status: 'active',
+  last_used_at: '2026-01-31T10:00:02.318Z',
+  created_at: '2026-01-31T09:00:00.000Z',
+  updated_at: '2026-01-31T10:00:00.000Z',
+}
+
+export const agentSchema = Type.Object(
+  {
+    id,
+    name: Type.String(),
+    description: nullable(Type.String()),
+    owner_id: nullable(Type.String({ format: 'uuid', description: 'The person who answers for it.' })),
+    ...switchFields,
+    pause_acknowledged_at: nullable(
+      Type.String({ format: 'date-time', description: 'When a call of its was first refused because of this pause.' }),
+    ),
+    organization_status: Type.Enum(statuses, {
+      description: 'What holds for all agents of the organization; the stronger of the two counts.',
+    }),
+    last_used_at: nullable(Type.String({ format: 'date-time', description: 'Of any of its keys.' })),
+    created_at: time,
+    updated_at: time,
+  },
+  { $id: 'Agent', title: 'Agent' },
+)
+
+export const agentPageSchema = Type.Object(
+  {
+    items: Type.Array(Type.Ref('Agent')),
+    next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
+  },
+  { $id: 'AgentPage', title: 'AgentPage' },
+)
+
+const name = Type.String({ minLength: 1, maxLength: 255 })
+const description = nullable(Type.String({ maxLength: 512 }))
+const owner = Type.String({ format: 'uuid', description: 'An active member of the organization.' })
+
+export const createAgentBody = Type.Object(
+  { name, description: Type.Optional(description), owner_id: Type.Optional(owner) },
+  { title: 'NewAgentInput' },
+)
+
+export const changeAgentBody = Type.Object(
+  { name: Type.Optional(name), description: Type.Optional(description), owner_id: Type.Optional(owner) },
+  { title: 'AgentChanges' },
+)
+
+export const listAgentsQuery = Type.Object({
+  status: Type.Optional(Type.Enum(statuses, { description: "Of the agent's own switch." })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
+})
+
+const reason = Type.String({ minLength: 1, maxLength: 512, description: 'Told to the agent with every refusal.' })
+
+/** Who holds somebody back says why. */
+export const pauseBody = Type.Object({ reason }, { title: 'Pause' })
+export const resumeBody = Type.Object({ reason: Type.Optional(nullable(reason)) }, { title: 'Resumption' })
+
+export const switchSchema = Type.Object(switchFields, { $id: 'OrganizationSwitch', title: 'OrganizationSwitch' })
+
+export const exampleSwitch = {
+  status: 'stopped',
+  paused_at: '2026-01-31T10:00:00.000Z',
+  paused_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  pause_reason: 'A key was stolen.',
+}

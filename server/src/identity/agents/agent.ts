@@ -1,0 +1,96 @@
+import { Problem } from '../../platform/problem.ts'
+import type { Hold } from '../principal.ts'
+
+/** The rules of agents and of the switch that holds them back: pure. */
+
+export type Status = 'active' | 'paused' | 'stopped'
+
+/** Who let it through, or did not: an agent's own switch, or its organization's. */
+export interface Switch {
+  readonly status: Status
+  /** Null while it is active. */
+  readonly since: Date | null
+  readonly by: string | null
+  readonly reason: string | null
+}
+
+/** An agent as people see it; what it is when it calls is the `Agent` of principal.ts. */
+export interface RegisteredAgent {
+  readonly organizationId: string
+  readonly id: string
+  readonly name: string
+  readonly description: string | null
+  /** The person who answers for it. */
+  readonly ownerId: string | null
+  readonly own: Switch
+  /** What the organization says of all its agents. */
+  readonly organizationStatus: Status
+  /** When it was first refused because of the present pause. */
+  readonly pauseAcknowledgedAt: Date | null
+  /** The last use of any of its keys. */
+  readonly lastUsedAt: Date | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+export const active: Switch = { status: 'active', since: null, by: null, reason: null }
+
+/** An agent as it is registered. */
+export function newAgent(
+  input: {
+    readonly organizationId: string
+    readonly name: string
+    readonly description?: string | null | undefined
+    readonly ownerId: string
+  },
+  id: string,
+  now: Date,
+): RegisteredAgent {
+  return {
+    organizationId: input.organizationId,
+    id,
+    name: input.name,
+    description: input.description ?? null,
+    ownerId: input.ownerId,
+    own: active,
+    organizationStatus: 'active',
+    pauseAcknowledgedAt: null,
+    lastUsedAt: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+export type SwitchAct = 'pause' | 'resume' | 'stop'
+
+const target: Readonly<Record<SwitchAct, Status>> = { pause: 'paused', resume: 'active', stop: 'stopped' }
+
+/**
+ * The switch after an act. Pressed twice it stays as it is, with its first time and reason: whoever presses it in a hurry
+ * wants the state, not the change. Only resuming leads out of a stop, so that a pause never lets a stopped agent go on.
+ */
+export function turn(
+  before: Switch,
+  act: SwitchAct,
+  by: { readonly userId: string; readonly reason: string | null },
+  now: Date,
+  whose: Hold['on'],
+): Switch {
+  const status = target[act]
+  if (before.status === status) return before
+  if (status === 'active') return active
+  if (before.status === 'stopped') {
+    const what = whose === 'agent' ? 'This agent is' : 'The agents of this organization are'
+    throw new Problem(409, `${whose}.already_stopped`, `${what} stopped, which is more than paused. Resume first.`)
+  }
+  return { status, since: now, by: by.userId, reason: by.reason }
+}
+
+/** What holds an agent back: the stronger of its own switch and its organization's, the organization's where they are equal. */
+export function holdOf(own: Switch, organization: Switch, isAcknowledged: boolean): Hold | null {
+  const rank = { active: 0, paused: 1, stopped: 2 } as const
+  const [on, strongest] =
+    rank[own.status] > rank[organization.status] ? (['agent', own] as const) : (['organization', organization] as const)
+  if (strongest.status === 'active' || strongest.since === null) return null
+  return { on, status: strongest.status, since: strongest.since, reason: strongest.reason, isAcknowledged }
+}

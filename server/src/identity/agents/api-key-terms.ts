@@ -1,0 +1,137 @@
+import { canonicalNetwork } from '../../platform/network-address.ts'
+import { invalid, Problem } from '../../platform/problem.ts'
+import { type KeyScope, keyScopes } from '../principal.ts'
+
+/** The rules of an agent's keys: what each may be used for, how long, and from where. Pure. */
+
+export interface ApiKey {
+  readonly organizationId: string
+  readonly id: string
+  readonly agentId: string
+  readonly name: string
+  readonly description: string | null
+  readonly isActive: boolean
+  readonly scopes: readonly KeyScope[]
+  /** Null in keys from before keys expired; such a key ends when it is rotated. */
+  readonly expiresAt: Date | null
+  /** Canonical CIDRs; none means from everywhere. */
+  readonly allowedNetworks: readonly string[]
+  readonly lastUsedAt: Date | null
+  readonly lastUsedAddress: string | null
+  /** The key that this one replaces. */
+  readonly rotatedFrom: string | null
+  readonly revokedAt: Date | null
+  readonly revokedBy: string | null
+  /** When somebody showed it who should not have it. */
+  readonly leakedAt: Date | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+const dayMs = 86_400_000
+export const defaultLifeDays = 365
+/** Three years, one of them a leap year. Longer, or for ever, is refused: a key that nobody replaces is a key that nobody knows. */
+export const maxLifeDays = 1_096
+export const soonDays = 30
+export const maxNetworks = 50
+export const defaultOverlapMinutes = 1_440
+export const maxOverlapMinutes = 43_200
+
+/** When a new key ends. Throws 422 for a time that no key may have. */
+export function expiryOf(asked: Date | undefined, now: Date): Date {
+  const expiresAt = asked ?? new Date(now.getTime() + defaultLifeDays * dayMs)
+  if (expiresAt <= now) throw invalid('expires_at', 'must lie in the future')
+  if (expiresAt.getTime() > now.getTime() + maxLifeDays * dayMs) {
+    throw invalid('expires_at', `must lie within ${maxLifeDays} days from now`)
+  }
+  return expiresAt
+}
+
+export function isExpired(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
+  return key.expiresAt !== null && key.expiresAt <= now
+}
+
+/** Time to replace it; also when it is too late. */
+export function expiresSoon(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
+  return key.expiresAt !== null && key.expiresAt.getTime() - now.getTime() <= soonDays * dayMs
+}
+
+/**
+ * When its people are told that it will expire: 30 days before, but never in the first half of its life. Who makes a key
+ * for a week knows that, and need not be told at once.
+ */
+export function warnAtOf(key: Pick<ApiKey, 'expiresAt' | 'createdAt'>): Date | null {
+  if (key.expiresAt === null) return null
+  const [born, ends] = [key.createdAt.getTime(), key.expiresAt.getTime()]
+  return new Date(Math.max(ends - soonDays * dayMs, born + (ends - born) / 2))
+}
+
+/** In one order, each once. */
+export function scopesOf(asked: readonly string[] | undefined): readonly KeyScope[] {
+  return asked === undefined ? keyScopes : keyScopes.filter((scope) => asked.includes(scope))
+}
+
+/** In one spelling, each once. Throws 422 for what is no network. */
+export function networksOf(asked: readonly string[] | undefined): readonly string[] {
+  return [
+    ...new Set(
+      (asked ?? []).map((entry, index) => {
+        try {
+          return canonicalNetwork(entry)
+        } catch (error) {
+          throw invalid(`allowed_networks.${index}`, (error as Error).message)
+        }
+      }),
+    ),
+  ]
+}
+
+/**
+ * The key that replaces `before`: for the same agent, the same scopes and networks, and as long a life as that was given.
+ * `before` goes on until the overlap ends, so that nobody has to replace it everywhere in one moment.
+ */
+export function rotate(
+  before: ApiKey,
+  id: string,
+  terms: { readonly overlapMinutes: number; readonly expiresAt: Date | undefined },
+  now: Date,
+): { readonly old: ApiKey; readonly fresh: ApiKey } {
+  if (!before.isActive) {
+    throw new Problem(409, 'api_key.revoked', 'This key is revoked, so there is nothing to replace. Make a new key.')
+  }
+  const life = before.expiresAt === null ? null : before.expiresAt.getTime() - before.createdAt.getTime()
+  const asLong = life === null ? undefined : new Date(now.getTime() + Math.min(life, maxLifeDays * dayMs))
+  const overlapEnds = new Date(now.getTime() + terms.overlapMinutes * 60_000)
+  const ends = before.expiresAt === null || before.expiresAt > overlapEnds ? overlapEnds : before.expiresAt
+  return {
+    old: { ...before, expiresAt: ends, updatedAt: later(before, now) },
+    fresh: {
+      ...before,
+      id,
+      expiresAt: expiryOf(terms.expiresAt ?? asLong, now),
+      lastUsedAt: null,
+      lastUsedAddress: null,
+      rotatedFrom: before.id,
+      createdAt: now,
+      updatedAt: now,
+    },
+  }
+}
+
+/** `updated_at` moves with every change, whatever the clock does. */
+export function later(before: { readonly updatedAt: Date }, now: Date): Date {
+  return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
+}
+
+/** Revoked, or restored, by somebody. A key that was shown around is never restored. */
+export function setActive(before: ApiKey, isActive: boolean, by: string, now: Date): ApiKey {
+  if (before.isActive === isActive) return before
+  if (isActive && before.leakedAt !== null) {
+    const detail =
+      'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.'
+    throw new Problem(409, 'api_key.leaked', detail)
+  }
+  return isActive
+    ? { ...before, isActive, revokedAt: null, revokedBy: null }
+    : { ...before, isActive, revokedAt: now, revokedBy: by }
+}

@@ -1,0 +1,108 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../platform/clock.ts'
+import type { Db } from '../../platform/db.ts'
+import { type NetworkMatcher, parseNetworks } from '../../platform/network-address.ts'
+import { Problem, unavailable } from '../../platform/problem.ts'
+import { createCredentialCache } from '../credential-cache.ts'
+import { type Agent, heldBack } from '../principal.ts'
+import { holdOf } from './agent.ts'
+import { apiKeyId, hashApiKey } from './api-key.ts'
+import { expiresSoon, isExpired } from './api-key-terms.ts'
+import * as store from './credential-store.ts'
+import type { Call, Refusals } from './refusals.ts'
+
+/** `last_used_at` is written at most this often per key and process, so it is at most a minute stale. */
+const usedEveryMs = 30_000
+/** Keys whose last mark is remembered: 100 bytes each. */
+const maxMarks = 50_000
+
+/** What is worked out once per look-up and not per call. */
+interface Known {
+  readonly credential: store.Credential
+  readonly agent: Agent
+  /** Null: from everywhere. */
+  readonly isAllowed: NetworkMatcher | null
+}
+
+export type KeyAuthenticator = ReturnType<typeof createKeyAuthenticator>
+
+/** From a raw API key to the agent that shows it. */
+export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals) {
+  const keys = createCredentialCache(async (id): Promise<Known | null> => {
+    const credential = await store.findCredential(db.within({ lookUp: id }), id)
+    return credential === null ? null : known(credential, clock.now())
+  })
+  const usedAt = new Map<string, number>()
+  let writing: Promise<void> = Promise.resolve()
+
+  const markUsed = (agent: Agent, call: Call): void => {
+    const now = clock.now()
+    if (now.getTime() - (usedAt.get(agent.apiKeyId) ?? 0) < usedEveryMs) return
+    if (usedAt.size >= maxMarks) usedAt.clear()
+    usedAt.set(agent.apiKeyId, now.getTime())
+    const scope = { organizationId: agent.organizationId }
+    // Not awaited by the call and not retried: a missed mark is written half a minute later.
+    writing = writing
+      .then(() => store.markUsed(db.within(scope), agent, now, call.network ?? null))
+      .catch(() => void usedAt.delete(agent.apiKeyId))
+  }
+
+  return {
+    /** Null for what is no key, or none any more. Throws 401 for one that has expired, 403 for one from elsewhere. */
+    agentOf: async (raw: string, call: Call): Promise<Agent | null> => {
+      const id = apiKeyId(raw)
+      const found = id === null ? null : await keys.get(id)
+      if (found === null || !found.credential.isActive) return null
+      if (!timingSafeEqual(found.credential.hash, hashApiKey(raw))) return null
+      const { credential, agent, isAllowed } = found
+      // Only from here on is it told apart what is wrong: whoever asks holds the key.
+      if (isExpired(credential, clock.now())) {
+        refusals.keyRefused(agent, 'expired', call)
+        throw keyExpired(credential.expiresAt)
+      }
+      if (isAllowed !== null && !isAllowed(call.network ?? '')) {
+        refusals.keyRefused(agent, 'network', call)
+        throw networkRefused(call.network)
+      }
+      markUsed(agent, call)
+      return agent
+    },
+    /** Why an agent is held back just now, for a call that passed while this process did not know of it. */
+    refusalOf: async (agent: Agent, call: Call): Promise<Problem> => {
+      keys.forget(agent.apiKeyId)
+      const hold = (await keys.get(agent.apiKeyId))?.agent.hold ?? null
+      if (hold === null) return unavailable('This agent was held back for a moment. Send the request again.')
+      const refusal = heldBack(hold)
+      refusals.rightRefused({ ...agent, hold }, refusal, call)
+      return refusal
+    },
+    forget: keys.forget,
+    forgetAll: keys.forgetAll,
+    settled: (): Promise<void> => writing,
+  }
+}
+
+function known(credential: store.Credential, now: Date): Known {
+  const { organizationId, agentId, apiKeyId: keyId, scopes, expiresAt, allowedNetworks } = credential
+  const hold = holdOf(credential.own, credential.organization, credential.pauseAcknowledgedAt !== null)
+  const keyExpiring = expiresSoon(credential, now) ? expiresAt : null
+  return {
+    credential,
+    agent: { kind: 'agent', organizationId, agentId, apiKeyId: keyId, scopes, hold, keyExpiring },
+    isAllowed: allowedNetworks.length === 0 ? null : parseNetworks(allowedNetworks),
+  }
+}
+
+function keyExpired(expiresAt: Date | null): Problem {
+  const since = expiresAt === null ? '' : ` on ${expiresAt.toISOString()}`
+  const detail = `This API key expired${since}. An administrator makes another with POST /api/v1/api-keys/{id}/rotate.`
+  // RFC 6750, 3.1: expired is an invalid token, as revoked is; `code` tells them apart.
+  const challenge = 'Bearer realm="hitl", error="invalid_token", error_description="The API key has expired"'
+  return new Problem(401, 'auth.key_expired', detail, { headers: { 'www-authenticate': challenge } })
+}
+
+function networkRefused(address: string | undefined): Problem {
+  const from = address === undefined ? 'where this call comes from' : address
+  const detail = `This API key may not be used from ${from}. Call from one of its networks, or let an administrator change them.`
+  return new Problem(403, 'auth.network_refused', detail)
+}

@@ -1,0 +1,86 @@
+import type { Queryable, Statement } from '../../platform/db.ts'
+import { type KeyScope, keyScopes } from '../principal.ts'
+import type { Switch } from './agent.ts'
+
+/** What a call needs to know of the key that it shows. */
+export interface Credential {
+  readonly organizationId: string
+  readonly agentId: string
+  readonly apiKeyId: string
+  readonly hash: Buffer
+  /** False as well while the organization waits to be deleted: only its owner gets in then. */
+  readonly isActive: boolean
+  readonly scopes: readonly KeyScope[]
+  readonly expiresAt: Date | null
+  readonly allowedNetworks: readonly string[]
+  readonly own: Switch
+  readonly organization: Switch
+  readonly pauseAcknowledgedAt: Date | null
+}
+
+interface Row {
+  organization_id: string
+  agent_id: string
+  id: string
+  key_hash: Buffer
+  is_active: boolean
+  scopes: KeyScope[]
+  expires_at: Date | null
+  allowed_networks: string[]
+  status: Switch['status']
+  paused_at: Date | null
+  pause_reason: string | null
+  pause_acknowledged_at: Date | null
+  agents_status: Switch['status']
+  agents_paused_at: Date | null
+  agents_pause_reason: string | null
+}
+
+const findStatement: Statement = {
+  name: 'api_keys_authenticate',
+  text: `select k.organization_id, k.agent_id, k.id, k.key_hash, k.scopes, k.expires_at,
+      k.is_active and o.delete_after is null as is_active,
+      k.allowed_networks::text[] as allowed_networks, a.status, a.paused_at, a.pause_reason, a.pause_acknowledged_at,
+      o.agents_status, o.agents_paused_at, o.agents_pause_reason
+    from api_keys k join agents a on a.organization_id = k.organization_id and a.id = k.agent_id
+    join organizations o on o.organization_id = k.organization_id
+    where k.id::text = $1`,
+}
+
+/**
+ * By the id that stands in the key itself, which is the scope too: nobody knows the organization yet. The hash decides whether
+ * the rest of the key is right.
+ */
+export async function findCredential(db: Queryable, id: string): Promise<Credential | null> {
+  const [row] = await db.execute<Row>(findStatement, [id])
+  if (row === undefined) return null
+  return {
+    organizationId: row.organization_id,
+    agentId: row.agent_id,
+    apiKeyId: row.id,
+    hash: row.key_hash,
+    isActive: row.is_active,
+    scopes: keyScopes.filter((scope) => row.scopes.includes(scope)),
+    expiresAt: row.expires_at,
+    allowedNetworks: row.allowed_networks,
+    own: { status: row.status, since: row.paused_at, by: null, reason: row.pause_reason },
+    organization: { status: row.agents_status, since: row.agents_paused_at, by: null, reason: row.agents_pause_reason },
+    pauseAcknowledgedAt: row.pause_acknowledged_at,
+  }
+}
+
+const markUsedStatement: Statement = {
+  name: 'api_keys_mark_used',
+  text: `update api_keys set last_used_at = $3, last_used_address = $4
+    where organization_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`,
+}
+
+/** Not a change of the key: `updated_at` stays. */
+export async function markUsed(
+  db: Queryable,
+  { organizationId, apiKeyId }: Pick<Credential, 'organizationId' | 'apiKeyId'>,
+  at: Date,
+  address: string | null,
+): Promise<void> {
+  await db.execute(markUsedStatement, [organizationId, apiKeyId, at, address])
+}

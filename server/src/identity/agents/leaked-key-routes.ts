@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { problems, success } from '../../http/openapi.ts'
+import { keyFormat } from './api-key.ts'
+import type { LeakedKeys } from './leaked-keys.ts'
+import * as schemas from './schemas.ts'
+
+const path = '/api-keys/revoke-leaked'
+
+/** No sign-in: whoever has the key may end it, and nothing else can be done here. */
+export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedKeys): void {
+  app.addSchema(schemas.leakedKeySchema)
+  app.post<{ Body: Static<typeof schemas.leakedKeyBody> }>(
+    path,
+    {
+      schema: {
+        tags: ['api-keys'],
+        summary: 'Revoke an API key that was found where it should not be; needs nothing but the key',
+        description:
+          'For secret scanners and finders. The answer is the same whether there is such a key or not; if there is, it is ' +
+          'useless within a second, for good. The pattern of keys is at `/.well-known/hitl-api-key.json`.',
+        operationId: 'revokeLeakedApiKey',
+        body: { ...schemas.leakedKeyBody, examples: [{ key: `hitl_${'0'.repeat(71)}` }] },
+        response: {
+          202: success('Thank you', Type.Ref('LeakedKeyReceipt'), { status: 'accepted' }),
+          ...problems(413, 415, {
+            status: 429,
+            code: 'auth.throttled',
+            detail: 'Too many attempts have failed. Try again in 2 s.',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { client, id: httpRequestId, body } = request
+      await leakedKeys.revoke(body.key, client.network, { httpRequestId, network: client.address })
+      return reply.status(202).send({ status: 'accepted' })
+    },
+  )
+}
+
+/** At the root, where RFC 8615 has such things: what a secret scanner looks for, and where it tells what it found. */
+export function registerKeyFormat(app: FastifyInstance, publicUrl: string): void {
+  app.addSchema(schemas.keyFormatSchema)
+  const document = {
+    ...keyFormat,
+    revocation: { method: 'POST', url: `${publicUrl}/api/v1${path}`, body: '{"key":"…"}' },
+  }
+  app.get(
+    '/.well-known/hitl-api-key.json',
+    {
+      schema: {
+        tags: ['api-keys'],
+        summary: 'What API keys look like, for secret scanners',
+        operationId: 'getApiKeyFormat',
+        response: {
+          200: success('The pattern, its check and the call', Type.Ref('ApiKeyFormat'), document),
+          ...problems(),
+        },
+      },
+    },
+    async (_request, reply) =>
+      reply.header('cache-control', 'public, max-age=86400').header('access-control-allow-origin', '*').send(document),
+  )
+}

@@ -1,0 +1,82 @@
+import { inTransaction } from '../../platform/db.ts'
+import type { Caller, Person, Principal } from '../principal.ts'
+import { type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
+import { type AgentDependencies, agentNotFound } from './agent-service.ts'
+import * as store from './agent-store.ts'
+import { later } from './api-key-terms.ts'
+import { agentFact, organizationSwitchFact, withReason } from './facts.ts'
+
+export interface SwitchDependencies extends AgentDependencies {
+  /** What keys stood for changed: this process must not remember it. */
+  readonly forgetAll: () => void
+  /** Brings the marks of the organization's open requests into line; what it leaves, the background does. */
+  readonly markRequests: (organizationId: string) => Promise<void>
+}
+
+export type Switches = ReturnType<typeof createSwitches>
+
+const past: Readonly<Record<SwitchAct, string>> = { pause: 'paused', resume: 'resumed', stop: 'stopped' }
+
+/**
+ * Pause and kill switch. The commit that turns a switch waits for no create and touches no request: it must work at once,
+ * also while an agent runs wild. From that commit on no request is created any more (the insert reads the agent's row),
+ * here the agent is known to be held from the next call on, elsewhere within a second. The marks of open requests follow.
+ */
+export function createSwitches(dependencies: SwitchDependencies) {
+  const { db, clock, report } = dependencies
+
+  const turned = async (organizationId: string): Promise<void> => {
+    dependencies.forgetAll()
+    await dependencies.markRequests(organizationId)
+  }
+
+  return {
+    turnAgent: async (
+      by: Caller<Person>,
+      id: string,
+      act: SwitchAct,
+      reason: string | null,
+    ): Promise<RegisteredAgent> => {
+      const { organizationId, userId } = by.principal
+      const after = await inTransaction(db, { organizationId }, async (tx) => {
+        const before = await store.agentById(tx, organizationId, id, true)
+        if (before === null) throw agentNotFound()
+        const now = clock.now()
+        const own = turn(before.own, act, { userId, reason }, now, 'agent')
+        if (own === before.own) return before
+        const changed = { ...before, own, pauseAcknowledgedAt: null, updatedAt: later(before, now) }
+        await store.saveSwitch(tx, changed)
+        await report(tx, [withReason(agentFact(by, `agent.${past[act]}`, before, changed), reason)])
+        return changed
+      })
+      await turned(organizationId)
+      return after
+    },
+
+    turnOrganization: async (by: Caller<Person>, act: SwitchAct, reason: string | null): Promise<Switch> => {
+      const { organizationId, userId } = by.principal
+      const after = await inTransaction(db, { organizationId }, async (tx) => {
+        const before = await store.organizationSwitch(tx, organizationId, true)
+        const now = clock.now()
+        const changed = turn(before, act, { userId, reason }, now, 'organization')
+        if (changed === before) return before
+        await store.saveOrganizationSwitch(tx, organizationId, changed)
+        const fact = organizationSwitchFact(by, `organization.${past[act]}`, before, changed, now)
+        await report(tx, [withReason(fact, reason)])
+        return changed
+      })
+      await turned(organizationId)
+      return after
+    },
+
+    /** For the background work that marks requests. */
+    toMark: {
+      organizations: (): Promise<readonly string[]> => store.organizationsToMark(db.within({ worker: true })),
+      lock: store.lockAgentsToMark,
+      done: store.saveMarked,
+    },
+
+    organizationSwitch: ({ organizationId }: Principal): Promise<Switch> =>
+      store.organizationSwitch(db.within({ organizationId }), organizationId),
+  }
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { createPublicKey, hash, randomUUID, verify } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { leafOf } from '../../../cli/test/audit-export.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { startReceiver } from '../receivers.ts'
+import { until } from './chain.ts'
+
+let t: TestApp
+let id = ''
+const hostile = `<script>alert(1)</script> "'& \u202egnp.exe`
+before(async () => {
+  t = await startTestApp()
+  const receiver = await startReceiver()
+  for (let n = 0; n < 3; n += 1) await t.createRequest()
+  const made = await t.createRequest({
+    title: hostile,
+    description: hostile,
+    context: { html: hostile, n: 1.5 },
+    callback_webhook: receiver.url,
+  })
+  id = made.id
+  for (let n = 0; n < 4; n += 1) await t.createRequest()
+  const body = { decision: 'approve', comment: hostile }
+  assert.equal((await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })).status, 200)
+  await t.app.drain()
+  await receiver.close()
+})
+after(() => t.stop())
+
+const evidence = (format: string) =>
+  t.call('GET', `/api/v1/requests/${id}/evidence?format=${format}`, { as: t.admin.token })
+
+interface Proof {
+  readonly seal: number
+  readonly position: number
+  readonly index: number
+  readonly size: number
+  readonly path: readonly string[]
+}
+
+/** RFC 9162, 2.1.3.2: the root that a leaf and its audit path give. */
+function rootOf(leaf: Buffer, { index, size, path }: Proof): string {
+  const join = (left: Buffer, right: Buffer) => hash('sha256', Buffer.concat([Buffer.from([1]), left, right]), 'buffer')
+  let node = leaf
+  let place = index
+  let last = size - 1
+  for (const sibling of path.map((hex) => Buffer.from(hex, 'hex'))) {
+    assert.ok(last > 0, 'the path is too long')
+    if (place % 2 === 1 || place === last) {
+      node = join(sibling, node)
+      while (place % 2 === 0 && place !== 0) {
+        place >>= 1
+        last >>= 1
+      }
+    } else {
+      node = join(node, sibling)
+    }
+    place >>= 1
+    last >>= 1
+  }
+  assert.equal(last, 0, 'the path is too short')
+  return node.toString('hex')
+}
+
+describe('the evidence pack as JSON', () => {
+  test('holds the request, its events, certificate, deliveries, seals and keys', async () => {
+    await t.app.audit.drain()
+    const { status, body, headers } = await evidence('json')
+    assert.equal(status, 200)
+    assert.match(String(headers['content-disposition']), /attachment; filename="evidence-[0-9a-f-]{36}\.json"/)
+    const { body: request } = await t.call('GET', `/api/v1/requests/${id}`, { as: t.admin.token })
+    assert.deepEqual(body.request, request)
+    assert.equal(body.certificate, request.certificate)
+    assert.equal(body.deliveries.length, 1)
+    assert.deepEqual(body.keys, (await t.call('GET', '/.well-known/jwks.json')).body.keys)
+    assert.deepEqual(
+      body.events.map((event: { record: { kind: string } }) => event.record.kind),
+      ['request.created', 'request.responded', 'request.callback_sent', 'audit.evidence_taken'],
+    )
+  })
+
+  test('proves each event alone: its record leads to the root in the signed head of its seal', async () => {
+    const { body, text } = await until(async () => {
+      const reply = await evidence('json')
+      return reply.body.events.every(({ proof }: { proof: unknown }) => proof !== null) ? reply : null
+    }, 'sealed')
+    const heads = new Map<number, Readonly<Record<string, unknown>>>()
+    for (const { number, head } of body.seals) {
+      const [header = '', payload = '', signature = ''] = head.split('.')
+      const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString())
+      const jwk = body.keys.find((key: { kid: string }) => key.kid === kid)
+      assert.equal(jwk.purpose, 'audit_head')
+      const key = createPublicKey({ key: jwk, format: 'jwk' })
+      assert.ok(verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, 'base64url')))
+      heads.set(number, JSON.parse(Buffer.from(payload, 'base64url').toString()))
+    }
+    // Byte for byte out of the text: what was parsed and written again would only happen to be the same.
+    const records = [...text.matchAll(/\{"record":(\{.*?,"v":1\}),"erasable":/g)].map(([, record = '']) => record)
+    assert.equal(records.length, body.events.length)
+    for (const [place, { proof, erasable, record }] of body.events.entries()) {
+      const head = heads.get(proof.seal)
+      assert.equal(rootOf(leafOf(records[place] ?? ''), proof), head?.root)
+      assert.notEqual(rootOf(leafOf(`${records[place]} `), proof), head?.root)
+      assert.equal(proof.position, Number(head?.first) + proof.index)
+      if (erasable !== null) assert.match(record.erasable_sha256, /^[0-9a-f]{64}$/)
+    }
+  })
+
+  test('404 for what is not there', async () => {
+    const reply = await t.call('GET', `/api/v1/requests/${randomUUID()}/evidence`, { as: t.admin.token })
+    assert.equal(reply.status, 404)
+  })
+
+  test('that it was taken is in the audit', async () => {
+    await evidence('html')
+    const { body } = await t.call('GET', '/api/v1/events?kind=audit.evidence_taken&limit=1', { as: t.admin.token })
+    assert.deepEqual(
+      [body.items[0].subject, body.items[0].actor.id, body.items[0].after],
+      [{ kind: 'request', id }, t.admin.id, { format: 'html' }],
+    )
+  })
+})
+
+describe('the evidence pack as a page', () => {
+  test('runs nothing and loads nothing, and its own style is the only one it allows', async () => {
+    const { status, text, headers } = await evidence('html')
+    assert.equal(status, 200)
+    const policy = String(headers['content-security-policy'])
+    const style = /<style>([\s\S]*?)<\/style>/.exec(text)?.[1] ?? ''
+    assert.ok(policy.includes(`style-src 'sha256-${hash('sha256', style, 'base64')}'`))
+    assert.match(policy, /^default-src 'none';/)
+    assert.match(policy, /sandbox/)
+    // A policy of its own, for when it is opened from a disk.
+    assert.match(text, /<meta http-equiv="content-security-policy" content="default-src &#39;none&#39;/)
+    assert.doesNotMatch(text, /<(script|img|link|iframe|form|object|svg)\b/i)
+    assert.doesNotMatch(text, /\s(on\w+|src|href|style)\s*=/i)
+  })
+
+  test('shows what people and agents wrote as text, direction marks by their numbers', async () => {
+    const { text } = await evidence('html')
+    assert.ok(!text.includes('<script>'))
+    assert.ok(!text.includes('\u202e'))
+    assert.ok(text.includes('&lt;script&gt;alert(1)&lt;/script&gt; &quot;&#39;&amp; &amp;#x202e;gnp.exe'))
+    assert.ok(text.includes('approve') && text.includes('request.responded') && text.includes('password'))
+  })
+})

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { createSigner } from '../../../cli/test/audit-export.ts'
+import { createRandom, tamperings } from '../../../cli/test/audit-tampering.ts'
+import { createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { exportOf, until, verified } from './chain.ts'
+
+let t: TestApp
+before(async () => {
+  t = await startTestApp()
+  for (let wave = 0; wave < 5; wave += 1) {
+    for (let n = 0; n < 4; n += 1) await t.createRequest({ title: `Request ${wave}-${n}: "é" 😀`, context: { n } })
+    await t.app.audit.drain()
+  }
+})
+after(() => t.stop())
+
+const linesOf = (text: string): string[] => text.trimEnd().split('\n')
+const recordsOf = (text: string) =>
+  linesOf(text)
+    .filter((line) => line.startsWith('{"position":'))
+    .map((line) => JSON.parse(line).record)
+const allRecords = async () =>
+  (await t.sql('select record from events where organization_id = $1 order by era, xact, id', [t.organizationId])).map(
+    (row) => JSON.parse(String(row.record)),
+  )
+
+describe('the export as JSONL', () => {
+  test('holds every event that was committed before the call, sealed, and verifies offline', async () => {
+    const known = await allRecords()
+    const reply = await t.call('GET', '/api/v1/events/export', { as: t.admin.token })
+    assert.equal(reply.headers['content-type'], 'application/jsonl; charset=utf-8')
+    assert.match(String(reply.headers['content-disposition']), /^attachment; filename="audit-[0-9a-f-]{36}\.jsonl"$/)
+    assert.deepEqual(recordsOf(reply.text).slice(0, known.length), known)
+    const result = await verified(t, reply.text)
+    assert.deepEqual(result.findings, [])
+    assert.equal(result.events, recordsOf(reply.text).length)
+    assert.equal(result.exportedAt, t.clock.now().toISOString())
+  })
+
+  test('is itself in the audit: who took it away, and from where', async () => {
+    const last = recordsOf(await exportOf(t)).at(-1)
+    assert.deepEqual(
+      [last.kind, last.actor.id, last.after],
+      ['audit.exported', t.admin.id, { format: 'jsonl', after_seal: null }],
+    )
+  })
+
+  test('goes on behind the last seal of the export before, and both fit together', async () => {
+    const first = await verified(t, await exportOf(t))
+    await t.createRequest({ title: 'later' })
+    const text = await exportOf(t, `?after=${first.lastSeal?.number}`)
+    const next = await verified(t, text, [first.lastSeal?.head ?? ''])
+    assert.deepEqual(next.findings, [])
+    assert.equal(next.firstPosition, Number(first.lastPosition) + 1)
+    assert.ok(recordsOf(text).length < 10)
+    assert.match(next.limits.join(), /begins with seal/)
+  })
+
+  test('404 behind a seal that is not there, 422 behind what is no number', async () => {
+    const reply = await t.call('GET', '/api/v1/events/export?after=999999', { as: t.admin.token })
+    assert.deepEqual([reply.status, reply.body.code], [404, 'audit.seal_not_found'])
+    for (const after of ['-1', 'x', '1.5']) {
+      assert.equal((await t.call('GET', `/api/v1/events/export?after=${after}`, { as: t.admin.token })).status, 422)
+    }
+  })
+
+  test('503 when the key to seal and sign with cannot be had, before the first byte', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    await u.app.audit.drain()
+    await u.sql(`update data_keys set kek_id = 'gone'`)
+    const log = createLog('silent', false)
+    // A process that has the key in mind goes on with it; this one has not.
+    const blind = await createApp({ config: testConfig(), secretKey, connection: u.connection, log, clock: u.clock })
+    context.after(() => blind.stop())
+    const reply = await blind.http.inject({
+      url: '/api/v1/events/export',
+      headers: { authorization: `Bearer ${u.admin.token}` },
+    })
+    assert.equal(reply.statusCode, 503, reply.body)
+    assert.match(String(reply.headers['content-type']), /problem/)
+  })
+
+  test('of another organization is never reached: the credential says whose it is', async () => {
+    const text = await exportOf(t)
+    for (const record of recordsOf(text)) assert.equal(record.organization_id, t.organizationId)
+  })
+
+  test('tampered with in any of 500 ways it does not verify', async () => {
+    const lines = linesOf(await exportOf(t))
+    const original = Buffer.from(`${lines.join('\n')}\n`)
+    const random = createRandom(4_711)
+    const attacker = createSigner('attacker')
+    const all = Object.entries(tamperings)
+    for (let done = 0, round = 0; done < 500; round += 1) {
+      const [name, tamper] = all[round % all.length] ?? ['', () => []]
+      const changed = tamper([...lines], random, attacker)
+      const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
+      if (file.equals(original)) continue
+      assert.equal((await verified(t, file.toString('latin1') === '' ? '' : file.toString())).ok, false, name)
+      done += 1
+    }
+  })
+})
+
+describe('the export as CSV', () => {
+  test('has a line per event, and no cell that a spreadsheet would run', async () => {
+    await t.createRequest({ title: '=HYPERLINK("http://evil.example")' })
+    await t.call('POST', '/api/v1/requests', {
+      as: t.apiKey,
+      body: { title: 'x', context: {} },
+      headers: { 'x-request-id': '-2' },
+    })
+    const reply = await t.call('GET', '/api/v1/events/export?format=csv', { as: t.admin.token })
+    assert.match(String(reply.headers['content-type']), /^text\/csv/)
+    const rows = parseCsv(reply.text)
+    const [names, ...cells] = rows
+    assert.equal(names?.[0], 'position')
+    assert.deepEqual(
+      cells.map((row) => row.length),
+      cells.map(() => names?.length),
+    )
+    assert.equal(cells.length, (await allRecords()).length)
+    const column = (name: string) => cells.map((row) => row[names?.indexOf(name) ?? -1])
+    assert.deepEqual(
+      column('position').map(Number),
+      cells.map((_, at) => at + 1),
+    )
+    assert.ok(column('http_request_id').includes("'-2"))
+    assert.ok(column('erasable').some((value) => value?.includes('HYPERLINK')))
+    for (const cell of cells.flat()) assert.doesNotMatch(cell, /^[=+@\t\r-]/)
+    assert.ok(!reply.text.includes('"salt"'))
+  })
+})
+
+describe('the export as a stream', () => {
+  test('is read no faster than the caller takes it', async (context) => {
+    const u = await startTestApp({ environment: { PORT: '0' } })
+    context.after(() => u.stop())
+    await u.sql(
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
+         '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
+      [u.organizationId],
+    )
+    await u.app.http.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = u.app.http.server.address() as AddressInfo
+    let socket: Socket | undefined
+    u.app.http.server.on('connection', (opened: Socket) => {
+      socket = opened
+    })
+    const call = request({ port, path: '/api/v1/events/export', headers: { authorization: `Bearer ${u.admin.token}` } })
+    call.end()
+    const [reply] = await once(call, 'response')
+    reply.pause()
+    // Of more than 40 MB: what fits into the sockets' buffers, and a page.
+    const written = await settled(() => (socket?.bytesWritten ?? 0) + (socket?.writableLength ?? 0))
+    assert.ok(written > 0 && written < 15_000_000, `${written} bytes were written`)
+    let bytes = 0
+    let tail = ''
+    reply.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      tail = chunk.toString()
+    })
+    reply.resume()
+    await once(reply, 'end')
+    assert.ok(bytes > 40_000_000)
+    assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
+  })
+
+  test('429 for the fifth at once, and a place is free when one is given up', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    await u.sql(
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
+         '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
+      [u.organizationId],
+    )
+    await u.app.http.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = u.app.http.server.address() as AddressInfo
+    const open = async () => {
+      const call = request({
+        port,
+        path: '/api/v1/events/export',
+        headers: { authorization: `Bearer ${u.admin.token}` },
+      })
+      call.on('error', () => {})
+      call.end()
+      const [reply] = await once(call, 'response')
+      reply.pause()
+      reply.on('error', () => {})
+      return { call, status: reply.statusCode as number }
+    }
+    const held = [await open(), await open(), await open(), await open()]
+    assert.deepEqual(
+      held.map(({ status }) => status),
+      [200, 200, 200, 200],
+    )
+    assert.equal((await open()).status, 429)
+    held[0]?.call.destroy()
+    await until(async () => {
+      const { call, status } = await open()
+      call.destroy()
+      return status === 200
+    }, 'a place is free')
+    for (const { call } of held) call.destroy()
+  })
+})
+
+async function settled(measure: () => number): Promise<number> {
+  let last = -1
+  let still = 0
+  return until(async () => {
+    const now = measure()
+    still = now === last ? still + 1 : 0
+    last = now
+    return still > 25 ? now : null
+  }, 'nothing more is written')
+}
+
+/** RFC 4180. */
+function parseCsv(text: string): string[][] {
+  const rows: string[][] = []
+  for (const line of text.split('\r\n').slice(0, -1)) {
+    rows.push([...line.matchAll(/"((?:[^"]|"")*)"(?:,|$)/g)].map(([, cell = '']) => cell.replaceAll('""', '"')))
+  }
+  return rows
+}

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { createFakeClock, startTestApp, type TestApp } from '../harness.ts'
+import { exportOf, until, verified } from './chain.ts'
+
+const day = 86_400_000
+let t: TestApp
+// A year ago, so that the database's own clock has gone past the retention period.
+before(async () => {
+  t = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * day)) })
+})
+after(() => t.stop())
+
+const policy = '/api/v1/events/policy'
+const change = (body: object, as = t.admin.token) =>
+  t.call('PATCH', policy, { as, body: { reason: 'a test', ...body } })
+const erase = (body: object, as = t.admin.token) =>
+  t.call('POST', '/api/v1/events/erasures', { as, body: { reason: 'case 17', ...body } })
+const count = async (): Promise<number> =>
+  Number((await t.sql('select count(*) from events where organization_id = $1', [t.organizationId]))[0]?.count)
+const newest = async (kind: string) =>
+  (await t.call('GET', `/api/v1/events?kind=${kind}&limit=1`, { as: t.admin.token })).body.items[0]
+const sealAll = () =>
+  until(async () => {
+    await t.app.audit.drain()
+    const [row] = await t.sql(`select (select count(*) from events) as events, (select sum(last_position) from (
+      select max(last_position) as last_position from audit_seals group by organization_id) s) as sealed`)
+    return Number(row?.events) <= Number(row?.sealed)
+  }, 'everything is sealed')
+
+describe('the policy', () => {
+  test('keeps everything for ever until somebody says otherwise, and every change is an event', async () => {
+    assert.deepEqual((await t.call('GET', policy, { as: t.admin.token })).body, {
+      retention_days: null,
+      legal_hold: false,
+    })
+    const reply = await change({ retention_days: 365 })
+    assert.deepEqual([reply.status, reply.body], [200, { retention_days: 365, legal_hold: false }])
+    const event = await newest('audit.policy_changed')
+    assert.deepEqual(
+      [event.actor.id, event.before, event.after, event.erasable],
+      [
+        t.admin.id,
+        { retention_days: null, legal_hold: false },
+        { retention_days: 365, legal_hold: false },
+        { reason: 'a test', network: '127.0.0.1' },
+      ],
+    )
+    const before = await count()
+    assert.equal((await change({ retention_days: 365 })).status, 200)
+    assert.equal(await count(), before, 'the same again is no event')
+    await change({ retention_days: null })
+  })
+
+  test('422 below six months, without a reason, and when it names nothing', async () => {
+    for (const body of [{ retention_days: 179 }, { retention_days: 1.5 }, { legal_hold: true, reason: '' }, {}]) {
+      assert.equal((await change(body)).status, 422, JSON.stringify(body))
+    }
+  })
+
+  test('403 for who may not manage the audit', async () => {
+    assert.equal((await change({ legal_hold: true }, t.reviewer.token)).status, 403)
+    assert.equal((await erase({ user_id: t.reviewer.id }, t.reviewer.token)).status, 403)
+  })
+})
+
+describe('erasure', () => {
+  test('of a request takes what was written and from where, and leaves that it happened; the chain stays valid', async () => {
+    const { id } = await t.createRequest({ title: 'Refund Jane Doe?', callback_webhook: null })
+    const body = { decision: 'approve', comment: 'She lives at 1 High Street' }
+    await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
+    await sealAll()
+    assert.deepEqual((await erase({ request_id: id.toUpperCase() })).body, { erased: 2 })
+    const { body: timeline } = await t.call('GET', `/api/v1/requests/${id}/events`, { as: t.admin.token })
+    assert.deepEqual(
+      timeline.items.map((e: Record<string, unknown>) => [e.kind, e.erasable, e.erased]),
+      [
+        ['request.created', null, true],
+        ['request.responded', null, true],
+        ['audit.erased', { network: '127.0.0.1' }, false],
+      ],
+    )
+    assert.equal(timeline.items[1].after.decision, 'approve')
+    const text = await exportOf(t)
+    assert.ok(!text.includes('Jane Doe') && !text.includes('High Street'))
+    const result = await verified(t, text)
+    assert.deepEqual([result.findings, result.erased], [[], 2])
+  })
+
+  test('says who erased what and why, and again there is nothing to erase', async () => {
+    const event = await newest('audit.erased')
+    assert.deepEqual([event.actor.id, event.after.reason, event.after.events.length], [t.admin.id, 'case 17', 2])
+    assert.deepEqual((await erase({ request_id: event.subject.id })).body, { erased: 0 })
+    assert.equal((await newest('audit.erased')).id, event.id)
+  })
+
+  test('of a person reaches all they did, and all that was done to them, over many events', async () => {
+    const ids = await Promise.all(Array.from({ length: 30 }, async () => (await t.createRequest()).id))
+    for (const id of ids) {
+      const body = { decision: 'reject', comment: 'by a person who wants to be forgotten' }
+      await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
+    }
+    const { erased } = (await erase({ user_id: t.reviewer.id })).body
+    assert.ok(erased >= 30)
+    const left = await t.sql(
+      `select id from events where organization_id = $1 and (actor_id = $2 or subject_id = $2) and erasable is not null
+         and kind <> 'audit.erased'`,
+      [t.organizationId, t.reviewer.id],
+    )
+    assert.deepEqual(left, [])
+    const created = await t.sql(`select id from events where kind = 'request.created' and erasable is null`)
+    assert.equal(created.length, 1, "what others wrote stays: only the request's of the first test is gone")
+    const result = await verified(t, await exportOf(t))
+    assert.deepEqual(result.findings, [])
+  })
+
+  test('of oneself comes to an end', async () => {
+    assert.ok((await erase({ user_id: t.admin.id })).body.erased > 0)
+    const result = await verified(t, await exportOf(t))
+    assert.deepEqual(result.findings, [])
+  })
+
+  test('is told apart from a part that somebody cut out of the table', async () => {
+    const { id } = await t.createRequest({ title: 'cut out' })
+    // Only who owns the table and switches its protection off can do this.
+    await t.sql(`alter table events disable trigger append_only`)
+    await t.sql('update events set erasable = null where subject_id = $1', [id])
+    await t.sql(`alter table events enable trigger append_only`)
+    const { findings } = await verified(t, await exportOf(t))
+    assert.deepEqual(
+      findings.map(({ code }) => code),
+      ['erasable.missing'],
+    )
+  })
+
+  test('422 without a subject, or with two', async () => {
+    for (const body of [{}, { user_id: randomUUID(), request_id: randomUUID() }, { user_id: 'me' }]) {
+      assert.equal((await erase(body)).status, 422, JSON.stringify(body))
+    }
+  })
+
+  test('409 under legal hold, in the database too', async () => {
+    await change({ legal_hold: true })
+    const reply = await erase({ user_id: t.reviewer.id })
+    assert.deepEqual([reply.status, reply.body.code], [409, 'audit.legal_hold'])
+    await assert.rejects(
+      t.sql(
+        `begin; select set_config('hitl.organization', '${t.organizationId}', true); select hitl_audit_erase('[]')`,
+      ),
+      /legal hold/,
+    )
+    await t.sql('rollback')
+    await change({ legal_hold: false })
+  })
+})
+
+describe('retention', () => {
+  test('purges whole batches that are older, under their seal as an anchor; the rest still verifies', async () => {
+    await sealAll()
+    const old = await count()
+    await t.app.audit.drain()
+    assert.equal(await count(), old, 'nothing is purged without a policy')
+    // By the database's clock, which is what counts, everything so far is 400 days old, and this is not.
+    await t.sql(
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+       values ($1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
+         '{"erasable_sha256":null,"v":1}')`,
+      [t.organizationId],
+    )
+    await sealAll()
+    assert.equal((await change({ retention_days: 180 })).status, 200)
+    await sealAll()
+    const left = await count()
+    assert.ok(left < 5, `${left} of ${old} events are left`)
+    const event = await newest('audit.purged')
+    assert.deepEqual([event.actor.kind, event.after.events], ['timer', old])
+    const result = await verified(t, await exportOf(t))
+    assert.deepEqual(result.findings, [])
+    assert.equal(result.firstPosition, event.after.up_to_position + 1)
+    assert.match(result.limits.join(), /proves nothing about the events before/)
+    const { length } = await t.sql('select from audit_seals where organization_id = $1 and number < $2', [
+      t.organizationId,
+      event.after.up_to_seal,
+    ])
+    assert.equal(length, 0, 'older seals go with their events')
+  })
+
+  test('never under legal hold', async () => {
+    const u = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * day)) })
+    const asAdmin = { as: u.admin.token, body: { retention_days: 180, legal_hold: true, reason: 'lawsuit' } }
+    assert.equal((await u.call('PATCH', policy, asAdmin)).status, 200)
+    const held = async () => Number((await u.sql('select count(*) from events'))[0]?.count)
+    await u.app.audit.drain()
+    const before = await held()
+    await u.app.audit.drain()
+    assert.ok((await held()) >= before)
+    const purges = async () => (await u.sql(`select from events where kind = 'audit.purged'`)).length
+    assert.equal(await purges(), 0)
+    const lifted = { as: u.admin.token, body: { legal_hold: false, reason: 'settled' } }
+    assert.equal((await u.call('PATCH', policy, lifted)).status, 200)
+    await u.app.audit.drain()
+    assert.equal(await purges(), 1, 'and afterwards at once')
+    await u.stop()
+  })
+})

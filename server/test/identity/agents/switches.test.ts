@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { App } from '../../../src/app.ts'
+import { addApiKey, addOrganization, type TestKey } from '../../consultations/people-and-keys.ts'
+import { totalsAndCounts } from '../../consultations/table-contents.ts'
+import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { startOther, statusAt, withinASecond } from './two-processes.ts'
+
+const requests = '/api/v1/requests'
+let t: TestApp
+let other: App
+before(async () => {
+  t = await startTestApp()
+  other = await startOther(t)
+})
+after(async () => {
+  await other.stop()
+  await t.stop()
+})
+
+const admin = (method: string, path: string, options: CallOptions = {}) =>
+  t.call(method, `/api/v1${path}`, { as: t.admin.token, ...options })
+const turn = async (key: TestKey, act: string, body: object = { reason: 'It asks too much.' }): Promise<Reply> => {
+  const reply = await admin('POST', `/agents/${key.agentId}/${act}`, { body })
+  assert.equal(reply.status, 200, reply.text)
+  return reply
+}
+const turnAll = async (act: string, body: object = { reason: 'A key was stolen.' }): Promise<Reply> => {
+  const reply = await admin('POST', `/organization/${act}`, { body })
+  assert.equal(reply.status, 200, reply.text)
+  return reply
+}
+const create = (as: string, app: App = t.app): Promise<number> => statusAt(app, as, 'POST')
+const ask = async (as: string): Promise<string> => {
+  const reply = await t.call('POST', requests, { as, body: { title: 'May I?', context: {} } })
+  assert.equal(reply.status, 201, reply.text)
+  return reply.body.id
+}
+const read = async (id: string) => (await t.call('GET', `${requests}/${id}`, { as: t.reviewer.token })).body
+
+const calls: readonly (readonly [string, (id: string) => string, object | undefined])[] = [
+  ['GET', () => requests, undefined],
+  ['GET', (id) => `${requests}/${id}`, undefined],
+  ['GET', (id) => `${requests}/${id}/deliveries`, undefined],
+  ['GET', (id) => `${requests}/${id}/certificate`, undefined],
+  ['POST', (id) => `${requests}/${id}/redeliver`, undefined],
+  ['POST', (id) => `${requests}/${id}/redeem`, undefined],
+  ['POST', (id) => `${requests}/${id}/cancel`, undefined],
+]
+
+for (const [whose, press] of [
+  ['agent', turn],
+  ['organization', (_key: TestKey, act: string, body?: object) => turnAll(act, body)],
+] as const) {
+  describe(`the switch of an ${whose}`, () => {
+    test('paused: new requests are 403 with since and reason, every other call works; resumed: all do', async () => {
+      const key = await addApiKey(t)
+      const id = await ask(key.raw)
+      await press(key, 'pause', { reason: 'Stop asking.' })
+      const refused = await t.call('POST', requests, { as: key.raw, body: { title: 'x', context: {} } })
+      const { status, code, since, reason, detail } = refused.body
+      assert.deepEqual([status, code, reason], [403, `${whose}.paused`, 'Stop asking.'])
+      assert.equal(since, t.clock.now().toISOString())
+      assert.match(detail, /Stop asking.*New requests are refused.*administrator resumes/)
+      for (const [method, path] of calls) {
+        const reply = await t.call(method, path(id), { as: key.raw })
+        assert.notEqual(reply.status, 403, `${method} ${path(id)}: ${reply.text}`)
+      }
+      await press(key, 'resume', {})
+      assert.equal(await create(key.raw), 201)
+    })
+
+    test('stopped: every call is 403; the key is good again when the agent is resumed', async () => {
+      const key = await addApiKey(t)
+      const id = await ask(key.raw)
+      await press(key, 'stop', { reason: 'It was taken over.' })
+      for (const [method, path, body] of [...calls, ['POST', () => requests, { title: 'x', context: {} }] as const]) {
+        const reply = await t.call(method, path(id), { as: key.raw, ...(body === undefined ? {} : { body }) })
+        assert.deepEqual([reply.status, reply.body.code], [403, `${whose}.stopped`], `${method} ${path(id)}`)
+        assert.equal(reply.body.reason, 'It was taken over.')
+      }
+      assert.equal((await read(id)).state, 'pending', 'nothing was cancelled')
+      await press(key, 'resume', {})
+      assert.equal((await t.call('POST', `${requests}/${id}/cancel`, { as: key.raw })).status, 200)
+      assert.equal(await create(key.raw), 201)
+    })
+
+    for (const [act, wanted] of [
+      ['pause', 'POST'],
+      ['stop', 'GET'],
+    ] as const) {
+      test(`${act} and resume count at once here, and within a second in another process`, async (context) => {
+        const key = await addApiKey(t)
+        const [here, there] = [t.app, other].map((app) => () => statusAt(app, key.raw, wanted))
+        assert.ok(here && there)
+        const fine = wanted === 'POST' ? 201 : 200
+        assert.deepEqual([await here(), await there()], [fine, fine], 'now both remember it')
+        await press(key, act)
+        assert.equal(await here(), 403)
+        await withinASecond(context, there, 403, `after ${act} it was still served`)
+        await press(key, 'resume', {})
+        assert.equal(await here(), fine)
+        await withinASecond(context, there, fine, 'after resume it was still refused')
+      })
+    }
+
+    test('a process that remembers the agent as active creates nothing for it all the same', async (context) => {
+      const key = await addApiKey(t)
+      const bystander = await addApiKey(t)
+      for (const act of ['pause', 'stop']) {
+        assert.equal(await create(key.raw, other), 201, 'now it remembers it')
+        await press(key, act)
+        const statuses = await Promise.all(
+          Array.from({ length: 12 }, (_, index) => create(index % 2 === 0 ? key.raw : bystander.raw, other)),
+        )
+        const mine = statuses.filter((_, index) => index % 2 === 0)
+        assert.deepEqual(mine, Array(6).fill(403))
+        if (whose === 'agent') assert.ok(statuses.every((status, index) => status === (index % 2 === 0 ? 403 : 201)))
+        await press(key, 'resume', {})
+        await context.waitFor(async () => assert.equal(await create(key.raw, other), 201), { timeout: 5_000 })
+      }
+      const { totals, counts } = await totalsAndCounts(t)
+      assert.deepEqual(totals, counts)
+    })
+
+    test('open requests are marked while it lasts, others are not, and polling finds the change', async () => {
+      const [key, bystander] = [await addApiKey(t), await addApiKey(t)]
+      const [open, answered, cancelled] = [await ask(key.raw), await ask(key.raw), await ask(key.raw)]
+      const theirs = await ask(bystander.raw)
+      await t.call('POST', `${requests}/${cancelled}/cancel`, { as: key.raw })
+      const marked = async (...ids: string[]) => Promise.all(ids.map(async (id) => (await read(id)).agent_paused))
+      assert.deepEqual(await marked(open, answered, cancelled, theirs), Array(4).fill(false))
+      t.clock.advance(1_000)
+      const before = new Date(t.clock.now().getTime() - 1).toISOString()
+      await press(key, 'pause')
+      assert.deepEqual(await marked(open, answered, cancelled, theirs), [true, true, false, whose === 'organization'])
+      const changed = await t.call('GET', `${requests}?updated_after=${before}&limit=100`, { as: t.reviewer.token })
+      const ids = changed.body.items.map(({ id }: { id: string }) => id)
+      assert.ok(ids.includes(open) && ids.includes(answered) && !ids.includes(cancelled))
+
+      const body = { decision: 'approve' }
+      const reply = await t.call('POST', `${requests}/${answered}/respond`, { as: t.reviewer.token, body })
+      assert.deepEqual([reply.status, reply.body.agent_paused], [200, false], 'an answer is still possible')
+      await press(key, 'stop')
+      assert.deepEqual(await marked(open, theirs), [true, whose === 'organization'])
+      await press(key, 'resume', {})
+      assert.deepEqual(await marked(open, answered, cancelled, theirs), Array(4).fill(false))
+      assert.equal((await t.sql('select from consultation_requests where agent_paused')).length, 0)
+    })
+
+    test('turned twice it keeps its first time and reason; stopped, it is not made weaker by a pause', async () => {
+      const key = await addApiKey(t)
+      const first = (await press(key, 'pause', { reason: 'first' })).body
+      t.clock.advance(1_000)
+      const second = (await press(key, 'pause', { reason: 'second' })).body
+      assert.deepEqual([second.paused_at, second.pause_reason], [first.paused_at, 'first'])
+      const stopped = (await press(key, 'stop', { reason: 'third' })).body
+      assert.deepEqual(
+        [stopped.status, stopped.paused_at, stopped.paused_by, stopped.pause_reason],
+        ['stopped', t.clock.now().toISOString(), t.admin.id, 'third'],
+      )
+      const path = whose === 'agent' ? `/agents/${key.agentId}/pause` : '/organization/pause'
+      const weaker = await admin('POST', path, { body: { reason: 'fourth' } })
+      assert.deepEqual([weaker.status, weaker.body.code], [409, `${whose}.already_stopped`])
+      const resumed = (await press(key, 'resume', {})).body
+      assert.deepEqual(
+        [resumed.status, resumed.paused_at, resumed.paused_by, resumed.pause_reason],
+        ['active', null, null, null],
+      )
+      assert.deepEqual((await press(key, 'resume', {})).body, resumed)
+    })
+
+    test('each turn is one event with who, what before and after, and why', async () => {
+      const key = await addApiKey(t)
+      const subject = whose === 'agent' ? key.agentId : t.organizationId
+      const told = () =>
+        t.sql(
+          `select kind, actor_id, record::jsonb->'before'->>'status' as before, record::jsonb->'after'->>'status' as after,
+             erasable::jsonb->>'reason' as reason from events
+           where subject_id = $1 and kind ~ '\\.(paused|stopped|resumed)$' order by occurred_at, id`,
+          [subject],
+        )
+      const earlier = (await told()).length
+      for (const [act, body] of [
+        ['pause', { reason: 'one' }],
+        ['pause', { reason: 'again' }],
+        ['stop', { reason: 'two' }],
+        ['resume', { reason: 'three' }],
+        ['resume', {}],
+      ] as const) {
+        t.clock.advance(1)
+        await press(key, act, body)
+      }
+      const by = { actor_id: t.admin.id }
+      assert.deepEqual((await told()).slice(earlier), [
+        { kind: `${whose}.paused`, ...by, before: 'active', after: 'paused', reason: 'one' },
+        { kind: `${whose}.stopped`, ...by, before: 'paused', after: 'stopped', reason: 'two' },
+        { kind: `${whose}.resumed`, ...by, before: 'stopped', after: 'active', reason: 'three' },
+      ])
+    })
+
+    test('the first refused call of an agent acknowledges the pause, once, and each pause anew', async (context) => {
+      const key = await addApiKey(t)
+      const told = () =>
+        t.sql(
+          `select actor_kind, actor_id, record::jsonb->'actor'->>'key_id' as key_id, erasable::jsonb->>'network' as network,
+             record::jsonb->'after'->>'switch' as switch from events
+           where kind = 'agent.pause_acknowledged' and subject_id = $1`,
+          [key.agentId],
+        )
+      const acknowledgedAt = async () => (await admin('GET', `/agents/${key.agentId}`)).body.pause_acknowledged_at
+      await press(key, 'pause')
+      assert.equal((await t.call('GET', requests, { as: key.raw })).status, 200)
+      assert.equal(await acknowledgedAt(), null, 'it has not noticed yet')
+      const met = t.clock.now().toISOString()
+      await Promise.all(Array.from({ length: 4 }, () => create(key.raw)))
+      await context.waitFor(async () => assert.equal(await acknowledgedAt(), met), { timeout: 5_000 })
+      assert.deepEqual(await Promise.all([create(key.raw), create(key.raw, other)]), [403, 403])
+      await press(key, 'stop')
+      assert.equal(await acknowledgedAt(), null)
+      assert.equal((await t.call('GET', requests, { as: key.raw })).status, 403)
+      await context.waitFor(async () => assert.notEqual(await acknowledgedAt(), null), { timeout: 5_000 })
+      const once = { actor_kind: 'agent', actor_id: key.agentId, key_id: key.id, network: '127.0.0.1', switch: whose }
+      assert.deepEqual(await told(), [once, once])
+      await press(key, 'resume', {})
+      assert.equal(await acknowledgedAt(), null)
+    })
+
+    for (const act of ['pause', 'stop']) {
+      for (const body of [{}, { reason: '' }, { reason: null }, { reason: 'x'.repeat(513) }, { reason: 5 }]) {
+        test(`422, and nothing turned: ${act} ${JSON.stringify(body).slice(0, 30)}`, async () => {
+          const key = await addApiKey(t)
+          const path = whose === 'agent' ? `/agents/${key.agentId}/${act}` : `/organization/${act}`
+          assert.equal((await admin('POST', path, { body })).status, 422)
+          assert.equal(await create(key.raw), 201)
+        })
+      }
+    }
+  })
+}
+
+test('an agent that is registered while the organization is stopped is stopped too, and nobody else’s is', async () => {
+  const foreign = await addOrganization(t)
+  await turnAll('stop')
+  const { body: made } = await admin('POST', '/api-keys', { body: { name: 'late' } })
+  const agent = (await admin('GET', `/agents/${made.agent_id}`)).body
+  assert.deepEqual([agent.status, agent.organization_status], ['active', 'stopped'])
+  assert.equal(await statusAt(t.app, made.key), 403)
+  assert.equal(await create(foreign.apiKey.raw), 201)
+  const shown = await admin('GET', '/organization/pause')
+  assert.deepEqual([shown.body.status, shown.body.pause_reason], ['stopped', 'A key was stolen.'])
+  await turnAll('resume', {})
+  assert.equal(await create(made.key), 201)
+})
+
+test('both switches are on: resuming one leaves the other', async () => {
+  const key = await addApiKey(t)
+  const id = await ask(key.raw)
+  await turn(key, 'pause')
+  await turnAll('pause')
+  await turnAll('resume', {})
+  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [403, true])
+  await turnAll('pause')
+  await turn(key, 'resume', {})
+  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [403, true])
+  await turnAll('resume', {})
+  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [201, false])
+})
+
+test('more open requests than one portion: all are marked, and unmarked, by the call or soon after', async () => {
+  const key = await addApiKey(t)
+  const count = 12_000
+  await t.sql(
+    `insert into consultation_requests (organization_id, id, agent_id, title, context, state, created_at, updated_at)
+     select $1, gen_random_uuid(), $2, 'one of many', '{}', 'pending', now(), now() from generate_series(1, $3)`,
+    [t.organizationId, key.agentId, count],
+  )
+  const marked = async () =>
+    (await t.sql('select from consultation_requests where agent_id = $1 and agent_paused', [key.agentId])).length
+  await turn(key, 'pause')
+  await t.app.drain()
+  assert.equal(await marked(), count)
+  await turn(key, 'resume', {})
+  await t.app.drain()
+  assert.equal(await marked(), 0)
+  const told = await t.sql(
+    `select record::jsonb->'after' as after from events where kind = 'agent.requests_marked' and subject_id = $1
+     order by occurred_at, id`,
+    [key.agentId],
+  )
+  assert.deepEqual(told, [{ after: { paused: true, requests: count } }, { after: { paused: false, requests: count } }])
+  await t.sql('delete from consultation_requests where agent_id = $1', [key.agentId])
+})
+
+test('creates that race a pause, over two processes: none begins after it, and each that made it is marked', async () => {
+  for (let round = 0; round < 8; round += 1) {
+    const key = await addApiKey(t)
+    const act = round % 2 === 0 ? 'pause' : 'stop'
+    let paused = false
+    let wrong = 0
+    const flood = async (app: App): Promise<void> => {
+      for (let call = 0; call < 30; call += 1) {
+        const begunAfter = paused
+        if ((await create(key.raw, app)) === 201 && begunAfter) wrong += 1
+      }
+    }
+    const floods = [t.app, t.app, t.app, other, other, other].map(flood)
+    await create(key.raw)
+    await turn(key, act)
+    paused = true
+    await Promise.all(floods)
+    assert.equal(wrong, 0, 'a request was created by a call that began after the pause')
+    await t.app.drain()
+    const rows = await t.sql('select agent_paused from consultation_requests where agent_id = $1', [key.agentId])
+    assert.ok(rows.length > 0)
+    assert.ok(rows.every(({ agent_paused: marked }) => marked === true))
+    const [agent] = await t.sql('select marks_due from agents where id = $1', [key.agentId])
+    assert.equal(agent?.marks_due, false)
+  }
+  const { totals, counts } = await totalsAndCounts(t)
+  assert.deepEqual(totals, counts)
+})

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { invitationLetter } from '../../../src/identity/people/account-letters.ts'
+import { startTestApp, type TestApp } from '../../harness.ts'
+import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
+import { linkIn } from './accounts.ts'
+
+const path = '/api/v1/invitations'
+const subject = 'You are invited'
+
+let relay: MailRelay
+let t: TestApp
+before(async () => {
+  relay = await startMailRelay()
+  const environment = { SMTP_URL: `smtp://127.0.0.1:${relay.port}`, MAIL_FROM: 'hitl@example.com' }
+  t = await startTestApp({ environment })
+})
+after(async () => {
+  await t.stop()
+  await relay.close()
+})
+
+test('an invitation for an address is mailed to it, once, and its link lets in', async () => {
+  const [email, headers] = ['invited@example.com', { 'idempotency-key': randomUUID() }]
+  const invite = () => t.call('POST', path, { as: t.admin.token, body: { email, role: 'auditor' }, headers })
+  const first = await invite()
+  assert.equal((await invite()).body.id, first.body.id)
+  const [letter] = await relay.lettersTo(email, subject, 1)
+  const token = linkIn(letter)
+  assert.equal(token, first.body.token)
+  assert.match(letter?.text ?? '', /as auditor/)
+  const body = { email, password: 'correct horse', invitation: token }
+  assert.equal((await t.call('POST', '/api/v1/auth/register', { body })).status, 201)
+  assert.equal((await relay.lettersTo(email, subject, 1)).length, 1)
+})
+
+test('one for nobody in particular is not', async () => {
+  const count = relay.letters.length
+  assert.equal((await t.call('POST', path, { as: t.admin.token, body: {} })).status, 201)
+  await t.call('POST', path, { as: t.admin.token, body: { email: 'after@example.com' } })
+  await relay.lettersTo('after@example.com', subject, 1)
+  assert.equal(relay.letters.length, count + 1)
+})
+
+test('201 all the same for an address that mail cannot be sent to: the link is in the reply', async () => {
+  const reply = await t.call('POST', path, { as: t.admin.token, body: { email: '"a,b"@example.com' } })
+  assert.equal(reply.status, 201)
+  assert.ok(reply.body.url)
+})
+
+test('422 for whoever would register with a password that is tried first', async () => {
+  const invitation = await t.call('POST', path, { as: t.admin.token, body: {} })
+  for (const password of ['iloveyou', 'Qwerty123', 'new.person@example.com']) {
+    const body = { email: 'new.person@example.com', password, invitation: invitation.body.token }
+    const reply = await t.call('POST', '/api/v1/auth/register', { body })
+    assert.equal(reply.status, 422)
+    assert.equal(reply.body.errors[0].path, 'password')
+  }
+})
+
+test('whoever names the organization writes no line and no address into the letter', () => {
+  const organization = `Example\r\n\r\nPay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
+  const about = { organization, role: 'reviewer', link: 'https://hitl.example.com/setup#x', until: new Date(0) }
+  const { text } = invitationLetter('a@example.com', about)
+  assert.ok(text.startsWith('You are invited to join the organization "Example Pay here: https evil.example.com/xxx'))
+  assert.equal(text.match(/:\/\//g)?.length, 1)
+  assert.ok((text.split('\n')[0] ?? '').length < 160)
+})

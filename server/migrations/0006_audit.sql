@@ -268,13 +268,17 @@ begin
   return hitl_audit_era();
 end $$;
 
--- The organizations that have settled events behind their last seal. Steps from one to the next through the primary key.
-create function hitl_audit_unsealed(at_most integer) returns setof uuid language plpgsql volatile security definer
-  set search_path = public, pg_temp as $$
+-- The organizations that have settled events behind their last seal, in their order, from behind `after` on. Steps from one
+-- to the next through the primary key.
+create function hitl_audit_unsealed(after uuid, at_most integer) returns setof uuid language plpgsql volatile
+  security definer set search_path = public, pg_temp as $$
+declare
+  current_era smallint := hitl_audit_era();
 begin
   if not hitl_worker() then return; end if;
   return query with recursive tenants as (
-    (select organization_id from events order by organization_id limit 1)
+    (select e.organization_id from events e where after is null or e.organization_id > after
+     order by e.organization_id limit 1)
     union all
     select (select e.organization_id from events e where e.organization_id > t.organization_id
       order by e.organization_id limit 1) from tenants t where t.organization_id is not null
@@ -286,8 +290,8 @@ begin
     and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
       coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
     order by e.era, e.xact, e.id limit 1) next
-  where next.xact < pg_snapshot_xmin(pg_current_snapshot()) or next.era < hitl_audit_era()
-  limit at_most;
+  where next.xact < pg_snapshot_xmin(pg_current_snapshot()) or next.era < current_era
+  order by t.organization_id limit at_most;
 end $$;
 
 -- The next batch of each of these organizations, as far as no other process is at it: locked until the transaction ends,
@@ -300,6 +304,7 @@ create function hitl_audit_next_batches(organizations uuid[], max_events integer
 ) language plpgsql volatile security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
 declare
+  current_era smallint := hitl_audit_era();
   organization uuid;
   last audit_seals;
   batch record;
@@ -317,7 +322,7 @@ begin
         from events e where e.organization_id = organization
           and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
             coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
-          and (e.xact < pg_snapshot_xmin(pg_current_snapshot()) or e.era < hitl_audit_era())
+          and (e.xact < pg_snapshot_xmin(pg_current_snapshot()) or e.era < current_era)
         order by e.era, e.xact, e.id limit max_events) b;
     continue when batch.size = 0;
     organization_id := organization;
@@ -404,5 +409,5 @@ begin
 end $$;
 
 -- PostgreSQL lets everybody call a new function; access.sql names the one who may.
-revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(integer), hitl_audit_next_batches(uuid[], integer),
+revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
   hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_drop(), hitl_audit_era() from public;

@@ -28,12 +28,14 @@ import type { IdentityFact } from './identity/fact.ts'
 import { createFactorSweeper } from './identity/factors/worker.ts'
 import { createGuard } from './identity/guard.ts'
 import { organizationIds } from './identity/organizations/store.ts'
+import { createDeletionWorker } from './identity/organizations/worker.ts'
 import { registerAccountPages } from './identity/people/account-pages.ts'
 import type { Passwords } from './identity/people/passwords.ts'
 import { registerSetupPage } from './identity/people/setup-page.ts'
 import { callerKind } from './identity/principal.ts'
 import { registerIdentityRoutes } from './identity/routes.ts'
 import { createIdentity, type Identity } from './identity/service.ts'
+import { createSessionSweeper } from './identity/sessions/worker.ts'
 import { registerKeySet } from './identity/signing-keys/routes.ts'
 import { createSigningKeys, type SigningKeys } from './identity/signing-keys/service.ts'
 import { applicationRole } from './platform/application-role.ts'
@@ -197,7 +199,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     accessTokens: { previousSecretKey, signingKeys: signsTokens ? signingKeys : null },
     registration: config.REGISTRATION,
     passwords: options.passwords,
-    requireDeletable: async () => {},
+    auditAtTheEnd: audit,
     markRequests: (organizationId) => agentMarks.mark(organizationId),
     report,
   })
@@ -205,6 +207,8 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const agentMarks = createAgentMarks({ db, clock, log, events, agents: identity.switches.toMark })
   const expiringKeys = createExpiryWarnings({ db: workerDb, clock, log, report })
   const factorSweeper = createFactorSweeper(identity.factors, log)
+  const sessionSweeper = createSessionSweeper(identity.sessions, log)
+  const deletions = createDeletionWorker(identity.organizationDeletion, log)
 
   let stopping = false
   let stopped: Promise<void> | null = null
@@ -292,6 +296,8 @@ export async function createApp({ config, secretKey, connection, log, ...options
       expiry.start()
       audit.start()
       factorSweeper.start()
+      sessionSweeper.start()
+      deletions.start()
       agentMarks.loop.start()
       expiringKeys.start()
       hints = listen(connection, channel, log, delivery.wake)
@@ -300,6 +306,8 @@ export async function createApp({ config, secretKey, connection, log, ...options
       await expiry.drain()
       await agentMarks.loop.drain()
       await expiringKeys.drain()
+      await sessionSweeper.drain()
+      await deletions.drain()
       await delivery.drain()
       await audit.drain()
     },
@@ -312,6 +320,8 @@ export async function createApp({ config, secretKey, connection, log, ...options
           hints?.stop(),
           expiry.stop(),
           factorSweeper.stop(),
+          sessionSweeper.stop(),
+          deletions.stop(),
           agentMarks.loop.stop(),
           expiringKeys.stop(),
           http.close(),
@@ -321,7 +331,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         // Behind the last calls and deliveries: their refusals are to be written still.
         await audit.stop()
         await identity.passwordChanges.drain()
-        await mail?.close()
+        await mail?.close(Math.min(graceMs, 5_000))
         await providerCalls.close()
         await Promise.all([db.close(), workerDb.close()])
       })()

@@ -40,7 +40,13 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   const admin = await people.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
   await people.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
   const { organizationId } = admin
-  const person = { kind: 'person', organizationId, userId: admin.id, accountId: admin.accountId, role: 'admin' } as const
+  const person = {
+    kind: 'person',
+    organizationId,
+    userId: admin.id,
+    accountId: admin.accountId,
+    role: 'admin',
+  } as const
   const { raw, key } = await apiKeys.createApiKey(
     { principal: person, httpRequestId },
     { name: 'sample-agent', description: 'Made with the sample data.' },

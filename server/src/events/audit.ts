@@ -59,6 +59,9 @@ export function createAudit(dependencies: AuditDependencies) {
 
   return {
     refusals,
+    /** For organizations that are deleted. */
+    isHeld: keeping.isHeld,
+    eraseFrom: keeping.eraseFrom,
     /** For the operator at the installation itself; an event says that it was taken away. Null: there is no seal `after`. */
     exportHere: async (organizationId: string, format: ExportFormat, after: number | null) => {
       const lines = await exporter.export(organizationId, format, after)

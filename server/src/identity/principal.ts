@@ -108,7 +108,7 @@ export const rights = {
   'user.read': everybody,
   'team.read': everybody,
   'team.create': managers,
-  'team.run': everybody,
+  'team.run': ['reviewer', ...managers],
   'audit.read': ['auditor', ...managers],
   'audit.export': ['auditor', ...managers],
   'audit.manage': managers,

@@ -9,12 +9,13 @@ import { createRequireStepUp } from './factors/step-ups/require-step-up.ts'
 import type { Guard } from './guard.ts'
 import { registerOrganizationRoutes } from './organizations/routes.ts'
 import { registerEmailRoutes } from './people/email-verification-routes.ts'
+import { registerInvitationRoutes } from './people/invitation-routes.ts'
 import { registerMemberRoutes } from './people/members-routes.ts'
 import { registerPasswordRoutes } from './people/password-reset-routes.ts'
 import { registerPeopleRoutes } from './people/routes.ts'
 import type { Identity } from './service.ts'
 import { createSendSession, registerSessionRoutes, visitOf } from './sessions/routes.ts'
-import { registerProviderRoutes } from './sso/provider-routes.ts'
+import { registerProviderRoutes } from './sso/providers/routes.ts'
 import { registerSsoRoutes } from './sso/routes.ts'
 import { registerTeamRoutes } from './teams/routes.ts'
 
@@ -39,14 +40,19 @@ export function registerIdentityRoutes(
   registerPeopleRoutes(api, {
     people: identity.people,
     guard,
-    publicUrl,
     signIn: async (email, password, browser, request, reply) => {
       if (browser) requireSameSite(request)
       return sendSession(reply, await identity.signIn.withPassword(email, password, visitOf(request, browser)))
     },
   })
   registerMemberRoutes(api, { members: identity.members, guard, requireStepUp })
-  registerOrganizationRoutes(api, { organizations: identity.organizations, guard, requireStepUp })
+  registerInvitationRoutes(api, { invitations: identity.invitations, guard, requireStepUp })
+  registerOrganizationRoutes(api, {
+    organizations: identity.organizations,
+    deletion: identity.organizationDeletion,
+    guard,
+    requireStepUp,
+  })
   registerTeamRoutes(api, { teams: identity.teams, guard })
   registerSessionRoutes(api, { sessions: identity.sessions, guard, requireSameSite, sendSession, isHttps })
   registerFactorRoutes(api, {

@@ -14,21 +14,22 @@ import { createAuthenticator } from './authenticate.ts'
 import type { IdentityFact } from './fact.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
+import { type AuditAtTheEnd, createOrganizationDeletion } from './organizations/deletion.ts'
 import { createOrganizations } from './organizations/service.ts'
 import { createEmailChanges } from './people/email-verification.ts'
 import { createInvitationMail } from './people/invitation-mail.ts'
+import { createInvitations } from './people/invitations.ts'
 import { createMembers } from './people/members.ts'
 import { createNewPasswordCheck } from './people/new-password.ts'
 import { createPasswordChanges, type SessionsOfAccount } from './people/password-reset.ts'
 import { createPasswords, type Passwords } from './people/passwords.ts'
 import { createPeople } from './people/service.ts'
-import type { User } from './people/user.ts'
-import { type Actor, actorOf, system } from './principal.ts'
+import { type Actor, actorOf, type Caller, type Person } from './principal.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { createOidcClient } from './sso/oidc-client.ts'
 import type { ProviderFetch } from './sso/provider-http.ts'
-import { createIdentityProviders } from './sso/service.ts'
+import { createIdentityProviders } from './sso/providers/service.ts'
 import { createSsoSignIn } from './sso/sign-in.ts'
 import { createTeams } from './teams/service.ts'
 import { createAttempts } from './throttle-attempts.ts'
@@ -53,8 +54,8 @@ export interface IdentityDependencies {
   readonly registration: 'invite' | 'open' | 'closed'
   /** Tests bring quicker ones. */
   readonly passwords?: Passwords | undefined
-  /** Throws 409 while an organization must not be deleted. */
-  readonly requireDeletable: (tx: Tx, organizationId: string) => Promise<void>
+  /** What the audit has to do with the end of an organization. */
+  readonly auditAtTheEnd: AuditAtTheEnd
   /** Open requests follow the switches of their agents. */
   readonly markRequests: (organizationId: string) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
@@ -74,16 +75,9 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const { passwords = createPasswords(), registration } = options
   const checkNewPassword = createNewPasswordCheck({ production: options.production })
   const mailInvitation = createInvitationMail({ db, mail: options.mail, publicUrl: options.publicUrl })
-  const people = createPeople({
-    db,
-    clock,
-    secretKey,
-    report,
-    passwords,
-    registration,
-    checkNewPassword,
-    mailInvitation,
-  })
+  const { publicUrl } = options
+  const invitations = createInvitations({ db, clock, secretKey, registration, publicUrl, mailInvitation, report })
+  const people = createPeople({ db, clock, report, passwords, registration, checkNewPassword, invitations })
   const sessions = createSessions({
     db,
     clock,
@@ -109,7 +103,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     stepUpFreshMinutes: options.stepUpFreshMinutes,
     report,
     membershipOf: async (accountId) => {
-      const user = await signIn.membershipOf(accountId, null)
+      const user = await signIn.membershipOf(accountId)
       return user === null ? null : { organizationId: user.organizationId, userId: user.id }
     },
   })
@@ -121,10 +115,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     factors,
     sessions,
     report,
-    requirePasswordAllowed: async (user: User) => {
-      const refusal = await identityProviders.refusalOf(user, ['password'])
-      if (refusal !== null) throw refusal
-    },
+    refusalOf: (user, methods) => identityProviders.refusalOf(user, methods),
   })
   const accounts = {
     db,
@@ -178,31 +169,35 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     clock,
     report,
     forget,
-    endSessions: async (tx, organizationId, userId, by) =>
-      void (await sessions.endIn(tx, { organizationId, userId }, 'deactivated', {
-        actor: actorOf(by.principal),
-        httpRequestId: by.httpRequestId,
-      })),
+    endSessions: async (tx, userId, by) => {
+      const { organizationId } = by.principal
+      await sessions.endIn(tx, { organizationId, userId }, 'deactivated', endedBy(by))
+    },
   })
-  const organizations = createOrganizations({
+  const organizations = createOrganizations({ db, clock, report, forget })
+  const organizationDeletion = createOrganizationDeletion({
     db,
     clock,
     report,
-    forget,
-    endSessions: async (tx, organizationId, exceptUserId) =>
-      void (await sessions.endIn(tx, { organizationId, exceptUserId }, 'revoked', {
-        actor: system,
-        httpRequestId: null,
-      })),
-    requireDeletable: options.requireDeletable,
+    forget: (organizationId) => {
+      forget(organizationId)
+      agentKeys.forgetAll()
+    },
+    endOtherSessions: async (tx, by) => {
+      const { organizationId, userId } = by.principal
+      await sessions.endIn(tx, { organizationId, exceptUserId: userId }, 'revoked', endedBy(by))
+    },
+    audit: options.auditAtTheEnd,
   })
   const teams = createTeams({ db, clock, report })
   return {
     authenticator,
     attempts,
     people,
+    invitations,
     members,
     organizations,
+    organizationDeletion,
     teams,
     sessions,
     signIn,
@@ -217,4 +212,8 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     identityProviders,
     ssoSignIn,
   }
+}
+
+function endedBy({ principal, httpRequestId, network = null }: Caller<Person> & { readonly network?: string | null }) {
+  return { actor: actorOf(principal), httpRequestId, network }
 }

@@ -13,8 +13,8 @@ export interface Letter {
 export interface Mail {
   /** Resolves when the relay has taken the letter; rejects with a MailFailure when it never will. */
   send(letter: Letter): Promise<void>
-  /** What is not sent yet is given up; once it resolves no timer and no attempt is left. */
-  close(): Promise<void>
+  /** Waits so long for what is under way, then gives it up; once it resolves no timer and no attempt is left. */
+  close(graceMs?: number): Promise<void>
 }
 
 export interface MailSettings {
@@ -45,6 +45,7 @@ export function createMail(settings: MailSettings): Mail {
   const stop = new AbortController()
   const letters = new Set<Promise<void>>()
   const inTurn = atMost(sendsAtOnce)
+  let isClosing = false
 
   const attempt = async (letter: Letter): Promise<void> => {
     // The library's own limits are per step; a relay that answers a byte at a time would outlast their sum.
@@ -71,7 +72,7 @@ export function createMail(settings: MailSettings): Mail {
   return {
     send: async (letter) => {
       if (!isMailable(letter.to)) throw failure('address', 'Mail cannot be sent to an address of this form.')
-      if (stop.signal.aborted) throw failure('stopped', stopped)
+      if (isClosing) throw failure('stopped', stopped)
       if (letters.size >= maxLetters) throw failure('full', 'Too many letters are waiting for the mail relay.')
       const delivery = deliver(letter).catch((error: unknown) => {
         throw stop.signal.aborted ? failure('stopped', stopped) : error
@@ -79,7 +80,9 @@ export function createMail(settings: MailSettings): Mail {
       letters.add(delivery)
       await delivery.finally(() => letters.delete(delivery))
     },
-    close: async () => {
+    close: async (graceMs = 0) => {
+      isClosing = true
+      await within(graceMs, Promise.allSettled(letters))
       stop.abort()
       await Promise.allSettled(letters)
       transporter.close()
@@ -159,6 +162,16 @@ function atMost(limit: number) {
       else running -= 1
     }
   }
+}
+
+/** Resolves with the work or with the time, whichever is first. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

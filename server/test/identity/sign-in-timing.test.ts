@@ -4,6 +4,7 @@ import { hashSync } from '@node-rs/bcrypt'
 import pg from 'pg'
 import { type App, createApp } from '../../src/app.ts'
 import { createPasswords, type Passwords } from '../../src/identity/people/passwords.ts'
+import { newId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../harness.ts'
 import { mannWhitney, signedRank } from './rank-tests.ts'
@@ -61,12 +62,12 @@ async function addAccounts(
   await sql.query(
     `with account as (
        insert into accounts (id, email, email_key, password_hash, created_at, updated_at)
-       select gen_random_uuid(), email, email, $2, now(), now() from unnest($1::text[]) email
+       select id, email, email, $2, now(), now() from unnest($1::text[], $3::uuid[]) as given(email, id)
        returning id, email)
      insert into users (organization_id, id, account_id, email, email_key, role, created_at, updated_at)
-     select (select organization_id from organizations limit 1), gen_random_uuid(), id, email, email, 'reviewer', now(), now()
+     select (select organization_id from organizations limit 1), id, id, email, email, 'reviewer', now(), now()
      from account`,
-    [known, hashSync('the right password', { cost })],
+    [known, hashSync('the right password', { cost }), known.map(newId)],
   )
   await sql.query('analyze')
   return known.map((address, at) => [address, addresses[count + at] ?? ''])

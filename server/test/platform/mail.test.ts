@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { type ConfigError, loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { createMail, type Letter, type Mail, type MailFailure, type MailSettings } from '../../src/platform/mail.ts'
 import { isMailable, type Relay, readMailbox, readSmtpUrl } from '../../src/platform/smtp-settings.ts'
@@ -213,6 +214,15 @@ describe('trouble', () => {
     assert.equal((await failureOf(mail.send(letter))).code, 'stopped')
   })
 
+  test('a stop waits as long as it may for a letter under way', async () => {
+    const count = relay.letters.length
+    const mail = mailTo(here())
+    const sending = mail.send(letter)
+    await mail.close(5_000)
+    await sending
+    assert.equal(relay.letters.length, count + 1)
+  })
+
   test('no log line holds the letter, the address, the user, the password, or what the relay said', async () => {
     const lines: string[] = []
     const log = createLog('trace', false, { write: (line: string) => void lines.push(line) })
@@ -333,6 +343,25 @@ describe('SMTP_URL', () => {
       )
     })
   }
+})
+
+test('the configuration: SMTP_URL needs MAIL_FROM, and no mistake repeats the password', () => {
+  const mistakesOf = (environment: Readonly<Record<string, string>>): readonly string[] => {
+    try {
+      loadConfig(environment, '/nonexistent/.env')
+      return []
+    } catch (error) {
+      return (error as ConfigError).mistakes
+    }
+  }
+  const SMTP_URL = 'smtps://user:s3cret@mail.example.com'
+  assert.match(mistakesOf({ SMTP_URL })[0] ?? '', /^MAIL_FROM is needed with SMTP_URL/)
+  assert.deepEqual(mistakesOf({ SMTP_URL, MAIL_FROM: 'HITL <hitl@example.com>' }), [])
+  assert.match(mistakesOf({ SMTP_URL, MAIL_FROM: 'nobody' })[0] ?? '', /^MAIL_FROM must be an address/)
+  const wrong = mistakesOf({ SMTP_URL: `${SMTP_URL}?x=y`, MAIL_FROM: 'hitl@example.com' })
+  assert.match(wrong[0] ?? '', /^SMTP_URL must end with the host and port/)
+  assert.ok(!wrong.join().includes('s3cret'))
+  assert.match(mistakesOf({ SSO_ALLOW: '10.0.0.0/99' })[0] ?? '', /^SSO_ALLOW has an entry/)
 })
 
 test('MAIL_FROM: an address, or a name with one', () => {

@@ -1,12 +1,13 @@
 import type { Caller } from '../../identity/principal.ts'
 import { system } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
 import { Problem } from '../../platform/problem.ts'
 import { actEvent } from '../act.ts'
+import type { Event } from '../event.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import type { Events } from '../service.ts'
 import * as store from './store.ts'
@@ -116,30 +117,51 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
       return subject.kind === 'user' ? about + (await eraseBy(by, subject, reason)) : about
     },
 
+    /** Whether nothing of the organization may be deleted; nobody changes that until the transaction ends. */
+    isHeld: async (tx: Tx, organizationId: string): Promise<boolean> =>
+      (await store.policy(tx, organizationId, true)).legalHold,
+
+    /**
+     * For an organization that is at its end: erases what can be erased of the next events behind `from`, and answers where to
+     * go on; null at the end of the chain.
+     */
+    eraseFrom: (organizationId: string, from?: string): Promise<string | null> =>
+      inTransaction(db, { organizationId }, async (tx) => {
+        const key = from === undefined ? nowhere : (JSON.parse(from) as ChainKey)
+        const { wanted, last } = await store.stepOverErasable(tx, organizationId, key, erasedAtOnce)
+        const ids = wanted.length === 0 ? [] : await store.erase(tx, wanted)
+        if (ids.length > 0) {
+          const after = { events: ids, reason: 'the organization was deleted' }
+          tx.last(events.append(tx, [timerEvent(organizationId, 'audit.erased', after, clock.now())]))
+        }
+        return last === null ? null : JSON.stringify({ era: last.era, xact: last.xact, id: last.id })
+      }),
+
     /** Purges a portion of one organization's events; answers whether there was any. */
     purge: (organizationId: string, atMost: number): Promise<boolean> =>
       inTransaction(db, { organizationId }, async (tx) => {
         const purged = await store.purge(tx, atMost)
         if (purged === null) return false
         const after = { events: purged.events, up_to_seal: purged.upToSeal, up_to_position: purged.upToPosition }
-        tx.last(
-          events.append(tx, [
-            {
-              id: newId(),
-              organizationId,
-              kind: 'audit.purged',
-              subjectKind: 'organization',
-              subjectId: organizationId,
-              actor: { ...system, kind: 'timer' },
-              httpRequestId: null,
-              before: null,
-              after,
-              occurredAt: clock.now(),
-            },
-          ]),
-        )
+        tx.last(events.append(tx, [timerEvent(organizationId, 'audit.purged', after, clock.now())]))
         return true
       }),
+  }
+}
+
+/** What the service does with an organization's audit because a time is up. */
+function timerEvent(organizationId: string, kind: string, after: Event['after'], occurredAt: Date): Event {
+  return {
+    id: newId(),
+    organizationId,
+    kind,
+    subjectKind: 'organization',
+    subjectId: organizationId,
+    actor: { ...system, kind: 'timer' },
+    httpRequestId: null,
+    before: null,
+    after,
+    occurredAt,
   }
 }
 

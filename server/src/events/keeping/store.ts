@@ -82,6 +82,28 @@ export async function stepForActor(
   return { wanted: rows.filter((row) => row.wanted), last: rows.at(-1) ?? null }
 }
 
+const erasableStatement: Statement = {
+  name: 'audit_erasable',
+  text: `
+    with looked as materialized (
+      select era, xact, id, erasable is not null as whole from events
+      where organization_id = $1 and (era, xact, id) > ($2, $3, $4) order by era, xact, id limit $5
+    )
+    select era, xact, id, whole as wanted from looked order by era, xact, id`,
+}
+
+/** One step along the chain: `wanted` are those that can be erased. */
+export async function stepOverErasable(
+  tx: Queryable,
+  organizationId: string,
+  from: ChainKey,
+  size: number,
+): Promise<{ readonly wanted: readonly ChainKey[]; readonly last: ChainKey | null }> {
+  const values = [organizationId, from.era, from.xact, from.id, size]
+  const rows = await tx.execute<ChainKey & { wanted: boolean }>(erasableStatement, values)
+  return { wanted: rows.filter((row) => row.wanted), last: rows.at(-1) ?? null }
+}
+
 const newestStatement: Statement = {
   name: 'audit_newest_event',
   text: `select era, xact, id from events where organization_id = $1 order by era desc, xact desc, id desc limit 1`,

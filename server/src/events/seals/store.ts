@@ -3,12 +3,12 @@ import type { Batch, PublicHead, Seal } from './seal.ts'
 
 const unsealedStatement: Statement = {
   name: 'audit_unsealed',
-  text: 'select organization_id from hitl_audit_unsealed($1) as organization_id',
+  text: 'select organization_id from hitl_audit_unsealed($1, $2) as organization_id',
 }
 
-/** Organizations with settled events that are not sealed; in the scope of a worker. */
-export async function unsealed(tx: Queryable, atMost: number): Promise<readonly string[]> {
-  const rows = await tx.execute<{ organization_id: string }>(unsealedStatement, [atMost])
+/** Organizations with settled events that are not sealed, in their order behind `after`; in the scope of a worker. */
+export async function unsealed(tx: Queryable, after: string | null, atMost: number): Promise<readonly string[]> {
+  const rows = await tx.execute<{ organization_id: string }>(unsealedStatement, [after, atMost])
   return rows.map((row) => row.organization_id)
 }
 

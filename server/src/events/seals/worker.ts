@@ -47,12 +47,12 @@ export function createSealer({ db, clock, log, sign, outside }: SealerDependenci
   const seal = (choose: (tx: Parameters<typeof store.unsealed>[0]) => Promise<readonly string[]>) =>
     inTransaction(db, { worker: true }, async (tx) => {
       const organizations = await choose(tx)
-      if (organizations.length === 0) return { seals: [], more: false }
+      if (organizations.length === 0) return { seals: [], full: false }
       const batches = await store.nextBatches(tx, organizations, maxEvents)
       const seals = await Promise.all(batches.map(signed))
       if (seals.length > 0) tx.last(store.insertSeals(tx, seals))
       const full = batches.some((batch) => batch.lastPosition - batch.firstPosition + 1 === maxEvents)
-      return { seals, more: seals.length > 0 && (full || organizations.length === maxOrganizations) }
+      return { seals, full }
     })
 
   const publish = async (heads: readonly PublicHead[]): Promise<void> => {
@@ -63,16 +63,35 @@ export function createSealer({ db, clock, log, sign, outside }: SealerDependenci
 
   /** At once, but not waited for: a place that does not answer must not keep events unsealed. */
   let publishing: Promise<void> = Promise.resolve()
+  let waiting: PublicHead[] = []
   const publishSoon = (heads: readonly PublicHead[]): void => {
+    // What does not fit is found in the table later.
+    if (outside.length === 0 || waiting.length + heads.length > publishAtOnce) return
+    waiting.push(...heads)
     publishing = publishing
-      .then(() => publish(heads))
+      .then(() => {
+        const taken = waiting
+        waiting = []
+        return publish(taken)
+      })
       .catch((error: unknown) => log.warn({ err: error }, 'heads of the audit were not written outside; tried again'))
   }
 
+  /** Where the walk over the organizations has got to; null: it begins anew. */
+  let reached: string | null = null
+  let leftFull = false
   const sealing = createLoop('audit seals', everyMs, log, async () => {
-    const { seals, more } = await seal((tx) => store.unsealed(tx, maxOrganizations))
+    const after = reached
+    reached = null
+    let found: readonly string[] = []
+    const { seals, full } = await seal(async (tx) => {
+      found = await store.unsealed(tx, after, maxOrganizations)
+      return found
+    })
     publishSoon(seals)
-    return more
+    leftFull = full || (after !== null && leftFull)
+    if (found.length === maxOrganizations) reached = found.at(-1) ?? null
+    return reached !== null || leftFull
   })
 
   const publishLeft = async (before: Date): Promise<boolean> => {

@@ -1,10 +1,11 @@
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { roles } from '../principal.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time' })
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const name = Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\u0000]*$' })
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+// Something to read in it, and no U+0000, which PostgreSQL could not store.
+const name = Type.String({ minLength: 1, maxLength: 255, pattern: '^(?=[^\\u0000]*\\S)[^\\u0000]*$' })
 
 const fields = {
   id,

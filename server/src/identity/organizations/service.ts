@@ -149,7 +149,7 @@ export function createOrganizations({ db, clock, report, forget }: OrganizationD
         }
         // In this order: PostgreSQL too knows of one owner at most.
         const changed = owner === null ? [] : [await handOver(owner, 'admin')]
-        changed.push(await handOver(to as User, 'owner'))
+        changed.push(await handOver(to, 'owner'))
         await report(tx, [
           {
             ...organizationFact(by, 'organization.transferred', organization, organization, proof),

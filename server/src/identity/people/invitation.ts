@@ -13,10 +13,14 @@ export interface Invitation {
   readonly createdBy: string | null
   readonly expiresAt: Date
   readonly usedAt: Date | null
+  readonly revokedAt: Date | null
   readonly createdAt: Date
 }
 
 export const invitationDays = 7
+
+/** Letters that an organization's invitations may send within an hour: more would be a way to write to strangers. */
+export const lettersPerHour = 200
 
 /** 256 random (or derived) bits, so only a fast hash needs to be stored. */
 export function mintInvitationToken(secret: Buffer = randomBytes(32)): string {
@@ -32,6 +36,7 @@ export function acceptInvitation(invitation: Invitation | null, email: string, n
   const fits =
     invitation !== null &&
     invitation.usedAt === null &&
+    invitation.revokedAt === null &&
     invitation.expiresAt > now &&
     (invitation.email === null || emailKey(invitation.email) === emailKey(email))
   if (fits) return invitation

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { invalid } from '../../platform/problem.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
@@ -27,12 +28,12 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
       ...guard('user.read'),
       schema: {
         ...common,
-        summary: 'The people of the organization, longest members first',
+        summary: 'The people of the organization, oldest members first',
         operationId: 'listUsers',
         querystring: schemas.userQuery,
         response: {
           200: success('A page of people', Type.Ref('UserPage'), { items: [schemas.exampleUser], next_cursor: null }),
-          ...problems(401, 403, 422),
+          ...problems(401, 403),
         },
       },
     },
@@ -56,7 +57,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         params: idParams,
         response: {
           200: success('The member', Type.Ref('User'), schemas.exampleUser),
-          ...problems(401, 403, notFound, 422),
+          ...problems(401, 403, notFound),
         },
       },
     },
@@ -77,107 +78,21 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         body: { ...schemas.changeUserBody, examples: [{ role: 'auditor' }, { is_active: false }] },
         response: {
           200: success('The member', Type.Ref('User'), schemas.exampleUser),
-          ...problems(401, stepUpMeaning, notFound, 413, 415, 422),
+          ...problems(401, stepUpMeaning, notFound, 413, 415),
         },
       },
     },
     async (request) => {
-      const { role, ...changes } = request.body
-      const by = personOf(request)
-      const wanted = { ...changes, role: role as Role | undefined }
-      return userJson(await members.change(by, request.params.id.toLowerCase(), wanted, permitOf(request)))
+      const { role, name, is_active: isActive } = request.body
+      if (role === undefined && name === undefined && isActive === undefined) throw nothingToChange()
+      const changes = { role: role as Role | undefined, name, isActive }
+      return userJson(
+        await members.change(personOf(request), request.params.id.toLowerCase(), changes, permitOf(request)),
+      )
     },
   )
-
-  registerInvitationRoutes(app, members, guard)
 }
 
-function registerInvitationRoutes(app: FastifyInstance, members: Members, guard: Guard): void {
-  app.addSchema(schemas.openInvitationSchema)
-
-  app.get(
-    '/invitations',
-    {
-      ...guard('invitation.create'),
-      schema: {
-        ...common,
-        summary: 'Links that still let somebody in',
-        operationId: 'listInvitations',
-        response: {
-          200: success('Newest first', Type.Array(Type.Ref('OpenInvitation')), [schemas.exampleOpenInvitation]),
-          ...problems(401, 403),
-        },
-      },
-    },
-    async (request) =>
-      (await members.openInvitations(personOf(request).principal)).map((invitation) => ({
-        id: invitation.id,
-        role: invitation.role,
-        email: invitation.email,
-        created_by: invitation.createdBy,
-        expires_at: invitation.expiresAt,
-        created_at: invitation.createdAt,
-      })),
-  )
-
-  app.post<{ Params: { id: string } }>(
-    '/invitations/:id/revoke',
-    {
-      ...guard('invitation.create'),
-      schema: {
-        ...common,
-        summary: 'Make a link useless',
-        operationId: 'revokeInvitation',
-        params: idParams,
-        response: {
-          204: { description: 'It lets nobody in any more', type: 'null' },
-          ...problems(
-            401,
-            403,
-            {
-              status: 404,
-              code: 'invitation.not_found',
-              detail: 'Invitation not found, used, or revoked already',
-            },
-            422,
-          ),
-        },
-      },
-    },
-    async (request, reply) => {
-      await members.revokeInvitation(personOf(request), request.params.id.toLowerCase())
-      return reply.status(204).send()
-    },
-  )
-
-  app.post<{ Body: Static<typeof schemas.joinBody> }>(
-    '/invitations/accept',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Join another organization by its link; POST /auth/switch leads into it',
-        operationId: 'acceptInvitation',
-        body: { ...schemas.joinBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
-        response: {
-          201: success('The membership', Type.Ref('User'), schemas.exampleUser),
-          ...problems(
-            401,
-            {
-              status: 403,
-              code: 'invitation.not_valid',
-              detail:
-                'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one.',
-            },
-            { status: 409, code: 'user.already_member', detail: 'You are a member of this organization already.' },
-            413,
-            415,
-            422,
-          ),
-        },
-      },
-    },
-    async (request, reply) =>
-      reply.status(201).send(userJson(await members.join(personOf(request), request.body.token))),
-  )
+function nothingToChange() {
+  return invalid('', 'names nothing that can be changed: send role, name or is_active')
 }

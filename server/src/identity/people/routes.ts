@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
-import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../guard.ts'
 import * as schemas from './schemas.ts'
@@ -13,7 +12,6 @@ const bearer = [{ bearer: [] }, { person: [] }]
 export interface PeopleRoutes {
   readonly people: People
   readonly guard: Guard
-  readonly publicUrl: string
   /** Answers the body of a sign-in; `browser`: with a cookie that renews the session. */
   readonly signIn: (
     email: string,
@@ -24,8 +22,8 @@ export interface PeopleRoutes {
   ) => Promise<unknown>
 }
 
-export function registerPeopleRoutes(app: FastifyInstance, { people, guard, publicUrl, signIn }: PeopleRoutes): void {
-  for (const schema of [schemas.userSchema, schemas.tokenSchema, schemas.invitationSchema]) {
+export function registerPeopleRoutes(app: FastifyInstance, { people, guard, signIn }: PeopleRoutes): void {
+  for (const schema of [schemas.userSchema, schemas.tokenSchema]) {
     app.addSchema(schema)
   }
 
@@ -110,46 +108,6 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, publ
       },
     },
     async (request) => userJson(await people.me(personOf(request).principal)),
-  )
-
-  app.post<{ Body: Static<typeof schemas.inviteBody> }>(
-    '/invitations',
-    {
-      ...guard('invitation.create'),
-      schema: {
-        tags: ['auth'],
-        summary: 'Make a one-time link that lets one person in',
-        operationId: 'invite',
-        security: bearer,
-        headers: idempotencyHeaders,
-        body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
-        response: {
-          201: success('The invitation', Type.Ref('Invitation'), {
-            id: schemas.exampleUser.id,
-            role: 'reviewer',
-            email: 'reviewer@example.com',
-            expires_at: '2026-02-07T09:00:00.000Z',
-            token: 'b2theS1yYW5kb20tdG9rZW4',
-            url: 'https://hitl.example.com/setup#b2theS1yYW5kb20tdG9rZW4',
-          }),
-          ...problems(400, 401, 403, 413, 415, 422),
-        },
-      },
-    },
-    async (request, reply) => {
-      const { role = 'reviewer', email } = request.body
-      const by = personOf(request)
-      const { invitation, token, replayed } = await people.invite(by, { role, email }, idempotencyOf(request))
-      if (replayed) reply.header('idempotency-replayed', 'true')
-      return reply.status(201).send({
-        id: invitation.id,
-        role: invitation.role,
-        email: invitation.email,
-        expires_at: invitation.expiresAt,
-        token,
-        url: `${publicUrl}/setup#${token}`,
-      })
-    },
   )
 }
 

@@ -97,9 +97,18 @@ export const invitationSchema = Type.Object(
   { $id: 'Invitation', title: 'Invitation' },
 )
 
-export const openInvitationSchema = Type.Object(
-  { id, role, email: nullable(Type.String()), created_by: nullable(id), expires_at: time, created_at: time },
-  { $id: 'OpenInvitation', title: 'OpenInvitation' },
+const openInvitation = Type.Object({
+  id,
+  role: invitedRole,
+  email: nullable(Type.String()),
+  created_by: nullable(id),
+  expires_at: time,
+  created_at: time,
+})
+
+export const invitationPageSchema = Type.Object(
+  { items: Type.Array(openInvitation), next_cursor: nullable(Type.String()) },
+  { $id: 'InvitationPage', title: 'InvitationPage' },
 )
 
 export const exampleOpenInvitation = {
@@ -113,10 +122,12 @@ export const exampleOpenInvitation = {
 
 export const joinBody = Type.Object({ token: Type.String({ minLength: 1, maxLength: 100 }) }, { title: 'Joining' })
 
-export const userQuery = Type.Object({
+const pageQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
   cursor: Type.Optional(Type.String({ maxLength: 100, description: '`next_cursor` of the page before.' })),
 })
+export const userQuery = pageQuery
+export const invitationQuery = pageQuery
 
 export const userPageSchema = Type.Object(
   { items: Type.Array(Type.Ref('User')), next_cursor: nullable(Type.String()) },

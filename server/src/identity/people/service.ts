@@ -1,21 +1,13 @@
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { unauthenticated } from '../authenticate.ts'
-import { secretFor } from '../derived-secret.ts'
 import type { IdentityFact } from '../fact.ts'
+import { closing, type Organization } from '../organizations/organization.ts'
 import * as organizations from '../organizations/store.ts'
-import { type Actor, actorOf, type Caller, type Person, type Role, system } from '../principal.ts'
-import {
-  acceptInvitation,
-  hashInvitationToken,
-  type Invitation,
-  invitationDays,
-  mintInvitationToken,
-} from './invitation.ts'
-import type { MailInvitation } from './invitation-mail.ts'
+import { type Actor, type Person, type Role, system } from '../principal.ts'
+import { type Invitations, registrationClosed } from './invitations.ts'
 import type { NewPasswordCheck } from './new-password.ts'
 import type { Passwords } from './passwords.ts'
 import * as store from './store.ts'
@@ -25,10 +17,9 @@ export interface PeopleDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly passwords: Passwords
-  readonly secretKey: string
+  readonly invitations: Invitations
   readonly registration: 'invite' | 'open' | 'closed'
   readonly checkNewPassword: NewPasswordCheck
-  readonly mailInvitation: MailInvitation
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
 }
@@ -43,7 +34,7 @@ export interface Registration {
 export type People = ReturnType<typeof createPeople>
 
 export function createPeople(dependencies: PeopleDependencies) {
-  const { db, clock, passwords, secretKey, report } = dependencies
+  const { db, clock, passwords, invitations, report } = dependencies
 
   /** `made` says who did it and how, for the audit; a person who registers is the actor of that. */
   const addUser = async (
@@ -94,17 +85,26 @@ export function createPeople(dependencies: PeopleDependencies) {
     }
   }
 
-  /** The installation's organization, made at the first start. */
+  /** The installation's own organization, made at the first start. */
   const ensureOrganization = async (): Promise<string> =>
-    (await organizations.firstOrganization(db.within({ worker: true }))) ?? addFirstOrganization(newId())
+    (await organizations.defaultOrganization(db.within({ worker: true }))) ?? addDefaultOrganization(newId())
 
-  const addFirstOrganization = (organizationId: string): Promise<string> =>
+  const addDefaultOrganization = (organizationId: string): Promise<string> =>
     inTransaction(db, { worker: true, organizationId }, async (tx) => {
       await organizations.lockFirstSetup(tx)
-      const existing = await organizations.firstOrganization(tx)
+      const existing = await organizations.defaultOrganization(tx)
       if (existing !== null) return existing
-      const name = 'Default'
-      await organizations.insertOrganization(tx, organizationId, name)
+      const now = clock.now()
+      const made: Organization = {
+        organizationId,
+        name: 'Default',
+        requireStepUp: false,
+        deleteAfter: null,
+        deletionRequestedBy: null,
+        createdAt: now,
+        updatedAt: now,
+      }
+      await organizations.insertOrganization(tx, made, { createdBy: null, idempotency: null })
       await report(tx, [
         {
           organizationId,
@@ -114,62 +114,12 @@ export function createPeople(dependencies: PeopleDependencies) {
           actor: system,
           httpRequestId: null,
           before: null,
-          after: { name },
-          occurredAt: clock.now(),
+          after: { name: made.name },
+          occurredAt: now,
         },
       ])
       return organizationId
     })
-
-  const addInvitation = async (
-    tx: Tx,
-    invitation: Invitation,
-    token: string,
-    made: {
-      readonly actor: Actor
-      readonly httpRequestId: string | null
-      readonly network?: string | null
-      readonly idempotency: Idempotency | null
-    },
-  ): Promise<boolean> => {
-    if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), made.idempotency))) return false
-    await report(tx, [
-      {
-        organizationId: invitation.organizationId,
-        kind: 'invitation.created',
-        subjectKind: 'invitation',
-        subjectId: invitation.id,
-        actor: made.actor,
-        httpRequestId: made.httpRequestId,
-        network: made.network ?? null,
-        before: null,
-        after: { role: invitation.role, expires_at: invitation.expiresAt },
-        occurredAt: invitation.createdAt,
-      },
-    ])
-    return true
-  }
-
-  const newInvitation = (
-    organizationId: string,
-    role: Role,
-    email: string | null,
-    createdBy: string | null,
-  ): Invitation => {
-    const now = clock.now()
-    const expiresAt = new Date(now.getTime() + invitationDays * 86_400_000)
-    return { organizationId, id: newId(), email, role, createdBy, expiresAt, usedAt: null, createdAt: now }
-  }
-
-  /** The invitation, if it lets `email` in now. The set-up link, which nobody in particular made, works in every mode. */
-  const admit = (found: Invitation | null, email: string): Invitation => {
-    const invitation = acceptInvitation(found, email, clock.now())
-    if (dependencies.registration === 'closed' && invitation.createdBy !== null) throw registrationClosed()
-    return invitation
-  }
-
-  const findInvitation = (tokenHash: Buffer): Promise<Invitation | null> =>
-    store.invitationByToken(db.within({ lookUp: tokenHash.toString('hex') }), tokenHash)
 
   const findAccount = (email: string): Promise<store.AccountForSignIn | null> => {
     const key = emailKey(email)
@@ -196,22 +146,22 @@ export function createPeople(dependencies: PeopleDependencies) {
         const detail = 'Registration needs an invitation. Ask an administrator for a link.'
         throw new Problem(403, 'auth.registration_closed', detail)
       }
-      const tokenHash = input.invitation === undefined ? null : hashInvitationToken(input.invitation)
       // Judged here so that guesses cost no hashing, and again under the lock so that one link lets in one person.
-      const invited = tokenHash === null ? null : admit(await findInvitation(tokenHash), input.email)
+      const invited = input.invitation === undefined ? null : await invitations.find(input.invitation, input.email)
       // Hashed before the transaction: a quarter of a second of work must not hold locks.
       const passwordHash = await passwords.hash(input.password, { share: network, known: false })
       const organizationId = invited?.organizationId ?? (await ensureOrganization())
       const user = newUser(organizationId, input, invited?.role ?? 'reviewer')
+      const made = { actor: { kind: 'person', id: user.id }, httpRequestId, network } as const
       return inTransaction(db, { organizationId, accountId: user.accountId }, async (tx) => {
         if (invited === null) {
-          await addUser(tx, user, passwordHash, { actor: { kind: 'person', id: user.id }, httpRequestId, network })
-          return user
+          const organization = await organizations.organizationById(tx, organizationId)
+          if (organization === null || organization.deleteAfter !== null) throw closing()
+          await addUser(tx, user, passwordHash, made)
+        } else {
+          const { id: invitationId } = await invitations.use(tx, invited, input.email)
+          await addUser(tx, user, passwordHash, { ...made, invitationId })
         }
-        const invitation = admit(await store.lockInvitation(tx, organizationId, invited.id), input.email)
-        const actor: Actor = { kind: 'person', id: user.id }
-        await addUser(tx, user, passwordHash, { actor, httpRequestId, network, invitationId: invitation.id })
-        await store.markInvitationUsed(tx, invitation, clock.now())
         return user
       })
     },
@@ -222,44 +172,15 @@ export function createPeople(dependencies: PeopleDependencies) {
       return user
     },
 
-    invite: async (
-      by: Caller<Person>,
-      input: { readonly email?: string | null | undefined; readonly role: Role },
-      idempotency: Idempotency | null,
-    ): Promise<{ readonly invitation: Invitation; readonly token: string; readonly replayed: boolean }> => {
-      if (dependencies.registration === 'closed') throw registrationClosed()
-      const { organizationId, userId } = by.principal
-      const tokenFor = (id: string) =>
-        mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
-      const invitation = newInvitation(organizationId, input.role, input.email ?? null, userId)
-      const token = tokenFor(invitation.id)
-      const { httpRequestId, network = null } = by
-      const made = { actor: actorOf(by.principal), httpRequestId, network, idempotency }
-      const added = await inTransaction(db, { organizationId }, (tx) => addInvitation(tx, invitation, token, made))
-      if (added) dependencies.mailInvitation(invitation, token)
-      if (added || idempotency === null) return { invitation, token, replayed: false }
-      const earlier = await store.invitationByIdempotencyKey(
-        db.within({ organizationId }),
-        organizationId,
-        userId,
-        idempotency.key,
-      )
-      if (earlier === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
-      return { invitation: earlier.invitation, token: tokenFor(earlier.invitation.id), replayed: true }
-    },
-
     /** A one-time token for the first admin while there is none, else null. Earlier ones stop working. */
     setupToken: async (): Promise<string | null> => {
       const organizationId = await ensureOrganization()
       return inTransaction(db, { organizationId }, async (tx) => {
         await organizations.lockFirstSetup(tx)
         // Also when there is an admin by now (ADMIN_EMAIL): a link in an old log must not make another.
-        await store.expireSetupLinks(tx, organizationId, clock.now())
+        await invitations.voidSetups(tx, organizationId)
         if (await store.hasRole(tx, organizationId, ['owner', 'admin'])) return null
-        const token = mintInvitationToken()
-        const made = { actor: system, httpRequestId: null, idempotency: null }
-        await addInvitation(tx, newInvitation(organizationId, 'admin', null, null), token, made)
-        return token
+        return invitations.createSetup(tx, organizationId, { actor: system, httpRequestId: null })
       })
     },
 
@@ -304,9 +225,11 @@ export function createPeople(dependencies: PeopleDependencies) {
       const passwordHash = await passwords.hash(input.password)
       return inTransaction(db, { organizationId, accountId: user.accountId }, async (tx) => {
         await organizations.lockFirstSetup(tx)
-        if (!(await organizations.exists(tx, organizationId))) {
+        const organization = await organizations.organizationById(tx, organizationId)
+        if (organization === null) {
           throw new Problem(404, 'organization.not_found', `There is no organization ${organizationId}.`)
         }
+        if (organization.deleteAfter !== null) throw closing()
         if (role === 'owner' && (await store.hasRole(tx, organizationId, ['owner']))) {
           const detail =
             'This organization has an owner, and one is the most. Make an admin, or let the owner hand over.'
@@ -317,10 +240,4 @@ export function createPeople(dependencies: PeopleDependencies) {
       })
     },
   }
-}
-
-function registrationClosed(): Problem {
-  const detail =
-    'Registration is closed on this installation. Whoever runs it opens it with REGISTRATION=invite or open.'
-  return new Problem(403, 'auth.registration_closed', detail)
 }

@@ -1,8 +1,7 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import { mayEnter } from '../organizations/store.ts'
 import type { Role } from '../principal.ts'
-import type { Invitation } from './invitation.ts'
 import { type Account, emailKey, type User } from './user.ts'
 
 interface Tables {
@@ -24,21 +23,6 @@ interface Tables {
     name: string | null
     role: Role
     is_active: Generated<boolean>
-    created_at: Date
-    updated_at: Date
-  }
-  invitations: {
-    organization_id: string
-    id: string
-    token_hash: Buffer
-    email: string | null
-    role: Role
-    created_by: string | null
-    idempotency_key: string | null
-    idempotency_hash: Buffer | null
-    expires_at: Date
-    used_at: Date | null
-    revoked_at: Generated<Date | null>
     created_at: Date
     updated_at: Date
   }
@@ -69,13 +53,12 @@ export async function insertAccount(tx: Queryable, account: Account, passwordHas
 export interface AccountForSignIn {
   readonly id: string
   readonly passwordHash: string | null
-  readonly lastOrganizationId: string | null
 }
 
 // A row in any case: without one the answer would come some 10 microseconds sooner, enough to tell who has an account.
 const accountByEmailStatement: Statement = {
   name: 'people_account_by_email',
-  text: `select account.id, account.password_hash, account.last_organization_id
+  text: `select account.id, account.password_hash
     from (values (1)) as always left join accounts account on account.email_key = $1`,
 }
 
@@ -84,10 +67,9 @@ export async function accountByEmail(db: Queryable, key: string): Promise<Accoun
   const [row] = await db.execute<{
     readonly id: string | null
     readonly password_hash: string | null
-    readonly last_organization_id: string | null
   }>(accountByEmailStatement, [key])
   if (row === undefined || row.id === null) return null
-  return { id: row.id, passwordHash: row.password_hash, lastOrganizationId: row.last_organization_id }
+  return { id: row.id, passwordHash: row.password_hash }
 }
 
 // Users
@@ -192,6 +174,34 @@ export async function usersOfAccount(db: Queryable, accountId: string): Promise<
   return rows.filter((row) => row.id !== null).map(toUser)
 }
 
+const entrancesStatement: Statement = {
+  name: 'people_entrances',
+  text: `select u.* from (values (1)) as always
+    left join (users u join organizations o on o.organization_id = u.organization_id) on u.account_id = $1 and ${mayEnter}
+    left join accounts a on a.id = $1
+    order by u.organization_id is distinct from a.last_organization_id, u.created_at, u.id`,
+}
+
+/** Where the account gets in: where its last sign-in led first, then the oldest membership; the scope is the account. */
+export async function entrances(db: Queryable, accountId: string): Promise<readonly User[]> {
+  const rows = await db.execute<UserRow | { readonly id: null }>(entrancesStatement, [accountId])
+  return rows.filter((row) => row.id !== null).map(toUser)
+}
+
+const entrantText = `select u.* from users u join organizations o on o.organization_id = u.organization_id
+  where u.organization_id = $1 and u.id = $2 and ${mayEnter}`
+const entrantStatement: Statement = { name: 'people_entrant', text: entrantText }
+const lockedEntrantStatement: Statement = { name: 'people_entrant_locked', text: `${entrantText} for share of u` }
+
+/**
+ * The member, if they get into the organization now. `locked`: whoever deactivates them in this moment waits, and ends what the
+ * transaction opens.
+ */
+export async function entrant(tx: Queryable, organizationId: string, id: string, locked = false): Promise<User | null> {
+  const [row] = await tx.execute<UserRow>(locked ? lockedEntrantStatement : entrantStatement, [organizationId, id])
+  return row === undefined ? null : toUser(row)
+}
+
 export async function hasUsers(db: Queryable, organizationId: string): Promise<boolean> {
   const query = sql.selectFrom('users').select('id').where('organization_id', '=', organizationId).limit(1)
   return (await db.run(query)).length > 0
@@ -206,137 +216,4 @@ export async function hasRole(db: Queryable, organizationId: string, roles: read
     .where('role', 'in', [...roles])
     .limit(1)
   return (await db.run(query)).length > 0
-}
-
-// Invitations
-
-type InvitationRow = Selectable<Tables['invitations']>
-
-function toInvitation(row: InvitationRow): Invitation {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    email: row.email,
-    role: row.role,
-    createdBy: row.created_by,
-    expiresAt: row.expires_at,
-    usedAt: row.used_at,
-    createdAt: row.created_at,
-  }
-}
-
-/** False when the creator has already used this Idempotency-Key. */
-export async function insertInvitation(
-  tx: Queryable,
-  invitation: Invitation,
-  tokenHash: Buffer,
-  idempotency: Idempotency | null,
-): Promise<boolean> {
-  const query = sql
-    .insertInto('invitations')
-    .values({
-      organization_id: invitation.organizationId,
-      id: invitation.id,
-      token_hash: tokenHash,
-      email: invitation.email,
-      role: invitation.role,
-      created_by: invitation.createdBy,
-      idempotency_key: idempotency?.key ?? null,
-      idempotency_hash: idempotency?.hash ?? null,
-      expires_at: invitation.expiresAt,
-      used_at: null,
-      created_at: invitation.createdAt,
-      updated_at: invitation.createdAt,
-    })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
-    .returning('id')
-  return (await tx.run(query)).length === 1
-}
-
-export async function invitationByIdempotencyKey(
-  db: Queryable,
-  organizationId: string,
-  createdBy: string,
-  idempotencyKey: string,
-): Promise<{ readonly invitation: Invitation; readonly hash: Buffer | null } | null> {
-  const query = sql
-    .selectFrom('invitations')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', idempotencyKey)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { invitation: toInvitation(row), hash: row.idempotency_hash }
-}
-
-/** The scope is a look-up of the hash in hex. */
-export async function invitationByToken(db: Queryable, tokenHash: Buffer): Promise<Invitation | null> {
-  const [row] = await db.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash))
-  return row === undefined ? null : toInvitation(row)
-}
-
-/** One link lets in one person, whoever races. */
-export async function lockInvitation(tx: Queryable, organizationId: string, id: string): Promise<Invitation | null> {
-  const query = sql
-    .selectFrom('invitations')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .forUpdate()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toInvitation(row)
-}
-
-/** Links that still let somebody in, newest first. */
-export async function openInvitations(
-  db: Queryable,
-  organizationId: string,
-  now: Date,
-): Promise<readonly Invitation[]> {
-  const query = sql
-    .selectFrom('invitations')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('used_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
-    .orderBy('id', 'desc')
-    .limit(200)
-  return (await db.run(query)).map(toInvitation)
-}
-
-/** False when it was used, revoked, or is none. */
-export async function revokeInvitation(tx: Queryable, organizationId: string, id: string, at: Date): Promise<boolean> {
-  const query = sql
-    .updateTable('invitations')
-    .set({ revoked_at: at, expires_at: at })
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .where('used_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .returning('id')
-  return (await tx.run(query)).length === 1
-}
-
-export async function markInvitationUsed(tx: Queryable, invitation: Invitation, at: Date): Promise<void> {
-  await tx.run(
-    sql
-      .updateTable('invitations')
-      .set({ used_at: at })
-      .where('organization_id', '=', invitation.organizationId)
-      .where('id', '=', invitation.id),
-  )
-}
-
-/** Set-up links that nobody used are void once a newer one is printed. */
-export async function expireSetupLinks(tx: Queryable, organizationId: string, at: Date): Promise<void> {
-  await tx.run(
-    sql
-      .updateTable('invitations')
-      .set({ expires_at: at })
-      .where('organization_id', '=', organizationId)
-      .where('created_by', 'is', null)
-      .where('used_at', 'is', null)
-      .where('expires_at', '>', at),
-  )
 }

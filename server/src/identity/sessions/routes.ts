@@ -97,7 +97,9 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
       } else {
         requireSameSite(request)
         const token = tokenOf(request)
-        if (token !== null) await sessions.endByCookie(token, request.id)
+        if (token !== null) {
+          await sessions.endByCookie(token, { httpRequestId: request.id, network: request.client.address })
+        }
       }
       return clearCookie(reply).status(204).send()
     },
@@ -126,12 +128,10 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
       },
     },
     async (request, reply) => {
-      // Whoever has the cookie keeps a browser session; the bearer of a token gets a token.
-      const visit = visitOf(request, tokenOf(request) !== null)
-      return sendSession(
-        reply,
-        await sessions.switchTo(personOf(request), request.body.organization_id.toLowerCase(), visit),
-      )
+      const cookie = tokenOf(request)
+      const organizationId = request.body.organization_id.toLowerCase()
+      const visit = visitOf(request, cookie !== null)
+      return sendSession(reply, await sessions.switchTo(personOf(request), organizationId, visit, cookie))
     },
   )
 
@@ -212,7 +212,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
     },
     async (request) => {
       const { principal } = personOf(request)
-      const found = await sessions.ofMember(principal.organizationId, request.params.id)
+      const found = await sessions.ofMember(principal, request.params.id.toLowerCase())
       return found.map((session) => sessionJson(session, principal.sessionId))
     },
   )

@@ -20,8 +20,8 @@ export interface SignInDependencies {
   readonly factors: Factors
   readonly sessions: Sessions
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
-  /** Throws 403 where the organization lets nobody of this role in with a password. */
-  readonly requirePasswordAllowed: (user: User) => Promise<void>
+  /** Why the organization does not let this member in by these methods; null when it does. */
+  readonly refusalOf: (user: User, methods: readonly string[]) => Promise<Problem | null>
 }
 
 export type SignIn = ReturnType<typeof createSignIn>
@@ -56,12 +56,27 @@ export function createSignIn(dependencies: SignInDependencies) {
     )
   }
 
-  /** Where a sign-in of the account leads: where the last one led, else the oldest membership; null when none is active. */
-  const membershipOf = async (accountId: string, lastOrganizationId: string | null): Promise<User | null> => {
-    const members = await people.usersOfAccount(db.within({ accountId }), accountId)
-    const active = members.filter((user) => user.isActive)
-    return active.find((user) => user.organizationId === lastOrganizationId) ?? active[0] ?? null
+  /** Where a sign-in of the account may lead, the likeliest first: `preferred`, where the last one led, the oldest one. */
+  const entrancesOf = async (accountId: string, preferred: string | null = null): Promise<readonly User[]> => {
+    const found = await people.entrances(db.within({ accountId }), accountId)
+    const first = found.filter((user) => user.organizationId === preferred)
+    return first.length === 0 ? found : [...first, ...found.filter((user) => user.organizationId !== preferred)]
   }
+
+  /** The first that lets these methods in. Throws the first one's refusal when none does: one may demand single sign-on. */
+  const firstOpen = async (entrances: readonly User[], methods: readonly string[]): Promise<User | null> => {
+    let refusal: Problem | null = null
+    for (const user of entrances) {
+      const refused = await dependencies.refusalOf(user, methods)
+      if (refused === null) return user
+      refusal ??= refused
+    }
+    if (refusal !== null) throw refusal
+    return null
+  }
+
+  /** Where a sign-in of the account leads; null when nowhere. */
+  const membershipOf = async (accountId: string): Promise<User | null> => (await entrancesOf(accountId))[0] ?? null
 
   return {
     membershipOf,
@@ -78,15 +93,15 @@ export function createSignIn(dependencies: SignInDependencies) {
       ])
       const accountId = account?.id ?? newId()
       const turn = { share: visit.network ?? '', known }
-      const [matches, user] = await Promise.all([
+      const [matches, entrances] = await Promise.all([
         passwords.verify(password, account?.passwordHash ?? null, turn, (work) => attempts.prove(attempter, work)),
-        membershipOf(accountId, account?.lastOrganizationId ?? null),
+        entrancesOf(accountId),
       ])
-      if (!matches || user === null) {
-        await reportFailure(accountId, user, email, visit)
+      const user = matches ? await firstOpen(entrances, ['password']) : null
+      if (user === null) {
+        await reportFailure(accountId, entrances[0] ?? null, email, visit)
         throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
       }
-      await dependencies.requirePasswordAllowed(user)
       if (!(await factors.signIn.secondFactorNeeded(accountId))) return sessions.begin(user, ['password'], visit)
       const { organizationId, id: userId } = user
       throw secondFactorRequired(
@@ -103,7 +118,8 @@ export function createSignIn(dependencies: SignInDependencies) {
       },
       visit: Visit,
     ): Promise<OpenedSession> => {
-      const user = await membershipOf(proved.accountId, proved.organizationId)
+      const entrances = await entrancesOf(proved.accountId, proved.organizationId)
+      const user = await firstOpen(entrances, proved.methods)
       if (user === null) {
         throw new Problem(
           403,

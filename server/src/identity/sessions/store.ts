@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { mayEnter } from '../organizations/store.ts'
 import type { Role } from '../principal.ts'
 import type { RefreshToken, RevocationCause, Session } from './session.ts'
 
@@ -91,10 +92,7 @@ export interface SessionForAuthentication {
 
 const forAuthentication: Statement = {
   name: 'sessions_for_authentication',
-  text: `select u.account_id, u.role, 
-      -- While the days of grace run, only the owner gets in.
-      u.is_active and (o.delete_after is null or (u.role = 'owner' and o.deleted_at is null)) as is_active, s.signed_in_with, s.signed_in_at,
-      s.revoked_at, s.expires_at
+  text: `select u.account_id, u.role, ${mayEnter} as is_active, s.signed_in_with, s.signed_in_at, s.revoked_at, s.expires_at
     from sessions s
     join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
     join organizations o on o.organization_id = s.organization_id
@@ -127,6 +125,27 @@ export async function sessionForAuthentication(
     revokedAt: row.revoked_at,
     expiresAt: row.expires_at,
   }
+}
+
+export async function sessionById(db: Queryable, accountId: string, id: string): Promise<Session | null> {
+  const query = sql.selectFrom('sessions').selectAll().where('account_id', '=', accountId).where('id', '=', id)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toSession(row)
+}
+
+/** Where an account has sessions that are not ended, in one order for all; the scope is the account. */
+export async function membershipsWithSessions(
+  tx: Queryable,
+  accountId: string,
+): Promise<readonly { readonly organizationId: string; readonly userId: string }[]> {
+  const query = sql
+    .selectFrom('sessions')
+    .select(['organization_id', 'user_id'])
+    .distinct()
+    .where('account_id', '=', accountId)
+    .where('revoked_at', 'is', null)
+    .orderBy('organization_id')
+  return (await tx.run(query)).map((row) => ({ organizationId: row.organization_id, userId: row.user_id }))
 }
 
 export async function lockSession(tx: Queryable, accountId: string, id: string): Promise<Session | null> {
@@ -255,8 +274,8 @@ export async function insertRefreshToken(
   )
 }
 
-/** Sessions that ended before `before`, with their tokens; for the worker. */
-export async function deleteSessionsOver(db: Queryable, before: Date): Promise<number> {
-  const query = sql.deleteFrom('sessions').where('expires_at', '<', before).returning('id')
-  return (await db.run(query)).length
+/** At most `limit` of the sessions that ended before then, with their tokens; for the worker. Answers how many. */
+export async function deleteSessionsOver(db: Queryable, before: Date, limit: number): Promise<number> {
+  const over = sql.selectFrom('sessions').select('id').where('expires_at', '<', before).limit(limit)
+  return (await db.run(sql.deleteFrom('sessions').where('id', 'in', over).returning('id'))).length
 }

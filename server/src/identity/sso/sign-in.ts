@@ -9,13 +9,15 @@ import type { Visitor } from '../people/account-facts.ts'
 import { userById } from '../people/store.ts'
 import type { User } from '../people/user.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
-import type { Claims } from './claims.ts'
-import { type Flow, type FlowSecrets, flowMinutes, hashFlowSecret, isFlowSecret, newFlowSecret } from './flow.ts'
-import { createMemberships, type Entered } from './memberships.ts'
+import { type Flow, type FlowSecrets, flowMinutes, hashFlowSecret, isFlowSecret, newFlowSecret } from './flows/flow.ts'
+import * as flows from './flows/store.ts'
+import type { Claims } from './members/claims.ts'
+import { createMemberships, type Entered } from './members/memberships.ts'
+import * as identities from './members/store.ts'
 import { isFailure, type Party } from './oidc-client.ts'
-import type { IdentityProvider } from './provider.ts'
-import { providerNotFound, type SsoDependencies, secretPlace } from './service.ts'
-import * as store from './store.ts'
+import type { IdentityProvider } from './providers/provider.ts'
+import { providerNotFound, type SsoDependencies, secretPlace } from './providers/service.ts'
+import { markProven, providerById, type StoredProvider } from './providers/store.ts'
 
 /** Who has come in. The session that this opens is for this organization alone: no other one's provider spoke for them. */
 export interface SsoSignedIn {
@@ -48,14 +50,14 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
   const { db, clock, sealer, client, log, publicUrl, report } = dependencies
   const members = createMemberships(dependencies)
 
-  const activeProvider = async (id: string): Promise<store.StoredProvider> => {
+  const activeProvider = async (id: string): Promise<StoredProvider> => {
     const key = id.toLowerCase()
-    const stored = await store.providerById(db.within({ lookUp: key }), key)
+    const stored = await providerById(db.within({ lookUp: key }), key)
     if (stored === null || !stored.provider.isActive) throw providerNotFound()
     return stored
   }
 
-  const partyOf = async ({ provider, sealedSecret }: store.StoredProvider): Promise<Party> => ({
+  const partyOf = async ({ provider, sealedSecret }: StoredProvider): Promise<Party> => ({
     issuer: provider.issuer,
     clientId: provider.clientId,
     clientSecret: sealedSecret === null ? null : await sealer.open(sealedSecret, secretPlace(provider)),
@@ -65,7 +67,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
   const redirectUri = (provider: IdentityProvider): string => `${publicUrl}/api/v1/auth/sso/${provider.id}/callback`
 
   const begin = async (
-    stored: store.StoredProvider,
+    stored: StoredProvider,
     of: { readonly userId: string | null; readonly returnTo: string; readonly browser: string | undefined },
     before: (tx: Tx) => Promise<void>,
   ): Promise<Begun> => {
@@ -94,8 +96,8 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
     const hashes = { state: hashFlowSecret(state), browser: hashFlowSecret(browser) }
     await inTransaction(db, { organizationId }, async (tx) => {
       await before(tx)
-      await store.dropExpiredFlows(tx, organizationId, now)
-      await store.insertFlow(tx, flow, hashes, sealed)
+      await flows.dropExpiredFlows(tx, organizationId, now)
+      await flows.insertFlow(tx, flow, hashes, sealed)
     })
     return { url: url.href, browser }
   }
@@ -115,7 +117,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
 
   /** What the provider says of the person. A refusal is an event of its own: nothing else came of it. */
   const askProvider = async (
-    stored: store.StoredProvider,
+    stored: StoredProvider,
     answer: { readonly state: string; readonly query: string },
     flow: Flow,
     sealedSecrets: Buffer,
@@ -152,7 +154,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
         await report(tx, [refusedFact(provider, flow, visitor, entered.code.replace('sso.', ''))])
         return entered
       }
-      await store.markProven(tx, provider, clock.now())
+      await markProven(tx, provider, clock.now())
       return entered
     })
     if (outcome instanceof Problem) throw outcome
@@ -207,7 +209,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       const { provider } = stored
       const { organizationId } = provider
       if (!isFlowSecret(answer.state) || !isFlowSecret(browser)) throw notBegunHere()
-      const taken = await store.takeFlow(db.within({ organizationId }), {
+      const taken = await flows.takeFlow(db.within({ organizationId }), {
         organizationId,
         providerId: provider.id,
         state: hashFlowSecret(answer.state),
@@ -229,15 +231,15 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       return { signedIn: { user, methods: ['oidc'] }, returnTo: flow.returnTo }
     },
 
-    identities: ({ organizationId, userId }: Person): Promise<readonly store.SsoIdentity[]> =>
-      store.identitiesOf(db.within({ organizationId }), organizationId, userId),
+    identities: ({ organizationId, userId }: Person): Promise<readonly identities.SsoIdentity[]> =>
+      identities.identitiesOf(db.within({ organizationId }), organizationId, userId),
 
     /** The identity opens nothing any more. */
     unlink: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
       const { organizationId, userId } = by.principal
       await inTransaction(db, { organizationId }, async (tx) => {
         const assurance = await permit.use(tx)
-        const identity = await store.deleteIdentity(tx, organizationId, userId, id)
+        const identity = await identities.deleteIdentity(tx, organizationId, userId, id)
         if (identity === null) throw new Problem(404, 'sso_identity.not_found', 'Linked identity not found')
         await report(tx, [
           {

@@ -1,13 +1,16 @@
-import type { Clock } from '../../platform/clock.ts'
+import { type Clock, later } from '../../platform/clock.ts'
+import { sqlState } from '../../platform/database-errors.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
-import type { IdentityFact } from '../fact.ts'
+import { type IdentityFact, wordsOf } from '../fact.ts'
 import { mayRunTeam } from '../organizations/organization.ts'
+import { userNotFound } from '../people/member-facts.ts'
 import * as people from '../people/store.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
-import type { Team, TeamMember } from './store.ts'
 import * as store from './store.ts'
+import { nameTaken, notInTeam, notLead, type Team, type TeamMember, teamNotFound } from './team.ts'
 
 export interface TeamDependencies {
   readonly db: Db
@@ -16,109 +19,138 @@ export interface TeamDependencies {
 }
 
 export interface TeamInput {
-  readonly name?: string | undefined
-  readonly description?: string | null | undefined
+  readonly name: string
+  readonly description: string | null
+}
+
+/** One more than was asked for tells that there are more. */
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly hasMore: boolean
 }
 
 export type Teams = ReturnType<typeof createTeams>
 
 /** Teams and their leads: managers run every team, a lead the own one. */
 export function createTeams({ db, clock, report }: TeamDependencies) {
-  const tell = (tx: Tx, by: Caller<Person>, team: Team, kind: string, change: Pick<IdentityFact, 'before' | 'after'>) =>
-    report(tx, [
-      {
-        organizationId: team.organizationId,
-        kind,
-        subjectKind: 'team',
-        subjectId: team.id,
-        actor: actorOf(by.principal),
-        httpRequestId: by.httpRequestId,
-        network: by.network ?? null,
-        occurredAt: clock.now(),
-        ...change,
-      },
-    ])
+  const factOf = (
+    by: Caller<Person>,
+    team: Team,
+    kind: string,
+    change: Partial<Pick<IdentityFact, 'before' | 'after' | 'erasable'>>,
+  ): IdentityFact => ({
+    organizationId: team.organizationId,
+    kind,
+    subjectKind: 'team',
+    subjectId: team.id,
+    actor: actorOf(by.principal),
+    httpRequestId: by.httpRequestId,
+    network: by.network ?? null,
+    before: null,
+    after: null,
+    occurredAt: clock.now(),
+    ...change,
+  })
 
-  /** Within the organization, on a team that the caller may run. */
+  const found = async ({ organizationId }: Person, id: string): Promise<Team> => {
+    const team = await store.teamById(db.within({ organizationId }), organizationId, id)
+    if (team === null) throw teamNotFound()
+    return team
+  }
+
+  /** Locked, within the organization, for somebody who may run the team. */
   const running = <T>(by: Caller<Person>, id: string, work: (tx: Tx, team: Team) => Promise<T>): Promise<T> => {
     const { organizationId, userId, role } = by.principal
     return inTransaction(db, { organizationId }, async (tx) => {
       const team = await store.teamById(tx, organizationId, id, true)
       if (team === null) throw teamNotFound()
-      if (!mayRunTeam(role, await store.isLead(tx, organizationId, id, userId))) {
-        throw new Problem(403, 'team.not_lead', 'Only administrators and the leads of this team change it.')
-      }
+      const me = await store.member(tx, team, userId)
+      if (!mayRunTeam(role, me?.isLead === true)) throw notLead()
       return work(tx, team)
     })
   }
 
   return {
-    list: ({ organizationId }: Person): Promise<readonly Team[]> =>
-      store.teams(db.within({ organizationId }), organizationId),
-
-    one: async (
-      { organizationId }: Person,
-      id: string,
-    ): Promise<{ readonly team: Team; readonly members: readonly TeamMember[] }> => {
-      const scoped = db.within({ organizationId })
-      const team = await store.teamById(scoped, organizationId, id)
-      if (team === null) throw teamNotFound()
-      return { team, members: await store.members(scoped, organizationId, id) }
+    list: async ({ organizationId }: Person, after: string | null, limit: number): Promise<Page<Team>> => {
+      const rows = await store.teams(db.within({ organizationId }), organizationId, after, limit + 1)
+      return { items: rows.slice(0, limit), hasMore: rows.length > limit }
     },
 
-    create: async (by: Caller<Person>, input: TeamInput & { readonly name: string }): Promise<Team> => {
-      const { organizationId } = by.principal
+    one: found,
+
+    members: async (by: Person, id: string, after: string | null, limit: number): Promise<Page<TeamMember>> => {
+      const { organizationId } = by
+      const rows = await store.members(db.within({ organizationId }), await found(by, id), after, limit + 1)
+      return { items: rows.slice(0, limit), hasMore: rows.length > limit }
+    },
+
+    create: async (
+      by: Caller<Person>,
+      input: TeamInput,
+      idempotency: Idempotency | null,
+    ): Promise<{ readonly team: Team; readonly replayed: boolean }> => {
+      const { organizationId, userId } = by.principal
       const now = clock.now()
-      const { name, description = null } = input
-      const team: Team = { organizationId, id: newId(), name, description, createdAt: now, updatedAt: now }
-      await inTransaction(db, { organizationId }, async (tx) => {
-        if (!(await store.insertTeam(tx, team))) throw nameTaken()
-        await tell(tx, by, team, 'team.created', { before: null, after: { name } })
+      const team: Team = { ...input, organizationId, id: newId(), createdAt: now, updatedAt: now }
+      const added = await inTransaction(db, { organizationId }, async (tx) => {
+        if (!(await store.insertTeam(tx, team, userId, idempotency))) return false
+        await report(tx, [factOf(by, team, 'team.created', wordsOf(null, words(team)))])
+        return true
       })
-      return team
+      if (added) return { team, replayed: false }
+      const within = db.within({ organizationId })
+      const earlier =
+        idempotency && (await store.teamByIdempotencyKey(within, organizationId, userId, idempotency.key))
+      if (earlier === null) throw nameTaken()
+      if (!earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+      return { team: { ...earlier.team, updatedAt: earlier.team.createdAt }, replayed: true }
     },
 
-    change: (by: Caller<Person>, id: string, input: TeamInput): Promise<Team> =>
+    change: (by: Caller<Person>, id: string, changes: Partial<TeamInput>): Promise<Team> =>
       running(by, id, async (tx, before) => {
-        const after: Team = {
-          ...before,
-          name: input.name ?? before.name,
-          description: input.description === undefined ? before.description : input.description,
-          updatedAt: new Date(Math.max(clock.now().getTime(), before.updatedAt.getTime() + 1)),
-        }
-        if (await store.nameIsTaken(tx, after)) throw nameTaken()
+        const { name = before.name, description = before.description } = changes
+        if (name === before.name && description === before.description) return before
+        const after: Team = { ...before, name, description, updatedAt: later(before, clock.now()) }
         await store.saveTeam(tx, after)
-        await tell(tx, by, after, 'team.changed', { before: { name: before.name }, after: { name: after.name } })
+        await report(tx, [factOf(by, after, 'team.changed', wordsOf(words(before), words(after)))])
         return after
+      }).catch((error: unknown) => {
+        throw sqlState(error) === '23505' ? nameTaken() : error
       }),
 
     remove: (by: Caller<Person>, id: string): Promise<void> =>
       running(by, id, async (tx, team) => {
-        await store.deleteTeam(tx, team.organizationId, team.id)
-        await tell(tx, by, team, 'team.deleted', { before: { name: team.name }, after: null })
+        await store.deleteTeam(tx, team)
+        await report(tx, [factOf(by, team, 'team.deleted', wordsOf(null, words(team)))])
       }),
 
     putMember: (by: Caller<Person>, id: string, member: TeamMember): Promise<void> =>
       running(by, id, async (tx, team) => {
         const user = await people.userById(tx, team.organizationId, member.userId)
-        if (user === null) throw new Problem(404, 'user.not_found', 'User not found')
+        if (user === null) throw userNotFound()
+        if (!user.isActive) throw new Problem(409, 'user.inactive', 'This member is deactivated. Activate them first.')
+        const before = await store.member(tx, team, member.userId)
+        if (before?.isLead === member.isLead) return
         await store.putMember(tx, team, member, clock.now())
-        const after = { user_id: member.userId, is_lead: member.isLead }
-        await tell(tx, by, team, 'team.member_put', { before: null, after })
+        const kind = before === null ? 'team.member_added' : 'team.member_changed'
+        await report(tx, [factOf(by, team, kind, { before: before && shown(before), after: shown(member) })])
       }),
 
     removeMember: (by: Caller<Person>, id: string, userId: string): Promise<void> =>
       running(by, id, async (tx, team) => {
-        if (!(await store.removeMember(tx, team, userId))) throw new Problem(404, 'user.not_found', 'User not found')
-        await tell(tx, by, team, 'team.member_removed', { before: { user_id: userId }, after: null })
+        const before = await store.member(tx, team, userId)
+        if (before === null) throw notInTeam()
+        await store.removeMember(tx, team, userId)
+        await report(tx, [factOf(by, team, 'team.member_removed', { before: shown(before) })])
       }),
   }
 }
 
-function teamNotFound(): Problem {
-  return new Problem(404, 'team.not_found', 'Team not found')
+function shown({ userId, isLead }: TeamMember) {
+  return { user_id: userId, is_lead: isLead }
 }
 
-function nameTaken(): Problem {
-  return new Problem(409, 'team.name_taken', 'Another team has this name. Choose another one.')
+/** People's own, so that the audit can erase them. */
+function words({ name, description }: Team) {
+  return { name, description }
 }

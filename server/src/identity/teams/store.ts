@@ -1,5 +1,7 @@
-import type { Selectable } from 'kysely'
+import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn } from '../../platform/db.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Team, TeamMember } from './team.ts'
 
 interface Tables {
   teams: {
@@ -7,24 +9,13 @@ interface Tables {
     id: string
     name: string
     description: string | null
+    created_by: Generated<string | null>
+    idempotency_key: Generated<string | null>
+    idempotency_hash: Generated<Buffer | null>
     created_at: Date
     updated_at: Date
   }
   team_members: { organization_id: string; team_id: string; user_id: string; is_lead: boolean; created_at: Date }
-}
-
-export interface Team {
-  readonly organizationId: string
-  readonly id: string
-  readonly name: string
-  readonly description: string | null
-  readonly createdAt: Date
-  readonly updatedAt: Date
-}
-
-export interface TeamMember {
-  readonly userId: string
-  readonly isLead: boolean
 }
 
 const sql = queriesOn<Tables>()
@@ -40,8 +31,13 @@ function toTeam(row: Selectable<Tables['teams']>): Team {
   }
 }
 
-/** False when another team has the name. */
-export async function insertTeam(tx: Queryable, team: Team): Promise<boolean> {
+/** False when another team has the name, or the creator has already used this Idempotency-Key. */
+export async function insertTeam(
+  tx: Queryable,
+  team: Team,
+  createdBy: string,
+  idempotency: Idempotency | null,
+): Promise<boolean> {
   const query = sql
     .insertInto('teams')
     .values({
@@ -49,12 +45,31 @@ export async function insertTeam(tx: Queryable, team: Team): Promise<boolean> {
       id: team.id,
       name: team.name,
       description: team.description,
+      created_by: createdBy,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_hash: idempotency?.hash ?? null,
       created_at: team.createdAt,
       updated_at: team.updatedAt,
     })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'name']).doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .returning('id')
   return (await tx.run(query)).length === 1
+}
+
+export async function teamByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  idempotencyKey: string,
+): Promise<{ readonly team: Team; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('teams')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { team: toTeam(row), hash: row.idempotency_hash }
 }
 
 export async function teamById(db: Queryable, organizationId: string, id: string, lock = false): Promise<Team | null> {
@@ -63,22 +78,19 @@ export async function teamById(db: Queryable, organizationId: string, id: string
   return row === undefined ? null : toTeam(row)
 }
 
-/** By name; an organization has at most some hundreds. */
-export async function teams(db: Queryable, organizationId: string): Promise<readonly Team[]> {
-  const query = sql.selectFrom('teams').selectAll().where('organization_id', '=', organizationId).orderBy('name')
-  return (await db.run(query.limit(1_000))).map(toTeam)
+/** Oldest first, behind `after`. */
+export async function teams(
+  db: Queryable,
+  organizationId: string,
+  after: string | null,
+  limit: number,
+): Promise<readonly Team[]> {
+  const all = sql.selectFrom('teams').selectAll().where('organization_id', '=', organizationId)
+  const query = after === null ? all : all.where('id', '>', after)
+  return (await db.run(query.orderBy('id').limit(limit))).map(toTeam)
 }
 
-export async function nameIsTaken(tx: Queryable, team: Team): Promise<boolean> {
-  const query = sql
-    .selectFrom('teams')
-    .select('id')
-    .where('organization_id', '=', team.organizationId)
-    .where('name', '=', team.name)
-    .where('id', '<>', team.id)
-  return (await tx.run(query)).length > 0
-}
-
+/** A unique violation says that another team has the name. */
 export async function saveTeam(tx: Queryable, team: Team): Promise<void> {
   await tx.run(
     sql
@@ -90,29 +102,42 @@ export async function saveTeam(tx: Queryable, team: Team): Promise<void> {
 }
 
 /** Its memberships go with it. */
-export async function deleteTeam(tx: Queryable, organizationId: string, id: string): Promise<void> {
+export async function deleteTeam(tx: Queryable, { organizationId, id }: Team): Promise<void> {
   await tx.run(sql.deleteFrom('teams').where('organization_id', '=', organizationId).where('id', '=', id))
 }
 
-export async function members(db: Queryable, organizationId: string, teamId: string): Promise<readonly TeamMember[]> {
-  const query = sql
+// Members
+
+/** By their ids, behind `after`. */
+export async function members(
+  db: Queryable,
+  { organizationId, id }: Team,
+  after: string | null,
+  limit: number,
+): Promise<readonly TeamMember[]> {
+  const all = sql
     .selectFrom('team_members')
-    .selectAll()
+    .select(['user_id', 'is_lead'])
     .where('organization_id', '=', organizationId)
-    .where('team_id', '=', teamId)
-    .orderBy('user_id')
-    .limit(1_000)
-  return (await db.run(query)).map((row) => ({ userId: row.user_id, isLead: row.is_lead }))
+    .where('team_id', '=', id)
+  const query = after === null ? all : all.where('user_id', '>', after)
+  const rows = await db.run(query.orderBy('user_id').limit(limit))
+  return rows.map((row) => ({ userId: row.user_id, isLead: row.is_lead }))
 }
 
-export async function isLead(db: Queryable, organizationId: string, teamId: string, userId: string): Promise<boolean> {
+export async function member(
+  db: Queryable,
+  { organizationId, id }: Team,
+  userId: string,
+): Promise<TeamMember | null> {
   const query = sql
     .selectFrom('team_members')
     .select('is_lead')
     .where('organization_id', '=', organizationId)
-    .where('team_id', '=', teamId)
+    .where('team_id', '=', id)
     .where('user_id', '=', userId)
-  return (await db.run(query))[0]?.is_lead === true
+  const [row] = await db.run(query)
+  return row === undefined ? null : { userId, isLead: row.is_lead }
 }
 
 export async function putMember(tx: Queryable, team: Team, member: TeamMember, at: Date): Promise<void> {
@@ -132,13 +157,12 @@ export async function putMember(tx: Queryable, team: Team, member: TeamMember, a
   )
 }
 
-/** False when the person was no member. */
-export async function removeMember(tx: Queryable, team: Team, userId: string): Promise<boolean> {
-  const query = sql
-    .deleteFrom('team_members')
-    .where('organization_id', '=', team.organizationId)
-    .where('team_id', '=', team.id)
-    .where('user_id', '=', userId)
-    .returning('user_id')
-  return (await tx.run(query)).length === 1
+export async function removeMember(tx: Queryable, team: Team, userId: string): Promise<void> {
+  await tx.run(
+    sql
+      .deleteFrom('team_members')
+      .where('organization_id', '=', team.organizationId)
+      .where('team_id', '=', team.id)
+      .where('user_id', '=', userId),
+  )
 }

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { SignJWT } from 'jose'
 import { checkTarget, parseAllowList } from '../../../src/callbacks/target-guard.ts'
 import { createVettedConnector } from '../../../src/callbacks/vetted-connector.ts'
-import { newFlowSecret } from '../../../src/identity/sso/flow.ts'
+import { newFlowSecret } from '../../../src/identity/sso/flows/flow.ts'
 import {
   createOidcClient,
   type Expected,

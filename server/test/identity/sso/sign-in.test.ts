@@ -636,6 +636,23 @@ describe('an organization’s provider', () => {
     assert.equal((await t.call('POST', '/api/v1/auth/switch', { as: member.token, body })).status, 200)
   })
 
+  test('adds no factor to an account that has a password of its own; to one that has none, it does', async () => {
+    const member = await newPerson(t, 'own-password@example.com')
+    const person = newcomer()
+    await t.sql(
+      `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
+       values ($1, $2, $3, $4, $5, now())`,
+      [t.organizationId, randomUUID(), op.issuer, person.sub, member.userId],
+    )
+    const enrol = async (browser: ReturnType<typeof createBrowser>): Promise<Reply> =>
+      t.call('POST', '/api/v1/auth/factors/totp', { as: await tokenOf(browser) })
+    const linked = await enrol((await signInBy(t, provider, person)).browser)
+    assert.equal(linked.status, 403)
+    assert.equal(linked.body.code, 'auth.step_up_required')
+    assert.deepEqual(linked.body.methods, ['password'])
+    assert.equal((await enrol((await signInBy(t, provider, newcomer())).browser)).status, 201)
+  })
+
   test('the same provider in two organizations knows two members', async () => {
     const owner = await newPerson(t, 'owns-two@example.com')
     const other = await addOrganization(t, owner.userId, 'admin')

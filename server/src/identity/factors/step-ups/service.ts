@@ -49,7 +49,11 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
       ]),
     )
     const freshMs = dependencies.stepUpFreshMinutes * 60_000
-    const signedInFreshly = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
+    const isFresh = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
+    // An organization's identity provider speaks for its member, not for the owner of an account that other organizations
+    // know, too: whoever runs it must not be able to add a passkey there.
+    const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
+    const signedInFreshly = isFresh && !isOtherWord
     const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
     return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols }
   }

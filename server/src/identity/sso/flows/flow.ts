@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { invalid } from '../../platform/problem.ts'
+import { invalid } from '../../../platform/problem.ts'
 
 /** A sign-in (or the linking of an account) that is under way at a provider. Lives minutes, ends with the first answer. */
 export interface Flow {

@@ -1,14 +1,15 @@
-import type { Tx } from '../../platform/db.ts'
-import { newId } from '../../platform/ids.ts'
-import { Problem } from '../../platform/problem.ts'
-import type { IdentityFact } from '../fact.ts'
-import type { Visitor } from '../people/account-facts.ts'
-import { placeholderEmail } from '../people/account-link.ts'
-import { insertAccount, insertUser } from '../people/store.ts'
-import { emailKey } from '../people/user.ts'
+import type { Tx } from '../../../platform/db.ts'
+import { newId } from '../../../platform/ids.ts'
+import { Problem } from '../../../platform/problem.ts'
+import type { IdentityFact } from '../../fact.ts'
+import type { Visitor } from '../../people/account-facts.ts'
+import { placeholderEmail } from '../../people/account-link.ts'
+import { insertAccount, insertUser } from '../../people/store.ts'
+import { emailKey } from '../../people/user.ts'
+import type { ClaimableRole, IdentityProvider } from '../providers/provider.ts'
+import type { SsoDependencies } from '../providers/service.ts'
+import { lockProvider } from '../providers/store.ts'
 import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from './claims.ts'
-import type { ClaimableRole, IdentityProvider } from './provider.ts'
-import type { SsoDependencies } from './service.ts'
 import * as store from './store.ts'
 
 export interface Entered {
@@ -125,7 +126,7 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     if (role === null) return noRole()
     const { organizationId, issuer } = provider
     // One after the other, so that two first sign-ins of one person at once make one member.
-    await store.providerById(tx, provider.id, true)
+    await lockProvider(tx, provider.id)
     const first = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
     if (first !== null) return enterKnown(tx, provider, claims, first, visitor)
     if (await store.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()

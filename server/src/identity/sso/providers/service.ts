@@ -1,15 +1,16 @@
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
-import { newId } from '../../platform/ids.ts'
-import { invalid, Problem } from '../../platform/problem.ts'
-import type { Sealer } from '../../platform/sealed-text.ts'
-import type { IdentityFact } from '../fact.ts'
-import type { Permit } from '../factors/step-ups/service.ts'
-import { assuranceJson } from '../factors/step-ups/step-up.ts'
-import { type Actor, actorOf, type Caller, type Person, type Role } from '../principal.ts'
-import { isFailure, type OidcClient, type Party } from './oidc-client.ts'
-import { type ClaimableRole, checkProvider, type IdentityProvider, isSameParty } from './provider.ts'
+import type { Clock } from '../../../platform/clock.ts'
+import { type Db, inTransaction, type Tx } from '../../../platform/db.ts'
+import { type Idempotency, idempotencyMismatch } from '../../../platform/idempotency.ts'
+import { newId } from '../../../platform/ids.ts'
+import { invalid, Problem } from '../../../platform/problem.ts'
+import type { Sealer } from '../../../platform/sealed-text.ts'
+import type { IdentityFact } from '../../fact.ts'
+import type { Permit } from '../../factors/step-ups/service.ts'
+import { assuranceJson } from '../../factors/step-ups/step-up.ts'
+import { type Actor, actorOf, type Caller, type Person, type Role } from '../../principal.ts'
+import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
+import { checkProvider, type IdentityProvider, isSameParty } from './provider.ts'
+import { blank, changed, type NewProviderInput, type ProviderInput, shown } from './provider-settings.ts'
 import * as store from './store.ts'
 
 export interface SsoDependencies {
@@ -25,30 +26,6 @@ export interface SsoDependencies {
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
-}
-
-export interface ProviderInput {
-  readonly name?: string | undefined
-  readonly issuer?: string | undefined
-  readonly client_id?: string | undefined
-  /** Left out: as it was. Null: none. */
-  readonly client_secret?: string | null | undefined
-  readonly scopes?: readonly string[] | undefined
-  readonly role_claim?: string | null | undefined
-  readonly role_map?: Readonly<Record<string, ClaimableRole>> | undefined
-  readonly default_role?: ClaimableRole | null | undefined
-  readonly team_claim?: string | null | undefined
-  readonly team_map?: Readonly<Record<string, string>> | undefined
-  readonly creates_members?: boolean | undefined
-  readonly email_domains?: readonly string[] | undefined
-  readonly is_enforced?: boolean | undefined
-  readonly is_active?: boolean | undefined
-}
-
-export type NewProviderInput = ProviderInput & {
-  readonly name: string
-  readonly issuer: string
-  readonly client_id: string
 }
 
 export type IdentityProviders = ReturnType<typeof createIdentityProviders>
@@ -128,7 +105,7 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
       const secret = given === undefined ? before.sealedSecret : await sealed(planned, given)
       return inTransaction(db, { organizationId }, async (tx) => {
         const assurance = await permit.use(tx)
-        const now = await store.providerById(tx, planned.id, true)
+        const now = await store.lockProvider(tx, planned.id)
         if (now === null) throw providerNotFound()
         // What was judged is what is saved: nothing of a change that came between is lost in silence.
         if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw changedMeanwhile()
@@ -186,57 +163,6 @@ export function providerNotFound(): Problem {
   return new Problem(404, 'identity_provider.not_found', 'Identity provider not found')
 }
 
-function blank(organizationId: string, id: string, now: Date): IdentityProvider {
-  return {
-    organizationId,
-    id,
-    name: '',
-    issuer: '',
-    clientId: '',
-    hasSecret: false,
-    scopes: ['email', 'profile'],
-    roleClaim: null,
-    roleMap: {},
-    defaultRole: null,
-    teamClaim: null,
-    teamMap: {},
-    createsMembers: false,
-    emailDomains: [],
-    isEnforced: false,
-    isActive: true,
-    provenAt: null,
-    createdAt: now,
-    updatedAt: now,
-  }
-}
-
-function changed(before: IdentityProvider, input: ProviderInput, now: Date): IdentityProvider {
-  const after = {
-    ...before,
-    name: input.name ?? before.name,
-    issuer: input.issuer ?? before.issuer,
-    clientId: input.client_id ?? before.clientId,
-    hasSecret: input.client_secret === undefined ? before.hasSecret : input.client_secret !== null,
-    scopes: input.scopes === undefined ? before.scopes : input.scopes.filter((scope) => scope !== 'openid'),
-    roleClaim: input.role_claim === undefined ? before.roleClaim : input.role_claim,
-    roleMap: input.role_map ?? before.roleMap,
-    defaultRole: input.default_role === undefined ? before.defaultRole : input.default_role,
-    teamClaim: input.team_claim === undefined ? before.teamClaim : input.team_claim,
-    teamMap: lowered(input.team_map) ?? before.teamMap,
-    createsMembers: input.creates_members ?? before.createsMembers,
-    emailDomains: input.email_domains?.map((domain) => domain.toLowerCase()) ?? before.emailDomains,
-    isEnforced: input.is_enforced ?? before.isEnforced,
-    isActive: input.is_active ?? before.isActive,
-    updatedAt: new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1)),
-  }
-  return isSameParty(before, after) ? after : { ...after, provenAt: null }
-}
-
-/** As the database writes ids. */
-function lowered(teamMap: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> | undefined {
-  return teamMap && Object.fromEntries(Object.entries(teamMap).map(([value, id]) => [value, id.toLowerCase()]))
-}
-
 /** Whoever enforces a provider that does not work locks everybody out. */
 function refuseUnproven(provider: IdentityProvider): void {
   if (!provider.isEnforced || provider.provenAt !== null) return
@@ -283,25 +209,6 @@ function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: string)
     before: null,
     after: null,
     occurredAt: provider.updatedAt,
-  }
-}
-
-function shown(provider: IdentityProvider) {
-  return {
-    name: provider.name,
-    issuer: provider.issuer,
-    client_id: provider.clientId,
-    has_secret: provider.hasSecret,
-    scopes: provider.scopes,
-    role_claim: provider.roleClaim,
-    role_map: provider.roleMap,
-    default_role: provider.defaultRole,
-    team_claim: provider.teamClaim,
-    team_map: provider.teamMap,
-    creates_members: provider.createsMembers,
-    email_domains: provider.emailDomains,
-    is_enforced: provider.isEnforced,
-    is_active: provider.isActive,
   }
 }
 

@@ -1,0 +1,175 @@
+import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Role } from '../principal.ts'
+import type { Invitation } from './invitation.ts'
+
+interface Row {
+  organization_id: string
+  id: string
+  token_hash: Buffer
+  email: string | null
+  role: Role
+  created_by: string | null
+  idempotency_key: string | null
+  idempotency_hash: Buffer | null
+  expires_at: Date
+  used_at: Date | null
+  revoked_at: Date | null
+  created_at: Date
+  updated_at: Date
+}
+
+const sql = queriesOn<{ invitations: Row }>()
+
+function toInvitation(row: Row): Invitation {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    email: row.email,
+    role: row.role,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    usedAt: row.used_at,
+    revokedAt: row.revoked_at,
+    createdAt: row.created_at,
+  }
+}
+
+/** False when the creator has already used this Idempotency-Key. */
+export async function insertInvitation(
+  tx: Queryable,
+  invitation: Invitation,
+  tokenHash: Buffer,
+  idempotency: Idempotency | null,
+): Promise<boolean> {
+  const query = sql
+    .insertInto('invitations')
+    .values({
+      organization_id: invitation.organizationId,
+      id: invitation.id,
+      token_hash: tokenHash,
+      email: invitation.email,
+      role: invitation.role,
+      created_by: invitation.createdBy,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_hash: idempotency?.hash ?? null,
+      expires_at: invitation.expiresAt,
+      used_at: invitation.usedAt,
+      revoked_at: invitation.revokedAt,
+      created_at: invitation.createdAt,
+      updated_at: invitation.createdAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function invitationByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  idempotencyKey: string,
+): Promise<{ readonly invitation: Invitation; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('invitations')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { invitation: toInvitation(row), hash: row.idempotency_hash }
+}
+
+/** How many with an address were made since then. */
+export async function countAddressedSince(tx: Queryable, organizationId: string, since: Date): Promise<number> {
+  const query = sql
+    .selectFrom('invitations')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('email', 'is not', null)
+    .where('created_at', '>', since)
+  return (await tx.run(query)).length
+}
+
+/** The scope is a look-up of the hash in hex. */
+export async function invitationByToken(db: Queryable, tokenHash: Buffer): Promise<Invitation | null> {
+  const [row] = await db.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash))
+  return row === undefined ? null : toInvitation(row)
+}
+
+// Whoever made the link must still be one who may: else an administrator would keep a way back in.
+const makerStands = `(i.created_by is null or exists (select from users u where u.organization_id = i.organization_id
+    and u.id = i.created_by and u.is_active and u.role in ('owner', 'admin')))`
+
+const lockStatement: Statement = {
+  name: 'invitations_lock',
+  text: `select i.* from invitations i join organizations o on o.organization_id = i.organization_id
+    where i.organization_id = $1 and i.id = $2 and o.delete_after is null and o.deleted_at is null and ${makerStands}
+    for update of i`,
+}
+
+/** One link lets in one person, whoever races. Null as well when nobody is let in any more by its maker's word. */
+export async function lockInvitation(tx: Queryable, organizationId: string, id: string): Promise<Invitation | null> {
+  const [row] = await tx.execute<Row>(lockStatement, [organizationId, id])
+  return row === undefined ? null : toInvitation(row)
+}
+
+const openStatement: Statement = {
+  name: 'invitations_open',
+  text: `select i.* from invitations i where i.organization_id = $1 and i.used_at is null and i.revoked_at is null
+    and i.expires_at > $2 and ($3::uuid is null or i.id < $3) and ${makerStands} order by i.id desc limit $4`,
+}
+
+/** Links that still let somebody in, newest first, behind `before`. */
+export async function openInvitations(
+  db: Queryable,
+  organizationId: string,
+  now: Date,
+  before: string | null,
+  limit: number,
+): Promise<readonly Invitation[]> {
+  return (await db.execute<Row>(openStatement, [organizationId, now, before, limit])).map(toInvitation)
+}
+
+/** As it is now; null when it was used, was revoked before, has run out, or is none. */
+export async function revokeInvitation(
+  tx: Queryable,
+  organizationId: string,
+  id: string,
+  at: Date,
+): Promise<Invitation | null> {
+  const query = sql
+    .updateTable('invitations')
+    .set({ revoked_at: at })
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+    .where('used_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', at)
+    .returningAll()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toInvitation(row)
+}
+
+export async function markInvitationUsed(tx: Queryable, invitation: Invitation, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('invitations')
+      .set({ used_at: at })
+      .where('organization_id', '=', invitation.organizationId)
+      .where('id', '=', invitation.id),
+  )
+}
+
+/** Set-up links that nobody used are void once a newer one is printed. */
+export async function expireSetupLinks(tx: Queryable, organizationId: string, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('invitations')
+      .set({ expires_at: at })
+      .where('organization_id', '=', organizationId)
+      .where('created_by', 'is', null)
+      .where('used_at', 'is', null)
+      .where('expires_at', '>', at),
+  )
+}

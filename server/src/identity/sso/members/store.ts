@@ -1,0 +1,218 @@
+import { type Queryable, queriesOn, type Statement } from '../../../platform/db.ts'
+import type { Role } from '../../principal.ts'
+import type { ClaimableRole } from '../providers/provider.ts'
+
+interface Tables {
+  sso_identities: {
+    organization_id: string
+    id: string
+    issuer: string
+    subject: string
+    user_id: string
+    created_at: Date
+    last_used_at: Date | null
+  }
+  users: {
+    organization_id: string
+    id: string
+    account_id: string
+    email_key: string
+    role: Role
+    is_active: boolean
+    updated_at: Date
+  }
+  team_members: { organization_id: string; team_id: string; user_id: string; is_lead: boolean; created_at: Date }
+}
+
+const sql = queriesOn<Tables>()
+
+// Identities
+
+export interface SsoIdentity {
+  readonly organizationId: string
+  readonly id: string
+  readonly issuer: string
+  readonly subject: string
+  readonly userId: string
+  readonly createdAt: Date
+  readonly lastUsedAt: Date | null
+}
+
+function toIdentity(row: Tables['sso_identities']): SsoIdentity {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    issuer: row.issuer,
+    subject: row.subject,
+    userId: row.user_id,
+    createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
+  }
+}
+
+export async function identityBySubject(
+  db: Queryable,
+  organizationId: string,
+  issuer: string,
+  subject: string,
+): Promise<SsoIdentity | null> {
+  const query = sql
+    .selectFrom('sso_identities')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('issuer', '=', issuer)
+    .where('subject', '=', subject)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toIdentity(row)
+}
+
+/** False when somebody is linked to this subject already. */
+export async function insertIdentity(tx: Queryable, identity: SsoIdentity): Promise<boolean> {
+  const query = sql
+    .insertInto('sso_identities')
+    .values({
+      organization_id: identity.organizationId,
+      id: identity.id,
+      issuer: identity.issuer,
+      subject: identity.subject,
+      user_id: identity.userId,
+      created_at: identity.createdAt,
+      last_used_at: identity.lastUsedAt,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function markIdentityUsed(tx: Queryable, identity: SsoIdentity, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('sso_identities')
+      .set({ last_used_at: at })
+      .where('organization_id', '=', identity.organizationId)
+      .where('id', '=', identity.id),
+  )
+}
+
+export async function identitiesOf(
+  db: Queryable,
+  organizationId: string,
+  userId: string,
+): Promise<readonly SsoIdentity[]> {
+  const query = sql
+    .selectFrom('sso_identities')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('user_id', '=', userId)
+    .orderBy('id', 'desc')
+  return (await db.run(query)).map(toIdentity)
+}
+
+/** The one that is gone; null when it was not this person's. */
+export async function deleteIdentity(
+  tx: Queryable,
+  organizationId: string,
+  userId: string,
+  id: string,
+): Promise<SsoIdentity | null> {
+  const query = sql
+    .deleteFrom('sso_identities')
+    .where('organization_id', '=', organizationId)
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .returningAll()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toIdentity(row)
+}
+
+// Members
+
+export interface Member {
+  readonly userId: string
+  readonly accountId: string
+  readonly role: Role
+  readonly isActive: boolean
+}
+
+/** Locked: claims of two sign-ins at once are applied one after the other. */
+export async function lockMember(tx: Queryable, organizationId: string, userId: string): Promise<Member | null> {
+  const query = sql
+    .selectFrom('users')
+    .select(['id', 'account_id', 'role', 'is_active'])
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', userId)
+    .forUpdate()
+  const [row] = await tx.run(query)
+  if (row === undefined) return null
+  return { userId: row.id, accountId: row.account_id, role: row.role, isActive: row.is_active }
+}
+
+export async function saveRole(
+  tx: Queryable,
+  organizationId: string,
+  userId: string,
+  role: ClaimableRole,
+): Promise<void> {
+  await tx.run(
+    sql.updateTable('users').set({ role }).where('organization_id', '=', organizationId).where('id', '=', userId),
+  )
+}
+
+export async function hasAddress(tx: Queryable, organizationId: string, key: string): Promise<boolean> {
+  const query = sql
+    .selectFrom('users')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('email_key', '=', key)
+  return (await tx.run(query)).length > 0
+}
+
+/** Whether somebody else could manage the organization. */
+export async function hasOtherManager(tx: Queryable, organizationId: string, userId: string): Promise<boolean> {
+  const query = sql
+    .selectFrom('users')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('id', '!=', userId)
+    .where('role', 'in', ['owner', 'admin'])
+    .where('is_active', '=', true)
+    .limit(1)
+  return (await tx.run(query)).length > 0
+}
+
+export async function teamsOf(tx: Queryable, organizationId: string, userId: string): Promise<ReadonlySet<string>> {
+  const query = sql
+    .selectFrom('team_members')
+    .select('team_id')
+    .where('organization_id', '=', organizationId)
+    .where('user_id', '=', userId)
+  return new Set((await tx.run(query)).map((row) => row.team_id))
+}
+
+const join: Statement = {
+  name: 'sso_join_team',
+  text: `insert into team_members (organization_id, team_id, user_id, created_at)
+    select organization_id, id, $3, $4 from teams where organization_id = $1 and id = $2
+    on conflict do nothing returning team_id`,
+}
+
+/** False when the team is gone: the mapping may be older than that. */
+export async function joinTeam(
+  tx: Queryable,
+  organizationId: string,
+  teamId: string,
+  userId: string,
+  at: Date,
+): Promise<boolean> {
+  return (await tx.execute(join, [organizationId, teamId, userId, at])).length === 1
+}
+
+export async function leaveTeam(tx: Queryable, organizationId: string, teamId: string, userId: string): Promise<void> {
+  await tx.run(
+    sql
+      .deleteFrom('team_members')
+      .where('organization_id', '=', organizationId)
+      .where('team_id', '=', teamId)
+      .where('user_id', '=', userId),
+  )
+}

@@ -1,0 +1,127 @@
+import { Type } from 'typebox'
+import { claimableRoles } from './provider.ts'
+
+const time = Type.String({ format: 'date-time' })
+const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+// Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
+const scope = Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,100}$' })
+const visible = (maxLength: number, description: string) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[\\x20-\\x7e]+$', description })
+const claimName = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^[^\\u0000]+$',
+  description: 'A claim of the ID token or the userinfo endpoint, or a path such as realm_access.roles.',
+})
+const claimValue = '^[^\\u0000]{1,255}$'
+const role = Type.Enum([...claimableRoles])
+const domain = Type.String({ pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' })
+
+const settings = {
+  name: Type.String({ minLength: 1, maxLength: 255 }),
+  issuer: Type.String({
+    minLength: 1,
+    maxLength: 2_000,
+    description: 'https://; written exactly as the provider names itself in its discovery document.',
+  }),
+  client_id: visible(512, 'As which this installation is registered there.'),
+  scopes: Type.Array(scope, { maxItems: 20, description: 'Asked for beside openid. Default: email, profile.' }),
+  role_claim: nullable(claimName),
+  role_map: Type.Record(Type.String({ pattern: claimValue }), role, {
+    maxProperties: 200,
+    description:
+      "The claim's values to roles; the highest counts, at every sign-in. Nobody becomes owner, and no owner is lowered.",
+  }),
+  default_role: nullable(role),
+  team_claim: nullable(claimName),
+  team_map: Type.Record(Type.String({ pattern: claimValue }), Type.String({ format: 'uuid' }), {
+    maxProperties: 500,
+    description:
+      "The claim's values to ids of teams. Who is in these teams is decided by the claims, at every sign-in.",
+  }),
+  creates_members: Type.Boolean({
+    description: 'Who comes for the first time becomes a member. Else members link the identity themselves.',
+  }),
+  email_domains: Type.Array(domain, {
+    maxItems: 50,
+    description: 'When not empty, only verified addresses of these domains become members by themselves.',
+  }),
+  is_enforced: Type.Boolean({
+    description:
+      "Passwords and passkeys no longer open this organization, and sessions that they opened end; the owner's still do, " +
+      'so that a provider that fails locks nobody out for good. Needs one sign-in or link through the provider first.',
+  }),
+  is_active: Type.Boolean(),
+}
+
+const clientSecret = nullable(visible(2_000, 'Kept encrypted and never shown again. null: a public client.'))
+
+export const providerSchema = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    ...settings,
+    has_client_secret: Type.Boolean(),
+    redirect_uri: Type.String({ description: 'To be registered at the provider, exactly.' }),
+    start_url: Type.String({ description: 'Where people go to sign in.' }),
+    proven_at: nullable(
+      Type.String({ format: 'date-time', description: 'The last success, as it is configured now.' }),
+    ),
+    created_at: time,
+    updated_at: time,
+  },
+  { $id: 'IdentityProvider', title: 'IdentityProvider' },
+)
+
+export const exampleProvider = {
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70',
+  name: 'Example accounts',
+  issuer: 'https://accounts.example.com',
+  client_id: 'hitl',
+  scopes: ['email', 'profile', 'groups'],
+  role_claim: 'groups',
+  role_map: { 'hitl-admins': 'admin', 'hitl-reviewers': 'reviewer' },
+  default_role: null,
+  team_claim: null,
+  team_map: {},
+  creates_members: true,
+  email_domains: ['example.com'],
+  is_enforced: false,
+  is_active: true,
+  has_client_secret: true,
+  redirect_uri: 'https://hitl.example.com/api/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/callback',
+  start_url: 'https://hitl.example.com/api/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/start',
+  proven_at: null,
+  created_at: '2026-01-31T09:00:00.000Z',
+  updated_at: '2026-01-31T09:00:00.000Z',
+}
+
+const { name, issuer, client_id, ...others } = settings
+
+export const createProviderBody = Type.Object(
+  { name, issuer, client_id, client_secret: Type.Optional(clientSecret), ...optional(others) },
+  { title: 'NewIdentityProvider' },
+)
+
+export const changeProviderBody = Type.Object(
+  { ...optional(settings), client_secret: Type.Optional(clientSecret) },
+  { title: 'IdentityProviderChanges' },
+)
+
+export const createProviderExample = {
+  name: 'Example accounts',
+  issuer: 'https://accounts.example.com',
+  client_id: 'hitl',
+  client_secret: 'as the provider made it',
+  scopes: ['email', 'profile', 'groups'],
+  role_claim: 'groups',
+  role_map: { 'hitl-admins': 'admin', 'hitl-reviewers': 'reviewer' },
+  creates_members: true,
+  email_domains: ['example.com'],
+}
+
+function optional<T extends Record<string, import('typebox').TSchema>>(fields: T) {
+  return Object.fromEntries(Object.entries(fields).map(([key, schema]) => [key, Type.Optional(schema)])) as {
+    [Key in keyof T]: ReturnType<typeof Type.Optional<T[Key]>>
+  }
+}

@@ -1,0 +1,246 @@
+import type { Selectable } from 'kysely'
+import { type Queryable, queriesOn, type Statement } from '../../../platform/db.ts'
+import type { Idempotency } from '../../../platform/idempotency.ts'
+import type { ClaimableRole, IdentityProvider } from './provider.ts'
+
+interface Tables {
+  identity_providers: {
+    organization_id: string
+    id: string
+    name: string
+    issuer: string
+    client_id: string
+    client_secret: Buffer | null
+    scopes: string[]
+    role_claim: string | null
+    role_map: Record<string, ClaimableRole>
+    default_role: ClaimableRole | null
+    team_claim: string | null
+    team_map: Record<string, string>
+    creates_members: boolean
+    email_domains: string[]
+    is_enforced: boolean
+    is_active: boolean
+    proven_at: Date | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  sso_identities: {
+    organization_id: string
+    id: string
+    issuer: string
+    subject: string
+    user_id: string
+    created_at: Date
+    last_used_at: Date | null
+  }
+  teams: { organization_id: string; id: string }
+}
+
+const sql = queriesOn<Tables>()
+
+type ProviderRow = Selectable<Tables['identity_providers']>
+
+function toProvider(row: ProviderRow): IdentityProvider {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    name: row.name,
+    issuer: row.issuer,
+    clientId: row.client_id,
+    hasSecret: row.client_secret !== null,
+    scopes: row.scopes,
+    roleClaim: row.role_claim,
+    roleMap: row.role_map,
+    defaultRole: row.default_role,
+    teamClaim: row.team_claim,
+    teamMap: row.team_map,
+    createsMembers: row.creates_members,
+    emailDomains: row.email_domains,
+    isEnforced: row.is_enforced,
+    isActive: row.is_active,
+    provenAt: row.proven_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+function settingsOf(provider: IdentityProvider, sealedSecret: Buffer | null) {
+  return {
+    name: provider.name,
+    issuer: provider.issuer,
+    client_id: provider.clientId,
+    client_secret: sealedSecret,
+    scopes: [...provider.scopes],
+    role_claim: provider.roleClaim,
+    role_map: JSON.stringify(provider.roleMap) as never,
+    default_role: provider.defaultRole,
+    team_claim: provider.teamClaim,
+    team_map: JSON.stringify(provider.teamMap) as never,
+    creates_members: provider.createsMembers,
+    email_domains: [...provider.emailDomains],
+    is_enforced: provider.isEnforced,
+    is_active: provider.isActive,
+    proven_at: provider.provenAt,
+    updated_at: provider.updatedAt,
+  }
+}
+
+/** False when the creator has used this Idempotency-Key, or the organization has this client at this issuer already. */
+export async function insertProvider(
+  tx: Queryable,
+  provider: IdentityProvider,
+  sealedSecret: Buffer | null,
+  made: { readonly by: string; readonly idempotency: Idempotency | null },
+): Promise<boolean> {
+  const query = sql
+    .insertInto('identity_providers')
+    .values({
+      ...settingsOf(provider, sealedSecret),
+      organization_id: provider.organizationId,
+      id: provider.id,
+      created_by: made.by,
+      idempotency_key: made.idempotency?.key ?? null,
+      idempotency_hash: made.idempotency?.hash ?? null,
+      created_at: provider.createdAt,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function providerByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  key: string,
+): Promise<{ readonly provider: IdentityProvider; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('identity_providers')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', key)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { provider: toProvider(row), hash: row.idempotency_hash }
+}
+
+export interface StoredProvider {
+  readonly provider: IdentityProvider
+  readonly sealedSecret: Buffer | null
+}
+
+/** The scope is the organization, or a look-up of the id. */
+export async function providerById(db: Queryable, id: string, lock = false): Promise<StoredProvider | null> {
+  const query = sql.selectFrom('identity_providers').selectAll().where('id', '=', id)
+  const [row] = await db.run(lock ? query.forUpdate() : query)
+  return row === undefined ? null : { provider: toProvider(row), sealedSecret: row.client_secret }
+}
+
+/** Nobody else changes it, or lets somebody new in by it, until the transaction ends. */
+export function lockProvider(tx: Queryable, id: string): Promise<StoredProvider | null> {
+  return providerById(tx, id, true)
+}
+
+export async function providers(db: Queryable, organizationId: string): Promise<readonly IdentityProvider[]> {
+  const query = sql
+    .selectFrom('identity_providers')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .orderBy('id', 'desc')
+  return (await db.run(query)).map(toProvider)
+}
+
+export async function saveProvider(
+  tx: Queryable,
+  provider: IdentityProvider,
+  sealedSecret: Buffer | null,
+): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('identity_providers')
+      .set(settingsOf(provider, sealedSecret))
+      .where('organization_id', '=', provider.organizationId)
+      .where('id', '=', provider.id),
+  )
+}
+
+/** Not a change of the provider: `updated_at` stays. One that was changed meanwhile is not proven by this. */
+export async function markProven(tx: Queryable, provider: IdentityProvider, at: Date): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('identity_providers')
+      .set({ proven_at: at })
+      .where('organization_id', '=', provider.organizationId)
+      .where('id', '=', provider.id)
+      .where('updated_at', '=', provider.updatedAt),
+  )
+}
+
+export async function deleteProvider(tx: Queryable, organizationId: string, id: string): Promise<void> {
+  await tx.run(sql.deleteFrom('identity_providers').where('organization_id', '=', organizationId).where('id', '=', id))
+}
+
+/** The provider that an organization's people must come in by; null when passwords do. */
+export async function enforcedProvider(db: Queryable, organizationId: string): Promise<IdentityProvider | null> {
+  const query = sql
+    .selectFrom('identity_providers')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('is_enforced', '=', true)
+    .where('is_active', '=', true)
+    .orderBy('id')
+    .limit(1)
+  const [row] = await db.run(query)
+  return row === undefined ? null : toProvider(row)
+}
+
+/** Ids that are no team of the organization. */
+export async function unknownTeams(
+  db: Queryable,
+  organizationId: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  if (ids.length === 0) return []
+  const query = sql
+    .selectFrom('teams')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('id', 'in', ids)
+  const known = new Set((await db.run(query)).map((row) => row.id))
+  return ids.filter((id) => !known.has(id))
+}
+
+const outsideSso: Statement = {
+  name: 'sso_sessions_outside',
+  text: `select s.id from sessions s join users u on u.organization_id = s.organization_id and u.id = s.user_id
+    where s.organization_id = $1 and s.revoked_at is null and not ('oidc' = any (s.signed_in_with)) and u.role <> 'owner'`,
+}
+
+/** Open sessions of who did not come in through a provider, the owner's left out. */
+export async function sessionsOutsideSso(tx: Queryable, organizationId: string): Promise<readonly string[]> {
+  return (await tx.execute<{ id: string }>(outsideSso, [organizationId])).map((row) => row.id)
+}
+
+/** What people had linked with an issuer, once no provider of the organization speaks for it any more. */
+export async function deleteOrphanedIdentities(tx: Queryable, organizationId: string, issuer: string): Promise<void> {
+  await tx.run(
+    sql
+      .deleteFrom('sso_identities')
+      .where('organization_id', '=', organizationId)
+      .where('issuer', '=', issuer)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('identity_providers')
+              .select('id')
+              .where('organization_id', '=', organizationId)
+              .where('issuer', '=', issuer),
+          ),
+        ),
+      ),
+  )
+}

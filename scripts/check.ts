@@ -11,7 +11,17 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
   [
     'layout rules',
     bin('depcruise'),
-    ['--config', '.dependency-cruiser.cjs', 'server/src', 'server/test', 'bench/src', 'cli/src', 'cli/test', 'e2e', 'scripts'],
+    [
+      '--config',
+      '.dependency-cruiser.cjs',
+      'server/src',
+      'server/test',
+      'bench/src',
+      'cli/src',
+      'cli/test',
+      'e2e',
+      'scripts',
+    ],
   ],
   ['generated files', process.execPath, ['scripts/openapi.ts', '--check']],
   ['tests', 'npm', ['test']],

@@ -66,8 +66,11 @@ from parted order by organization_id, id;
 
 drop table events_before;
 drop function pg_temp.canonical(jsonb);
-create index events_by_subject on events (organization_id, subject_id, occurred_at, id);
-create index events_by_time on events (organization_id, occurred_at, id);
+-- True for every row, and repeated by the lists that these are for: what walks along the chain must find the primary key only,
+-- also while a new table has no statistics (see 0003_consultations.sql).
+create index events_by_subject on events (organization_id, subject_id, occurred_at, id)
+  where subject_id <> '00000000-0000-0000-0000-000000000000';
+create index events_by_time on events (organization_id, occurred_at, id) where occurred_at > '-infinity';
 
 -- One batch of the chain. The rows stay when their events have been purged, as the anchor of what follows.
 create table audit_seals (
@@ -97,7 +100,8 @@ create table audit_seals (
 );
 -- Random bytes cannot be compressed.
 alter table audit_seals alter column leaves set storage external;
-create index audit_seals_by_event on audit_seals (organization_id, last_era, last_xact, last_id);
+-- As on events: for the look-ups that repeat the condition, which is true for every row.
+create index audit_seals_by_event on audit_seals (organization_id, last_era, last_xact, last_id) where last_position > 0;
 create index audit_seals_unpublished on audit_seals (organization_id, number) where published_at is null;
 
 create table audit_policies (
@@ -135,7 +139,7 @@ create policy worker on audit_policies for select using (hitl_worker() and reten
 create function hitl_audit_guard() returns trigger language plpgsql as $$
 begin
   if (tg_op = 'UPDATE' and current_setting('hitl.audit', true) = 'erase')
-    or (tg_op = 'DELETE' and current_setting('hitl.audit', true) in ('purge', 'drop')) then
+    or (tg_op = 'DELETE' and current_setting('hitl.audit', true) = 'purge') then
     return null;
   end if;
   raise exception '% are append-only', tg_argv[0] using errcode = 'insufficient_privilege';
@@ -163,13 +167,12 @@ begin
     if tenant.legal_hold then
       raise exception 'events under legal hold are not deleted' using errcode = 'insufficient_privilege';
     end if;
-    continue when current_setting('hitl.audit', true) = 'drop';
     if tenant.retention_days is null
       or tenant.latest >= clock_timestamp() - make_interval(days => tenant.retention_days) then
       raise exception 'events within their retention period are not deleted' using errcode = 'insufficient_privilege';
     end if;
     if not exists (select from audit_seals s where s.organization_id = tenant.organization_id
-        and (s.last_era, s.last_xact, s.last_id) >= (tenant.era, tenant.xact, tenant.id)) then
+        and s.last_position > 0 and (s.last_era, s.last_xact, s.last_id) >= (tenant.era, tenant.xact, tenant.id)) then
       raise exception 'events that are not sealed are not deleted' using errcode = 'insufficient_privilege';
     end if;
   end loop;
@@ -268,29 +271,42 @@ begin
   return hitl_audit_era();
 end $$;
 
+-- Both functions of the sealer walk along keys. A bitmap, which PostgreSQL finds as good in tables without statistics, would
+-- read an organization's seals to find the last one.
+
 -- The organizations that have settled events behind their last seal, in their order, from behind `after` on. Steps from one
 -- to the next through the primary key.
 create function hitl_audit_unsealed(after uuid, at_most integer) returns setof uuid language plpgsql volatile
-  security definer set search_path = public, pg_temp as $$
+  security definer set search_path = public, pg_temp set enable_bitmapscan = off as $$
 declare
   current_era smallint := hitl_audit_era();
+  first uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
 begin
   if not hitl_worker() then return; end if;
+  -- No COALESCE in what is compared with the key: row-level security takes it for leaky, and the whole organization would be
+  -- read to filter it. Where there is no seal yet, the second row of `last` is the only one.
   return query with recursive tenants as (
-    (select e.organization_id from events e where after is null or e.organization_id > after
+    (select e.organization_id from events e
+     where e.organization_id >= first
      order by e.organization_id limit 1)
     union all
     select (select e.organization_id from events e where e.organization_id > t.organization_id
       order by e.organization_id limit 1) from tenants t where t.organization_id is not null
   )
   select t.organization_id from tenants t
-  left join lateral (select s.last_era, s.last_xact, s.last_id from audit_seals s
-    where s.organization_id = t.organization_id order by s.number desc limit 1) last on true
-  cross join lateral (select e.era, e.xact from events e where e.organization_id = t.organization_id
-    and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
-      coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
+  cross join lateral (
+    select past.era, past.xact, past.id from (
+      (select s.last_era as era, s.last_xact as xact, s.last_id as id from audit_seals s
+       where s.organization_id = t.organization_id order by s.number desc limit 1)
+      union all
+      select '-32768'::smallint, '0'::xid8, '00000000-0000-0000-0000-000000000000'::uuid) past
+    order by past.era desc, past.xact desc limit 1) last
+  cross join lateral (
+    select e.era, e.xact from events e
+    where e.organization_id = t.organization_id and (e.era, e.xact, e.id) > (last.era, last.xact, last.id)
     order by e.era, e.xact, e.id limit 1) next
-  where next.xact < pg_snapshot_xmin(pg_current_snapshot()) or next.era < current_era
+  where (after is null or t.organization_id > after)
+    and (next.xact < pg_snapshot_xmin(pg_current_snapshot()) or next.era < current_era)
   order by t.organization_id limit at_most;
 end $$;
 
@@ -301,17 +317,24 @@ create function hitl_audit_next_batches(organizations uuid[], max_events integer
   organization_id uuid, number bigint, first_position bigint, last_position bigint, last_era smallint, last_xact xid8,
   last_id uuid, first_occurred_at timestamptz, last_occurred_at timestamptz, leaves bytea, root bytea, link bytea,
   previous_head text
-) language plpgsql volatile security definer set search_path = public, pg_temp as $$
+) language plpgsql volatile security definer set search_path = public, pg_temp set enable_bitmapscan = off as $$
 #variable_conflict use_column
 declare
   current_era smallint := hitl_audit_era();
   organization uuid;
   last audit_seals;
+  after_era smallint;
+  after_xact xid8;
+  after_id uuid;
   batch record;
 begin
   foreach organization in array organizations loop
     continue when not pg_try_advisory_xact_lock(hashtextextended('hitl audit ' || organization, 0));
     select * into last from audit_seals s where s.organization_id = organization order by s.number desc limit 1;
+    -- Variables, for the reason above.
+    after_era := coalesce(last.last_era, '-32768');
+    after_xact := coalesce(last.last_xact, '0');
+    after_id := coalesce(last.last_id, '00000000-0000-0000-0000-000000000000');
     select count(*) as size, max(b.place) as place, min(b.occurred_at) as earliest, max(b.occurred_at) as latest,
         string_agg(sha256('\x00'::bytea || convert_to(b.record, 'UTF8')), ''::bytea order by b.place) as leaves,
         hitl_audit_link(coalesce(last.link, decode(repeat('00', 32), 'hex')), b.record order by b.place) as link,
@@ -320,8 +343,7 @@ begin
       into batch from (
         select e.era, e.xact, e.id, e.occurred_at, e.record, row_number() over (order by e.era, e.xact, e.id) as place
         from events e where e.organization_id = organization
-          and (e.era, e.xact, e.id) > (coalesce(last.last_era, '-32768'), coalesce(last.last_xact, '0'),
-            coalesce(last.last_id, '00000000-0000-0000-0000-000000000000'))
+          and (e.era, e.xact, e.id) > (after_era, after_xact, after_id)
           and (e.xact < pg_snapshot_xmin(pg_current_snapshot()) or e.era < current_era)
         order by e.era, e.xact, e.id limit max_events) b;
     continue when batch.size = 0;
@@ -390,24 +412,6 @@ begin
   up_to_position := anchor.last_position;
 end $$;
 
--- Everything, once the organization itself is to go.
-create function hitl_audit_drop() returns bigint language plpgsql volatile security definer
-  set search_path = public, pg_temp as $$
-declare
-  dropped bigint;
-begin
-  if not exists (select from organizations where organization_id = hitl_organization() and delete_after is not null) then
-    raise exception 'the audit goes with its organization only' using errcode = 'insufficient_privilege';
-  end if;
-  perform set_config('hitl.audit', 'drop', true);
-  delete from events where organization_id = hitl_organization();
-  get diagnostics dropped = row_count;
-  delete from audit_seals where organization_id = hitl_organization();
-  delete from audit_policies where organization_id = hitl_organization();
-  perform set_config('hitl.audit', '', true);
-  return dropped;
-end $$;
-
 -- PostgreSQL lets everybody call a new function; access.sql names the one who may.
 revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
-  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_drop(), hitl_audit_era() from public;
+  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_era() from public;

@@ -14,7 +14,7 @@ revoke update, delete on events, audit_seals from hitl_app;
 grant update (published_at) on audit_seals to hitl_app;
 revoke delete on audit_policies from hitl_app;
 grant execute on function hitl_audit_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
-  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_drop() to hitl_app;
+  hitl_audit_erase(json), hitl_audit_purge(integer) to hitl_app;
 
 -- What was signed can always be checked.
 revoke delete on signing_keys from hitl_app;

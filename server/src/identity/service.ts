@@ -214,6 +214,6 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   }
 }
 
-function endedBy({ principal, httpRequestId, network = null }: Caller<Person> & { readonly network?: string | null }) {
-  return { actor: actorOf(principal), httpRequestId, network }
+function endedBy({ principal, httpRequestId, network }: Caller<Person>) {
+  return { actor: actorOf(principal), httpRequestId, network: network ?? null }
 }

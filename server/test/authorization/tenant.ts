@@ -92,11 +92,13 @@ export async function credential(t: TestApp, tenant: Tenant, caller: Caller, sta
     if (state === 'live') return tenant.key.raw
     const key = await addApiKey(t, organizationId)
     if (state === 'expired') await t.sql(`update api_keys set expires_at = $2 where id = $1`, [key.id, t.clock.now()])
-    if (state === 'revoked') await t.sql(`update api_keys set is_active = false, revoked_at = now() where id = $1`, [key.id])
+    if (state === 'revoked')
+      await t.sql(`update api_keys set is_active = false, revoked_at = now() where id = $1`, [key.id])
     if (state === 'paused') {
-      await t.sql(`update agents set status = 'stopped', paused_at = now() where id = (select agent_id from api_keys where id = $1)`, [
-        key.id,
-      ])
+      await t.sql(
+        `update agents set status = 'stopped', paused_at = now() where id = (select agent_id from api_keys where id = $1)`,
+        [key.id],
+      )
     }
     return key.raw
   }

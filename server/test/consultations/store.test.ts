@@ -232,7 +232,11 @@ describe('a batch with one act that the database refuses', () => {
     const { callbackSecret: _none, ...input } = proposal({ callbackUrl: null })
     const settled = await Promise.allSettled(
       Array.from({ length: 20 }, (_, index) =>
-        t.app.consultations.create(agent(index === 3 ? newId() : key.agentId), { ...input, callbackSecret: null }, null),
+        t.app.consultations.create(
+          agent(index === 3 ? newId() : key.agentId),
+          { ...input, callbackSecret: null },
+          null,
+        ),
       ),
     )
     assert.deepEqual(

@@ -178,6 +178,30 @@ describe('seals', () => {
   })
 })
 
+test('roots and audit paths in the database are those of RFC 6962, for every size up to 40', async () => {
+  const node = (left: Buffer, right: Buffer) => hash('sha256', Buffer.concat([Buffer.from([1]), left, right]), 'buffer')
+  /** The path as RFC 6962, 2.1.1 defines it, the lowest neighbour first. */
+  const pathOf = (leaves: readonly Buffer[], place: number): readonly Buffer[] => {
+    if (leaves.length === 1) return []
+    let split = 1
+    while (split * 2 < leaves.length) split *= 2
+    const [left, right] = [leaves.slice(0, split), leaves.slice(split)]
+    return place < split ? [...pathOf(left, place), treeHash(right)] : [...pathOf(right, place - split), treeHash(left)]
+  }
+  assert.deepEqual(treeHash([leafOf('a'), leafOf('b')]), node(leafOf('a'), leafOf('b')))
+  for (let size = 1; size <= 40; size += 1) {
+    const leaves = Array.from({ length: size }, (_, n) => leafOf(String(n)))
+    const rows = await t.sql(
+      `select hitl_audit_root($1) as root, hitl_audit_path($1, place) as path from generate_series(0, $2::int - 1) place`,
+      [Buffer.concat(leaves), size],
+    )
+    for (const [place, row] of rows.entries()) {
+      assert.deepEqual(row.root, treeHash(leaves))
+      assert.deepEqual(row.path, Buffer.concat(pathOf(leaves, place)), `leaf ${place} of ${size}`)
+    }
+  }
+})
+
 describe('after a dump was restored into another cluster', () => {
   test('new events stand behind the old ones, though their transaction numbers are lower', async () => {
     const organizationId = randomUUID()

@@ -187,18 +187,20 @@ test('a caller costs well under 3 µs on the hot path', async () => {
   const ids = Array.from({ length: 500 }, (_, index) => `01890f3e-5c2a-7bbb-8a3b-${String(index).padStart(12, '0')}`)
   for (const id of ids) await one.take(id)
   const best = Math.min(
-    ...Array.from({ length: 5 }, () => {
-      const startedAt = performance.now()
+    ...Array.from({ length: 10 }, () => {
+      // Processor time: what others do on the machine is not counted.
+      const before = process.cpuUsage()
       let length = 0
       for (let call = 0; call < 100_000; call += 1) {
         const standing = one.take(ids[call % 500] as string)
         if (!(standing instanceof Promise)) length += `"key";r=${standing.remaining};t=${standing.reset}`.length
       }
       assert.ok(length > 0)
-      return (performance.now() - startedAt) / 100_000
+      const { user, system } = process.cpuUsage(before)
+      return (user + system) / 100_000
     }),
   )
-  assert.ok(best < 0.003, `${best} ms`)
+  assert.ok(best < 3, `${best} µs`)
 })
 
 describe('the setting', () => {

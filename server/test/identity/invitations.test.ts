@@ -20,9 +20,13 @@ const invite = async (body: Readonly<Record<string, unknown>> = {}): Promise<str
 }
 /** A token of now: tests here move the clock by days. */
 const tokens = createAccessTokens(secretKey, 30)
-const signed = async (userId: string): Promise<string> =>
-  (await tokens.sign({ organizationId: t.organizationId, userId }, t.clock.now())).token
-const admin = () => signed(t.admin.id)
+const signed = async ({ id: userId, sessionId }: { readonly id: string; readonly sessionId: string }) => {
+  // Freshly signed in, as inviting administrators asks for.
+  await t.sql('update sessions set signed_in_at = $2 where id = $1', [sessionId, t.clock.now()])
+  t.app.identity.authenticator.forget(sessionId)
+  return (await tokens.sign({ organizationId: t.organizationId, userId, sessionId }, t.clock.now())).token
+}
+const admin = () => signed(t.admin)
 const accept = (invitation: string, email: string, more: Readonly<Record<string, unknown>> = {}) =>
   t.call('POST', register, { body: { email, password: 'correct horse', invitation, ...more } })
 const people = async (): Promise<number> => (await t.sql('select from users')).length
@@ -192,7 +196,7 @@ describe('who may invite', () => {
   ] as const) {
     test(`${status} for ${what}`, async () => {
       // Tokens of the start have expired by now in the clock of this file.
-      const fresh = as() === t.reviewer.token ? await signed(t.reviewer.id) : as()
+      const fresh = as() === t.reviewer.token ? await signed(t.reviewer) : as()
       const before = await t.sql('select count(*)::int from invitations')
       const reply = await t.call('POST', invitations, { body: {}, ...(fresh === undefined ? {} : { as: fresh }) })
       assert.equal(reply.status, status, reply.text)

@@ -37,9 +37,10 @@ const provenStatement: Statement = {
   text: `
     select e.record, e.erasable, s.number, s.head, s.first_position, s.last_position, place,
       hitl_audit_path(s.leaves, place) as path
-    from (select * from events where organization_id = $1 and subject_id = $2 order by occurred_at, id limit $3) e
+    from (select * from events where organization_id = $1 and subject_id = $2
+      and subject_id <> '00000000-0000-0000-0000-000000000000' order by occurred_at, id limit $3) e
     left join lateral (
-      select * from audit_seals a where a.organization_id = $1
+      select * from audit_seals a where a.organization_id = $1 and a.last_position > 0
         and (a.last_era, a.last_xact, a.last_id) >= (e.era, e.xact, e.id)
       order by a.last_era, a.last_xact, a.last_id limit 1) s on true
     left join lateral (

@@ -109,7 +109,8 @@ const pageText = (eventLine: string, sealLine: string): string => `
     select era, xact, id from page order by era desc, xact desc, id desc limit 1
   ), sealed as (
     select s.* from ended cross join lateral (
-      select * from audit_seals a where a.organization_id = $1 and (a.last_era, a.last_xact, a.last_id) > ($2, $3, $4)
+      select * from audit_seals a where a.organization_id = $1 and a.last_position > 0
+        and (a.last_era, a.last_xact, a.last_id) > ($2, $3, $4)
         and (a.last_era, a.last_xact, a.last_id) <= (ended.era, ended.xact, ended.id)) s
   ), lines as (
     select era, xact, id, 0 as behind, position, ${eventLine} as line from page

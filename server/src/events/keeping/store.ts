@@ -35,7 +35,7 @@ const subjectStatement: Statement = {
   name: 'audit_erasable_of_subject',
   // That something was erased is about the subject too; who did it, and from where, is not the subject's.
   text: `select era, xact, id from events where organization_id = $1 and subject_id = $2 and erasable is not null
-    and kind <> 'audit.erased' order by occurred_at, id limit $3`,
+    and subject_id <> '00000000-0000-0000-0000-000000000000' and kind <> 'audit.erased' order by occurred_at, id limit $3`,
 }
 
 /** Events about this subject that still have something to erase. */

@@ -69,36 +69,40 @@ export async function list(db: Queryable, filter: EventFilter): Promise<EventPag
 function statementOf(filter: EventFilter): { readonly statement: Statement; readonly values: readonly unknown[] } {
   const { organizationId, since, until, actorKind, actorId, kind, subjectId, after, oldestFirst, limit } = filter
   const values: unknown[] = [organizationId, limit + 1]
+  // Letters: PostgreSQL tells names apart by their first 63 characters only.
   const names: string[] = []
   const given = (name: string, value: unknown, condition: (parameter: string) => string): string => {
     if (value === null) return ''
     names.push(name)
     return ` and ${condition(`$${values.push(value)}`)}`
   }
+  // The condition of the index that is meant (see the migration).
+  const index =
+    subjectId === null ? `e.occurred_at > '-infinity'` : `e.subject_id <> '00000000-0000-0000-0000-000000000000'`
   const within =
-    given('subject', subjectId, (p) => `e.subject_id = ${p}`) +
-    given('since', since, (p) => `e.occurred_at >= ${p}`) +
-    given('until', until, (p) => `e.occurred_at < ${p}`) +
+    given('s', subjectId, (p) => `e.subject_id = ${p}`) +
+    given('f', since, (p) => `e.occurred_at >= ${p}`) +
+    given('u', until, (p) => `e.occurred_at < ${p}`) +
     (after === null
       ? ''
-      : given('cursor', after.occurredAt, (p) => {
+      : given('c', after.occurredAt, (p) => {
           const than = oldestFirst ? '>' : '<'
           return `(e.occurred_at, e.id) ${than} (${p}, $${values.push(after.id)})`
         }))
   const wanted =
-    given('actor_kind', actorKind, (p) => `s.actor_kind = ${p}`) +
-    given('actor', actorId, (p) => `s.actor_id = ${p}`) +
-    given('kind', kind, (p) => `s.kind = ${p}`)
+    given('t', actorKind, (p) => `s.actor_kind = ${p}`) +
+    given('a', actorId, (p) => `s.actor_id = ${p}`) +
+    given('k', kind, (p) => `s.kind = ${p}`)
   const direction = oldestFirst ? 'asc' : 'desc'
   // Without such filters nothing is passed over.
   const look = wanted === '' ? '$2' : String(scanned)
   return {
     statement: {
-      name: `events_list_${direction}_${names.join('_')}`,
+      name: `events_list_${direction}_${names.join('')}`,
       text: `
         with looked as materialized (
           select e.era, e.xact, e.id, e.occurred_at, e.kind, e.actor_kind, e.actor_id from events e
-          where e.organization_id = $1${within} order by e.occurred_at ${direction}, e.id ${direction} limit ${look}
+          where e.organization_id = $1 and ${index}${within} order by e.occurred_at ${direction}, e.id ${direction} limit ${look}
         ), ended as (
           select count(*) over ()::int as looked_at, occurred_at as last_at, id as last_id from looked
           order by occurred_at ${opposite(direction)}, id ${opposite(direction)} limit 1
@@ -110,7 +114,7 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
         from ended left join (page join events e on e.organization_id = $1
           and (e.era, e.xact, e.id) = (page.era, page.xact, page.id)) on true
         left join lateral (
-          select s.number from audit_seals s where s.organization_id = $1
+          select s.number from audit_seals s where s.organization_id = $1 and s.last_position > 0
             and (s.last_era, s.last_xact, s.last_id) >= (e.era, e.xact, e.id)
           order by s.last_era, s.last_xact, s.last_id limit 1) sealed on true
         order by e.occurred_at ${direction}, e.id ${direction}`,

@@ -73,7 +73,10 @@ export function mayRunTeam(role: Role, isLead: boolean): boolean {
 export function deletionOf(before: Organization, by: Member, name: string, now: Date): Organization {
   requireOwner(by)
   if (before.name !== name) {
-    throw invalid('name', 'is not the name of this organization: send it exactly, so that nothing is deleted by mistake')
+    throw invalid(
+      'name',
+      'is not the name of this organization: send it exactly, so that nothing is deleted by mistake',
+    )
   }
   if (before.deleteAfter !== null) return before
   const deleteAfter = new Date(now.getTime() + deletionGraceDays * 86_400_000)

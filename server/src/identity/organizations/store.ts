@@ -207,9 +207,7 @@ export async function markDeleted(tx: Queryable, organizationId: string, now: Da
 }
 
 export async function markCleared(tx: Queryable, organizationId: string, now: Date): Promise<void> {
-  await tx.run(
-    sql.updateTable('organizations').set({ cleared_at: now }).where('organization_id', '=', organizationId),
-  )
+  await tx.run(sql.updateTable('organizations').set({ cleared_at: now }).where('organization_id', '=', organizationId))
 }
 
 const deleteRowsStatement: Statement = {

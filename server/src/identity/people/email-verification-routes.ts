@@ -4,6 +4,7 @@ import { problems } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { EmailChanges } from './email-verification.ts'
 import {
+  accepted,
   done,
   linkMeaning,
   noMailMeaning,
@@ -25,6 +26,9 @@ const confirmBody = Type.Object(
   { title: 'EmailConfirmation' },
 )
 
+const verificationSent = 'The link is on its way. It works once, for a day.'
+const changeSent = 'A link is on its way to the new address, and a notice to the old one. It works once, for a day.'
+
 export function registerEmailRoutes(
   app: FastifyInstance,
   { emails, guard }: { readonly emails: EmailChanges; readonly guard: Guard },
@@ -41,7 +45,7 @@ export function registerEmailRoutes(
         summary: 'Have a link mailed that confirms your address',
         operationId: 'requestEmailVerification',
         response: {
-          202: done('The link is on its way. It works once, for a day.'),
+          202: accepted(verificationSent),
           ...problems(401, 403, {
             ...noMailMeaning,
             code: 'email.already_verified',
@@ -52,7 +56,7 @@ export function registerEmailRoutes(
     },
     async (request, reply) => {
       await emails.requestVerification(personOf(request))
-      return reply.status(202).send()
+      return reply.status(202).send({ detail: verificationSent })
     },
   )
 
@@ -66,7 +70,7 @@ export function registerEmailRoutes(
         operationId: 'changeEmail',
         body: { ...changeBody, examples: [{ email: 'new@example.com', current_password: 'correct horse' }] },
         response: {
-          202: done('A link is on its way to the new address, and a notice to the old one.'),
+          202: accepted(changeSent),
           ...problems(401, wrongPasswordMeaning, noMailMeaning, 413, 415, 422, throttledMeaning),
         },
       },
@@ -74,7 +78,7 @@ export function registerEmailRoutes(
     async (request, reply) => {
       const { email, current_password: password } = request.body
       await emails.requestChange(personOf(request), email, password ?? '')
-      return reply.status(202).send()
+      return reply.status(202).send({ detail: changeSent })
     },
   )
 

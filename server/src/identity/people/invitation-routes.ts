@@ -114,7 +114,8 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
   const { preHandler } = requireStepUp()
   // To invite an administrator is to make one, and making one needs a fresh proof (PATCH /users/{id}).
   const ifItMakesManagers: preHandlerAsyncHookHandler = async function (request, reply) {
-    if ((request.body as Static<typeof schemas.inviteBody>).role === 'admin') await preHandler.call(this, request, reply)
+    if ((request.body as Static<typeof schemas.inviteBody>).role === 'admin')
+      await preHandler.call(this, request, reply)
   }
 
   app.post<{ Body: Static<typeof schemas.inviteBody> }>(

@@ -98,8 +98,7 @@ export function createInvitations(dependencies: InvitationDependencies) {
   ): Promise<boolean> => {
     if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), idempotency))) return false
     const { role, expiresAt } = invitation
-    const proof =
-      permit === null ? null : { digest: permit.digest, assurance: assuranceJson(await permit.use(tx)) }
+    const proof = permit === null ? null : { digest: permit.digest, assurance: assuranceJson(await permit.use(tx)) }
     const after = { role, expires_at: expiresAt, ...(proof === null ? {} : { assurance: proof.assurance }) }
     const digest = proof === null ? {} : { digest: proof.digest }
     await report(tx, [factOf(by, invitation, 'invitation.created', { before: null, after, ...digest })])
@@ -211,7 +210,16 @@ export function createInvitations(dependencies: InvitationDependencies) {
       return inTransaction(db, { organizationId, accountId }, async (tx) => {
         const { id: invitationId, role } = await use(tx, found, email)
         const now = clock.now()
-        const member = { ...me, organizationId, id: newId(), email, role, isActive: true, createdAt: now, updatedAt: now }
+        const member = {
+          ...me,
+          organizationId,
+          id: newId(),
+          email,
+          role,
+          isActive: true,
+          createdAt: now,
+          updatedAt: now,
+        }
         if (!(await people.insertUser(tx, member))) throw alreadyMember()
         // As the new organization knows them: the session they are in is another one's.
         const actor: Actor = { kind: 'person', id: member.id, signedInWith: by.principal.signIn?.methods ?? [] }

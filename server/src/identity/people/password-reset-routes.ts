@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { problems } from '../../http/openapi.ts'
+import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Visitor } from './account-facts.ts'
 import type { PasswordChanges } from './password-reset.ts'
@@ -52,6 +52,12 @@ export const throttledMeaning = {
 }
 
 export const done = (description: string) => ({ description, type: 'null' })
+
+/** A 202 says what happens next, to people. */
+export const accepted = (detail: string) =>
+  success('It is under way', Type.Object({ detail: Type.String() }), { detail })
+
+const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
 
 export function visitor(request: FastifyRequest): Visitor {
   return { httpRequestId: request.id, network: request.client.address }
@@ -109,14 +115,14 @@ export function registerPasswordRoutes(
         operationId: 'forgotPassword',
         body: { ...forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {
-          202: done('If the address has an account, a link is on its way. It works once, for 30 minutes.'),
+          202: accepted(forgotten),
           ...problems(noMailMeaning, 413, 415, 422, throttledMeaning),
         },
       },
     },
     async (request, reply) => {
       await passwords.forgot(request.body.email, visitor(request))
-      return reply.status(202).send()
+      return reply.status(202).send({ detail: forgotten })
     },
   )
 

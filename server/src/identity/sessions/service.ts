@@ -186,16 +186,18 @@ export function createSessions(dependencies: SessionDependencies) {
       )
       if (user === undefined) throw organizationNotFound()
       await dependencies.requireEntry(user, by.principal.signIn?.methods ?? [])
-      const switched = await inTransaction(db, { organizationId: here, accountId }, async (tx) => {
-        // Locked: a session that is being ended elsewhere leaves no other behind.
+      const switched = await inTransaction(db, { organizationId, accountId }, async (tx) => {
+        // The member before the session, as deactivation locks them. Both: what is being ended elsewhere leaves nothing behind.
+        if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw organizationNotFound()
         const before = sessionId === undefined ? null : await store.lockSession(tx, accountId, sessionId)
         if (before === null || !isLive(before, clock.now())) throw sessionOver()
         await requireCookieOf(tx, before, cookie)
         const { httpRequestId, network } = visit
-        const actor = actorOf(by.principal)
-        await revocation.endIn(tx, { accountId, id: before.id }, 'switched', { actor, httpRequestId, network })
+        const made = { actor: actorOf(by.principal), httpRequestId, network }
+        // Each organization is told of its own session.
+        await enterOrganization(tx, here)
+        await revocation.endIn(tx, { accountId, id: before.id }, 'switched', made)
         await enterOrganization(tx, organizationId)
-        if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw organizationNotFound()
         const session = successorOf(before, user, visit)
         return { session, refreshToken: await open(tx, session, visit) }
       })

@@ -99,8 +99,7 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
       })
       if (added) return { team, replayed: false }
       const within = db.within({ organizationId })
-      const earlier =
-        idempotency && (await store.teamByIdempotencyKey(within, organizationId, userId, idempotency.key))
+      const earlier = idempotency && (await store.teamByIdempotencyKey(within, organizationId, userId, idempotency.key))
       if (earlier === null) throw nameTaken()
       if (!earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
       return { team: { ...earlier.team, updatedAt: earlier.team.createdAt }, replayed: true }

@@ -125,11 +125,7 @@ export async function members(
   return rows.map((row) => ({ userId: row.user_id, isLead: row.is_lead }))
 }
 
-export async function member(
-  db: Queryable,
-  { organizationId, id }: Team,
-  userId: string,
-): Promise<TeamMember | null> {
+export async function member(db: Queryable, { organizationId, id }: Team, userId: string): Promise<TeamMember | null> {
   const query = sql
     .selectFrom('team_members')
     .select('is_lead')

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type CallerKind, keyScopes, may, type Right, requireRight, rights } from '../../src/identity/principal.ts'
+import { Problem } from '../../src/platform/problem.ts'
+
+/** Who may do what, once more and the other way round: by role, as the product tells it. Both have to be wrong to agree. */
+const reads = ['request.read', 'profile.read', 'agent.read', 'organization.read', 'user.read', 'team.read'] as const
+const ownAccount = ['account.change', 'sso.link'] as const
+const audits = ['audit.read', 'audit.export'] as const
+const decides = ['request.respond', 'request.redeliver', 'team.run'] as const
+const manages = [
+  'api-key.manage',
+  'agent.manage',
+  'agent.pause',
+  'organization.pause',
+  'organization.create',
+  'organization.manage',
+  'invitation.create',
+  'sso.manage',
+  'user.manage',
+  'team.create',
+  'audit.manage',
+] as const
+
+const byCaller: Readonly<Record<'owner' | 'admin' | 'reviewer' | 'auditor' | 'agent', readonly Right[]>> = {
+  auditor: [...reads, ...ownAccount, ...audits],
+  reviewer: [...reads, ...ownAccount, ...decides],
+  admin: [...reads, ...ownAccount, ...audits, ...decides, ...manages],
+  owner: [...reads, ...ownAccount, ...audits, ...decides, ...manages, 'organization.delete'],
+  agent: ['request.create', 'request.read', 'request.cancel', 'request.redeem', 'request.redeliver'],
+}
+
+const every = Object.keys(rights) as Right[]
+const callers = Object.keys(byCaller) as (keyof typeof byCaller)[]
+
+const refusalOf = (caller: keyof typeof byCaller, right: Right): string | null => {
+  const id = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59'
+  const principal =
+    caller === 'agent'
+      ? ({ kind: 'agent', organizationId: id, agentId: id, apiKeyId: id, scopes: keyScopes } as const)
+      : ({ kind: 'person', organizationId: id, userId: id, accountId: id, role: caller } as const)
+  try {
+    requireRight(principal, right)
+    return null
+  } catch (error) {
+    assert.ok(error instanceof Problem)
+    assert.equal(error.status, 403)
+    assert.ok(error.message.length > 20, error.message)
+    return error.code
+  }
+}
+
+describe('every right and every caller', () => {
+  for (const caller of callers) {
+    test(`${caller}: ${byCaller[caller].length} of ${every.length}`, () => {
+      for (const right of every) {
+        const allowed = byCaller[caller].includes(right)
+        assert.equal(may(caller, right), allowed, `${caller} ${right}`)
+        assert.equal(refusalOf(caller, right), allowed ? null : 'auth.forbidden', `${caller} ${right}`)
+      }
+    })
+  }
+
+  test('there is no right that nobody has, and none that stands in one table only', () => {
+    const named = new Set(callers.flatMap((caller) => byCaller[caller]))
+    assert.deepEqual([...named].sort(), [...every].sort())
+  })
+
+  test('an auditor changes nothing but the own account, and an owner may whatever a person may', () => {
+    for (const right of byCaller.auditor) assert.match(right, /\.(read|export)$|^account\.|^sso\.link$/)
+    const people: readonly CallerKind[] = ['admin', 'reviewer', 'auditor']
+    for (const right of every) if (people.some((one) => may(one, right))) assert.ok(may('owner', right), right)
+  })
+
+  test('an unknown kind of caller may nothing', () => {
+    for (const right of every) assert.equal(may('nobody' as CallerKind, right), false, right)
+  })
+})

@@ -20,7 +20,7 @@ try {
   const files = given.filter((argument) => argument !== '--e2e')
   if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(file)
   files.sort()
-  const run = spawn(process.execPath, ['--test', '--test-timeout=300000', ...files], {
+  const run = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=300000', ...files], {
     cwd: root,
     stdio: 'inherit',
     env: {

@@ -60,9 +60,9 @@ export function registerIdentityRoutes(
     guard,
     requireStepUp,
     openSession: async (proved, request: FastifyRequest, reply: FastifyReply) => {
-      const { remember = false } = (request.body ?? {}) as { readonly remember?: boolean }
-      if (remember) requireSameSite(request)
-      return sendSession(reply, await identity.signIn.complete(proved, visitOf(request, remember)))
+      const { session_cookie = false } = (request.body ?? {}) as { readonly session_cookie?: boolean }
+      if (session_cookie) requireSameSite(request)
+      return sendSession(reply, await identity.signIn.complete(proved, visitOf(request, session_cookie)))
     },
   })
   registerPasswordRoutes(api, { passwords: identity.passwordChanges, guard })

@@ -222,7 +222,7 @@ const apiKeys: Scene = async (day) => {
 const sessions: Scene = async (day) => {
   const browser = createBrowser({ ...day.t, call: day.take })
   const password = 'password123'
-  const body = { username: 'reviewer@example.com', password, remember: true }
+  const body = { username: 'reviewer@example.com', password, session_cookie: true }
   ok(await browser.call('POST', `${auth}/login`, { body, headers: sameOrigin }), 200)
   const cookies: string[] = []
   for (let n = 0; n < 3; n += 1) {

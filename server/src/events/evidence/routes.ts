@@ -35,6 +35,19 @@ export interface EvidenceRoutes {
 
 const query = Type.Object({ format: Type.Optional(Type.Enum(['json', 'html'], { default: 'json' })) })
 
+const evidenceExample = {
+  hitl_evidence: 1,
+  organization_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a51',
+  request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
+  generated_at: '2026-01-31T09:00:00.000Z',
+  request: {},
+  certificate: null,
+  deliveries: [],
+  events: [],
+  seals: [],
+  keys: { keys: [] },
+}
+
 /** Far more than a request collects; the pack is one reply. */
 const maxEvents = 1_000
 
@@ -60,7 +73,10 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
           200: {
             description: 'The pack',
             content: {
-              'application/json': { schema: Type.Object({}, { additionalProperties: true, title: 'Evidence' }) },
+              'application/json': {
+                schema: Type.Object({}, { additionalProperties: true, title: 'Evidence' }),
+                example: evidenceExample,
+              },
               'text/html': { schema: Type.String() },
             },
           },

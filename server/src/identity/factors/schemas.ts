@@ -190,13 +190,16 @@ const challenge = Type.String({
 })
 export const exampleChallenge = '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
-const remember = Type.Optional(
+const sessionCookie = Type.Optional(
   Type.Boolean({ description: 'For browsers: also set a cookie with which POST /auth/refresh renews the session.' }),
 )
 
 export const secondFactorBody = Type.Object(
-  { challenge, method: Type.Enum(['passkey', 'totp', 'recovery_code']), ...proof, remember },
+  { challenge, method: Type.Enum(['passkey', 'totp', 'recovery_code']), ...proof, session_cookie: sessionCookie },
   { title: 'SecondFactor' },
 )
 export const passkeyOptionsBody = Type.Object({ challenge: Type.Optional(challenge) }, { title: 'PasskeyOptionsInput' })
-export const passkeySignInBody = Type.Object({ assertion: assertionSchema, remember }, { title: 'PasskeySignIn' })
+export const passkeySignInBody = Type.Object(
+  { assertion: assertionSchema, session_cookie: sessionCookie },
+  { title: 'PasskeySignIn' },
+)

@@ -86,8 +86,8 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
         },
       },
       async (request, reply) => {
-        const { username, password, remember = false } = request.body
-        return signIn(username, password, remember === true || remember === 'true', request, reply)
+        const { username, password, session_cookie = false } = request.body
+        return signIn(username, password, session_cookie === true || session_cookie === 'true', request, reply)
       },
     )
   })

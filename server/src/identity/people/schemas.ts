@@ -52,7 +52,7 @@ export const loginBody = Type.Object(
   {
     username: Type.String({ maxLength: 320, pattern: noNul, description: 'The email address.' }),
     password: Type.String({ maxLength: 1_000, pattern: noNul }),
-    remember: Type.Optional(
+    session_cookie: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum(['true', 'false'])], {
         description: 'true: for browsers, a cookie that POST /auth/refresh renews the session with.',
       }),

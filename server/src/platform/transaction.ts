@@ -47,7 +47,9 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: un
     try {
       results = await runGroup(client, statements, types)
     } catch (thrown) {
-      const { error, tainted } = thrown as GroupFailure
+      // What could not be written is thrown as it is, before anything has left.
+      const failed = typeof thrown === 'object' && thrown !== null && 'tainted' in thrown
+      const { error, tainted } = failed ? (thrown as GroupFailure) : { error: thrown, tainted: false }
       broken ||= tainted || sqlState(error) === undefined
       const problem = closing ? tell(error) : asProblem(error)
       for (const entry of entries) entry.settle.reject(problem)

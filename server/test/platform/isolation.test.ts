@@ -124,7 +124,10 @@ describe('with a statement that has no filter of its own', () => {
     const scope = { worker: true } as const
     assert.deepEqual(await ask(scope, 'select id from users'), [])
     const keys = await ask(scope, 'select warn_at from api_keys')
-    assert.ok(keys.every((row) => row.warn_at !== null), 'keys whose end is still to be told, no others')
+    assert.ok(
+      keys.every((row) => row.warn_at !== null),
+      'keys whose end is still to be told, no others',
+    )
     assert.deepEqual(await ask(scope, 'select id from accounts'), [])
     const due = await ask(scope, 'select next_action_at from consultation_requests')
     assert.ok(due.length > 0 && due.every((row) => row.next_action_at !== null))

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
@@ -26,6 +27,17 @@ export interface SignInDependencies {
 
 export type SignIn = ReturnType<typeof createSignIn>
 
+/**
+ * Refusals leave at multiples of this after they came in. What is left of a difference between known and unknown accounts
+ * (measured: 70 microseconds, for rows and events of a real organization) does not show then.
+ */
+const refusalTickMs = 10
+
+async function untilNextTick(beganAt: number): Promise<void> {
+  const gone = performance.now() - beganAt
+  await delay(Math.ceil(gone / refusalTickMs) * refusalTickMs - gone)
+}
+
 /** From an address and a password, or from what else proves a person, to a session. */
 export function createSignIn(dependencies: SignInDependencies) {
   const { db, clock, passwords, attempts, factors, sessions, report } = dependencies
@@ -49,7 +61,7 @@ export function createSignIn(dependencies: SignInDependencies) {
           before: null,
           after: { method: 'password' },
           // Not of nobody's account: what stands there may be a password, typed into the wrong field.
-          erasable: user === null ? {} : { email },
+          erasable: { email: user === null ? null : email },
           occurredAt: clock.now(),
         },
       ]),
@@ -83,6 +95,7 @@ export function createSignIn(dependencies: SignInDependencies) {
 
     /** Throws 401 in the same words, after the same work, for a wrong password and an unknown address. */
     withPassword: async (email: string, password: string, visit: Visit): Promise<OpenedSession> => {
+      const beganAt = performance.now()
       const key = emailKey(email)
       const attempter = { kind: 'password', subject: key, network: visit.network } as const
       // Before the queue for hashing: who has to wait anyway does not take a place in it. The rows are read beside what takes
@@ -100,6 +113,7 @@ export function createSignIn(dependencies: SignInDependencies) {
       const user = matches ? await firstOpen(entrances, ['password']) : null
       if (user === null) {
         await reportFailure(accountId, entrances[0] ?? null, email, visit)
+        await untilNextTick(beganAt)
         throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
       }
       if (!(await factors.signIn.secondFactorNeeded(accountId))) return sessions.begin(user, ['password'], visit)

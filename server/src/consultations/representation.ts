@@ -1,7 +1,7 @@
 import type { CallerKind } from '../identity/principal.ts'
 import { encodeCursor } from '../platform/page.ts'
 import { allowedActions, type Consultation } from './consultation.ts'
-import type { Page } from './store.ts'
+import type { Page } from './list-store.ts'
 
 /**
  * A consultation as the wire shows it, as JSON text. `context` and `metadata` are spliced in as the agent wrote them, which

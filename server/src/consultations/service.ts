@@ -12,6 +12,7 @@ import type { Place, Sealer } from '../platform/sealed-text.ts'
 import type { Certifier } from './certificate.ts'
 import type { Change, Consultation, ConsultationCore, Fact } from './consultation.ts'
 import * as consultation from './consultation.ts'
+import * as lists from './list-store.ts'
 import { redeem } from './redemption.ts'
 import * as store from './store.ts'
 
@@ -120,13 +121,13 @@ export function createConsultations(dependencies: ConsultationDependencies) {
   const findPage = createBatcher({
     lanes: 4,
     maxSize: 256,
-    perform: async (filters: readonly store.ListFilter[]) => {
-      const asked = new Map<string, Promise<Outcome<store.Page>>>()
+    perform: async (filters: readonly lists.ListFilter[]) => {
+      const asked = new Map<string, Promise<Outcome<lists.Page>>>()
       const answers = filters.map((filter) => {
         const question = JSON.stringify(filter)
         const answer =
           asked.get(question) ??
-          store.list(db.within(scopeOf(filter)), filter).then(
+          lists.list(db.within(scopeOf(filter)), filter).then(
             (value) => ({ value }),
             (error: unknown) => ({ error }),
           )
@@ -196,7 +197,7 @@ export function createConsultations(dependencies: ConsultationDependencies) {
       visibleTo(principal, await find({ organizationId: principal.organizationId, id: id.toLowerCase() })),
 
     /** An agent's list holds its own requests only. */
-    list: (principal: Principal, filter: Omit<store.ListFilter, 'organizationId' | 'agentId'>): Promise<store.Page> =>
+    list: (principal: Principal, filter: Omit<lists.ListFilter, 'organizationId' | 'agentId'>): Promise<lists.Page> =>
       findPage({
         ...filter,
         organizationId: principal.organizationId,

@@ -41,7 +41,7 @@ interface CoreRow {
   updated_at: Date
 }
 
-interface Row extends CoreRow {
+export interface Row extends CoreRow {
   title: string
   description: string | null
   context: JsonText
@@ -57,7 +57,8 @@ const coreColumns = `c.organization_id, c.id, c.agent_id, c.api_key_id, c.agent_
   c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at,
   encode(c.digest, 'hex') as digest, c.certificate_expires_at, c.redeemed_at, c.created_at, c.updated_at`
 
-const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
+/** All columns of a request, of the alias `c`. */
+export const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
   c.callback_retry_seconds, c.certificate`
 
 function toCore(row: CoreRow): ConsultationCore {
@@ -96,7 +97,7 @@ function toCore(row: CoreRow): ConsultationCore {
   }
 }
 
-function toConsultation(row: Row): Consultation {
+export function toConsultation(row: Row): Consultation {
   return {
     ...toCore(row),
     // Rows of before there were digests have none.
@@ -352,62 +353,4 @@ function movedTotals(changes: readonly Change<ConsultationCore>[]) {
     add(before, after.state, 1)
   }
   return [...totals.values()].filter((entry) => entry.total !== 0)
-}
-
-export interface ListFilter {
-  readonly organizationId: string
-  /** Only this agent's own. */
-  readonly agentId: string | null
-  readonly state: State | null
-  readonly updatedAfter: Date | null
-  /** Only ids below this one: the cursor. */
-  readonly before: string | null
-  readonly limit: number
-  readonly offset: number
-}
-
-export interface Page {
-  readonly items: readonly Consultation[]
-  /** How many match the filter, the cursor aside. */
-  readonly total: number
-  readonly limit: number
-  readonly offset: number
-  readonly hasMore: boolean
-}
-
-/** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
-export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, state, updatedAfter, before, limit, offset } = filter
-  // One more than asked for tells whether there is a next page.
-  const values: unknown[] = [organizationId, limit + 1, offset]
-  const parameter = (value: unknown): string => `$${values.push(value)}`
-  const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
-  const inState = state === null ? '' : ` and state = ${parameter(state)}`
-  const changed = updatedAfter === null ? '' : ` and updated_at > ${parameter(updatedAfter)}`
-  const below = before === null ? '' : ` and id < ${parameter(before)}`
-  const name = `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`
-  const matching = `where organization_id = $1${own}${inState}`
-  // Each condition opens its index (see the migration); a differential poll uses that of updated_at only.
-  const byAgent = own && ` and agent_id <> '00000000-0000-0000-0000-000000000000'`
-  const byState = inState && ` and state <> ''`
-  // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
-  // Without it the primary key gives the order, and the kept totals give the count.
-  const text = changed
-    ? `with matching as materialized (select organization_id, id from consultation_requests
-           ${matching}${changed} and updated_at > '-infinity'),
-         counted as (select count(*)::int as total from matching),
-         page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
-    : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
-         page as (select organization_id, id from consultation_requests ${matching}${byAgent}${byState}${below}
-                  order by id desc limit $2 offset $3)`
-  const rows = await db.execute<{ total: number } & (Row | { id: null })>(
-    {
-      name,
-      text: `${text} select counted.total, ${columns} from counted left join (page join consultation_requests c
-        using (organization_id, id)) on true order by c.id desc`,
-    },
-    values,
-  )
-  const items = rows.flatMap((row) => (row.id === null ? [] : [toConsultation(row as Row)]))
-  return { items: items.slice(0, limit), total: rows[0]?.total ?? 0, limit, offset, hasMore: items.length > limit }
 }

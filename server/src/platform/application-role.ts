@@ -12,7 +12,7 @@ const accessFile = join(import.meta.dirname, '../../migrations/access.sql')
 /**
  * Makes the application's role where it is missing and the migrating role may, and grants it what `access.sql` says, in the
  * caller's transaction. Without the right to make roles the service goes on as the role that it signs in with, which forced
- * row-level security holds to the same rows; `roleToTake` tells which it is.
+ * row-level security holds to the same rows; `accessOf` tells which it is.
  */
 export async function grantAccess(client: pg.Client): Promise<void> {
   if (!(await ensureRole(client))) return

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Change, Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
+import { list } from '../../src/consultations/list-store.ts'
 import * as store from '../../src/consultations/store.ts'
 import { type Caller, keyScopes, type Person } from '../../src/identity/principal.ts'
 import { inTransaction } from '../../src/platform/db.ts'
@@ -167,7 +168,7 @@ describe('every statement is bound to its organization', () => {
       { updatedAfter: new Date(0) },
       { before: newId() },
     ]) {
-      const page = await store.list(own, { ...filter, ...varied, organizationId: foreign.organizationId })
+      const page = await list(own, { ...filter, ...varied, organizationId: foreign.organizationId })
       assert.deepEqual([page.items, page.total], [[], 0])
     }
     assert.equal(await store.byIdempotencyKey(own, foreign.organizationId, key.agentId, 'x'), null)

@@ -30,12 +30,25 @@ export function testServer(): TestServer {
   return JSON.parse(given) as TestServer
 }
 
+/** The test server's superuser; it takes the same password. */
+const superuser = 'postgres'
+
+export interface TestDatabase {
+  readonly connection: Connection
+  drop(): Promise<void>
+}
+
 /** A database of its own for one test file: a copy of the migrated template, dropped at the end. */
-export async function cloneDatabase(): Promise<{ readonly connection: Connection; drop(): Promise<void> }> {
-  const { connection, template } = testServer()
+export const cloneDatabase = (): Promise<TestDatabase> => createDatabase(testServer().template)
+
+/** A database without any table, for tests of the migrations. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => createDatabase('template0')
+
+async function createDatabase(template: string): Promise<TestDatabase> {
+  const { connection } = testServer()
   const database = `test_${randomUUID().replaceAll('-', '')}`
-  const administer = async (statement: string): Promise<void> => {
-    const client = new pg.Client({ ...connection, database: 'postgres' })
+  const administer = async (statement: string, user = connection.user): Promise<void> => {
+    const client = new pg.Client({ ...connection, user, database: 'postgres' })
     await client.connect()
     try {
       // Two clones at once would find the template in use: they take turns.
@@ -48,7 +61,8 @@ export async function cloneDatabase(): Promise<{ readonly connection: Connection
   await administer(`create database ${database} template ${template}`)
   return {
     connection: { ...connection, database },
-    drop: () => administer(`drop database ${database} with (force)`),
+    // As the superuser: a test's own superuser connection may still be closing, and only its like may end it.
+    drop: () => administer(`drop database ${database} with (force)`, superuser),
   }
 }
 
@@ -153,7 +167,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const app = await createApp({ config, secretKey, connection: database.connection, log, clock, ...quick, ...opening })
   const { apiKey } = await seed(app)
   // As the superuser, whom row-level security does not bind: tests look at what is there.
-  const client = new pg.Client({ ...database.connection, user: 'postgres' })
+  const client = new pg.Client({ ...database.connection, user: superuser })
   await client.connect()
   const sql: TestApp['sql'] = async (query, values = []) => (await client.query(query, [...values])).rows
   const signingKeys = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA' ? app.signingKeys : null

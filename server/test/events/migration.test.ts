@@ -4,23 +4,17 @@ import { test } from 'node:test'
 import canonicalize from 'canonicalize'
 import pg from 'pg'
 import { loadMigrations, migrate } from '../../src/platform/migrate.ts'
-import { testServer } from '../harness.ts'
+import { createEmptyDatabase } from '../harness.ts'
 
 test('events of before the audit become records in RFC 8785 form, with what people wrote set apart', async (context) => {
-  const { connection } = testServer()
-  const name = `test_${randomUUID().replaceAll('-', '')}`
-  const admin = new pg.Client({ ...connection, database: 'postgres' })
-  await admin.connect()
-  await admin.query(`create database ${name}`)
-  const own = { ...connection, database: name }
-  const client = new pg.Client(own)
+  const { connection, drop } = await createEmptyDatabase()
+  const client = new pg.Client(connection)
   context.after(async () => {
     await client.end()
-    await admin.query(`drop database ${name} with (force)`)
-    await admin.end()
+    await drop()
   })
   const all = await loadMigrations()
-  await migrate(own, all.slice(0, 4))
+  await migrate(connection, all.slice(0, 4))
   await client.connect()
   const insert = (id: string, fields: Readonly<Record<string, unknown>>) =>
     client.query(
@@ -63,7 +57,7 @@ test('events of before the audit become records in RFC 8785 form, with what peop
     after: { state: 'pending', title: 'May I?', timeout_at: null, callback_webhook: null },
   })
   await insert(third, { kind: 'organization.created', actorKind: 'system', after: { name: 'Default' } })
-  await migrate(own)
+  await migrate(connection)
 
   await client.query(`set hitl.organization = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a00'`)
   const { rows } = await client.query('select * from events order by era, xact, id')

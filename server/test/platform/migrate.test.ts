@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import type { Connection } from '../../src/platform/db.ts'
 import { loadMigrations, type Migration, migrate } from '../../src/platform/migrate.ts'
-import { cloneDatabase, testServer } from '../harness.ts'
+import { cloneDatabase, createEmptyDatabase } from '../harness.ts'
 
 const migration = (name: string, sql: string): Migration => ({
   name,
@@ -29,13 +29,11 @@ async function query(connection: Connection, text: string): Promise<readonly Rec
 
 /** An empty database for the length of `work`. */
 async function onEmptyDatabase(work: (connection: Connection) => Promise<void>): Promise<void> {
-  const { connection } = testServer()
-  const database = `empty_${randomUUID().replaceAll('-', '')}`
-  await query({ ...connection, database: 'postgres' }, `create database ${database} template template0`)
+  const database = await createEmptyDatabase()
   try {
-    await work({ ...connection, database })
+    await work(database.connection)
   } finally {
-    await query({ ...connection, database: 'postgres' }, `drop database ${database} with (force)`)
+    await database.drop()
   }
 }
 

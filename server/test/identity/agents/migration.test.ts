@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { createApp } from '../../../src/app.ts'
@@ -7,33 +6,24 @@ import { hashApiKey, mintApiKey } from '../../../src/identity/agents/api-key.ts'
 import { newId } from '../../../src/platform/ids.ts'
 import { createLog } from '../../../src/platform/log.ts'
 import { loadMigrations, migrate } from '../../../src/platform/migrate.ts'
-import { createFakeClock, secretKey, testConfig, testServer } from '../../harness.ts'
+import { createEmptyDatabase, createFakeClock, secretKey, testConfig } from '../../harness.ts'
 
 // A database as it was before there were agents, with a key that is used and one that is revoked.
-const database = `test_${randomUUID().replaceAll('-', '')}`
-const { connection } = testServer()
-const as = { ...connection, database }
+const database = await createEmptyDatabase()
+const { connection } = database
 const organizationId = newId()
 const [used, revoked] = [newId(), newId()]
 const raw = mintApiKey(used)
 const requestId = newId()
 let client: pg.Client
 
-const administer = async (statement: string): Promise<void> => {
-  const admin = new pg.Client({ ...connection, database: 'postgres' })
-  await admin.connect()
-  await admin.query(statement)
-  await admin.end()
-}
-
 before(async () => {
-  await administer(`create database ${database}`)
   const all = await loadMigrations()
   await migrate(
-    as,
+    connection,
     all.filter(({ name }) => name < '0007'),
   )
-  client = new pg.Client({ ...as, user: 'postgres' })
+  client = new pg.Client({ ...connection, user: 'postgres' })
   await client.connect()
   await client.query(`insert into organizations (organization_id, name) values ($1, 'Default')`, [organizationId])
   const key = `insert into api_keys (organization_id, id, name, description, key_hash, is_active, created_at, updated_at)
@@ -50,13 +40,13 @@ before(async () => {
 })
 after(async () => {
   await client.end()
-  await administer(`drop database ${database} with (force)`)
+  await database.drop()
 })
 
 test('a database from before agents keeps its keys and requests: each key is its own agent', async () => {
   const row = `select xmin::text, ctid::text from consultation_requests`
   const untouched = (await client.query(row)).rows
-  await migrate(as)
+  await migrate(connection)
   assert.deepEqual((await client.query(row)).rows, untouched, 'no request was written again')
 
   const agents = await client.query('select id, name, description, status, owner_id from agents order by name')
@@ -81,7 +71,7 @@ test('a database from before agents keeps its keys and requests: each key is its
 test('an old key goes on: it sees what it asked, never expires by itself, and asks anew', async () => {
   const clock = createFakeClock()
   const log = createLog('silent', false)
-  const app = await createApp({ config: testConfig(), secretKey, connection: as, log, clock })
+  const app = await createApp({ config: testConfig(), secretKey, connection, log, clock })
   try {
     const call = (method: 'GET' | 'POST', path: string, body?: object) =>
       app.http.inject({

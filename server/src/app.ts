@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { deliveryJson, registerCallbackRoutes } from './callbacks/routes.ts'
 import { createCallbacks } from './callbacks/service.ts'
 import { channel } from './callbacks/store.ts'
-import { checkTarget, parseAllowList } from './callbacks/target-guard.ts'
+import { createTargetRefusal, parseAllowList } from './callbacks/target-guard.ts'
 import { createTransport, type Transport } from './callbacks/transport.ts'
 import { createDeliveryWorker } from './callbacks/worker.ts'
 import type { Config } from './config.ts'
@@ -234,7 +234,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
   if (answers) {
     await http.register(
       async (api) => {
-        registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: (url) => refusal(url, allow) })
+        registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: createTargetRefusal(allow) })
         registerCertificateRoutes(api, { consultations, guard, clock })
         registerCallbackRoutes(api, { callbacks, guard, requireVisible: consultations.read })
         audit.registerRoutes(api, {
@@ -338,11 +338,6 @@ export async function createApp({ config, secretKey, connection, log, ...options
       return stopped
     },
   }
-}
-
-function refusal(url: string, allow: ReturnType<typeof parseAllowList>): string | null {
-  const verdict = checkTarget(url, allow)
-  return verdict.ok ? null : verdict.reason
 }
 
 /** Null when the heads have arrived, else why not. */

@@ -48,6 +48,23 @@ export function checkTarget(raw: string, allow: AllowList): TargetVerdict {
   return verdict.ok ? { ok: true, url } : verdict
 }
 
+/** As many callback URLs as are likely to be in use; each is at most 2 KiB, most are a hundred bytes. */
+const maxJudged = 1_000
+
+/** Why a callback URL is refused, null when it is not. An agent names the same one again and again: it is judged once. */
+export function createTargetRefusal(allow: AllowList): (raw: string) => string | null {
+  const judged = new Map<string, string | null>()
+  return (raw) => {
+    const known = judged.get(raw)
+    if (known !== undefined) return known
+    const verdict = checkTarget(raw, allow)
+    const reason = verdict.ok ? null : verdict.reason
+    if (judged.size >= maxJudged) judged.clear()
+    if (raw.length <= LONGEST_URL) judged.set(raw, reason)
+    return reason
+  }
+}
+
 /**
  * Judges one address that a host name resolved to (or that stood in the URL). Public unicast addresses pass, and what the
  * allow list names: an allowed host name passes with every address, an allowed range with every host name.

@@ -37,12 +37,12 @@ export function registerJsonBody(app: FastifyInstance): void {
       }
     },
   )
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const encoding = request.headers['content-encoding']
     // Bodies of GET and HEAD are not read at all.
-    if (request.method === 'GET' || request.method === 'HEAD') return
-    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-      throw new Problem(415, 'http.content_encoding', 'Compressed bodies are not accepted. Send the body as it is.')
-    }
+    const isRead = request.method !== 'GET' && request.method !== 'HEAD'
+    if (!isRead || encoding === undefined || encoding.toLowerCase() === 'identity') return done()
+    const detail = 'Compressed bodies are not accepted. Send the body as it is.'
+    done(new Problem(415, 'http.content_encoding', detail))
   })
 }

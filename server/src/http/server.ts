@@ -42,6 +42,8 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   const app = fastify({
     loggerInstance: options.log as never,
     logController: new LogController({ disableRequestLogging: true }),
+    // Each line names its request where there is one: a logger per request would cost as much as the line.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: options.bodyLimitBytes,
     // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
     requestTimeout: options.requestTimeoutMs,
@@ -136,7 +138,7 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
     reply.headers(headers).header('x-request-id', request.id)
     done()
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     request.log.info(
       {
         request_id: request.id,
@@ -152,6 +154,7 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
       },
       'answered',
     )
+    done()
   })
 }
 

@@ -3,6 +3,8 @@ import { invalid, Problem } from './problem.ts'
 /** Deeper nesting than this is refused: every reader of the value, PostgreSQL's parser too, recurses. */
 export const maxJsonDepth = 500
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** A JSON text that is kept as its sender wrote it: valid, no duplicate names, every number and string exact. */
 export type JsonText = string & { readonly jsonText: true }
 
@@ -22,7 +24,7 @@ export function parseExactJson(bytes: Buffer): ParsedJson {
   let text: string
   let value: unknown
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    text = utf8.decode(bytes)
     value = JSON.parse(text)
   } catch (cause) {
     throw new Problem(

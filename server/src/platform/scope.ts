@@ -44,7 +44,11 @@ export function scopeStatement(
       ...given.map(([, setting], index) => `set_config('${setting}', $${index + 1}, true)`),
       ...Object.entries(fixed).map(([setting, value]) => `set_config('${setting}', '${value}', true)`),
     ]
-    known = { name: `scope_${key}`, text: `select ${parts.length === 0 ? '1' : parts.join(', ')}` }
+    // A condition that is never met, so that there is no row to send and to read.
+    known = {
+      name: `scope_${key}`,
+      text: `select where ${parts.length === 0 ? 'false' : `num_nonnulls(${parts.join(', ')}) = 0`}`,
+    }
     if (prepare) texts.set(key, known)
   }
   const values = given.map(([name]) => (name === 'worker' ? 'on' : scope[name]))

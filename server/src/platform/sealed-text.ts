@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import { quickRandomBytes } from './random.ts'
 
 /** Where a sealed value belongs: authenticated with it, so that a value copied to another place does not open. */
 export interface Place {
@@ -56,7 +57,7 @@ export function openText({ id, key }: DataKey, sealed: Buffer, place: Place): st
 
 /** `head` as it is, then nonce, tag and ciphertext. Fresh random nonces: envelope.ts replaces a key long before two of them could be equal. */
 export function encrypt(key: KeyObject, plain: Buffer, context: string, head = Buffer.alloc(0)): Buffer {
-  const nonce = randomBytes(nonceBytes)
+  const nonce = quickRandomBytes(nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context, 'utf8'))
   const body = cipher.update(plain)
   // GCM is a stream: there is nothing left to come, but the tag is made here.

@@ -38,16 +38,18 @@ interface Wire {
   sendCopyFail(message: string): void
 }
 
-interface RowCollector {
-  readonly rows: unknown[]
-  readonly command: string
-  addFields(fields: unknown): void
-  parseRow(fields: unknown): unknown
-  addRow(row: unknown): void
-  addCommandComplete(message: unknown): void
+/** What a prepared statement answers with: known after its first use on a connection, and from then on not asked for. */
+interface Columns {
+  readonly names: readonly string[]
+  readonly parsers: readonly ((text: string) => unknown)[]
 }
 
-type ResultConstructor = new (rowMode: undefined, types: unknown) => RowCollector
+const noColumns: Columns = { names: [], parsers: [] }
+const knownColumns = new WeakMap<pg.ClientBase, Map<string, Columns>>()
+
+export interface Types {
+  getTypeParser(oid: number, format: 'text'): (text: string) => unknown
+}
 
 /**
  * Runs several statements in one round trip with a single Sync (PostgreSQL, "Extended Query" pipelining): one packet there and
@@ -59,51 +61,65 @@ type ResultConstructor = new (rowMode: undefined, types: unknown) => RowCollecto
 export function runGroup(
   client: pg.ClientBase,
   statements: readonly GroupStatement[],
-  types: unknown,
+  types: Types,
 ): Promise<readonly GroupResult[]> {
   return new Promise((resolve, reject) => {
     // A value that cannot be sent fails here, before anything is written.
     const mapped = statements.map(({ name, text, values }) => ({ name, text, values: values.map(prepareValue) }))
-    const Result = pg.Result as unknown as ResultConstructor
-    const results: RowCollector[] = []
+    const known = knownColumns.get(client) ?? new Map<string, Columns>()
+    knownColumns.set(client, known)
+    const columnsOf = (statement: GroupStatement | undefined): Columns | undefined =>
+      statement?.name === undefined ? undefined : known.get(statement.name)
+    const results: GroupResult[] = []
     const parsed: GroupStatement[] = []
-    let current = new Result(undefined, types)
+    const learned: [string, Columns][] = []
+    let columns = columnsOf(mapped[0])
+    let rows: unknown[] = []
     let failure: unknown = null
 
-    const submit = (wire: Wire): void => {
-      wire.stream.cork()
-      for (const statement of mapped) send(wire, statement, parsed)
-      wire.sync()
-      wire.stream.uncork()
+    const complete = (command: string): void => {
+      const name = mapped[results.length]?.name
+      if (name !== undefined && !known.has(name)) learned.push([name, columns ?? noColumns])
+      results.push({ rows, command })
+      rows = []
+      columns = columnsOf(mapped[results.length])
     }
     const group = {
-      submit,
+      submit: (wire: Wire): void => {
+        wire.stream.cork()
+        for (const statement of mapped) send(wire, statement, parsed, columnsOf(statement) === undefined)
+        wire.sync()
+        wire.stream.uncork()
+      },
       // The driver wraps it to stop its timer.
       callback: (error: unknown, answer?: readonly GroupResult[]): void => {
         if (error === null || error === undefined) resolve(answer ?? [])
         // Which of the new statements PostgreSQL has kept is not known: it stops at the first error.
         else reject({ error, tainted: parsed.length > 0 } satisfies GroupFailure)
       },
-      handleRowDescription: (message: { readonly fields: unknown }) => current.addFields(message.fields),
-      handleDataRow: (message: { readonly fields: unknown }) => {
+      handleRowDescription: ({ fields }: { readonly fields: readonly Field[] }) => {
+        columns = {
+          names: fields.map(({ name }) => name),
+          parsers: fields.map(({ dataTypeID }) => types.getTypeParser(dataTypeID, 'text')),
+        }
+      },
+      handleDataRow: ({ fields }: { readonly fields: readonly (string | null)[] }) => {
         try {
-          current.addRow(current.parseRow(message.fields))
+          rows.push(rowOf(columns ?? noColumns, fields))
         } catch (error) {
           failure ??= error
         }
       },
-      handleCommandComplete: (message: unknown) => {
-        current.addCommandComplete(message)
-        results.push(current)
-        current = new Result(undefined, types)
-      },
-      handleEmptyQuery: () => {},
+      // `INSERT 0 3`: the command tag and its counts.
+      handleCommandComplete: ({ text }: { readonly text: string }) => complete(text.split(' ', 1)[0] ?? ''),
+      handleEmptyQuery: () => complete(''),
       handlePortalSuspended: () => {},
       handleCopyInResponse: (wire: Wire) => wire.sendCopyFail('there is nothing to copy'),
       handleError: (error: unknown) => group.callback(error),
       // Only now is a group known to be committed, so nothing is answered before.
       handleReadyForQuery: (wire: Wire) => {
         for (const { name, text } of parsed) if (name !== undefined) wire.parsedStatements[name] = text
+        for (const [name, found] of learned) known.set(name, found)
         group.callback(failure, results)
       },
     }
@@ -111,14 +127,29 @@ export function runGroup(
   })
 }
 
-function send(wire: Wire, { name, text, values }: GroupStatement, parsed: GroupStatement[]): void {
+interface Field {
+  readonly name: string
+  readonly dataTypeID: number
+}
+
+/** Its columns' names come from our own statements, and `__proto__` is not among them. */
+function rowOf({ names, parsers }: Columns, values: readonly (string | null)[]): unknown {
+  const row: Record<string, unknown> = {}
+  for (let at = 0; at < values.length; at += 1) {
+    const text = values[at] ?? null
+    row[names[at] ?? ''] = text === null ? null : parsers[at]?.(text)
+  }
+  return row
+}
+
+function send(wire: Wire, { name, text, values }: GroupStatement, parsed: GroupStatement[], describe: boolean): void {
   const isNew = name === undefined || wire.parsedStatements[name] === undefined
   if (isNew && !parsed.some((other) => name !== undefined && other.name === name)) {
     wire.parse({ text, name: name ?? '', types: [] })
     if (name !== undefined) parsed.push({ name, text, values: [] })
   }
   wire.bind({ portal: '', statement: name ?? '', values, binary: false, valueMapper: (value) => value })
-  wire.describe({ type: 'P', name: '' })
+  if (describe) wire.describe({ type: 'P', name: '' })
   wire.execute({ portal: '', rows: 0 })
 }
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { asProblem, outcomeOf, sqlState } from './database-errors.ts'
-import { type GroupFailure, type GroupResult, type GroupStatement, runGroup } from './statement-group.ts'
+import { type GroupFailure, type GroupResult, type GroupStatement, runGroup, type Types } from './statement-group.ts'
 
 export interface Session {
   issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
@@ -13,7 +13,7 @@ export interface Session {
 }
 
 /** One transaction on one connection: statements that are issued in the same turn make one group, one round trip. */
-export function createSession(client: pg.PoolClient, prepare: boolean, types: unknown): Session {
+export function createSession(client: pg.PoolClient, prepare: boolean, types: Types): Session {
   const lasts: Promise<unknown>[] = []
   let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
   let scheduled = false

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -59,7 +59,7 @@ export function apiKeyId(raw: string): string | null {
 
 /** SHA-256: enough for 256 random bits, and fast enough for every call. */
 export function hashApiKey(raw: string): Buffer {
-  return createHash('sha256').update(raw).digest()
+  return hash('sha256', raw, 'buffer')
 }
 
 function checksum(body: string): string {

@@ -469,6 +469,23 @@ describe('roles by claims', () => {
     assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'auditor')
   })
 
+  test('of two administrators who lose it at once, one stays', async () => {
+    const people = [newcomer({ groups: ['admins'] }), newcomer({ groups: ['admins'] })]
+    for (const person of people) await roleWith(person)
+    const emails = people.map(({ email }) => email)
+    const demoted = await t.sql(
+      `update users set role = 'auditor' where role in ('admin', 'owner') and email <> all ($1) returning id`,
+      [emails],
+    )
+    for (let round = 0; round < 10; round += 1) {
+      await t.sql(`update users set role = 'admin' where email = any ($1)`, [emails])
+      const roles = await Promise.all(people.map((person) => roleWith({ ...person, groups: ['auditors'] })))
+      assert.deepEqual(roles.toSorted(), ['admin', 'auditor'])
+    }
+    await t.sql(`update users set role = 'auditor' where email = any ($1)`, [emails])
+    await t.sql(`update users set role = 'admin' where id = any ($1)`, [demoted.map(({ id }) => id)])
+  })
+
   test('names that every object has are no claims and no mappings', async () => {
     const odd = await anotherProvider({ creates_members: true, role_claim: 'constructor', role_map: { a: 'admin' } })
     isRefused((await signInBy(t, odd, newcomer())).reply, 'sso.no_role')

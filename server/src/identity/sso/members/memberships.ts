@@ -104,6 +104,9 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     identity: store.SsoIdentity,
     visitor: Visitor,
   ): Promise<Entered | Problem> => {
+    // One after the other where claims give roles, so that two who lose theirs at once do not both see the other as the one
+    // who is left to manage.
+    if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
     const member = await store.lockMember(tx, provider.organizationId, identity.userId)
     if (member === null || !member.isActive) return inactive()
     if (!(await applyRole(tx, provider, member, roleFrom(provider, claims), visitor))) return noRole()

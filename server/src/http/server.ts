@@ -42,8 +42,6 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   const app = fastify({
     loggerInstance: options.log as never,
     logController: new LogController({ disableRequestLogging: true }),
-    // Each line names its request where there is one: a logger per request would cost as much as the line.
-    childLoggerFactory: (logger) => logger,
     bodyLimit: options.bodyLimitBytes,
     // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
     requestTimeout: options.requestTimeoutMs,

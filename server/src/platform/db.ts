@@ -101,6 +101,7 @@ const sessionSettings = {
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
+  enable_bitmapscan: 'off',
 } as const
 
 const types = {

@@ -1,5 +1,6 @@
 import type { CallbackOrder } from '../events/event.ts'
 import { type Actor, type CallerKind, may } from '../identity/principal.ts'
+import { later } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
 import { digestOf } from './digest.ts'
@@ -280,11 +281,6 @@ function requirePending(before: Consultation, act: string, now: Date): void {
       closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
     },
   })
-}
-
-/** `updated_at` moves with every change, whatever the clock does. */
-export function later(before: ConsultationCore, now: Date): Date {
-  return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
 }
 
 type Closing = CallbackOrder['event']

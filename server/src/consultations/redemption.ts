@@ -1,6 +1,7 @@
 import type { Actor } from '../identity/principal.ts'
+import { later } from '../platform/clock.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Change, type Consultation, later } from './consultation.ts'
+import type { Change, Consultation } from './consultation.ts'
 
 /**
  * Uses an approval: exactly once, before it expires, and for what was approved if `digest` says what that is. Whoever loses

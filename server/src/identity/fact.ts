@@ -29,14 +29,15 @@ export interface IdentityFact {
   readonly occurredAt: Date
 }
 
-type Words = Readonly<Record<string, string | null>>
+/** Text, or a list of texts. */
+type Words = Readonly<Record<string, string | readonly string[] | null>>
 
 /** What people wrote, as `erasable` holds it: `name` where it is new, `name_before` and `name_after` where it changed. */
 export function wordsOf(before: Words | null, after: Words): Pick<IdentityFact, 'erasable'> {
-  const entries = Object.entries(after).flatMap(([name, value]): readonly (readonly [string, string | null])[] => {
-    if (before === null) return value === null ? [] : [[name, value]]
+  const entries = Object.entries(after).flatMap(([name, value]): readonly (readonly [string, unknown])[] => {
+    if (before === null) return value === null || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]]
     const was = before[name] ?? null
-    if (was === value) return []
+    if (JSON.stringify(was) === JSON.stringify(value)) return []
     return [
       [`${name}_before`, was],
       [`${name}_after`, value],

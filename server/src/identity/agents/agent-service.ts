@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/clock.ts'
+import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
@@ -8,7 +8,6 @@ import { userById } from '../people/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { active, newAgent, type RegisteredAgent } from './agent.ts'
 import * as store from './agent-store.ts'
-import { later } from './api-key-terms.ts'
 import { agentFact } from './facts.ts'
 
 export interface AgentDependencies {

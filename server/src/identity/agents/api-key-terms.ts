@@ -1,3 +1,4 @@
+import { later } from '../../platform/clock.ts'
 import { canonicalNetwork } from '../../platform/network-address.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { type KeyScope, keyScopes } from '../principal.ts'
@@ -116,11 +117,6 @@ export function rotate(
       updatedAt: now,
     },
   }
-}
-
-/** `updated_at` moves with every change, whatever the clock does. */
-export function later(before: { readonly updatedAt: Date }, now: Date): Date {
-  return new Date(Math.max(now.getTime(), before.updatedAt.getTime() + 1))
 }
 
 /** Revoked, or restored, by somebody. A key that was shown around is never restored. */

@@ -1,4 +1,4 @@
-import type { IdentityFact } from '../fact.ts'
+import { type IdentityFact, wordsOf } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { type Assurance, assuranceJson } from '../factors/step-ups/step-up.ts'
 import { actorOf, type Caller } from '../principal.ts'
@@ -101,23 +101,4 @@ export function withReason(fact: IdentityFact, reason: string | null): IdentityF
 
 function switchShown({ status, since }: Switch) {
   return { status, paused_at: since }
-}
-
-/** Flat: `name` when it is new, `name_before` and `name_after` when it changed. */
-function wordsOf(
-  before: Readonly<Record<string, unknown>> | null,
-  after: Readonly<Record<string, unknown>>,
-): { readonly erasable?: Readonly<Record<string, unknown>> } {
-  const entries = Object.entries(after).flatMap(([name, value]): (readonly [string, unknown])[] => {
-    if (before === null) return value === null || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]]
-    const was = before[name]
-    const isSame = JSON.stringify(was) === JSON.stringify(value)
-    return isSame
-      ? []
-      : [
-          [`${name}_before`, was],
-          [`${name}_after`, value],
-        ]
-  })
-  return entries.length === 0 ? {} : { erasable: Object.fromEntries(entries) }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/clock.ts'
+import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
@@ -239,7 +239,7 @@ function change(before: ApiKey, changes: KeyChanges, userId: string, now: Date):
     allowedNetworks: allowedNetworks === undefined ? before.allowedNetworks : terms.networksOf(allowedNetworks),
   }
   const changed = isActive === undefined ? asked : terms.setActive(asked, isActive, userId, now)
-  return JSON.stringify(changed) === JSON.stringify(before) ? null : { ...changed, updatedAt: terms.later(before, now) }
+  return JSON.stringify(changed) === JSON.stringify(before) ? null : { ...changed, updatedAt: later(before, now) }
 }
 
 /** A new end is told of anew, that of a revoked key not at all; undefined: as it was. */

@@ -8,7 +8,7 @@ import { createTransport, type Transport } from './callbacks/transport.ts'
 import { createDeliveryWorker } from './callbacks/worker.ts'
 import type { Config } from './config.ts'
 import { createAgentMarks } from './consultations/agent-marks.ts'
-import { createCertifier } from './consultations/certificate.ts'
+import { createCertifier, createRevocationCheck } from './consultations/certificate.ts'
 import { registerCertificateRoutes } from './consultations/certificate-routes.ts'
 import { requestJson } from './consultations/representation.ts'
 import { registerConsultationRoutes } from './consultations/routes.ts'
@@ -178,6 +178,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     events,
     sealer,
     certifier,
+    revocations: createRevocationCheck(signingKeys),
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
   })
   const expiry = createExpiryWorker(consultations, log)

@@ -70,3 +70,19 @@ export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions
     }
   }
 }
+
+/** Whether the certificate was signed with a key that is revoked by now. Asked for before the act, which then knows. */
+export type RevocationCheck = () => Promise<(certificate: string) => boolean>
+
+export function createRevocationCheck(signingKeys: SigningKeys): RevocationCheck {
+  return async () => {
+    const revoked = await signingKeys.revokedKids('certificate')
+    return (certificate) => revoked.size > 0 && revoked.has(kidOf(certificate))
+  }
+}
+
+/** Of a certificate that this service has issued. */
+function kidOf(certificate: string): string {
+  const header = Buffer.from(certificate.split('.')[0] ?? '', 'base64url').toString('utf8')
+  return String((JSON.parse(header) as { readonly kid?: unknown }).kid)
+}

@@ -4,10 +4,16 @@ import { Problem } from '../platform/problem.ts'
 import type { Change, Consultation } from './consultation.ts'
 
 /**
- * Uses an approval: exactly once, before it expires, and for what was approved if `digest` says what that is. Whoever loses
- * the reply must take the approval for used: it is at most once that matters here.
+ * Uses an approval: exactly once, before it expires, while its certificate counts, and for what was approved if `digest`
+ * says what that is. Whoever loses the reply must take the approval for used: it is at most once that matters here.
  */
-export function redeem(before: Consultation, actor: Actor, digest: string | null, now: Date): Change {
+export function redeem(
+  before: Consultation,
+  actor: Actor,
+  digest: string | null,
+  now: Date,
+  isRevoked: (certificate: string) => boolean,
+): Change {
   requireApproval(before)
   if (digest !== null && digest !== before.digest) {
     throw new Problem(
@@ -37,6 +43,11 @@ export function redeem(before: Consultation, actor: Actor, digest: string | null
       `This approval could be used until ${certificateExpiresAt.toISOString()}. Ask again.`,
       { extra: { state: before.state, expires_at: certificateExpiresAt } },
     )
+  }
+  if (isRevoked(before.certificate)) {
+    // Whoever has the key can make certificates as good as this one, so that it proves no decision any more.
+    const detail = 'The key that signed this approval is revoked, so nothing proves it any more. Ask again.'
+    throw new Problem(409, 'consultation.certificate_revoked', detail, { extra: { state: before.state } })
   }
   const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
   const shown = { redeemed_at: now, revision: before.revision }

@@ -9,7 +9,7 @@ import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.t
 import { newId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Place, Sealer } from '../platform/sealed-text.ts'
-import type { Certifier } from './certificate.ts'
+import type { Certifier, RevocationCheck } from './certificate.ts'
 import type { Change, Consultation, ConsultationCore, Fact } from './consultation.ts'
 import * as consultation from './consultation.ts'
 import * as lists from './list-store.ts'
@@ -26,6 +26,7 @@ export interface ConsultationDependencies {
   /** Why an agent is held back just now: the 403 to answer with. */
   readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
   readonly certifier: Certifier
+  readonly revocations: RevocationCheck
 }
 
 export interface NewRequest extends Omit<consultation.Proposal, 'callbackSecret'> {
@@ -54,7 +55,7 @@ export function secretPlace(organizationId: string, consultationId: string): Pla
 }
 
 export function createConsultations(dependencies: ConsultationDependencies) {
-  const { db, workerDb, clock, events, sealer, certifier, refusalOf } = dependencies
+  const { db, workerDb, clock, events, sealer, certifier, revocations, refusalOf } = dependencies
   // Measured on 2 cores at concurrency 16 and 64: one lane does as well, more make smaller commits.
   const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback }
 
@@ -187,8 +188,10 @@ export function createConsultations(dependencies: ConsultationDependencies) {
     cancel: (by: Caller<Agent>, id: string): Promise<Consultation> =>
       actAs(by, id, (before) => consultation.cancel(before, actorOf(by.principal), clock.now())),
 
-    redeem: (by: Caller<Agent>, id: string, digest: string | null): Promise<Consultation> =>
-      actAs(by, id, (before) => redeem(before, actorOf(by.principal), digest, clock.now())),
+    redeem: async (by: Caller<Agent>, id: string, digest: string | null): Promise<Consultation> => {
+      const isRevoked = await revocations()
+      return actAs(by, id, (before) => redeem(before, actorOf(by.principal), digest, clock.now(), isRevoked))
+    },
 
     redeliver: (by: Caller, id: string): Promise<Consultation> =>
       actAs(by, id, (before) => consultation.redeliver(before, actorOf(by.principal), clock.now())),

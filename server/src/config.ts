@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { parseAllowList } from './callbacks/target-guard.ts'
+import { databaseTransport } from './platform/database-transport.ts'
 import { type KeyEncryptionKey, parseKeyEncryptionKeys } from './platform/key-encryption.ts'
 import { parseNetworks } from './platform/network-address.ts'
 import { parseRateLimit, type RateLimit } from './platform/rate-limit.ts'
@@ -135,6 +136,10 @@ export const settings = {
   DATABASE_CA: optional(
     'File with the certificate authority of the database, for sslmode=verify-full.',
     '/run/secrets/db-ca.pem',
+  ),
+  DATABASE_INSECURE: flag(
+    'true lets production reach a database on another machine without verified TLS, over a network that you trust.',
+    false,
   ),
   DATABASE_POOL: integer('Connections per process.', 10, 2, 200),
   DATABASE_PREPARE: flag('false behind a transaction-mode pooler that cannot keep prepared statements.', true),
@@ -349,7 +354,21 @@ function contradictions(values: Values, production: boolean): readonly string[] 
   if (values.DATABASE_CA !== null && values.DATABASE_URL === null) {
     mistakes.push('DATABASE_CA is for an external database: set DATABASE_URL too')
   }
+  if (values.DATABASE_URL !== null) mistakes.push(...databaseMistakes(values.DATABASE_URL, values, production))
   return mistakes
+}
+
+function databaseMistakes(url: string, { DATABASE_CA, DATABASE_INSECURE }: Values, production: boolean) {
+  try {
+    const transport = databaseTransport(url, DATABASE_CA)
+    if (!production || DATABASE_INSECURE || transport === 'local' || transport === 'verified') return []
+    const how = transport === 'plain' ? 'without TLS' : 'with TLS to whoever answers'
+    return [
+      `DATABASE_URL leads to another machine ${how}, which production refuses: add ?sslmode=verify-full, and DATABASE_CA where its authority is your own; or allow it with DATABASE_INSECURE=true where you trust the network in between`,
+    ]
+  } catch (error) {
+    return [`DATABASE_URL cannot be used: ${(error as Error).message}`]
+  }
 }
 
 /** The list is read as the one of callbacks is, which names itself in its errors. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ConfigError } from './config.ts'
+import { databaseConnection } from './platform/database-transport.ts'
 import type { Connection } from './platform/db.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
@@ -18,7 +18,7 @@ export interface Database {
 export async function openDatabase(config: Config, log: Logger): Promise<Database> {
   if (config.DATABASE_URL !== null) {
     return {
-      connection: externalConnection(config.DATABASE_URL, config.DATABASE_CA),
+      connection: databaseConnection(config.DATABASE_URL, config.DATABASE_CA),
       kind: 'external',
       stop: async () => {},
     }
@@ -39,14 +39,6 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
 /** What all processes can open at once: two pools' worth and a listener each, the parent of WORKERS, and a person with psql. */
 function connectionsFor(config: Config): number {
   return Math.max(100, (config.WORKERS + 1) * (config.DATABASE_POOL + 3) + 20)
-}
-
-/** With a CA file the server's certificate and name are verified, whatever the URL's sslmode says. */
-function externalConnection(url: string, caFile: string | null): Connection {
-  if (caFile === null) return { connectionString: url }
-  const plain = new URL(url)
-  plain.searchParams.delete('sslmode')
-  return { connectionString: plain.href, ssl: { ca: readFileSync(caFile, 'utf8'), rejectUnauthorized: true } }
 }
 
 /** SECRET_KEY as configured, or the one in DATA_DIR, made at the first start (384 random bits, readable by its owner). */

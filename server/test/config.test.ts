@@ -183,7 +183,7 @@ describe('.env', () => {
 
 describe('production', () => {
   const production = { NODE_ENV: 'production' }
-  const external = { ...production, DATABASE_URL: 'postgres://u:p@db/hitl' }
+  const external = { ...production, DATABASE_URL: 'postgres://u:p@db/hitl?sslmode=verify-full' }
 
   test('starts without settings on the embedded database: the key is generated', () => {
     const config = load(production)
@@ -195,6 +195,33 @@ describe('production', () => {
     assert.match(mistakesOf(external)[0] ?? '', /^SECRET_KEY is required in production/)
     assert.deepEqual(mistakesOf({ ...external, SECRET_KEY: goodKey }), [])
   })
+
+  for (const [what, host] of [
+    ['without TLS', 'db/hitl'],
+    ['with TLS switched off', 'db/hitl?sslmode=disable'],
+    ['with TLS switched off in another way', 'db/hitl?ssl=0'],
+    ['whose host is a parameter', 'localhost/hitl?host=db'],
+    ['with TLS to whoever answers', 'db/hitl?sslmode=no-verify'],
+    ['with TLS to whoever answers, as libpq means it', 'db/hitl?sslmode=require&uselibpqcompat=true'],
+    ['by its address', '10.0.0.5/hitl'],
+  ] as const) {
+    test(`refuses a database on another machine ${what}, unless that is said to be meant`, () => {
+      const environment = { ...external, SECRET_KEY: goodKey, DATABASE_URL: `postgres://u:s3cret@${host}` }
+      const [mistake = '', ...others] = mistakesOf(environment)
+      assert.match(mistake, /^DATABASE_URL leads to another machine with.*sslmode=verify-full.*DATABASE_INSECURE=true/)
+      assert.equal(others.length, 0)
+      assert.doesNotMatch(mistake, /s3cret/)
+      assert.deepEqual(mistakesOf({ ...environment, DATABASE_INSECURE: 'true' }), [])
+      assert.deepEqual(mistakesOf({ ...environment, DATABASE_CA: '/ca.pem' }), [], 'which is verified, come what may')
+      assert.deepEqual(mistakesOf({ DATABASE_URL: environment.DATABASE_URL }), [], 'at home it may be')
+    })
+  }
+
+  for (const host of ['127.0.0.1/hitl', '[::1]/hitl', 'localhost/hitl', 'x/hitl?host=/run/postgresql', '%2frun/hitl']) {
+    test(`takes a database on this machine without TLS: ${host}`, () => {
+      assert.deepEqual(mistakesOf({ ...external, SECRET_KEY: goodKey, DATABASE_URL: `postgres://u:p@${host}` }), [])
+    })
+  }
 
   for (const key of [
     'change-me-change-me-change-me-change-me',

@@ -50,6 +50,7 @@ test('compose.yaml sets only settings that exist, and gives no secret a value', 
   const names = [...service.matchAll(/^ {6}([A-Z_]+):/gm)].map((match) => match[1] ?? '')
   assert.ok(names.includes('SECRET_KEY') && names.includes('DATABASE_URL'))
   for (const name of names) assert.ok(name in settings, `${name} is no setting`)
+  assert.ok(names.includes('DATABASE_INSECURE'), 'its database has no TLS, and production starts on it only when told')
   assert.match(compose, /SECRET_KEY: \$\{SECRET_KEY:\?/)
   assert.match(compose, /POSTGRES_PASSWORD: \$\{POSTGRES_PASSWORD:\?/)
   assert.match(compose, /image: postgres:1[6-8]/)

@@ -1,5 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import type { Config } from '../config.ts'
+import { type DatabaseTransport, databaseTransport } from '../platform/database-transport.ts'
+import { isThisMachine } from '../platform/network-address.ts'
 
 /** Something that works and had better be otherwise. */
 export interface Warning {
@@ -84,12 +86,6 @@ function isPublic({ HOST, publicUrl }: Config): boolean {
   return !isThisMachine(HOST) || !isThisMachine(new URL(publicUrl).hostname)
 }
 
-function isThisMachine(host: string): boolean {
-  const name = host.replace(/^\[(.*)\]$/, '$1')
-  if (name === 'localhost') return true
-  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback'
-}
-
 function isEverybody(entry: string): boolean {
   return /\/0$/.test(entry)
 }
@@ -101,17 +97,6 @@ function isMetadata(entry: string): boolean {
   return network.kind() === 'ipv4' && metadata.match(network, bits)
 }
 
-/** How the way to the database is protected, by what the driver makes of the URL (pg-connection-string). */
-function transportOf({ DATABASE_URL, DATABASE_CA }: Config): 'local' | 'plain' | 'unverified' | 'verified' {
-  if (DATABASE_URL === null) return 'local'
-  const url = new URL(DATABASE_URL)
-  const given = (name: string): string => url.searchParams.get(name) ?? ''
-  const host = given('host') || decodeURIComponent(url.hostname)
-  if (host === '' || host.startsWith('/') || isThisMachine(host)) return 'local'
-  if (DATABASE_CA !== null) return 'verified'
-  const mode = given('sslmode')
-  const loose = given('uselibpqcompat') === 'true' && given('sslrootcert') === '' && mode !== 'verify-full'
-  if (mode === 'no-verify' || (loose && ['prefer', 'require', 'verify-ca'].includes(mode))) return 'unverified'
-  if (['prefer', 'require', 'verify-ca', 'verify-full'].includes(mode)) return 'verified'
-  return mode === '' && ['true', '1'].includes(given('ssl')) ? 'verified' : 'plain'
+function transportOf({ DATABASE_URL, DATABASE_CA }: Config): DatabaseTransport {
+  return DATABASE_URL === null ? 'local' : databaseTransport(DATABASE_URL, DATABASE_CA)
 }

@@ -15,6 +15,13 @@ export function canonicalAddress(text: string): string | null {
   return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString()
 }
 
+/** Whether a host of a URL, its brackets on or off, is a loopback address or `localhost`. */
+export function isThisMachine(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, '$1')
+  if (name === 'localhost') return true
+  return ipaddr.isValid(name) && ipaddr.process(name).range() === 'loopback'
+}
+
 /**
  * Who counts as one caller, given a canonical address: an IPv4 address, or the /64 of an IPv6 address, because whoever has
  * one address of a /64 has all of them (RFC 6177).

@@ -16,7 +16,11 @@ const sound = {
 const warned = (environment: NodeJS.ProcessEnv): readonly string[] =>
   weaknessesOf(loadConfig(environment, '/nonexistent/.env')).map(({ setting }) => setting)
 
-const database = (url: string) => ({ ...sound, DATABASE_URL: `postgres://hitl:pw@${url}` })
+const database = (url: string) => ({
+  ...sound,
+  DATABASE_URL: `postgres://hitl:pw@${url}`,
+  DATABASE_INSECURE: 'true',
+})
 
 describe('what config check warns of', () => {
   for (const [what, environment, settings] of [
@@ -43,6 +47,7 @@ describe('what config check warns of', () => {
     ],
     ['encrypted and verified, as the driver means require', database('db.internal/hitl?sslmode=require'), []],
     ['verified by a CA of its own', { ...database('db.internal/hitl'), DATABASE_CA: '/ca.pem' }, []],
+    ['its own TLS off, against the CA', { ...database('db.internal/hitl?ssl=0'), DATABASE_CA: '/ca.pem' }, []],
     ['a database on this machine', database('127.0.0.1/hitl'), []],
     ['a database on this machine, by name', database('localhost/hitl'), []],
     ['a database on this machine, IPv6', database('[::1]/hitl'), []],

@@ -19,6 +19,7 @@ import { registerRefusals } from './events/refusals.ts'
 import { createEvents } from './events/service.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerHealth } from './http/health.ts'
+import { registerIdempotency } from './http/idempotency.ts'
 import { registerOpenApi } from './http/openapi.ts'
 import { createRateLimits, registerStrangers } from './http/rate-limits.ts'
 import { createHttpServer } from './http/server.ts'
@@ -223,6 +224,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     trustedProxies: config.TRUSTED_PROXIES,
   })
   await registerOpenApi(http, version)
+  registerIdempotency(http, secretKeys)
   const limits = createRateLimits(db, secretKey, {
     key: config.RATE_LIMIT_KEY,
     person: config.RATE_LIMIT_PERSON,

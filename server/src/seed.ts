@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { App } from './app.ts'
 import { ConfigError } from './config.ts'
 import { type Agent, keyScopes } from './identity/principal.ts'
+import type { Idempotency } from './platform/idempotency.ts'
 import type { JsonText } from './platform/json.ts'
 
 /** The sample accounts; config.ts and main.ts refuse them in production. */
@@ -71,7 +72,8 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   return { apiKey: raw }
 }
 
-function once(what: string) {
+/** The samples are no secret: their hash needs no key. */
+function once(what: string): Idempotency {
   const hash = createHash('sha256').update(what).digest()
-  return { key: `seed-${hash.toString('hex').slice(0, 16)}`, hash }
+  return { key: `seed-${hash.toString('hex').slice(0, 16)}`, hash, isOf: (stored) => stored?.equals(hash) === true }
 }

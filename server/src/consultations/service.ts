@@ -168,7 +168,7 @@ export function createConsultations(dependencies: ConsultationDependencies) {
       if (isNew || idempotency === null) return { consultation: opened.after, replayed: false }
       const known = db.within({ organizationId })
       const earlier = await store.byIdempotencyKey(known, organizationId, agentId, idempotency.key)
-      if (earlier === null || !earlier.hash.equals(idempotency.hash)) throw idempotencyMismatch()
+      if (earlier === null || !idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
       return { consultation: consultation.asCreated(earlier.consultation), replayed: true }
     },
 

@@ -1,7 +1,14 @@
-import { createHash } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
+import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Idempotency } from '../platform/idempotency.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The current key first. */
+    readonly idempotencyKeys: readonly KeyObject[]
+  }
+}
 
 /** For the schema of a route that reads `idempotencyOf`. */
 export const idempotencyHeaders = Type.Object({
@@ -15,10 +22,31 @@ export const idempotencyHeaders = Type.Object({
   ),
 })
 
-/** The call's Idempotency-Key with the digest of its body; null when the caller sent no key. */
-export function idempotencyOf(request: FastifyRequest): Idempotency | null {
+/** `secretKeys`: SECRET_KEY, and the one before. */
+export function registerIdempotency(app: FastifyInstance, secretKeys: readonly string[]): void {
+  app.decorate(
+    'idempotencyKeys',
+    secretKeys.map((key) => createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'hitl idempotency v1', 32)))),
+  )
+}
+
+/**
+ * The call's Idempotency-Key with the keyed hash of its body; null when the caller sent no key. `subject` tells apart calls
+ * whose bodies look alike. Keyed, because bodies hold secrets that people made up, beside a row that tells the rest of them:
+ * whoever had a plain hash could try until one fits.
+ */
+export function idempotencyOf(request: FastifyRequest, subject = ''): Idempotency | null {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') return null
-  const body = request.rawBody ?? Buffer.alloc(0)
-  return { key, hash: createHash('sha256').update(body).digest() }
+  const body = createHash('sha256')
+    .update(request.rawBody ?? Buffer.alloc(0))
+    .digest()
+  const plain = subject === '' ? body : createHash('sha256').update(subject).update(body).digest()
+  const keyed = request.server.idempotencyKeys.map((by) => createHmac('sha256', by).update(plain).digest())
+  return {
+    key,
+    hash: keyed[0] ?? plain,
+    // Rows of before there was a key have the plain hash; no newer one has.
+    isOf: (stored) => stored !== null && [...keyed, plain].some((hash) => hash.equals(stored)),
+  }
 }

@@ -4,8 +4,10 @@ import { Problem } from './problem.ts'
 export interface Idempotency {
   /** The caller's Idempotency-Key. */
   readonly key: string
-  /** SHA-256 of the request body. */
+  /** Keyed hash of the request body, to be stored. */
   readonly hash: Buffer
+  /** Whether a stored hash is of the same body, by the present or an earlier key. */
+  isOf(stored: Buffer | null): boolean
 }
 
 /** 422: the same Idempotency-Key came with another body. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
 import { addApiKey, addOrganization } from './people-and-keys.ts'
 import { tableContents } from './table-contents.ts'
@@ -158,6 +161,62 @@ describe('422 for a malformed header', () => {
       const reply = await create(key)
       assert.deepEqual([reply.status, reply.body.errors?.[0]?.path], [422, 'idempotency-key'], reply.text)
       assert.deepEqual(await tableContents(t), contents)
+    })
+  }
+})
+
+describe('what is kept of a body', () => {
+  const hashOf = async (id: string): Promise<Buffer> => {
+    const [row] = await t.sql('select idempotency_hash from consultation_requests where id = $1', [id])
+    return row?.idempotency_hash as Buffer
+  }
+  const secretBody = {
+    title: 'once',
+    context: { n: 1 },
+    callback_webhook: 'http://127.0.0.1:9/',
+    callback_secret: '1234',
+  }
+  const plain = createHash('sha256').update(JSON.stringify(secretBody)).digest()
+
+  test('is an HMAC: nobody who has the database alone can try what the callback secret is', async () => {
+    const { body } = await create(freshKey(), secretBody)
+    const hash = await hashOf(body.id)
+    assert.equal(hash.length, 32)
+    assert.notDeepEqual(hash, plain)
+    const other = await create(freshKey(), { ...secretBody, callback_secret: '1235' })
+    assert.notDeepEqual(await hashOf(other.body.id), hash)
+  })
+
+  test('of before there was a key is known again: the same body the same reply, another one 422', async () => {
+    const key = freshKey()
+    const first = await create(key, secretBody)
+    await t.sql('update consultation_requests set idempotency_hash = $2 where id = $1', [first.body.id, plain])
+    assert.equal((await create(key, secretBody)).text, first.text)
+    const other = await create(key, { ...secretBody, callback_secret: '1235' })
+    assert.deepEqual([other.status, other.body.code], [422, 'idempotency.body_differs'])
+  })
+
+  for (const [what, environment, status] of [
+    [
+      'under the former SECRET_KEY is known while SECRET_KEY_PREVIOUS names it',
+      { SECRET_KEY_PREVIOUS: secretKey },
+      201,
+    ],
+    ['under the former SECRET_KEY is another one when that is gone', {}, 422],
+  ] as const) {
+    test(what, async (context) => {
+      const key = freshKey()
+      const first = await create(key)
+      const config = testConfig(environment)
+      const log = createLog('silent', false)
+      const options = { config, secretKey: `another ${secretKey}`, connection: t.connection, log, clock: t.clock }
+      const next = await createApp(options)
+      context.after(() => next.stop())
+      const headers = { authorization: `Bearer ${t.apiKey}`, 'idempotency-key': key }
+      const payload = { title: 'once', context: { n: 1 } }
+      const reply = await next.http.inject({ method: 'POST', url: path, headers, payload })
+      assert.equal(reply.statusCode, status)
+      if (status === 201) assert.equal(reply.body, first.text)
     })
   }
 })

@@ -52,7 +52,7 @@ export function createAgents({ db, clock, report }: AgentDependencies) {
       if (added !== null) return { agent: added, replayed: false }
       const key = idempotency?.key ?? ''
       const earlier = await store.agentByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key)
-      if (earlier === null || !earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
       return { agent: asRegistered(earlier.agent), replayed: true }
     },
 

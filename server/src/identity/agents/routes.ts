@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
@@ -112,7 +111,8 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       const asked = { overlapMinutes, expiresAt }
       return sendMade(
         reply,
-        await apiKeys.rotate(personOf(request), id, asked, rotationOf(request, id), request.permit),
+        // Bodies of rotations look alike: what is rotated is part of what may be repeated.
+        await apiKeys.rotate(personOf(request), id, asked, idempotencyOf(request, `rotate ${id} `), request.permit),
       )
     },
   )
@@ -228,13 +228,6 @@ function registerChange(
 
 function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes): boolean {
   return is_active === true || scopes !== undefined || expires_at !== undefined || allowed_networks !== undefined
-}
-
-/** Bodies of rotations look alike: what is rotated is part of what may be repeated. */
-function rotationOf(request: FastifyRequest, id: string) {
-  const given = idempotencyOf(request)
-  if (given === null) return null
-  return { key: given.key, hash: createHash('sha256').update(`rotate ${id} `).update(given.hash).digest() }
 }
 
 function apiKeyJson(key: ApiKey, now: Date) {

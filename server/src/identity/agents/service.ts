@@ -207,7 +207,7 @@ function replay(
   idempotency: Idempotency | null,
   rawFor: (keyId: string) => string,
 ): MadeKey {
-  if (idempotency === null || !earlier.hash?.equals(idempotency.hash)) throw idempotencyMismatch()
+  if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
   const { createdAt } = earlier.key
   return {
     key: { ...earlier.key, ...unused, rotatedFrom: earlier.key.rotatedFrom, updatedAt: createdAt },

@@ -105,7 +105,7 @@ export function createOrganizations({ db, clock, report, forget }: OrganizationD
       if (added) return { organization, replayed: false }
       const key = idempotency?.key ?? ''
       const earlier = await store.organizationByIdempotencyKey(db.within({ accountId }), accountId, key)
-      if (earlier === null || !earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
       return { organization: asMade(earlier.organization), replayed: true }
     },
 

@@ -161,7 +161,7 @@ export function createInvitations(dependencies: InvitationDependencies) {
       }
       const within = db.within({ organizationId })
       const earlier = await store.invitationByIdempotencyKey(within, organizationId, userId, idempotency?.key ?? '')
-      if (earlier === null || !earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
       return made(earlier.invitation, true)
     },
 

@@ -101,7 +101,7 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
       const within = db.within({ organizationId })
       const earlier = idempotency && (await store.teamByIdempotencyKey(within, organizationId, userId, idempotency.key))
       if (earlier === null) throw nameTaken()
-      if (!earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+      if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
       return { team: { ...earlier.team, updatedAt: earlier.team.createdAt }, replayed: true }
     },
 

@@ -76,7 +76,7 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
       const earlier =
         idempotency && (await store.providerByIdempotencyKey(within, organizationId, userId, idempotency.key))
       if (earlier !== null) {
-        if (!earlier.hash?.equals(idempotency?.hash ?? Buffer.alloc(0))) throw idempotencyMismatch()
+        if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
         return { provider: earlier.provider, replayed: true }
       }
       const provider = checkProvider(changed(blank(organizationId, newId(), clock.now()), input, clock.now()))

@@ -81,6 +81,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
     '/requests/:id/redeem',
     {
       ...guard('request.redeem'),
+      config: { usesApproval: true },
       // The body may be left out.
       preValidation: async (request) => {
         request.body ??= {}

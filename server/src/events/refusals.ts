@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Actor, actorOf } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
+import { provesRollback } from '../platform/database-errors.ts'
 import { type Db, inTransaction } from '../platform/db.ts'
 import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
@@ -15,6 +16,8 @@ export interface Refusal {
   readonly actor: Actor
   /** The problem's code. */
   readonly code: string
+  /** What it was about; null: about nothing of its own. */
+  readonly requestId: string | null
   /** IPv4 address or IPv6 /64. */
   readonly network: string | null
   /** Of the first one; the others are counted. */
@@ -46,68 +49,87 @@ const longestPauseMs = 64_000
 
 interface Entry {
   readonly refusal: Refusal
-  readonly firstAt: Date
+  firstAt: Date
   lastAt: Date
   count: number
 }
 
 /**
  * Collects refusals and appends them as events, equal ones counted into one. Bounded in memory (512 entries) and in what it
- * writes; kept out of the way of replies. What a crash takes with it is the last second of them.
+ * writes; kept out of the way of replies. What could not be written waits for the next time, which comes more and more
+ * rarely, and may be counted twice when only the answer to its commit was lost. What a crash takes with it is the last
+ * second of them.
  */
 export function createRefusals({ db, clock, log, events }: RefusalDependencies): Refusals {
   let entries = new Map<string, Entry>()
   let timer: NodeJS.Timeout | null = null
   let pauseMs = flushMs
-  let overflowed = false
+  let strained = false
   let closed = false
   let writing: Promise<void> = Promise.resolve()
 
-  const add = (refusal: Refusal): void => {
-    const { organizationId, kind, code, network, actor } = refusal
-    const key = JSON.stringify([organizationId, kind, code, network, actor.kind, actor.id])
+  const add = (entry: Entry): void => {
+    const { refusal, firstAt, lastAt, count } = entry
+    const { organizationId, kind, code, requestId, network, actor } = refusal
+    const key = JSON.stringify([organizationId, kind, code, requestId, network, actor.kind, actor.id])
     const known = entries.get(key)
-    const now = clock.now()
     if (known !== undefined) {
-      known.count += 1
-      known.lastAt = now
+      known.count += count
+      if (firstAt < known.firstAt) known.firstAt = firstAt
+      if (lastAt > known.lastAt) known.lastAt = lastAt
     } else if (entries.size < (network === null ? 2 : 1) * maxEntries) {
-      entries.set(key, { refusal, firstAt: now, lastAt: now, count: 1 })
+      entries.set(key, entry)
     } else if (network !== null) {
-      overflowed = true
-      add({ ...refusal, network: null, actor: { kind: actor.kind, id: null } })
+      strained = true
+      add({ ...entry, refusal: { ...refusal, requestId: null, network: null, actor: { kind: actor.kind, id: null } } })
     } else {
       // As many organizations and codes as that at once: what they add up to is told, not whose they were.
-      add([...entries.values()].at(-1)?.refusal ?? refusal)
+      add({ ...entry, refusal: [...entries.values()].at(-1)?.refusal ?? refusal })
     }
   }
 
+  const schedule = (): void => {
+    if (!closed) timer ??= setTimeout(flush, pauseMs).unref()
+  }
+
   const write = async (): Promise<void> => {
-    const collected = [...entries.values()]
+    const collected = Map.groupBy(entries.values(), (entry) => entry.refusal.organizationId)
     entries = new Map()
-    for (const [organizationId, some] of Map.groupBy(collected, (entry) => entry.refusal.organizationId)) {
-      await inTransaction(db, { organizationId }, async (tx) => {
-        tx.last(events.append(tx, some.map(eventOf)))
-      })
+    for (const [organizationId, some] of collected) {
+      try {
+        await inTransaction(db, { organizationId }, async (tx) => {
+          tx.last(events.append(tx, some.map(eventOf)))
+        })
+        collected.delete(organizationId)
+      } catch (error) {
+        // What PostgreSQL has refused it would refuse again, and keep the rest waiting.
+        const again = !provesRollback(error)
+        log.warn({ err: error, kinds: some.length, again }, 'refusals were not written to the audit')
+        if (again) break
+        collected.delete(organizationId)
+      }
     }
+    if (collected.size === 0) return
+    for (const entry of [...collected.values()].flat()) add(entry)
+    strained = true
+    schedule()
   }
 
   const flush = (): Promise<void> => {
     if (timer !== null) clearTimeout(timer)
     timer = null
-    pauseMs = overflowed ? Math.min(longestPauseMs, pauseMs * 2) : flushMs
-    overflowed = false
-    writing = writing
-      .then(write)
-      .catch((error: unknown) => log.warn({ err: error }, 'refusals were not written to the audit'))
+    pauseMs = strained ? Math.min(longestPauseMs, pauseMs * 2) : flushMs
+    strained = false
+    writing = writing.then(write)
     return writing
   }
 
   return {
     note: (refusal) => {
       if (closed) return
-      add(refusal)
-      timer ??= setTimeout(flush, pauseMs).unref()
+      const now = clock.now()
+      add({ refusal, firstAt: now, lastAt: now, count: 1 })
+      schedule()
     },
     flush,
     close: () => {
@@ -118,13 +140,13 @@ export function createRefusals({ db, clock, log, events }: RefusalDependencies):
 }
 
 function eventOf({ refusal, firstAt, lastAt, count }: Entry): Event {
-  const { organizationId, kind, actor, code, network, route, httpRequestId } = refusal
+  const { organizationId, kind, actor, code, requestId, network, route, httpRequestId } = refusal
   return {
     id: newId(),
     organizationId,
     kind,
-    subjectKind: 'organization',
-    subjectId: organizationId,
+    subjectKind: requestId === null ? 'organization' : 'request',
+    subjectId: requestId ?? organizationId,
     actor,
     httpRequestId,
     network,
@@ -135,30 +157,55 @@ function eventOf({ refusal, firstAt, lastAt, count }: Entry): Event {
 }
 
 /**
- * Notes every 403 to somebody who had signed in, and every key or token that is none. Failed sign-ins, and keys that are
- * right but not now or not from there, are reported by who judges them, where it is known whose they are; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
+ * Notes what security is about: every 403 to somebody who had signed in, every key or token that is none, pages of others
+ * that call with a cookie of ours (403 `auth.cross_site`), every 429, and each use of an approval that was refused. Failed
+ * sign-ins, and keys that are right but not now or not from there, are reported by who judges them, where it is known whose
+ * they are; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
  */
 export function registerRefusals(app: FastifyInstance, refusals: Refusals): void {
   app.addHook('onError', async (request, _reply, error) => {
-    if (!(error instanceof Problem)) return
-    const { principal } = request
-    if (error.status === 401 && error.code === 'auth.invalid') {
-      refusals.note(
-        refusalOf(request, 'credential.refused', error.code, installationId, { kind: 'anonymous', id: null }),
-      )
-    } else if (error.status === 403 && principal !== null) {
-      refusals.note(refusalOf(request, 'access.refused', error.code, principal.organizationId, actorOf(principal)))
-    }
+    if (error instanceof Problem) noteRefusal(request, error, refusals)
   })
 }
 
-function refusalOf(
-  request: FastifyRequest,
-  kind: Refusal['kind'],
-  code: string,
-  organizationId: string,
-  actor: Actor,
-): Refusal {
+const nobody: Actor = { kind: 'anonymous', id: null }
+
+function noteRefusal(request: FastifyRequest, { status, code }: Problem, refusals: Refusals): void {
+  const { principal } = request
+  const isUse = request.routeOptions.config.usesApproval === true && (status === 409 || status === 412)
+  if (status === 401 && code === 'auth.invalid') {
+    refusals.note({
+      ...callOf(request),
+      organizationId: installationId,
+      kind: 'credential.refused',
+      actor: nobody,
+      code,
+    })
+  } else if (principal !== null && (status === 403 || status === 429 || isUse)) {
+    const { organizationId } = principal
+    const requestId = isUse ? (request.params as { readonly id: string }).id.toLowerCase() : null
+    const refusal = {
+      ...callOf(request),
+      organizationId,
+      kind: 'access.refused',
+      actor: actorOf(principal),
+      code,
+    } as const
+    refusals.note({ ...refusal, requestId })
+  } else if (status === 429 || code === 'auth.cross_site') {
+    // Nobody's: whose address was typed is not told, or what is there would show.
+    refusals.note({ ...callOf(request), organizationId: installationId, kind: 'access.refused', actor: nobody, code })
+  }
+}
+
+function callOf(request: FastifyRequest) {
   const route = `${request.method} ${request.routeOptions.url ?? ''}`
-  return { organizationId, kind, actor, code, network: request.client.network, route, httpRequestId: request.id }
+  return { requestId: null, network: request.client.network, route, httpRequestId: request.id }
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Uses the approval of the request `:id`: whoever is refused that tried to act without one. */
+    readonly usesApproval?: boolean
+  }
 }

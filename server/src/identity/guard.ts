@@ -32,8 +32,9 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
   return (right) => ({
     onRequest: async (request, reply) => {
       const principal = await authenticated(request, reply)
-      // Before the right is judged: the log names the one who was refused too.
+      // Before the limit and the right are judged: log and audit name the one who was refused too.
       request.actor = actorOf(principal)
+      request.principal = principal
       const counting =
         principal.kind === 'agent'
           ? limits.count('key', principal.apiKeyId, reply)
@@ -43,8 +44,6 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
         // An HTTP-date (RFC 9110, 5.6.7), as in Sunset (RFC 8594); without X-, as RFC 6648 asks.
         reply.header('api-key-expires', principal.keyExpiring.toUTCString())
       }
-      // So does the audit.
-      request.principal = principal
       try {
         requireRight(principal, right)
       } catch (error) {

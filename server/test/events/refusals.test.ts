@@ -5,6 +5,7 @@ import { createRefusals, type Refusal } from '../../src/events/refusals.ts'
 import { createEvents } from '../../src/events/service.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { sampleAdmin, samplePassword, sampleReviewer } from '../../src/seed.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 
 let t: TestApp
@@ -18,6 +19,19 @@ const written = (kind: string) =>
     `select organization_id, actor_kind, actor_id, record::jsonb->'after' as after, erasable::jsonb->>'network' as network
      from events where kind = $1 order by era, xact, id`,
     [kind],
+  )
+
+interface Counted {
+  readonly code: string
+  readonly count: number
+  readonly first_at: string
+}
+
+const refusedWith = (code: string, sql = t.sql) =>
+  sql(
+    `select organization_id, subject_id, actor_kind, actor_id, (record::jsonb->'after'->>'count')::int as count
+     from events where kind = 'access.refused' and record::jsonb->'after'->>'code' = $1 order by era, xact, id`,
+    [code],
   )
 
 describe('refusals', () => {
@@ -58,6 +72,110 @@ describe('refusals', () => {
     )
   })
 
+  test('of pages of others that call with our cookie are events of the installation', async () => {
+    const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
+    const body = { username: sampleReviewer, password: samplePassword, session_cookie: true }
+    const replies = [
+      await t.call('POST', '/api/v1/auth/login', { body, headers }),
+      await t.call('POST', '/api/v1/auth/refresh', { headers: { ...headers, cookie: 'hitl_session=x' } }),
+    ]
+    assert.deepEqual(
+      replies.map(({ status, body: told }) => [status, told.code]),
+      Array(2).fill([403, 'auth.cross_site']),
+    )
+    await t.app.audit.refusals.flush()
+    assert.deepEqual(await refusedWith('auth.cross_site'), [
+      {
+        organization_id: installationId,
+        subject_id: installationId,
+        actor_kind: 'anonymous',
+        actor_id: null,
+        count: 2,
+      },
+    ])
+  })
+
+  test('of sign-ins that have to wait are events of the installation, counted, whoever it is', async () => {
+    const body = { username: sampleAdmin, password: 'a wrong password' }
+    const replies = await Promise.all(Array.from({ length: 20 }, () => t.call('POST', '/api/v1/auth/login', { body })))
+    const throttled = replies.filter(({ status }) => status === 429).length
+    assert.ok(throttled > 1)
+    await t.app.audit.refusals.flush()
+    const anonymous = {
+      organization_id: installationId,
+      subject_id: installationId,
+      actor_kind: 'anonymous',
+      actor_id: null,
+    }
+    assert.deepEqual(await refusedWith('auth.throttled'), [{ ...anonymous, count: throttled }])
+  })
+
+  test('of keys beyond their limit are events of their organization, of strangers of the installation', async (context) => {
+    const limited = await startTestApp({ environment: { RATE_LIMIT_KEY: '2/3000', RATE_LIMIT_ADDRESS: '2/3000' } })
+    context.after(() => limited.stop())
+    for (let n = 0; n < 5; n += 1) {
+      await limited.call('GET', '/api/v1/requests', { as: limited.apiKey })
+      await limited.call('GET', '/api/v1/auth/me')
+    }
+    await limited.app.audit.refusals.flush()
+    const [agent] = await limited.sql(`select id from agents`)
+    const rows = await refusedWith('http.rate_limited', limited.sql)
+    assert.deepEqual(
+      rows.toSorted((one, other) => String(one.actor_kind).localeCompare(String(other.actor_kind))),
+      [
+        {
+          organization_id: limited.organizationId,
+          subject_id: limited.organizationId,
+          actor_kind: 'agent',
+          actor_id: agent?.id,
+          count: 3,
+        },
+        {
+          organization_id: installationId,
+          subject_id: installationId,
+          actor_kind: 'anonymous',
+          actor_id: null,
+          count: 3,
+        },
+      ],
+    )
+  })
+
+  test('of uses of an approval are events of the request: none, of something else, used before', async () => {
+    const { id } = await t.createRequest()
+    const redeem = async (body = {}) =>
+      (await t.call('POST', `/api/v1/requests/${id}/redeem`, { as: t.apiKey, body })).status
+    assert.equal(await redeem(), 409)
+    await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body: { decision: 'approve' } })
+    assert.equal(await redeem({ digest: 'a'.repeat(64) }), 412)
+    assert.deepEqual([await redeem(), await redeem(), await redeem()], [200, 409, 409])
+    await t.app.audit.refusals.flush()
+    for (const [code, count] of [
+      ['consultation.not_approved', 1],
+      ['consultation.digest_differs', 1],
+      ['consultation.already_redeemed', 2],
+    ] as const) {
+      const [row, ...others] = await refusedWith(code)
+      assert.deepEqual(
+        [row?.organization_id, row?.subject_id, row?.actor_kind, row?.count],
+        [t.organizationId, id, 'agent', count],
+      )
+      assert.equal(others.length, 0)
+    }
+    const timeline = await t.call('GET', `/api/v1/requests/${id}/events`, { as: t.admin.token })
+    assert.equal(timeline.body.items.filter((event: { kind: string }) => event.kind === 'access.refused').length, 3)
+  })
+
+  test('409 of other acts is none', async () => {
+    const { id } = await t.createRequest()
+    for (const status of [200, 409]) {
+      assert.equal((await t.call('POST', `/api/v1/requests/${id}/cancel`, { as: t.apiKey })).status, status)
+    }
+    const before = (await written('access.refused')).length
+    await t.app.audit.refusals.flush()
+    assert.equal((await written('access.refused')).length, before)
+  })
+
   test('404 for what is not yours is none', async () => {
     await t.call('GET', `/api/v1/requests/${randomUUID()}`, { as: t.reviewer.token })
     const before = (await written('access.refused')).length
@@ -72,6 +190,7 @@ describe('a flood of refusals', () => {
     kind: 'credential.refused',
     actor: { kind: 'anonymous', id: null },
     code: 'auth.flood',
+    requestId: null,
     network: `2001:db8:0:${n.toString(16)}::/64`,
     route: 'GET /api/v1/requests',
     httpRequestId: String(n),
@@ -105,16 +224,59 @@ describe('a flood of refusals', () => {
     assert.ok(each < 50, `${each} µs each`)
   })
 
-  test('that cannot be written is given up, and nobody notices', async () => {
+  test('that cannot be written is kept, counted on in bounded memory, and written when the database is back', async () => {
+    const events = createEvents([])
+    let isAway = true
+    let tries = 0
+    const append: typeof events.append = (tx, some) => {
+      tries += 1
+      return isAway ? Promise.reject(new Error('no database today')) : events.append(tx, some)
+    }
+    const options = { db: t.app.db, clock: t.clock, log: createLog('silent', false), events: { append } }
+    const refusals = createRefusals(options)
+    const away = (n: number): Refusal => ({ ...refusal(n), code: 'auth.away' })
+    const firstAt = t.clock.now().toISOString()
+    for (let n = 0; n < 10; n += 1) refusals.note(away(1))
+    await refusals.flush()
+    t.clock.advance(1_000)
+    for (let n = 0; n < 1_000; n += 1) refusals.note(away(n % 500))
+    await refusals.flush()
+    await refusals.flush()
+    assert.equal(tries, 3)
+    isAway = false
+    await refusals.close()
+    refusals.note(away(1))
+    await refusals.flush()
+    const rows = (await written('credential.refused')).map(({ after, network }) => ({ ...(after as Counted), network }))
+    const counted = rows.filter(({ code }) => code === 'auth.away')
+    assert.equal(
+      counted.reduce((sum, { count }) => sum + count, 0),
+      1_010,
+    )
+    assert.ok(counted.length <= 512, `${counted.length} events`)
+    const first = counted.find(({ network }) => network === away(1).network)
+    assert.deepEqual([first?.count, first?.first_at], [12, firstAt])
+  })
+
+  test('is tried again by itself, without another refusal', async () => {
+    const events = createEvents([])
+    let tries = 0
+    const done = Promise.withResolvers<void>()
+    const append: typeof events.append = async (tx, some) => {
+      tries += 1
+      if (tries === 1) throw new Error('no database today')
+      await events.append(tx, some)
+      done.resolve()
+    }
     const refusals = createRefusals({
       db: t.app.db,
       clock: t.clock,
       log: createLog('silent', false),
-      events: { append: () => Promise.reject(new Error('no database today')) },
+      events: { append },
     })
-    refusals.note(refusal(1))
+    refusals.note({ ...refusal(1), code: 'auth.again' })
     await refusals.flush()
+    await done.promise
     await refusals.close()
-    refusals.note(refusal(2))
   })
 })

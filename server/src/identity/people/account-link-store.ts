@@ -182,15 +182,9 @@ export async function markLinkUsed(tx: Queryable, link: AccountLink, at: Date): 
   )
 }
 
-/** Links of these purposes that nobody used open nothing any more. */
-export async function dropOpenLinks(tx: Queryable, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {
-  await tx.run(
-    sql
-      .deleteFrom('account_links')
-      .where('account_id', '=', accountId)
-      .where('purpose', 'in', purposes)
-      .where('used_at', 'is', null),
-  )
+/** No link of the account that nobody used opens anything any more. */
+export async function dropOpenLinks(tx: Queryable, accountId: string): Promise<void> {
+  await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('used_at', 'is', null))
 }
 
 /** Used ones too: what happened is in the events. */

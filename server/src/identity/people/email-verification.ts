@@ -36,13 +36,19 @@ export function createEmailChanges(dependencies: AccountDependencies) {
     await mail?.send(letter).catch(() => {})
   }
 
-  /** Throws 429 when the account has had enough letters. */
-  const makeLink = async (accountId: string, purpose: LinkPurpose, email: string): Promise<string> => {
+  /** Throws 429 when the account has had enough letters, 403 when its password is another one by now. */
+  const makeLink = async (
+    { id: accountId, passwordHash }: store.AccountSecrets,
+    purpose: LinkPurpose,
+    email: string,
+  ): Promise<string> => {
     const now = clock.now()
     const { token, hash } = newLinkToken()
     const expiresAt = new Date(now.getTime() + linkMinutes[purpose] * 60_000)
     await inTransaction(db, { accountId }, async (tx) => {
-      await store.lockAccount(tx, accountId)
+      const locked = await store.lockAccount(tx, accountId)
+      // A new password voids the links that there are: none may come after it for the old one.
+      if (locked?.passwordHash !== passwordHash) throw wrongPassword()
       const hourAgo = new Date(now.getTime() - 3_600_000)
       if ((await store.countLinksSince(tx, accountId, purpose, hourAgo)) >= lettersPerHour) throw tooManyLetters()
       await store.dropExpiredLinks(tx, accountId, hourAgo)
@@ -100,7 +106,7 @@ export function createEmailChanges(dependencies: AccountDependencies) {
       await store.markLinkUsed(tx, locked, now)
       await store.saveEmail(tx, accountId, email, now)
       // Whoever holds the old mailbox must not come in by a link that still lies there.
-      await store.dropOpenLinks(tx, accountId, ['password_reset', 'email_verification', 'email_change'])
+      await store.dropOpenLinks(tx, accountId)
       const erasable = { email_before: before, email_after: email }
       const fact = { kind: 'email.changed', before: null, after: null, erasable, occurredAt: now, visitor }
       await reportEverywhere(tx, accountId, report, fact)
@@ -127,7 +133,7 @@ export function createEmailChanges(dependencies: AccountDependencies) {
       if (account.emailVerifiedAt !== null) {
         throw new Problem(409, 'email.already_verified', 'This address is confirmed already. There is nothing to do.')
       }
-      void send(verificationLetter(account.email, await makeLink(account.id, 'email_verification', account.email)))
+      void send(verificationLetter(account.email, await makeLink(account, 'email_verification', account.email)))
     },
 
     /** Mails a link to the new address, and a notice to the old one. Nothing changes yet. */
@@ -137,7 +143,7 @@ export function createEmailChanges(dependencies: AccountDependencies) {
       const account = await ownAccount(by)
       await provePassword(by, account, password)
       if (email === account.email) throw invalid('email', 'is the address you have')
-      const link = await makeLink(account.id, 'email_change', email)
+      const link = await makeLink(account, 'email_change', email)
       const now = clock.now()
       await inTransaction(db, { accountId: account.id }, (tx) =>
         reportEverywhere(tx, account.id, report, {

@@ -117,7 +117,8 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
   ): Promise<void> => {
     const now = clock.now()
     await store.savePassword(tx, accountId, passwordHash, now)
-    await store.dropOpenLinks(tx, accountId, ['password_reset'])
+    // Those that change the address too: whoever knew the old password may have asked for one.
+    await store.dropOpenLinks(tx, accountId)
     await reportEverywhere(tx, accountId, report, { ...fact, before: null, occurredAt: now })
     const { by, visitor } = fact
     await everywhere(tx, accountId, ({ organizationId, userId }) => {

@@ -4,7 +4,7 @@ import { Problem } from '../../platform/problem.ts'
 import type { IdentityFact } from '../fact.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { memberActor } from '../people/account-facts.ts'
-import { enterOrganization } from '../people/account-link-store.ts'
+import { dropOpenLinks, enterOrganization } from '../people/account-link-store.ts'
 import { userNotFound } from '../people/member-facts.ts'
 import * as people from '../people/store.ts'
 import { type Actor, actorOf, type Caller, type Person } from '../principal.ts'
@@ -108,11 +108,15 @@ export function createRevocation({ db, clock, report, forget }: RevocationDepend
       if (ended.length === 0) throw sessionNotFound()
     },
 
-    /** All of the caller's but the one that asks, in one commit; answers how many ended. */
+    /**
+     * All of the caller's but the one that asks, in one commit; answers how many ended. Links that the others may have asked
+     * for, as for another address, open nothing any more.
+     */
     endOthers: async (by: Caller<Person>): Promise<number> => {
       const { accountId, sessionId } = by.principal
       const kept = sessionId === undefined ? {} : { exceptSessionId: sessionId }
       return inTransaction(db, { accountId }, async (tx) => {
+        await dropOpenLinks(tx, accountId)
         let ended = 0
         for (const { organizationId, userId } of await store.membershipsWithSessions(tx, accountId)) {
           if (!isInReach(by.principal, organizationId)) continue

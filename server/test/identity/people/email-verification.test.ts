@@ -167,6 +167,72 @@ describe('another address', () => {
     assert.equal((await confirm(verification)).status, 403)
   })
 
+  describe('a link that a thief asked for opens nothing after', () => {
+    let thefts = 0
+    const asked = async () => {
+      const who = await person()
+      thefts += 1
+      const email = `thief-${thefts}@example.com`
+      assert.equal((await change(who.token, email, who.password)).status, 202)
+      return { who, link: await changeLinkFor(email) }
+    }
+    const opensNothing = async ({ who, link }: Awaited<ReturnType<typeof asked>>): Promise<void> => {
+      const reply = await confirm(link)
+      assert.deepEqual([reply.status, reply.body?.code], [403, 'link.not_valid'])
+      assert.equal((await account(who))?.email, who.email)
+    }
+
+    test('a reset of the password', async () => {
+      const theft = await asked()
+      await t.call('POST', '/api/v1/auth/password/forgot', { body: { email: theft.who.email } })
+      await t.app.identity.passwordChanges.drain()
+      const token = linkIn((await relay.lettersTo(theft.who.email, 'Choose a new password', 1))[0])
+      const body = { token, password: 'a whole new one' }
+      assert.equal((await t.call('POST', '/api/v1/auth/password/reset', { body })).status, 204)
+      await opensNothing(theft)
+    })
+
+    test('a reset by the operator’s link', async () => {
+      const theft = await asked()
+      const printed = await t.app.identity.passwordChanges.resetLinkFor(theft.who.email)
+      const body = { token: printed?.split('#')[1], password: 'a whole new one' }
+      assert.equal((await t.call('POST', '/api/v1/auth/password/reset', { body })).status, 204)
+      await opensNothing(theft)
+    })
+
+    test('a change of the password', async () => {
+      const theft = await asked()
+      const { token, password } = theft.who
+      const body = { current_password: password, new_password: 'a whole new one' }
+      assert.equal((await t.call('POST', '/api/v1/auth/password/change', { as: token, body })).status, 204)
+      await opensNothing(theft)
+    })
+
+    test('the end of all other sessions', async () => {
+      const theft = await asked()
+      const reply = await t.call('POST', '/api/v1/auth/sessions/revoke-others', { as: theft.who.token })
+      assert.equal(reply.status, 200)
+      await opensNothing(theft)
+    })
+  })
+
+  test('403 when the password that was right is changed before the link is made', async () => {
+    const who = await person()
+    await t.sql('begin')
+    await t.sql('select from accounts where id = $1 for update', [who.accountId])
+    const asking = change(who.token, 'too-late@example.com', who.password)
+    // The password is proven: what is left waits for the account.
+    const waiting = `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`
+    for (const from = performance.now(); (await t.sql(waiting)).length === 0; ) {
+      assert.ok(performance.now() - from < 10_000, 'it never came to the account')
+    }
+    await t.sql(`update accounts set password_hash = 'another one' where id = $1`, [who.accountId])
+    await t.sql('commit')
+    const reply = await asking
+    assert.deepEqual([reply.status, reply.body.code], [403, 'password.wrong'])
+    assert.equal((await t.sql('select from account_links where account_id = $1', [who.accountId])).length, 0)
+  })
+
   test('422 for an address that no mail can be sent to, and for the one they have', async () => {
     const who = await person()
     for (const email of ['x', 'a@b, c@d', '"a b"@example.com', 'a@b\r\nBcc: c@d', who.email]) {

@@ -74,3 +74,7 @@ export function createAuthenticator(
 export function unauthenticated(code: string, detail: string): Problem {
   return new Problem(401, code, detail, { headers: { 'www-authenticate': 'Bearer realm="hitl"' } })
 }
+
+export function sessionOver(): Problem {
+  return unauthenticated('session.over', 'This session has ended. Sign in again.')
+}

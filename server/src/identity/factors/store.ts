@@ -1,4 +1,6 @@
 import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { sessionOver } from '../authenticate.ts'
+import type { Person } from '../principal.ts'
 import type { FactorState } from './factor.ts'
 
 interface Tables {
@@ -7,9 +9,20 @@ interface Tables {
 
 const sql = queriesOn<Tables>()
 
-/** Factors change one after the other: what is left of them decides whether there is a second factor at all. */
-export async function lockAccount(tx: Queryable, accountId: string): Promise<void> {
-  await tx.run(sql.selectFrom('accounts').select('id').where('id', '=', accountId).forUpdate())
+const lock: Statement = { name: 'factors_lock_account', text: 'select from accounts where id = $1 for update' }
+const sessionIsOver: Statement = {
+  name: 'factors_session_is_over',
+  text: 'select from sessions where account_id = $1 and id = $2 and revoked_at is not null',
+}
+
+/**
+ * Factors change one after the other: what is left of them decides whether there is a second factor at all. Throws 401 when
+ * the caller's session was ended meanwhile: whoever sets a new password must not find a stranger's factor afterwards.
+ */
+export async function lockAccount(tx: Queryable, { accountId, sessionId }: Person): Promise<void> {
+  await tx.execute(lock, [accountId])
+  if (sessionId === undefined) return
+  if ((await tx.execute(sessionIsOver, [accountId, sessionId])).length > 0) throw sessionOver()
 }
 
 export async function emailOf(db: Queryable, accountId: string): Promise<string | null> {
@@ -35,6 +48,33 @@ const readState: Statement = {
 export async function factorState(db: Queryable, accountId: string): Promise<FactorState> {
   const [state] = await db.execute<FactorState>(readState, [accountId])
   return state ?? { hasPassword: false, hasTotp: false, passkeys: 0, recoveryCodes: 0 }
+}
+
+/** What an account had, besides its password, to prove itself with. */
+export interface RemovedFactors {
+  readonly totp: number
+  readonly passkeys: number
+  /** Unused ones. */
+  readonly recoveryCodes: number
+}
+
+const removals: readonly Statement[] = [
+  // In the order in which a sign-in takes them, so that none waits for the other.
+  'delete from totp_factors where account_id = $1 returning confirmed_at is not null as counts',
+  'delete from passkeys where account_id = $1 returning true as counts',
+  'delete from recovery_codes where account_id = $1 returning used_at is null as counts',
+  'delete from sign_in_challenges where account_id = $1 returning false as counts',
+].map((text, at) => ({ name: `factors_remove_${at}`, text }))
+
+/** All factors but the password, those under way too, and the sign-ins that wait for one. The account is locked. */
+export async function removeFactors(tx: Queryable, accountId: string): Promise<RemovedFactors> {
+  const counts: number[] = []
+  for (const statement of removals) {
+    const rows = await tx.execute<{ counts: boolean }>(statement, [accountId])
+    counts.push(rows.filter((row) => row.counts).length)
+  }
+  const [totp = 0, passkeys = 0, recoveryCodes = 0] = counts
+  return { totp, passkeys, recoveryCodes }
 }
 
 /** What nobody finished in time. Used step-ups stay: they stand behind acts. */

@@ -17,12 +17,16 @@ ${notYou}
   }
 }
 
-export function passwordChangedLetter(to: string, at: Date, forgotLink: string): Letter {
+export function passwordChangedLetter(to: string, at: Date, forgotLink: string, factorsRemoved: boolean): Letter {
+  const removed = `
+This was the first proof that the address is yours. Passkeys, authenticator apps, recovery codes and linked identities that
+the account had before were removed, as somebody else may have added them. Add yours again.
+`
   return {
     to,
     subject: 'Your password was changed',
     text: `The password of your account was changed at ${at.toISOString()}. All other sessions were ended.
-
+${factorsRemoved ? removed : ''}
 If it was not you, choose a new password now, and tell your administrator:
 ${forgotLink}
 `,
@@ -33,7 +37,7 @@ export function verificationLetter(to: string, link: string): Letter {
   return {
     to,
     subject: 'Confirm your address',
-    text: `Please confirm that this address is yours. The link works once, for a day:
+    text: `If you made an account with this address, please confirm that the address is yours. The link works once, for a day:
 ${link}
 
 ${notYou}

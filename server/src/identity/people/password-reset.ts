@@ -6,6 +6,7 @@ import type { Letter, Mail } from '../../platform/mail.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Actor, type Caller, type Person, system } from '../principal.ts'
+import { dropLinkFlows } from '../sso/flows/store.ts'
 import type { Attempts } from '../throttle-attempts.ts'
 import {
   type AccountFact,
@@ -20,6 +21,7 @@ import { passwordChangedLetter, resetLetter } from './account-letters.ts'
 import { hashLinkToken, isPlaceholder, linkMinutes, newLinkToken, useLink } from './account-link.ts'
 import * as store from './account-link-store.ts'
 import { createDeferredWork } from './deferred-work.ts'
+import { removeUnprovenFactors } from './factor-removal.ts'
 import type { NewPasswordCheck } from './new-password.ts'
 import type { Passwords } from './passwords.ts'
 import { emailKey } from './user.ts'
@@ -121,14 +123,16 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
     await store.dropOpenLinks(tx, accountId)
     await reportEverywhere(tx, accountId, report, { ...fact, before: null, occurredAt: now })
     const { by, visitor } = fact
-    await everywhere(tx, accountId, ({ organizationId, userId }) => {
+    await everywhere(tx, accountId, async ({ organizationId, userId }) => {
+      await dropLinkFlows(tx, organizationId, userId)
       const of = { accountId, organizationId, exceptSessionId: by?.principal.sessionId ?? null }
-      return endSessions(tx, of, { actor: memberActor(userId, by), httpRequestId: visitor.httpRequestId })
+      await endSessions(tx, of, { actor: memberActor(userId, by), httpRequestId: visitor.httpRequestId })
     })
   }
 
-  const notice = (email: string): void => {
-    if (!isPlaceholder(email)) void send(passwordChangedLetter(email, clock.now(), `${publicUrl}/password/forgot`))
+  const notice = (email: string, factorsRemoved = false): void => {
+    const forgotLink = `${publicUrl}/password/forgot`
+    if (!isPlaceholder(email)) void send(passwordChangedLetter(email, clock.now(), forgotLink, factorsRemoved))
   }
 
   return {
@@ -163,7 +167,10 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
       )
     },
 
-    /** A new password for who holds a link. Every session ends; second factors stay. */
+    /**
+     * A new password for who holds a link. Every session ends. Second factors stay, unless this is the first proof that the
+     * mailbox is theirs.
+     */
     reset: async (token: string, password: string, visitor: Visitor): Promise<void> => {
       const hash = hashLinkToken(token)
       const found = await store.linkByToken(db.within({ lookUp: hash.toString('hex') }), hash)
@@ -173,17 +180,20 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
       const { id, accountId } = useLink(found, ['password_reset'], account, now)
       dependencies.checkNewPassword(password, account?.email ?? '')
       const passwordHash = await passwords.hash(password, turnOf(visitor.network))
-      const email = await inTransaction(db, { accountId }, async (tx) => {
+      const { email, removed } = await inTransaction(db, { accountId }, async (tx) => {
         const locked = await store.lockAccount(tx, accountId)
         const link = useLink(await store.lockLink(tx, accountId, id), ['password_reset'], locked, now)
         await store.markLinkUsed(tx, link, now)
         // The link came by that mailbox.
-        if (link.email !== null && locked?.emailVerifiedAt === null) await store.saveVerified(tx, accountId, now)
+        const isFirstProof = link.email !== null && locked?.emailVerifiedAt === null
+        if (isFirstProof) await store.saveVerified(tx, accountId, now)
+        const removed =
+          isFirstProof && (await removeUnprovenFactors(tx, accountId, report, { visitor, occurredAt: now }))
         const after = { link: link.email === null ? 'printed' : 'mailed' }
         await setPassword(tx, accountId, passwordHash, { kind: 'password.reset', after, visitor })
-        return locked?.email ?? ''
+        return { email: locked?.email ?? '', removed }
       })
-      notice(email)
+      notice(email, removed)
     },
 
     /** For the operator's command, who hands it over: nobody within an organization may take an account over. */

@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { AccessTokens } from '../access-token.ts'
-import { unauthenticated } from '../authenticate.ts'
+import { sessionOver } from '../authenticate.ts'
 import type { IdentityFact } from '../fact.ts'
 import { organizationNotFound, requireOwnSignIn } from '../organizations/organization.ts'
 import { enterOrganization } from '../people/account-link-store.ts'
@@ -224,8 +224,4 @@ function noEntry(): Problem {
 function noCookie(): Problem {
   const detail = "This is a browser's session: send its cookie along (fetch with credentials), or sign in again."
   return new Problem(403, 'session.cookie_missing', detail)
-}
-
-function sessionOver(): Problem {
-  return unauthenticated('session.over', 'This session has ended. Sign in again.')
 }

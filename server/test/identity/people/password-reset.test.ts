@@ -4,6 +4,7 @@ import { commonPasswordCount, isCommonPassword } from '../../../src/identity/peo
 import { createNewPasswordCheck } from '../../../src/identity/people/new-password.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
+import { addTotp, nextCode } from '../factors/people.ts'
 import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'
 
 const forgotPath = '/api/v1/auth/password/forgot'
@@ -232,13 +233,19 @@ describe('POST /auth/password/reset', () => {
     assert.equal((await reset(token, 'x'.repeat(72))).status, 204)
   })
 
-  test('the mailbox is proven by it, and second factors stay', async () => {
+  test('the mailbox is proven by it, and once it is, second factors stay', async () => {
     const { email, accountId } = await person()
     const verified = async () =>
       (await t.sql('select email_verified_at from accounts where id = $1', [accountId]))[0]?.email_verified_at
     assert.equal(await verified(), null)
     await reset(await tokenFor(email), 'a whole new one')
     assert.notEqual(await verified(), null)
+    const { seed } = await addTotp(t, (await login(email, 'a whole new one')).body.access_token)
+    assert.equal((await reset(await tokenFor(email, 1), 'yet another one')).status, 204)
+    const asked = await login(email, 'yet another one')
+    assert.deepEqual([asked.status, asked.body.code], [401, 'auth.second_factor_required'])
+    const body = { challenge: asked.body.challenge, method: 'totp', code: nextCode(t, seed) }
+    assert.equal((await t.call('POST', '/api/v1/auth/login/second-factor', { body })).status, 200)
   })
 
   test('every organization of the person is told, each in its own events', async () => {

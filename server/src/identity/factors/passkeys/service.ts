@@ -29,7 +29,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
       const { accountId } = by.principal
       const { challenge, lookUp, store: keep } = ceremonies.prepare(registrationOf(accountId))
       const { email, known } = await inTransaction(db, { ...scopeOf(by.principal), lookUp }, async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const passkeys = await store.passkeys(tx, accountId)
         if (passkeys.length >= maxPasskeys) throw tooMany()
         const assurance = await permit.use(tx)
@@ -53,7 +53,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
           await report(tx, [factAbout(by, 'passkey.refused', { after: { reason } }, now)])
           return null
         }
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         if ((await store.passkeys(tx, accountId)).length >= maxPasskeys) throw tooMany()
         const passkey: Passkey = { ...made, accountId, id: newId(), name, lastUsedAt: null, createdAt: now }
         if (!(await store.insertPasskey(tx, passkey))) throw alreadyRegistered()
@@ -69,7 +69,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
     rename: async (by: Caller<Person>, id: string, name: string): Promise<Passkey> => {
       const { accountId } = by.principal
       return inTransaction(db, scopeOf(by.principal), async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const before = await store.passkeyById(tx, accountId, id)
         if (before === null) throw notFound()
         if (before.name === name) return before
@@ -84,7 +84,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
     remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
       const { accountId } = by.principal
       await inTransaction(db, scopeOf(by.principal), async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const passkey = await store.passkeyById(tx, accountId, id)
         if (passkey === null) throw notFound()
         const assurance = assuranceJson(await permit.use(tx))

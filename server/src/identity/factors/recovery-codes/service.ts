@@ -18,7 +18,7 @@ export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
       const codes = newRecoveryCodes()
       const hashes = codes.flatMap((code) => hashRecoveryCode(code) ?? [])
       await inTransaction(db, scopeOf(by.principal), async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const state = await factorState(tx, accountId)
         if (!hasSecondFactor(state)) throw nothingToRecover()
         const assurance = assuranceJson(await permit.use(tx))

@@ -33,7 +33,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
         await report(tx, [factAbout(by, 'totp.refused', { after: { factor_id: begun.id, reason: 'wrong' } }, now)])
         return 'wrong'
       }
-      await lockAccount(tx, begun.accountId)
+      await lockAccount(tx, by.principal)
       const earlier = await store.totpOf(tx, begun.accountId, 'confirmed')
       if (earlier !== null) await store.deleteTotp(tx, earlier)
       if (!(await store.confirmTotp(tx, begun, step, now))) throw notBegun()
@@ -53,7 +53,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
       const sealed = await sealer.seal(seed, seedPlace(id))
       const expiresAt = new Date(now.getTime() + totpEnrolmentMinutes * 60_000)
       const email = await inTransaction(db, scopeOf(by.principal), async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const assurance = await permit.use(tx)
         await store.beginTotp(tx, {
           accountId,
@@ -87,7 +87,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
     remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
       const { accountId } = by.principal
       await inTransaction(db, scopeOf(by.principal), async (tx) => {
-        await lockAccount(tx, accountId)
+        await lockAccount(tx, by.principal)
         const totp = await store.totpOf(tx, accountId, 'confirmed')
         if (totp === null || totp.id !== id.toLowerCase()) throw notFound()
         const assurance = assuranceJson(await permit.use(tx))

@@ -81,3 +81,13 @@ const dropFlows: Statement = {
 export async function dropExpiredFlows(tx: Queryable, organizationId: string, now: Date): Promise<void> {
   await tx.execute(dropFlows, [organizationId, now])
 }
+
+const dropLinks: Statement = {
+  name: 'sso_drop_link_flows',
+  text: `delete from sso_flows where organization_id = $1 and user_id = $2`,
+}
+
+/** What the member's sessions began, to link an identity, links none any more. */
+export async function dropLinkFlows(tx: Queryable, organizationId: string, userId: string): Promise<void> {
+  await tx.execute(dropLinks, [organizationId, userId])
+}

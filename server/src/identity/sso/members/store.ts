@@ -125,6 +125,19 @@ export async function deleteIdentity(
   return row === undefined ? null : toIdentity(row)
 }
 
+const deleteOptional: Statement = {
+  name: 'sso_delete_optional_identities',
+  text: `delete from sso_identities i where i.organization_id = $1 and i.user_id = $2
+    and not exists (select from identity_providers p
+      where p.organization_id = i.organization_id and p.issuer = i.issuer and p.is_enforced and p.is_active)
+    returning 1`,
+}
+
+/** All that the member linked, but those of a provider that is the only way in: who loses such a one could not link it again. */
+export async function deleteOptionalIdentities(tx: Queryable, organizationId: string, userId: string): Promise<number> {
+  return (await tx.execute(deleteOptional, [organizationId, userId])).length
+}
+
 // Members
 
 export interface Member {

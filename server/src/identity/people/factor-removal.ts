@@ -1,0 +1,48 @@
+import type { Tx } from '../../platform/db.ts'
+import type { IdentityFact } from '../fact.ts'
+import { removeFactors } from '../factors/store.ts'
+import { deleteOptionalIdentities } from '../sso/members/store.ts'
+import { type AccountFact, everywhere, memberActor } from './account-facts.ts'
+
+type Report = (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+type Told = Pick<AccountFact, 'visitor' | 'actor' | 'occurredAt'>
+
+/**
+ * What was added to an account before anybody proved its mailbox may be a stranger's, who registered the address first and
+ * waits for its owner: passkeys, authenticator apps, recovery codes and linked identities go. Answers whether there were any.
+ */
+export async function removeUnprovenFactors(tx: Tx, accountId: string, report: Report, told: Told): Promise<boolean> {
+  return remove(tx, accountId, report, { ...told, because: 'mailbox_first_proven' }, true)
+}
+
+async function remove(
+  tx: Tx,
+  accountId: string,
+  report: Report,
+  { visitor, actor, occurredAt, because }: Told & { readonly because: string },
+  withIdentities: boolean,
+): Promise<boolean> {
+  const { totp, passkeys, recoveryCodes } = await removeFactors(tx, accountId)
+  let removed = totp + passkeys + recoveryCodes
+  const hadFactors = removed > 0
+  await everywhere(tx, accountId, async ({ organizationId, userId }) => {
+    const identities = withIdentities ? await deleteOptionalIdentities(tx, organizationId, userId) : 0
+    removed += identities
+    if (!hadFactors && identities === 0) return
+    await report(tx, [
+      {
+        organizationId,
+        kind: 'factors.removed',
+        subjectKind: 'user',
+        subjectId: userId,
+        actor: actor ?? memberActor(userId),
+        httpRequestId: visitor.httpRequestId,
+        network: visitor.network,
+        before: { totp, passkeys, recovery_codes: recoveryCodes, sso_identities: identities },
+        after: { because },
+        occurredAt,
+      },
+    ])
+  })
+  return removed > 0
+}

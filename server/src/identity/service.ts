@@ -86,10 +86,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     idleMinutes: options.sessionIdleMinutes,
     maxMinutes: options.sessionMaxMinutes,
     report,
-    requireEntry: async (user, methods) => {
-      const refusal = await identityProviders.refusalOf(user, methods)
-      if (refusal !== null) throw refusal
-    },
+    refusalOf: (user, methods, tx) => identityProviders.refusalOf(user, methods, tx),
     forget,
   })
   const factors = createFactors({
@@ -174,7 +171,13 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
       await sessions.endIn(tx, { organizationId, userId }, 'deactivated', endedBy(by))
     },
   })
-  const organizations = createOrganizations({ db, clock, report, forget })
+  const organizations = createOrganizations({
+    db,
+    clock,
+    report,
+    forget,
+    endSessionsOutsideSso: identityProviders.endSessionsOutside,
+  })
   const organizationDeletion = createOrganizationDeletion({
     db,
     clock,

@@ -28,6 +28,8 @@ export interface OrganizationDependencies {
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
   /** Something about a member changed: this process must not remember the old. */
   readonly forget: (userId: string) => void
+  /** Where single sign-on is enforced, ends the sessions of who did not come in by it and must; the scope is the organization. */
+  readonly endSessionsOutsideSso: (tx: Tx, by: Caller<Person>) => Promise<void>
 }
 
 export interface OrganizationChanges {
@@ -37,7 +39,9 @@ export interface OrganizationChanges {
 
 export type Organizations = ReturnType<typeof createOrganizations>
 
-export function createOrganizations({ db, clock, report, forget }: OrganizationDependencies) {
+export function createOrganizations(dependencies: OrganizationDependencies) {
+  const { db, clock, report, forget, endSessionsOutsideSso } = dependencies
+
   const newOrganization = (name: string): Organization => {
     const now = clock.now()
     const organizationId = newId()
@@ -127,7 +131,7 @@ export function createOrganizations({ db, clock, report, forget }: OrganizationD
 
     /**
      * The owner becomes an admin, the other member the owner: one commit behind the organization's lock, so that there is
-     * never a second one, whoever races.
+     * never a second one, whoever races. The former owner's sessions go on as far as an admin's may.
      */
     transfer: async (by: Caller<Person>, toId: string, permit: Permit): Promise<void> => {
       const { organizationId, accountId, userId } = by.principal
@@ -159,6 +163,7 @@ export function createOrganizations({ db, clock, report, forget }: OrganizationD
           },
           ...changed,
         ])
+        await endSessionsOutsideSso(tx, by)
       })
     },
   }

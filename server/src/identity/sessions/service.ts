@@ -25,8 +25,8 @@ export interface SessionDependencies {
   /** No session is longer than this, however much it is used. */
   readonly maxMinutes: number
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
-  /** Throws 403 where the organization lets nobody of this role in by these methods. */
-  readonly requireEntry: (user: User, methods: readonly string[]) => Promise<void>
+  /** Why the organization lets nobody of this role in by these methods; null when it does. `tx`: read within it. */
+  readonly refusalOf: (user: User, methods: readonly string[], tx?: Tx) => Promise<Problem | null>
   /** A session ended: this process must not remember it. */
   readonly forget: (sessionId: string) => void
 }
@@ -54,6 +54,11 @@ export type Sessions = ReturnType<typeof createSessions>
 export function createSessions(dependencies: SessionDependencies) {
   const { db, clock, tokens, report, forget } = dependencies
   const revocation = createRevocation({ db, clock, report, forget })
+
+  const requireEntry = async (user: User, methods: readonly string[]): Promise<void> => {
+    const refusal = await dependencies.refusalOf(user, methods)
+    if (refusal !== null) throw refusal
+  }
 
   const newSession = (user: User, methods: readonly string[], visit: Visit): Session => {
     const now = clock.now()
@@ -132,7 +137,7 @@ export function createSessions(dependencies: SessionDependencies) {
 
     /** Opens a session for somebody who has proved who they are. */
     begin: async (user: User, methods: readonly string[], visit: Visit): Promise<OpenedSession> => {
-      await dependencies.requireEntry(user, methods)
+      await requireEntry(user, methods)
       const session = newSession(user, methods, visit)
       const { organizationId, accountId } = session
       const refreshToken = await inTransaction(db, { organizationId, accountId }, async (tx) => {
@@ -142,7 +147,10 @@ export function createSessions(dependencies: SessionDependencies) {
       return opened(session, user, refreshToken)
     },
 
-    /** A new access token for a browser, and a new cookie. Throws 401, and ends the session when the token was stolen. */
+    /**
+     * A new access token for a browser, and a new cookie. Throws 401, and ends the session when the token was stolen; throws
+     * 403, and ends it, where a sign-in by the same methods would be refused now.
+     */
     refresh: async (token: string, visit: Omit<Visit, 'browser'>): Promise<OpenedSession> => {
       const hash = hashRefreshToken(token)
       const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
@@ -164,11 +172,18 @@ export function createSessions(dependencies: SessionDependencies) {
           await revocation.endIn(tx, { accountId, id: sessionId }, 'reuse', { actor: system, httpRequestId, network })
           return null
         }
+        const refusal = await dependencies.refusalOf(user, session.signedInWith, tx)
+        if (refusal !== null) {
+          const { httpRequestId, network } = visit
+          await revocation.endIn(tx, { accountId, id: sessionId }, 'revoked', { actor: system, httpRequestId, network })
+          return refusal
+        }
         const until = idleUntil(now, session.expiresAt)
         await store.renewSession(tx, session, { at: now, idleUntil: until, network: visit.network })
         return { session, user, refreshToken: await issueRefreshToken(tx, session, verdict.generation) }
       })
       if (renewed === null) throw sessionOver()
+      if (renewed instanceof Problem) throw renewed
       return opened(renewed.session, renewed.user, renewed.refreshToken)
     },
 
@@ -185,7 +200,7 @@ export function createSessions(dependencies: SessionDependencies) {
         (member) => member.organizationId === organizationId,
       )
       if (user === undefined) throw organizationNotFound()
-      await dependencies.requireEntry(user, by.principal.signIn?.methods ?? [])
+      await requireEntry(user, by.principal.signIn?.methods ?? [])
       const switched = await inTransaction(db, { organizationId, accountId }, async (tx) => {
         // The member before the session, as deactivation locks them. Both: what is being ended elsewhere leaves nothing behind.
         if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw organizationNotFound()

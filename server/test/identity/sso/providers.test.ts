@@ -5,7 +5,16 @@ import type { Reply, TestApp } from '../../harness.ts'
 import { freePort, startReceiver } from '../../receivers.ts'
 import { addOrganization, newPerson, type TestPerson } from '../people/accounts.ts'
 import { clientId, clientSecret, type OpenIdProvider, startOpenIdProvider } from './openid-provider.ts'
-import { addProvider, createBrowser, publicUrl, signInBy, startSsoApp, type TestProvider, tokenOf } from './sso-app.ts'
+import {
+  addProvider,
+  type Browser,
+  createBrowser,
+  publicUrl,
+  signInBy,
+  startSsoApp,
+  type TestProvider,
+  tokenOf,
+} from './sso-app.ts'
 
 const path = '/api/v1/identity-providers'
 
@@ -331,6 +340,48 @@ describe('where single sign-on is enforced', () => {
     const reply = await t.call('POST', '/api/v1/auth/switch', { as: other.token, body })
     assert.equal(reply.status, 403)
     assert.equal(reply.body.code, 'sso.required')
+  })
+
+  /** A browser that the person signed in to with the password, before or beside the enforcement. */
+  const browserOf = async (person: TestPerson) => {
+    const browser = createBrowser(t)
+    const body = { username: person.email, password: person.password, session_cookie: true }
+    assert.equal(
+      (await browser.call('POST', '/api/v1/auth/login', { body, headers: { origin: publicUrl } })).status,
+      200,
+    )
+    return browser
+  }
+  const renew = (browser: Browser): Promise<Reply> =>
+    browser.call('POST', '/api/v1/auth/refresh', { headers: { origin: publicUrl } })
+
+  test('a session that a password opened is not renewed, and ends', async () => {
+    await t.sql('update identity_providers set is_enforced = false where id = $1', [provider.id])
+    const browser = await browserOf(reviewer)
+    await t.sql('update identity_providers set is_enforced = true where id = $1', [provider.id])
+    const reply = await renew(browser)
+    assert.deepEqual([reply.status, reply.body.code], [403, 'sso.required'])
+    assert.equal(reply.body.sso_start, `/api/v1/auth/sso/${provider.id}/start`)
+    const over = await renew(browser)
+    assert.deepEqual([over.status, over.body.code], [401, 'session.over'])
+  })
+
+  test('what passwords opened for the owner ends when they hand over', async () => {
+    const former = await newPerson(t, 'former-owner@example.com')
+    await t.sql(`update users set role = 'admin' where id = $1`, [owner.userId])
+    await t.sql(`update users set role = 'owner' where id = $1`, [former.userId])
+    const browser = await browserOf(former)
+    assert.equal((await renew(browser)).status, 200)
+    const body = { user_id: owner.userId }
+    const handed = await t.call('POST', '/api/v1/organization/transfer', { as: former.token, body })
+    assert.equal(handed.status, 204, handed.text)
+    const [open] = await t.sql('select count(*)::int as n from sessions where user_id = $1 and revoked_at is null', [
+      former.userId,
+    ])
+    assert.equal(open?.n, 0)
+    assert.equal((await me(former.token)).status, 401)
+    assert.equal((await renew(browser)).status, 401)
+    assert.equal((await me(owner.token)).status, 200)
   })
 
   test('what an enforced provider is cannot be changed under everybody’s feet', async () => {

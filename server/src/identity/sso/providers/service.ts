@@ -132,6 +132,11 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
       })
     },
 
+    /** For who was the owner until now, whose password opens nothing any more where single sign-on is enforced. */
+    endSessionsOutside: async (tx: Tx, by: Caller<Person>): Promise<void> => {
+      if ((await store.enforcedProvider(tx, by.principal.organizationId)) !== null) await endOtherSessions(tx, by)
+    },
+
     /**
      * Why a member must not come in the way they did; null when they may. Where single sign-on is enforced, the owner's
      * password still opens: else a provider that is down, or gone, would lock the organization out for good. The owner
@@ -140,10 +145,11 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
     refusalOf: async (
       member: { readonly organizationId: string; readonly role: Role },
       methods: readonly string[],
+      tx?: Tx,
     ): Promise<Problem | null> => {
       const { organizationId, role } = member
       if (role === 'owner' || methods.includes('oidc')) return null
-      const provider = await store.enforcedProvider(db.within({ organizationId }), organizationId)
+      const provider = await store.enforcedProvider(tx ?? db.within({ organizationId }), organizationId)
       return provider === null ? null : ssoRequired(provider)
     },
   }

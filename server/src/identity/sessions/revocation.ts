@@ -78,16 +78,18 @@ export function createRevocation({ db, clock, report, forget }: RevocationDepend
       )
     },
 
-    endByCookie: async (token: string, by: Omit<EndedBy, 'actor'>): Promise<void> => {
+    /** Quiet when it has ended already. False when the cookie is of no session. */
+    endByCookie: async (token: string, by: Omit<EndedBy, 'actor'>): Promise<boolean> => {
       const hash = hashRefreshToken(token)
       const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
-      if (found === null) return
+      if (found === null) return false
       const { accountId, organizationId, sessionId } = found
       await inTransaction(db, { accountId, organizationId }, async (tx) => {
         const session = await store.lockSession(tx, accountId, sessionId)
         if (session === null) return
         await endIn(tx, { accountId, id: sessionId }, 'signed_out', { ...by, actor: ownActor(session) })
       })
+      return true
     },
 
     /** The caller's own, over organizations. */

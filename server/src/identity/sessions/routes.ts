@@ -4,6 +4,7 @@ import { readCookie } from '../../http/cookies.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import type { RequireSameSite } from '../../http/same-site.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { Problem } from '../../platform/problem.ts'
 import { unauthenticated } from '../authenticate.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { userJson } from '../people/routes.ts'
@@ -73,33 +74,61 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
       try {
         return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
       } catch (error) {
-        clearCookie(reply)
+        // Anything else, such as a database that is away, says nothing of the session.
+        if (error instanceof Problem && error.status === 401) clearCookie(reply)
         throw error
       }
     },
   )
+
+  const isSameSite = (request: FastifyRequest): boolean => {
+    try {
+      requireSameSite(request)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** False: it sends no cookie of a session. */
+  const endByCookie = async (request: FastifyRequest): Promise<boolean> => {
+    const token = tokenOf(request)
+    if (token === null) return false
+    return sessions.endByCookie(token, { httpRequestId: request.id, network: request.client.address })
+  }
+
+  /** Answers the 401 of an access token that is not valid. */
+  const endByBearer = async (request: FastifyRequest, reply: FastifyReply): Promise<Problem | null> => {
+    try {
+      await guard('profile.read').onRequest.call(app, request, reply)
+      await sessions.end(personOf(request))
+      return null
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) return error
+      throw error
+    }
+  }
 
   app.post(
     '/auth/logout',
     {
       schema: {
         tags: ['auth'],
-        summary: 'Sign out: end the session of the access token or of the cookie',
+        summary: 'Sign out: end the session of the access token, and the one of the cookie that a browser sends',
         operationId: 'logout',
         security: [{}, ...security],
         response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
       },
     },
     async (request, reply) => {
-      if (request.headers.authorization !== undefined) {
-        await guard('profile.read').onRequest.call(app, request, reply)
-        await sessions.end(personOf(request))
-      } else {
+      if (request.headers.authorization === undefined) {
         requireSameSite(request)
-        const token = tokenOf(request)
-        if (token !== null) {
-          await sessions.endByCookie(token, { httpRequestId: request.id, network: request.client.address })
-        }
+        await endByCookie(request)
+      } else {
+        const refusal = await endByBearer(request, reply)
+        // The access token of a browser may have run out, or be another session's: its cookie must not outlive the sign-out.
+        const ended = isSameSite(request) && (await endByCookie(request))
+        if (refusal !== null && !ended) throw refusal
       }
       return clearCookie(reply).status(204).send()
     },

@@ -163,6 +163,17 @@ describe('renewing', () => {
     }
   })
 
+  test('only 401 clears the cookie: a fault of the service signs nobody out', async () => {
+    const { cookie } = await signIn()
+    await t.sql('alter table refresh_tokens rename to refresh_tokens_away')
+    const away = await refresh(cookie)
+    await t.sql('alter table refresh_tokens_away rename to refresh_tokens')
+    assert.equal(away.status, 500)
+    assert.equal(away.headers['set-cookie'], undefined)
+    assert.equal((await refresh(cookie)).status, 200)
+    assert.equal(cookieOf(await refresh('x'.repeat(43))), '')
+  })
+
   test('a deactivated member gets nothing more, neither by cookie nor by token', async () => {
     const { cookie, token } = await signIn()
     await t.sql('update users set is_active = false where id = $1', [reviewerId])
@@ -170,5 +181,38 @@ describe('renewing', () => {
     await t.sql('update users set is_active = true where id = $1', [reviewerId])
     assert.equal((await refresh(cookie)).status, 200)
     assert.equal((await me(token)).status, 200)
+  })
+})
+
+describe('signing out with an access token and a cookie', () => {
+  const signOut = (as: string, cookie: string, headers: Readonly<Record<string, string>> = sameOrigin) =>
+    t.call('POST', '/api/v1/auth/logout', { as, headers: { cookie: `hitl_session=${cookie}`, ...headers } })
+
+  test('204 with a token that has expired: the session of the cookie ends, and the cookie goes', async () => {
+    const { cookie, token } = await signIn()
+    t.clock.advance(31 * 60_000)
+    assert.equal((await me(token)).status, 401)
+    const reply = await signOut(token, cookie)
+    assert.equal(reply.status, 204, reply.text)
+    assert.equal(cookieOf(reply), '')
+    assert.equal((await refresh(cookie)).status, 401)
+  })
+
+  test('204 with the token of another session: both end, as the cookie goes', async () => {
+    const [one, other] = [await signIn(), await signIn()]
+    assert.equal((await signOut(one.token, other.cookie)).status, 204)
+    assert.deepEqual([(await refresh(one.cookie)).status, (await refresh(other.cookie)).status], [401, 401])
+  })
+
+  test('a page of another site ends no session by the cookie', async () => {
+    const { cookie, token } = await signIn()
+    const elsewhere = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example.com' }
+    t.clock.advance(31 * 60_000)
+    assert.equal((await signOut(token, cookie, elsewhere)).status, 401)
+    assert.equal((await refresh(cookie)).status, 200)
+  })
+
+  test('401 when neither is a session’s', async () => {
+    assert.equal((await signOut('nothing', 'x'.repeat(43))).status, 401)
   })
 })

@@ -41,7 +41,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
     '/api-keys',
     {
       ...manage,
-      ...requireStepUp(),
+      ...requireStepUp({ repeats: true }),
       schema: {
         ...common,
         summary: 'Make an API key; the raw key is shown this once',
@@ -87,7 +87,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
     '/api-keys/:id/rotate',
     {
       ...manage,
-      ...requireStepUp(),
+      ...requireStepUp({ repeats: true }),
       schema: {
         ...common,
         summary: 'Replace an API key: the old one goes on until the overlap ends',

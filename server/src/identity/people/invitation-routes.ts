@@ -111,7 +111,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
 }
 
 function registerCreate(app: FastifyInstance, { invitations, guard, requireStepUp }: InvitationRoutes): void {
-  const { preHandler } = requireStepUp()
+  const { preHandler } = requireStepUp({ repeats: true })
   // To invite an administrator is to make one, and making one needs a fresh proof (PATCH /users/{id}).
   const ifItMakesManagers: preHandlerAsyncHookHandler = async function (request, reply) {
     if ((request.body as Static<typeof schemas.inviteBody>).role === 'admin')

@@ -22,6 +22,7 @@ const plain: Situation = {
   organizationRequires: false,
   signedInFreshly: true,
   enrols: false,
+  repeats: false,
 }
 
 describe('what lets a sensitive act happen', () => {
@@ -64,6 +65,7 @@ describe('what lets a sensitive act happen', () => {
       { organizationRequires: true, enrols: true },
       'refused',
     ],
+    ['a used token, for the repetition of its act', { token: 'unfit', factors: totp, repeats: true }, 'repeated'],
     ['a further factor is added with one that is there', { factors: totp, enrols: true }, 'refused'],
   ]
   for (const [name, situation, verdict] of cases) {
@@ -73,6 +75,7 @@ describe('what lets a sensitive act happen', () => {
   test('every situation has the verdict of the rule in words', () => {
     // Written the other way round than the table: each verdict's own conditions, all of them.
     const inWords = (s: Situation): Verdict => {
+      if (s.repeats) return 'repeated'
       const second = s.factors.hasTotp || s.factors.passkeys > 0
       if (s.token === 'fits') return s.tokenMethod === 'password' && second ? 'refused' : 'token'
       const mayCount = s.token === 'none' && !second && s.signedInFreshly
@@ -89,13 +92,15 @@ describe('what lets a sensitive act happen', () => {
               for (const recoveryCodes of [0, 10])
                 for (const organizationRequires of yesNo)
                   for (const signedInFreshly of yesNo)
-                    for (const enrols of yesNo) {
-                      const factors = { hasPassword, hasTotp, passkeys, recoveryCodes }
-                      const situation = { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols }
-                      assert.equal(judge(situation), inWords(situation), JSON.stringify(situation))
-                      count += 1
-                    }
-    assert.equal(count, 768)
+                    for (const enrols of yesNo)
+                      for (const repeats of yesNo) {
+                        const factors = { hasPassword, hasTotp, passkeys, recoveryCodes }
+                        const known = { token, tokenMethod, factors, organizationRequires }
+                        const situation = { ...known, signedInFreshly, enrols, repeats }
+                        assert.equal(judge(situation), inWords(situation), JSON.stringify(situation))
+                        count += 1
+                      }
+    assert.equal(count, 1536)
   })
 })
 

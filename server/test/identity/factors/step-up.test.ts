@@ -172,7 +172,8 @@ describe('a sensitive call of who has no second factor', () => {
       sessionId: String(session?.id),
     } as const
     const begun = { operation: 'beginAuthenticatorApp', method: 'POST', path, body: undefined }
-    const demand = () => identity.factors.stepUps.demand({ principal, httpRequestId: 'test' }, begun, token, true)
+    const shown = { token, enrols: true, idempotencyKey: null }
+    const demand = () => identity.factors.stepUps.demand({ principal, httpRequestId: 'test' }, begun, shown)
     const [one, other] = [await demand(), await demand()]
     let second: Promise<unknown> = Promise.resolve()
     await inTransaction(db, { organizationId }, async (tx) => {

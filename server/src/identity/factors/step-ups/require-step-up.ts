@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
 import { Type } from 'typebox'
+import { idempotencyOf } from '../../../http/idempotency.ts'
 import type { OwnMeaning } from '../../../http/openapi.ts'
 import { personOf } from '../../guard.ts'
 import type { Permit, StepUps } from './service.ts'
@@ -13,7 +14,11 @@ declare module 'fastify' {
 /** For the schema of a route behind `requireStepUp`; spread its `properties` where the route has headers of its own. */
 export const stepUpHeaders = Type.Object({
   'x-step-up': Type.Optional(
-    Type.String({ maxLength: 100, description: 'The token of POST /auth/step-up, earned for this very call.' }),
+    Type.String({
+      maxLength: 100,
+      description:
+        'The token of POST /auth/step-up, earned for this very call. Its repetition under one Idempotency-Key shows it again.',
+    }),
   ),
 })
 
@@ -26,22 +31,26 @@ export const stepUpMeaning: OwnMeaning = {
     'methods, then repeat the call with X-Step-Up.',
 }
 
-/** What a sensitive route puts behind its guard; `enrols`: the route adds a factor. Its service takes the permit. */
-export type RequireStepUp = (options?: { readonly enrols?: boolean }) => {
+/**
+ * What a sensitive route puts behind its guard. Its service takes the permit. `enrols`: the route adds a factor; `repeats`:
+ * it reads Idempotency-Key, and its service answers a repetition without using the permit.
+ */
+export type RequireStepUp = (options?: { readonly enrols?: boolean; readonly repeats?: boolean }) => {
   readonly preHandler: preHandlerAsyncHookHandler
 }
 
 /** Asked once the body is read and valid: what is wrong anyway needs no step-up to be told so. */
 export function createRequireStepUp(app: FastifyInstance, stepUps: StepUps): RequireStepUp {
   app.decorateRequest('permit', null)
-  return ({ enrols = false } = {}) => ({
+  return ({ enrols = false, repeats = false } = {}) => ({
     preHandler: async (request) => {
       const { operationId } = request.routeOptions.schema ?? {}
       if (operationId === undefined) throw new Error('a route that needs a step-up needs an operationId')
       const act = { operation: operationId, method: request.method, path: request.url, body: request.body ?? undefined }
       const token = request.headers['x-step-up']
-      const shown = typeof token === 'string' ? token : null
-      request.permit = await stepUps.demand(personOf(request), act, shown, enrols)
+      const idempotencyKey = repeats ? (idempotencyOf(request)?.key ?? null) : null
+      const shown = { token: typeof token === 'string' ? token : null, enrols, idempotencyKey }
+      request.permit = await stepUps.demand(personOf(request), act, shown)
     },
   })
 }

@@ -10,15 +10,37 @@ import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
 import { type JudgedProof, type Proof, type ProofFlaw, type Proofs, proverOf } from '../proofs.ts'
 import { factorState } from '../store.ts'
-import { type Act, type Assurance, digestOf, judge, type Situation, stepUpMinutes, stepUpRequired } from './step-up.ts'
+import {
+  type Act,
+  type Assurance,
+  digestOf,
+  judge,
+  repeatMinutes,
+  type Situation,
+  stepUpMinutes,
+  stepUpRequired,
+} from './step-up.ts'
 import * as store from './store.ts'
 
 /** What lets one act happen. */
 export interface Permit {
   /** SHA-256 of the act, in hex: for the event's `digest`. */
   readonly digest: string
-  /** Uses it up in the act's own transaction, which must be rolled back when this throws 403: another act was first. */
+  /**
+   * Uses it up in the act's own transaction, which must be rolled back when this throws 403: another act was first, or this
+   * one was done before. Whoever answers a repetition from what was done does not use it.
+   */
   readonly use: (tx: Tx) => Promise<Assurance>
+}
+
+/** What a sensitive call brings, and what it is for. */
+export interface Shown {
+  /** Of X-Step-Up. */
+  readonly token: string | null
+  /** The act is to add a factor. */
+  readonly enrols: boolean
+  /** Null, too, for calls that do not read the header. */
+  readonly idempotencyKey: string | null
 }
 
 export type StepUps = ReturnType<typeof createStepUps>
@@ -37,15 +59,17 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
     person: Person,
     digest: Buffer,
     tokenHash: Buffer | null,
-    enrols: boolean,
+    { enrols, idempotencyKey }: Shown,
   ): Promise<Situation> => {
     const now = clock.now()
     const claim = claimOf(person, digest)
-    const [factors, organizationRequires, tokenMethod] = await inTransaction(db, scopeOf(person), (tx) =>
+    const since = new Date(now.getTime() - repeatMinutes * 60_000)
+    const [factors, organizationRequires, tokenMethod, repeats] = await inTransaction(db, scopeOf(person), (tx) =>
       Promise.all([
         factorState(tx, person.accountId),
         store.stepUpIsRequired(tx, person.organizationId),
         tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
+        idempotencyKey === null ? false : store.wasUsedFor(tx, tokenHash, claim, idempotencyKey, since),
       ]),
     )
     const freshMs = dependencies.stepUpFreshMinutes * 60_000
@@ -55,15 +79,16 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
     const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
     const signedInFreshly = isFresh && !isOtherWord
     const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
-    return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols }
+    return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, repeats }
   }
 
   /** The sign-in of a moment ago, written down as the proof that it counts as. */
-  const recordSignIn = async (tx: Tx, claim: store.Claim): Promise<Assurance> => {
+  const recordSignIn = async (tx: Tx, claim: store.Claim, idempotencyKey: string | null): Promise<Assurance> => {
     const now = clock.now()
     const assurance = { stepUpId: newId(), method: 'sign_in' } as const
     const { stepUpId: id, method } = assurance
-    await store.insertStepUp(tx, { ...claim, id, method, tokenHash: null, usedAt: now, expiresAt: now, createdAt: now })
+    const times = { usedAt: now, expiresAt: now, createdAt: now }
+    await store.insertStepUp(tx, { ...claim, id, method, tokenHash: null, idempotencyKey, ...times })
     return assurance
   }
 
@@ -94,24 +119,21 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
       }
       const id = newId()
       const claim = claimOf(by.principal, digest)
-      await store.insertStepUp(tx, { ...claim, id, method, tokenHash, usedAt: null, expiresAt, createdAt: now })
+      const unused = { idempotencyKey: null, usedAt: null }
+      await store.insertStepUp(tx, { ...claim, ...unused, id, method, tokenHash, expiresAt, createdAt: now })
       await report(tx, [about('step_up.granted', { step_up_id: id, method, expires_at: expiresAt })])
       return null
     })
 
   return {
     /** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */
-    demand: async (
-      by: Caller<Person>,
-      act: Omit<Act, 'organizationId' | 'userId'>,
-      token: string | null,
-      enrols: boolean,
-    ): Promise<Permit> => {
+    demand: async (by: Caller<Person>, act: Omit<Act, 'organizationId' | 'userId'>, shown: Shown): Promise<Permit> => {
       const { organizationId, userId } = by.principal
       const digest = digestOf({ ...act, organizationId, userId })
       const claim = claimOf(by.principal, digest)
+      const { token, idempotencyKey } = shown
       const tokenHash = token === null ? null : hashOneTimeToken(token)
-      const situation = await situationOf(by.principal, digest, tokenHash, enrols)
+      const situation = await situationOf(by.principal, digest, tokenHash, shown)
       const verdict = judge(situation)
       if (verdict === 'refused') {
         // Being asked for a step-up is part of the way; coming with a wrong one is not.
@@ -121,8 +143,9 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
       return {
         digest: digest.toString('hex'),
         use: async (tx) => {
-          if (verdict === 'sign_in' || tokenHash === null) return recordSignIn(tx, claim)
-          const assurance = await store.takeStepUp(tx, tokenHash, claim, clock.now())
+          if (verdict === 'repeated') throw stepUpRequired(situation, digest)
+          if (verdict === 'sign_in' || tokenHash === null) return recordSignIn(tx, claim, idempotencyKey)
+          const assurance = await store.takeStepUp(tx, tokenHash, claim, idempotencyKey, clock.now())
           if (assurance === null) throw stepUpRequired({ ...situation, token: 'unfit' }, digest)
           return assurance
         },

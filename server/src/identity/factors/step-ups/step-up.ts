@@ -6,6 +6,9 @@ import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } fro
 /** How long a granted step-up waits for its act. */
 export const stepUpMinutes = 5
 
+/** How long the proof of an act that was done lets its repetition be answered: a client whose reply was lost asks soon. */
+export const repeatMinutes = 60
+
 /** What a step-up is for. The same person, organization, call and body: nothing else is covered by it. */
 export interface Act {
   readonly organizationId: string
@@ -64,9 +67,12 @@ export interface Situation {
   readonly signedInFreshly: boolean
   /** The act is to add a factor. */
   readonly enrols: boolean
+  /** The act was done with this very proof, under the Idempotency-Key of this call, within `repeatMinutes`. */
+  readonly repeats: boolean
 }
 
-export type Verdict = 'token' | 'sign_in' | 'refused'
+/** `repeated`: there is nothing left to do but to answer again. */
+export type Verdict = 'repeated' | 'token' | 'sign_in' | 'refused'
 
 interface Facts {
   readonly token: Situation['token']
@@ -77,10 +83,12 @@ interface Facts {
   /** There is a method with which a step-up could be earned. */
   readonly canProve: boolean
   readonly enrols: boolean
+  readonly repeats: boolean
 }
 
 /** Read from above, the first line that fits counts; what a line does not name does not matter to it. */
 const rules: readonly (readonly [when: Partial<Facts>, verdict: Verdict])[] = [
+  [{ repeats: true }, 'repeated'],
   // Whoever shows a token that does not fit means it: nothing else is looked at.
   [{ token: 'unfit' }, 'refused'],
   // The password was a factor when the token was earned, and is none any more.

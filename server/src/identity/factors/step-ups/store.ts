@@ -11,6 +11,7 @@ interface Tables {
     digest: Buffer
     method: Assurance['method']
     token_hash: Buffer | null
+    idempotency_key: string | null
     used_at: Date | null
     expires_at: Date
     created_at: Date
@@ -32,6 +33,8 @@ export interface StepUp extends Claim {
   readonly id: string
   readonly method: Assurance['method']
   readonly tokenHash: Buffer | null
+  /** Under which the act was done that it was used for. */
+  readonly idempotencyKey: string | null
   readonly usedAt: Date | null
   readonly expiresAt: Date
   readonly createdAt: Date
@@ -47,6 +50,7 @@ export async function insertStepUp(tx: Queryable, stepUp: StepUp): Promise<void>
       digest: stepUp.digest,
       method: stepUp.method,
       token_hash: stepUp.tokenHash,
+      idempotency_key: stepUp.idempotencyKey,
       used_at: stepUp.usedAt,
       expires_at: stepUp.expiresAt,
       created_at: stepUp.createdAt,
@@ -79,11 +83,38 @@ export async function findStepUp(
   return row === undefined || row.method === 'sign_in' ? null : row.method
 }
 
+/** Whether an act was done since then with this token (null: with the sign-in itself) under this Idempotency-Key. */
+export async function wasUsedFor(
+  db: Queryable,
+  tokenHash: Buffer | null,
+  claim: Claim,
+  idempotencyKey: string,
+  since: Date,
+): Promise<boolean> {
+  const query = sql
+    .selectFrom('step_ups')
+    .select('id')
+    .where('organization_id', '=', claim.organizationId)
+    .where('user_id', '=', claim.userId)
+    .where('idempotency_key', '=', idempotencyKey)
+    .where('token_hash', 'is not distinct from', tokenHash)
+    .where('session_id', 'is not distinct from', claim.sessionId)
+    .where('digest', '=', claim.digest)
+    .where('used_at', '>', since)
+  return (await db.run(query.limit(1))).length === 1
+}
+
 /** Uses it up; null when it does not fit, or another act was first. */
-export async function takeStepUp(tx: Queryable, tokenHash: Buffer, claim: Claim, now: Date): Promise<Assurance | null> {
+export async function takeStepUp(
+  tx: Queryable,
+  tokenHash: Buffer,
+  claim: Claim,
+  idempotencyKey: string | null,
+  now: Date,
+): Promise<Assurance | null> {
   const query = sql
     .updateTable('step_ups')
-    .set({ used_at: now })
+    .set({ used_at: now, idempotency_key: idempotencyKey })
     .where('organization_id', '=', claim.organizationId)
     .where('id', 'in', fitting(tokenHash, claim, now))
     // Looked at again once the row is ours: of two acts with one token the second finds it used.

@@ -72,7 +72,7 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
     '/identity-providers',
     {
       ...manage,
-      ...requireStepUp(),
+      ...requireStepUp({ repeats: true }),
       schema: {
         ...common,
         summary: 'Trust an OpenID provider; its discovery document is fetched at once',

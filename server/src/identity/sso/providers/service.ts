@@ -58,6 +58,15 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
     }
   }
 
+  const replayOf = async ({ organizationId, userId }: Person, idempotency: Idempotency | null) => {
+    if (idempotency === null) return null
+    const within = db.within({ organizationId })
+    const earlier = await store.providerByIdempotencyKey(within, organizationId, userId, idempotency.key)
+    if (earlier === null) return null
+    if (!idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
+    return { provider: earlier.provider, replayed: true }
+  }
+
   return {
     list: (person: Person): Promise<readonly IdentityProvider[]> =>
       store.providers(db.within(person), person.organizationId),
@@ -72,25 +81,24 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
       permit: Permit,
     ): Promise<{ readonly provider: IdentityProvider; readonly replayed: boolean }> => {
       const { organizationId, userId } = by.principal
-      const within = db.within({ organizationId })
-      const earlier =
-        idempotency && (await store.providerByIdempotencyKey(within, organizationId, userId, idempotency.key))
-      if (earlier !== null) {
-        if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
-        return { provider: earlier.provider, replayed: true }
-      }
+      const earlier = await replayOf(by.principal, idempotency)
+      if (earlier !== null) return earlier
       const provider = checkProvider(changed(blank(organizationId, newId(), clock.now()), input, clock.now()))
       refuseUnproven(provider)
       await checkTeams(provider)
       await checkAnswers(client, provider)
       const secret = await sealed(provider, input.client_secret ?? null)
-      await inTransaction(db, { organizationId }, async (tx) => {
-        const assurance = await permit.use(tx)
-        if (!(await store.insertProvider(tx, provider, secret, { by: userId, idempotency }))) throw alreadyThere()
-        const after = { ...shown(provider), assurance: assuranceJson(assurance) }
+      const isNew = await inTransaction(db, { organizationId }, async (tx) => {
+        if (!(await store.insertProvider(tx, provider, secret, { by: userId, idempotency }))) return false
+        const after = { ...shown(provider), assurance: assuranceJson(await permit.use(tx)) }
         await report(tx, [{ ...factAbout(by, provider, 'identity_provider.created'), digest: permit.digest, after }])
+        return true
       })
-      return { provider, replayed: false }
+      if (isNew) return { provider, replayed: false }
+      // The same call may have come twice at once.
+      const first = await replayOf(by.principal, idempotency)
+      if (first === null) throw alreadyThere()
+      return first
     },
 
     change: async (by: Caller<Person>, id: string, input: ProviderInput, permit: Permit): Promise<IdentityProvider> => {

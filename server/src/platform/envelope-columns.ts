@@ -8,7 +8,7 @@ export interface SealedColumn {
   readonly column: string
   /**
    * Whose rows: each organization's (the default), the installation's own (`organization_id` is `installationId`), or
-   * people's accounts, which have no `organization_id`: such a table needs a policy that shows its rows to a worker.
+   * people's accounts, which have no `organization_id`: such a table needs a policy that shows its rows to the resealer.
    */
   readonly of?: 'organizations' | 'installation' | 'accounts'
   /** The column with the row's id, a uuid unless it is said to be text; default `id`. */
@@ -37,7 +37,7 @@ const firstIds = { uuid: '00000000-0000-0000-0000-000000000000', text: '' } as c
 export function sealedRows(db: Db, described: SealedColumn, organizationId: string): SealedRows | null {
   const { table, column, of = 'organizations', id = 'id', idType = 'uuid', copyOf } = described
   if ((of === 'organizations') === (organizationId === installationId)) return null
-  const scoped = db.within(of === 'accounts' ? { worker: true } : { organizationId })
+  const scoped = db.within(of === 'accounts' ? { resealer: true } : { organizationId })
   // Names of tables and columns come from the code, never from outside.
   const own = of === 'accounts' ? '$1::uuid is not null' : 't.organization_id = $1'
   const select: Statement = {

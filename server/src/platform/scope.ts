@@ -13,6 +13,8 @@ export interface Scope {
   readonly lookUp?: string
   /** Background work: what is due, over organizations. */
   readonly worker?: true
+  /** Sealing anew under other keys: what is sealed in people's accounts, over all of them. */
+  readonly resealer?: true
 }
 
 const settings = [
@@ -20,6 +22,7 @@ const settings = [
   ['accountId', 'hitl.account'],
   ['lookUp', 'hitl.lookup'],
   ['worker', 'hitl.worker'],
+  ['resealer', 'hitl.resealer'],
 ] as const
 
 /** Statements per combination of keys: each is parsed once per connection. */
@@ -51,6 +54,6 @@ export function scopeStatement(
     }
     if (prepare) texts.set(key, known)
   }
-  const values = given.map(([name]) => (name === 'worker' ? 'on' : scope[name]))
+  const values = given.map(([name]) => (scope[name] === true ? 'on' : scope[name]))
   return { name: prepare ? known.name : undefined, text: known.text, values }
 }

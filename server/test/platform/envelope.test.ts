@@ -31,7 +31,7 @@ before(async () => {
     create policy tenant on safes using (organization_id = hitl_organization());
     create table seeds (id uuid primary key, seed bytea);
     alter table seeds enable row level security; alter table seeds force row level security;
-    create policy worker on seeds using (hitl_worker());
+    create policy resealer on seeds using (hitl_resealer());
     grant select, insert, update on safes, seeds to hitl_app`)
 })
 after(async () => {

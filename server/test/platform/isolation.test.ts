@@ -4,7 +4,7 @@ import { applicationRole } from '../../src/platform/application-role.ts'
 import { sqlState } from '../../src/platform/database-errors.ts'
 import type { Db, Scope } from '../../src/platform/db.ts'
 import { addTenant, type Tenant } from '../authorization/tenant.ts'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { openTestSession, startTestApp, type TestApp } from '../harness.ts'
 
 let t: TestApp
 let db: Db
@@ -20,8 +20,67 @@ before(async () => {
     `select table_name from information_schema.columns where column_name = 'organization_id' and table_schema = 'public'`,
   )
   tables = found.map((row) => String(row.table_name))
+  await addPersonal()
 })
 after(() => t.stop())
+
+/** Rows of people's accounts, and of what waits for its end: of each kind one that is over and one that is not. */
+async function addPersonal(): Promise<void> {
+  const { organizationId, colleague } = a
+  const accountOf = async (id: string) =>
+    (await t.sql('select account_id from users where id = $1', [id]))[0]?.account_id
+  const accountId = await accountOf(colleague.id)
+  const add = (text: string, values: readonly unknown[] = [accountId]) => t.sql(`insert into ${text}`, values)
+  await add(`passkeys values ($1, gen_random_uuid(), '\\x01', '\\x01', 0, '{}', 'key', false, null, now(), now())`)
+  await add(`recovery_codes values ($1, sha256('code'), null, now())`)
+  await add(`account_links values (gen_random_uuid(), $1, 'password_reset', sha256('link'), null, now(), null, now())`)
+  await add(`totp_factors (account_id, id, seed, confirmed_at, step_up_id, step_up_method, created_at, updated_at)
+    values ($1, gen_random_uuid(), '\\x01', now(), gen_random_uuid(), 'sign_in', now(), now())`)
+  for (const [mark, end] of [
+    ['over', `now() - interval '1 minute'`],
+    ['open', `now() + interval '1 minute'`],
+  ]) {
+    // One that is begun per account: of the two, somebody else's.
+    const whose = mark === 'over' ? accountId : await accountOf(b.colleague.id)
+    await add(
+      `totp_factors (account_id, id, seed, expires_at, step_up_id, step_up_method, created_at, updated_at)
+       values ($1, gen_random_uuid(), '\\x01', ${end}, gen_random_uuid(), 'sign_in', now(), now())`,
+      [whose],
+    )
+    await add(
+      `passkey_challenges (challenge_hash, purpose, account_id, expires_at, created_at)
+       values (sha256('${mark}'), 'step_up', $1, ${end}, now())`,
+    )
+    const of = [accountId, organizationId, colleague.id]
+    await add(
+      `sign_in_challenges (token_hash, account_id, organization_id, user_id, methods, expires_at, created_at)
+       values (sha256('${mark}'), $1, $2, $3, '{password}', ${end}, now())`,
+      of,
+    )
+    await add(
+      `step_ups (organization_id, id, user_id, digest, method, token_hash, expires_at, created_at)
+       values ($1, gen_random_uuid(), $2, sha256('act'), 'password', sha256('${mark}'), ${end}, now())`,
+      [organizationId, colleague.id],
+    )
+    const sessionId = await openTestSession(t.sql, organizationId, colleague.id)
+    await t.sql(`update sessions set expires_at = ${end} - interval '30 days' where id = $1`, [sessionId])
+    await add(
+      `refresh_tokens (token_hash, account_id, organization_id, session_id, generation, created_at)
+       values (sha256('${mark}'), $1, $2, $3, 1, now())`,
+      [accountId, organizationId, sessionId],
+    )
+  }
+  await add(
+    `step_ups (organization_id, id, user_id, digest, method, used_at, expires_at, created_at)
+     values ($1, gen_random_uuid(), $2, sha256('act'), 'sign_in', now(), now() - interval '1 minute', now())`,
+    [organizationId, colleague.id],
+  )
+  await add(
+    `organizations (organization_id, name, delete_after, deleted_at, cleared_at)
+     values (gen_random_uuid(), 'gone', now(), now(), now())`,
+    [],
+  )
+}
 
 let statements = 0
 const ask = (scope: Scope, text: string, values: readonly unknown[] = []) => {
@@ -35,6 +94,28 @@ const withoutPolicy = new Set([
   'schema_migrations', // readable; nothing of anybody's
   'schema_access',
 ])
+
+/** Tables whose policy is for everybody: counted before anybody is known, under keys that say nothing (0012_limits.sql). */
+const forEverybody = new Set(['rate_limits', 'attempt_tallies'])
+
+/** What background work sees of each table that it sees something of; of all others, nothing. */
+const due: Readonly<Record<string, string>> = {
+  organizations: 'cleared_at is null',
+  consultation_requests: 'next_action_at is not null',
+  callback_outbox: 'due_at is not null',
+  agents: 'marks_due',
+  api_keys: 'warn_at is not null',
+  audit_policies: 'retention_days is not null',
+  // Hashes, and the last one of each organization is needed for the next.
+  audit_seals: 'true',
+  sessions: `expires_at < now() - interval '30 days'`,
+  totp_factors: 'expires_at < now()',
+  passkey_challenges: 'expires_at < now()',
+  sign_in_challenges: 'expires_at < now()',
+  step_ups: 'expires_at < now() and used_at is null',
+}
+/** Of these there are rows of both kinds. */
+const withBoth = ['organizations', 'sessions', 'totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups']
 
 describe('the role that the statements run as', () => {
   test('is no superuser, is not exempt from row-level security, owns nothing and makes nothing', async () => {
@@ -80,6 +161,20 @@ describe('with a statement that has no filter of its own', () => {
     for (const table of tables) assert.deepEqual(await ask({}, `select * from ${table}`), [], table)
   })
 
+  test("nothing said is nothing seen of people's accounts, though they have rows of every kind", async () => {
+    const all = await t.sql(
+      `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
+    )
+    const personal = all
+      .map((row) => String(row.relname))
+      .filter((name) => !tables.includes(name) && !withoutPolicy.has(name) && !forEverybody.has(name))
+    assert.ok(personal.includes('accounts'))
+    for (const table of [...personal, 'sessions', 'refresh_tokens', 'sign_in_challenges', 'step_ups']) {
+      assert.ok((await t.sql(`select from ${table}`)).length > 0, `${table} has no rows`)
+      assert.deepEqual(await ask({}, `select * from ${table}`), [], table)
+    }
+  })
+
   test('one organization said is only that one seen, in every table', async () => {
     let seen = 0
     for (const table of tables) {
@@ -122,16 +217,41 @@ describe('with a statement that has no filter of its own', () => {
 
   test('background work sees what is due, no people, and makes nothing', async () => {
     const scope = { worker: true } as const
-    assert.deepEqual(await ask(scope, 'select id from users'), [])
-    const keys = await ask(scope, 'select warn_at from api_keys')
-    assert.ok(
-      keys.every((row) => row.warn_at !== null),
-      'keys whose end is still to be told, no others',
+    const all = await t.sql(
+      `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
     )
-    assert.deepEqual(await ask(scope, 'select id from accounts'), [])
-    const due = await ask(scope, 'select next_action_at from consultation_requests')
-    assert.ok(due.length > 0 && due.every((row) => row.next_action_at !== null))
+    for (const table of all.map((row) => String(row.relname))) {
+      if (withoutPolicy.has(table) || forEverybody.has(table)) continue
+      const [there] = await t.sql(
+        `select count(*) filter (where ${due[table] ?? 'false'}) as due, count(*) as all from ${table}`,
+      )
+      if (withBoth.includes(table)) assert.ok(Number(there?.due) > 0 && Number(there?.due) < Number(there?.all), table)
+      const [seen] = await ask(scope, `select count(*) as rows from ${table}`)
+      assert.equal(Number(seen?.rows), Number(there?.due), table)
+    }
+    const requests = await ask(scope, 'select next_action_at from consultation_requests')
+    assert.ok(requests.length > 0)
     assert.deepEqual(await ask(scope, `update consultation_requests set title = 'x' returning id`), [])
+    assert.deepEqual(await ask(scope, `update totp_factors set seed = '\\x02' returning id`), [])
+  })
+
+  test('background work deletes what is over, and nothing else', async () => {
+    for (const table of ['sessions', 'totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups']) {
+      const left = `select count(*) as rows from ${table} where not (${due[table]}) or (${due[table]}) is null`
+      const before = await t.sql(left)
+      // Without a condition PostgreSQL asks the policy for deletions alone.
+      await ask({ worker: true }, `delete from ${table}`)
+      assert.deepEqual(await t.sql(left), before, table)
+      assert.deepEqual(await t.sql(`select from ${table} where ${due[table]}`), [], table)
+    }
+  })
+
+  test('sealing anew sees the seeds of authenticator apps, and no people', async () => {
+    const scope = { resealer: true } as const
+    assert.ok((await ask(scope, 'select id from totp_factors')).length > 1)
+    for (const table of ['accounts', 'users', 'sessions', 'passkeys', 'recovery_codes']) {
+      assert.deepEqual(await ask(scope, `select * from ${table}`), [], table)
+    }
   })
 
   test('the next statement on the connection knows nothing of the scope before', async () => {

@@ -229,7 +229,7 @@ describe('PostgreSQL itself', () => {
     )
     await t.sql(
       `insert into passkey_challenges (challenge_hash, purpose, account_id, expires_at, created_at)
-       values (sha256('x'), 'second_factor', $1, now(), now())`,
+       values (sha256('x'), 'second_factor', $1, now() - interval '1 minute', now())`,
       [person.accountId],
     )
     const tables = [
@@ -246,10 +246,11 @@ describe('PostgreSQL itself', () => {
       [{ accountId: other.accountId }, []],
       [{ organizationId: elsewhere }, []],
       [{ lookUp: person.accountId }, []],
-      // A member's step-ups are the organization's; what a worker sees is what it clears away and seals anew.
+      // A member's step-ups are the organization's; what a worker sees is what it clears away.
       [{ organizationId: t.organizationId }, ['step_ups']],
       [{ accountId: person.accountId }, ['totp_factors', 'recovery_codes', 'sign_in_challenges', 'passkeys']],
-      [{ worker: true }, ['totp_factors', 'sign_in_challenges', 'passkey_challenges']],
+      [{ worker: true }, ['passkey_challenges']],
+      [{ resealer: true }, ['totp_factors']],
     ]
     for (const [scope, visible] of scopes) {
       for (const table of tables) {
@@ -281,7 +282,10 @@ test('what nobody finished in time is cleared away; used step-ups stay', async (
   while (await sweep()) {}
   const unfinished = await count()
   assert.ok(unfinished >= 3)
-  t.clock.advance(601_000)
+  // Judged by the database's clock too, which no test advances.
+  for (const table of ['totp_factors', 'sign_in_challenges', 'passkey_challenges', 'step_ups']) {
+    await t.sql(`update ${table} set expires_at = expires_at - interval '2 hours' where expires_at is not null`)
+  }
   assert.equal(await sweep(1), true, 'there may be more')
   assert.equal(await sweep(), false)
   assert.equal(await count(), 0)

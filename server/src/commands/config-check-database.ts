@@ -8,7 +8,7 @@ import type { Connection } from '../platform/db.ts'
 import { createLog } from '../platform/log.ts'
 import { missingMigrations } from '../platform/migrate.ts'
 import type { Warning } from './config-warnings.ts'
-import { outcomeOf } from './outcome.ts'
+import { exitConfig, outcomeOf } from './outcome.ts'
 
 /** What the database answered, for people (`lines`) and scripts (`facts`). */
 export interface DatabaseCheck {
@@ -32,7 +32,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   try {
     const database = await openDatabase(config, createLog('silent', false, process.stderr))
     try {
-      return await ask(database.connection, embedded)
+      return await ask(config, database.connection)
     } finally {
       await database.stop()
     }
@@ -43,20 +43,23 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   }
 }
 
-async function ask(connection: Connection, embedded: boolean): Promise<DatabaseCheck> {
+async function ask({ production, DATABASE_URL }: Config, connection: Connection): Promise<DatabaseCheck> {
   const report = await reportOn(connection)
   const missing = await missingMigrations(connection)
-  // Before the first migration there is nothing yet that could be protected.
-  const access = missing.includes('0005_tenancy.sql') ? null : await accessOf(connection)
+  // The first migration makes the application's role, where it may.
+  const isAhead = missing.includes('0005_tenancy.sql') && report.makesRoles
+  const access = isAhead ? null : (await accessOf(connection)).warning
+  const refused = production ? access : null
   const { version, user, database, tls, clockOffsetMs } = report
   const lines = [
     `PostgreSQL ${version} answers as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
     missing.length === 0
       ? 'It is up to date.'
       : `It lacks ${missing.length} migrations (${missing[0]} ...): hitl migrate, or the next start, applies them.`,
+    ...(refused === null ? [] : [`With NODE_ENV=production the service does not start here. ${refused}`]),
   ]
   const facts = {
-    kind: embedded ? 'embedded' : 'external',
+    kind: DATABASE_URL === null ? 'embedded' : 'external',
     version,
     user,
     database,
@@ -64,8 +67,10 @@ async function ask(connection: Connection, embedded: boolean): Promise<DatabaseC
     superuser: report.superuser,
     clock_offset_ms: clockOffsetMs,
     missing_migrations: missing,
+    ...(refused === null ? {} : { error: { code: 'config.invalid', message: refused } }),
   }
-  return { exitCode: 0, lines, facts, warnings: warningsOf(report, access?.warning ?? null) }
+  const exitCode = refused === null ? 0 : exitConfig
+  return { exitCode, lines, facts, warnings: warningsOf(report, production ? null : access) }
 }
 
 function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport, access: string | null) {
@@ -80,7 +85,7 @@ function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport
       Math.abs(clockOffsetMs) > harmlessOffsetMs,
       `leads to a machine whose clock is ${Math.round(Math.abs(clockOffsetMs) / 1_000)} s off ours. Keep both in step (NTP): deadlines and leases are times.`,
     ],
-    [access !== null, `gives the service more rights than it needs. ${access}`],
+    [access !== null, `gives more rights than it needs, and production would not start so. ${access}`],
   ]
   return all.filter(([when]) => when).map(([, message]) => ({ setting, message }))
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { type App, createApp } from '../app.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, ConfigError, loadConfig } from '../config.ts'
 import { type Database, openDatabase, resolveSecretKey } from '../database.ts'
 import { accessOf } from '../platform/application-role.ts'
 import { createLog, type Logger } from '../platform/log.ts'
@@ -62,9 +62,11 @@ function stopOnSignal(opening: Promise<Database>) {
   }
 }
 
-/** The app, with no more rights in the database than it needs. */
+/** The app, with no more rights in the database than it needs; in production nothing else is opened. */
 export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
   const { role, warning } = await accessOf(connection)
+  if (warning !== null && config.production)
+    throw new ConfigError([`DATABASE_URL gives more rights than may be. ${warning}`])
   if (warning !== null) log.warn(warning)
   return createApp({ config, log, connection, role, secretKey: await resolveSecretKey(config) })
 }

@@ -12,7 +12,7 @@ const accessFile = join(import.meta.dirname, '../../migrations/access.sql')
 /**
  * Makes the application's role where it is missing and the migrating role may, and grants it what `access.sql` says, in the
  * caller's transaction. Without the right to make roles the service goes on as the role that it signs in with, which forced
- * row-level security holds to the same rows; `accessOf` tells which it is.
+ * row-level security holds to the same rows, but no REVOKE does: `accessOf` tells, and production refuses to start so.
  */
 export async function grantAccess(client: pg.Client): Promise<void> {
   if (!(await ensureRole(client))) return
@@ -62,7 +62,7 @@ async function ensureRole(client: pg.Client, attempts = 10): Promise<boolean> {
 export interface Access {
   /** The role to take in each transaction; null: go on as who signed in. */
   readonly role: string | null
-  /** A sentence for the operator when the isolation is weaker than it can be; null when it is not. */
+  /** What the operator is to know and do when the service has more rights than it needs; null when it has not. */
   readonly warning: string | null
 }
 
@@ -73,7 +73,8 @@ export async function accessOf(connection: Connection): Promise<Access> {
   try {
     const { rows } = await client.query<{ name: string; all: boolean; owner: boolean; member: boolean }>(
       `select current_user as name, (rolsuper or rolbypassrls) as all,
-         exists (select from pg_class where oid = to_regclass('organizations') and relowner = me.oid) as owner,
+         exists (select from pg_class where oid = to_regclass('organizations')
+           and pg_has_role(me.oid, relowner, 'usage')) as owner,
          coalesce((select ${mayTake('app.oid')} from pg_roles app where app.rolname = '${applicationRole}'), false)
            as member
        from pg_roles me where rolname = current_user`,
@@ -85,7 +86,8 @@ export async function accessOf(connection: Connection): Promise<Access> {
     const advice = `Let an administrator of the database run: create role ${applicationRole} nologin; grant ${applicationRole} to "${me.name}"; then start again.`
     if (me.all)
       throw new Error(`"${me.name}" is exempt from row-level security, and there is no role to take. ${advice}`)
-    return { role: null, warning: `The service runs as "${me.name}", which also migrates. ${advice}` }
+    const excess = `"${me.name}" cannot take the role ${applicationRole}: the service would keep rights that only migrations need, and with them nothing holds the audit append-only.`
+    return { role: null, warning: `${excess} ${advice}` }
   } finally {
     await client.end()
   }

@@ -11,6 +11,7 @@ export interface DatabaseReport {
   /** The protocol of the encrypted connection; null when it is not encrypted. */
   readonly tls: string | null
   readonly superuser: boolean
+  readonly makesRoles: boolean
   /** How far the database's clock is before (positive) or behind this machine's. */
   readonly clockOffsetMs: number
 }
@@ -21,6 +22,7 @@ interface Row {
   readonly user: string
   readonly database: string
   readonly superuser: boolean
+  readonly makes_roles: boolean
   readonly now: string
 }
 
@@ -33,8 +35,9 @@ export async function reportOn(connection: Connection): Promise<DatabaseReport> 
     const { rows } = await client.query<Row>(
       `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
          current_user as user, current_database() as database,
-         (select rolsuper from pg_roles where rolname = current_user) as superuser,
-         extract(epoch from clock_timestamp())::text as now`,
+         me.rolsuper as superuser, me.rolsuper or me.rolcreaterole as makes_roles,
+         extract(epoch from clock_timestamp())::text as now
+       from pg_roles me where me.rolname = current_user`,
     )
     const answeredAt = Date.now()
     const row = rows[0]
@@ -48,6 +51,7 @@ export async function reportOn(connection: Connection): Promise<DatabaseReport> 
       database: row.database,
       tls: stream instanceof TLSSocket ? stream.getProtocol() : null,
       superuser: row.superuser,
+      makesRoles: row.makes_roles,
       clockOffsetMs: Math.round(Number(row.now) * 1_000 - (askedAt + answeredAt) / 2),
     }
   } finally {

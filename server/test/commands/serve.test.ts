@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import { testServer } from '../harness.ts'
 import { freePort } from '../receivers.ts'
@@ -19,8 +19,11 @@ const { connection } = testServer()
 async function administer(statement: string): Promise<void> {
   const client = new pg.Client({ ...connection, database: 'postgres' })
   await client.connect()
-  await client.query(statement)
-  await client.end()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
 }
 
 await administer(`create role ${role} login password 'serves' in role hitl_app`)
@@ -70,6 +73,88 @@ test('the same when the database lacks a migration: exit 1, and which command co
   const migrated = await runCommand(['migrate'], { environment: asServer(), cwd })
   assert.equal(migrated.code, 78, 'it may not either')
   assert.match(migrated.stderr, /The database refuses us: permission denied/)
+})
+
+describe('as the owner of the tables, who cannot take the application role', () => {
+  const owner = `${role}_owner`
+  before(async () => {
+    await administer(`create role ${owner} login password 'serves'`)
+    await administer(`grant ${owner} to current_user`)
+    await administer(`create database ${owner} owner ${owner}`)
+  })
+  after(async () => {
+    await administer(`drop database ${owner} with (force)`)
+    await administer(`drop role ${owner}`)
+  })
+  const url = new URL(asServer().DATABASE_URL ?? '')
+  url.pathname = `/${owner}`
+  url.searchParams.set('user', owner)
+  const environment = async (NODE_ENV: string) => {
+    const PORT = String(await freePort())
+    const SECRET_KEY = randomUUID() + randomUUID()
+    return { DATABASE_URL: url.href, DATA_DIR: join(cwd, 'owner'), LOG_LEVEL: 'warn', SECRET_KEY, NODE_ENV, PORT }
+  }
+  const statements = [`create role hitl_app nologin`, `grant hitl_app to "${owner}"`]
+  const check = async (NODE_ENV: string) => {
+    const ended = await runCommand(['config', 'check', '--connect', '--json'], {
+      environment: await environment(NODE_ENV),
+      cwd,
+    })
+    return { code: ended.code, report: JSON.parse(ended.stdout) }
+  }
+  const told = (text: string) =>
+    assert.ok(
+      statements.every((statement) => text.includes(statement)),
+      text,
+    )
+  const serves = async (NODE_ENV: string) => {
+    const settings = await environment(NODE_ENV)
+    const service = startService({ cwd, environment: settings })
+    try {
+      await untilReady(service, `http://127.0.0.1:${settings.PORT}`)
+    } finally {
+      assert.equal(await service.end('SIGTERM'), 0)
+    }
+    return service
+  }
+
+  test('development: it serves and warns; config check warns', async () => {
+    const service = await serves('development')
+    const warnings = service.log.filter((line) => String(line.msg).includes('cannot take the role'))
+    assert.equal(warnings.length, 1)
+    told(String(warnings[0]?.msg))
+    const { code, report } = await check('development')
+    assert.equal(code, 0)
+    told(report.warnings.map((warning: { message: string }) => warning.message).join())
+  })
+
+  test('production: exit 78 with the SQL that an administrator runs; config check too', async () => {
+    const service = startService({ cwd, environment: await environment('production') })
+    assert.equal(await service.exited, 78)
+    told(service.stderr)
+    assert.doesNotMatch(service.stderr, /\bat .*:\d+:\d+/)
+    const { code, report } = await check('production')
+    assert.equal(code, 78)
+    assert.equal(report.ok, false)
+    told(report.database.error.message)
+  })
+
+  test('production: exit 78 before the first migration, too, by config check', async () => {
+    await administer(`create database ${owner}_new owner ${owner}`)
+    url.pathname = `/${owner}_new`
+    const { code, report } = await check('production')
+    url.pathname = `/${owner}`
+    await administer(`drop database ${owner}_new`)
+    assert.equal(code, 78)
+    told(report.database.error.message)
+  })
+
+  test('production: once that is done, it serves', async () => {
+    await administer(statements[1] ?? '')
+    await serves('production')
+    const { code, report } = await check('production')
+    assert.equal(code, 0, JSON.stringify(report))
+  })
 })
 
 test('--json: the welcome as one line, between log lines that are JSON too', async () => {

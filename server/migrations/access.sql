@@ -11,6 +11,10 @@ revoke insert, update, delete on schema_migrations, schema_access from hitl_app;
 
 -- The audit only grows; what may be erased or purged, functions of the owner do (0006_audit.sql).
 revoke update, delete on events, audit_seals from hitl_app;
+-- Where an event stands in the chain is for PostgreSQL to say: its era and its transaction are always the columns' defaults.
+revoke insert on events from hitl_app;
+grant insert (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record, erasable)
+  on events to hitl_app;
 grant update (published_at) on audit_seals to hitl_app;
 revoke delete on audit_policies from hitl_app;
 grant execute on function hitl_audit_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),

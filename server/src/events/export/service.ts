@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
-import type { Db } from '../../platform/db.ts'
-import { exportEndType, type SignAudit } from '../seals/seal.ts'
+import { type Db, inTransaction } from '../../platform/db.ts'
+import { type ChainKey, exportEndType, type SignAudit } from '../seals/seal.ts'
+import { lockChain } from '../seals/store.ts'
 import * as store from './store.ts'
 
 export type ExportFormat = 'jsonl' | 'csv'
@@ -22,43 +23,55 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
     while (await sealOne(organizationId)) {}
   }
 
+  /** The last seal, and a moment before which no seal was made that is behind it. */
+  const boundNow = (organizationId: string): Promise<{ readonly at: Date; readonly until: store.Bound | null }> =>
+    inTransaction(db, { organizationId }, async (tx) => {
+      // Behind whoever is sealing just now.
+      await lockChain(tx, organizationId)
+      const at = clock.now()
+      return { at, until: await store.bound(tx, organizationId) }
+    })
+
   async function* write(organizationId: string, begin: store.Beginning, format: ExportFormat): AsyncGenerator<string> {
     const rows = db.within({ organizationId })
-    let from = { at: begin.at, position: begin.firstPosition - 1 }
+    const { firstSeal, firstPosition } = begin
+    let from = { at: begin.at, position: firstPosition - 1 }
     let last: store.Bound | null = null
+    let exportedAt = clock.now()
     yield format === 'csv' ? csvHeader : headerLine(organizationId, begin)
     // Twice: what was erased while the first pass was read is told by an event that only the second one finds sealed.
     for (const _pass of [1, 2]) {
       await seal(organizationId)
-      const until: store.Bound | null = await store.bound(rows, organizationId)
+      const { at, until } = await boundNow(organizationId)
+      exportedAt = at
       if (until === null) break
-      for (;;) {
-        const page = await store.page(rows, format, organizationId, from, until.at)
-        if (page === null) break
-        from = { at: page.at, position: from.position + page.events }
-        yield page.text
+      while (!isSame(from.at, until.at)) {
+        const page = await store.page(rows, format, organizationId, firstSeal, from, until.at)
+        // What somebody deleted is for the verifier to find; what a purge took away makes a file that proves less than it says.
+        if (page.gap && (await store.purgedBehind(rows, organizationId, firstSeal, from.at)))
+          throw new Error('events were purged while they were being exported')
+        from = { at: page.at, position: page.position }
+        if (page.text !== '') yield page.text
       }
       last = until
     }
     if (format === 'csv') return
-    yield `{"end":"${await sign(await endOf(organizationId, begin, last, from.position), exportEndType)}"}\n`
+    yield `{"end":"${await sign(await endOf(organizationId, begin, last, exportedAt), exportEndType)}"}\n`
   }
 
   const endOf = async (
     organizationId: string,
     begin: store.Beginning,
     last: store.Bound | null,
-    position: number,
+    exportedAt: Date,
   ): Promise<Readonly<Record<string, unknown>>> => {
-    if (last !== null && last.position !== position)
-      throw new Error('events were purged while they were being exported')
     const rest = await store.unsealed(db.within({ organizationId }), organizationId, last?.at ?? begin.at)
     return {
       organization_id: organizationId,
-      exported_at: clock.now().toISOString(),
+      exported_at: exportedAt.toISOString(),
       first_seal: begin.firstSeal,
       last_seal: last?.seal ?? begin.firstSeal - 1,
-      last_position: position,
+      last_position: last?.position ?? begin.firstPosition - 1,
       last_seal_sha256: last === null ? null : hash('sha256', last.head),
       unsealed_events: rest.events,
       unsealed_erasures: rest.erasures,
@@ -78,6 +91,8 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
     },
   }
 }
+
+const isSame = (a: ChainKey, b: ChainKey): boolean => a.era === b.era && a.xact === b.xact && a.id === b.id
 
 const csvHeader = `${store.csvColumns.map(([name]) => `"${name}"`).join(',')}\r\n`
 

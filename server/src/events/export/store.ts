@@ -3,8 +3,9 @@ import type { ChainKey } from '../seals/seal.ts'
 
 /**
  * An export is read page by page along the chain, each page a statement of its own: no snapshot is held open for minutes, and
- * no page comes near the statement time-out. Sealed events never change their order, so the pages fit together; what a
- * purge takes away meanwhile is noticed as a gap. PostgreSQL writes the lines: a page arrives here as one text.
+ * no page comes near the statement time-out. Sealed events never change their order, so the pages fit together. Each seal comes
+ * behind the rows that are in its range of keys, and positions begin anew behind it: what was deleted, added or changed in the
+ * table goes into the file as it is, for the verifier to find. PostgreSQL writes the lines: a page arrives here as one text.
  */
 
 /** Where an export begins, and what it was told about the seal before. */
@@ -43,34 +44,59 @@ const sealStatement: Statement = {
   text: `select ${sealColumns} from audit_seals where organization_id = $1 and number = $2`,
 }
 
-const oldestStatement: Statement = {
-  name: 'audit_oldest_seal',
-  text: `
-    select s.${sealColumns}, exists (select from events e where e.organization_id = $1
-      and (e.era, e.xact, e.id) <= (s.last_era, s.last_xact, s.last_id)) as has_events
-    from audit_seals s where s.organization_id = $1 order by s.number limit 1`,
+/**
+ * Whether the oldest seal `s` is the anchor that a purge has left: none is before it, and it has no events. Of seal 1, whose
+ * events somebody may have deleted, the purge itself must have said so.
+ */
+const isAnchor = `(s.number > 1 or (
+  not exists (select from events e where e.organization_id = $1
+    and (e.era, e.xact, e.id) <= (s.last_era, s.last_xact, s.last_id))
+  and exists (select from events e where e.organization_id = $1 and e.subject_id = $1
+    and e.subject_id <> '00000000-0000-0000-0000-000000000000' and e.kind = 'audit.purged')))`
+
+const oldestSeal = '(select * from audit_seals where organization_id = $1 order by number limit 1) s'
+
+const anchorStatement: Statement = {
+  name: 'audit_anchor',
+  text: `select ${sealColumns} from ${oldestSeal} where ${isAnchor}`,
 }
 
-/** Behind seal `after`, or, without, where the events that are still there begin. Null: there is no such seal. */
+/** Behind seal `after`, or, without, where the events that were not purged begin. Null: there is no such seal. */
 export async function beginning(
   db: Queryable,
   organizationId: string,
   after: number | null,
 ): Promise<Beginning | null> {
-  const first: Beginning = { firstSeal: 1, firstPosition: 1, previousHead: null, at: nowhere }
-  const behind = (row: SealRow): Beginning => ({
+  const behind = (row: SealRow): Omit<Beginning, 'at'> => ({
     firstSeal: row.number + 1,
     firstPosition: row.last_position + 1,
     previousHead: row.head,
-    at: { era: row.era, xact: row.xact, id: row.id },
   })
   if (after !== null && after > 0) {
     const [row] = await db.execute<SealRow>(sealStatement, [organizationId, after])
-    return row === undefined ? null : behind(row)
+    return row === undefined ? null : { ...behind(row), at: { era: row.era, xact: row.xact, id: row.id } }
   }
-  const [oldest] = await db.execute<SealRow & { has_events: boolean }>(oldestStatement, [organizationId])
-  // A seal without its events is the anchor that a purge has left.
-  return oldest === undefined || (oldest.number === 1 && oldest.has_events) ? first : behind(oldest)
+  const [anchor] = await db.execute<SealRow>(anchorStatement, [organizationId])
+  const first = anchor === undefined ? { firstSeal: 1, firstPosition: 1, previousHead: null } : behind(anchor)
+  // Nothing is in front of what was purged, unless somebody put it there.
+  return { ...first, at: nowhere }
+}
+
+const purgedStatement: Statement = {
+  name: 'audit_export_purged',
+  text: `select s.number from ${oldestSeal} where s.number >= $2
+    and (s.last_era, s.last_xact, s.last_id) > ($3, $4, $5) and ${isAnchor}`,
+}
+
+/** Whether a purge, since the export began, took away what it has not read yet: seals from `firstSeal` on, behind `from`. */
+export async function purgedBehind(
+  db: Queryable,
+  organizationId: string,
+  firstSeal: number,
+  from: ChainKey,
+): Promise<boolean> {
+  const values = [organizationId, firstSeal, from.era, from.xact, from.id]
+  return (await db.execute(purgedStatement, values)).length > 0
 }
 
 const lastStatement: Statement = {
@@ -88,39 +114,69 @@ export async function bound(db: Queryable, organizationId: string): Promise<Boun
 export interface Page {
   /** Lines, each with its end. */
   readonly text: string
-  readonly events: number
+  /** Of its last line. */
+  readonly position: number
   readonly at: ChainKey
+  /** Somewhere in it a seal and the rows in front of it are not of the same number. */
+  readonly gap: boolean
 }
 
 interface PageRow extends ChainKey {
   text: string | null
-  events: number
+  position: number | null
   gap: boolean
 }
 
-// Line ends are put in by chr(10), because a literal one would depend on how this file is checked out.
+/** Leaf hashes that one page holds at most: two whole batches, so that seals whose events are gone make no large text. */
+const pageLeaves = 8_192
+
+// Line ends are put in by chr(10), because a literal one would depend on how this file is checked out. Joined by no key:
+// hash and merge joins are off.
 const pageText = (eventLine: string, sealLine: string): string => `
   with page as (
-    select e.era, e.xact, e.id, e.record, e.erasable, $8::bigint + row_number() over (order by e.era, e.xact, e.id) as position
-    from events e where e.organization_id = $1 and (e.era, e.xact, e.id) > ($2, $3, $4)
-      and (e.era, e.xact, e.id) <= ($5, $6, $7)
+    select e.era, e.xact, e.id, e.record, e.erasable from events e
+    where e.organization_id = $1 and (e.era, e.xact, e.id) > ($2, $3, $4) and (e.era, e.xact, e.id) <= ($5, $6, $7)
     order by e.era, e.xact, e.id limit $9
-  ), ended as (
-    select era, xact, id from page order by era desc, xact desc, id desc limit 1
-  ), sealed as (
-    select s.* from ended cross join lateral (
-      select * from audit_seals a where a.organization_id = $1 and a.last_position > 0
+  ), reach as (
+    select * from (
+      (select era, xact, id from page order by era, xact, id offset $9 - 1)
+      union all select $5::smallint, $6::xid8, $7::uuid) ends
+    order by era, xact, id limit 1
+  ), near as (
+    select s.*, sum(s.last_position - s.first_position + 1) over (order by s.last_era, s.last_xact, s.last_id
+      rows between unbounded preceding and 1 preceding) as leaves_before
+    from reach cross join lateral (
+      select a.* from audit_seals a where a.organization_id = $1 and a.last_position > 0 and a.number >= $10
         and (a.last_era, a.last_xact, a.last_id) > ($2, $3, $4)
-        and (a.last_era, a.last_xact, a.last_id) <= (ended.era, ended.xact, ended.id)) s
-  ), lines as (
-    select era, xact, id, 0 as behind, position, ${eventLine} as line from page
+        and (a.last_era, a.last_xact, a.last_id) <= (reach.era, reach.xact, reach.id)
+      order by a.last_era, a.last_xact, a.last_id limit $9) s
+  ), fitting as (
+    select * from near where coalesce(leaves_before, 0) < ${pageLeaves}
+  ), ended as (
+    select * from (
+      select era, xact, id from reach
+      union all (select last_era, last_xact, last_id from fitting
+        where (select count(*) from near) = $9 or (select count(*) from fitting) < (select count(*) from near)
+        order by last_era desc, last_xact desc, last_id desc limit 1)) ends
+    order by era, xact, id limit 1
+  ), rows as (
+    select p.era, p.xact, p.id, 0 as behind, null::bigint as sealed_to, record, erasable, null as head, null::bytea as leaves
+    from ended, page p where (p.era, p.xact, p.id) <= (ended.era, ended.xact, ended.id)
     union all
-    select last_era, last_xact, last_id, 1, last_position, ${sealLine} from sealed
+    select last_era, last_xact, last_id, 1, last_position, null, null, head, leaves
+    from ended, fitting f where (f.last_era, f.last_xact, f.last_id) <= (ended.era, ended.xact, ended.id)
+  ), parted as (
+    select *, count(sealed_to) over before as part, max(sealed_to) over before as sealed_before from rows
+    window before as (order by era, xact, id, behind rows between unbounded preceding and 1 preceding)
+  ), placed as (
+    select *, coalesce(sealed_before, $8::bigint) - behind
+      + row_number() over (partition by part order by era, xact, id, behind) as position from parted
   )
-  select (select count(*)::int from page) as events, ended.era, ended.xact, ended.id,
-    (select string_agg(line, '' order by era, xact, id, behind) from lines) as text,
-    exists (select from sealed s left join page p on (p.era, p.xact, p.id) = (s.last_era, s.last_xact, s.last_id)
-      where p.position is distinct from s.last_position) as gap
+  select ended.era, ended.xact, ended.id,
+    (select coalesce(sealed_to, position) from placed order by era desc, xact desc, id desc, behind desc limit 1) as position,
+    (select string_agg(case behind when 0 then ${eventLine} else ${sealLine} end, '' order by era, xact, id, behind)
+      from placed) as text,
+    exists (select from placed where behind = 1 and position <> sealed_to) as gap
   from ended`
 
 const jsonlStatement: Statement = {
@@ -172,14 +228,15 @@ const csvStatement: Statement = {
 /** Enough that a page costs little beside its rows, and few enough that the largest events make no large text. */
 const pageEvents = 500
 
-/** The next page behind `from`, up to `until`; null at the end. Throws when events are missing in between. */
+/** The next page behind `from`: at most up to `until`, and to there when nothing is left in between. */
 export async function page(
   db: Queryable,
   format: 'jsonl' | 'csv',
   organizationId: string,
+  firstSeal: number,
   from: { readonly at: ChainKey; readonly position: number },
   until: ChainKey,
-): Promise<Page | null> {
+): Promise<Page> {
   const [row] = await db.execute<PageRow>(format === 'csv' ? csvStatement : jsonlStatement, [
     organizationId,
     from.at.era,
@@ -190,10 +247,11 @@ export async function page(
     until.id,
     from.position,
     pageEvents,
+    firstSeal,
   ])
-  if (row === undefined) return null
-  if (row.gap) throw new Error('events were purged while they were being exported')
-  return { text: row.text ?? '', events: row.events, at: { era: row.era, xact: row.xact, id: row.id } }
+  if (row === undefined) throw new Error('a page of an export has an end in any case')
+  const { text, position, era, xact, id, gap } = row
+  return { text: text ?? '', position: position ?? from.position, at: { era, xact, id }, gap }
 }
 
 const unsealedStatement: Statement = {

@@ -1,6 +1,16 @@
 import type { Queryable, Statement } from '../../platform/db.ts'
 import type { Batch, PublicHead, Seal } from './seal.ts'
 
+const lockStatement: Statement = {
+  name: 'audit_lock_chain',
+  text: `select pg_advisory_xact_lock(hashtextextended('hitl audit ' || $1::uuid, 0))`,
+}
+
+/** Until the transaction ends nobody seals, purges or erases events of the organization, nor changes its audit policy. */
+export async function lockChain(tx: Queryable, organizationId: string): Promise<void> {
+  await tx.execute(lockStatement, [organizationId])
+}
+
 const unsealedStatement: Statement = {
   name: 'audit_unsealed',
   text: 'select organization_id from hitl_audit_unsealed($1, $2) as organization_id',

@@ -122,6 +122,101 @@ describe('the evidence pack as JSON', () => {
   })
 })
 
+describe('an event that is not what was sealed is told apart', () => {
+  /** What only a superuser can do: the tables' protection is a trigger. */
+  const unprotected = async (u: TestApp, statement: string, values: readonly unknown[]): Promise<void> => {
+    for (const table of ['events', 'audit_seals']) await u.sql(`alter table ${table} disable trigger user`)
+    await u.sql(statement, values)
+    for (const table of ['events', 'audit_seals']) await u.sql(`alter table ${table} enable trigger user`)
+  }
+  const sealAll = (u: TestApp) =>
+    until(async () => {
+      await u.app.audit.drain()
+      const [row] = await u.sql(
+        `select (select count(*) from events where organization_id = $1) as events,
+          (select max(last_position) from audit_seals where organization_id = $1) as sealed`,
+        [u.organizationId],
+      )
+      return Number(row?.events) === Number(row?.sealed)
+    }, 'everything is sealed')
+  const approvedAsRejected = `update events set record = replace(record, '"approve"', '"reject"')
+    where subject_id = $1 and kind = 'request.responded'`
+  const cases: readonly (readonly [string, string, string])[] = [
+    ['edited', approvedAsRejected, 'request.responded'],
+    [
+      'edited, and its leaf hash too',
+      `with edited as (${approvedAsRejected} returning *), was as (
+         select e.*, sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')) as leaf from events e
+         where subject_id = $1 and kind = 'request.responded')
+       update audit_seals s set leaves = overlay(s.leaves
+         placing (select sha256('\\x00'::bytea || convert_to(record, 'UTF8')) from edited)
+         from position(was.leaf in s.leaves) for 32)
+       from was where position(was.leaf in s.leaves) > 0`,
+      'request.responded',
+    ],
+    [
+      'its words edited',
+      `update events set erasable = replace(erasable, 'alert', 'avert') where subject_id = $1 and kind = 'request.responded'`,
+      'request.responded',
+    ],
+    [
+      'put in in front of sealed ones',
+      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, xact, record)
+       select organization_id, gen_random_uuid(), 'request.claimed', 'request', subject_id, 'system', occurred_at, '3',
+         replace(record, 'request.created', 'request.claimed') from events where subject_id = $1 and kind = 'request.created'`,
+      'request.claimed',
+    ],
+  ]
+  for (const [what, statement, kind] of cases) {
+    test(what, async (context) => {
+      const u = await startTestApp()
+      context.after(() => u.stop())
+      const made = await u.createRequest()
+      await sealAll(u)
+      const body = { decision: 'approve', comment: hostile }
+      await u.call('POST', `/api/v1/requests/${made.id}/respond`, { as: u.reviewer.token, body })
+      await sealAll(u)
+      const pack = (format: string) =>
+        u.call('GET', `/api/v1/requests/${made.id}/evidence?format=${format}`, { as: u.admin.token })
+      const standings = async () => {
+        const reply = await pack('json')
+        const known = reply.body.events as { record: { kind: string }; standing: string }[]
+        return known.filter(({ record }) => record.kind !== 'audit.evidence_taken')
+      }
+      assert.ok((await standings()).every(({ standing }) => standing === 'sealed'))
+      assert.doesNotMatch((await pack('html')).text, /NOT as its seal says/)
+      await unprotected(u, statement, [made.id])
+      for (const { record, standing } of await standings()) {
+        assert.equal(standing, record.kind === kind ? 'differs' : 'sealed', record.kind)
+      }
+      const { text } = await pack('html')
+      assert.equal(text.match(/<td><strong>NOT as its seal says/g)?.length, 1)
+    })
+  }
+})
+
+test('of more than 1 000 events the pack holds the first and the last 500, and says how many it leaves out', async (context) => {
+  const u = await startTestApp()
+  context.after(() => u.stop())
+  const made = await u.createRequest()
+  await u.sql(
+    `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+     select $1, gen_random_uuid(), 'x.tried', 'request', $2, 'system', $3::timestamptz + n * interval '1 ms',
+       '{"actor":{},"erasable_sha256":null,"kind":"x.tried","n":' || n || ',"v":1}' from generate_series(1, 1200) n`,
+    [u.organizationId, made.id, made.created_at],
+  )
+  u.clock.advance(60_000)
+  const body = { decision: 'approve', comment: null }
+  await u.call('POST', `/api/v1/requests/${made.id}/respond`, { as: u.reviewer.token, body })
+  const path = `/api/v1/requests/${made.id}/evidence`
+  const { body: pack } = await u.call('GET', path, { as: u.admin.token })
+  assert.deepEqual([pack.events_total, pack.events_left_out, pack.events.length], [1_203, 203, 1_000])
+  const kinds = pack.events.map(({ record }: { record: { kind: string } }) => record.kind)
+  assert.deepEqual([kinds[0], ...kinds.slice(-2)], ['request.created', 'request.responded', 'audit.evidence_taken'])
+  const { text } = await u.call('GET', `${path}?format=html`, { as: u.admin.token })
+  assert.match(text, /204 of 1204 events are left out/)
+})
+
 describe('the evidence pack as a page', () => {
   test('runs nothing and loads nothing, and its own style is the only one it allows', async () => {
     const { status, text, headers } = await evidence('html')

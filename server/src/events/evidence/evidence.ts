@@ -1,4 +1,5 @@
-import type { InclusionProof, ProvenEvent } from './store.ts'
+import type { InclusionProof } from './proof.ts'
+import type { ProvenEvent } from './store.ts'
 
 /** What an auditor samples of one request: all JSON texts as the service keeps them. */
 export interface Evidence {
@@ -10,24 +11,31 @@ export interface Evidence {
   /** The decision's certificate, a compact JWS; null when there is none. */
   readonly certificate: string | null
   readonly deliveries: string
+  /** The first and the last ones, in the order of the chain, and how many there are. */
   readonly events: readonly ProvenEvent[]
+  readonly eventsTotal: number
   /** The JSON Web Key Set's keys. */
   readonly keys: string
 }
 
 /** The pack as JSON. Records stand in it byte for byte: what is hashed is the text between `"record":` and what follows. */
 export function evidenceJson(evidence: Evidence): string {
-  const { organizationId, requestId, generatedAt, request, certificate, deliveries, events, keys } = evidence
+  const { organizationId, requestId, generatedAt, request, certificate, deliveries, keys } = evidence
+  const { events, eventsTotal } = evidence
   return (
     `{"hitl_evidence":1,"organization_id":"${organizationId}","request_id":"${requestId}",` +
     `"generated_at":"${generatedAt.toISOString()}","request":${request},` +
     `"certificate":${JSON.stringify(certificate)},"deliveries":${deliveries},` +
+    `"events_total":${eventsTotal},"events_left_out":${eventsTotal - events.length},` +
     `"events":[${events.map(eventJson).join(',')}],"seals":[${sealsJson(events)}],"keys":${keys}}`
   )
 }
 
-function eventJson({ record, erasable, proof }: ProvenEvent): string {
-  return `{"record":${record},"erasable":${erasable},"proof":${proof === null ? 'null' : proofJson(proof)}}`
+function eventJson({ record, erasable, standing, proof }: ProvenEvent): string {
+  return (
+    `{"record":${record},"erasable":${erasable},"standing":"${standing}",` +
+    `"proof":${proof === null ? 'null' : proofJson(proof)}}`
+  )
 }
 
 function proofJson({ seal, position, index, size, path }: InclusionProof): string {

@@ -60,6 +60,7 @@ ${
 }
 ${evidence.certificate === null ? '' : `<p>Certificate:</p><pre>${text(evidence.certificate)}</pre>`}
 <h2>What happened</h2>
+${leftOut(evidence)}
 ${table(['When', 'What', 'Who', 'Signed in with', 'What changed', 'Sealed'], evidence.events.map(eventRow))}
 <h2>How the agent was told</h2>
 ${
@@ -74,15 +75,22 @@ ${
 }
 <h2>How to check it</h2>
 <p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
-under one of the keys below. docs/audit.md of the service tells each step. The pack shows that these events were sealed as they
-stand here. It does not show that the request has no others: an export of the whole audit does.</p>
+under one of the keys below. docs/audit.md of the service tells each step. The pack shows that the events with a position were sealed
+as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
 <details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>
 </body>
 </html>
 `
 }
 
-function eventRow({ record, erasable, proof }: ProvenEvent): readonly string[] {
+function leftOut({ events, eventsTotal }: Evidence): string {
+  const count = eventsTotal - events.length
+  if (count === 0) return ''
+  return `<p><strong>${count} of ${eventsTotal} events are left out</strong>, between the first ${events.length / 2} and the last
+${events.length / 2}. An export of the audit holds all.</p>`
+}
+
+function eventRow({ record, erasable, standing, proof }: ProvenEvent): readonly string[] {
   const event = JSON.parse(record) as Members
   const actor = event.actor as Members
   const said = erasable === null ? null : withoutSalt(JSON.parse(erasable) as Members)
@@ -94,8 +102,14 @@ function eventRow({ record, erasable, proof }: ProvenEvent): readonly string[] {
     `${text(actor.kind)}<br><code>${text(actor.id ?? '')}</code>`,
     text(Array.isArray(actor.signed_in_with) ? actor.signed_in_with.join(', ') : '–'),
     `<pre>${text(pretty(changed))}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
-    proof === null ? 'not yet' : `position ${proof.position}, seal ${proof.seal}`,
+    sealed(standing, proof),
   ]
+}
+
+function sealed(standing: ProvenEvent['standing'], proof: ProvenEvent['proof']): string {
+  if (standing === 'differs')
+    return '<strong>NOT as its seal says: one of them was changed, or it was put in afterwards</strong>'
+  return proof === null ? 'not yet' : `position ${proof.position}, seal ${proof.seal}`
 }
 
 function withoutSalt({ salt: _salt, ...said }: Members): Members {

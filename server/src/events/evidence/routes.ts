@@ -43,13 +43,15 @@ const evidenceExample = {
   request: {},
   certificate: null,
   deliveries: [],
+  events_total: 0,
+  events_left_out: 0,
   events: [],
   seals: [],
   keys: { keys: [] },
 }
 
-/** Far more than a request collects; the pack is one reply. */
-const maxEvents = 1_000
+/** Of the first and of the last events: far more than a request collects. The pack is one reply, and says what it leaves out. */
+const eachEnd = 500
 
 export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRoutes): void {
   const { db, clock, guard, record, sources, sealOne } = routes
@@ -64,7 +66,8 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         summary: 'What an auditor samples of one request: JSON, or a page that needs nothing else',
         description:
           'The request, its events with the proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
-          'of the decision and the deliveries. docs/audit.md tells how to check it without this service.',
+          'of the decision and the deliveries. Of more than 1 000 events the middle ones are left out, and events_left_out says how ' +
+          'many. docs/audit.md tells how to check it without this service.',
         operationId: 'getEvidence',
         security: [{ bearer: [] }, { person: [] }],
         params: idParams,
@@ -92,6 +95,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const format = request.query.format === 'html' ? 'html' : 'json'
       await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })
       await sealOne(organizationId).catch(() => false)
+      const { events, total } = await provenEvents(db.within({ organizationId }), organizationId, id, eachEnd)
       const evidence: Evidence = {
         organizationId,
         requestId: id,
@@ -99,7 +103,8 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         request: json,
         certificate,
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
-        events: await provenEvents(db.within({ organizationId }), organizationId, id, maxEvents),
+        events,
+        eventsTotal: total,
         keys: JSON.stringify(await sources.keys()),
       }
       reply.header('content-disposition', `attachment; filename="evidence-${id}.${format}"`)

@@ -1,23 +1,22 @@
 import type { Queryable, Statement } from '../../platform/db.ts'
+import { type InclusionProof, isAsSealed } from './proof.ts'
 
-/** An event with what proves that it was sealed; without a seal there is no proof yet. */
+/** An event with what proves that it was sealed. */
 export interface ProvenEvent {
   readonly record: string
   /** With its salt: else its hash could not be checked. Null: there is none, or it was erased. */
   readonly erasable: string | null
+  /** Sealed as it stands here; not sealed yet; or not as its seal says: one of them was changed, or it was put in later. */
+  readonly standing: 'sealed' | 'unsealed' | 'differs'
+  /** Null unless the record is one that was sealed. */
   readonly proof: InclusionProof | null
 }
 
-export interface InclusionProof {
-  readonly seal: number
-  readonly head: string
-  /** In the organization's chain, from 1. */
-  readonly position: number
-  /** The leaf's place in the batch's tree, from 0, and the tree's size. */
-  readonly index: number
-  readonly size: number
-  /** The neighbours from the leaf up to the root: 32 bytes each. */
-  readonly path: Buffer
+/** A subject's events in the order of the chain. */
+export interface ProvenEvents {
+  readonly events: readonly ProvenEvent[]
+  /** How many there are; when more than were asked for, the middle ones are left out. */
+  readonly total: number
 }
 
 interface Row {
@@ -27,48 +26,54 @@ interface Row {
   head: string
   first_position: number
   last_position: number
-  place: number
+  /** Null: the record is not in the batch that its place belongs to. */
+  place: number | null
   path: Buffer
+  total: number
 }
 
-// The leaf is looked for in the batch's own list: no other record of the batch has to be read.
+const ofSubject = `organization_id = $1 and subject_id = $2 and subject_id <> '00000000-0000-0000-0000-000000000000'`
+
+// The leaf is looked for in the batch's own list: no other record of the batch has to be read. A hash that stands across two
+// leaves is none of them.
 const provenStatement: Statement = {
   name: 'audit_proven_events',
   text: `
+    with ends as (
+      (select era, xact, id from events where ${ofSubject} order by occurred_at, id limit $3)
+      union
+      (select era, xact, id from events where ${ofSubject} order by occurred_at desc, id desc limit $3)
+    )
     select e.record, e.erasable, s.number, s.head, s.first_position, s.last_position, place,
-      hitl_audit_path(s.leaves, place) as path
-    from (select * from events where organization_id = $1 and subject_id = $2
-      and subject_id <> '00000000-0000-0000-0000-000000000000' order by occurred_at, id limit $3) e
+      case when place is not null then hitl_audit_path(s.leaves, place) end as path,
+      (select count(*) from events where ${ofSubject})::int as total
+    from ends join events e on e.organization_id = $1 and (e.era, e.xact, e.id) = (ends.era, ends.xact, ends.id)
     left join lateral (
       select * from audit_seals a where a.organization_id = $1 and a.last_position > 0
         and (a.last_era, a.last_xact, a.last_id) >= (e.era, e.xact, e.id)
       order by a.last_era, a.last_xact, a.last_id limit 1) s on true
     left join lateral (
-      select (position(sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')) in s.leaves) - 1) / 32 as place) leaf on true
+      select (at - 1) / 32 as place
+      from (select position(sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')) in s.leaves) as at offset 0) found
+      where at > 0 and (at - 1) % 32 = 0) leaf on true
     order by e.era, e.xact, e.id`,
 }
 
-/** The events of a subject, at most `limit`, in the order of the chain. */
+/** The events of a subject: all, or the first and the last `eachEnd`. */
 export async function provenEvents(
   db: Queryable,
   organizationId: string,
   subjectId: string,
-  limit: number,
-): Promise<readonly ProvenEvent[]> {
-  const rows = await db.execute<Row>(provenStatement, [organizationId, subjectId, limit])
-  return rows.map((row) => ({
-    record: row.record,
-    erasable: row.erasable,
-    proof:
-      row.number === null
-        ? null
-        : {
-            seal: row.number,
-            head: row.head,
-            position: row.first_position + row.place,
-            index: row.place,
-            size: row.last_position - row.first_position + 1,
-            path: row.path,
-          },
-  }))
+  eachEnd: number,
+): Promise<ProvenEvents> {
+  const rows = await db.execute<Row>(provenStatement, [organizationId, subjectId, eachEnd])
+  return { events: rows.map(toProven), total: rows[0]?.total ?? 0 }
+}
+
+function toProven({ record, erasable, number, head, first_position, last_position, place, path }: Row): ProvenEvent {
+  if (number === null) return { record, erasable, standing: 'unsealed', proof: null }
+  if (place === null) return { record, erasable, standing: 'differs', proof: null }
+  const size = last_position - first_position + 1
+  const proof = { seal: number, head, position: first_position + place, index: place, size, path }
+  return { record, erasable, standing: isAsSealed(record, erasable, proof) ? 'sealed' : 'differs', proof }
 }

@@ -34,7 +34,13 @@ export const eventSchema = Type.Object(
     erasable_sha256: nullable(sha256('Of the erasable part with its salt.')),
     erasable: nullable(object('Free text that people or agents wrote, addresses and networks. Can be erased.')),
     erased: Type.Boolean({ description: 'The erasable part was erased.' }),
-    seal: nullable(Type.Integer({ description: 'Number of the seal that holds it; null in the first two seconds.' })),
+    seal: nullable(
+      Type.Integer({
+        description:
+          'Number of the seal whose range it is in; null in the first two seconds. That it is what was sealed, an export or an ' +
+          'evidence pack proves.',
+      }),
+    ),
   },
   { $id: 'Event', title: 'Event' },
 )

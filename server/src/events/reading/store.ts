@@ -8,7 +8,7 @@ export interface StoredEvent {
   /** Without its salt, which is of use to verifiers only; null when there is none, or none any more. */
   readonly erasable: string | null
   readonly isErased: boolean
-  /** The seal that holds it; null for the first moments. */
+  /** The seal whose range it is in, by its place in the order alone; null for the first moments. */
   readonly seal: number | null
 }
 

@@ -24,14 +24,25 @@ export function createErasures(findings: Findings) {
       const { events } = (parse(record).after ?? {}) as { events?: unknown }
       if (Array.isArray(events)) for (const id of events) told.add(String(id))
     },
-    /** `pending`: erasures whose own events were not sealed yet when the export ended. */
-    finish: (pending: number): number => {
+    /**
+     * `pending`: erasures whose own events were not sealed yet when the export ended. What they erased is not in the file, so
+     * for a part that no event tells of they neither prove that it was erased nor let it be taken for cut out.
+     */
+    finish: (pending: number): { readonly erased: number; readonly unproven: number } => {
+      let unproven = 0
       for (const [id, { line, position }] of erased) {
-        if (told.has(id) || pending > 0) continue
-        const message = 'The erasable part is missing, and no event says that it was erased.'
-        findings.add('erasable.missing', message, { line, position })
+        if (told.has(id)) continue
+        if (pending === 0) {
+          const message = 'The erasable part is missing, and no event says that it was erased.'
+          findings.add('erasable.missing', message, { line, position })
+        } else {
+          unproven += 1
+          const message =
+            'The erasable part is missing; no event in the file says that it was erased, but erasures were not sealed yet.'
+          findings.add('erasable.unproven', message, { line, position })
+        }
       }
-      return erased.size
+      return { erased: erased.size, unproven }
     },
   }
 }

@@ -23,6 +23,7 @@ export type FindingCode =
   | 'erasable.edited'
   | 'erasable.inserted'
   | 'erasable.missing'
+  | 'erasable.unproven'
   | 'seal.malformed'
   | 'seal.missing'
   | 'seal.out_of_place'
@@ -40,6 +41,8 @@ export type FindingCode =
 export interface Findings {
   add(code: FindingCode, message: string, place?: Partial<Pick<Finding, 'line' | 'position' | 'seal'>>): void
   readonly count: () => number
+  /** Findings that do not show a change: what is true cannot be known from the file. */
+  readonly unproven: () => number
   /** In the order of the file. */
   readonly list: () => readonly Finding[]
 }
@@ -50,12 +53,15 @@ const kept = 1_000
 export function createFindings(): Findings {
   const found: Finding[] = []
   let count = 0
+  let unproven = 0
   return {
     add: (code, message, { line = null, position = null, seal = null } = {}) => {
       count += 1
+      if (code === 'erasable.unproven') unproven += 1
       if (found.length < kept) found.push({ line, position, seal, code, message })
     },
     count: () => count,
+    unproven: () => unproven,
     list: () =>
       found.toSorted((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) || 0),
   }

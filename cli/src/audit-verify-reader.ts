@@ -188,6 +188,20 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     findings.add('end.contradicts', message, { line })
   }
 
+  /** Heads from outside that the file ends before. Answers how many of them were not there yet when the export was made. */
+  const judgeOutside = (): number => {
+    const behind = [...outsideHeads.values()].filter(({ payload }) => payload.number > number - 1)
+    // Only what is signed tells when that was.
+    const exportedAt = end !== null && signatureHolds(end, keys) === true ? end.payload.exported_at : null
+    const missing = behind.filter(({ payload }) => exportedAt === null || payload.sealed_at < exportedAt)
+    const newest = missing.toSorted((a, b) => a.payload.number - b.payload.number).at(-1)?.payload
+    if (newest !== undefined) {
+      const message = `Seal ${newest.number} of ${newest.sealed_at} was written outside, this file ends with seal ${number - 1}: positions ${position} to ${newest.last} are missing.`
+      findings.add('outside.cut_off', message, { seal: newest.number, position })
+    }
+    return behind.length - missing.length
+  }
+
   const finish = (bytesLeft: number) => {
     if (line === 0) findings.add('header.malformed', 'The file is empty.', { line: 1 })
     if (bytesLeft > 0) {
@@ -203,13 +217,9 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       judgeEnd(end)
     }
     const vouched = signatures.finish()
-    const newest = Math.max(0, ...outsideHeads.keys())
-    if (newest > number - 1) {
-      const head = outsideHeads.get(newest)?.payload
-      const message = `Seal ${newest} of ${head?.sealed_at} was written outside, this file ends with seal ${number - 1}: positions ${position} to ${head?.last} are missing, or not exported yet.`
-      findings.add('outside.cut_off', message, { seal: newest, position })
-    }
-    const erased = erasures.finish(end?.payload.unsealed_erasures ?? 0)
+    const later = judgeOutside()
+    const pendingErasures = end?.payload.unsealed_erasures ?? 0
+    const { erased, unproven } = erasures.finish(pendingErasures)
     return {
       organizationId,
       events,
@@ -220,7 +230,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       lastSeal:
         last === null ? null : { number: last.payload.number, sealedAt: last.payload.sealed_at, head: last.text },
       exportedAt: end?.payload.exported_at ?? null,
-      limits: limitsOf({ firstSeal, end, outside: outside.given, vouched }),
+      limits: limitsOf({ firstSeal, end, outside: outside.given, later, vouched, unproven, pendingErasures }),
     }
   }
 
@@ -244,7 +254,10 @@ function limitsOf(known: {
   readonly firstSeal: number
   readonly end: Jws<End> | null
   readonly outside: boolean
+  readonly later: number
   readonly vouched: number
+  readonly unproven: number
+  readonly pendingErasures: number
 }): readonly string[] {
   const limits: string[] = []
   if (known.firstSeal > 1) {
@@ -261,6 +274,16 @@ function limitsOf(known: {
   }
   if (known.end !== null) {
     limits.push(`The file shows what was there at ${known.end.payload.exported_at}, not what came later.`)
+  }
+  if (known.later > 0) {
+    limits.push(
+      `${known.later} of the heads from outside were sealed after that, so it holds nothing of theirs: if the file is said to be newer, it was cut off.`,
+    )
+  }
+  if (known.unproven > 0) {
+    limits.push(
+      `${known.unproven} erasable parts are missing, and ${known.pendingErasures} erasures were not sealed yet when the export was made: whether these erased them, or somebody cut them out, only a new export tells.`,
+    )
   }
   if (known.vouched > 0) {
     limits.push(

@@ -23,6 +23,8 @@ export interface VerifyOptions {
 export interface Verification {
   /** True when nothing is wrong. What could not be known is in `limits`. */
   readonly ok: boolean
+  /** True when something was changed: there are findings other than that something could not be proven. */
+  readonly changed: boolean
   readonly organizationId: string | null
   readonly events: number
   readonly seals: number
@@ -48,5 +50,7 @@ export async function verifyExport(source: Chunks, options: VerifyOptions): Prom
   const reader = createExportReader(keys, outside, findings)
   const bytesLeft = await eachLine(source, reader.line)
   const summary = reader.finish(bytesLeft)
-  return { ok: findings.count() === 0, ...summary, findings: findings.list(), findingCount: findings.count() }
+  const findingCount = findings.count()
+  const changed = findingCount > findings.unproven()
+  return { ok: findingCount === 0, changed, ...summary, findings: findings.list(), findingCount }
 }

@@ -5,9 +5,12 @@ import type { Finding } from './audit-verify-findings.ts'
 const shown = 20
 
 export function verificationText(verification: Verification, name: string): string {
-  const { ok, findings, findingCount, limits } = verification
+  const { ok, changed, findings, findingCount, limits } = verification
+  const verdict = changed
+    ? `NOT intact: ${name} was changed, ${counted(findingCount, 'finding')}`
+    : `NOT proven: nothing shows that ${name} was changed, nor that it was not, ${counted(findingCount, 'finding')}`
   const parts = [
-    ok ? `Intact: ${name}` : `NOT intact: ${name} was changed, ${counted(findingCount, 'finding')}`,
+    ok ? `Intact: ${name}` : verdict,
     ...(ok ? [] : [found(findings, findingCount)]),
     facts(verification),
     ...(limits.length === 0 ? [] : [`What it does not prove:\n${limits.map((limit) => `- ${limit}`).join('\n')}`]),
@@ -32,14 +35,14 @@ function place({ line, position, seal }: Finding): string {
 }
 
 function facts(verification: Verification): string {
-  const { events, seals, erased, firstPosition, lastPosition, lastSeal, exportedAt, organizationId } = verification
+  const { ok, events, seals, erased, firstPosition, lastPosition, lastSeal, exportedAt, organizationId } = verification
   const range = lastPosition === null ? '' : `, positions ${firstPosition} to ${lastPosition}`
   const rows: readonly (readonly [string, string])[] = [
     ['Organization', organizationId ?? 'unknown'],
     ['Events', `${number(events)} in ${counted(seals, 'seal')}${range}`],
     ...(erased === 0
       ? []
-      : [['Erased', `personal data of ${counted(erased, 'event')}, as the audit itself says`] as const]),
+      : [['Erased', `personal data of ${counted(erased, 'event')}${ok ? ', as the audit itself says' : ''}`] as const]),
     ['Last seal', lastSeal === null ? 'none' : `number ${lastSeal.number}, of ${lastSeal.sealedAt}`],
     ['Exported', exportedAt ?? 'unknown'],
   ]

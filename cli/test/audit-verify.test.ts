@@ -45,6 +45,7 @@ describe('a whole export', () => {
       { ...result, lastSeal },
       {
         ok: true,
+        changed: false,
         organizationId,
         events: 32,
         seals: 6,
@@ -230,6 +231,26 @@ describe('heads from outside', () => {
     )
   })
 
+  test('that were sealed after the export was made are a remark, and those from before are missing', async () => {
+    const early = exportLines(chain.slice(0, 4), signer, { end: { exported_at: '2026-01-31T09:00:00.999Z' } })
+    const { ok, findings, limits } = await verify(early, { expectHead: heads })
+    assert.deepEqual([ok, findings], [true, []])
+    assert.match(limits.join(' '), /2 of the heads from outside were sealed after that/)
+    const late = exportLines(chain.slice(0, 4), signer, { end: { exported_at: '2026-01-31T09:00:01.001Z' } })
+    assert.deepEqual(
+      (await verify(late, { expectHead: heads })).findings.map(({ code, seal }) => [code, seal]),
+      [['outside.cut_off', 6]],
+    )
+  })
+
+  test("are all missing where the end that says when it was made is somebody else's, or none", async () => {
+    const forged = exportLines(chain.slice(0, 4), attacker, { end: { exported_at: '2026-01-31T08:00:00.000Z' } })
+    for (const lines of [forged, forged.slice(0, -1)]) {
+      const codes = (await verify(lines, { expectHead: heads })).findings.map(({ code }) => code)
+      assert.ok(codes.includes('outside.cut_off'), codes.join())
+    }
+  })
+
   test('are themselves held to their signatures', async () => {
     const forged = chainOf(sizes, () => attacker)[5]?.head ?? ''
     const { findings } = await verify(whole, { expectHead: ['what is this', forged] })
@@ -334,10 +355,24 @@ describe('erasure', () => {
     )
   })
 
-  test('that was under way when the export ended is not held against the file', async () => {
+  test('that was under way when the export ended proves nothing of parts that no event tells of', async () => {
     const end = { unsealed_erasures: 1 }
-    const result = await verify(exportLines(chain, signer, { erased: new Set([14]), end }))
-    assert.deepEqual([result.ok, result.erased], [true, 1])
+    const lines = exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]), end })
+    const { ok, changed, erased, findings, limits } = await verify(lines)
+    assert.deepEqual([ok, changed, erased], [false, false, 4])
+    assert.deepEqual(
+      findings.map(({ code, position }) => [code, position]),
+      [['erasable.unproven', 14]],
+    )
+    assert.match(limits.join(' '), /1 erasable parts are missing, and 1 erasures were not sealed yet/)
+  })
+
+  test('that was under way excuses nothing that the file itself tells of, and no other change', async () => {
+    const end = { unsealed_erasures: 1 }
+    assert.equal((await verify(exportLines(withErasure, signer, { erased: erasedAt, end }))).ok, true)
+    const lines = exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]), end })
+    const { changed } = await verify(lines.map((line) => line.replace('"call-5"', '"call-6"')))
+    assert.equal(changed, true)
   })
 })
 

@@ -103,6 +103,20 @@ describe('an export that was changed: exit 2', () => {
     assert.match(stdout, /\[outside\.cut_off\]/)
   })
 
+  test('nothing shows a change, and nothing that there was none: that is told apart', async () => {
+    const unsure = exportLines(chain, signer, { erased: new Set([2]), end: { unsealed_erasures: 1 } })
+    const path = await file('unsure.jsonl', asFile(unsure))
+    const [text, json] = await Promise.all([verify(path), verify(path, '--json')])
+    assert.equal(text.code, 2)
+    assert.match(
+      text.stdout,
+      /^NOT proven: nothing shows that .*unsure\.jsonl was changed, nor that it was not, 1 finding\n/,
+    )
+    assert.match(text.stdout, /^- line 3, position 2.*\[erasable\.unproven\]$/m)
+    const { intact, changed } = JSON.parse(json.stdout)
+    assert.deepEqual([intact, changed], [false, false])
+  })
+
   test('signed by somebody else, with a key of the same name', async () => {
     const attacker = createSigner('key-1')
     const path = await file(

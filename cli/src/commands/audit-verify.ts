@@ -14,7 +14,7 @@ export const auditVerify: Command = {
   summary: 'Check an export, offline: whether anything in it was changed.',
   about: [
     'Recomputes every hash of a JSONL export and checks every signature, without the service: an event that was edited, taken out, added, moved or cut off is found, and the command says where. It reads the file once, in constant memory.',
-    'It needs the public keys of the installation: /.well-known/jwks.json. Keep a copy from earlier, apart from the exports: whoever could change an export may not be able to change that. With --heads it also compares with the heads that the service wrote elsewhere (AUDIT_HEADS_FILE), which is what shows a history that was written anew, or cut off at its end.',
+    'It needs the public keys of the installation: /.well-known/jwks.json. Keep a copy from earlier, apart from the exports: whoever could change an export may not be able to change that. With --heads it also compares with the heads that the service wrote elsewhere (AUDIT_HEADS_FILE), which is what shows a history that was written anew, or cut off at its end; heads that were sealed after the export was made are only remarked on.',
     'Intact means that nothing is wrong with what the file holds. What it cannot prove is listed with it.',
   ],
   argument: { name: 'FILE', about: 'the export, as JSONL; - for standard input' },
@@ -44,7 +44,7 @@ export const auditVerify: Command = {
   exits: [
     [0, 'intact'],
     [1, 'not checked: a file or the keys cannot be read'],
-    [2, 'changed: the findings say where'],
+    [2, 'changed, or not proven: the findings say where'],
     [64, 'the command line is wrong'],
     [69, 'the keys could not be fetched'],
   ],
@@ -111,6 +111,7 @@ function asJson(verification: Verification) {
   const { lastSeal } = verification
   return {
     intact: verification.ok,
+    changed: verification.changed,
     organization_id: verification.organizationId,
     events: verification.events,
     seals: verification.seals,

@@ -62,6 +62,37 @@ describe('the export as JSONL', () => {
     assert.match(next.limits.join(), /begins with seal/)
   })
 
+  test('is whole beside heads that were sealed while it was read, and later', async () => {
+    const heads = async () =>
+      (await t.sql('select head from audit_seals where organization_id = $1 order by number', [t.organizationId])).map(
+        ({ head }) => String(head),
+      )
+    const sealLater = async () => {
+      const before = (await heads()).length
+      t.clock.advance(1_000)
+      await t.createRequest()
+      await until(async () => {
+        await t.app.audit.drain()
+        return (await heads()).length > before
+      }, 'sealed')
+      t.clock.advance(1_000)
+    }
+    const lines = await t.app.audit.exportHere(t.organizationId, 'jsonl', null)
+    assert.ok(lines)
+    let text = ''
+    for (const what of ['the header', 'the first page', 'what came meanwhile']) {
+      const { value } = await lines.next()
+      assert.ok(value, what)
+      text += value
+      await sealLater()
+    }
+    for await (const part of lines) text += part
+    await sealLater()
+    const { findings, limits } = await verified(t, text, await heads())
+    assert.deepEqual(findings, [])
+    assert.match(limits.join(' '), /2 of the heads from outside were sealed after that/)
+  })
+
   test('404 behind a seal that is not there, 422 behind what is no number', async () => {
     const reply = await t.call('GET', '/api/v1/events/export?after=999999', { as: t.admin.token })
     assert.deepEqual([reply.status, reply.body.code], [404, 'audit.seal_not_found'])

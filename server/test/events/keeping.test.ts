@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { createFakeClock, startTestApp, type TestApp } from '../harness.ts'
+import pg from 'pg'
+import { inTransaction, openDb } from '../../src/platform/db.ts'
+import { createFakeClock, type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { exportOf, until, verified } from './chain.ts'
 
 const day = 86_400_000
@@ -152,6 +154,77 @@ describe('erasure', () => {
     )
     await t.sql('rollback')
     await change({ legal_hold: false })
+  })
+})
+
+describe('a legal hold that is being set stops what has not happened yet, also where there was no policy before', () => {
+  const waiting = (u: TestApp) =>
+    until(async () => {
+      const rows = await u.sql(`select from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`)
+      return rows.length > 0
+    }, 'somebody waits')
+  const lockChain = (organizationId: string) =>
+    `select pg_advisory_xact_lock(hashtextextended('hitl audit ${organizationId}', 0))`
+  const erasables = async (u: TestApp) => (await u.sql('select from events where erasable is not null')).length
+
+  /** Another process is setting a hold, and has not committed; answers how to do so. */
+  const holdBegun = async (u: TestApp): Promise<() => Promise<void>> => {
+    const other = new pg.Client({ ...u.connection, user: 'postgres' })
+    await other.connect()
+    await other.query(`begin; ${lockChain(u.organizationId)}`)
+    await other.query('insert into audit_policies values ($1, null, true, now())', [u.organizationId])
+    return async () => {
+      await other.query('commit')
+      await other.end()
+    }
+  }
+
+  test('an erasure waits for it, and erases nothing', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    const { id } = await u.createRequest()
+    const before = await erasables(u)
+    const commit = await holdBegun(u)
+    const body = { request_id: id, reason: 'a test' }
+    const erasing = u.call('POST', '/api/v1/events/erasures', { as: u.admin.token, body })
+    await waiting(u)
+    await commit()
+    const reply = await erasing
+    assert.deepEqual([reply.status, reply.body.code], [409, 'audit.legal_hold'])
+    assert.equal(await erasables(u), before)
+  })
+
+  test('in the database too', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    const commit = await holdBegun(u)
+    const eraser = new pg.Client({ ...u.connection, user: 'postgres' })
+    await eraser.connect()
+    await eraser.query(`select set_config('hitl.organization', $1, false)`, [u.organizationId])
+    const erasing = assert.rejects(eraser.query(`select hitl_audit_erase('[]')`), /legal hold/)
+    await waiting(u)
+    await commit()
+    await erasing
+    await eraser.end()
+  })
+
+  test('it waits for a portion of a deletion that has found no hold', async (context) => {
+    const u = await startTestApp()
+    context.after(() => u.stop())
+    const db = openDb({ connection: u.connection, poolSize: 1, onError: () => {} })
+    let reply: Promise<Reply> | undefined
+    await inTransaction(db, { organizationId: u.organizationId }, async (tx) => {
+      assert.equal(await u.app.audit.isHeld(tx, u.organizationId), false)
+      const body = { legal_hold: true, reason: 'lawsuit' }
+      reply = u.call('PATCH', policy, { as: u.admin.token, body })
+      await waiting(u)
+    })
+    assert.equal((await reply)?.status, 200)
+    await inTransaction(db, { organizationId: u.organizationId }, async (tx) => {
+      assert.equal(await u.app.audit.isHeld(tx, u.organizationId), true)
+    })
+    await db.close()
   })
 })
 

@@ -42,6 +42,8 @@ export type Keeping = ReturnType<typeof createKeeping>
 export function createKeeping({ db, clock, events }: KeepingDependencies) {
   const eraseSome = (by: Caller, subject: ErasureSubject, reason: string, keys: readonly ChainKey[]): Promise<number> =>
     inTransaction(db, { organizationId: by.principal.organizationId }, async (tx) => {
+      const { organizationId } = by.principal
+      requireNoHold(await store.policyBehindLock(tx, organizationId))
       const ids = await store.erase(tx, keys)
       if (ids.length === 0) return 0
       // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
@@ -49,12 +51,6 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
       tx.last(events.append(tx, [actEvent(by, act, clock.now())]))
       return ids.length
     })
-
-  const requireNoHold = async (organizationId: string): Promise<void> => {
-    if (!(await store.policy(db.within({ organizationId }), organizationId)).legalHold) return
-    const detail = 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.'
-    throw new Problem(409, 'audit.legal_hold', detail)
-  }
 
   const eraseAbout = async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
     const { organizationId } = by.principal
@@ -90,7 +86,7 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
     changePolicy: (by: Caller, change: PolicyChange): Promise<store.Policy> => {
       const { organizationId } = by.principal
       return inTransaction(db, { organizationId }, async (tx) => {
-        const before = await store.policy(tx, organizationId, true)
+        const before = await store.lockPolicy(tx, organizationId)
         const after: store.Policy = {
           retentionDays: change.retentionDays === undefined ? before.retentionDays : change.retentionDays,
           legalHold: change.legalHold ?? before.legalHold,
@@ -112,14 +108,16 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
 
     /** Erases the erasable parts of a subject's events; answers of how many. Commits in portions, so it can be repeated. */
     erase: async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
-      await requireNoHold(by.principal.organizationId)
+      const { organizationId } = by.principal
+      // Also where there is nothing to erase.
+      requireNoHold(await store.policy(db.within({ organizationId }), organizationId))
       const about = await eraseAbout(by, subject, reason)
       return subject.kind === 'user' ? about + (await eraseBy(by, subject, reason)) : about
     },
 
-    /** Whether nothing of the organization may be deleted; nobody changes that until the transaction ends. */
+    /** Whether nothing of the organization, whose row is locked, may be deleted; nobody changes that until the transaction ends. */
     isHeld: async (tx: Tx, organizationId: string): Promise<boolean> =>
-      (await store.policy(tx, organizationId, true)).legalHold,
+      (await store.policyBehindLock(tx, organizationId)).legalHold,
 
     /**
      * For an organization that is at its end: erases what can be erased of the next events behind `from`, and answers where to
@@ -147,6 +145,13 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
         return true
       }),
   }
+}
+
+/** Throws 409. */
+function requireNoHold({ legalHold }: store.Policy): void {
+  if (!legalHold) return
+  const detail = 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.'
+  throw new Problem(409, 'audit.legal_hold', detail)
 }
 
 /** What the service does with an organization's audit because a time is up. */

@@ -1,5 +1,6 @@
 import type { Queryable, Statement } from '../../platform/db.ts'
 import type { ChainKey } from '../seals/seal.ts'
+import { lockChain } from '../seals/store.ts'
 
 /** How long an organization's events are kept. */
 export interface Policy {
@@ -9,16 +10,34 @@ export interface Policy {
   readonly legalHold: boolean
 }
 
-const policyText = 'select retention_days, legal_hold from audit_policies where organization_id = $1'
-const policyStatement: Statement = { name: 'audit_policy', text: policyText }
-const lockedPolicyStatement: Statement = { name: 'audit_policy_locked', text: `${policyText} for update` }
+const policyStatement: Statement = {
+  name: 'audit_policy',
+  text: 'select retention_days, legal_hold from audit_policies where organization_id = $1',
+}
 
-export async function policy(db: Queryable, organizationId: string, locked = false): Promise<Policy> {
-  const [row] = await db.execute<{ retention_days: number | null; legal_hold: boolean }>(
-    locked ? lockedPolicyStatement : policyStatement,
-    [organizationId],
-  )
+export async function policy(db: Queryable, organizationId: string): Promise<Policy> {
+  const [row] = await db.execute<{ retention_days: number | null; legal_hold: boolean }>(policyStatement, [
+    organizationId,
+  ])
   return { retentionDays: row?.retention_days ?? null, legalHold: row?.legal_hold ?? false }
+}
+
+const lockOrganizationStatement: Statement = {
+  name: 'audit_policy_organization',
+  text: 'select from organizations where organization_id = $1 for key share',
+}
+
+/** The policy, which nobody changes until the transaction ends; nothing is purged, erased or deleted meanwhile either. */
+export async function lockPolicy(tx: Queryable, organizationId: string): Promise<Policy> {
+  // What the first policy refers to is locked before the chain: that is the order in which an organization is deleted.
+  await tx.execute(lockOrganizationStatement, [organizationId])
+  return policyBehindLock(tx, organizationId)
+}
+
+/** The same where the organization is locked already, or the policy stays as it is. */
+export async function policyBehindLock(tx: Queryable, organizationId: string): Promise<Policy> {
+  await lockChain(tx, organizationId)
+  return policy(tx, organizationId)
 }
 
 const saveStatement: Statement = {

@@ -117,6 +117,28 @@ describe('erasure', () => {
     assert.deepEqual(result.findings, [])
   })
 
+  test('of a person reaches the address that they were invited at, and of an invitation that of who never came', async () => {
+    const invite = async (email: string) =>
+      (await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { email } })).body
+    const holding = async (text: string) =>
+      (await t.sql('select kind from events where erasable like $1', [`%${text}%`])).map(({ kind }) => kind)
+    const came = await invite('came@example.com')
+    const never = await invite('never@example.com')
+    const registration = { email: 'came@example.com', password: 'correct horse battery', invitation: came.token }
+    const registered = await t.call('POST', '/api/v1/auth/register', { body: registration })
+    assert.equal(registered.status, 201, registered.text)
+    const [user] = await t.sql(`select id from users where email_key = 'came@example.com'`)
+    assert.ok((await holding('came@example.com')).includes('invitation.created'))
+    assert.ok((await erase({ user_id: user?.id })).body.erased >= 2)
+    assert.deepEqual(await holding('came@example.com'), [])
+    assert.deepEqual(await holding('never@example.com'), ['invitation.created'])
+    assert.deepEqual((await erase({ invitation_id: never.id.toUpperCase() })).body, { erased: 1 })
+    assert.deepEqual(await holding('never@example.com'), [])
+    const { subject, after } = await newest('audit.erased')
+    assert.deepEqual([subject, after.reason], [{ kind: 'invitation', id: never.id }, 'case 17'])
+    assert.deepEqual((await verified(t, await exportOf(t))).findings, [])
+  })
+
   test('of oneself comes to an end', async () => {
     assert.ok((await erase({ user_id: t.admin.id })).body.erased > 0)
     const result = await verified(t, await exportOf(t))
@@ -137,7 +159,13 @@ describe('erasure', () => {
   })
 
   test('422 without a subject, or with two', async () => {
-    for (const body of [{}, { user_id: randomUUID(), request_id: randomUUID() }, { user_id: 'me' }]) {
+    const [one, other] = [randomUUID(), randomUUID()]
+    for (const body of [
+      {},
+      { user_id: one, request_id: other },
+      { user_id: one, invitation_id: other },
+      { user_id: 'me' },
+    ]) {
       assert.equal((await erase(body)).status, 422, JSON.stringify(body))
     }
   })

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import { invalid } from '../../platform/problem.ts'
-import type { Keeping } from './service.ts'
+import type { ErasureSubject, Keeping } from './service.ts'
 import type { Policy } from './store.ts'
 
 const reason = Type.String({
@@ -33,9 +33,19 @@ const changeBody = Type.Object(
 const erasureBody = Type.Object(
   {
     user_id: Type.Optional(
-      Type.String({ format: 'uuid', description: 'In the events that this person caused, or that are about them.' }),
+      Type.String({
+        format: 'uuid',
+        description:
+          'In the events that this person caused, that are about them, or about the invitation that let them in.',
+      }),
     ),
     request_id: Type.Optional(Type.String({ format: 'uuid', description: 'In the events of this request.' })),
+    invitation_id: Type.Optional(
+      Type.String({
+        format: 'uuid',
+        description: 'In the events of this invitation: the address it was sent to, also when nobody came.',
+      }),
+    ),
     reason,
   },
   { title: 'AuditErasure' },
@@ -128,14 +138,15 @@ export function registerKeepingRoutes(
       },
     },
     async (request) => {
-      const { user_id: userId, request_id: requestId, reason: why } = request.body
-      if ((userId === undefined) === (requestId === undefined)) {
-        throw invalid('', 'must name whose data: either user_id or request_id')
+      const { user_id, request_id, invitation_id, reason: why } = request.body
+      const subjects = Object.entries({ user: user_id, request: request_id, invitation: invitation_id }).flatMap(
+        ([kind, id]) => (id === undefined ? [] : [{ kind, id: id.toLowerCase() } as ErasureSubject]),
+      )
+      const [subject] = subjects
+      if (subject === undefined || subjects.length > 1) {
+        throw invalid('', 'must name whose data: one of user_id, request_id and invitation_id')
       }
-      const id = (userId ?? requestId ?? '').toLowerCase()
-      return {
-        erased: await keeping.erase(personOf(request), { kind: userId === undefined ? 'request' : 'user', id }, why),
-      }
+      return { erased: await keeping.erase(personOf(request), subject, why) }
     },
   )
 }

@@ -24,9 +24,12 @@ export interface PolicyChange {
   readonly reason: string
 }
 
-/** Whose personal data: a user's, in what they did and what was done to them, or all that a request said. */
+/**
+ * Whose personal data: a user's, in what they did, what was done to them and what invited them; all that a request said; or the
+ * address that an invitation was sent to, of somebody who may never have come.
+ */
 export interface ErasureSubject {
-  readonly kind: 'user' | 'request'
+  readonly kind: 'user' | 'request' | 'invitation'
   readonly id: string
 }
 
@@ -111,8 +114,12 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
       const { organizationId } = by.principal
       // Also where there is nothing to erase.
       requireNoHold(await store.policy(db.within({ organizationId }), organizationId))
-      const about = await eraseAbout(by, subject, reason)
-      return subject.kind === 'user' ? about + (await eraseBy(by, subject, reason)) : about
+      let erased = await eraseAbout(by, subject, reason)
+      if (subject.kind !== 'user') return erased
+      for (const id of await store.invitationsOf(db.within({ organizationId }), organizationId, subject.id)) {
+        erased += await eraseAbout(by, { kind: 'invitation', id }, reason)
+      }
+      return erased + (await eraseBy(by, subject, reason))
     },
 
     /** Whether nothing of the organization, whose row is locked, may be deleted; nobody changes that until the transaction ends. */

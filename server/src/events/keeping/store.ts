@@ -67,6 +67,18 @@ export async function erasableOf(
   return tx.execute<ChainKey>(subjectStatement, [organizationId, subjectId, limit])
 }
 
+const invitationsStatement: Statement = {
+  name: 'audit_invitations_of_user',
+  text: `select record::jsonb->'after'->>'invitation_id' as id from events where organization_id = $1 and subject_id = $2
+    and subject_id <> '00000000-0000-0000-0000-000000000000' and kind in ('user.registered', 'user.joined')`,
+}
+
+/** The invitations that let this person in: their events are about them too, though their subject is another. */
+export async function invitationsOf(db: Queryable, organizationId: string, userId: string): Promise<readonly string[]> {
+  const rows = await db.execute<{ id: string | null }>(invitationsStatement, [organizationId, userId])
+  return rows.flatMap(({ id }) => (id === null ? [] : [id]))
+}
+
 const actorStatement: Statement = {
   name: 'audit_erasable_of_actor',
   text: `

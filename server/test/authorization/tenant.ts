@@ -1,20 +1,22 @@
-import { createAccessTokens } from '../../src/identity/access-token.ts'
+import { hashInvitationToken } from '../../src/identity/people/invitation.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../consultations/people-and-keys.ts'
-import { openTestSession, secretKey, type TestApp } from '../harness.ts'
+import { openTestSession, type TestApp } from '../harness.ts'
 import type { Caller } from './expectations.ts'
+import type { Ids } from './operations.ts'
 
-/** An organization with one of everything that an id in a path or body can name. */
+/** An organization with one of everything that an id in a path, a query or a body can name. */
 export interface Tenant {
   readonly organizationId: string
+  /** The reviewer leads the team. */
   readonly people: Readonly<Record<Exclude<Caller, 'agent'>, TestPerson>>
   /** Somebody to act upon. */
   readonly colleague: TestPerson
   readonly key: TestKey
   /** What every free text of this organization holds. */
   readonly mark: string
-  /** By the name of the parameter, or the path's collection. */
-  readonly ids: Readonly<Record<string, string>>
+  /** What is personal is the colleague's. */
+  readonly ids: Ids
 }
 
 export async function addTenant(t: TestApp): Promise<Tenant> {
@@ -32,38 +34,33 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
   await t.sql('update users set name = $2 where organization_id = $1', [organizationId, mark])
   const key = await addApiKey(t, organizationId)
   const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: mark, context: { mark } } })
+  const requestId = made.body.id as string
+  const sessionId = await openTestSession(t.sql, organizationId, colleague.id)
+  const teamId = newId()
+  const personal = await addPersonalThings(t, colleague, mark)
   const ids = {
-    requests: made.body.id as string,
+    ...personal,
+    requests: requestId,
+    request_id: requestId,
+    subject_id: requestId,
     users: colleague.id,
     user_id: colleague.id,
-    session_id: await openTestSession(t.sql, organizationId, colleague.id),
+    owner_id: colleague.id,
+    sessions: sessionId,
+    session_id: sessionId,
     'api-keys': key.id,
     agents: key.agentId,
     agent_id: key.agentId,
-    teams: newId(),
+    actor_id: key.agentId,
+    teams: teamId,
+    team_map: teamId,
     invitations: newId(),
     'identity-providers': newId(),
     sso: newId(),
-    identities: newId(),
-    totp: newId(),
-    passkeys: newId(),
     organization_id: organizationId,
-    request_id: made.body.id as string,
   }
-  await t.sql(
-    `insert into teams (organization_id, id, name, created_at, updated_at) values ($1, $2, $3, now(), now())`,
-    [organizationId, ids.teams, mark],
-  )
-  await t.sql(`insert into team_members (organization_id, team_id, user_id, created_at) values ($1, $2, $3, now())`, [
-    organizationId,
-    ids.teams,
-    colleague.id,
-  ])
-  await t.sql(
-    `insert into invitations (organization_id, id, token_hash, email, role, expires_at, created_at, updated_at)
-     values ($1, $2, sha256($3), $4, 'reviewer', '2900-01-01', now(), now())`,
-    [organizationId, ids.invitations, Buffer.from(mark), `${mark}@example.com`],
-  )
+  await addTeam(t, { organizationId, teamId, mark, members: [colleague.id], leads: [people.reviewer.id] })
+  await addInvitation(t, { organizationId, id: ids.invitations, email: `${mark}@example.com`, token: mark })
   for (const [id, client] of [
     [ids['identity-providers'], mark],
     [ids.sso, `${mark}-2`],
@@ -75,45 +72,62 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
       [organizationId, id, mark, client],
     )
   }
-  await t.sql(
-    `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
-     values ($1, $2, 'https://127.0.0.1:9', $3, $4, now())`,
-    [organizationId, ids.identities, mark, colleague.id],
-  )
   return { organizationId, people, colleague, key, mark, ids }
 }
 
-export type CredentialState = 'live' | 'expired' | 'revoked' | 'paused'
+interface TeamRow {
+  readonly organizationId: string
+  readonly teamId: string
+  readonly mark: string
+  readonly members: readonly string[]
+  readonly leads: readonly string[]
+}
 
-/** The caller's credential, brought into this state. */
-export async function credential(t: TestApp, tenant: Tenant, caller: Caller, state: CredentialState): Promise<string> {
-  const { organizationId } = tenant
-  if (caller === 'agent') {
-    if (state === 'live') return tenant.key.raw
-    const key = await addApiKey(t, organizationId)
-    if (state === 'expired') await t.sql(`update api_keys set expires_at = $2 where id = $1`, [key.id, t.clock.now()])
-    if (state === 'revoked')
-      await t.sql(`update api_keys set is_active = false, revoked_at = now() where id = $1`, [key.id])
-    if (state === 'paused') {
-      await t.sql(
-        `update agents set status = 'stopped', paused_at = now() where id = (select agent_id from api_keys where id = $1)`,
-        [key.id],
-      )
-    }
-    return key.raw
-  }
-  if (state === 'live') return tenant.people[caller].token
-  // An organization has one owner only, who must stay there for the live cells.
-  if (caller === 'owner' && state === 'paused') {
-    const { people } = await addTenant(t)
-    await t.sql('update users set is_active = false where id = $1', [people.owner.id])
-    return people.owner.token
-  }
-  const { id } = caller === 'owner' ? tenant.people.owner : await addPerson(t, organizationId, caller)
-  const sessionId = await openTestSession(t.sql, organizationId, id)
-  const issuedAt = state === 'expired' ? new Date(t.clock.now().getTime() - 31 * 60_000) : t.clock.now()
-  const { token } = await createAccessTokens(secretKey, 30).sign({ organizationId, userId: id, sessionId }, issuedAt)
-  if (state === 'revoked') await t.sql('update sessions set revoked_at = now() where id = $1', [sessionId])
-  if (state === 'paused') await t.sql('update users set is_active = false where id = $1', [id])
-  return token
+function addTeam(t: TestApp, { organizationId, teamId, mark, members, leads }: TeamRow): Promise<unknown> {
+  return t.sql(
+    `with team as (
+       insert into teams (organization_id, id, name, created_at, updated_at) values ($1, $2, $3, now(), now()))
+     insert into team_members (organization_id, team_id, user_id, is_lead, created_at)
+     select $1, $2, id, id = any ($5::uuid[]), now() from unnest($4::uuid[] || $5::uuid[]) id`,
+    [organizationId, teamId, mark, members, leads],
+  )
+}
+
+/** An invitation of this organization for the address; whoever has it and the token may join. */
+export async function addInvitation(
+  t: TestApp,
+  {
+    organizationId,
+    id,
+    email,
+    token,
+  }: { readonly organizationId: string; readonly id: string; readonly email: string; readonly token: string },
+): Promise<void> {
+  await t.sql(
+    `insert into invitations (organization_id, id, token_hash, email, role, expires_at, created_at, updated_at)
+     values ($1, $2, $3, $4, 'reviewer', '2900-01-01', now(), now())`,
+    [organizationId, id, hashInvitationToken(token), email],
+  )
+}
+
+/** What nobody but this person can reach, their administrators included: second factors, and a linked identity. */
+export async function addPersonalThings(t: TestApp, { organizationId, id }: TestPerson, mark: string) {
+  const things = { totp: newId(), begun_totp: newId(), passkeys: newId(), identities: newId() }
+  await t.sql(
+    `insert into totp_factors (account_id, id, seed, confirmed_at, expires_at, step_up_id, step_up_method, created_at, updated_at)
+     values ($1, $2, sha256($4), now(), null, $3, 'sign_in', now(), now()),
+       ($1, $3, sha256($4), null, '2900-01-01', $3, 'sign_in', now(), now())`,
+    [id, things.totp, things.begun_totp, Buffer.from(id)],
+  )
+  await t.sql(
+    `insert into passkeys (account_id, id, credential_id, public_key, sign_count, transports, name, is_backed_up, created_at, updated_at)
+     values ($1, $2, $3, $3, 0, '{}', $4, false, now(), now())`,
+    [id, things.passkeys, Buffer.from(things.passkeys), mark],
+  )
+  await t.sql(
+    `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
+     values ($1, $2, 'https://127.0.0.1:9', $3, $4, now())`,
+    [organizationId, things.identities, `${mark} ${id}`, id],
+  )
+  return things
 }

@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto'
+import { hashOneTimeToken } from '../../src/identity/factors/one-time-token.ts'
+import { newId } from '../../src/platform/ids.ts'
+import type { TestPerson } from '../consultations/people-and-keys.ts'
+import type { Reply, TestApp } from '../harness.ts'
+import { sessionOf } from './credentials.ts'
+import { type Call, callOf, type Operation, type Place } from './operations.ts'
+import { ownThings, type Scene } from './own-things.ts'
+
+/** What the caller is answered on an own thing that is there; a step-up that the call needs is earned. */
+export async function replyOnOwn(
+  operation: Operation,
+  scene: Scene,
+  send: (call: Call, as: string, stepUp?: string) => Promise<Reply>,
+  { named = [], hold }: { readonly named?: readonly Place[]; readonly hold?: () => Promise<void> } = {},
+): Promise<Reply> {
+  const { t, tenant, caller, token } = scene
+  const things = (await ownThings[operation.id]?.(scene)) ?? {}
+  await hold?.()
+  const { body = operation.body, ids = {} } = things
+  const call = callOf({ ...operation, body }, { ...tenant.ids, ...ids }, { named })
+  const reply = await send(call, token)
+  if (reply.body?.code !== 'auth.step_up_required' || caller === 'agent') return reply
+  return send(call, token, await grantStepUp(t, tenant.people[caller], reply.body.digest))
+}
+
+/** As if the person had proven themself for the act of this digest. */
+async function grantStepUp(t: TestApp, { organizationId, id, token }: TestPerson, digest: string): Promise<string> {
+  const stepUp = randomBytes(32).toString('base64url')
+  await t.sql(
+    `insert into step_ups (organization_id, id, user_id, session_id, digest, method, token_hash, expires_at, created_at)
+     values ($1, $2, $3, $4, decode($5, 'hex'), 'totp', $6, '2900-01-01', now())`,
+    [organizationId, newId(), id, sessionOf(token), digest, hashOneTimeToken(stepUp)],
+  )
+  return stepUp
+}

@@ -33,7 +33,7 @@ import { createDeletionWorker } from './identity/organizations/worker.ts'
 import { registerAccountPages } from './identity/people/account-pages.ts'
 import type { Passwords } from './identity/people/passwords.ts'
 import { registerSetupPage } from './identity/people/setup-page.ts'
-import { callerKind } from './identity/principal.ts'
+import { callerKind, system } from './identity/principal.ts'
 import { registerIdentityRoutes } from './identity/routes.ts'
 import { createIdentity, type Identity } from './identity/service.ts'
 import { createSessionSweeper } from './identity/sessions/worker.ts'
@@ -42,7 +42,7 @@ import { createSigningKeys, type SigningKeys } from './identity/signing-keys/ser
 import { applicationRole } from './platform/application-role.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { type Connection, type Db, type DbOptions, openDb, type Tx } from './platform/db.ts'
-import { createEnvelope } from './platform/envelope.ts'
+import { createEnvelope, type ReportKeyChange } from './platform/envelope.ts'
 import type { SealedColumn } from './platform/envelope-columns.ts'
 import { type RewrapOptions, type RewrapReport, rewrap } from './platform/envelope-rewrap.ts'
 import { installationId, newId } from './platform/ids.ts'
@@ -119,7 +119,20 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const previousSecretKey = config.SECRET_KEY_PREVIOUS
   const secretKeys = previousSecretKey === null ? [secretKey] : [secretKey, previousSecretKey]
   const keyRing = createKeyRing({ configured: config.KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey })
-  const sealer = createEnvelope({ db, keyRing, secretKeys })
+  const reportKeys: ReportKeyChange = (tx, { organizationId, ...change }) =>
+    events.append(tx, [
+      {
+        ...change,
+        organizationId,
+        id: newId(),
+        subjectKind: 'organization',
+        subjectId: organizationId,
+        actor: system,
+        httpRequestId: null,
+        occurredAt: clock.now(),
+      },
+    ])
+  const sealer = createEnvelope({ db, keyRing, secretKeys, report: reportKeys })
   const allow = parseAllowList(config.CALLBACK_ALLOW)
   const transport =
     options.transport ??
@@ -290,6 +303,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
           columns: sealedColumns,
           organizationIds: () => organizationIds(db.within({ worker: true })),
           log,
+          report: reportKeys,
         },
         rewrapOptions,
       ),

@@ -85,7 +85,11 @@ function dataLines(report: RewrapReport): readonly string[] {
   const { dataKeys, values } = report
   const done = `${counted(dataKeys.rewrapped, 'data key')} wrapped anew, ${counted(values.resealed, 'stored secret')} sealed anew.`
   if (lost(report) === 0) {
-    return [done, 'Every one is under the current keys; earlier KEY_ENCRYPTION_KEYS and SECRET_KEY_PREVIOUS may go.']
+    return [
+      done,
+      'Every one is under the current keys; earlier KEY_ENCRYPTION_KEYS may go.',
+      'SECRET_KEY_PREVIOUS may go later: not before the access tokens of the former SECRET_KEY are over, ACCESS_TOKEN_EXPIRE_MINUTES after the last process was started with the new one. Repeating a call of before then under its Idempotency-Key needs it, too.',
+    ]
   }
   return [
     done,

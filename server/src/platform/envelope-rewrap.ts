@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Db } from './db.ts'
-import { type Envelope, keyLivesMs } from './envelope.ts'
+import { type Db, inTransaction } from './db.ts'
+import { type Envelope, keyLivesMs, type ReportKeyChange } from './envelope.ts'
 import { type SealedColumn, type SealedRow, sealedRows } from './envelope-columns.ts'
 import * as store from './envelope-store.ts'
 import { installationId } from './ids.ts'
-import type { KeyRing } from './key-encryption.ts'
+import type { KeyRing, WrappedKey } from './key-encryption.ts'
 import type { Logger } from './log.ts'
 import { dataKeyIdOf, type Place } from './sealed-text.ts'
 
@@ -16,6 +16,7 @@ export interface RewrapDependencies {
   readonly columns: readonly SealedColumn[]
   readonly organizationIds: () => Promise<readonly string[]>
   readonly log: Logger
+  readonly report?: ReportKeyChange
 }
 
 export interface RewrapOptions {
@@ -54,32 +55,59 @@ export async function rewrap(dependencies: RewrapDependencies, options: RewrapOp
     await pause(options.settleMs ?? keyLivesMs + 5_000)
   }
   for (const organizationId of organizations) {
-    for (const column of columns) await resealColumn(dependencies, options, column, organizationId, values)
+    const own = { resealed: 0, unreadable: 0 }
+    for (const column of columns) await resealColumn(dependencies, options, column, organizationId, own)
+    await reportResealed(dependencies, organizationId, own)
+    values.resealed += own.resealed
+    values.unreadable += own.unreadable
   }
   log.info(values, 'sealed values are under current data keys')
   return { organizations: organizations.length - 1, dataKeys, values }
 }
 
-/** False when a key could not be opened. */
+/** An organization's few keys, in one commit. False when a key could not be opened. */
 async function rewrapKeys(
-  { db, keyRing, log }: RewrapDependencies,
+  { db, keyRing, log, report }: RewrapDependencies,
   organizationId: string,
   counts: { rewrapped: number; unavailable: number },
 ): Promise<boolean> {
-  let complete = true
-  const scoped = db.within({ organizationId })
-  for (const before of await store.dataKeys(scoped, organizationId)) {
+  let unavailable = 0
+  const changes: { readonly before: WrappedKey; readonly after: WrappedKey }[] = []
+  for (const before of await store.dataKeys(db.within({ organizationId }), organizationId)) {
     try {
       const after = keyRing.rewrap(before)
-      if (after !== null && (await store.saveWrapping(scoped, before, after))) counts.rewrapped += 1
+      if (after !== null) changes.push({ before, after })
     } catch (error) {
       if (!isKeyUnavailable(error)) throw error
-      counts.unavailable += 1
-      complete = false
+      unavailable += 1
       log.error({ organization_id: organizationId, data_key: before.id, kek: before.kekId }, 'a data key does not open')
     }
   }
-  return complete
+  counts.unavailable += unavailable
+  const [first] = changes
+  if (first === undefined) return unavailable === 0
+  counts.rewrapped += await inTransaction(db, { organizationId }, async (tx) => {
+    let saved = 0
+    for (const { before, after } of changes) if (await store.saveWrapping(tx, before, after)) saved += 1
+    const after = { kek_id: first.after.kekId, data_keys: saved, unavailable }
+    if (saved > 0) await report?.(tx, { organizationId, kind: 'data_key.rewrapped', before: null, after })
+    return saved
+  })
+  return unavailable === 0
+}
+
+/** Values are sealed anew in many commits: the event that counts them follows. */
+async function reportResealed(
+  { db, envelope, report }: RewrapDependencies,
+  organizationId: string,
+  { resealed, unreadable }: { readonly resealed: number; readonly unreadable: number },
+): Promise<void> {
+  if (resealed === 0 || report === undefined) return
+  const data_key_id = (await envelope.currentKeyId(organizationId)) ?? ''
+  const after = { data_key_id, values: resealed, unreadable }
+  await inTransaction(db, { organizationId }, (tx) =>
+    report(tx, { organizationId, kind: 'secret.resealed', before: null, after }),
+  )
 }
 
 async function resealColumn(

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Db, inTransaction } from './db.ts'
+import { type Db, inTransaction, type Tx } from './db.ts'
 import * as store from './envelope-store.ts'
 import { newId } from './ids.ts'
 import { type KeyRing, keyUnavailable } from './key-encryption.ts'
@@ -18,11 +18,23 @@ export interface Envelope extends Sealer {
   forget(organizationId: string): void
 }
 
+/** What the audit is told, once per organization and run. Ids of keys, never keys. */
+export interface KeyChange {
+  readonly organizationId: string
+  readonly kind: 'data_key.rotated' | 'data_key.rewrapped' | 'secret.resealed'
+  readonly before: Readonly<Record<string, string>> | null
+  readonly after: Readonly<Record<string, string | number>>
+}
+
+/** In the commit that makes the change. */
+export type ReportKeyChange = (tx: Tx, change: KeyChange) => Promise<void>
+
 export interface EnvelopeOptions {
   readonly db: Db
   readonly keyRing: KeyRing
   /** For values of the first format: the SECRET_KEY, and the one before. */
   readonly secretKeys: readonly string[]
+  readonly report?: ReportKeyChange
   readonly maxOrganizations?: number
   readonly maxSealsPerKey?: number
 }
@@ -95,7 +107,10 @@ export function createEnvelope(options: EnvelopeOptions): Envelope {
   const replace = async (organizationId: string, id: string): Promise<KnownKeys> => {
     await inTransaction(db, { organizationId }, async (tx) => {
       if (!(await store.retireDataKey(tx, organizationId, id))) return
-      await store.insertDataKey(tx, newKey(organizationId))
+      const next = newKey(organizationId)
+      await store.insertDataKey(tx, next)
+      const [before, after] = [{ data_key_id: id }, { data_key_id: next.id, kek_id: next.kekId }]
+      await options.report?.(tx, { organizationId, kind: 'data_key.rotated', before, after })
     })
     return reload(organizationId)
   }

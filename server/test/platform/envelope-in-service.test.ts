@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
+import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
@@ -78,6 +79,84 @@ describe('a callback secret is read again', () => {
     const app = await restarted({ KEY_ENCRYPTION_KEYS: `${first},${second}` })
     await app.rewrap()
     await app.stop()
+  })
+})
+
+describe('the audit tells of changed keys', () => {
+  const keyEvents = async (own: TestApp) => {
+    const rows = await own.sql(
+      `select organization_id, kind, actor_kind, record::jsonb->'before' as before, record::jsonb->'after' as after
+       from events where kind like 'data_key.%' or kind = 'secret.resealed' order by organization_id, era, xact, id`,
+    )
+    return rows.map(({ before, after, ...row }) => ({ ...row, before, after }) as Told)
+  }
+  interface Told {
+    readonly organization_id: string
+    readonly kind: string
+    readonly actor_kind: string
+    readonly before: Readonly<Record<string, string>> | null
+    readonly after: Readonly<Record<string, string | number>>
+  }
+
+  test('one event each per organization, with the counts; nothing when there was nothing to do', async (context) => {
+    const own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
+    context.after(() => own.stop())
+    await own.createRequest(asking())
+    await own.app.signingKeys.keySet()
+    assert.deepEqual(await keyEvents(own), [])
+    const config = testConfig({ KEY_ENCRYPTION_KEYS: `${second},${first}` })
+    const app = await createApp({ config, secretKey, connection: own.connection, log, clock: own.clock })
+    context.after(() => app.stop())
+    await app.rewrap()
+    const ids = [installationId, own.organizationId]
+    const wrapped = { kek_id: 'second', data_keys: 1, unavailable: 0 }
+    const told = { kind: 'data_key.rewrapped', actor_kind: 'system', before: null, after: wrapped }
+    assert.deepEqual(
+      await keyEvents(own),
+      ids.map((organization_id) => ({ organization_id, ...told })),
+    )
+    await app.rewrap()
+    assert.equal((await keyEvents(own)).length, 2, 'there was nothing to do')
+
+    const report = await app.rewrap({ rotateDataKeys: true, settleMs: 0 })
+    const events = (await keyEvents(own)).filter(({ kind }) => kind !== 'data_key.rewrapped')
+    assert.deepEqual(
+      events.map(({ organization_id, kind, actor_kind }) => [organization_id, kind, actor_kind]),
+      ids.flatMap((id) => [
+        [id, 'data_key.rotated', 'system'],
+        [id, 'secret.resealed', 'system'],
+      ]),
+    )
+    const keys = await own.sql('select id, organization_id, retired_at is not null as retired from data_keys')
+    const idOf = (organizationId: string, retired: boolean) =>
+      keys.find((one) => one.organization_id === organizationId && one.retired === retired)?.id
+    let values = 0
+    for (const { organization_id, kind, before, after } of events) {
+      assert.equal(after.data_key_id, idOf(organization_id, false))
+      if (kind === 'data_key.rotated') assert.deepEqual(before, { data_key_id: idOf(organization_id, true) })
+      else values += Number(after.values)
+    }
+    assert.equal(values, report.values.resealed)
+    assert.ok(values >= 3)
+  })
+
+  test('a key that could not be opened is counted beside those that were', async (context) => {
+    const own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
+    context.after(() => own.stop())
+    await own.createRequest(asking())
+    await own.app.rewrap({ rotateDataKeys: true, settleMs: 0 })
+    await own.sql(`update data_keys set kek_id = 'lost' where organization_id = $1 and retired_at is not null`, [
+      own.organizationId,
+    ])
+    const config = testConfig({ KEY_ENCRYPTION_KEYS: `${second},${first}` })
+    const app = await createApp({ config, secretKey, connection: own.connection, log, clock: own.clock })
+    context.after(() => app.stop())
+    const { dataKeys } = await app.rewrap()
+    assert.equal(dataKeys.unavailable, 1)
+    const event = (await keyEvents(own)).find(
+      ({ kind, organization_id }) => kind === 'data_key.rewrapped' && organization_id === own.organizationId,
+    )
+    assert.deepEqual(event?.after, { kek_id: 'second', data_keys: 1, unavailable: 1 })
   })
 })
 

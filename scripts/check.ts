@@ -24,6 +24,8 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   ['generated files', process.execPath, ['scripts/openapi.ts', '--check']],
+  ['bill of materials', process.execPath, ['scripts/bill-of-materials.ts']],
+  ['known vulnerabilities', process.execPath, ['scripts/vulnerabilities.ts']],
   ['tests', 'npm', ['test']],
 ]
 

@@ -1,5 +1,6 @@
 import type { Command, CommandGroup } from './command.ts'
 import { adminCreate } from './commands/admin-create.ts'
+import { adminRecover } from './commands/admin-recover.ts'
 import { auditExport } from './commands/audit-export.ts'
 import { auditVerify } from './commands/audit-verify.ts'
 import { configCheck } from './commands/config-check.ts'
@@ -11,7 +12,7 @@ import { closest } from './suggest.ts'
 
 export const groups: readonly CommandGroup[] = [
   { title: 'Run it', commands: [serve, migrate, seed] },
-  { title: 'Set it up and look after it', commands: [configCheck, adminCreate, keysRotate] },
+  { title: 'Set it up and look after it', commands: [configCheck, adminCreate, adminRecover, keysRotate] },
   { title: 'Prove what happened', commands: [auditExport, auditVerify] },
 ]
 

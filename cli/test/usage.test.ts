@@ -24,6 +24,7 @@ const slips: readonly (readonly [args: readonly string[], ...says: readonly RegE
   [['migrate', '--jsno'], /migrate has no option --jsno/, /Did you mean --json\?/],
   [['admin', 'create', '--emial', 'a@example.com'], /no option --emial/, /Did you mean --email\?/],
   [['admin', 'create'], /needs --email/, /hitl admin create --help/],
+  [['admin', 'recover'], /needs --email/, /hitl admin recover --help/],
   [['admin', 'create', '--email'], /--email needs a value: ADDRESS/],
   [['admin', 'create', '--email', '--name', 'x'], /--email needs a value/, /write --email=ADDRESS/],
   [['admin', 'create', '--email='], /--email needs a value/],

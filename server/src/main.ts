@@ -1,4 +1,5 @@
 import { adminCreateCommand } from './commands/admin-create.ts'
+import { adminRecoverCommand } from './commands/admin-recover.ts'
 import { auditExportCommand } from './commands/audit-export.ts'
 import { type Command, type Output, understand } from './commands/command.ts'
 import { configCheckCommand } from './commands/config-check.ts'
@@ -16,6 +17,7 @@ const commands: Readonly<Record<string, Command>> = {
   seed: seedCommand,
   'config check': configCheckCommand,
   'admin create': adminCreateCommand,
+  'admin recover': adminRecoverCommand,
   'keys rotate': keysRotateCommand,
   'audit export': auditExportCommand,
 }

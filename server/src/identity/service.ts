@@ -16,6 +16,7 @@ import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
 import { type AuditAtTheEnd, createOrganizationDeletion } from './organizations/deletion.ts'
 import { createOrganizations } from './organizations/service.ts'
+import { createAccountRecovery } from './people/account-recovery.ts'
 import { createEmailChanges } from './people/email-verification.ts'
 import { createInvitationMail } from './people/invitation-mail.ts'
 import { createInvitations } from './people/invitations.ts'
@@ -125,16 +126,17 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     attempts,
     endSessions: async (
       tx: Tx,
-      { accountId, organizationId, exceptSessionId }: SessionsOfAccount,
+      { accountId, organizationId, exceptSessionId, because = 'password_changed' }: SessionsOfAccount,
       by: { readonly actor: Actor; readonly httpRequestId: string | null },
     ) => {
       const kept = exceptSessionId === null ? {} : { exceptSessionId }
-      await sessions.endIn(tx, { accountId, organizationId, ...kept }, 'password_changed', by)
+      await sessions.endIn(tx, { accountId, organizationId, ...kept }, because, by)
     },
     report,
   }
   const passwordChanges = createPasswordChanges(accounts)
   const emailChanges = createEmailChanges(accounts)
+  const accountRecovery = createAccountRecovery(accounts, passwordChanges)
   const sso = {
     db,
     clock,
@@ -212,6 +214,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     switches,
     passwordChanges,
     emailChanges,
+    accountRecovery,
     identityProviders,
     ssoSignIn,
   }

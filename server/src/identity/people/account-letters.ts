@@ -33,6 +33,18 @@ ${forgotLink}
   }
 }
 
+export function factorsRemovedLetter(to: string, at: Date): Letter {
+  return {
+    to,
+    subject: 'Your second factors were removed',
+    text: `At ${at.toISOString()} whoever runs this service removed the passkeys, authenticator apps and recovery codes of your account,
+and ended its sessions. You get a link from them to choose a new password. Add your second factors again afterwards.
+
+If you did not ask for this, tell your administrator now.
+`,
+  }
+}
+
 export function verificationLetter(to: string, link: string): Letter {
   return {
     to,

@@ -1,6 +1,6 @@
 import type { Tx } from '../../platform/db.ts'
 import type { IdentityFact } from '../fact.ts'
-import { removeFactors } from '../factors/store.ts'
+import { type RemovedFactors, removeFactors } from '../factors/store.ts'
 import { deleteOptionalIdentities } from '../sso/members/store.ts'
 import { type AccountFact, everywhere, memberActor } from './account-facts.ts'
 
@@ -12,7 +12,17 @@ type Told = Pick<AccountFact, 'visitor' | 'actor' | 'occurredAt'>
  * waits for its owner: passkeys, authenticator apps, recovery codes and linked identities go. Answers whether there were any.
  */
 export async function removeUnprovenFactors(tx: Tx, accountId: string, report: Report, told: Told): Promise<boolean> {
-  return remove(tx, accountId, report, { ...told, because: 'mailbox_first_proven' }, true)
+  return (await remove(tx, accountId, report, { ...told, because: 'mailbox_first_proven' }, true)).any
+}
+
+/** For who lost them. Linked identities stay: a provider looks after them. */
+export async function removeFactorsByOperator(
+  tx: Tx,
+  accountId: string,
+  report: Report,
+  told: Told,
+): Promise<RemovedFactors> {
+  return (await remove(tx, accountId, report, { ...told, because: 'operator' }, false)).factors
 }
 
 async function remove(
@@ -21,13 +31,14 @@ async function remove(
   report: Report,
   { visitor, actor, occurredAt, because }: Told & { readonly because: string },
   withIdentities: boolean,
-): Promise<boolean> {
-  const { totp, passkeys, recoveryCodes } = await removeFactors(tx, accountId)
-  let removed = totp + passkeys + recoveryCodes
-  const hadFactors = removed > 0
+): Promise<{ readonly any: boolean; readonly factors: RemovedFactors }> {
+  const factors = await removeFactors(tx, accountId)
+  const { totp, passkeys, recoveryCodes } = factors
+  const hadFactors = totp + passkeys + recoveryCodes > 0
+  let any = hadFactors
   await everywhere(tx, accountId, async ({ organizationId, userId }) => {
     const identities = withIdentities ? await deleteOptionalIdentities(tx, organizationId, userId) : 0
-    removed += identities
+    any ||= identities > 0
     if (!hadFactors && identities === 0) return
     await report(tx, [
       {
@@ -44,5 +55,5 @@ async function remove(
       },
     ])
   })
-  return removed > 0
+  return { any, factors }
 }

@@ -31,6 +31,8 @@ export interface SessionsOfAccount {
   readonly organizationId: string
   /** Null: none is excepted. */
   readonly exceptSessionId: string | null
+  /** Left out: their password was changed. */
+  readonly because?: 'password_changed' | 'revoked'
 }
 
 export interface AccountDependencies {
@@ -197,10 +199,10 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
     },
 
     /** For the operator's command, who hands it over: nobody within an organization may take an account over. */
-    resetLinkFor: async (email: string): Promise<string | null> => {
+    resetLinkFor: async (email: string, httpRequestId: string | null = null): Promise<string | null> => {
       const key = emailKey(email)
       const account = await store.accountByKey(db.within({ lookUp: key }), key)
-      return account === null ? null : makeLink(account.id, null, { httpRequestId: null, network: null })
+      return account === null ? null : makeLink(account.id, null, { httpRequestId, network: null })
     },
 
     /** Does what is put off; for tests and the stop. */

@@ -1,0 +1,45 @@
+import type { App } from '../app.ts'
+import { linkMinutes } from '../identity/people/account-link.ts'
+import type { Recovered } from '../identity/people/account-recovery.ts'
+import { Problem } from '../platform/problem.ts'
+import { type Command, type Output, textOption, UsageError } from './command.ts'
+import { withApp } from './installation.ts'
+
+export const adminRecoverCommand: Command = {
+  options: { email: { type: 'string' }, 'remove-second-factors': { type: 'boolean' } },
+  run: async (options, output) => {
+    const email = textOption(options, 'email')
+    if (email === null) throw new UsageError('admin recover needs --email.', 'See: hitl admin recover --help')
+    return withApp((app) => recover(app, email, options['remove-second-factors'] === true, output))
+  },
+}
+
+async function recover(app: App, email: string, withSecondFactors: boolean, output: Output): Promise<undefined> {
+  const recovered = await app.identity.accountRecovery.recover(email, withSecondFactors, 'hitl admin recover')
+  if (recovered === null) throw nobody(email)
+  const { link, removed } = recovered
+  const facts = {
+    email: recovered.email,
+    link,
+    valid_minutes: linkMinutes.password_reset,
+    removed: removed && { totp: removed.totp, passkeys: removed.passkeys, recovery_codes: removed.recoveryCodes },
+  }
+  const lines = [
+    ...(removed === null ? [] : [told(removed)]),
+    `${recovered.email} chooses a new password here, once, within ${linkMinutes.password_reset} minutes:`,
+    link,
+  ]
+  output.result(facts, lines.join('\n'))
+  output.note('Hand it over in person or by a way that only they read: whoever opens it first has the account.')
+  return undefined
+}
+
+function told({ totp, passkeys, recoveryCodes }: NonNullable<Recovered['removed']>): string {
+  const removed = `Removed: authenticator apps ${totp}, passkeys ${passkeys}, unused recovery codes ${recoveryCodes}.`
+  return `${removed} All sessions have ended.`
+}
+
+function nobody(email: string): Problem {
+  const detail = `There is no account ${email}. Look for another spelling, or make one with "hitl admin create".`
+  return new Problem(404, 'user.not_found', detail)
+}

@@ -65,7 +65,7 @@ export function createAuthenticator(
       people.forget(id)
     },
     close: async () => {
-      await Promise.all([keys.settled(), refusals.settled()])
+      await Promise.all([keys.close(), refusals.settled()])
     },
   }
 }

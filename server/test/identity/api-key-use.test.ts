@@ -392,6 +392,20 @@ describe('last_used_at', () => {
     await context.waitFor(async () => assert.equal(await address(), '192.0.2.1'), { timeout: 5_000 })
   })
 
+  test('tells a use from another address at once, however soon it comes after one from the usual one', async (context) => {
+    const { id, key } = await create()
+    const shown = async () => {
+      const { body } = await admin('GET', `${keys}/${id}`)
+      return [body.last_used_at, body.last_used_address]
+    }
+    for (const from of ['192.0.2.1', '203.0.113.66', '192.0.2.1']) {
+      await list(key, from)
+      const use = [t.clock.now().toISOString(), from]
+      await context.waitFor(async () => assert.deepEqual(await shown(), use), { timeout: 5_000 })
+      t.clock.advance(10_000)
+    }
+  })
+
   test('a refused key was not used', async () => {
     const { id, key } = await create()
     await setActive(id, false)

@@ -9,12 +9,8 @@ import { holdOf } from './agent.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import { expiresSoon, isExpired } from './api-key-terms.ts'
 import * as store from './credential-store.ts'
+import { createKeyUses } from './key-uses.ts'
 import type { Call, Refusals } from './refusals.ts'
-
-/** `last_used_at` is written at most this often per key and process, so it is at most a minute stale. */
-const usedEveryMs = 30_000
-/** Keys whose last mark is remembered: 100 bytes each. */
-const maxMarks = 50_000
 
 /** Keys whose id is remembered: 200 bytes each. */
 const maxReadIds = 10_000
@@ -37,20 +33,7 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals)
   })
   // By the key's hash, for keys that were right: to read the id from the key takes four times as long as to hash it.
   const readIds = new Map<string, string>()
-  const usedAt = new Map<string, number>()
-  let writing: Promise<void> = Promise.resolve()
-
-  const markUsed = (agent: Agent, call: Call): void => {
-    const now = clock.now()
-    if (now.getTime() - (usedAt.get(agent.apiKeyId) ?? 0) < usedEveryMs) return
-    if (usedAt.size >= maxMarks) usedAt.clear()
-    usedAt.set(agent.apiKeyId, now.getTime())
-    const scope = { organizationId: agent.organizationId }
-    // Not awaited by the call and not retried: a missed mark is written half a minute later.
-    writing = writing
-      .then(() => store.markUsed(db.within(scope), agent, now, call.network ?? null))
-      .catch(() => void usedAt.delete(agent.apiKeyId))
-  }
+  const uses = createKeyUses(db, clock)
 
   return {
     /** Null for what is no key, or none any more. Throws 401 for one that has expired, 403 for one from elsewhere. */
@@ -76,7 +59,7 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals)
         refusals.keyRefused(agent, 'network', call)
         throw networkRefused(call.network)
       }
-      markUsed(agent, call)
+      uses.used(agent, call.network ?? null)
       return agent
     },
     /** Why an agent is held back just now, for a call that passed while this process did not know of it. */
@@ -90,7 +73,7 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals)
     },
     forget: keys.forget,
     forgetAll: keys.forgetAll,
-    settled: (): Promise<void> => writing,
+    close: uses.close,
   }
 }
 

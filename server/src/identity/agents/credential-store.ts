@@ -69,18 +69,21 @@ export async function findCredential(db: Queryable, id: string): Promise<Credent
   }
 }
 
-const markUsedStatement: Statement = {
-  name: 'api_keys_mark_used',
-  text: `update api_keys set last_used_at = $3, last_used_address = $4
-    where organization_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`,
+export interface KeyUse {
+  readonly apiKeyId: string
+  readonly at: Date
+  readonly address: string | null
 }
 
-/** Not a change of the key: `updated_at` stays. */
-export async function markUsed(
-  db: Queryable,
-  { organizationId, apiKeyId }: Pick<Credential, 'organizationId' | 'apiKeyId'>,
-  at: Date,
-  address: string | null,
-): Promise<void> {
-  await db.execute(markUsedStatement, [organizationId, apiKeyId, at, address])
+const markUsedStatement: Statement = {
+  name: 'api_keys_mark_used',
+  text: `update api_keys k set last_used_at = used.at, last_used_address = used.address
+    from json_to_recordset($2) as used(id uuid, at timestamptz, address inet)
+    where k.organization_id = $1 and k.id = used.id and (k.last_used_at is null or k.last_used_at <= used.at)`,
+}
+
+/** Not a change of the keys: `updated_at` stays. */
+export async function markUsed(db: Queryable, organizationId: string, uses: readonly KeyUse[]): Promise<void> {
+  const rows = uses.map(({ apiKeyId: id, at, address }) => ({ id, at, address }))
+  await db.execute(markUsedStatement, [organizationId, JSON.stringify(rows)])
 }

@@ -272,7 +272,6 @@ export async function createApp({ config, secretKey, connection, log, ...options
           guard,
           clock,
           publicUrl: config.publicUrl,
-          corsOrigins: config.CORS_ORIGINS,
         })
       },
       { prefix: '/api/v1' },

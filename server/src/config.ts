@@ -178,7 +178,10 @@ export const settings = {
   REGISTRATION: oneOf('Who may make an account (open: always as reviewer).', 'invite', ['invite', 'open', 'closed']),
   ADMIN_EMAIL: optional('First admin, made at the start when it does not exist.', 'admin@example.com'),
   ADMIN_PASSWORD: secret("First admin's password, 8 to 72 bytes.", 'choose your own'),
-  CORS_ORIGINS: list('Browser origins that may call the API, comma separated; * for all.', 'https://app.example.com'),
+  CORS_ORIGINS: list(
+    'Browser origins whose pages may call the API with a bearer token, comma separated; * for all.',
+    'https://app.example.com',
+  ),
   TRUSTED_PROXIES: list(
     'CIDRs of reverse proxies whose X-Forwarded-For is believed.',
     '10.0.0.0/8',

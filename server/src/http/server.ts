@@ -85,6 +85,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
 
 async function registerCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   await app.register(cors, {
+    // Without credentials: the session's cookie is for our own pages (same-site.ts), others bring a bearer token.
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id', 'x-step-up'],

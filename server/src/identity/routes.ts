@@ -24,16 +24,15 @@ export interface IdentityRoutes {
   readonly guard: Guard
   readonly clock: Clock
   readonly publicUrl: string
-  readonly corsOrigins: readonly string[]
 }
 
 /** The routes of all parts of the module, below `/api/v1`. */
 export function registerIdentityRoutes(
   api: FastifyInstance,
-  { identity, guard, clock, publicUrl, corsOrigins }: IdentityRoutes,
+  { identity, guard, clock, publicUrl }: IdentityRoutes,
 ): void {
   const isHttps = publicUrl.startsWith('https:')
-  const requireSameSite = createSameSiteCheck(publicUrl, corsOrigins)
+  const requireSameSite = createSameSiteCheck(publicUrl)
   const requireStepUp = createRequireStepUp(api, identity.factors.stepUps)
   const sendSession = createSendSession(clock, isHttps)
 

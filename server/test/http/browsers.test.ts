@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { samplePassword, sampleReviewer } from '../../src/seed.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 
 const origin = 'https://app.example.com'
@@ -66,6 +67,27 @@ describe('CORS_ORIGINS names two origins', () => {
       }
     })
   }
+
+  test(`${origin} signs in with a bearer token, and not with a cookie, which is for our own pages`, async () => {
+    const signIn = (session_cookie: boolean) =>
+      t.call('POST', '/api/v1/auth/login', {
+        body: { username: sampleReviewer, password: samplePassword, session_cookie },
+        headers: { origin, 'sec-fetch-site': 'same-site' },
+      })
+    const replies = [
+      await signIn(true),
+      await t.call('POST', '/api/v1/auth/refresh', { headers: { origin, 'sec-fetch-site': 'same-site' } }),
+    ]
+    for (const reply of replies) {
+      assert.deepEqual([reply.status, reply.body.code], [403, 'auth.cross_site'])
+      assert.match(reply.body.detail, /bearer token/)
+      assert.equal(reply.headers['access-control-allow-origin'], origin, 'the page may read why')
+    }
+    const bearer = await signIn(false)
+    assert.equal(bearer.status, 200, bearer.text)
+    assert.equal(bearer.body.token_type, 'bearer')
+    assert.equal(bearer.headers['set-cookie'], undefined)
+  })
 
   test('OPTIONS that is no preflight is answered without a body', async () => {
     const reply = await t.call('OPTIONS', '/api/v1/requests')

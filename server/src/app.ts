@@ -256,6 +256,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         audit.registerRoutes(api, {
           guard,
           requireVisible: consultations.read,
+          stalledAfterMs: config.REQUEST_TIMEOUT_SECONDS * 1_000,
           evidence: {
             request: async (principal, id) => {
               const found = await consultations.read(principal, id)

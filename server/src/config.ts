@@ -194,7 +194,12 @@ export const settings = {
     '3000/60',
   ),
   BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
-  REQUEST_TIMEOUT_SECONDS: integer('A call must have arrived completely within this time.', 30, 1, 600),
+  REQUEST_TIMEOUT_SECONDS: integer(
+    'A call must have arrived completely within this time; who takes nothing of an export for as long is let go.',
+    30,
+    1,
+    600,
+  ),
   CALLBACK_ALLOW: list(
     'CIDRs and hosts beyond the public internet that callbacks may go to.',
     '10.1.0.0/16,agent.internal',

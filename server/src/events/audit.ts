@@ -38,6 +38,8 @@ export interface AuditRoutes {
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
   readonly evidence: EvidenceSources
+  /** A reader of an export that takes nothing for so long is let go. */
+  readonly stalledAfterMs: number
 }
 
 export type Audit = ReturnType<typeof createAudit>
@@ -81,9 +83,9 @@ export function createAudit(dependencies: AuditDependencies) {
       await inTransaction(db, { organizationId }, async (tx) => tx.last(events.append(tx, [taken])))
       return lines
     },
-    registerRoutes: (app: FastifyInstance, { guard, requireVisible, evidence }: AuditRoutes): void => {
+    registerRoutes: (app: FastifyInstance, { guard, requireVisible, evidence, stalledAfterMs }: AuditRoutes): void => {
       registerReadingRoutes(app, { db, guard, requireVisible })
-      registerExportRoutes(app, { exporter, guard, record })
+      registerExportRoutes(app, { exporter, guard, record, stalledAfterMs })
       registerEvidenceRoutes(app, { db, clock, guard, record, sources: evidence, sealOne })
       registerKeepingRoutes(app, { keeping, guard })
     },

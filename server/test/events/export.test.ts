@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { createSigner } from '../../../cli/test/audit-export.ts'
 import { createRandom, tamperings } from '../../../cli/test/audit-tampering.ts'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { addTenant } from '../authorization/tenant.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { exportOf, until, verified } from './chain.ts'
 
@@ -205,34 +206,38 @@ describe('the export as a stream', () => {
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
   })
 
-  test('429 for the fifth at once, and a place is free when one is given up', async (context) => {
-    const u = await startTestApp()
+  /** A service with an audit of more than any buffer holds, and how to begin an export that nobody reads on. */
+  const paused = async (context: TestContext, environment: Readonly<Record<string, string>> = {}) => {
+    const u = await startTestApp({ environment })
     context.after(() => u.stop())
-    await u.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-         '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
-      [u.organizationId],
-    )
+    const fill = (organizationId: string) =>
+      u.sql(
+        `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+         select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
+           '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
+        [organizationId],
+      )
+    await fill(u.organizationId)
     await u.app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = u.app.http.server.address() as AddressInfo
-    const open = async () => {
-      const call = request({
-        port,
-        path: '/api/v1/events/export',
-        headers: { authorization: `Bearer ${u.admin.token}` },
-      })
+    const open = async (token = u.admin.token) => {
+      const call = request({ port, path: '/api/v1/events/export', headers: { authorization: `Bearer ${token}` } })
       call.on('error', () => {})
       call.end()
-      const [reply] = await once(call, 'response')
+      const [reply] = (await once(call, 'response')) as [IncomingMessage]
       reply.pause()
       reply.on('error', () => {})
-      return { call, status: reply.statusCode as number }
+      return { call, reply, status: reply.statusCode }
     }
-    const held = [await open(), await open(), await open(), await open()]
+    return { u, open, fill }
+  }
+
+  test('429 for the third of an organization at once, and a place is free when one is given up', async (context) => {
+    const { open } = await paused(context)
+    const held = [await open(), await open()]
     assert.deepEqual(
       held.map(({ status }) => status),
-      [200, 200, 200, 200],
+      [200, 200],
     )
     assert.equal((await open()).status, 429)
     held[0]?.call.destroy()
@@ -242,6 +247,39 @@ describe('the export as a stream', () => {
       return status === 200
     }, 'a place is free')
     for (const { call } of held) call.destroy()
+  })
+
+  test('readers who take nothing keep no other organization from theirs, and are let go', async (context) => {
+    const { u, open, fill } = await paused(context, { REQUEST_TIMEOUT_SECONDS: '2' })
+    const other = await addTenant(u)
+    await fill(other.organizationId)
+    const held = [await open(), await open()]
+    assert.equal((await open()).status, 429)
+    const another = await open(other.people.auditor.token)
+    assert.equal(another.status, 200)
+    // This one does read on: nothing happens to it.
+    let tail = ''
+    another.reply.on('data', (chunk: Buffer) => {
+      tail = chunk.toString()
+    })
+    another.reply.resume()
+    await once(another.reply, 'end')
+    assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
+    await until(async () => {
+      const { call, status } = await open()
+      call.destroy()
+      return status === 200
+    }, 'a place is free')
+    for (const { reply } of held) {
+      let text = ''
+      reply.on('data', (chunk: Buffer) => {
+        text = chunk.toString()
+      })
+      reply.resume()
+      await until(async () => reply.closed, 'the reply breaks off')
+      assert.equal(reply.complete, false)
+      assert.doesNotMatch(text, /"end"/)
+    }
   })
 })
 

@@ -12,6 +12,8 @@ export interface ExportRoutes {
   readonly exporter: Exporter
   readonly guard: Guard
   readonly record: RecordAct
+  /** A reader that takes nothing for so long is let go: its place is another's. */
+  readonly stalledAfterMs: number
 }
 
 const query = Type.Object({
@@ -34,11 +36,13 @@ const types = { jsonl: 'application/jsonl; charset=utf-8', csv: 'text/csv; chars
 
 /** Each holds a page in memory and a connection while it reads one: a few do no harm, many would. */
 const atOnce = 4
+/** So that no organization takes all places from the others. */
+const ofOneOrganization = 2
 
 const tooMany: OwnMeaning = {
   status: 429,
   code: 'audit.too_many_exports',
-  detail: `This process is writing ${atOnce} exports already. Try again when one of them is done.`,
+  detail: `A process writes ${ofOneOrganization} exports of an organization at once, and ${atOnce} in all. Try again when one of them is done.`,
 }
 const noSeal: OwnMeaning = {
   status: 404,
@@ -46,8 +50,21 @@ const noSeal: OwnMeaning = {
   detail: 'There is no such seal: leave out `after`, or name the last seal of an export.',
 }
 
-export function registerExportRoutes(app: FastifyInstance, { exporter, guard, record }: ExportRoutes): void {
-  let running = 0
+/** Answers how to give the place back, once; null when there is none. */
+function createPlaces(): (organizationId: string) => (() => void) | null {
+  const taken = new Set<{ readonly organizationId: string }>()
+  return (organizationId) => {
+    const own = [...taken].filter((place) => place.organizationId === organizationId)
+    if (taken.size >= atOnce || own.length >= ofOneOrganization) return null
+    const place = { organizationId }
+    taken.add(place)
+    return () => void taken.delete(place)
+  }
+}
+
+export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes): void {
+  const { exporter, guard, record, stalledAfterMs } = routes
+  const takePlace = createPlaces()
   const begin = async (by: Caller, format: ExportFormat, after: number | null): Promise<Readable> => {
     const lines = await exporter.export(by.principal.organizationId, format, after)
     if (lines === null) throw new Problem(404, noSeal.code, noSeal.detail)
@@ -67,8 +84,8 @@ export function registerExportRoutes(app: FastifyInstance, { exporter, guard, re
         tags: ['audit'],
         summary: 'The whole audit as a file, streamed',
         description:
-          'Oldest first, with the seals in between; docs/audit.md describes the lines. A reply that breaks off has no end ' +
-          'line. With more than a few events not sealed yet, which happens in the first two seconds, the end line says how many.',
+          'Oldest first, with the seals in between; docs/audit.md describes the lines. A reply that breaks off, as one does whose reader takes ' +
+          'nothing for 30 s, has no end line. With more than a few events not sealed yet, which happens in the first two seconds, the end line says how many.',
         operationId: 'exportEvents',
         security: [{ bearer: [] }, { person: [] }],
         querystring: query,
@@ -88,15 +105,19 @@ export function registerExportRoutes(app: FastifyInstance, { exporter, guard, re
       const by = personOf(request)
       const { format: asked = 'jsonl', after = null } = request.query
       const format = asked === 'csv' ? 'csv' : 'jsonl'
-      if (running >= atOnce) throw new Problem(429, tooMany.code, tooMany.detail, { headers: { 'retry-after': '10' } })
       const { organizationId } = by.principal
-      running += 1
+      const leave = takePlace(organizationId)
+      if (leave === null) throw new Problem(429, tooMany.code, tooMany.detail, { headers: { 'retry-after': '10' } })
       const stream = await begin(by, format, after).catch((error: unknown) => {
-        running -= 1
+        leave()
         throw error
       })
-      stream.once('close', () => {
-        running -= 1
+      stream.once('close', leave)
+      reply.raw.setTimeout(stalledAfterMs, () => {
+        // Else it is the reader who waits.
+        if (reply.raw.writableLength === 0) return
+        request.log.warn({ request_id: request.id }, 'an export was ended: its reader took nothing')
+        reply.raw.destroy()
       })
       stream.once('error', (error) => request.log.warn({ err: error, request_id: request.id }, 'an export broke off'))
       return reply

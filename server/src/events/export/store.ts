@@ -131,7 +131,7 @@ interface PageRow extends ChainKey {
 const pageLeaves = 8_192
 
 // Line ends are put in by chr(10), because a literal one would depend on how this file is checked out. Joined by no key:
-// hash and merge joins are off.
+// hash and merge joins are off. `number + 0`: seals are found by the range of their events, in that order, and not by number.
 const pageText = (eventLine: string, sealLine: string): string => `
   with page as (
     select e.era, e.xact, e.id, e.record, e.erasable from events e
@@ -146,7 +146,7 @@ const pageText = (eventLine: string, sealLine: string): string => `
     select s.*, sum(s.last_position - s.first_position + 1) over (order by s.last_era, s.last_xact, s.last_id
       rows between unbounded preceding and 1 preceding) as leaves_before
     from reach cross join lateral (
-      select a.* from audit_seals a where a.organization_id = $1 and a.last_position > 0 and a.number >= $10
+      select a.* from audit_seals a where a.organization_id = $1 and a.last_position > 0 and a.number + 0 >= $10
         and (a.last_era, a.last_xact, a.last_id) > ($2, $3, $4)
         and (a.last_era, a.last_xact, a.last_id) <= (reach.era, reach.xact, reach.id)
       order by a.last_era, a.last_xact, a.last_id limit $9) s

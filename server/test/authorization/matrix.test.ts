@@ -25,6 +25,7 @@ for (const ownFilter of [true, false]) {
     let other: Tenant
     let otherBefore: string
     let secrets: readonly string[]
+    let sharedSecrets: readonly string[]
     let cells = 0
     const changed: (() => number)[] = []
     before(async () => {
@@ -47,7 +48,9 @@ for (const ownFilter of [true, false]) {
       shared = await addTenant(t)
       other = await addTenant(t)
       otherBefore = await rowsOf(t, other.organizationId)
-      secrets = secretsIn(otherBefore, await rowsOf(t, shared.organizationId))
+      const sharedBefore = await rowsOf(t, shared.organizationId)
+      secrets = secretsIn(otherBefore, sharedBefore)
+      sharedSecrets = secretsIn(sharedBefore, otherBefore)
     })
     after(async () => {
       await t.stop()
@@ -84,6 +87,8 @@ for (const ownFilter of [true, false]) {
         const which = `${operation.id} by ${where} on ${target === other ? 'other' : 'own'}`
         assert.deepEqual([reply.status, reply.body?.code], expected, `${which}: ${reply.text}`)
         assertNoLeak(which, reply)
+        // Who is nobody is told nothing of either.
+        if (reply.status === 401) assert.deepEqual(leaksIn(reply, sharedSecrets), [], `${which}: ${reply.text}`)
       }
     }
 

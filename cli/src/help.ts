@@ -72,7 +72,7 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
     hitl config check --connect
 
   Nobody has changed the audit since it was exported?
-    hitl audit verify audit.jsonl`,
+    hitl audit verify audit.jsonl --keys https://hitl.example.com`,
     `${heading('Exit codes')}\n${rows([
       ['0', 'done; for audit verify: intact'],
       ['1', 'failed, the reason is on standard error'],

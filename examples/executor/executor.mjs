@@ -11,6 +11,8 @@ const refuse = (why) => {
   process.stderr.write(`refused: ${why}\n`)
   process.exit(1)
 }
+process.on('uncaughtException', ({ message }) => refuse(message))
+if (!HITL_API_KEY || !actionFile) refuse('use HITL_API_KEY=hitl_... node executor.mjs REQUEST_ID action.json')
 const call = async (method, path, sent) => {
   const headers = { authorization: `Bearer ${HITL_API_KEY}`, 'content-type': 'application/json' }
   const body = sent && JSON.stringify(sent)

@@ -70,7 +70,7 @@ async function run(given: Given, output: Output): Promise<number> {
     format,
   )
   if (typeof outcome === 'number') return outcome
-  if (path !== null) output.result(facts(path, format, outcome), text(path, outcome))
+  if (path !== null) output.result(facts(path, format, outcome), text(path, outcome, given.text('url')))
   return exitCodes.done
 }
 
@@ -194,9 +194,9 @@ function facts(file: string, format: string, { bytes, sha256, end }: Written) {
   return { file, format, bytes, sha256, ...sealed }
 }
 
-function text(path: string, { bytes, sha256, end }: Written): string {
+function text(path: string, { bytes, sha256, end }: Written, url: string | null | undefined): string {
   const size = `${bytes.toLocaleString('en').replaceAll(',', ' ')} bytes, SHA-256 ${sha256}`
   if (end === null) return `Wrote ${path}: ${size}`
   const nextTime = `The next one may begin behind this: --after ${end.last_seal}`
-  return `Wrote ${path}: ${size}\nIt ends with seal ${end.last_seal}, position ${end.last_position}. ${nextTime}\nCheck it with: hitl audit verify ${path} --keys URL`
+  return `Wrote ${path}: ${size}\nIt ends with seal ${end.last_seal}, position ${end.last_position}. ${nextTime}\nCheck it with: hitl audit verify ${path} --keys ${url ?? 'URL-OF-THE-SERVICE'}`
 }

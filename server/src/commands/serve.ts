@@ -15,7 +15,7 @@ import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
 const insufficientPrivilege = '42501'
 
 /** Says what is there to say once the service takes calls. */
-type Announce = () => void
+type Announce = () => Promise<void>
 
 export const serveCommand: Command = {
   options: {},
@@ -52,10 +52,10 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
     if (names.length > 0) log.info({ migrations: names }, 'database migrated')
   }
   const app = await openApp(config, log, database)
-  const announce = cluster.isPrimary ? await prepare(config, app, output) : () => {}
+  const announce = cluster.isPrimary ? await prepare(config, app, output) : async () => {}
   if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
     const stopCluster = await runCluster(config.WORKERS, log)
-    announce()
+    await announce()
     return async () => {
       await stopCluster()
       await app.stop()
@@ -66,7 +66,7 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
     throw error
   })
   app.startWorkers()
-  announce()
+  await announce()
   return app.stop
 }
 
@@ -100,15 +100,18 @@ async function prepare(config: Config, app: App, output: Output): Promise<Announ
     await app.identity.people.ensureUser({ email: ADMIN_EMAIL, password: ADMIN_PASSWORD }, 'admin')
   }
   if (config.ROLE === 'worker') {
-    return () => output.result({ event: 'working', version }, `HITL ${version}: worker running.`)
+    return async () => output.result({ event: 'working', version }, `HITL ${version}: worker running.`)
   }
-  const token = sample === null ? await app.identity.people.setupToken() : null
-  const welcome: Welcome = {
-    publicUrl,
-    sampleApiKey: sample?.apiKey ?? null,
-    setupUrl: token === null ? null : `${publicUrl}/setup#${token}`,
+  return async () => {
+    // Only once it listens: a start that fails must not void the link that an earlier one printed.
+    const token = sample === null ? await app.identity.people.setupToken() : null
+    const welcome: Welcome = {
+      publicUrl,
+      sampleApiKey: sample?.apiKey ?? null,
+      setupUrl: token === null ? null : `${publicUrl}/setup#${token}`,
+    }
+    output.result(welcomeFacts(welcome), welcomeText(config, welcome))
   }
-  return () => output.result(welcomeFacts(welcome), welcomeText(config, welcome))
 }
 
 /**

@@ -32,7 +32,7 @@ export function registerProblems(app: FastifyInstance): void {
     const problem = toProblem(error)
     if (problem.status >= 500) {
       const level = problem.status === 503 ? 'warn' : 'error'
-      request.log[level]({ err: problem.cause ?? error, request_id: request.id }, problem.message)
+      request.log[level]({ err: problem.cause ?? error }, problem.message)
     }
     return sendProblem(request, reply, problem)
   })

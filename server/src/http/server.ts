@@ -41,7 +41,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   const headers = securityHeaders(options.publicUrl)
   const app = fastify({
     loggerInstance: options.log as never,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: options.bodyLimitBytes,
     // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
     requestTimeout: options.requestTimeoutMs,
@@ -66,7 +66,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
     frameworkErrors: (error, request, reply) => {
       const detail = 'The address could not be read. Check its percent-encoding.'
       // Not the error: its message holds the address with its query.
-      request.log.info({ request_id: request.id, reason: error.code }, 'refused before routing')
+      request.log.info({ reason: error.code }, 'refused before routing')
       reply.headers(headers)
       return sendProblem(request, reply, new Problem(error.statusCode ?? 400, 'http.bad_request', detail)) as never
     },
@@ -140,7 +140,6 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
   app.addHook('onResponse', (request, reply, done) => {
     request.log.info(
       {
-        request_id: request.id,
         method: request.method,
         // The route, not the address: ids are in it only where a reader needs them, queries never.
         route: request.routeOptions.url ?? 'none',

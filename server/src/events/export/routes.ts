@@ -116,10 +116,10 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       reply.raw.setTimeout(stalledAfterMs, () => {
         // Else it is the reader who waits.
         if (reply.raw.writableLength === 0) return
-        request.log.warn({ request_id: request.id }, 'an export was ended: its reader took nothing')
+        request.log.warn('an export was ended: its reader took nothing')
         reply.raw.destroy()
       })
-      stream.once('error', (error) => request.log.warn({ err: error, request_id: request.id }, 'an export broke off'))
+      stream.once('error', (error) => request.log.warn({ err: error }, 'an export broke off'))
       return reply
         .type(types[format])
         .header('content-disposition', `attachment; filename="audit-${organizationId}.${format}"`)

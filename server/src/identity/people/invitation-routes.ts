@@ -22,7 +22,7 @@ const notValid = {
   status: 403,
   code: 'invitation.not_valid',
   detail:
-    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one.',
+    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one; before there is any, the service prints one at each start.',
 }
 const alreadyMember = {
   status: 409,

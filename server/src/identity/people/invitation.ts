@@ -43,6 +43,6 @@ export function acceptInvitation(invitation: Invitation | null, email: string, n
   throw new Problem(
     403,
     'invitation.not_valid',
-    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one.',
+    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one; before there is any, the service prints one at each start.',
   )
 }

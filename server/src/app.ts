@@ -195,7 +195,6 @@ export async function createApp({ config, secretKey, connection, log, ...options
     revocations: createRevocationCheck(signingKeys),
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
   })
-  const expiry = createExpiryWorker(consultations, log)
 
   const identity = createIdentity({
     db,
@@ -220,10 +219,14 @@ export async function createApp({ config, secretKey, connection, log, ...options
   })
   const { authenticator } = identity
   const agentMarks = createAgentMarks({ db, clock, log, events, agents: identity.switches.toMark })
-  const expiringKeys = createExpiryWarnings({ db: workerDb, clock, log, report })
-  const factorSweeper = createFactorSweeper(identity.factors, log)
-  const sessionSweeper = createSessionSweeper(identity.sessions, log)
-  const deletions = createDeletionWorker(identity.organizationDeletion, log)
+  const loops = [
+    createExpiryWorker(consultations, log),
+    agentMarks.loop,
+    createExpiryWarnings({ db: workerDb, clock, log, report }),
+    createFactorSweeper(identity.factors, log),
+    createSessionSweeper(identity.sessions, log),
+    createDeletionWorker(identity.organizationDeletion, log),
+  ]
 
   let stopping = false
   let stopped: Promise<void> | null = null
@@ -310,21 +313,12 @@ export async function createApp({ config, secretKey, connection, log, ...options
     startWorkers: () => {
       if (!delivers) return
       delivery.start()
-      expiry.start()
       audit.start()
-      factorSweeper.start()
-      sessionSweeper.start()
-      deletions.start()
-      agentMarks.loop.start()
-      expiringKeys.start()
+      for (const loop of loops) loop.start()
       hints = listen(connection, channel, log, delivery.wake)
     },
     drain: async () => {
-      await expiry.drain()
-      await agentMarks.loop.drain()
-      await expiringKeys.drain()
-      await sessionSweeper.drain()
-      await deletions.drain()
+      for (const loop of loops) await loop.drain()
       await delivery.drain()
       await audit.drain()
     },
@@ -335,12 +329,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
         await Promise.all([
           hints?.stop(),
-          expiry.stop(),
-          factorSweeper.stop(),
-          sessionSweeper.stop(),
-          deletions.stop(),
-          agentMarks.loop.stop(),
-          expiringKeys.stop(),
+          ...loops.map((loop) => loop.stop()),
           http.close(),
           delivery.stop(graceMs),
         ])

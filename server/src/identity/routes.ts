@@ -72,8 +72,8 @@ export function registerIdentityRoutes(
     guard,
     requireStepUp,
     publicUrl,
-    signIn: async ({ user, methods }, request, reply) =>
-      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true))),
+    signIn: async ({ user, methods, provenAt }, request, reply) =>
+      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt)),
   })
   registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, requireStepUp, clock })
   registerLeakedKeyRoute(api, identity.leakedKeys)

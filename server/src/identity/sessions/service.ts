@@ -100,10 +100,14 @@ export function createSessions(dependencies: SessionDependencies) {
     return { session, user, accessToken: token, expiresInSeconds: shorter, refreshToken }
   }
 
-  /** In the scope of the account and of the organization that the session is of. Answers what renews it. */
-  const open = async (tx: Tx, session: Session, visit: Visit): Promise<string | null> => {
+  /**
+   * In the scope of the account and of the organization that the session is of. Answers what renews it. `provenAt` null: it
+   * takes the place of one that is live.
+   */
+  const open = async (tx: Tx, session: Session, visit: Visit, provenAt: Date | null): Promise<string | null> => {
     await store.insertSession(tx, session)
-    await store.rememberOrganization(tx, session.accountId, session.organizationId)
+    const { accountId, organizationId } = session
+    if (!(await store.rememberOrganization(tx, accountId, organizationId, provenAt))) throw sessionOver()
     const { httpRequestId, network } = visit
     const by = { actor: ownActor(session), httpRequestId, network }
     await report(tx, [sessionFact(session, 'session.opened', by, clock.now())])
@@ -135,14 +139,17 @@ export function createSessions(dependencies: SessionDependencies) {
   return {
     ...revocation,
 
-    /** Opens a session for somebody who has proved who they are. */
-    begin: async (user: User, methods: readonly string[], visit: Visit): Promise<OpenedSession> => {
+    /**
+     * Opens a session for somebody who has proved who they are, at `provenAt` or later. Throws 401 when their password was
+     * changed since: what was proved may be what that was to end.
+     */
+    begin: async (user: User, methods: readonly string[], visit: Visit, provenAt: Date): Promise<OpenedSession> => {
       await requireEntry(user, methods)
       const session = newSession(user, methods, visit)
       const { organizationId, accountId } = session
       const refreshToken = await inTransaction(db, { organizationId, accountId }, async (tx) => {
         if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw noEntry()
-        return open(tx, session, visit)
+        return open(tx, session, visit, provenAt)
       })
       return opened(session, user, refreshToken)
     },
@@ -214,7 +221,7 @@ export function createSessions(dependencies: SessionDependencies) {
         await revocation.endIn(tx, { accountId, id: before.id }, 'switched', made)
         await enterOrganization(tx, organizationId)
         const session = successorOf(before, user, visit)
-        return { session, refreshToken: await open(tx, session, visit) }
+        return { session, refreshToken: await open(tx, session, visit, null) }
       })
       return opened(switched.session, user, switched.refreshToken)
     },

@@ -96,6 +96,7 @@ export function createSignIn(dependencies: SignInDependencies) {
     /** Throws 401 in the same words, after the same work, for a wrong password and an unknown address. */
     withPassword: async (email: string, password: string, visit: Visit): Promise<OpenedSession> => {
       const beganAt = performance.now()
+      const provenAt = clock.now()
       const key = emailKey(email)
       const attempter = { kind: 'password', subject: key, network: visit.network } as const
       // Before the queue for hashing: who has to wait anyway does not take a place in it. The rows are read beside what takes
@@ -116,10 +117,11 @@ export function createSignIn(dependencies: SignInDependencies) {
         await untilNextTick(beganAt)
         throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
       }
-      if (!(await factors.signIn.secondFactorNeeded(accountId))) return sessions.begin(user, ['password'], visit)
+      if (!(await factors.signIn.secondFactorNeeded(accountId)))
+        return sessions.begin(user, ['password'], visit, provenAt)
       const { organizationId, id: userId } = user
       throw secondFactorRequired(
-        await factors.signIn.beginChallenge({ accountId, organizationId, userId, methods: ['password'] }),
+        await factors.signIn.beginChallenge({ accountId, organizationId, userId, methods: ['password'], provenAt }),
       )
     },
 
@@ -129,6 +131,7 @@ export function createSignIn(dependencies: SignInDependencies) {
         readonly accountId: string
         readonly organizationId: string | null
         readonly methods: readonly string[]
+        readonly provenAt: Date
       },
       visit: Visit,
     ): Promise<OpenedSession> => {
@@ -141,7 +144,7 @@ export function createSignIn(dependencies: SignInDependencies) {
           'This account belongs to no organization now. Ask an administrator.',
         )
       }
-      return sessions.begin(user, proved.methods, visit)
+      return sessions.begin(user, proved.methods, visit, proved.provenAt)
     },
   }
 }

@@ -30,7 +30,7 @@ interface Tables {
     replaced_at: Date | null
     created_at: Date
   }
-  accounts: { id: string; last_organization_id: string | null }
+  accounts: { id: string; last_organization_id: string | null; password_changed_at: Date | null }
 }
 
 const sql = queriesOn<Tables>()
@@ -74,9 +74,27 @@ export async function insertSession(tx: Queryable, session: Session): Promise<vo
   )
 }
 
-/** The next sign-in of the account leads to this organization too. */
-export async function rememberOrganization(tx: Queryable, accountId: string, organizationId: string): Promise<void> {
-  await tx.run(sql.updateTable('accounts').set({ last_organization_id: organizationId }).where('id', '=', accountId))
+/**
+ * The next sign-in of the account leads to this organization too. False when the password was changed after `provenAt`; who
+ * changes it in this moment waits, and ends what the transaction opens.
+ */
+export async function rememberOrganization(
+  tx: Queryable,
+  accountId: string,
+  organizationId: string,
+  provenAt: Date | null,
+): Promise<boolean> {
+  let query = sql
+    .updateTable('accounts')
+    .set({ last_organization_id: organizationId })
+    .where('id', '=', accountId)
+    .returning('id')
+  if (provenAt !== null) {
+    query = query.where((where) =>
+      where.or([where('password_changed_at', 'is', null), where('password_changed_at', '<=', provenAt)]),
+    )
+  }
+  return (await tx.run(query)).length === 1
 }
 
 export interface SessionForAuthentication {

@@ -23,6 +23,8 @@ import { markProven, providerById, type StoredProvider } from './providers/store
 export interface SsoSignedIn {
   readonly user: User
   readonly methods: readonly ['oidc']
+  /** When it was proved, at the earliest. */
+  readonly provenAt: Date
 }
 
 export interface Begun {
@@ -205,6 +207,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       browser: string | undefined,
       visitor: Visitor,
     ): Promise<Finished> => {
+      const provenAt = clock.now()
       const stored = await activeProvider(providerId)
       const { provider } = stored
       const { organizationId } = provider
@@ -228,7 +231,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       )
       const user = await userById(db.within({ organizationId }), organizationId, entered.userId)
       if (user === null) throw notBegunHere()
-      return { signedIn: { user, methods: ['oidc'] }, returnTo: flow.returnTo }
+      return { signedIn: { user, methods: ['oidc'], provenAt }, returnTo: flow.returnTo }
     },
 
     identities: ({ organizationId, userId }: Person): Promise<readonly identities.SsoIdentity[]> =>

@@ -168,6 +168,55 @@ describe('everything stays', () => {
   })
 })
 
+/** Holds a call up at the rows of `lock`, where `change` comes first. */
+const overtaken = async <T>(
+  lock: string,
+  of: string,
+  call: () => Promise<T>,
+  change: () => Promise<unknown>,
+): Promise<T> => {
+  await t.sql('begin')
+  await t.sql(lock, [of])
+  const answer = call()
+  const waiting = `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`
+  for (const from = performance.now(); (await t.sql(waiting)).length === 0; ) {
+    assert.ok(performance.now() - from < 10_000, 'it never came there')
+  }
+  await change()
+  await t.sql('commit')
+  return answer
+}
+
+describe('401 for a sign-in that was proved before the password was changed, and comes after', () => {
+  const changed = (email: string) => () => {
+    t.clock.advance(1)
+    return t.sql('update accounts set password_changed_at = $2 where email = $1', [email, t.clock.now()])
+  }
+  const lock = 'select from users where email = $1 for update'
+
+  test('with the password', async () => {
+    const email = 'overtaken@example.com'
+    await t.call('POST', `${auth}/register`, { body: { email, password } })
+    const reply = await overtaken(lock, email, () => login(email, password), changed(email))
+    assert.deepEqual([reply.status, reply.body.code], [401, 'session.over'])
+    assert.equal((await login(email, password)).status, 200)
+  })
+
+  test('with a passkey', async () => {
+    const victim = await hijack()
+    assert.equal(await overtaken(lock, victim.email, () => withPasskey(victim), changed(victim.email)), 401)
+    assert.equal(await withPasskey(victim), 200)
+  })
+
+  test('with a second factor', async () => {
+    const victim = await hijack()
+    const { challenge } = (await login(victim.email, password)).body
+    const body = { challenge, method: 'totp', code: nextCode(t, victim.seed) }
+    const second = () => t.call('POST', `${auth}/login/second-factor`, { body })
+    assert.equal((await overtaken(lock, victim.email, second, changed(victim.email))).status, 401)
+  })
+})
+
 test('401 for a factor whose session ends while it is being added', async () => {
   const email = 'late@example.com'
   const registered = await t.call('POST', `${auth}/register`, { body: { email, password } })
@@ -175,16 +224,12 @@ test('401 for a factor whose session ends while it is being added', async () => 
   const begun = await t.call('POST', `${auth}/factors/passkeys/options`, { as: token })
   const authenticator = createAuthenticator({ origin: publicUrl, rpId: new URL(publicUrl).hostname })
   const body = { credential: authenticator.create(begun.body) }
-  await t.sql('begin')
-  await t.sql('select from accounts where email = $1 for update', [email])
-  const adding = t.call('POST', `${auth}/factors/passkeys`, { as: token, body })
-  const waiting = `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`
-  for (const from = performance.now(); (await t.sql(waiting)).length === 0; ) {
-    assert.ok(performance.now() - from < 10_000, 'it never came to the account')
-  }
-  await t.sql('update sessions set revoked_at = now() where user_id = $1', [registered.body.id])
-  await t.sql('commit')
-  const reply = await adding
+  const reply = await overtaken(
+    'select from accounts where email = $1 for update',
+    email,
+    () => t.call('POST', `${auth}/factors/passkeys`, { as: token, body }),
+    () => t.sql('update sessions set revoked_at = now() where user_id = $1', [registered.body.id]),
+  )
   assert.deepEqual([reply.status, reply.body.code], [401, 'session.over'])
   const own = 'select from passkeys p join accounts a on a.id = p.account_id where a.email = $1'
   assert.equal((await t.sql(own, [email])).length, 0)

@@ -118,12 +118,12 @@ describe('PATCH /users/{id}', () => {
     )
     const visit = { httpRequestId: 'test', network: null, userAgent: null, browser: false }
     const [opened] = await Promise.allSettled([
-      t.app.identity.sessions.begin(user, ['password'], visit),
+      t.app.identity.sessions.begin(user, ['password'], visit, t.clock.now()),
       change(admin.token, reviewer.id, { is_active: false }),
     ])
     const live = await t.sql('select from sessions where user_id = $1 and revoked_at is null', [reviewer.id])
     assert.equal(live.length, 0, opened.status)
-    await assert.rejects(t.app.identity.sessions.begin(user, ['password'], visit), /You do not get into/)
+    await assert.rejects(t.app.identity.sessions.begin(user, ['password'], visit, t.clock.now()), /You do not get into/)
   })
 
   test('of two admins who demote each other one stays', async () => {

@@ -25,6 +25,8 @@ export interface FirstFactor {
   readonly userId: string
   /** Such as ['password']. */
   readonly methods: readonly string[]
+  /** When, at the earliest; left out: just now. */
+  readonly provenAt?: Date
 }
 
 /** A sign-in that is complete, as far as factors go: the session is the caller's to open. */
@@ -33,6 +35,8 @@ export interface SignedIn {
   /** Null after a passkey alone: the account says where its sign-in leads. */
   readonly organizationId: string | null
   readonly methods: readonly string[]
+  /** When the first of it was proved, at the earliest. */
+  readonly provenAt: Date
 }
 
 export interface BegunChallenge {
@@ -116,12 +120,11 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
     secondFactorNeeded: async (accountId: string): Promise<boolean> => hasSecondFactor(await stateOf(accountId)),
 
     /** For a sign-in whose first factor was right. Tell it with `secondFactorRequired`. */
-    beginChallenge: async (first: FirstFactor): Promise<BegunChallenge> => {
+    beginChallenge: async ({ provenAt = clock.now(), ...first }: FirstFactor): Promise<BegunChallenge> => {
       const { token, hash } = newOneTimeToken()
-      const now = clock.now()
-      const expiresAt = new Date(now.getTime() + challengeMinutes * 60_000)
+      const expiresAt = new Date(clock.now().getTime() + challengeMinutes * 60_000)
       const methods = secondFactorMethods(await stateOf(first.accountId))
-      const row = { ...first, tokenHash: hash, tries: 0, expiresAt, createdAt: now }
+      const row = { ...first, tokenHash: hash, tries: 0, expiresAt, createdAt: provenAt }
       await store.insertSignInChallenge(db.within({ accountId: first.accountId }), row)
       return { challenge: token, methods, expiresAt }
     },
@@ -140,7 +143,7 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
         return complete(counted, proof, visitor)
       })
       if (flaw !== null) throw wrongSecondFactor(triesLeft)
-      return { accountId, organizationId, methods: [...methods, proof.method] }
+      return { accountId, organizationId, methods: [...methods, proof.method], provenAt: open.createdAt }
     },
 
     /** What the browser needs to ask for a passkey: one of the challenge's account, or, without a challenge, any. */
@@ -159,13 +162,14 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
     signInWithPasskey: async (assertion: AuthenticationResponseJSON, visitor: Visitor): Promise<SignedIn> => {
       const ceremony: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
       let accountId: string | null = null
+      const provenAt = clock.now()
       const flaw = await proofs.attempt({ accountId, network: visitor.network }, async () => {
         const judged = await ceremonies.judge(assertion, ceremony)
         accountId = judged.passkey?.accountId ?? null
         return spendAssertion(judged, visitor)
       })
       if (flaw !== null || accountId === null) throw passkeyRefused()
-      return { accountId, organizationId: null, methods: ['passkey'] }
+      return { accountId, organizationId: null, methods: ['passkey'], provenAt }
     },
   }
 }

@@ -327,12 +327,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         stopping = true
         // All at once, so that the grace is one and not a sum: nothing new is claimed while the last calls are answered.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([
-          hints?.stop(),
-          ...loops.map((loop) => loop.stop()),
-          http.close(),
-          delivery.stop(graceMs),
-        ])
+        await Promise.all([hints?.stop(), ...loops.map((loop) => loop.stop()), http.close(), delivery.stop(graceMs)])
         await authenticator.close()
         // Behind the last calls and deliveries: their refusals are to be written still.
         await audit.stop()

@@ -61,7 +61,7 @@ describe('an export from a service elsewhere', () => {
     assert.ok((await readFile(path)).equals(whole))
     if (process.platform !== 'win32') assert.equal((await stat(path)).mode & 0o777, 0o600)
     assert.match(stdout, /It ends with seal 2, position 503\. The next one may begin behind this: --after 2\n/)
-    assert.match(stdout, /hitl audit verify .* --keys URL/)
+    assert.match(stdout, /hitl audit verify .* --keys http/)
     assert.deepEqual(await leftOver(path), [path.slice(folder.path.length + 1)])
     assert.equal(asked[0]?.url, '/api/v1/events/export?format=jsonl')
     assert.equal(asked[0]?.headers.authorization, `Bearer ${token}`)

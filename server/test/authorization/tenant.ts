@@ -36,7 +36,7 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
   const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: mark, context: { mark } } })
   const requestId = made.body.id as string
   const sessionId = await openTestSession(t.sql, organizationId, colleague.id)
-  const teamId = newId()
+  const [teamId, invitationId] = [newId(), newId()]
   const personal = await addPersonalThings(t, colleague, mark)
   const ids = {
     ...personal,
@@ -54,7 +54,8 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
     actor_id: key.agentId,
     teams: teamId,
     team_map: teamId,
-    invitations: newId(),
+    invitations: invitationId,
+    invitation_id: invitationId,
     'identity-providers': newId(),
     sso: newId(),
     organization_id: organizationId,

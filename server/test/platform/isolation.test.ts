@@ -26,10 +26,12 @@ after(() => t.stop())
 
 /** Rows of people's accounts, and of what waits for its end: of each kind one that is over and one that is not. */
 async function addPersonal(): Promise<void> {
-  const { organizationId, colleague } = a
+  const { organizationId } = a
+  // The colleagues have personal things of their own.
+  const person = a.people.auditor
   const accountOf = async (id: string) =>
     (await t.sql('select account_id from users where id = $1', [id]))[0]?.account_id
-  const accountId = await accountOf(colleague.id)
+  const accountId = await accountOf(person.id)
   const add = (text: string, values: readonly unknown[] = [accountId]) => t.sql(`insert into ${text}`, values)
   await add(`passkeys values ($1, gen_random_uuid(), '\\x01', '\\x01', 0, '{}', 'key', false, null, now(), now())`)
   await add(`recovery_codes values ($1, sha256('code'), null, now())`)
@@ -41,7 +43,7 @@ async function addPersonal(): Promise<void> {
     ['open', `now() + interval '1 minute'`],
   ]) {
     // One that is begun per account: of the two, somebody else's.
-    const whose = mark === 'over' ? accountId : await accountOf(b.colleague.id)
+    const whose = mark === 'over' ? accountId : await accountOf(b.people.auditor.id)
     await add(
       `totp_factors (account_id, id, seed, expires_at, step_up_id, step_up_method, created_at, updated_at)
        values ($1, gen_random_uuid(), '\\x01', ${end}, gen_random_uuid(), 'sign_in', now(), now())`,
@@ -51,7 +53,7 @@ async function addPersonal(): Promise<void> {
       `passkey_challenges (challenge_hash, purpose, account_id, expires_at, created_at)
        values (sha256('${mark}'), 'step_up', $1, ${end}, now())`,
     )
-    const of = [accountId, organizationId, colleague.id]
+    const of = [accountId, organizationId, person.id]
     await add(
       `sign_in_challenges (token_hash, account_id, organization_id, user_id, methods, expires_at, created_at)
        values (sha256('${mark}'), $1, $2, $3, '{password}', ${end}, now())`,
@@ -60,9 +62,9 @@ async function addPersonal(): Promise<void> {
     await add(
       `step_ups (organization_id, id, user_id, digest, method, token_hash, expires_at, created_at)
        values ($1, gen_random_uuid(), $2, sha256('act'), 'password', sha256('${mark}'), ${end}, now())`,
-      [organizationId, colleague.id],
+      [organizationId, person.id],
     )
-    const sessionId = await openTestSession(t.sql, organizationId, colleague.id)
+    const sessionId = await openTestSession(t.sql, organizationId, person.id)
     await t.sql(`update sessions set expires_at = ${end} - interval '30 days' where id = $1`, [sessionId])
     await add(
       `refresh_tokens (token_hash, account_id, organization_id, session_id, generation, created_at)
@@ -73,7 +75,7 @@ async function addPersonal(): Promise<void> {
   await add(
     `step_ups (organization_id, id, user_id, digest, method, used_at, expires_at, created_at)
      values ($1, gen_random_uuid(), $2, sha256('act'), 'sign_in', now(), now() - interval '1 minute', now())`,
-    [organizationId, colleague.id],
+    [organizationId, person.id],
   )
   await add(
     `organizations (organization_id, name, delete_after, deleted_at, cleared_at)

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { leafOf } from '../../../cli/test/audit-export.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
-import { until } from './chain.ts'
+import { sealAll, until } from './chain.ts'
 
 let t: TestApp
 let id = ''
@@ -65,7 +65,7 @@ function rootOf(leaf: Buffer, { index, size, path }: Proof): string {
 
 describe('the evidence pack as JSON', () => {
   test('holds the request, its events, certificate, deliveries, seals and keys', async () => {
-    await t.app.audit.drain()
+    await sealAll(t)
     const { status, body, headers } = await evidence('json')
     assert.equal(status, 200)
     assert.match(String(headers['content-disposition']), /attachment; filename="evidence-[0-9a-f-]{36}\.json"/)
@@ -129,16 +129,6 @@ describe('an event that is not what was sealed is told apart', () => {
     await u.sql(statement, values)
     for (const table of ['events', 'audit_seals']) await u.sql(`alter table ${table} enable trigger user`)
   }
-  const sealAll = (u: TestApp) =>
-    until(async () => {
-      await u.app.audit.drain()
-      const [row] = await u.sql(
-        `select (select count(*) from events where organization_id = $1) as events,
-          (select max(last_position) from audit_seals where organization_id = $1) as sealed`,
-        [u.organizationId],
-      )
-      return Number(row?.events) === Number(row?.sealed)
-    }, 'everything is sealed')
   const approvedAsRejected = `update events set record = replace(record, '"approve"', '"reject"')
     where subject_id = $1 and kind = 'request.responded'`
   const cases: readonly (readonly [string, string, string])[] = [

@@ -9,14 +9,14 @@ import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { addTenant } from '../authorization/tenant.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { exportOf, until, verified } from './chain.ts'
+import { exportOf, sealAll, until, verified } from './chain.ts'
 
 let t: TestApp
 before(async () => {
   t = await startTestApp()
   for (let wave = 0; wave < 5; wave += 1) {
     for (let n = 0; n < 4; n += 1) await t.createRequest({ title: `Request ${wave}-${n}: "é" 😀`, context: { n } })
-    await t.app.audit.drain()
+    await sealAll(t)
   }
 })
 after(() => t.stop())

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { createFakeClock, startTestApp, type TestApp } from '../harness.ts'
-import { exportOf, until, verified } from './chain.ts'
+import { exportOf, sealAll, until, verified } from './chain.ts'
 
 /** An installation with some sealed batches of several events each. */
 async function sealedApp(context: TestContext): Promise<TestApp> {
@@ -182,7 +182,7 @@ test('a purge while an export is being read breaks it off: what it took away is 
          '{"after":"' || repeat('x', 4000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 1500)`,
       [t.organizationId],
     )
-    await t.app.audit.drain()
+    await sealAll(t)
   }
   await t.sql(
     `insert into audit_policies values ($1, 180, false, now()) on conflict (organization_id)
@@ -193,8 +193,10 @@ test('a purge while an export is being read breaks it off: what it took away is 
   assert.ok(lines)
   await lines.next()
   await lines.next()
-  await t.app.audit.drain()
-  assert.ok((await t.sql(`select from events where kind = 'audit.purged'`)).length > 0)
+  await until(async () => {
+    await t.app.audit.drain()
+    return (await t.sql(`select from events where kind = 'audit.purged'`)).length > 0
+  }, 'purged')
   await assert.rejects(async () => {
     for await (const _text of lines) {
     }

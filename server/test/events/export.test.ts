@@ -250,7 +250,7 @@ describe('the export as a stream', () => {
   })
 
   test('readers who take nothing keep no other organization from theirs, and are let go', async (context) => {
-    const { u, open, fill } = await paused(context, { REQUEST_TIMEOUT_SECONDS: '2' })
+    const { u, open, fill } = await paused(context, { REQUEST_TIMEOUT_SECONDS: '3' })
     const other = await addTenant(u)
     await fill(other.organizationId)
     const held = [await open(), await open()]
@@ -266,10 +266,11 @@ describe('the export as a stream', () => {
     await once(another.reply, 'end')
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
     await until(async () => {
-      const { call, status } = await open()
-      call.destroy()
-      return status === 200
-    }, 'a place is free')
+      // Both at once: so both who took nothing are gone, and neither can read on below.
+      const opened = [await open(), await open()]
+      for (const { call } of opened) call.destroy()
+      return opened.every(({ status }) => status === 200)
+    }, 'both places are free')
     for (const { reply } of held) {
       let text = ''
       reply.on('data', (chunk: Buffer) => {

@@ -110,7 +110,8 @@ create policy by_lookup on invitations for select using (encode(token_hash, 'hex
 
 -- Background work: which organizations there are, and what is due.
 create policy worker on organizations for select using (hitl_worker());
-create policy worker on consultation_requests for select using (hitl_worker() and next_action_at is not null);
+-- PostgreSQL joins policies with OR and asks the one with the last name first: for nearly every row that shall be the tenant's.
+create policy background on consultation_requests for select using (hitl_worker() and next_action_at is not null);
 create policy worker_select on callback_outbox for select using (hitl_worker() and due_at is not null);
 create policy worker_update on callback_outbox for update
   using (hitl_worker() and due_at is not null) with check (hitl_worker() and due_at is not null);

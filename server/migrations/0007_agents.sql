@@ -103,10 +103,17 @@ alter table agents force row level security;
 create policy tenant on agents using (organization_id = hitl_organization())
   with check (organization_id = hitl_organization());
 -- A call names a key, not an organization: its agent, and what the organization says of its agents, come with it.
-create policy by_lookup on agents for select using (exists (select from api_keys k
-  where k.organization_id = agents.organization_id and k.agent_id = agents.id and k.id::text = hitl_lookup()));
-create policy by_lookup on organizations for select using (exists (select from api_keys k
-  where k.organization_id = organizations.organization_id and k.id::text = hitl_lookup()));
+-- By functions: a subquery in a policy is made ready by every statement on the table, and every create reads its agent; a
+-- function is called only where the tenant's policy does not let the row pass.
+create function hitl_is_looked_up_agent(organization uuid, agent uuid) returns boolean language sql stable parallel safe
+  as $$ select exists (select from api_keys k
+    where k.organization_id = organization and k.agent_id = agent and k.id::text = hitl_lookup()) $$;
+create function hitl_is_looked_up_organization(organization uuid) returns boolean language sql stable parallel safe
+  as $$ select exists (select from api_keys k where k.organization_id = organization and k.id::text = hitl_lookup()) $$;
+create policy by_lookup on agents for select
+  using (hitl_lookup() is not null and hitl_is_looked_up_agent(organization_id, id));
+create policy by_lookup on organizations for select
+  using (hitl_lookup() is not null and hitl_is_looked_up_organization(organization_id));
 -- Background work: whose requests are to be marked, and which keys are to be warned of.
 create policy worker on agents for select using (hitl_worker() and marks_due);
 create policy worker on api_keys for select using (hitl_worker() and warn_at is not null);

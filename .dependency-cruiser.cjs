@@ -60,7 +60,7 @@ module.exports = {
         path: `${src}/(consultations/consultation|callbacks/callback|callbacks/signature|identity/(user|principal|invitation))\\.ts$`,
       },
       to: {
-        path: `(${src}/platform/(db|log|loop|migrate|listen)\\.ts|store\\.ts$|service\\.ts$|^node_modules/(pg|fastify|kysely))`,
+        path: `(${src}/platform/(database/|log\\.ts|loop\\.ts)|store\\.ts$|service\\.ts$|^node_modules/(pg|fastify|kysely))`,
       },
     },
     {

@@ -39,17 +39,17 @@ import { createIdentity, type Identity } from './identity/service.ts'
 import { createSessionSweeper } from './identity/sessions/worker.ts'
 import { registerKeySet } from './identity/signing-keys/routes.ts'
 import { createSigningKeys, type SigningKeys } from './identity/signing-keys/service.ts'
-import { applicationRole } from './platform/application-role.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
-import { type Connection, type Db, type DbOptions, openDb, type Tx } from './platform/db.ts'
-import { createEnvelope, type ReportKeyChange } from './platform/envelope.ts'
-import type { SealedColumn } from './platform/envelope-columns.ts'
-import { type RewrapOptions, type RewrapReport, rewrap } from './platform/envelope-rewrap.ts'
+import { applicationRole } from './platform/database/application-role.ts'
+import { type Connection, type Db, type DbOptions, openDb, type Tx } from './platform/database/db.ts'
+import { listen } from './platform/database/listen.ts'
 import { installationId, newId } from './platform/ids.ts'
-import { createKeyRing } from './platform/key-encryption.ts'
-import { listen } from './platform/listen.ts'
 import type { Logger } from './platform/log.ts'
 import { createMail } from './platform/mail.ts'
+import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelope.ts'
+import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
+import { type RewrapOptions, type RewrapReport, rewrap } from './platform/secrets/envelope-rewrap.ts'
+import { createKeyRing } from './platform/secrets/key-encryption.ts'
 import { createProviderCalls } from './provider-calls.ts'
 
 export const version = '0.1.0'
@@ -58,7 +58,7 @@ export interface AppOptions {
   readonly config: Config
   readonly secretKey: string
   readonly connection: Connection
-  /** The role whose rights the statements have (platform/application-role.ts); null: that of the connection. */
+  /** The role whose rights the statements have (platform/database/application-role.ts); null: that of the connection. */
   readonly role?: string | null
   readonly log: Logger
   readonly clock?: Clock

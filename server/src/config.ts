@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { parseAllowList } from './callbacks/target-guard.ts'
-import { databaseTransport } from './platform/database-transport.ts'
-import { type KeyEncryptionKey, parseKeyEncryptionKeys } from './platform/key-encryption.ts'
+import { databaseTransport } from './platform/database/transport.ts'
+import { parseRateLimit, type RateLimit } from './platform/limits/rate-limit.ts'
 import { parseNetworks } from './platform/network-address.ts'
-import { parseRateLimit, type RateLimit } from './platform/rate-limit.ts'
+import { type KeyEncryptionKey, parseKeyEncryptionKeys } from './platform/secrets/key-encryption.ts'
 import { type Mailbox, type Relay, readMailbox, readSmtpUrl } from './platform/smtp-settings.ts'
 
 /** One environment variable: how it is read, and what `.env.example` says of it. */

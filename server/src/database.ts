@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ConfigError } from './config.ts'
-import { databaseConnection } from './platform/database-transport.ts'
-import type { Connection } from './platform/db.ts'
-import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
+import type { Connection } from './platform/database/db.ts'
+import { databaseConnection } from './platform/database/transport.ts'
+import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
 
 /** A running database, and how to let go of it. */

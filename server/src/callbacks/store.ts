@@ -1,5 +1,5 @@
-import type { Queryable, Statement } from '../platform/db.ts'
-import { queriesOn } from '../platform/db.ts'
+import type { Queryable, Statement } from '../platform/database/db.ts'
+import { queriesOn } from '../platform/database/db.ts'
 import type { Limits } from './targets.ts'
 
 /** A callback that this process holds by lease and is to deliver now. */

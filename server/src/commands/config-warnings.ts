@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import type { Config } from '../config.ts'
-import { type DatabaseTransport, databaseTransport } from '../platform/database-transport.ts'
+import { type DatabaseTransport, databaseTransport } from '../platform/database/transport.ts'
 import { isThisMachine } from '../platform/network-address.ts'
 
 /** Something that works and had better be otherwise. */

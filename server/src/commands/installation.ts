@@ -2,9 +2,9 @@ import { constants } from 'node:os'
 import { type App, createApp } from '../app.ts'
 import { type Config, ConfigError, loadConfig } from '../config.ts'
 import { type Database, openDatabase, resolveSecretKey } from '../database.ts'
-import { accessOf } from '../platform/application-role.ts'
+import { accessOf } from '../platform/database/application-role.ts'
+import { missingMigrations } from '../platform/database/migrate.ts'
 import { createLog, type Logger } from '../platform/log.ts'
-import { missingMigrations } from '../platform/migrate.ts'
 import { Problem } from '../platform/problem.ts'
 
 /** The installation that the settings describe, open for one command. */

@@ -1,6 +1,6 @@
 import type { App } from '../app.ts'
 import { type Purpose, purposes } from '../identity/signing-keys/signing-key.ts'
-import type { RewrapReport } from '../platform/envelope-rewrap.ts'
+import type { RewrapReport } from '../platform/secrets/envelope-rewrap.ts'
 import { type Command, type Output, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 import { exitFailed } from './outcome.ts'

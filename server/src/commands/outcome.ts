@@ -1,5 +1,5 @@
 import { ConfigError } from '../config.ts'
-import { sqlState } from '../platform/database-errors.ts'
+import { sqlState } from '../platform/database/errors.ts'
 import { Problem } from '../platform/problem.ts'
 import { UsageError } from './command.ts'
 import { Interrupted } from './hidden-prompt.ts'

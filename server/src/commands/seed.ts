@@ -1,5 +1,5 @@
 import { ConfigError, loadConfig } from '../config.ts'
-import { migrate } from '../platform/migrate.ts'
+import { migrate } from '../platform/database/migrate.ts'
 import { seed } from '../seed.ts'
 import type { Command } from './command.ts'
 import { openApp, withInstallation } from './installation.ts'

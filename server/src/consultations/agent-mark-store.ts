@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../platform/db.ts'
+import type { Queryable, Statement } from '../platform/database/db.ts'
 
 /** Rows in one transaction: some 200 ms of work, during which nobody answers these requests. */
 export const marksAtOnce = 5_000

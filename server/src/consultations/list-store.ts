@@ -1,4 +1,4 @@
-import type { Queryable } from '../platform/db.ts'
+import type { Queryable } from '../platform/database/db.ts'
 import type { Consultation, State } from './consultation.ts'
 import { columns, type Row, toConsultation } from './store.ts'
 

@@ -1,6 +1,6 @@
 import { actorOf, type Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
 import type { Event } from './event.ts'
 import type { Events } from './service.ts'

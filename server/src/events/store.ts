@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../platform/db.ts'
+import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { Event } from './event.ts'
 import { rowOf } from './record.ts'
 import { newSalt } from './salt.ts'

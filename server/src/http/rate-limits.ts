@@ -1,9 +1,9 @@
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Db } from '../platform/db.ts'
+import type { Db } from '../platform/database/db.ts'
+import { createRateLimiter, type RateLimit, type RateLimiter, type Standing } from '../platform/limits/rate-limit.ts'
+import { createRateLimitStore } from '../platform/limits/rate-limit-store.ts'
 import { Problem } from '../platform/problem.ts'
-import { createRateLimiter, type RateLimit, type RateLimiter, type Standing } from '../platform/rate-limit.ts'
-import { createRateLimitStore } from '../platform/rate-limit-store.ts'
 
 /** Whose calls are counted together. */
 export type Counted = 'key' | 'person' | 'address'

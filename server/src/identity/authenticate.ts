@@ -1,5 +1,5 @@
 import type { Clock } from '../platform/clock.ts'
-import type { Db } from '../platform/db.ts'
+import type { Db } from '../platform/database/db.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
 import type { KeyAuthenticator } from './agents/authenticate-key.ts'

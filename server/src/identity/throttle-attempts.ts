@@ -1,8 +1,8 @@
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
-import { provesRollback } from '../platform/database-errors.ts'
-import { type Db, inTransaction } from '../platform/db.ts'
+import { type Db, inTransaction } from '../platform/database/db.ts'
+import { provesRollback } from '../platform/database/errors.ts'
 import { callersNetwork } from '../platform/network-address.ts'
 import { Problem } from '../platform/problem.ts'
 import {

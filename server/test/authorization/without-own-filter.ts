@@ -1,5 +1,12 @@
 import type { CompiledQuery } from 'kysely'
-import { type Db, type DbOptions, openDb, type Queryable, type Statement, type Tx } from '../../src/platform/db.ts'
+import {
+  type Db,
+  type DbOptions,
+  openDb,
+  type Queryable,
+  type Statement,
+  type Tx,
+} from '../../src/platform/database/db.ts'
 
 /**
  * The database as the service would use it if every store had forgotten its filter by organization: each comparison of an

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Connection } from '../../src/platform/db.ts'
+import type { Connection } from '../../src/platform/database/db.ts'
 
 /** A secret that somebody trusted the service with, or that it made. */
 export interface Planted {

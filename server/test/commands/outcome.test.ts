@@ -5,7 +5,7 @@ import { UsageError } from '../../src/commands/command.ts'
 import { Interrupted } from '../../src/commands/hidden-prompt.ts'
 import { outcomeOf } from '../../src/commands/outcome.ts'
 import { ConfigError } from '../../src/config.ts'
-import { asProblem } from '../../src/platform/database-errors.ts'
+import { asProblem } from '../../src/platform/database/errors.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
 function fromPostgres(code: string, message: string): Error {

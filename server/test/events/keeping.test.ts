@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { inTransaction, openDb } from '../../src/platform/db.ts'
+import { inTransaction, openDb } from '../../src/platform/database/db.ts'
 import { createFakeClock, type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { exportOf, sealAll, until, verified } from './chain.ts'
 

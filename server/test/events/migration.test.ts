@@ -3,7 +3,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import canonicalize from 'canonicalize'
 import pg from 'pg'
-import { loadMigrations, migrate } from '../../src/platform/migrate.ts'
+import { loadMigrations, migrate } from '../../src/platform/database/migrate.ts'
 import { createEmptyDatabase } from '../harness.ts'
 
 test('events of before the audit become records in RFC 8785 form, with what people wrote set apart', async (context) => {

@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../../platform/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 import { type InclusionProof, isAsSealed } from './proof.ts'
 
 /** An event with what proves that it was sealed. */

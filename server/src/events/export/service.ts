@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { type ChainKey, exportEndType, type SignAudit } from '../seals/seal.ts'
 import { lockChain } from '../seals/store.ts'
 import * as store from './store.ts'

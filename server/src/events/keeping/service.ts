@@ -1,7 +1,7 @@
 import type { Caller } from '../../identity/principal.ts'
 import { system } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'

@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../../platform/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import { lockChain } from '../seals/store.ts'
 

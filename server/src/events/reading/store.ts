@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../../platform/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 
 /** An event as it is read back; the texts are JSON. */
 export interface StoredEvent {

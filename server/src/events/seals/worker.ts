@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop } from '../../platform/loop.ts'
 import type { OutsidePlace } from './outside.ts'

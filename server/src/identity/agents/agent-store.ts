@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../../platform/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status, Switch } from './agent.ts'

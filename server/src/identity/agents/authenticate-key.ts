@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
-import type { Db } from '../../platform/db.ts'
+import type { Db } from '../../platform/database/db.ts'
 import { type NetworkMatcher, parseNetworks } from '../../platform/network-address.ts'
 import { Problem, unavailable } from '../../platform/problem.ts'
 import { createCredentialCache } from '../credential-cache.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
 import type { IdentityFact } from '../fact.ts'

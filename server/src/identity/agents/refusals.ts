@@ -1,5 +1,5 @@
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Agent, actorOf, type Caller, heldBack } from '../principal.ts'

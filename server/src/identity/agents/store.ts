@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { KeyScope } from '../principal.ts'
 import { type ApiKey, warnAtOf } from './api-key-terms.ts'

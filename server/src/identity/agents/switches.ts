@@ -1,5 +1,5 @@
 import { later } from '../../platform/clock.ts'
-import { inTransaction } from '../../platform/db.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
 import { type AgentDependencies, agentNotFound } from './agent-service.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts'
-import type { Db, Scope, Tx } from '../../platform/db.ts'
-import type { Place } from '../../platform/sealed-text.ts'
+import type { Db, Scope, Tx } from '../../platform/database/db.ts'
+import type { Place } from '../../platform/secrets/sealed-text.ts'
 import type { IdentityFact } from '../fact.ts'
 import type { Passwords } from '../people/passwords.ts'
 import type { Person } from '../principal.ts'

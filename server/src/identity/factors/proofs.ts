@@ -1,6 +1,6 @@
-import type { Tx } from '../../platform/db.ts'
+import type { Tx } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
-import type { Place } from '../../platform/sealed-text.ts'
+import type { Place } from '../../platform/secrets/sealed-text.ts'
 import type { Caller, Person } from '../principal.ts'
 import type { FactorDependencies } from './dependencies.ts'
 import type { ProofMethod } from './factor.ts'

@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
 import { sessionOver } from '../authenticate.ts'
 import type { Person } from '../principal.ts'
 import type { FactorState } from './factor.ts'

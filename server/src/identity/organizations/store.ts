@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'

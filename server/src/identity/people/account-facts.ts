@@ -1,4 +1,4 @@
-import type { Tx } from '../../platform/db.ts'
+import type { Tx } from '../../platform/database/db.ts'
 import { networkOf } from '../../platform/network-address.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Actor, actorOf, type Caller, type Person } from '../principal.ts'

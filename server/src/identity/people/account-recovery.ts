@@ -1,4 +1,4 @@
-import { inTransaction } from '../../platform/db.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import type { RemovedFactors } from '../factors/store.ts'
 import { system } from '../principal.ts'
 import { everywhere } from './account-facts.ts'

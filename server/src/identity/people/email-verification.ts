@@ -1,5 +1,5 @@
-import { sqlState } from '../../platform/database-errors.ts'
-import { inTransaction } from '../../platform/db.ts'
+import { inTransaction } from '../../platform/database/db.ts'
+import { sqlState } from '../../platform/database/errors.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Letter } from '../../platform/mail.ts'
 import { invalid, Problem } from '../../platform/problem.ts'

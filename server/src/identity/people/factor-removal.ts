@@ -1,4 +1,4 @@
-import type { Tx } from '../../platform/db.ts'
+import type { Tx } from '../../platform/database/db.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type RemovedFactors, removeFactors } from '../factors/store.ts'
 import { deleteOptionalIdentities } from '../sso/members/store.ts'

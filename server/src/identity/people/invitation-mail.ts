@@ -1,4 +1,4 @@
-import type { Db } from '../../platform/db.ts'
+import type { Db } from '../../platform/database/db.ts'
 import type { Mail } from '../../platform/mail.ts'
 import { organizationById } from '../organizations/store.ts'
 import { invitationLetter } from './account-letters.ts'

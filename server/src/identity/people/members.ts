@@ -1,5 +1,5 @@
 import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'

@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
 import { mayEnter } from '../organizations/store.ts'
 import type { Role } from '../principal.ts'
 import { type Account, emailKey, type User } from './user.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import { unauthenticated } from '../authenticate.ts'

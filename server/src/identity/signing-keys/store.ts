@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Purpose, SigningKey } from './signing-key.ts'
 

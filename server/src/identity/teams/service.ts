@@ -1,6 +1,6 @@
 import { type Clock, later } from '../../platform/clock.ts'
-import { sqlState } from '../../platform/database-errors.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/db.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { sqlState } from '../../platform/database/errors.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'

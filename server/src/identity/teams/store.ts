@@ -1,5 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Team, TeamMember } from './team.ts'
 

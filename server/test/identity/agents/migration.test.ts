@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { createApp } from '../../../src/app.ts'
 import { hashApiKey, mintApiKey } from '../../../src/identity/agents/api-key.ts'
+import { loadMigrations, migrate } from '../../../src/platform/database/migrate.ts'
 import { newId } from '../../../src/platform/ids.ts'
 import { createLog } from '../../../src/platform/log.ts'
-import { loadMigrations, migrate } from '../../../src/platform/migrate.ts'
 import { createEmptyDatabase, createFakeClock, secretKey, testConfig } from '../../harness.ts'
 
 // A database as it was before there were agents, with a key that is used and one that is revoked.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import type { Scope } from '../../../src/platform/db.ts'
+import type { Scope } from '../../../src/platform/database/db.ts'
 import { startTestApp } from '../../harness.ts'
 import { codeAt } from './authenticator-app.ts'
 import {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../platform/clock.ts'
-import type { Db, Queryable } from '../../../platform/db.ts'
+import type { Db, Queryable } from '../../../platform/database/db.ts'
 import { Problem } from '../../../platform/problem.ts'
 import type { Assurance } from '../step-ups/step-up.ts'
 import {

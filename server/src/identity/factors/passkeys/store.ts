@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
 import type { Assurance } from '../step-ups/step-up.ts'
 import type { CeremonyPurpose, Passkey } from './passkey.ts'
 

@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
 
 interface Tables {
   recovery_codes: { account_id: string; code_hash: Buffer; used_at: Date | null; created_at: Date }

@@ -1,4 +1,4 @@
-import { inTransaction } from '../../../platform/db.ts'
+import { inTransaction } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
 import { Problem } from '../../../platform/problem.ts'
 import { unauthenticated } from '../../authenticate.ts'

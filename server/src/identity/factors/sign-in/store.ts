@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
 
 interface Tables {
   accounts: { id: string; password_changed_at: Date | null }

@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn } from '../../../platform/db.ts'
+import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
 import type { ProofMethod } from '../factor.ts'
 import type { Assurance } from './step-up.ts'
 

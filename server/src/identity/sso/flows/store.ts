@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn, type Statement } from '../../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
 import type { Flow } from './flow.ts'
 
 interface Tables {

@@ -1,4 +1,4 @@
-import { type Queryable, queriesOn, type Statement } from '../../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
 import type { Role } from '../../principal.ts'
 import type { ClaimableRole } from '../providers/provider.ts'
 

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../../platform/db.ts'
+import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
 import type { Idempotency } from '../../../platform/idempotency.ts'
 import type { ClaimableRole, IdentityProvider } from './provider.ts'
 

@@ -27,8 +27,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Cluster } from './embedded-postgres-cluster.ts'
-import { isAlive, run, serverEnvironment } from './embedded-postgres-programs.ts'
+import type { Cluster } from './cluster.ts'
+import { isAlive, run, serverEnvironment } from './programs.ts'
 
 const onWindows = process.platform === 'win32'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
-import { isThisMachine } from './network-address.ts'
+import { isThisMachine } from '../network-address.ts'
 
 /** How the way to the database is protected. `unverified`: encrypted, to whoever answers. */
 export type DatabaseTransport = 'local' | 'plain' | 'unverified' | 'verified'

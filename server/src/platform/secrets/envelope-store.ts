@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from './db.ts'
+import type { Queryable, Statement } from '../database/db.ts'
 import type { WrappedKey } from './key-encryption.ts'
 
 /** A data key as its row has it. New values are sealed with the one of their organization that is not retired. */

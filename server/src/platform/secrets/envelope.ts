@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { type Db, inTransaction, type Tx } from './db.ts'
+import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import { newId } from '../ids.ts'
 import * as store from './envelope-store.ts'
-import { newId } from './ids.ts'
 import { type KeyRing, keyUnavailable } from './key-encryption.ts'
 import { createFirstFormatOpener, type DataKey, dataKeyIdOf, openText, type Sealer, sealText } from './sealed-text.ts'
 

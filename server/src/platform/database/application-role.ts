@@ -7,7 +7,7 @@ import type { Connection } from './db.ts'
 /** The role whose rights the service's statements have: no owner, no superuser, held to row-level security. */
 export const applicationRole = 'hitl_app'
 
-const accessFile = join(import.meta.dirname, '../../migrations/access.sql')
+const accessFile = join(import.meta.dirname, '../../../migrations/access.sql')
 
 /**
  * Makes the application's role where it is missing and the migrating role may, and grants it what `access.sql` says, in the

@@ -7,7 +7,7 @@ import {
   type LeaseRequest,
   parseRateLimit,
   type RateLimiter,
-} from '../../src/platform/rate-limit.ts'
+} from '../../../src/platform/limits/rate-limit.ts'
 
 /** The shared row, as rate-limit-store.ts keeps it; a test there holds the statement to the same results. */
 function sharedRow(endsInMs = 600_000) {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { asProblem, outcomeOf, sqlState } from './database-errors.ts'
+import { asProblem, outcomeOf, sqlState } from './errors.ts'
 import { type GroupFailure, type GroupResult, type GroupStatement, runGroup, type Types } from './statement-group.ts'
 
 export interface Session {

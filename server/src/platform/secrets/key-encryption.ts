@@ -1,5 +1,5 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
-import { Problem } from './problem.ts'
+import { Problem } from '../problem.ts'
 import { decrypt, encrypt, firstThatOpens } from './sealed-text.ts'
 
 /** A key that encrypts data keys and nothing else; it never is in the database. */

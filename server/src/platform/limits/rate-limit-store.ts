@@ -1,6 +1,6 @@
-import { createBatcher } from './batch.ts'
-import { provesRollback } from './database-errors.ts'
-import type { Db, Statement } from './db.ts'
+import { createBatcher } from '../batch.ts'
+import type { Db, Statement } from '../database/db.ts'
+import { provesRollback } from '../database/errors.ts'
 import type { Lease, LeaseRequest } from './rate-limit.ts'
 
 /**

@@ -9,7 +9,7 @@ import {
   openText,
   type Place,
   sealText,
-} from '../../src/platform/sealed-text.ts'
+} from '../../../src/platform/secrets/sealed-text.ts'
 
 const newKey = (id: string): DataKey => ({ id, key: createSecretKey(randomBytes(32)) })
 const key = newKey('01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61')

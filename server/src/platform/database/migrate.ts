@@ -11,7 +11,7 @@ export interface Migration {
   readonly checksum: string
 }
 
-const folder = join(import.meta.dirname, '../../migrations')
+const folder = join(import.meta.dirname, '../../../migrations')
 
 /** Any constant works as long as every process uses the same: these are the letters HITL. */
 const lockKey = 0x4849544c

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { createKeyRing, parseKeyEncryptionKeys } from '../../src/platform/key-encryption.ts'
-import { Problem } from '../../src/platform/problem.ts'
+import { Problem } from '../../../src/platform/problem.ts'
+import { createKeyRing, parseKeyEncryptionKeys } from '../../../src/platform/secrets/key-encryption.ts'
 
 const secretKey = 'a secret key of thirty-two characters'
 const one = `one:${randomBytes(32).toString('base64')}`

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { type App, createApp } from '../../src/app.ts'
-import { installationId } from '../../src/platform/ids.ts'
-import { createLog } from '../../src/platform/log.ts'
-import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { type Receiver, startReceiver } from '../receivers.ts'
+import { type App, createApp } from '../../../src/app.ts'
+import { installationId } from '../../../src/platform/ids.ts'
+import { createLog } from '../../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
+import { type Receiver, startReceiver } from '../../receivers.ts'
 
 const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 const [first, second] = [key('first'), key('second')]

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import type { Connection } from '../../src/platform/db.ts'
-import { loadMigrations, type Migration, migrate } from '../../src/platform/migrate.ts'
-import { cloneDatabase, createEmptyDatabase } from '../harness.ts'
+import type { Connection } from '../../../src/platform/database/db.ts'
+import { loadMigrations, type Migration, migrate } from '../../../src/platform/database/migrate.ts'
+import { cloneDatabase, createEmptyDatabase } from '../../harness.ts'
 
 const migration = (name: string, sql: string): Migration => ({
   name,

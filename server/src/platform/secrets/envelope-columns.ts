@@ -1,5 +1,5 @@
-import type { Db, Statement } from './db.ts'
-import { installationId } from './ids.ts'
+import type { Db, Statement } from '../database/db.ts'
+import { installationId } from '../ids.ts'
 import type { Place } from './sealed-text.ts'
 
 /** A column that holds sealed values. */

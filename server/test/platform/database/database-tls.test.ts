@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { outcomeOf } from '../../src/commands/outcome.ts'
-import { openDatabase } from '../../src/database.ts'
-import { reportOn } from '../../src/platform/database-report.ts'
-import { databaseTransport } from '../../src/platform/database-transport.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
-import { createLog } from '../../src/platform/log.ts'
-import { createAuthority } from '../certificates.ts'
-import { testConfig } from '../harness.ts'
-import { freePort } from '../receivers.ts'
+import { outcomeOf } from '../../../src/commands/outcome.ts'
+import { openDatabase } from '../../../src/database.ts'
+import { reportOn } from '../../../src/platform/database/report.ts'
+import { databaseTransport } from '../../../src/platform/database/transport.ts'
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
+import { createLog } from '../../../src/platform/log.ts'
+import { createAuthority } from '../../certificates.ts'
+import { testConfig } from '../../harness.ts'
+import { freePort } from '../../receivers.ts'
 
 const authority = createAuthority()
 let folder: string

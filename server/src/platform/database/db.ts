@@ -7,7 +7,7 @@ import {
   PostgresQueryCompiler,
 } from 'kysely'
 import pg from 'pg'
-import { asProblem, translate } from './database-errors.ts'
+import { asProblem, translate } from './errors.ts'
 import { type Scope, scopeStatement } from './scope.ts'
 import type { GroupStatement } from './statement-group.ts'
 import { createSession } from './transaction.ts'

@@ -23,7 +23,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Account, isAlive, run, runnablePrograms, serverAccount } from './embedded-postgres-programs.ts'
+import { type Account, isAlive, run, runnablePrograms, serverAccount } from './programs.ts'
 
 const onWindows = process.platform === 'win32'
 

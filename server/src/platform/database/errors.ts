@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { Problem, unavailable } from './problem.ts'
+import { Problem, unavailable } from '../problem.ts'
 
 /** SQLSTATE of an error that came from PostgreSQL itself; undefined for the driver's and the network's. */
 export function sqlState(error: unknown): string | undefined {

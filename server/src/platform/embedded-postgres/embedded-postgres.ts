@@ -9,7 +9,7 @@
 import { statfs } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { type Cluster, explained, prepareCluster } from './embedded-postgres-cluster.ts'
+import { type Cluster, explained, prepareCluster } from './cluster.ts'
 import {
   endLeftovers,
   findPostmaster,
@@ -19,7 +19,7 @@ import {
   removeMisleadingPidFile,
   stopPostmaster,
   undurableSettings,
-} from './embedded-postgres-process.ts'
+} from './process.ts'
 
 /** A running server and this process's share in it. */
 export interface EmbeddedPostgres {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { applicationRole } from '../../src/platform/application-role.ts'
-import { sqlState } from '../../src/platform/database-errors.ts'
-import type { Db, Scope } from '../../src/platform/db.ts'
-import { addTenant, type Tenant } from '../authorization/tenant.ts'
-import { openTestSession, startTestApp, type TestApp } from '../harness.ts'
+import { applicationRole } from '../../../src/platform/database/application-role.ts'
+import type { Db, Scope } from '../../../src/platform/database/db.ts'
+import { sqlState } from '../../../src/platform/database/errors.ts'
+import { addTenant, type Tenant } from '../../authorization/tenant.ts'
+import { openTestSession, startTestApp, type TestApp } from '../../harness.ts'
 
 let t: TestApp
 let db: Db

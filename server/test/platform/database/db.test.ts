@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { provesRollback, sqlState } from '../../src/platform/database-errors.ts'
 import {
   type Connection,
   type Db,
@@ -10,10 +9,11 @@ import {
   openDb,
   parseTimestamp,
   type Statement,
-} from '../../src/platform/db.ts'
-import { Problem } from '../../src/platform/problem.ts'
-import { cloneDatabase } from '../harness.ts'
-import { startRawReceiver } from '../receivers.ts'
+} from '../../../src/platform/database/db.ts'
+import { provesRollback, sqlState } from '../../../src/platform/database/errors.ts'
+import { Problem } from '../../../src/platform/problem.ts'
+import { cloneDatabase } from '../../harness.ts'
+import { startRawReceiver } from '../../receivers.ts'
 
 let database: Awaited<ReturnType<typeof cloneDatabase>>
 let db: Db

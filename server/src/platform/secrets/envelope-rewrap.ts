@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Db, inTransaction } from './db.ts'
+import { type Db, inTransaction } from '../database/db.ts'
+import { installationId } from '../ids.ts'
+import type { Logger } from '../log.ts'
 import { type Envelope, keyLivesMs, type ReportKeyChange } from './envelope.ts'
 import { type SealedColumn, type SealedRow, sealedRows } from './envelope-columns.ts'
 import * as store from './envelope-store.ts'
-import { installationId } from './ids.ts'
 import type { KeyRing, WrappedKey } from './key-encryption.ts'
-import type { Logger } from './log.ts'
 import { dataKeyIdOf, type Place } from './sealed-text.ts'
 
 export interface RewrapDependencies {

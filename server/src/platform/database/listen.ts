@@ -1,6 +1,6 @@
 import pg from 'pg'
+import type { Logger } from '../log.ts'
 import type { Connection } from './db.ts'
-import type { Logger } from './log.ts'
 
 export interface Listener {
   stop(): Promise<void>

@@ -8,10 +8,13 @@ import { createInterface } from 'node:readline'
 import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
+import {
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
 
 const asRoot = process.getuid?.() === 0
-const source = new URL('../../src/platform/embedded-postgres.ts', import.meta.url).href
+const source = new URL('../../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url).href
 const base = await mkdtemp(join(tmpdir(), 'hitl test ü '))
 const children = new Set<ChildProcess>()
 const servers = new Set<number>()

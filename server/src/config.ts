@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { parseAllowList } from './callbacks/target-guard.ts'
+import { parseAllowList } from './outbound/target-guard.ts'
 import { databaseTransport } from './platform/database/transport.ts'
 import { parseRateLimit, type RateLimit } from './platform/limits/rate-limit.ts'
 import { parseNetworks } from './platform/network-address.ts'

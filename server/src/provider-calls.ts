@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { allowsName } from './callbacks/allow-list.ts'
-import { createNameResolver } from './callbacks/name-resolver.ts'
-import { checkTarget, parseAllowList } from './callbacks/target-guard.ts'
-import { createVettedConnector } from './callbacks/vetted-connector.ts'
+import { allowsName } from './outbound/allow-list.ts'
+import { createNameResolver } from './outbound/name-resolver.ts'
+import { checkTarget, parseAllowList } from './outbound/target-guard.ts'
+import { createVettedConnector } from './outbound/vetted-connector.ts'
 import type { Config } from './config.ts'
 import { createProviderHttp, type ProviderHttp } from './identity/sso/provider-http.ts'
 

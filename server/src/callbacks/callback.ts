@@ -1,4 +1,4 @@
-import type { PostResult } from './transport.ts'
+import type { PostResult } from '../outbound/transport.ts'
 
 /** The rules of a delivery: pure. What an attempt's result means for the callback. */
 

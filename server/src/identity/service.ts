@@ -33,7 +33,7 @@ import type { ProviderFetch } from './sso/provider-http.ts'
 import { createIdentityProviders } from './sso/providers/service.ts'
 import { createSsoSignIn } from './sso/sign-in.ts'
 import { createTeams } from './teams/service.ts'
-import { createAttempts } from './throttle-attempts.ts'
+import { createAttempts } from './throttle/attempts.ts'
 
 export interface IdentityDependencies {
   readonly db: Db

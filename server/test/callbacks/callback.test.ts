@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
-import type { PostResult } from '../../src/callbacks/transport.ts'
-import type { PostErrorCode } from '../../src/callbacks/transport-errors.ts'
+import type { PostResult } from '../../src/outbound/transport.ts'
+import type { PostErrorCode } from '../../src/outbound/transport-errors.ts'
 
 const anError = 'Something went wrong.'
 

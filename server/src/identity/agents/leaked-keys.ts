@@ -1,7 +1,7 @@
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { IdentityFact } from '../fact.ts'
-import type { Attempts } from '../throttle-attempts.ts'
+import type { Attempts } from '../throttle/attempts.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import type { ApiKey } from './api-key-terms.ts'
 import { findCredential } from './credential-store.ts'

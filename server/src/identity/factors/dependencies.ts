@@ -4,7 +4,7 @@ import type { Place } from '../../platform/secrets/sealed-text.ts'
 import type { IdentityFact } from '../fact.ts'
 import type { Passwords } from '../people/passwords.ts'
 import type { Person } from '../principal.ts'
-import type { Attempts } from '../throttle-attempts.ts'
+import type { Attempts } from '../throttle/attempts.ts'
 import type { RelyingParty } from './passkeys/passkey.ts'
 
 /** Seals the seeds of authenticator apps at rest; whether at once or by way of a key store makes no difference here. */

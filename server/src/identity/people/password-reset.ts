@@ -7,7 +7,7 @@ import { invalid, Problem } from '../../platform/problem.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Actor, type Caller, type Person, system } from '../principal.ts'
 import { dropLinkFlows } from '../sso/flows/store.ts'
-import type { Attempts } from '../throttle-attempts.ts'
+import type { Attempts } from '../throttle/attempts.ts'
 import {
   type AccountFact,
   attemptNetwork,

@@ -1,5 +1,5 @@
 import { hash, hashSync, verify } from '@node-rs/bcrypt'
-import { createFairQueue, type Turn } from '../throttle-queue.ts'
+import { createFairQueue, type Turn } from '../throttle/queue.ts'
 import { passwordBytes } from './user.ts'
 
 /** OWASP Password Storage asks for at least 10; 12 takes about 0.25 s of one core. */

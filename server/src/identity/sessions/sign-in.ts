@@ -10,7 +10,7 @@ import { secondFactorRequired } from '../factors/sign-in/service.ts'
 import type { Passwords } from '../people/passwords.ts'
 import * as people from '../people/store.ts'
 import { emailKey, type User } from '../people/user.ts'
-import type { Attempts } from '../throttle-attempts.ts'
+import type { Attempts } from '../throttle/attempts.ts'
 import type { OpenedSession, Sessions, Visit } from './service.ts'
 
 export interface SignInDependencies {

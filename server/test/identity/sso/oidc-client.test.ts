@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { SignJWT } from 'jose'
-import { checkTarget, parseAllowList } from '../../../src/callbacks/target-guard.ts'
-import { createVettedConnector } from '../../../src/callbacks/vetted-connector.ts'
+import { checkTarget, parseAllowList } from '../../../src/outbound/target-guard.ts'
+import { createVettedConnector } from '../../../src/outbound/vetted-connector.ts'
 import { newFlowSecret } from '../../../src/identity/sso/flows/flow.ts'
 import {
   createOidcClient,

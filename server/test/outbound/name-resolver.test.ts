@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { createNameResolver } from '../../src/callbacks/name-resolver.ts'
+import { createNameResolver } from '../../src/outbound/name-resolver.ts'
 import { type DnsZone, startDnsServer } from './dns-server.ts'
 
 async function dnsServer(t: TestContext, zone: DnsZone) {

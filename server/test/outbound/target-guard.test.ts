@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type AllowList, checkAddress, checkTarget, parseAllowList } from '../../src/callbacks/target-guard.ts'
+import { type AllowList, checkAddress, checkTarget, parseAllowList } from '../../src/outbound/target-guard.ts'
 import { ipv4Spelled, spelledUrls } from './hostile-spellings.ts'
 import { hostileUrls, innocentUrls } from './hostile-urls.ts'
 

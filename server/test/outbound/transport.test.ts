@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { parseAllowList } from '../../src/callbacks/target-guard.ts'
+import { parseAllowList } from '../../src/outbound/target-guard.ts'
 import {
   createTransport,
   type PostResult,
   type Transport,
   type TransportOptions,
-} from '../../src/callbacks/transport.ts'
+} from '../../src/outbound/transport.ts'
 import { createAuthority, selfSigned } from '../certificates.ts'
 import { freePort, startRawReceiver, startReceiver } from '../receivers.ts'
 

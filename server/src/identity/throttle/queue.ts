@@ -1,5 +1,5 @@
-import { callersNetwork } from '../platform/network-address.ts'
-import { unavailable } from '../platform/problem.ts'
+import { callersNetwork } from '../../platform/network-address.ts'
+import { unavailable } from '../../platform/problem.ts'
 
 /** Whose turn it is to be. */
 export interface Turn {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createReplyExcerpt, parseRetryAfter } from '../../src/callbacks/reply-excerpt.ts'
+import { createReplyExcerpt, parseRetryAfter } from '../../src/outbound/reply-excerpt.ts'
 
 const NOON = Date.UTC(2030, 0, 1, 12, 0, 0)
 

@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
-import { createBatcher, type Outcome } from '../platform/batch.ts'
-import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction } from '../platform/database/db.ts'
-import { provesRollback } from '../platform/database/errors.ts'
-import { callersNetwork } from '../platform/network-address.ts'
-import { Problem } from '../platform/problem.ts'
+import { createBatcher, type Outcome } from '../../platform/batch.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { provesRollback } from '../../platform/database/errors.ts'
+import { callersNetwork } from '../../platform/network-address.ts'
+import { Problem } from '../../platform/problem.ts'
 import {
   type AttemptKind,
   admit,
@@ -16,7 +16,7 @@ import {
   type Tallies,
   type Tally,
 } from './throttle.ts'
-import * as store from './throttle-store.ts'
+import * as store from './store.ts'
 
 /** Who tries to prove what. */
 export interface Attempter {

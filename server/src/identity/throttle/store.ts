@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../platform/database/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 import { forgetAfterMs, knownForMs, type Tally } from './throttle.ts'
 
 /**

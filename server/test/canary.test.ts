@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { createPasswords } from '../src/identity/people/passwords.ts'
+import { createPasswords } from '../src/identity/accounts/passwords.ts'
 import { openDb } from '../src/platform/database/db.ts'
 import { installationId } from '../src/platform/ids.ts'
 import { createLog } from '../src/platform/log.ts'

@@ -1,6 +1,6 @@
 import type { App } from '../app.ts'
-import { linkMinutes } from '../identity/people/account-link.ts'
-import type { Recovered } from '../identity/people/account-recovery.ts'
+import { linkMinutes } from '../identity/accounts/account-link.ts'
+import type { Recovered } from '../identity/recovery/account-recovery.ts'
 import { Problem } from '../platform/problem.ts'
 import { type Command, type Output, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'

@@ -178,7 +178,7 @@ const addToTotals = `on conflict (organization_id, agent_id, state, slot)
 
 // Whether the agents may ask is read from their rows, locked as the foreign key locks them anyway: whoever turns an agent's
 // switch does not wait for creates, and whoever marks its open requests knows that none is under way any more
-// (identity/agents/agent-store.ts). One agent that may not refuses the whole batch, which is then tried one by one.
+// (identity/agents/store.ts). One agent that may not refuses the whole batch, which is then tried one by one.
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `

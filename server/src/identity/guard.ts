@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Call } from './agents/refusals.ts'
+import type { Call } from './api-keys/refusals.ts'
 import type { Authenticator } from './authenticate.ts'
 import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
 

@@ -1,5 +1,5 @@
 import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { mintApiKey } from '../../src/identity/agents/api-key.ts'
+import { mintApiKey } from '../../src/identity/api-keys/api-key.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { addApiKey, addPerson, type TestPerson } from '../consultations/people-and-keys.ts'
 import { openTestSession, secretKey, type TestApp } from '../harness.ts'

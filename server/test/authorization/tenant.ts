@@ -1,4 +1,4 @@
-import { hashInvitationToken } from '../../src/identity/people/invitation.ts'
+import { hashInvitationToken } from '../../src/identity/invitations/invitation.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../consultations/people-and-keys.ts'
 import { openTestSession, type TestApp } from '../harness.ts'

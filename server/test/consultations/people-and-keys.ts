@@ -1,5 +1,5 @@
 import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { hashApiKey, mintApiKey } from '../../src/identity/agents/api-key.ts'
+import { hashApiKey, mintApiKey } from '../../src/identity/api-keys/api-key.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { openTestSession, secretKey, type TestApp } from '../harness.ts'
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createApp, version } from '../../src/app.ts'
-import { mintApiKey } from '../../src/identity/agents/api-key.ts'
+import { mintApiKey } from '../../src/identity/api-keys/api-key.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 

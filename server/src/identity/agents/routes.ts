@@ -1,253 +1,216 @@
-import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { FastifyInstance } from 'fastify'
+import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { toInstant } from '../../http/instant.ts'
-import { idParams, type OwnMeaning, problems, success } from '../../http/openapi.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { invalid } from '../../platform/problem.ts'
-import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
-import { type ApiKey, defaultOverlapMinutes, expiresSoon } from './api-key-terms.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
+import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { callerOf, type Guard, personOf } from '../guard.ts'
+import type { RegisteredAgent, Status, Switch, SwitchAct } from './agent.ts'
 import * as schemas from './schemas.ts'
-import type { ApiKeys, MadeKey } from './service.ts'
+import type { Agents } from './service.ts'
+import type { Switches } from './switches.ts'
 
-export interface ApiKeyRoutes {
-  readonly apiKeys: ApiKeys
+export interface AgentRoutes {
+  readonly agents: Agents
+  readonly switches: Switches
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
-  readonly clock: Clock
 }
 
-const common = { tags: ['api-keys'], security: [{ bearer: [] }, { person: [] }] }
-const keyNotFound = { status: 404, code: 'api_key.not_found', detail: 'API key not found' }
-const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
-const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
+const common = { tags: ['agents'], security: [{ bearer: [] }, { person: [] }] }
+const notFound = { status: 404, code: 'agent.not_found', detail: 'Agent not found' }
+const one = (description: string) => success(description, Type.Ref('Agent'), schemas.exampleAgent)
 
-export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes): void {
-  const { apiKeys, guard, requireStepUp, clock } = routes
-  app.addSchema(schemas.apiKeySchema)
-  app.addSchema(schemas.newApiKeySchema)
-  const manage = guard('api-key.manage')
-  const json = (key: ApiKey) => apiKeyJson(key, clock.now())
-  const sendMade = (reply: FastifyReply, { key, raw, replayed }: MadeKey): FastifyReply => {
-    if (replayed) reply.header('idempotency-replayed', 'true')
-    return reply
-      .status(201)
-      .header('location', `/api/v1/api-keys/${key.id}`)
-      .send({ ...json(key), key: raw })
-  }
+export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): void {
+  const { agents, guard } = routes
+  for (const schema of [schemas.agentSchema, schemas.agentPageSchema, schemas.switchSchema]) app.addSchema(schema)
 
-  app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>(
-    '/api-keys',
+  app.post<{ Body: Static<typeof schemas.createAgentBody> }>(
+    '/agents',
     {
-      ...manage,
-      ...requireStepUp({ repeats: true }),
+      ...guard('agent.manage'),
       schema: {
         ...common,
-        summary: 'Make an API key; the raw key is shown this once',
-        operationId: 'createApiKey',
-        headers: sensitiveHeaders,
+        summary: 'Register an agent; keys for it are made with POST /api-keys',
+        operationId: 'registerAgent',
+        headers: idempotencyHeaders,
         body: {
-          ...schemas.createApiKeyBody,
-          examples: [
-            { name: 'deploy-bot', description: 'Asks before it touches production.' },
-            {
-              name: 'deploy-bot, second data centre',
-              agent_id: schemas.exampleAgentId,
-              scopes: ['requests:create', 'requests:read'],
-              expires_at: '2026-07-31T00:00:00Z',
-              allowed_networks: ['192.0.2.0/24'],
-            },
-          ],
+          ...schemas.createAgentBody,
+          examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
         },
         response: {
-          201: success('The key, raw for this once', Type.Ref('NewApiKey'), exampleNewKey),
-          ...problems(400, 401, stepUpMeaning, 413, 415, 422),
+          201: one('The agent; you answer for it unless you name somebody else'),
+          ...problems(401, 403, 413, 415),
         },
       },
     },
     async (request, reply) => {
-      const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
-      const input = {
-        name,
-        description,
-        agentId: agent_id?.toLowerCase(),
-        scopes,
-        expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
-        allowedNetworks: allowed_networks,
-      }
-      return sendMade(
-        reply,
-        await apiKeys.createApiKey(personOf(request), input, idempotencyOf(request), request.permit),
-      )
+      const { owner_id, ...input } = request.body
+      const asked = { ...input, ownerId: owner_id?.toLowerCase() }
+      const { agent, replayed } = await agents.register(personOf(request), asked, idempotencyOf(request))
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply.status(201).header('location', `/api/v1/agents/${agent.id}`).send(agentJson(agent))
     },
   )
 
-  app.post<{ Params: { id: string }; Body: Static<typeof schemas.rotateApiKeyBody> }>(
-    '/api-keys/:id/rotate',
+  app.get<{ Querystring: Static<typeof schemas.listAgentsQuery> }>(
+    '/agents',
     {
-      ...manage,
-      ...requireStepUp({ repeats: true }),
+      ...guard('agent.read'),
       schema: {
         ...common,
-        summary: 'Replace an API key: the old one goes on until the overlap ends',
-        operationId: 'rotateApiKey',
-        params: idParams,
-        headers: sensitiveHeaders,
-        body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
+        summary: 'The registered agents, newest first',
+        operationId: 'listAgents',
+        querystring: schemas.listAgentsQuery,
         response: {
-          201: success('The new key, raw for this once', Type.Ref('NewApiKey'), {
-            ...exampleNewKey,
-            rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
-          }),
-          ...problems(400, 401, stepUpMeaning, keyNotFound, notRotatable, 413, 415, 422),
-        },
-      },
-    },
-    async (request, reply) => {
-      const { overlap_minutes: overlapMinutes = defaultOverlapMinutes, expires_at } = request.body
-      const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
-      const id = request.params.id.toLowerCase()
-      const asked = { overlapMinutes, expiresAt }
-      return sendMade(
-        reply,
-        // Bodies of rotations look alike: what is rotated is part of what may be repeated.
-        await apiKeys.rotate(personOf(request), id, asked, idempotencyOf(request, `rotate ${id} `), request.permit),
-      )
-    },
-  )
-
-  app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>(
-    '/api-keys',
-    {
-      ...manage,
-      schema: {
-        ...common,
-        summary: 'All API keys, newest first',
-        operationId: 'listApiKeys',
-        querystring: schemas.listApiKeysQuery,
-        response: {
-          200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
+          200: success('A page of agents', Type.Ref('AgentPage'), { items: [schemas.exampleAgent], next_cursor: null }),
           ...problems(401, 403),
         },
       },
     },
     async (request) => {
-      const agentId = request.query.agent_id?.toLowerCase() ?? null
-      return (await apiKeys.apiKeys(personOf(request).principal, agentId)).map(json)
+      const { status = null, limit = 20, cursor } = request.query
+      const filter = { status: status as Status | null, before: cursor === undefined ? null : decodeCursor(cursor) }
+      const { items, hasMore } = await agents.list(callerOf(request).principal, filter, limit)
+      const last = items.at(-1)
+      const next = hasMore && last !== undefined ? encodeCursor(last.id) : null
+      return { items: items.map(agentJson), next_cursor: next }
     },
   )
 
   app.get<{ Params: { id: string } }>(
-    '/api-keys/:id',
+    '/agents/:id',
     {
-      ...manage,
+      ...guard('agent.read'),
       schema: {
         ...common,
-        summary: 'One API key',
-        operationId: 'getApiKey',
+        summary: 'One agent',
+        operationId: 'getAgent',
         params: idParams,
-        response: {
-          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(401, 403, keyNotFound, 422),
-        },
+        response: { 200: one('The agent'), ...problems(401, 403, notFound) },
       },
     },
-    async (request) => json(await apiKeys.apiKey(personOf(request).principal, request.params.id)),
+    async (request) => agentJson(await agents.one(callerOf(request).principal, request.params.id)),
   )
 
-  registerChange(app, routes, json)
-}
-
-const notRotatable: OwnMeaning = {
-  status: 409,
-  code: 'api_key.rotated',
-  detail:
-    'This key was replaced already, by the key 01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60. Rotate that one, or make another key.',
-}
-
-type Changes = Static<typeof schemas.changeApiKeyBody>
-
-function registerChange(
-  app: FastifyInstance,
-  { apiKeys, guard, requireStepUp }: ApiKeyRoutes,
-  json: (key: ApiKey) => unknown,
-): void {
-  const { preHandler } = requireStepUp()
-  // Revoking must be quick, and renaming is harmless: only what may let the key do more needs a fresh proof.
-  const ifItMayDoMore: preHandlerAsyncHookHandler = async function (request, reply) {
-    if (mayDoMore(request.body as Changes)) await preHandler.call(this, request, reply)
-  }
-
-  app.patch<{ Params: { id: string }; Body: Changes }>(
-    '/api-keys/:id',
+  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeAgentBody> }>(
+    '/agents/:id',
     {
-      ...guard('api-key.manage'),
-      preHandler: ifItMayDoMore,
+      ...guard('agent.manage'),
       schema: {
         ...common,
-        summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
-        description: 'A step-up is needed to restore it and to change scopes, networks or end; to revoke it, none.',
-        operationId: 'changeApiKey',
+        summary: 'Rename or describe an agent, or say who answers for it',
+        operationId: 'changeAgent',
         params: idParams,
-        headers: stepUpHeaders,
-        body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
-        response: {
-          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(
-            401,
-            stepUpMeaning,
-            keyNotFound,
-            {
-              status: 409,
-              code: 'api_key.leaked',
-              detail:
-                'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.',
-            },
-            413,
-            415,
-            422,
-          ),
-        },
+        body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
+        response: { 200: one('The agent'), ...problems(401, 403, notFound, 413, 415) },
       },
     },
     async (request) => {
-      const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
-      const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
-      const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
-      // Unknown fields are ignored, but a call of nothing else wants something that would not happen (contract).
-      const isKnown = Object.values(changes).some((change) => change !== undefined)
-      if (Object.keys(request.body).length > 0 && !isKnown) {
-        const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'
-        throw invalid('', `names nothing that can be changed: send ${known}`)
-      }
-      return json(await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit))
+      const { owner_id, ...changes } = request.body
+      const asked = { ...changes, ownerId: owner_id?.toLowerCase() }
+      return agentJson(await agents.change(personOf(request), request.params.id.toLowerCase(), asked))
     },
+  )
+
+  registerSwitches(app, routes)
+}
+
+const acts: Readonly<Record<SwitchAct, { readonly body: TSchema; readonly effect: string; readonly done: string }>> = {
+  pause: { body: schemas.pauseBody, effect: 'new requests are refused, everything else works', done: 'paused' },
+  resume: { body: schemas.resumeBody, effect: 'everything works again', done: 'resumed' },
+  stop: { body: schemas.pauseBody, effect: 'every call is refused; keys stay, but are useless', done: 'stopped' },
+}
+
+/** Everywhere within a second; open requests are marked with `agent_paused`. */
+function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes): void {
+  const example = { reason: schemas.exampleAgent.pause_reason }
+  const alreadyStopped = (whose: 'agent' | 'organization') => ({
+    status: 409,
+    code: `${whose}.already_stopped`,
+    detail: 'This agent is stopped, which is more than paused. Resume first.',
+  })
+  for (const [act, { body, effect, done }] of Object.entries(acts) as [SwitchAct, (typeof acts)[SwitchAct]][]) {
+    const conflicts = (whose: 'agent' | 'organization') => (act === 'pause' ? [alreadyStopped(whose)] : [])
+    const verb = act.charAt(0).toUpperCase() + act.slice(1)
+
+    app.post<{ Params: { id: string }; Body: { reason?: string | null } }>(
+      `/agents/:id/${act}`,
+      {
+        ...guard('agent.pause'),
+        schema: {
+          ...common,
+          summary: `${verb} an agent: ${effect}`,
+          operationId: `${act}Agent`,
+          params: idParams,
+          body: { ...body, examples: [example] },
+          response: {
+            200: one(`The agent, ${done}; within a second everywhere`),
+            ...problems(401, 403, notFound, ...conflicts('agent'), 413, 415),
+          },
+        },
+      },
+      async (request) => {
+        const reason = request.body.reason ?? null
+        return agentJson(await switches.turnAgent(personOf(request), request.params.id.toLowerCase(), act, reason))
+      },
+    )
+
+    app.post<{ Body: { reason?: string | null } }>(
+      `/organization/${act}`,
+      {
+        ...guard('organization.pause'),
+        schema: {
+          ...common,
+          summary: `${verb} all agents of the organization: ${effect}`,
+          operationId: `${act}Organization`,
+          body: { ...body, examples: [example] },
+          response: {
+            200: success(
+              `Agents ${done}; within a second everywhere`,
+              Type.Ref('OrganizationSwitch'),
+              schemas.exampleSwitch,
+            ),
+            ...problems(401, 403, ...conflicts('organization'), 413, 415),
+          },
+        },
+      },
+      async (request) =>
+        switchJson(await switches.turnOrganization(personOf(request), act, request.body.reason ?? null)),
+    )
+  }
+
+  app.get(
+    '/organization/pause',
+    {
+      ...guard('agent.read'),
+      schema: {
+        ...common,
+        summary: 'Whether the agents of the organization are paused or stopped, since when and why',
+        operationId: 'getOrganizationSwitch',
+        response: {
+          200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => switchJson(await switches.organizationSwitch(callerOf(request).principal)),
   )
 }
 
-function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes): boolean {
-  return is_active === true || scopes !== undefined || expires_at !== undefined || allowed_networks !== undefined
+function switchJson({ status, since, by, reason }: Switch) {
+  return { status, paused_at: since, paused_by: by, pause_reason: reason }
 }
 
-function apiKeyJson(key: ApiKey, now: Date) {
+function agentJson(agent: RegisteredAgent) {
   return {
-    id: key.id,
-    agent_id: key.agentId,
-    name: key.name,
-    description: key.description,
-    is_active: key.isActive,
-    scopes: key.scopes,
-    expires_at: key.expiresAt,
-    expires_soon: expiresSoon(key, now),
-    allowed_networks: key.allowedNetworks,
-    last_used_at: key.lastUsedAt,
-    last_used_address: key.lastUsedAddress,
-    rotated_from: key.rotatedFrom,
-    revoked_at: key.revokedAt,
-    revoked_by: key.revokedBy,
-    leaked_at: key.leakedAt,
-    created_at: key.createdAt,
-    updated_at: key.updatedAt,
+    id: agent.id,
+    name: agent.name,
+    description: agent.description,
+    owner_id: agent.ownerId,
+    ...switchJson(agent.own),
+    pause_acknowledged_at: agent.pauseAcknowledgedAt,
+    organization_status: agent.organizationStatus,
+    last_used_at: agent.lastUsedAt,
+    created_at: agent.createdAt,
+    updated_at: agent.updatedAt,
   }
 }

@@ -1,172 +1,96 @@
 import { Type } from 'typebox'
-import { keyScopes } from '../principal.ts'
-import {
-  defaultLifeDays,
-  defaultOverlapMinutes,
-  maxLifeDays,
-  maxNetworks,
-  maxOverlapMinutes,
-  soonDays,
-} from './api-key-terms.ts'
+import { exampleApiKey } from '../api-keys/schemas.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time' })
 const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-
-export const exampleAgentId = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58'
-
-export const exampleApiKey = {
-  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
-  agent_id: exampleAgentId,
-  name: 'deploy-bot',
-  description: 'Asks before it touches production.',
-  is_active: true,
-  scopes: [...keyScopes],
-  expires_at: '2027-01-31T09:00:00.000Z',
-  expires_soon: false,
-  allowed_networks: ['192.0.2.0/24', '2001:db8:1::/48'],
-  last_used_at: null,
-  last_used_address: null,
-  rotated_from: null,
-  revoked_at: null,
-  revoked_by: null,
-  leaked_at: null,
-  created_at: '2026-01-31T09:00:00.000Z',
-  updated_at: '2026-01-31T09:00:00.000Z',
-}
-
-const apiKeyFields = {
-  id,
-  agent_id: Type.String({ format: 'uuid', description: 'The agent that it proves. Requests belong to the agent.' }),
-  name: Type.String(),
-  description: nullable(Type.String()),
-  is_active: Type.Boolean({ description: 'Not revoked. A key that has expired is refused all the same.' }),
-  scopes: Type.Array(Type.Enum([...keyScopes]), { description: 'What it may be used for.' }),
-  expires_at: nullable(
-    Type.String({ format: 'date-time', description: 'Null only in keys that are older than this: rotate them.' }),
-  ),
-  expires_soon: Type.Boolean({
-    description: `It expires within ${soonDays} days, or has. Calls with it are answered with the header API-Key-Expires then.`,
-  }),
-  allowed_networks: Type.Array(Type.String(), { description: 'CIDRs that it may be used from; none means anywhere.' }),
-  last_used_at: nullable(Type.String({ format: 'date-time', description: 'At most a minute stale.' })),
-  last_used_address: nullable(Type.String()),
-  rotated_from: nullable(Type.String({ format: 'uuid', description: 'The key that it replaces.' })),
-  revoked_at: nullable(time),
-  revoked_by: nullable(Type.String({ format: 'uuid', description: 'Null when it was reported as leaked.' })),
-  leaked_at: nullable(
-    Type.String({ format: 'date-time', description: 'When it was reported as leaked. It is never restored.' }),
-  ),
-  created_at: time,
-  updated_at: time,
-}
-
-export const apiKeySchema = Type.Object(apiKeyFields, { $id: 'ApiKey', title: 'ApiKey' })
-
-export const newApiKeySchema = Type.Object(
-  { ...apiKeyFields, key: Type.String({ description: 'The raw key. Shown this once; only its hash is kept.' }) },
-  { $id: 'NewApiKey', title: 'NewApiKey' },
-)
-
-const keyName = Type.String({ minLength: 1, maxLength: 255 })
-const keyDescription = nullable(Type.String({ maxLength: 512 }))
-const terms = {
-  scopes: Type.Optional(
-    Type.Array(Type.Enum([...keyScopes]), {
-      minItems: 1,
-      uniqueItems: true,
-      description: 'What the key may be used for; default: everything. Give an agent no more than it needs.',
-    }),
-  ),
-  expires_at: Type.Optional(
-    Type.String({
-      maxLength: 40,
-      description:
-        `RFC 3339; default: in ${defaultLifeDays} days, at most in ${maxLifeDays}. Every key ends: null is refused. ` +
-        'Before its end, rotate it.',
-    }),
-  ),
-  allowed_networks: Type.Optional(
-    Type.Array(Type.String({ minLength: 1, maxLength: 50 }), {
-      maxItems: maxNetworks,
-      description: 'CIDRs or addresses, IPv4 or IPv6, that the key may be used from; none: from anywhere.',
-    }),
-  ),
-}
-
-export const createApiKeyBody = Type.Object(
-  {
-    name: keyName,
-    description: Type.Optional(keyDescription),
-    agent_id: Type.Optional(
-      Type.String({
-        format: 'uuid',
-        description: 'A registered agent, of POST /agents; left out: a new agent of the same name and description.',
-      }),
-    ),
-    ...terms,
-  },
-  { title: 'NewApiKeyInput' },
-)
-
-export const changeApiKeyBody = Type.Object(
-  {
-    name: Type.Optional(keyName),
-    description: Type.Optional(keyDescription),
-    is_active: Type.Optional(Type.Boolean({ description: 'false revokes the key within a second, everywhere.' })),
-    ...terms,
-  },
-  { title: 'ApiKeyChanges' },
-)
-
-export const rotateApiKeyBody = Type.Object(
-  {
-    overlap_minutes: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: maxOverlapMinutes,
-        default: defaultOverlapMinutes,
-        description: 'How long the old key goes on; 0 ends it at once.',
-      }),
-    ),
-    expires_at: Type.Optional(
-      Type.String({
-        maxLength: 40,
-        description: 'RFC 3339; default: the new key lives as long as the old one was to.',
-      }),
-    ),
-  },
-  { title: 'ApiKeyRotation' },
-)
-
-export const listApiKeysQuery = Type.Object({
-  agent_id: Type.Optional(Type.String({ format: 'uuid', description: 'Only keys of this agent.' })),
+const statuses = ['active', 'paused', 'stopped']
+const status = Type.Enum(statuses, {
+  description: 'paused: new requests are refused, everything else works. stopped: every call is refused.',
 })
 
-export const leakedKeyBody = Type.Object(
-  { key: Type.String({ minLength: 1, maxLength: 1_000, description: 'The raw key, as it was found.' }) },
-  { title: 'LeakedKey' },
-)
+const switchFields = {
+  status,
+  paused_at: nullable(time),
+  paused_by: nullable(Type.String({ format: 'uuid', description: 'The person who paused or stopped.' })),
+  pause_reason: nullable(Type.String()),
+}
 
-export const leakedKeySchema = Type.Object(
-  { status: Type.Literal('accepted') },
-  { $id: 'LeakedKeyReceipt', title: 'LeakedKeyReceipt' },
-)
+export const exampleAgent = {
+  id: exampleApiKey.agent_id,
+  name: 'deploy-bot',
+  description: 'Asks before it touches production.',
+  owner_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  status: 'paused',
+  paused_at: '2026-01-31T10:00:00.000Z',
+  paused_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  pause_reason: 'It asks the same thing again and again.',
+  pause_acknowledged_at: '2026-01-31T10:00:02.318Z',
+  organization_status: 'active',
+  last_used_at: '2026-01-31T10:00:02.318Z',
+  created_at: '2026-01-31T09:00:00.000Z',
+  updated_at: '2026-01-31T10:00:00.000Z',
+}
 
-export const keyFormatSchema = Type.Object(
+export const agentSchema = Type.Object(
   {
+    id,
     name: Type.String(),
-    prefix: Type.String(),
-    regex: Type.String({ description: 'Understood alike by RE2, PCRE and JavaScript.' }),
-    length: Type.Integer(),
-    alphabet: Type.String(),
-    parts: Type.Array(Type.Object({ name: Type.String(), length: Type.Integer(), description: Type.String() })),
-    checksum: Type.String(),
-    revocation: Type.Object({
-      method: Type.String(),
-      url: Type.String(),
-      body: Type.String({ description: 'JSON; the answer is 202 whether there is such a key or not.' }),
+    description: nullable(Type.String()),
+    owner_id: nullable(Type.String({ format: 'uuid', description: 'The person who answers for it.' })),
+    ...switchFields,
+    pause_acknowledged_at: nullable(
+      Type.String({ format: 'date-time', description: 'When a call of its was first refused because of this pause.' }),
+    ),
+    organization_status: Type.Enum(statuses, {
+      description: 'What holds for all agents of the organization; the stronger of the two counts.',
     }),
+    last_used_at: nullable(Type.String({ format: 'date-time', description: 'Of any of its keys.' })),
+    created_at: time,
+    updated_at: time,
   },
-  { $id: 'ApiKeyFormat', title: 'ApiKeyFormat' },
+  { $id: 'Agent', title: 'Agent' },
 )
+
+export const agentPageSchema = Type.Object(
+  {
+    items: Type.Array(Type.Ref('Agent')),
+    next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
+  },
+  { $id: 'AgentPage', title: 'AgentPage' },
+)
+
+const name = Type.String({ minLength: 1, maxLength: 255 })
+const description = nullable(Type.String({ maxLength: 512 }))
+const owner = Type.String({ format: 'uuid', description: 'An active member of the organization.' })
+
+export const createAgentBody = Type.Object(
+  { name, description: Type.Optional(description), owner_id: Type.Optional(owner) },
+  { title: 'NewAgentInput' },
+)
+
+export const changeAgentBody = Type.Object(
+  { name: Type.Optional(name), description: Type.Optional(description), owner_id: Type.Optional(owner) },
+  { title: 'AgentChanges' },
+)
+
+export const listAgentsQuery = Type.Object({
+  status: Type.Optional(Type.Enum(statuses, { description: "Of the agent's own switch." })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
+})
+
+const reason = Type.String({ minLength: 1, maxLength: 512, description: 'Told to the agent with every refusal.' })
+
+/** Who holds somebody back says why. */
+export const pauseBody = Type.Object({ reason }, { title: 'Pause' })
+export const resumeBody = Type.Object({ reason: Type.Optional(nullable(reason)) }, { title: 'Resumption' })
+
+export const switchSchema = Type.Object(switchFields, { $id: 'OrganizationSwitch', title: 'OrganizationSwitch' })
+
+export const exampleSwitch = {
+  status: 'stopped',
+  paused_at: '2026-01-31T10:00:00.000Z',
+  paused_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+  pause_reason: 'A key was stolen.',
+}

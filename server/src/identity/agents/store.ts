@@ -1,192 +1,248 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../platform/database/db.ts'
+import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
-import type { KeyScope } from '../principal.ts'
-import { type ApiKey, warnAtOf } from './api-key-terms.ts'
+import type { Hold } from '../principal.ts'
+import type { RegisteredAgent, Status, Switch } from './agent.ts'
 
-interface Tables {
-  api_keys: {
-    organization_id: string
-    id: string
-    agent_id: string
-    name: string
-    description: string | null
-    key_hash: Buffer
-    is_active: Generated<boolean>
-    scopes: string[]
-    expires_at: Date | null
-    warn_at: Date | null
-    allowed_networks: string[]
-    created_by: string | null
-    idempotency_key: string | null
-    idempotency_hash: Buffer | null
-    last_used_at: Date | null
-    last_used_address: string | null
-    rotated_from: string | null
-    revoked_at: Date | null
-    revoked_by: string | null
-    leaked_at: Date | null
-    created_at: Date
-    updated_at: Date
-  }
+interface Row {
+  organization_id: string
+  id: string
+  name: string
+  description: string | null
+  owner_id: string | null
+  status: Status
+  paused_at: Date | null
+  paused_by: string | null
+  pause_reason: string | null
+  organization_status: Status
+  pause_acknowledged_at: Date | null
+  last_used_at: Date | null
+  created_at: Date
+  updated_at: Date
 }
 
-const sql = queriesOn<Tables>()
-
-type ApiKeyRow = Selectable<Tables['api_keys']>
-
-function toApiKey(row: ApiKeyRow): ApiKey {
+function toAgent(row: Row): RegisteredAgent {
   return {
     organizationId: row.organization_id,
     id: row.id,
-    agentId: row.agent_id,
     name: row.name,
     description: row.description,
-    isActive: row.is_active,
-    scopes: row.scopes as KeyScope[],
-    expiresAt: row.expires_at,
-    allowedNetworks: row.allowed_networks,
+    ownerId: row.owner_id,
+    own: { status: row.status, since: row.paused_at, by: row.paused_by, reason: row.pause_reason },
+    organizationStatus: row.organization_status,
+    pauseAcknowledgedAt: row.pause_acknowledged_at,
     lastUsedAt: row.last_used_at,
-    lastUsedAddress: row.last_used_address,
-    rotatedFrom: row.rotated_from,
-    revokedAt: row.revoked_at,
-    revokedBy: row.revoked_by,
-    leakedAt: row.leaked_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
 }
 
-/** What an act may change. */
-function changeable(key: ApiKey) {
-  return {
-    name: key.name,
-    description: key.description,
-    is_active: key.isActive,
-    scopes: [...key.scopes],
-    expires_at: key.expiresAt,
-    allowed_networks: [...key.allowedNetworks],
-    revoked_at: key.revokedAt,
-    revoked_by: key.revokedBy,
-    leaked_at: key.leakedAt,
-    updated_at: key.updatedAt,
-  }
+const columns = `a.organization_id, a.id, a.name, a.description, a.owner_id, a.status, a.paused_at, a.paused_by,
+  a.pause_reason, a.organization_status, a.pause_acknowledged_at, a.created_at, a.updated_at,
+  (select max(k.last_used_at) from api_keys k where k.organization_id = a.organization_id and k.agent_id = a.id)
+    as last_used_at`
+
+// The organization's switch is read under a lock, so that an agent which is made while it is turned does not miss it.
+const insertStatement: Statement = {
+  name: 'agents_insert',
+  text: `insert into agents (organization_id, id, name, description, owner_id, organization_status, created_by,
+      idempotency_key, idempotency_hash, created_at, updated_at)
+    select o.organization_id, $2, $3, $4, $5, o.agents_status, $6, $7, $8, $9, $9
+    from (select * from organizations where organization_id = $1 for share) o
+    on conflict (organization_id, created_by, idempotency_key) do nothing
+    returning organization_status`,
 }
 
-export interface NewApiKey {
-  readonly key: ApiKey
-  readonly hash: Buffer
-  readonly createdBy: string | null
-  readonly idempotency: Idempotency | null
+/** The agent as it stands there; null when the creator has already used this Idempotency-Key. */
+export async function insertAgent(
+  tx: Queryable,
+  agent: RegisteredAgent,
+  createdBy: string,
+  idempotency: Idempotency | null,
+): Promise<RegisteredAgent | null> {
+  const { organizationId, id, name, description, ownerId, createdAt } = agent
+  const by = [createdBy, idempotency?.key ?? null, idempotency?.hash ?? null]
+  const values = [organizationId, id, name, description, ownerId, ...by, createdAt]
+  const [row] = await tx.execute<{ organization_status: Status }>(insertStatement, values)
+  return row === undefined ? null : { ...agent, organizationStatus: row.organization_status }
 }
 
-/** False when the creator has already used this Idempotency-Key. */
-export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempotency }: NewApiKey): Promise<boolean> {
-  const query = sql
-    .insertInto('api_keys')
-    .values({
-      ...changeable(key),
-      organization_id: key.organizationId,
-      id: key.id,
-      agent_id: key.agentId,
-      key_hash: hash,
-      warn_at: warnAtOf(key),
-      rotated_from: key.rotatedFrom,
-      created_by: createdBy,
-      idempotency_key: idempotency?.key ?? null,
-      idempotency_hash: idempotency?.hash ?? null,
-      created_at: key.createdAt,
-    })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
-    .returning('id')
-  return (await tx.run(query)).length === 1
+const byIdempotencyKeyStatement: Statement = {
+  name: 'agents_by_idempotency_key',
+  text: `select ${columns}, a.idempotency_hash from agents a
+    where a.organization_id = $1 and a.created_by = $2 and a.idempotency_key = $3`,
 }
 
-export async function apiKeyByIdempotencyKey(
+export async function agentByIdempotencyKey(
   db: Queryable,
   organizationId: string,
   createdBy: string,
-  idempotencyKey: string,
-): Promise<{ readonly key: ApiKey; readonly hash: Buffer | null } | null> {
-  const query = sql
-    .selectFrom('api_keys')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', idempotencyKey)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { key: toApiKey(row), hash: row.idempotency_hash }
+  key: string,
+): Promise<{ readonly agent: RegisteredAgent; readonly hash: Buffer | null } | null> {
+  const values = [organizationId, createdBy, key]
+  const [row] = await db.execute<Row & { idempotency_hash: Buffer | null }>(byIdempotencyKeyStatement, values)
+  return row === undefined ? null : { agent: toAgent(row), hash: row.idempotency_hash }
 }
 
-/** Newest first; of all agents, or of one. */
-export async function apiKeys(
-  db: Queryable,
-  organizationId: string,
-  agentId: string | null,
-): Promise<readonly ApiKey[]> {
-  const all = sql.selectFrom('api_keys').selectAll().where('organization_id', '=', organizationId)
-  const wanted = agentId === null ? all : all.where('agent_id', '=', agentId)
-  return (await db.run(wanted.orderBy('id', 'desc'))).map(toApiKey)
+const findStatement: Statement = {
+  name: 'agents_find',
+  text: `select ${columns} from agents a where a.organization_id = $1 and a.id = $2`,
 }
+const lockStatement: Statement = { name: 'agents_lock', text: `${findStatement.text} for no key update of a` }
 
-export async function apiKeyById(
+/** `lock`: no other act on the agent until the transaction ends. Creates go on: they take the key share only. */
+export async function agentById(
   db: Queryable,
   organizationId: string,
   id: string,
   lock = false,
-): Promise<ApiKey | null> {
-  const query = sql
-    .selectFrom('api_keys')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-  const [row] = await db.run(lock ? query.forNoKeyUpdate() : query)
-  return row === undefined ? null : toApiKey(row)
+): Promise<RegisteredAgent | null> {
+  const [row] = await db.execute<Row>(lock ? lockStatement : findStatement, [organizationId, id])
+  return row === undefined ? null : toAgent(row)
 }
 
-/** The key that replaced this one. */
-export async function successorOf(tx: Queryable, key: ApiKey): Promise<string | null> {
-  const query = sql
-    .selectFrom('api_keys')
-    .select('id')
-    .where('organization_id', '=', key.organizationId)
-    .where('agent_id', '=', key.agentId)
-    .where('rotated_from', '=', key.id)
-  const [row] = await tx.run(query)
-  return row?.id ?? null
+const listStatement: Statement = {
+  name: 'agents_list',
+  text: `select ${columns} from agents a
+    where a.organization_id = $1 and ($2::uuid is null or a.id < $2)
+      and ($3::text is null or a.status = $3)
+    order by a.id desc limit $4`,
 }
 
-/** `warnAt`: when its people are to be told that it will expire; null when they need not be, left out when that stays. */
-export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | null): Promise<void> {
-  await tx.run(
-    sql
-      .updateTable('api_keys')
-      .set({ ...changeable(key), ...(warnAt === undefined ? {} : { warn_at: warnAt }) })
-      .where('organization_id', '=', key.organizationId)
-      .where('id', '=', key.id),
-  )
+export interface AgentFilter {
+  /** Only ids below this one: the cursor. */
+  readonly before: string | null
+  readonly status: Status | null
 }
 
-/** Those of whose end it is time to tell, of any organization: the scope is the worker's. */
-export async function keysToWarnOf(
+/** Newest first. */
+export async function agents(
   db: Queryable,
-  now: Date,
+  organizationId: string,
+  { before, status }: AgentFilter,
   limit: number,
-): Promise<readonly { readonly organizationId: string; readonly id: string }[]> {
-  const query = sql.selectFrom('api_keys').select(['organization_id', 'id']).where('warn_at', '<=', now)
-  const rows = await db.run(query.orderBy('warn_at').limit(limit))
-  return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
+): Promise<readonly RegisteredAgent[]> {
+  return (await db.execute<Row>(listStatement, [organizationId, before, status, limit])).map(toAgent)
 }
 
-/** Takes a key off the list of those to tell of; null when another process was first. */
-export async function takeWarning(tx: Queryable, organizationId: string, id: string): Promise<ApiKey | null> {
-  const query = sql
-    .updateTable('api_keys')
-    .set({ warn_at: null })
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .where('warn_at', 'is not', null)
-    .returningAll()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toApiKey(row)
+const saveStatement: Statement = {
+  name: 'agents_save',
+  text: `update agents set name = $3, description = $4, owner_id = $5, updated_at = $6
+    where organization_id = $1 and id = $2`,
+}
+
+export async function saveAgent(tx: Queryable, agent: RegisteredAgent): Promise<void> {
+  const { organizationId, id, name, description, ownerId, updatedAt } = agent
+  await tx.execute(saveStatement, [organizationId, id, name, description, ownerId, updatedAt])
+}
+
+// A new pause is to be acknowledged anew, and every change of the switch is to reach the open requests.
+const turnStatement: Statement = {
+  name: 'agents_turn',
+  text: `update agents set status = $3, paused_at = $4, paused_by = $5, pause_reason = $6, updated_at = $7,
+      pause_acknowledged_at = null, marks_due = true
+    where organization_id = $1 and id = $2`,
+}
+
+export async function saveSwitch(tx: Queryable, agent: RegisteredAgent): Promise<void> {
+  const { organizationId, id, own, updatedAt } = agent
+  await tx.execute(turnStatement, [organizationId, id, own.status, own.since, own.by, own.reason, updatedAt])
+}
+
+const organizationColumns = `agents_status as status, agents_paused_at as since, agents_paused_by as by,
+  agents_pause_reason as reason`
+const organizationStatement: Statement = {
+  name: 'agents_organization_switch',
+  text: `select ${organizationColumns} from organizations where organization_id = $1`,
+}
+const lockOrganizationStatement: Statement = {
+  name: 'agents_lock_organization_switch',
+  text: `${organizationStatement.text} for no key update`,
+}
+
+export async function organizationSwitch(db: Queryable, organizationId: string, lock = false): Promise<Switch> {
+  const [row] = await db.execute<Switch>(lock ? lockOrganizationStatement : organizationStatement, [organizationId])
+  if (row === undefined) throw new Error('the organization of a caller is gone')
+  return { status: row.status, since: row.since, by: row.by, reason: row.reason }
+}
+
+const turnOrganizationStatement: Statement = {
+  name: 'agents_turn_organization',
+  text: `with turned as (
+      update organizations set agents_status = $2, agents_paused_at = $3, agents_paused_by = $4, agents_pause_reason = $5
+      where organization_id = $1)
+    update agents set organization_status = $2, pause_acknowledged_at = null, marks_due = true where organization_id = $1`,
+}
+
+/** The organization's switch, and its copy in each of its agents. */
+export async function saveOrganizationSwitch(tx: Queryable, organizationId: string, after: Switch): Promise<void> {
+  const { status, since, by, reason } = after
+  await tx.execute(turnOrganizationStatement, [organizationId, status, since, by, reason])
+}
+
+const acknowledgeStatement: Statement = {
+  name: 'agents_acknowledge_pause',
+  text: `update agents a set pause_acknowledged_at = $3
+    where a.organization_id = $1 and a.id = $2 and a.pause_acknowledged_at is null
+      and case when $4 = 'agent' then a.status = $5 and a.paused_at = $6
+        else exists (select from organizations o
+          where o.organization_id = $1 and o.agents_status = $5 and o.agents_paused_at = $6) end
+    returning a.id`,
+}
+
+/** False when it was noted before, or this pause is over. */
+export async function acknowledgePause(
+  tx: Queryable,
+  organizationId: string,
+  id: string,
+  { on, status, since }: Hold,
+  at: Date,
+): Promise<boolean> {
+  return (await tx.execute(acknowledgeStatement, [organizationId, id, at, on, status, since])).length === 1
+}
+
+const organizationsToMarkStatement: Statement = {
+  name: 'agents_organizations_to_mark',
+  text: 'select distinct organization_id from agents where marks_due limit 100',
+}
+
+/** Organizations whose requests' marks are still to follow their agents' switches: the scope is the worker's. */
+export async function organizationsToMark(db: Queryable): Promise<readonly string[]> {
+  const rows = await db.execute<{ organization_id: string }>(organizationsToMarkStatement, [])
+  return rows.map((row) => row.organization_id)
+}
+
+export interface AgentToMark {
+  readonly id: string
+  readonly isPaused: boolean
+  /** Another one: the row was changed in between. */
+  readonly version: string
+}
+
+// A create holds its agent's row for key share, having read there that it may. So whoever gets an agent that is paused for
+// update knows that every request it was still allowed is committed, and can be seen by the next statement; no create
+// waits for long, because none is allowed any more. An agent that is resumed is locked so that creates go on.
+const toMark = (held: boolean, lock: string): string =>
+  `select id, ${held} as is_paused, version from (select id, xmin::text as version from agents
+    where organization_id = $1 and marks_due and (status <> 'active' or organization_status <> 'active') = ${held}
+    order by id limit 1000 for ${lock} skip locked) a`
+const pausedToMarkStatement: Statement = { name: 'agents_paused_to_mark', text: toMark(true, 'update') }
+const resumedToMarkStatement: Statement = { name: 'agents_resumed_to_mark', text: toMark(false, 'no key update') }
+
+/** Agents whose requests are still to be marked, locked; those that others hold are left for the next time. */
+export async function lockAgentsToMark(tx: Queryable, organizationId: string): Promise<readonly AgentToMark[]> {
+  const found = await Promise.all(
+    [pausedToMarkStatement, resumedToMarkStatement].map((statement) =>
+      tx.execute<{ id: string; is_paused: boolean; version: string }>(statement, [organizationId]),
+    ),
+  )
+  return found.flat().map((row) => ({ id: row.id, isPaused: row.is_paused, version: row.version }))
+}
+
+const markedStatement: Statement = {
+  name: 'agents_marked',
+  text: 'update agents set marks_due = false where organization_id = $1 and id = any($2::uuid[])',
+}
+
+export async function saveMarked(tx: Queryable, organizationId: string, ids: readonly string[]): Promise<void> {
+  await tx.execute(markedStatement, [organizationId, [...ids]])
 }

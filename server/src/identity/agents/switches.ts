@@ -2,8 +2,8 @@ import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
-import { type AgentDependencies, agentNotFound } from './agent-service.ts'
-import * as store from './agent-store.ts'
+import { type AgentDependencies, agentNotFound } from './service.ts'
+import * as store from './store.ts'
 import { agentFact, organizationSwitchFact, withReason } from './facts.ts'
 
 export interface SwitchDependencies extends AgentDependencies {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
-import { createKeyUses } from '../../../src/identity/agents/key-uses.ts'
+import { createKeyUses } from '../../../src/identity/api-keys/key-uses.ts'
 import type { Agent } from '../../../src/identity/principal.ts'
 import type { Db } from '../../../src/platform/database/db.ts'
 import { addApiKey } from '../../consultations/people-and-keys.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { App } from '../../../src/app.ts'
-import { apiKeyPattern, mintApiKey } from '../../../src/identity/agents/api-key.ts'
+import { apiKeyPattern, mintApiKey } from '../../../src/identity/api-keys/api-key.ts'
 import { newId } from '../../../src/platform/ids.ts'
 import { addOrganization } from '../../consultations/people-and-keys.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'

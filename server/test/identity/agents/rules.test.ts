@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { active, holdOf, type Status, type Switch, type SwitchAct, turn } from '../../../src/identity/agents/agent.ts'
-import { apiKeyId, keyFormat, mintApiKey } from '../../../src/identity/agents/api-key.ts'
+import { apiKeyId, keyFormat, mintApiKey } from '../../../src/identity/api-keys/api-key.ts'
 import {
   type ApiKey,
   expiresSoon,
@@ -12,7 +12,7 @@ import {
   scopesOf,
   setActive,
   warnAtOf,
-} from '../../../src/identity/agents/api-key-terms.ts'
+} from '../../../src/identity/api-keys/api-key-terms.ts'
 import {
   type Agent,
   callerKind,

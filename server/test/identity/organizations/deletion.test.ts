@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createPasswords } from '../../../src/identity/people/passwords.ts'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { installationId } from '../../../src/platform/ids.ts'
 import { addApiKey } from '../../consultations/people-and-keys.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'

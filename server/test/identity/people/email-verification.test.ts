@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { placeholderEmail } from '../../../src/identity/people/account-link.ts'
+import { placeholderEmail } from '../../../src/identity/accounts/account-link.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'

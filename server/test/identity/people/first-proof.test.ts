@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createPasswords } from '../../../src/identity/people/passwords.ts'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { createAuthenticator } from '../factors/authenticator.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { invitationLetter } from '../../../src/identity/people/account-letters.ts'
+import { invitationLetter } from '../../../src/identity/accounts/account-letters.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { linkIn } from './accounts.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createApp } from '../../../src/app.ts'
-import { createPasswords } from '../../../src/identity/people/passwords.ts'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { createLog } from '../../../src/platform/log.ts'
 import { samplePassword, sampleReviewer } from '../../../src/seed.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'

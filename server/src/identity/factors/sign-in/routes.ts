@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
-import { tokenExample } from '../../people/schemas.ts'
+import { tokenExample } from '../../accounts/schemas.ts'
 import type { Visitor } from '../fact.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'

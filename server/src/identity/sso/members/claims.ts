@@ -1,4 +1,4 @@
-import { emailPattern } from '../../people/user.ts'
+import { emailPattern } from '../../accounts/user.ts'
 import { type ClaimableRole, claimableRoles, type IdentityProvider } from '../providers/provider.ts'
 
 /** What a provider says of a person: the ID token's claims, and those of the userinfo endpoint that it lacks. */

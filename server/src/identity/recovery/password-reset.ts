@@ -16,15 +16,15 @@ import {
   reportEverywhere,
   type Visitor,
   visitorOf,
-} from './account-facts.ts'
-import { passwordChangedLetter, resetLetter } from './account-letters.ts'
-import { hashLinkToken, isPlaceholder, linkMinutes, newLinkToken, useLink } from './account-link.ts'
-import * as store from './account-link-store.ts'
-import { createDeferredWork } from './deferred-work.ts'
+} from '../accounts/account-facts.ts'
+import { passwordChangedLetter, resetLetter } from '../accounts/account-letters.ts'
+import { hashLinkToken, isPlaceholder, linkMinutes, newLinkToken, useLink } from '../accounts/account-link.ts'
+import * as store from '../accounts/account-link-store.ts'
+import { createDeferredWork } from '../accounts/deferred-work.ts'
 import { removeUnprovenFactors } from './factor-removal.ts'
-import type { NewPasswordCheck } from './new-password.ts'
-import type { Passwords } from './passwords.ts'
-import { emailKey } from './user.ts'
+import type { NewPasswordCheck } from '../accounts/new-password.ts'
+import type { Passwords } from '../accounts/passwords.ts'
+import { emailKey } from '../accounts/user.ts'
 
 export interface SessionsOfAccount {
   readonly accountId: string

@@ -6,9 +6,9 @@ import { invalid } from '../../platform/problem.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
-import type { Members } from './members.ts'
-import { userJson } from './routes.ts'
-import * as schemas from './schemas.ts'
+import type { Members } from './service.ts'
+import { userJson } from '../registration/routes.ts'
+import * as schemas from '../accounts/schemas.ts'
 
 export interface MemberRoutes {
   readonly members: Members

@@ -9,7 +9,7 @@ import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireOwnSignIn } from '../organizations/organization.ts'
 import { type Actor, actorOf, type Caller, type Person, type Role } from '../principal.ts'
-import { accountById } from './account-link-store.ts'
+import { accountById } from '../accounts/account-link-store.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -19,10 +19,10 @@ import {
   mintInvitationToken,
 } from './invitation.ts'
 import type { MailInvitation } from './invitation-mail.ts'
-import * as store from './invitation-store.ts'
-import { memberFact, userNotFound } from './member-facts.ts'
-import * as people from './store.ts'
-import type { User } from './user.ts'
+import * as store from './store.ts'
+import { memberFact, userNotFound } from '../accounts/member-facts.ts'
+import * as people from '../accounts/store.ts'
+import type { User } from '../accounts/user.ts'
 
 export interface InvitationDependencies {
   readonly db: Db

@@ -5,9 +5,9 @@ import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireChangeable } from '../organizations/organization.ts'
 import type { Caller, Person, Role } from '../principal.ts'
-import { memberFact, userNotFound } from './member-facts.ts'
-import * as store from './store.ts'
-import type { User } from './user.ts'
+import { memberFact, userNotFound } from '../accounts/member-facts.ts'
+import * as store from '../accounts/store.ts'
+import type { User } from '../accounts/user.ts'
 
 export interface MemberDependencies {
   readonly db: Db

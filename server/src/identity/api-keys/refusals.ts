@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Agent, actorOf, type Caller, heldBack } from '../principal.ts'
-import * as agents from './agent-store.ts'
+import * as agents from '../agents/store.ts'
 
 export interface RefusalDependencies {
   readonly db: Db

@@ -7,11 +7,11 @@ import type { IdentityFact } from '../fact.ts'
 import { closing, type Organization } from '../organizations/organization.ts'
 import * as organizations from '../organizations/store.ts'
 import { type Actor, type Person, type Role, system } from '../principal.ts'
-import { type Invitations, registrationClosed } from './invitations.ts'
-import type { NewPasswordCheck } from './new-password.ts'
-import type { Passwords } from './passwords.ts'
-import * as store from './store.ts'
-import { checkPassword, emailKey, emailPattern, type User } from './user.ts'
+import { type Invitations, registrationClosed } from '../invitations/service.ts'
+import type { NewPasswordCheck } from '../accounts/new-password.ts'
+import type { Passwords } from '../accounts/passwords.ts'
+import * as store from '../accounts/store.ts'
+import { checkPassword, emailKey, emailPattern, type User } from '../accounts/user.ts'
 
 export interface PeopleDependencies {
   readonly db: Db

@@ -5,13 +5,13 @@ import type { Letter } from '../../platform/mail.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { isMailable } from '../../platform/smtp-settings.ts'
 import type { Caller, Person } from '../principal.ts'
-import { everywhere, reportEverywhere, type Visitor, visitorOf } from './account-facts.ts'
+import { everywhere, reportEverywhere, type Visitor, visitorOf } from '../accounts/account-facts.ts'
 import {
   addressChangeAskedLetter,
   addressChangedLetter,
   newAddressLetter,
   verificationLetter,
-} from './account-letters.ts'
+} from '../accounts/account-letters.ts'
 import {
   type AccountLink,
   hashLinkToken,
@@ -20,8 +20,8 @@ import {
   linkMinutes,
   newLinkToken,
   useLink,
-} from './account-link.ts'
-import * as store from './account-link-store.ts'
+} from '../accounts/account-link.ts'
+import * as store from '../accounts/account-link-store.ts'
 import { type AccountDependencies, countGuess, noMail, provesPassword, wrongPassword } from './password-reset.ts'
 
 export type EmailChanges = ReturnType<typeof createEmailChanges>

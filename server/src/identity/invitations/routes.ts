@@ -7,9 +7,9 @@ import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/ste
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
 import type { Invitation } from './invitation.ts'
-import type { Invitations } from './invitations.ts'
-import { userJson } from './routes.ts'
-import * as schemas from './schemas.ts'
+import type { Invitations } from './service.ts'
+import { userJson } from '../registration/routes.ts'
+import * as schemas from '../accounts/schemas.ts'
 
 export interface InvitationRoutes {
   readonly invitations: Invitations

@@ -12,7 +12,7 @@ import {
   visitor,
   wrongPasswordMeaning,
 } from './password-reset-routes.ts'
-import { emailPattern } from './user.ts'
+import { emailPattern } from '../accounts/user.ts'
 
 const changeBody = Type.Object(
   {

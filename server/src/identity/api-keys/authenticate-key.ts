@@ -5,7 +5,7 @@ import { type NetworkMatcher, parseNetworks } from '../../platform/network-addre
 import { Problem, unavailable } from '../../platform/problem.ts'
 import { createCredentialCache } from '../credential-cache.ts'
 import { type Agent, heldBack } from '../principal.ts'
-import { holdOf } from './agent.ts'
+import { holdOf } from '../agents/agent.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import { expiresSoon, isExpired } from './api-key-terms.ts'
 import * as store from './credential-store.ts'

@@ -3,9 +3,9 @@ import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../guard.ts'
-import * as schemas from './schemas.ts'
+import * as schemas from '../accounts/schemas.ts'
 import type { People } from './service.ts'
-import type { User } from './user.ts'
+import type { User } from '../accounts/user.ts'
 
 const bearer = [{ bearer: [] }, { person: [] }]
 

@@ -1,0 +1,253 @@
+import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
+import { toInstant } from '../../http/instant.ts'
+import { idParams, type OwnMeaning, problems, success } from '../../http/openapi.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { invalid } from '../../platform/problem.ts'
+import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { type Guard, personOf } from '../guard.ts'
+import { type ApiKey, defaultOverlapMinutes, expiresSoon } from './api-key-terms.ts'
+import * as schemas from './schemas.ts'
+import type { ApiKeys, MadeKey } from './service.ts'
+
+export interface ApiKeyRoutes {
+  readonly apiKeys: ApiKeys
+  readonly guard: Guard
+  readonly requireStepUp: RequireStepUp
+  readonly clock: Clock
+}
+
+const common = { tags: ['api-keys'], security: [{ bearer: [] }, { person: [] }] }
+const keyNotFound = { status: 404, code: 'api_key.not_found', detail: 'API key not found' }
+const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
+const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
+
+export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes): void {
+  const { apiKeys, guard, requireStepUp, clock } = routes
+  app.addSchema(schemas.apiKeySchema)
+  app.addSchema(schemas.newApiKeySchema)
+  const manage = guard('api-key.manage')
+  const json = (key: ApiKey) => apiKeyJson(key, clock.now())
+  const sendMade = (reply: FastifyReply, { key, raw, replayed }: MadeKey): FastifyReply => {
+    if (replayed) reply.header('idempotency-replayed', 'true')
+    return reply
+      .status(201)
+      .header('location', `/api/v1/api-keys/${key.id}`)
+      .send({ ...json(key), key: raw })
+  }
+
+  app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>(
+    '/api-keys',
+    {
+      ...manage,
+      ...requireStepUp({ repeats: true }),
+      schema: {
+        ...common,
+        summary: 'Make an API key; the raw key is shown this once',
+        operationId: 'createApiKey',
+        headers: sensitiveHeaders,
+        body: {
+          ...schemas.createApiKeyBody,
+          examples: [
+            { name: 'deploy-bot', description: 'Asks before it touches production.' },
+            {
+              name: 'deploy-bot, second data centre',
+              agent_id: schemas.exampleAgentId,
+              scopes: ['requests:create', 'requests:read'],
+              expires_at: '2026-07-31T00:00:00Z',
+              allowed_networks: ['192.0.2.0/24'],
+            },
+          ],
+        },
+        response: {
+          201: success('The key, raw for this once', Type.Ref('NewApiKey'), exampleNewKey),
+          ...problems(400, 401, stepUpMeaning, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
+      const input = {
+        name,
+        description,
+        agentId: agent_id?.toLowerCase(),
+        scopes,
+        expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
+        allowedNetworks: allowed_networks,
+      }
+      return sendMade(
+        reply,
+        await apiKeys.createApiKey(personOf(request), input, idempotencyOf(request), request.permit),
+      )
+    },
+  )
+
+  app.post<{ Params: { id: string }; Body: Static<typeof schemas.rotateApiKeyBody> }>(
+    '/api-keys/:id/rotate',
+    {
+      ...manage,
+      ...requireStepUp({ repeats: true }),
+      schema: {
+        ...common,
+        summary: 'Replace an API key: the old one goes on until the overlap ends',
+        operationId: 'rotateApiKey',
+        params: idParams,
+        headers: sensitiveHeaders,
+        body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
+        response: {
+          201: success('The new key, raw for this once', Type.Ref('NewApiKey'), {
+            ...exampleNewKey,
+            rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
+          }),
+          ...problems(400, 401, stepUpMeaning, keyNotFound, notRotatable, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { overlap_minutes: overlapMinutes = defaultOverlapMinutes, expires_at } = request.body
+      const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
+      const id = request.params.id.toLowerCase()
+      const asked = { overlapMinutes, expiresAt }
+      return sendMade(
+        reply,
+        // Bodies of rotations look alike: what is rotated is part of what may be repeated.
+        await apiKeys.rotate(personOf(request), id, asked, idempotencyOf(request, `rotate ${id} `), request.permit),
+      )
+    },
+  )
+
+  app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>(
+    '/api-keys',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'All API keys, newest first',
+        operationId: 'listApiKeys',
+        querystring: schemas.listApiKeysQuery,
+        response: {
+          200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
+          ...problems(401, 403),
+        },
+      },
+    },
+    async (request) => {
+      const agentId = request.query.agent_id?.toLowerCase() ?? null
+      return (await apiKeys.apiKeys(personOf(request).principal, agentId)).map(json)
+    },
+  )
+
+  app.get<{ Params: { id: string } }>(
+    '/api-keys/:id',
+    {
+      ...manage,
+      schema: {
+        ...common,
+        summary: 'One API key',
+        operationId: 'getApiKey',
+        params: idParams,
+        response: {
+          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
+          ...problems(401, 403, keyNotFound, 422),
+        },
+      },
+    },
+    async (request) => json(await apiKeys.apiKey(personOf(request).principal, request.params.id)),
+  )
+
+  registerChange(app, routes, json)
+}
+
+const notRotatable: OwnMeaning = {
+  status: 409,
+  code: 'api_key.rotated',
+  detail:
+    'This key was replaced already, by the key 01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60. Rotate that one, or make another key.',
+}
+
+type Changes = Static<typeof schemas.changeApiKeyBody>
+
+function registerChange(
+  app: FastifyInstance,
+  { apiKeys, guard, requireStepUp }: ApiKeyRoutes,
+  json: (key: ApiKey) => unknown,
+): void {
+  const { preHandler } = requireStepUp()
+  // Revoking must be quick, and renaming is harmless: only what may let the key do more needs a fresh proof.
+  const ifItMayDoMore: preHandlerAsyncHookHandler = async function (request, reply) {
+    if (mayDoMore(request.body as Changes)) await preHandler.call(this, request, reply)
+  }
+
+  app.patch<{ Params: { id: string }; Body: Changes }>(
+    '/api-keys/:id',
+    {
+      ...guard('api-key.manage'),
+      preHandler: ifItMayDoMore,
+      schema: {
+        ...common,
+        summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
+        description: 'A step-up is needed to restore it and to change scopes, networks or end; to revoke it, none.',
+        operationId: 'changeApiKey',
+        params: idParams,
+        headers: stepUpHeaders,
+        body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
+        response: {
+          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
+          ...problems(
+            401,
+            stepUpMeaning,
+            keyNotFound,
+            {
+              status: 409,
+              code: 'api_key.leaked',
+              detail:
+                'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.',
+            },
+            413,
+            415,
+            422,
+          ),
+        },
+      },
+    },
+    async (request) => {
+      const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
+      const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
+      const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
+      // Unknown fields are ignored, but a call of nothing else wants something that would not happen (contract).
+      const isKnown = Object.values(changes).some((change) => change !== undefined)
+      if (Object.keys(request.body).length > 0 && !isKnown) {
+        const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'
+        throw invalid('', `names nothing that can be changed: send ${known}`)
+      }
+      return json(await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit))
+    },
+  )
+}
+
+function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes): boolean {
+  return is_active === true || scopes !== undefined || expires_at !== undefined || allowed_networks !== undefined
+}
+
+function apiKeyJson(key: ApiKey, now: Date) {
+  return {
+    id: key.id,
+    agent_id: key.agentId,
+    name: key.name,
+    description: key.description,
+    is_active: key.isActive,
+    scopes: key.scopes,
+    expires_at: key.expiresAt,
+    expires_soon: expiresSoon(key, now),
+    allowed_networks: key.allowedNetworks,
+    last_used_at: key.lastUsedAt,
+    last_used_address: key.lastUsedAddress,
+    rotated_from: key.rotatedFrom,
+    revoked_at: key.revokedAt,
+    revoked_by: key.revokedBy,
+    leaked_at: key.leakedAt,
+    created_at: key.createdAt,
+    updated_at: key.updatedAt,
+  }
+}

@@ -1,0 +1,192 @@
+import type { Generated, Selectable } from 'kysely'
+import { type Queryable, queriesOn } from '../../platform/database/db.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import type { KeyScope } from '../principal.ts'
+import { type ApiKey, warnAtOf } from './api-key-terms.ts'
+
+interface Tables {
+  api_keys: {
+    organization_id: string
+    id: string
+    agent_id: string
+    name: string
+    description: string | null
+    key_hash: Buffer
+    is_active: Generated<boolean>
+    scopes: string[]
+    expires_at: Date | null
+    warn_at: Date | null
+    allowed_networks: string[]
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    last_used_at: Date | null
+    last_used_address: string | null
+    rotated_from: string | null
+    revoked_at: Date | null
+    revoked_by: string | null
+    leaked_at: Date | null
+    created_at: Date
+    updated_at: Date
+  }
+}
+
+const sql = queriesOn<Tables>()
+
+type ApiKeyRow = Selectable<Tables['api_keys']>
+
+function toApiKey(row: ApiKeyRow): ApiKey {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    agentId: row.agent_id,
+    name: row.name,
+    description: row.description,
+    isActive: row.is_active,
+    scopes: row.scopes as KeyScope[],
+    expiresAt: row.expires_at,
+    allowedNetworks: row.allowed_networks,
+    lastUsedAt: row.last_used_at,
+    lastUsedAddress: row.last_used_address,
+    rotatedFrom: row.rotated_from,
+    revokedAt: row.revoked_at,
+    revokedBy: row.revoked_by,
+    leakedAt: row.leaked_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+/** What an act may change. */
+function changeable(key: ApiKey) {
+  return {
+    name: key.name,
+    description: key.description,
+    is_active: key.isActive,
+    scopes: [...key.scopes],
+    expires_at: key.expiresAt,
+    allowed_networks: [...key.allowedNetworks],
+    revoked_at: key.revokedAt,
+    revoked_by: key.revokedBy,
+    leaked_at: key.leakedAt,
+    updated_at: key.updatedAt,
+  }
+}
+
+export interface NewApiKey {
+  readonly key: ApiKey
+  readonly hash: Buffer
+  readonly createdBy: string | null
+  readonly idempotency: Idempotency | null
+}
+
+/** False when the creator has already used this Idempotency-Key. */
+export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempotency }: NewApiKey): Promise<boolean> {
+  const query = sql
+    .insertInto('api_keys')
+    .values({
+      ...changeable(key),
+      organization_id: key.organizationId,
+      id: key.id,
+      agent_id: key.agentId,
+      key_hash: hash,
+      warn_at: warnAtOf(key),
+      rotated_from: key.rotatedFrom,
+      created_by: createdBy,
+      idempotency_key: idempotency?.key ?? null,
+      idempotency_hash: idempotency?.hash ?? null,
+      created_at: key.createdAt,
+    })
+    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .returning('id')
+  return (await tx.run(query)).length === 1
+}
+
+export async function apiKeyByIdempotencyKey(
+  db: Queryable,
+  organizationId: string,
+  createdBy: string,
+  idempotencyKey: string,
+): Promise<{ readonly key: ApiKey; readonly hash: Buffer | null } | null> {
+  const query = sql
+    .selectFrom('api_keys')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('created_by', '=', createdBy)
+    .where('idempotency_key', '=', idempotencyKey)
+  const [row] = await db.run(query)
+  return row === undefined ? null : { key: toApiKey(row), hash: row.idempotency_hash }
+}
+
+/** Newest first; of all agents, or of one. */
+export async function apiKeys(
+  db: Queryable,
+  organizationId: string,
+  agentId: string | null,
+): Promise<readonly ApiKey[]> {
+  const all = sql.selectFrom('api_keys').selectAll().where('organization_id', '=', organizationId)
+  const wanted = agentId === null ? all : all.where('agent_id', '=', agentId)
+  return (await db.run(wanted.orderBy('id', 'desc'))).map(toApiKey)
+}
+
+export async function apiKeyById(
+  db: Queryable,
+  organizationId: string,
+  id: string,
+  lock = false,
+): Promise<ApiKey | null> {
+  const query = sql
+    .selectFrom('api_keys')
+    .selectAll()
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+  const [row] = await db.run(lock ? query.forNoKeyUpdate() : query)
+  return row === undefined ? null : toApiKey(row)
+}
+
+/** The key that replaced this one. */
+export async function successorOf(tx: Queryable, key: ApiKey): Promise<string | null> {
+  const query = sql
+    .selectFrom('api_keys')
+    .select('id')
+    .where('organization_id', '=', key.organizationId)
+    .where('agent_id', '=', key.agentId)
+    .where('rotated_from', '=', key.id)
+  const [row] = await tx.run(query)
+  return row?.id ?? null
+}
+
+/** `warnAt`: when its people are to be told that it will expire; null when they need not be, left out when that stays. */
+export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | null): Promise<void> {
+  await tx.run(
+    sql
+      .updateTable('api_keys')
+      .set({ ...changeable(key), ...(warnAt === undefined ? {} : { warn_at: warnAt }) })
+      .where('organization_id', '=', key.organizationId)
+      .where('id', '=', key.id),
+  )
+}
+
+/** Those of whose end it is time to tell, of any organization: the scope is the worker's. */
+export async function keysToWarnOf(
+  db: Queryable,
+  now: Date,
+  limit: number,
+): Promise<readonly { readonly organizationId: string; readonly id: string }[]> {
+  const query = sql.selectFrom('api_keys').select(['organization_id', 'id']).where('warn_at', '<=', now)
+  const rows = await db.run(query.orderBy('warn_at').limit(limit))
+  return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
+}
+
+/** Takes a key off the list of those to tell of; null when another process was first. */
+export async function takeWarning(tx: Queryable, organizationId: string, id: string): Promise<ApiKey | null> {
+  const query = sql
+    .updateTable('api_keys')
+    .set({ warn_at: null })
+    .where('organization_id', '=', organizationId)
+    .where('id', '=', id)
+    .where('warn_at', 'is not', null)
+    .returningAll()
+  const [row] = await tx.run(query)
+  return row === undefined ? null : toApiKey(row)
+}

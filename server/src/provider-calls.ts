@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
+import type { Config } from './config.ts'
+import { createProviderHttp, type ProviderHttp } from './identity/sso/provider-http.ts'
 import { allowsName } from './outbound/allow-list.ts'
 import { createNameResolver } from './outbound/name-resolver.ts'
 import { checkTarget, parseAllowList } from './outbound/target-guard.ts'
 import { createVettedConnector } from './outbound/vetted-connector.ts'
-import type { Config } from './config.ts'
-import { createProviderHttp, type ProviderHttp } from './identity/sso/provider-http.ts'
 
 /**
  * Calls to identity providers, behind the guard that callbacks have, with a list of their own: where agents may be called

@@ -1,3 +1,5 @@
+import { notSent, type PostResult, type Transport } from '../outbound/transport.ts'
+import { SECRET_UNREADABLE } from '../outbound/transport-errors.ts'
 import { createBatcher } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../platform/database/db.ts'
@@ -9,8 +11,6 @@ import { isTargetInTrouble, nextStep } from './callback.ts'
 import { signatureHeaders } from './signature.ts'
 import * as store from './store.ts'
 import { createTargets, type Receiver, type TargetOptions } from './targets.ts'
-import { notSent, type PostResult, type Transport } from '../outbound/transport.ts'
-import { SECRET_UNREADABLE } from '../outbound/transport-errors.ts'
 
 /** A lease outlives three missed heartbeats; a dead worker's callbacks are taken over 8.5 s after its last one. */
 export const leaseMs = 8_000

@@ -1,9 +1,9 @@
+import type { ApiKey } from '../api-keys/api-key-terms.ts'
 import { type IdentityFact, wordsOf } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { type Assurance, assuranceJson } from '../factors/step-ups/step-up.ts'
 import { actorOf, type Caller } from '../principal.ts'
 import type { RegisteredAgent, Switch } from './agent.ts'
-import type { ApiKey } from '../api-keys/api-key-terms.ts'
 
 /** What the audit keeps of agents and keys: names, descriptions and reasons are people's words, so they can be erased. */
 

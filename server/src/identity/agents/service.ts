@@ -3,12 +3,12 @@ import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
-import type { IdentityFact } from '../fact.ts'
 import { userById } from '../accounts/store.ts'
+import type { IdentityFact } from '../fact.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { active, newAgent, type RegisteredAgent } from './agent.ts'
-import * as store from './store.ts'
 import { agentFact } from './facts.ts'
+import * as store from './store.ts'
 
 export interface AgentDependencies {
   readonly db: Db

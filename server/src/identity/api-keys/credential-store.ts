@@ -1,6 +1,6 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
-import { type KeyScope, keyScopes } from '../principal.ts'
 import type { Switch } from '../agents/agent.ts'
+import { type KeyScope, keyScopes } from '../principal.ts'
 
 /** What a call needs to know of the key that it shows. */
 export interface Credential {

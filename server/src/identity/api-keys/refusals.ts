@@ -1,9 +1,9 @@
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
+import * as agents from '../agents/store.ts'
 import type { IdentityFact } from '../fact.ts'
 import { type Agent, actorOf, type Caller, heldBack } from '../principal.ts'
-import * as agents from '../agents/store.ts'
 
 export interface RefusalDependencies {
   readonly db: Db

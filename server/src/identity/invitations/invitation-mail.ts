@@ -1,7 +1,7 @@
 import type { Db } from '../../platform/database/db.ts'
 import type { Mail } from '../../platform/mail.ts'
-import { organizationById } from '../organizations/store.ts'
 import { invitationLetter } from '../accounts/account-letters.ts'
+import { organizationById } from '../organizations/store.ts'
 import type { Invitation } from './invitation.ts'
 
 /** Mails an invitation to the address it is for, if it is for one and mail is sent at all. Nobody waits for it. */

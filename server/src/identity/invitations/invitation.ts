@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Problem } from '../../platform/problem.ts'
-import type { Role } from '../principal.ts'
 import { emailKey } from '../accounts/user.ts'
+import type { Role } from '../principal.ts'
 
 /** A one-time link that lets one person in with a role; made by an admin, or by the first start (`createdBy` null). */
 export interface Invitation {

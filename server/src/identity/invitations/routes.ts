@@ -3,13 +3,13 @@ import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import * as schemas from '../accounts/schemas.ts'
 import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
+import { userJson } from '../registration/routes.ts'
 import type { Invitation } from './invitation.ts'
 import type { Invitations } from './service.ts'
-import { userJson } from '../registration/routes.ts'
-import * as schemas from '../accounts/schemas.ts'
 
 export interface InvitationRoutes {
   readonly invitations: Invitations

@@ -3,13 +3,16 @@ import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
+import { accountById } from '../accounts/account-link-store.ts'
+import { memberFact, userNotFound } from '../accounts/member-facts.ts'
+import * as people from '../accounts/store.ts'
+import type { User } from '../accounts/user.ts'
 import { secretFor } from '../derived-secret.ts'
 import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireOwnSignIn } from '../organizations/organization.ts'
 import { type Actor, actorOf, type Caller, type Person, type Role } from '../principal.ts'
-import { accountById } from '../accounts/account-link-store.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -20,9 +23,6 @@ import {
 } from './invitation.ts'
 import type { MailInvitation } from './invitation-mail.ts'
 import * as store from './store.ts'
-import { memberFact, userNotFound } from '../accounts/member-facts.ts'
-import * as people from '../accounts/store.ts'
-import type { User } from '../accounts/user.ts'
 
 export interface InvitationDependencies {
   readonly db: Db

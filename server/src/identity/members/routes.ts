@@ -3,12 +3,12 @@ import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { invalid } from '../../platform/problem.ts'
+import * as schemas from '../accounts/schemas.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
-import type { Members } from './service.ts'
 import { userJson } from '../registration/routes.ts'
-import * as schemas from '../accounts/schemas.ts'
+import type { Members } from './service.ts'
 
 export interface MemberRoutes {
   readonly members: Members

@@ -1,13 +1,13 @@
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { memberFact, userNotFound } from '../accounts/member-facts.ts'
+import * as store from '../accounts/store.ts'
+import type { User } from '../accounts/user.ts'
 import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireChangeable } from '../organizations/organization.ts'
 import type { Caller, Person, Role } from '../principal.ts'
-import { memberFact, userNotFound } from '../accounts/member-facts.ts'
-import * as store from '../accounts/store.ts'
-import type { User } from '../accounts/user.ts'
 
 export interface MemberDependencies {
   readonly db: Db

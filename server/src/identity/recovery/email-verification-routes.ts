@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems } from '../../http/openapi.ts'
+import { emailPattern } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { EmailChanges } from './email-verification.ts'
 import {
@@ -12,7 +13,6 @@ import {
   visitor,
   wrongPasswordMeaning,
 } from './password-reset-routes.ts'
-import { emailPattern } from '../accounts/user.ts'
 
 const changeBody = Type.Object(
   {

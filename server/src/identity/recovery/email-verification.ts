@@ -4,7 +4,6 @@ import { newId } from '../../platform/ids.ts'
 import type { Letter } from '../../platform/mail.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { isMailable } from '../../platform/smtp-settings.ts'
-import type { Caller, Person } from '../principal.ts'
 import { everywhere, reportEverywhere, type Visitor, visitorOf } from '../accounts/account-facts.ts'
 import {
   addressChangeAskedLetter,
@@ -22,6 +21,7 @@ import {
   useLink,
 } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
+import type { Caller, Person } from '../principal.ts'
 import { type AccountDependencies, countGuess, noMail, provesPassword, wrongPassword } from './password-reset.ts'
 
 export type EmailChanges = ReturnType<typeof createEmailChanges>

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../http/openapi.ts'
-import { type Guard, personOf } from '../guard.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
-import type { PasswordChanges } from './password-reset.ts'
 import { emailPattern } from '../accounts/user.ts'
+import { type Guard, personOf } from '../guard.ts'
+import type { PasswordChanges } from './password-reset.ts'
 
 const password = (description: string) => Type.String({ maxLength: 1_000, description })
 const chosen = '8 to 72 bytes in UTF-8; none of the most common ones.'

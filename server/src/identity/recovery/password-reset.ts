@@ -4,10 +4,6 @@ import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Letter, Mail } from '../../platform/mail.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
-import type { IdentityFact } from '../fact.ts'
-import { type Actor, type Caller, type Person, system } from '../principal.ts'
-import { dropLinkFlows } from '../sso/flows/store.ts'
-import type { Attempts } from '../throttle/attempts.ts'
 import {
   type AccountFact,
   attemptNetwork,
@@ -21,10 +17,14 @@ import { passwordChangedLetter, resetLetter } from '../accounts/account-letters.
 import { hashLinkToken, isPlaceholder, linkMinutes, newLinkToken, useLink } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { createDeferredWork } from '../accounts/deferred-work.ts'
-import { removeUnprovenFactors } from './factor-removal.ts'
 import type { NewPasswordCheck } from '../accounts/new-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import { emailKey } from '../accounts/user.ts'
+import type { IdentityFact } from '../fact.ts'
+import { type Actor, type Caller, type Person, system } from '../principal.ts'
+import { dropLinkFlows } from '../sso/flows/store.ts'
+import type { Attempts } from '../throttle/attempts.ts'
+import { removeUnprovenFactors } from './factor-removal.ts'
 
 export interface SessionsOfAccount {
   readonly accountId: string

@@ -2,10 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
-import { type Guard, personOf } from '../guard.ts'
 import * as schemas from '../accounts/schemas.ts'
-import type { People } from './service.ts'
 import type { User } from '../accounts/user.ts'
+import { type Guard, personOf } from '../guard.ts'
+import type { People } from './service.ts'
 
 const bearer = [{ bearer: [] }, { person: [] }]
 

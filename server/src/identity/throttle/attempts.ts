@@ -5,6 +5,7 @@ import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { provesRollback } from '../../platform/database/errors.ts'
 import { callersNetwork } from '../../platform/network-address.ts'
 import { Problem } from '../../platform/problem.ts'
+import * as store from './store.ts'
 import {
   type AttemptKind,
   admit,
@@ -16,7 +17,6 @@ import {
   type Tallies,
   type Tally,
 } from './throttle.ts'
-import * as store from './store.ts'
 
 /** Who tries to prove what. */
 export interface Attempter {

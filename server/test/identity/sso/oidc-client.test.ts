@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { SignJWT } from 'jose'
-import { checkTarget, parseAllowList } from '../../../src/outbound/target-guard.ts'
-import { createVettedConnector } from '../../../src/outbound/vetted-connector.ts'
 import { newFlowSecret } from '../../../src/identity/sso/flows/flow.ts'
 import {
   createOidcClient,
@@ -12,6 +10,8 @@ import {
   type ProviderFailure,
 } from '../../../src/identity/sso/oidc-client.ts'
 import { createProviderHttp, type ProviderHttp } from '../../../src/identity/sso/provider-http.ts'
+import { checkTarget, parseAllowList } from '../../../src/outbound/target-guard.ts'
+import { createVettedConnector } from '../../../src/outbound/vetted-connector.ts'
 import { createAuthority } from '../../certificates.ts'
 import { createFakeClock } from '../../harness.ts'
 import { freePort, startReceiver } from '../../receivers.ts'

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { Reply, TestApp } from '../../harness.ts'
 import { freePort, startReceiver } from '../../receivers.ts'
-import { addOrganization, newPerson, type TestPerson } from '../people/accounts.ts'
+import { addOrganization, newPerson, type TestPerson } from '../recovery/accounts.ts'
 import { clientId, clientSecret, type OpenIdProvider, startOpenIdProvider } from './openid-provider.ts'
 import {
   addProvider,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { Reply, TestApp } from '../../harness.ts'
-import { addOrganization, newPerson } from '../people/accounts.ts'
+import { addOrganization, newPerson } from '../recovery/accounts.ts'
 import { type OpenIdProvider, type ProvidedPerson, startOpenIdProvider } from './openid-provider.ts'
 import {
   addProvider,

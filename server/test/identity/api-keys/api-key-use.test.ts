@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { App } from '../../src/app.ts'
-import { mintApiKey } from '../../src/identity/api-keys/api-key.ts'
-import { type KeyScope, keyScopes } from '../../src/identity/principal.ts'
-import { type CallOptions, type Reply, startTestApp, type TestApp } from '../harness.ts'
-import { startOther, statusAt, withinASecond } from './agents/two-processes.ts'
-import { newSession } from './factors/people.ts'
+import type { App } from '../../../src/app.ts'
+import { mintApiKey } from '../../../src/identity/api-keys/api-key.ts'
+import { type KeyScope, keyScopes } from '../../../src/identity/principal.ts'
+import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { startOther, statusAt, withinASecond } from '../agents/two-processes.ts'
+import { newSession } from '../factors/people.ts'
 
 const keys = '/api/v1/api-keys'
 let t: TestApp

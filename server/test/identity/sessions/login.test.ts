@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { startTestApp, type TestApp } from '../../harness.ts'
 
 const login = '/api/v1/auth/login'
 const form = 'application/x-www-form-urlencoded'

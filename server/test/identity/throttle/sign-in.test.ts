@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type App, createApp } from '../../src/app.ts'
-import { createPasswords } from '../../src/identity/accounts/passwords.ts'
-import { createAttempts } from '../../src/identity/throttle/attempts.ts'
-import { createLog } from '../../src/platform/log.ts'
-import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { type App, createApp } from '../../../src/app.ts'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
+import { createAttempts } from '../../../src/identity/throttle/attempts.ts'
+import { createLog } from '../../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
 
 const environment = { TRUSTED_PROXIES: '127.0.0.1', RATE_LIMIT_ADDRESS: 'off' }
 const right = { username: 'admin@example.com', password: 'password123' }

@@ -5,8 +5,8 @@ import { apiKeyPattern, mintApiKey } from '../../../src/identity/api-keys/api-ke
 import { newId } from '../../../src/platform/ids.ts'
 import { addOrganization } from '../../consultations/people-and-keys.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { startOther, statusAt, withinASecond } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
-import { startOther, statusAt, withinASecond } from './two-processes.ts'
 
 const path = '/api/v1/api-keys/revoke-leaked'
 let t: TestApp

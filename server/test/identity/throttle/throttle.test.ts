@@ -13,7 +13,7 @@ import {
   look,
   rulesOf,
   type Tally,
-} from '../../src/identity/throttle/throttle.ts'
+} from '../../../src/identity/throttle/throttle.ts'
 
 const kinds = Object.keys(rulesOf) as readonly AttemptKind[]
 const start = Date.parse('2026-01-31T09:00:00Z')

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test'
 import { invitationLetter } from '../../../src/identity/accounts/account-letters.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
-import { linkIn } from './accounts.ts'
+import { linkIn } from '../recovery/accounts.ts'
 
 const path = '/api/v1/invitations'
 const subject = 'You are invited'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { type Attempter, type Attempts, createAttempts } from '../../src/identity/throttle/attempts.ts'
-import { applicationRole } from '../../src/platform/database/application-role.ts'
-import { type Db, openDb } from '../../src/platform/database/db.ts'
-import { cloneDatabase, createFakeClock, secretKey } from '../harness.ts'
+import { type Attempter, type Attempts, createAttempts } from '../../../src/identity/throttle/attempts.ts'
+import { applicationRole } from '../../../src/platform/database/application-role.ts'
+import { type Db, openDb } from '../../../src/platform/database/db.ts'
+import { cloneDatabase, createFakeClock, secretKey } from '../../harness.ts'
 
 /** Two processes' worth: pools of their own on one database. */
 let pools: readonly Db[]

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type App, createApp } from '../../src/app.ts'
-import { createLog } from '../../src/platform/log.ts'
-import { sampleAdmin, samplePassword, seed } from '../../src/seed.ts'
-import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../harness.ts'
+import { type App, createApp } from '../../../src/app.ts'
+import { createLog } from '../../../src/platform/log.ts'
+import { sampleAdmin, samplePassword, seed } from '../../../src/seed.ts'
+import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../../harness.ts'
 
 /** An installation at its very first start: no organization, no people. */
 async function firstStart() {

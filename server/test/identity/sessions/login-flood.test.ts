@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createPasswords } from '../../src/identity/accounts/passwords.ts'
-import { createFairQueue, type Turn } from '../../src/identity/throttle/queue.ts'
-import { type Reply, startTestApp, type TestApp } from '../harness.ts'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
+import { createFairQueue, type Turn } from '../../../src/identity/throttle/queue.ts'
+import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 
 const login = '/api/v1/auth/login'
 

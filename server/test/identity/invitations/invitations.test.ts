@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { secretKey, startTestApp, type TestApp } from '../harness.ts'
+import { createAccessTokens } from '../../../src/identity/access-token.ts'
+import { secretKey, startTestApp, type TestApp } from '../../harness.ts'
 
 const register = '/api/v1/auth/register'
 const invitations = '/api/v1/invitations'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { apiKeyId, apiKeyPattern } from '../../src/identity/api-keys/api-key.ts'
-import { keyScopes } from '../../src/identity/principal.ts'
-import { type CallOptions, startTestApp, type TestApp } from '../harness.ts'
+import { apiKeyId, apiKeyPattern } from '../../../src/identity/api-keys/api-key.ts'
+import { keyScopes } from '../../../src/identity/principal.ts'
+import { type CallOptions, startTestApp, type TestApp } from '../../harness.ts'
 
 const keys = '/api/v1/api-keys'
 let t: TestApp

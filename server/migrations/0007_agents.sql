@@ -20,8 +20,6 @@ create table agents (
   organization_status text not null default 'active' check (organization_status in ('active', 'paused', 'stopped')),
   -- When it was first refused because of the present pause.
   pause_acknowledged_at timestamptz(3),
-  -- The marks of its open requests are still to follow its state (consultations/agent-marks.ts).
-  marks_due boolean not null default false,
   created_by uuid,
   idempotency_key text,
   idempotency_hash bytea,
@@ -33,7 +31,6 @@ create table agents (
   foreign key (organization_id, created_by) references users,
   check ((status = 'active') = (paused_at is null))
 );
-create index agents_marks_due on agents (organization_id, id) where marks_due;
 
 -- The same switch for all agents of an organization at once.
 alter table organizations
@@ -86,9 +83,7 @@ alter table consultation_requests
   add constraint consultation_requests_agent_fkey foreign key (organization_id, agent_id) references agents not valid,
   -- Which of the agent's keys asked; null in older rows, where it has the agent's id. No foreign key: checking one more for
   -- every create would cost a row lock each, and keys are never deleted before the requests.
-  add column api_key_id uuid,
-  add column agent_paused boolean not null default false;
-create index consultations_agent_paused on consultation_requests (organization_id, agent_id, id) where agent_paused;
+  add column api_key_id uuid;
 alter table consultation_totals rename column api_key_id to agent_id;
 
 -- Raised by the insert of a request whose agent may not ask just now.
@@ -114,6 +109,5 @@ create policy by_lookup on agents for select
   using (hitl_lookup() is not null and hitl_is_looked_up_agent(organization_id, id));
 create policy by_lookup on organizations for select
   using (hitl_lookup() is not null and hitl_is_looked_up_organization(organization_id));
--- Background work: whose requests are to be marked, and which keys are to be warned of.
-create policy worker on agents for select using (hitl_worker() and marks_due);
+-- Background work: which keys are to be warned of.
 create policy worker on api_keys for select using (hitl_worker() and warn_at is not null);

@@ -5,7 +5,6 @@ import { createCallbacks } from './callbacks/service.ts'
 import { channel } from './callbacks/store.ts'
 import { createDeliveryWorker } from './callbacks/worker.ts'
 import type { Config } from './config.ts'
-import { createAgentMarks } from './consultations/agent-marks.ts'
 import { createCertifier, createRevocationCheck } from './consultations/certificate.ts'
 import { registerCertificateRoutes } from './consultations/certificate-routes.ts'
 import { requestJson } from './consultations/representation.ts'
@@ -214,14 +213,11 @@ export async function createApp({ config, secretKey, connection, log, ...options
     registration: config.REGISTRATION,
     passwords: options.passwords,
     auditAtTheEnd: audit,
-    markRequests: (organizationId) => agentMarks.mark(organizationId),
     report,
   })
   const { authenticator } = identity
-  const agentMarks = createAgentMarks({ db, clock, log, events, agents: identity.switches.toMark })
   const loops = [
     createExpiryWorker(consultations, log),
-    agentMarks.loop,
     createExpiryWarnings({ db: workerDb, clock, log, report }),
     createFactorSweeper(identity.factors, log),
     createSessionSweeper(identity.sessions, log),

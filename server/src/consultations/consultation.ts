@@ -45,8 +45,6 @@ export interface ConsultationCore {
   readonly agentId: string
   /** Which of the agent's keys asked. */
   readonly apiKeyId: string
-  /** The agent was paused or stopped while this was open. */
-  readonly agentPaused: boolean
   readonly state: State
   readonly revision: number
   readonly timeoutAt: Date | null
@@ -76,6 +74,8 @@ export interface Consultation extends ConsultationCore {
   /** Sealed; never on the wire, in a log or in an event. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
+  /** Read where it is shown: while it is open, whether its agent is paused or stopped. */
+  readonly agentPaused?: true
 }
 
 /** Signs what was decided; passed in, because rules have no keys. */
@@ -131,7 +131,6 @@ export function open(
     organizationId: owner.organizationId,
     agentId: owner.agentId,
     apiKeyId: owner.apiKeyId,
-    agentPaused: false,
     id,
     state: 'pending',
     revision: 1,
@@ -336,7 +335,6 @@ export function asCreated(now: Consultation): Consultation {
   return {
     ...now,
     state: 'pending',
-    agentPaused: false,
     revision: 1,
     nextActionAt: now.timeoutAt,
     response: null,

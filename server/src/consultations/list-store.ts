@@ -1,6 +1,6 @@
 import type { Queryable } from '../platform/database/db.ts'
 import type { Consultation, State } from './consultation.ts'
-import { columns, type Row, toConsultation } from './store.ts'
+import { type Row, shownColumns, toConsultation } from './store.ts'
 
 export interface ListFilter {
   readonly organizationId: string
@@ -51,7 +51,7 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const rows = await db.execute<{ total: number } & (Row | { id: null })>(
     {
       name,
-      text: `${text} select counted.total, ${columns} from counted left join (page join consultation_requests c
+      text: `${text} select counted.total, ${shownColumns} from counted left join (page join consultation_requests c
         using (organization_id, id)) on true order by c.id desc`,
     },
     values,

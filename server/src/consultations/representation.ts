@@ -27,7 +27,7 @@ export function requestJson(consultation: Consultation, caller: CallerKind, now:
     `"certificate_expires_at":${time(consultation.certificateExpiresAt)},` +
     `"redeemed_at":${time(consultation.redeemedAt)},` +
     `"timeout_at":${time(consultation.timeoutAt)},"agent_id":"${consultation.agentId}","api_key_id":"${consultation.apiKeyId}",` +
-    `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused},` +
+    `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
     `"allowed_actions":${JSON.stringify(allowedActions(consultation, caller, now))},` +
     `"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
   )

@@ -19,7 +19,6 @@ interface CoreRow {
   agent_id: string
   /** Null in rows from before agents had keys: theirs has the agent's id. */
   api_key_id: string | null
-  agent_paused: boolean
   state: State
   revision: number
   timeout_at: Date | null
@@ -50,16 +49,24 @@ export interface Row extends CoreRow {
   callback_secret: Buffer | null
   callback_retry_seconds: number[] | null
   certificate: string | null
+  agent_paused?: boolean | null
 }
 
-const coreColumns = `c.organization_id, c.id, c.agent_id, c.api_key_id, c.agent_paused, c.state, c.revision, c.timeout_at, c.next_action_at,
+const coreColumns = `c.organization_id, c.id, c.agent_id, c.api_key_id, c.state, c.revision, c.timeout_at, c.next_action_at,
   c.decision, c.comment, c.responder_id, c.responded_at, c.decided_by, c.callback_status, c.callback_attempts,
   c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at,
   encode(c.digest, 'hex') as digest, c.certificate_expires_at, c.redeemed_at, c.created_at, c.updated_at`
 
-/** All columns of a request, of the alias `c`. */
-export const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
+const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
   c.callback_retry_seconds, c.certificate`
+
+/**
+ * What callers are shown, of the alias `c`. A scalar sub-select: one look-up by primary key per open request and none for
+ * others. As EXISTS it could become a hash over all agents.
+ */
+export const shownColumns = `${columns}, case when c.state = 'pending' then
+  (select a.status <> 'active' or a.organization_status <> 'active' from agents a
+    where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
 function toCore(row: CoreRow): ConsultationCore {
   return {
@@ -67,7 +74,6 @@ function toCore(row: CoreRow): ConsultationCore {
     id: row.id,
     agentId: row.agent_id,
     apiKeyId: row.api_key_id ?? row.agent_id,
-    agentPaused: row.agent_paused,
     state: row.state,
     revision: row.revision,
     timeoutAt: row.timeout_at,
@@ -110,6 +116,7 @@ export function toConsultation(row: Row): Consultation {
     callbackUrl: row.callback_url,
     callbackSecret: row.callback_secret,
     callbackRetrySeconds: row.callback_retry_seconds,
+    ...(row.agent_paused === true ? { agentPaused: true } : {}),
   }
 }
 
@@ -122,7 +129,7 @@ const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.i
 
 const readStatement: Statement = {
   name: 'consultations_read',
-  text: `select ${columns} from ${wanted} join consultation_requests c on ${isWanted}`,
+  text: `select ${shownColumns} from ${wanted} join consultation_requests c on ${isWanted}`,
 }
 
 /** Those of `keys` that exist, in any order. */
@@ -176,9 +183,9 @@ const slot = 'pg_backend_pid() % 8'
 const addToTotals = `on conflict (organization_id, agent_id, state, slot)
   do update set total = consultation_totals.total + excluded.total`
 
-// Whether the agents may ask is read from their rows, locked as the foreign key locks them anyway: whoever turns an agent's
-// switch does not wait for creates, and whoever marks its open requests knows that none is under way any more
-// (identity/agents/store.ts). One agent that may not refuses the whole batch, which is then tried one by one.
+// Whether the agents may ask is read from their rows, locked as the foreign key locks them anyway: the lock reads the newest
+// commit, and an agent's switch does not wait for it. One agent that may not refuses the whole batch, which is then tried one
+// by one.
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `

@@ -57,8 +57,6 @@ export interface IdentityDependencies {
   readonly passwords?: Passwords | undefined
   /** What the audit has to do with the end of an organization. */
   readonly auditAtTheEnd: AuditAtTheEnd
-  /** Open requests follow the switches of their agents. */
-  readonly markRequests: (organizationId: string) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
 }
@@ -156,13 +154,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const apiKeys = createApiKeys({ db, clock, secretKey, report, forget })
   const leakedKeys = createLeakedKeys({ db, clock, attempts, report, forget })
   const agents = createAgents({ db, clock, report })
-  const switches = createSwitches({
-    db,
-    clock,
-    report,
-    forgetAll: agentKeys.forgetAll,
-    markRequests: options.markRequests,
-  })
+  const switches = createSwitches({ db, clock, report, forgetAll: agentKeys.forgetAll })
   const members = createMembers({
     db,
     clock,

@@ -157,7 +157,6 @@ describe('open', () => {
       organizationId,
       agentId,
       apiKeyId,
-      agentPaused: false,
       id,
       state: 'pending',
       revision: 1,

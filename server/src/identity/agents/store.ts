@@ -135,11 +135,11 @@ export async function saveAgent(tx: Queryable, agent: RegisteredAgent): Promise<
   await tx.execute(saveStatement, [organizationId, id, name, description, ownerId, updatedAt])
 }
 
-// A new pause is to be acknowledged anew, and every change of the switch is to reach the open requests.
+// A new pause is to be acknowledged anew.
 const turnStatement: Statement = {
   name: 'agents_turn',
   text: `update agents set status = $3, paused_at = $4, paused_by = $5, pause_reason = $6, updated_at = $7,
-      pause_acknowledged_at = null, marks_due = true
+      pause_acknowledged_at = null
     where organization_id = $1 and id = $2`,
 }
 
@@ -170,7 +170,7 @@ const turnOrganizationStatement: Statement = {
   text: `with turned as (
       update organizations set agents_status = $2, agents_paused_at = $3, agents_paused_by = $4, agents_pause_reason = $5
       where organization_id = $1)
-    update agents set organization_status = $2, pause_acknowledged_at = null, marks_due = true where organization_id = $1`,
+    update agents set organization_status = $2, pause_acknowledged_at = null where organization_id = $1`,
 }
 
 /** The organization's switch, and its copy in each of its agents. */
@@ -198,51 +198,4 @@ export async function acknowledgePause(
   at: Date,
 ): Promise<boolean> {
   return (await tx.execute(acknowledgeStatement, [organizationId, id, at, on, status, since])).length === 1
-}
-
-const organizationsToMarkStatement: Statement = {
-  name: 'agents_organizations_to_mark',
-  text: 'select distinct organization_id from agents where marks_due limit 100',
-}
-
-/** Organizations whose requests' marks are still to follow their agents' switches: the scope is the worker's. */
-export async function organizationsToMark(db: Queryable): Promise<readonly string[]> {
-  const rows = await db.execute<{ organization_id: string }>(organizationsToMarkStatement, [])
-  return rows.map((row) => row.organization_id)
-}
-
-export interface AgentToMark {
-  readonly id: string
-  readonly isPaused: boolean
-  /** Another one: the row was changed in between. */
-  readonly version: string
-}
-
-// A create holds its agent's row for key share, having read there that it may. So whoever gets an agent that is paused for
-// update knows that every request it was still allowed is committed, and can be seen by the next statement; no create
-// waits for long, because none is allowed any more. An agent that is resumed is locked so that creates go on.
-const toMark = (held: boolean, lock: string): string =>
-  `select id, ${held} as is_paused, version from (select id, xmin::text as version from agents
-    where organization_id = $1 and marks_due and (status <> 'active' or organization_status <> 'active') = ${held}
-    order by id limit 1000 for ${lock} skip locked) a`
-const pausedToMarkStatement: Statement = { name: 'agents_paused_to_mark', text: toMark(true, 'update') }
-const resumedToMarkStatement: Statement = { name: 'agents_resumed_to_mark', text: toMark(false, 'no key update') }
-
-/** Agents whose requests are still to be marked, locked; those that others hold are left for the next time. */
-export async function lockAgentsToMark(tx: Queryable, organizationId: string): Promise<readonly AgentToMark[]> {
-  const found = await Promise.all(
-    [pausedToMarkStatement, resumedToMarkStatement].map((statement) =>
-      tx.execute<{ id: string; is_paused: boolean; version: string }>(statement, [organizationId]),
-    ),
-  )
-  return found.flat().map((row) => ({ id: row.id, isPaused: row.is_paused, version: row.version }))
-}
-
-const markedStatement: Statement = {
-  name: 'agents_marked',
-  text: 'update agents set marks_due = false where organization_id = $1 and id = any($2::uuid[])',
-}
-
-export async function saveMarked(tx: Queryable, organizationId: string, ids: readonly string[]): Promise<void> {
-  await tx.execute(markedStatement, [organizationId, [...ids]])
 }

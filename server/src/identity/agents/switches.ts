@@ -9,8 +9,6 @@ import * as store from './store.ts'
 export interface SwitchDependencies extends AgentDependencies {
   /** What keys stood for changed: this process must not remember it. */
   readonly forgetAll: () => void
-  /** Brings the marks of the organization's open requests into line; what it leaves, the background does. */
-  readonly markRequests: (organizationId: string) => Promise<void>
 }
 
 export type Switches = ReturnType<typeof createSwitches>
@@ -20,15 +18,10 @@ const past: Readonly<Record<SwitchAct, string>> = { pause: 'paused', resume: 're
 /**
  * Pause and kill switch. The commit that turns a switch waits for no create and touches no request: it must work at once,
  * also while an agent runs wild. From that commit on no request is created any more (the insert reads the agent's row),
- * here the agent is known to be held from the next call on, elsewhere within a second. The marks of open requests follow.
+ * here the agent is known to be held from the next call on, elsewhere within a second.
  */
 export function createSwitches(dependencies: SwitchDependencies) {
-  const { db, clock, report } = dependencies
-
-  const turned = async (organizationId: string): Promise<void> => {
-    dependencies.forgetAll()
-    await dependencies.markRequests(organizationId)
-  }
+  const { db, clock, report, forgetAll } = dependencies
 
   return {
     turnAgent: async (
@@ -49,7 +42,7 @@ export function createSwitches(dependencies: SwitchDependencies) {
         await report(tx, [withReason(agentFact(by, `agent.${past[act]}`, before, changed), reason)])
         return changed
       })
-      await turned(organizationId)
+      forgetAll()
       return after
     },
 
@@ -65,15 +58,8 @@ export function createSwitches(dependencies: SwitchDependencies) {
         await report(tx, [withReason(fact, reason)])
         return changed
       })
-      await turned(organizationId)
+      forgetAll()
       return after
-    },
-
-    /** For the background work that marks requests. */
-    toMark: {
-      organizations: (): Promise<readonly string[]> => store.organizationsToMark(db.within({ worker: true })),
-      lock: store.lockAgentsToMark,
-      done: store.saveMarked,
     },
 
     organizationSwitch: ({ organizationId }: Principal): Promise<Switch> =>

@@ -105,7 +105,6 @@ const due: Readonly<Record<string, string>> = {
   organizations: 'cleared_at is null',
   consultation_requests: 'next_action_at is not null',
   callback_outbox: 'due_at is not null',
-  agents: 'marks_due',
   api_keys: 'warn_at is not null',
   audit_policies: 'retention_days is not null',
   // Hashes, and the last one of each organization is needed for the next.

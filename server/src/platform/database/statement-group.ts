@@ -20,7 +20,11 @@ export interface GroupFailure {
   readonly tainted: boolean
 }
 
-/** What the driver's connection offers to queries of other make (its own cursor package is one). */
+/**
+ * What the driver's connection offers to queries of other make (its own cursor package is one). `parsedStatements`, and
+ * `prepareValue` below, are no public part of `pg`, which server/package.json therefore names by its exact version: read
+ * pg's `lib/query.js` and `lib/utils.js` again before another one.
+ */
 interface Wire {
   readonly stream: Writable
   readonly parsedStatements: Record<string, string | undefined>
@@ -71,7 +75,7 @@ export function runGroup(
     const columnsOf = (statement: GroupStatement | undefined): Columns | undefined =>
       statement?.name === undefined ? undefined : known.get(statement.name)
     const results: GroupResult[] = []
-    const parsed: GroupStatement[] = []
+    const parsed = new Map<string, string>()
     const learned: [string, Columns][] = []
     let columns = columnsOf(mapped[0])
     let rows: unknown[] = []
@@ -85,17 +89,32 @@ export function runGroup(
       columns = columnsOf(mapped[results.length])
     }
     const group = {
-      submit: (wire: Wire): void => {
+      // The driver passes a returned error to handleError; nothing was written then.
+      submit: (wire: Wire): TypeError | undefined => {
+        const unparsed = new Set<GroupStatement>()
+        for (const statement of mapped) {
+          const { name, text } = statement
+          const known = name === undefined ? undefined : (wire.parsedStatements[name] ?? parsed.get(name))
+          if (known === undefined) {
+            unparsed.add(statement)
+            if (name !== undefined) parsed.set(name, text)
+          } else if (known !== text) {
+            return new TypeError(`Two prepared statements have the name "${name}".`)
+          }
+        }
         wire.stream.cork()
-        for (const statement of mapped) send(wire, statement, parsed, columnsOf(statement) === undefined)
+        for (const statement of mapped) {
+          send(wire, statement, unparsed.has(statement), columnsOf(statement) === undefined)
+        }
         wire.sync()
         wire.stream.uncork()
+        return undefined
       },
       // The driver wraps it to stop its timer.
       callback: (error: unknown, answer?: readonly GroupResult[]): void => {
         if (error === null || error === undefined) resolve(answer ?? [])
         // Which of the new statements PostgreSQL has kept is not known: it stops at the first error.
-        else reject({ error, tainted: parsed.length > 0 } satisfies GroupFailure)
+        else reject({ error, tainted: parsed.size > 0 } satisfies GroupFailure)
       },
       handleRowDescription: ({ fields }: { readonly fields: readonly Field[] }) => {
         columns = {
@@ -118,7 +137,7 @@ export function runGroup(
       handleError: (error: unknown) => group.callback(error),
       // Only now is a group known to be committed, so nothing is answered before.
       handleReadyForQuery: (wire: Wire) => {
-        for (const { name, text } of parsed) if (name !== undefined) wire.parsedStatements[name] = text
+        for (const [name, text] of parsed) wire.parsedStatements[name] = text
         for (const [name, found] of learned) known.set(name, found)
         group.callback(failure, results)
       },
@@ -142,12 +161,8 @@ function rowOf({ names, parsers }: Columns, values: readonly (string | null)[]):
   return row
 }
 
-function send(wire: Wire, { name, text, values }: GroupStatement, parsed: GroupStatement[], describe: boolean): void {
-  const isNew = name === undefined || wire.parsedStatements[name] === undefined
-  if (isNew && !parsed.some((other) => name !== undefined && other.name === name)) {
-    wire.parse({ text, name: name ?? '', types: [] })
-    if (name !== undefined) parsed.push({ name, text, values: [] })
-  }
+function send(wire: Wire, { name, text, values }: GroupStatement, parse: boolean, describe: boolean): void {
+  if (parse) wire.parse({ text, name: name ?? '', types: [] })
   wire.bind({ portal: '', statement: name ?? '', values, binary: false, valueMapper: (value) => value })
   if (describe) wire.describe({ type: 'P', name: '' })
   wire.execute({ portal: '', rows: 0 })

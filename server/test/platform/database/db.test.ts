@@ -267,6 +267,23 @@ describe('503, and the pool is well afterwards', () => {
   })
 })
 
+test('a name given to two statements is refused before anything is sent, in one group and in two', async () => {
+  const name = 'test_one_name'
+  const texts = ['select 1 as one', 'select 2 as two']
+  const refusal = new TypeError('Two prepared statements have the name "test_one_name".')
+  const own = open({ poolSize: 1 })
+  try {
+    const both = own.transaction({}, (tx) => Promise.all(texts.map((text) => tx.execute({ name, text }, []))))
+    await assert.rejects(both, refusal)
+    const [one = '', two = ''] = texts
+    assert.deepEqual(await own.within({}).execute({ name, text: one }, []), [{ one: 1 }])
+    await assert.rejects(own.within({}).execute({ name, text: two }, []), refusal)
+    assert.deepEqual(await own.within({}).execute({ name, text: two }, []), [{ two: 2 }], 'on a connection of its own')
+  } finally {
+    await own.close()
+  }
+})
+
 test('a value that cannot be written is our own mistake, not an outage', async () => {
   await assert.rejects(db.within({}).execute(insert, [nextId(), { big: 1n }]), (error) => error instanceof TypeError)
 })

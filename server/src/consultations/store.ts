@@ -129,7 +129,8 @@ const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.i
 
 const readStatement: Statement = {
   name: 'consultations_read',
-  text: `select ${shownColumns} from ${wanted} join consultation_requests c on ${isWanted}`,
+  text: `select ${shownColumns} from ${wanted} cross join lateral (
+    select * from consultation_requests c where ${isWanted} offset 0) c`,
 }
 
 /** Those of `keys` that exist, in any order. */
@@ -138,9 +139,9 @@ export async function read(db: Queryable, keys: readonly Key[]): Promise<readonl
 }
 
 // Sorted in the query: two batches that want the same rows take their locks in the same order.
-const lockText = (selected: string): string =>
+const lockText = (selected: string, lock = 'for update'): string =>
   `select ${selected} from (select * from ${wanted} order by organization_id, id) wanted
-    cross join lateral (select * from consultation_requests c where ${isWanted} for update) c`
+    cross join lateral (select * from consultation_requests c where ${isWanted} ${lock}) c`
 
 const lockStatement: Statement = { name: 'consultations_lock', text: lockText(columns) }
 
@@ -170,7 +171,7 @@ export async function findDue(db: Queryable, now: Date, limit: number): Promise<
 
 const lockFreeStatement: Statement = {
   name: 'consultations_lock_free',
-  text: lockText(columns).replace('for update)', 'for update skip locked)'),
+  text: lockText(columns, 'for update skip locked'),
 }
 
 /** As `lock`, but leaves out what another transaction holds: another sweeper, or somebody who answers just now. */
@@ -295,8 +296,11 @@ const saveStatement: Statement = {
         decided_by text, callback_status text, callback_attempts integer, callback_next_attempt_at timestamptz,
         callback_last_error text, callback_sent_at timestamptz, certificate text, certificate_expires_at timestamptz,
         redeemed_at timestamptz, updated_at timestamptz)
-      where c.organization_id = after.organization_id and c.id = after.id
-      returning c.id
+      -- By its place: nothing moves a locked row.
+      cross join lateral (
+        select c.ctid from consultation_requests c where c.organization_id = after.organization_id and c.id = after.id
+        offset 0) locked
+      where c.ctid = locked.ctid
     )
     insert into consultation_totals
     select organization_id, agent_id, state, ${slot}, total

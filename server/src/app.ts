@@ -14,6 +14,7 @@ import { createExpiryWorker } from './consultations/worker.ts'
 import { type Audit, createAudit } from './events/audit.ts'
 import { registerRefusals } from './events/refusals.ts'
 import { createEvents } from './events/service.ts'
+import { type Fact, system } from './facts/fact.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerHealth } from './http/health.ts'
 import { registerIdempotency } from './http/idempotency.ts'
@@ -23,12 +24,11 @@ import { createHttpServer } from './http/server.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import { createExpiryWarnings } from './identity/api-keys/expiry-warnings.ts'
 import { registerKeyFormat } from './identity/api-keys/leaked-key-routes.ts'
-import type { IdentityFact } from './identity/fact.ts'
 import { createFactorSweeper } from './identity/factors/worker.ts'
 import { createGuard } from './identity/guard.ts'
 import { organizationIds } from './identity/organizations/store.ts'
 import { createDeletionWorker } from './identity/organizations/worker.ts'
-import { callerKind, system } from './identity/principal.ts'
+import { callerKind } from './identity/principal.ts'
 import { registerAccountPages } from './identity/recovery/account-pages.ts'
 import { registerSetupPage } from './identity/registration/setup-page.ts'
 import { registerIdentityRoutes } from './identity/routes.ts'
@@ -164,7 +164,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     worker: delivers ? delivery : null,
   })
   const events = createEvents([callbacks.enqueue])
-  const report = (tx: Tx, facts: readonly IdentityFact[]): Promise<void> =>
+  const report = (tx: Tx, facts: readonly Fact[]): Promise<void> =>
     events.append(
       tx,
       facts.map((fact) => ({ ...fact, id: newId() })),

@@ -1,5 +1,7 @@
 import type { CallbackOrder } from '../events/event.ts'
-import { type Actor, type CallerKind, may } from '../identity/principal.ts'
+import type { Actor } from '../facts/fact.ts'
+import type { EventKind } from '../facts/kinds.ts'
+import { type CallerKind, may } from '../identity/principal.ts'
 import { later } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
@@ -86,7 +88,7 @@ export type Certify = (decided: Consultation) => {
 
 /** A fact of a consultation; the service adds ids and the caller's trace before it is appended. */
 export interface Fact {
-  readonly kind: string
+  readonly kind: EventKind
   readonly actor: Actor
   readonly before: Readonly<Record<string, unknown>> | null
   readonly after: Readonly<Record<string, unknown>>

@@ -1,4 +1,5 @@
-import type { Actor } from '../identity/principal.ts'
+import type { Actor } from '../facts/fact.ts'
+
 import { later } from '../platform/clock.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Change, Consultation } from './consultation.ts'

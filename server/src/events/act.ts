@@ -1,3 +1,4 @@
+import type { EventKind } from '../facts/kinds.ts'
 import { actorOf, type Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../platform/database/db.ts'
@@ -7,7 +8,7 @@ import type { Events } from './service.ts'
 
 /** Something that a person did with the audit itself; about the organization, unless a subject is given. */
 export interface AuditAct {
-  readonly kind: `audit.${string}`
+  readonly kind: EventKind & `audit.${string}`
   readonly before?: Event['before']
   readonly after: Event['after']
   readonly erasable?: Event['erasable']

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import { system } from '../facts/fact.ts'
 import type { Guard } from '../identity/guard.ts'
-import { type Principal, system } from '../identity/principal.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Actor, actorOf } from '../identity/principal.ts'
+import type { Actor } from '../facts/fact.ts'
+import { actorOf } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 import { provesRollback } from '../platform/database/errors.ts'

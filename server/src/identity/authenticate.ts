@@ -1,12 +1,8 @@
 import type { Clock } from '../platform/clock.ts'
-import type { Db } from '../platform/database/db.ts'
 import { Problem } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
-import type { KeyAuthenticator } from './api-keys/authenticate-key.ts'
-import type { Call, Refusals } from './api-keys/refusals.ts'
 import { createCredentialCache } from './credential-cache.ts'
-import type { Person, Principal } from './principal.ts'
-import * as sessions from './sessions/store.ts'
+import type { Agent, Call, Person, Principal, Role } from './principal.ts'
 
 export interface Authenticator {
   /** The principal behind an `Authorization` header. Throws 401, and 403 for a key that may not be used from there. */
@@ -19,16 +15,45 @@ export interface Authenticator {
   close(): Promise<void>
 }
 
-export function createAuthenticator(
-  db: Db,
-  tokens: AccessTokens,
-  clock: Clock,
-  keys: KeyAuthenticator,
-  refusals: Refusals,
-): Authenticator {
+/** What an access token's session is now. */
+export interface SessionForAuthentication {
+  readonly accountId: string
+  readonly role: Role
+  readonly isActive: boolean
+  readonly signedInWith: readonly string[]
+  readonly signedInAt: Date
+  /** Null: live until it runs out. */
+  readonly revokedAt: Date | null
+  readonly expiresAt: Date
+}
+
+/** The rooms that keep credentials stand above this one, so it is given how to look them up. */
+export interface AuthenticatorDependencies {
+  readonly clock: Clock
+  readonly tokens: AccessTokens
+  readonly findSession: (
+    organizationId: string,
+    userId: string,
+    sessionId: string,
+  ) => Promise<SessionForAuthentication | null>
+  readonly keys: {
+    /** Null for what is no key, or none any more. Throws 401 for one that has expired, 403 for one from elsewhere. */
+    agentOf(raw: string, call: Call): Promise<Agent | null>
+    forget(id: string): void
+    close(): Promise<void>
+  }
+  readonly refusals: {
+    rightRefused(agent: Agent, error: unknown, call: Call): void
+    /** Resolves when everything is written. */
+    settled(): Promise<void>
+  }
+}
+
+export function createAuthenticator(dependencies: AuthenticatorDependencies): Authenticator {
+  const { clock, tokens, findSession, keys, refusals } = dependencies
   const people = createCredentialCache((all) => {
     const [organizationId = '', userId = '', sessionId = ''] = all.split('/')
-    return sessions.sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId)
+    return findSession(organizationId, userId, sessionId)
   })
 
   const personOf = async (token: string): Promise<Person | null> => {

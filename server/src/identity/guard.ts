@@ -1,9 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Call } from './api-keys/refusals.ts'
 import type { Authenticator } from './authenticate.ts'
-import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
+import {
+  type Agent,
+  actorOf,
+  type Call,
+  type Caller,
+  type Person,
+  type Principal,
+  type Right,
+  requireRight,
+} from './principal.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,3 +1,4 @@
+import type { Actor } from '../facts/fact.ts'
 import { Problem } from '../platform/problem.ts'
 
 export const roles = ['owner', 'admin', 'reviewer', 'auditor'] as const
@@ -53,20 +54,6 @@ export interface Agent {
 
 /** Who is asking, as the credential proved it. The organization comes from here and from nowhere else. */
 export type Principal = Person | Agent
-
-/** Who did something, as an event keeps it. */
-export interface Actor {
-  /** timer: the service, because a time was up; system: the service otherwise; anonymous: nobody signed in. */
-  readonly kind: 'person' | 'agent' | 'timer' | 'system' | 'anonymous'
-  readonly id: string | null
-  /** An agent's key. */
-  readonly keyId?: string
-  /** A person's session, and how it was opened, such as ['password', 'totp']. */
-  readonly sessionId?: string
-  readonly signedInWith?: readonly string[]
-}
-
-export const system: Actor = { kind: 'system', id: null }
 
 export function actorOf(principal: Principal): Actor {
   if (principal.kind === 'agent') return { kind: 'agent', id: principal.agentId, keyId: principal.apiKeyId }
@@ -202,3 +189,6 @@ export interface Caller<P extends Principal = Principal> {
   /** The client's address; left out where nothing came over the network. */
   readonly network?: string
 }
+
+/** One HTTP call, whoever made it. */
+export type Call = Omit<Caller, 'principal'>

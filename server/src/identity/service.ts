@@ -1,3 +1,4 @@
+import type { Actor, Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db, Tx } from '../platform/database/db.ts'
 import type { Logger } from '../platform/log.ts'
@@ -13,7 +14,6 @@ import { createLeakedKeys } from './api-keys/leaked-keys.ts'
 import { createRefusals } from './api-keys/refusals.ts'
 import { createApiKeys } from './api-keys/service.ts'
 import { createAuthenticator } from './authenticate.ts'
-import type { IdentityFact } from './fact.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
 import { createInvitationMail } from './invitations/invitation-mail.ts'
@@ -21,13 +21,14 @@ import { createInvitations } from './invitations/service.ts'
 import { createMembers } from './members/service.ts'
 import { type AuditAtTheEnd, createOrganizationDeletion } from './organizations/deletion.ts'
 import { createOrganizations } from './organizations/service.ts'
-import { type Actor, actorOf, type Caller, type Person } from './principal.ts'
+import { actorOf, type Caller, type Person } from './principal.ts'
 import { createAccountRecovery } from './recovery/account-recovery.ts'
 import { createEmailChanges } from './recovery/email-verification.ts'
 import { createPasswordChanges, type SessionsOfAccount } from './recovery/password-reset.ts'
 import { createPeople } from './registration/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
+import { sessionForAuthentication } from './sessions/store.ts'
 import { createOidcClient } from './sso/oidc-client.ts'
 import type { ProviderFetch } from './sso/provider-http.ts'
 import { createIdentityProviders } from './sso/providers/service.ts'
@@ -58,7 +59,7 @@ export interface IdentityDependencies {
   /** What the audit has to do with the end of an organization. */
   readonly auditAtTheEnd: AuditAtTheEnd
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export type Identity = ReturnType<typeof createIdentity>
@@ -68,7 +69,14 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const tokens = createAccessTokens(secretKey, options.accessTokenMinutes, options.accessTokens)
   const refusals = createRefusals({ db, clock, report })
   const agentKeys = createKeyAuthenticator(db, clock, refusals)
-  const authenticator = createAuthenticator(db, tokens, clock, agentKeys, refusals)
+  const authenticator = createAuthenticator({
+    clock,
+    tokens,
+    findSession: (organizationId, userId, sessionId) =>
+      sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId),
+    keys: agentKeys,
+    refusals,
+  })
   const { forget } = authenticator
   const attempts = createAttempts(db, clock, secretKey)
   const { passwords = createPasswords(), registration } = options

@@ -19,7 +19,8 @@ import {
   type State,
   states,
 } from '../../src/consultations/consultation.ts'
-import type { Actor } from '../../src/identity/principal.ts'
+import type { Actor } from '../../src/facts/fact.ts'
+
 import type { JsonText } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
 

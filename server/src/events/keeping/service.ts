@@ -1,5 +1,6 @@
+import { system } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import type { Caller } from '../../identity/principal.ts'
-import { system } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
@@ -162,7 +163,7 @@ function requireNoHold({ legalHold }: store.Policy): void {
 }
 
 /** What the service does with an organization's audit because a time is up. */
-function timerEvent(organizationId: string, kind: string, after: Event['after'], occurredAt: Date): Event {
+function timerEvent(organizationId: string, kind: EventKind, after: Event['after'], occurredAt: Date): Event {
   return {
     id: newId(),
     organizationId,

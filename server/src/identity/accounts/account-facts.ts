@@ -1,7 +1,7 @@
+import type { Actor, Fact, Report } from '../../facts/fact.ts'
 import type { Tx } from '../../platform/database/db.ts'
 import { networkOf } from '../../platform/network-address.ts'
-import type { IdentityFact } from '../fact.ts'
-import { type Actor, actorOf, type Caller, type Person } from '../principal.ts'
+import { actorOf, type Caller, type Person } from '../principal.ts'
 import { enterOrganization, type Membership, memberships } from './account-link-store.ts'
 
 /** From where something is done about an account. */
@@ -11,11 +11,11 @@ export interface Visitor {
   readonly network: string | null
 }
 
-export type AccountFact = Pick<IdentityFact, 'kind' | 'before' | 'after' | 'occurredAt'> & {
-  readonly erasable?: NonNullable<IdentityFact['erasable']>
+export type AccountFact = Pick<Fact, 'kind' | 'before' | 'after' | 'occurredAt'> & {
+  readonly erasable?: NonNullable<Fact['erasable']>
   readonly visitor: Visitor
   /** Left out: the member themselves, who has proved it otherwise than by being signed in. */
-  readonly actor?: IdentityFact['actor']
+  readonly actor?: Fact['actor']
   /** The session it was done in. */
   readonly by?: Caller<Person>
 }
@@ -45,7 +45,7 @@ export function memberActor(userId: string, by?: Caller<Person>): Actor {
 export function reportEverywhere(
   tx: Tx,
   accountId: string,
-  report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>,
+  report: Report,
   { visitor, actor, by, ...fact }: AccountFact,
 ): Promise<void> {
   return everywhere(tx, accountId, ({ organizationId, userId }) =>

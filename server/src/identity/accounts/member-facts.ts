@@ -1,19 +1,20 @@
+import { type Fact, personalFields } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import { Problem } from '../../platform/problem.ts'
-import { type IdentityFact, wordsOf } from '../fact.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import type { User } from './user.ts'
 
 /** What the audit keeps of a member: rights as they are, the name where it can be erased. */
 export function memberFact(
   by: Caller<Person>,
-  kind: string,
+  kind: EventKind,
   before: User | null,
   after: User,
-  more: Partial<Pick<IdentityFact, 'actor' | 'digest'>> & {
+  more: Partial<Pick<Fact, 'actor' | 'digest'>> & {
     readonly assurance?: object
     readonly invitationId?: string
   } = {},
-): IdentityFact {
+): Fact {
   const { assurance, invitationId, ...others } = more
   return {
     organizationId: after.organizationId,
@@ -29,7 +30,7 @@ export function memberFact(
       ...(assurance === undefined ? {} : { assurance }),
       ...(invitationId === undefined ? {} : { invitation_id: invitationId }),
     },
-    ...(before === null ? {} : wordsOf({ name: before.name }, { name: after.name })),
+    ...(before === null ? {} : personalFields({ name: before.name }, { name: after.name })),
     occurredAt: after.updatedAt,
     ...others,
   }

@@ -1,6 +1,5 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
-import { mayEnter } from '../organizations/store.ts'
 import type { Role } from '../principal.ts'
 import { type Account, emailKey, type User } from './user.ts'
 
@@ -29,6 +28,12 @@ interface Tables {
 }
 
 const sql = queriesOn<Tables>()
+
+/**
+ * Whether the member `u` gets into the organization `o`, for every statement that lets somebody in: while the days of grace
+ * run only the owner does, and then nobody.
+ */
+export const mayEnter = `u.is_active and o.deleted_at is null and (o.delete_after is null or u.role = 'owner')`
 
 // Accounts
 

@@ -39,3 +39,16 @@ export const emailPattern = '^[^\\s@\\u0000-\\u001f\\u007f]{1,64}@[^\\s@\\u0000-
 export function emailKey(email: string): string {
   return email.toLowerCase()
 }
+
+/** The wire's `User` (schemas.ts). */
+export function userJson(user: User) {
+  return {
+    id: user.id,
+    email: user.email,
+    name: user.name,
+    role: user.role,
+    is_active: user.isActive,
+    created_at: user.createdAt,
+    updated_at: user.updatedAt,
+  }
+}

@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import { exampleApiKey } from '../api-keys/schemas.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time' })
@@ -17,7 +16,7 @@ const switchFields = {
 }
 
 export const exampleAgent = {
-  id: exampleApiKey.agent_id,
+  id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   name: 'deploy-bot',
   description: 'Asks before it touches production.',
   owner_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',

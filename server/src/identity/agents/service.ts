@@ -1,10 +1,10 @@
+import type { Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { userById } from '../accounts/store.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { active, newAgent, type RegisteredAgent } from './agent.ts'
 import { agentFact } from './facts.ts'
@@ -14,7 +14,7 @@ export interface AgentDependencies {
   readonly db: Db
   readonly clock: Clock
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export interface AgentChanges {

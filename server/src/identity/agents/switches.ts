@@ -13,7 +13,7 @@ export interface SwitchDependencies extends AgentDependencies {
 
 export type Switches = ReturnType<typeof createSwitches>
 
-const past: Readonly<Record<SwitchAct, string>> = { pause: 'paused', resume: 'resumed', stop: 'stopped' }
+const pastTense = { pause: 'paused', resume: 'resumed', stop: 'stopped' } as const
 
 /**
  * Pause and kill switch. The commit that turns a switch waits for no create and touches no request: it must work at once,
@@ -39,7 +39,7 @@ export function createSwitches(dependencies: SwitchDependencies) {
         if (own === before.own) return before
         const changed = { ...before, own, pauseAcknowledgedAt: null, updatedAt: later(before, now) }
         await store.saveSwitch(tx, changed)
-        await report(tx, [withReason(agentFact(by, `agent.${past[act]}`, before, changed), reason)])
+        await report(tx, [withReason(agentFact(by, `agent.${pastTense[act]}`, before, changed), reason)])
         return changed
       })
       forgetAll()
@@ -54,7 +54,7 @@ export function createSwitches(dependencies: SwitchDependencies) {
         const changed = turn(before, act, { userId, reason }, now, 'organization')
         if (changed === before) return before
         await store.saveOrganizationSwitch(tx, organizationId, changed)
-        const fact = organizationSwitchFact(by, `organization.${past[act]}`, before, changed, now)
+        const fact = organizationSwitchFact(by, `organization.${pastTense[act]}`, before, changed, now)
         await report(tx, [withReason(fact, reason)])
         return changed
       })

@@ -5,12 +5,12 @@ import { type NetworkMatcher, parseNetworks } from '../../platform/network-addre
 import { Problem, unavailable } from '../../platform/problem.ts'
 import { holdOf } from '../agents/agent.ts'
 import { createCredentialCache } from '../credential-cache.ts'
-import { type Agent, heldBack } from '../principal.ts'
+import { type Agent, type Call, heldBack } from '../principal.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import { expiresSoon, isExpired } from './api-key-terms.ts'
 import * as store from './credential-store.ts'
 import { createKeyUses } from './key-uses.ts'
-import type { Call, Refusals } from './refusals.ts'
+import type { Refusals } from './refusals.ts'
 
 /** Keys whose id is remembered: 200 bytes each. */
 const maxReadIds = 10_000

@@ -1,8 +1,8 @@
+import type { Fact, Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { ApiKey } from './api-key-terms.ts'
 import * as store from './store.ts'
 
@@ -11,7 +11,7 @@ export interface ExpiryWarningDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 /** Days are left when it is told: a minute more or less is nothing. */
@@ -34,7 +34,7 @@ export function createExpiryWarnings({ db, clock, log, report }: ExpiryWarningDe
   })
 }
 
-function expiringFact(key: ApiKey, occurredAt: Date): IdentityFact {
+function expiringFact(key: ApiKey, occurredAt: Date): Fact {
   return {
     organizationId: key.organizationId,
     kind: 'api_key.expiring',

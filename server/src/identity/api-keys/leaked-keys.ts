@@ -1,18 +1,18 @@
+import type { Fact, Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import type { IdentityFact } from '../fact.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
+import type { Call } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import type { ApiKey } from './api-key-terms.ts'
 import { findCredential } from './credential-store.ts'
-import type { Call } from './refusals.ts'
 import * as store from './store.ts'
 
 export interface LeakedKeyDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly attempts: Attempts
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   readonly forget: (id: string) => void
 }
 
@@ -56,7 +56,7 @@ export function createLeakedKeys({ db, clock, attempts, report, forget }: Leaked
   }
 }
 
-function leakedFact(before: ApiKey, after: ApiKey, call: Call): IdentityFact {
+function leakedFact(before: ApiKey, after: ApiKey, call: Call): Fact {
   return {
     organizationId: after.organizationId,
     kind: 'api_key.leaked',

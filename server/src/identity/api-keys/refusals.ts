@@ -1,19 +1,17 @@
+import type { Fact, Report } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as agents from '../agents/store.ts'
-import type { IdentityFact } from '../fact.ts'
-import { type Agent, actorOf, type Caller, heldBack } from '../principal.ts'
+import { type Agent, actorOf, type Call, heldBack } from '../principal.ts'
 
 export interface RefusalDependencies {
   readonly db: Db
   readonly clock: Clock
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
-
-/** Which call it was, and from where. */
-export type Call = Omit<Caller, 'principal'>
 
 export type Refusals = ReturnType<typeof createRefusals>
 
@@ -31,7 +29,7 @@ export function createRefusals({ db, clock, report }: RefusalDependencies) {
     writing = writing.then(work).catch(undo)
   }
 
-  const factOf = (agent: Agent, call: Call, kind: string, about: Partial<IdentityFact>): IdentityFact => ({
+  const factOf = (agent: Agent, call: Call, kind: EventKind, about: Partial<Fact>): Fact => ({
     organizationId: agent.organizationId,
     kind,
     subjectKind: 'agent',

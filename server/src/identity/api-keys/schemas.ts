@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { exampleAgent } from '../agents/schemas.ts'
 import { keyScopes } from '../principal.ts'
 import {
   defaultLifeDays,
@@ -13,11 +14,9 @@ const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time' })
 const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
-export const exampleAgentId = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58'
-
 export const exampleApiKey = {
   id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
-  agent_id: exampleAgentId,
+  agent_id: exampleAgent.id,
   name: 'deploy-bot',
   description: 'Asks before it touches production.',
   is_active: true,

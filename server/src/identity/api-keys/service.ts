@@ -1,18 +1,19 @@
+import type { Fact, Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid, Problem } from '../../platform/problem.ts'
 import { newAgent, type RegisteredAgent } from '../agents/agent.ts'
-import { agentFact, keyFact, type Proof } from '../agents/facts.ts'
+import { agentFact } from '../agents/facts.ts'
 import * as agents from '../agents/store.ts'
 import { secretFor } from '../derived-secret.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import type { Caller, Person } from '../principal.ts'
 import { hashApiKey, mintApiKey } from './api-key.ts'
 import type { ApiKey } from './api-key-terms.ts'
 import * as terms from './api-key-terms.ts'
+import { keyFact, type Proof } from './facts.ts'
 import * as store from './store.ts'
 
 export interface ApiKeyDependencies {
@@ -20,7 +21,7 @@ export interface ApiKeyDependencies {
   readonly clock: Clock
   readonly secretKey: string
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** A credential changed: this process must not remember it. */
   readonly forget: (id: string) => void
 }
@@ -66,7 +67,7 @@ export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDe
     id: string,
     idempotency: Idempotency | null,
     permit: Permit | null,
-    prepare: (tx: Tx) => Promise<{ readonly key: ApiKey; readonly facts: (proof: Proof | null) => IdentityFact[] }>,
+    prepare: (tx: Tx) => Promise<{ readonly key: ApiKey; readonly facts: (proof: Proof | null) => Fact[] }>,
   ): Promise<MadeKey> => {
     const { organizationId, userId } = by.principal
     const rawFor = (keyId: string) =>
@@ -92,7 +93,7 @@ export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDe
     return { key: made, raw, replayed: false }
   }
 
-  const agentFor = async (tx: Tx, by: Caller<Person>, input: NewKey): Promise<[RegisteredAgent, IdentityFact[]]> => {
+  const agentFor = async (tx: Tx, by: Caller<Person>, input: NewKey): Promise<[RegisteredAgent, Fact[]]> => {
     const { organizationId, userId } = by.principal
     if (input.agentId !== undefined) {
       const found = await agents.agentById(tx, organizationId, input.agentId)

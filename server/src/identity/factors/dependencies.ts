@@ -1,8 +1,8 @@
+import type { Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Db, Scope, Tx } from '../../platform/database/db.ts'
+import type { Db, Scope } from '../../platform/database/db.ts'
 import type { Place } from '../../platform/secrets/sealed-text.ts'
 import type { Passwords } from '../accounts/passwords.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Person } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import type { RelyingParty } from './passkeys/passkey.ts'
@@ -27,7 +27,7 @@ export interface FactorDependencies {
   /** A sign-in this fresh counts as the step-up of who has no second factor; 0: never. */
   readonly stepUpFreshMinutes: number
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Where a sign-in of the account leads; null when nowhere. */
   readonly membershipOf: (
     accountId: string,

@@ -1,4 +1,5 @@
-import type { IdentityFact } from '../fact.ts'
+import type { Fact } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 
 /** Who tries to sign in, before anybody is signed in. */
@@ -10,10 +11,10 @@ export interface Visitor {
 /** What happened to a person's own factors, told in the organization that they work in. */
 export function factAbout(
   by: Caller<Person>,
-  kind: string,
-  change: { readonly before?: IdentityFact['before']; readonly after?: IdentityFact['after'] },
+  kind: EventKind,
+  change: { readonly before?: Fact['before']; readonly after?: Fact['after'] },
   occurredAt: Date,
-): IdentityFact {
+): Fact {
   return {
     organizationId: by.principal.organizationId,
     kind,

@@ -1,3 +1,5 @@
+import type { Actor, Fact, Report } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
@@ -8,11 +10,10 @@ import { memberFact, userNotFound } from '../accounts/member-facts.ts'
 import * as people from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { secretFor } from '../derived-secret.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireOwnSignIn } from '../organizations/organization.ts'
-import { type Actor, actorOf, type Caller, type Person, type Role } from '../principal.ts'
+import { actorOf, type Caller, type Person, type Role } from '../principal.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -32,7 +33,7 @@ export interface InvitationDependencies {
   readonly publicUrl: string
   readonly mailInvitation: MailInvitation
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 /** Who did something, as the audit keeps it; nobody in particular at the first start. */
@@ -69,9 +70,9 @@ export function createInvitations(dependencies: InvitationDependencies) {
   const factOf = (
     by: MadeBy,
     invitation: Invitation,
-    kind: string,
-    more: Partial<IdentityFact> & Pick<IdentityFact, 'before' | 'after'>,
-  ): IdentityFact => ({
+    kind: EventKind,
+    more: Partial<Fact> & Pick<Fact, 'before' | 'after'>,
+  ): Fact => ({
     organizationId: invitation.organizationId,
     kind,
     subjectKind: 'invitation',

@@ -4,10 +4,10 @@ import { idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { invalid } from '../../platform/problem.ts'
 import * as schemas from '../accounts/schemas.ts'
+import { userJson } from '../accounts/user.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { Role } from '../principal.ts'
-import { userJson } from '../registration/routes.ts'
 import type { Members } from './service.ts'
 
 export interface MemberRoutes {

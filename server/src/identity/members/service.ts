@@ -1,9 +1,9 @@
+import type { Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { memberFact, userNotFound } from '../accounts/member-facts.ts'
 import * as store from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { requireChangeable } from '../organizations/organization.ts'
@@ -12,7 +12,7 @@ import type { Caller, Person, Role } from '../principal.ts'
 export interface MemberDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Ends a member's sessions in the organization; the transaction's scope is the organization. */
   readonly endSessions: (tx: Tx, userId: string, by: Caller<Person>) => Promise<void>
   /** Something about a member changed: this process must not remember the old. */

@@ -1,3 +1,5 @@
+import type { Fact, Report } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
@@ -5,7 +7,6 @@ import { Problem } from '../../platform/problem.ts'
 import { enterOrganization } from '../accounts/account-link-store.ts'
 import { userNotFound } from '../accounts/member-facts.ts'
 import * as people from '../accounts/store.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import type { Caller, Person } from '../principal.ts'
@@ -27,7 +28,7 @@ export interface AuditAtTheEnd {
 export interface DeletionDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Ends every session in the organization but the caller's own ones. */
   readonly endOtherSessions: (tx: Tx, by: Caller<Person>) => Promise<void>
   /** This process must not remember who may get into the organization. */
@@ -50,8 +51,8 @@ export function createOrganizationDeletion(dependencies: DeletionDependencies) {
   const timerFact = (
     subjectKind: 'organization' | 'user',
     subjectId: string,
-    of: Pick<IdentityFact, 'organizationId' | 'kind' | 'before' | 'after'>,
-  ): IdentityFact => ({
+    of: Pick<Fact, 'organizationId' | 'kind' | 'before' | 'after'>,
+  ): Fact => ({
     ...of,
     subjectKind,
     subjectId,
@@ -62,7 +63,7 @@ export function createOrganizationDeletion(dependencies: DeletionDependencies) {
 
   const decide = (
     by: Caller<Person>,
-    kind: string,
+    kind: EventKind,
     rule: (before: Organization, me: Member) => Organization,
     permit: Permit | null,
     also: (tx: Tx) => Promise<void>,
@@ -90,14 +91,14 @@ export function createOrganizationDeletion(dependencies: DeletionDependencies) {
   const begin = async (tx: Tx, organizationId: string): Promise<void> => {
     await store.markDeleted(tx, organizationId, clock.now())
     tx.onCommit(() => forget(organizationId))
-    const of = { organizationId, kind: 'organization.deletion_begun', before: null, after: null }
+    const of = { organizationId, kind: 'organization.deletion_begun', before: null, after: null } as const
     await report(tx, [timerFact('organization', organizationId, of)])
   }
 
   /** Some members, and the accounts that belong to no organization without them; answers how many members. */
   const deleteMembers = async (tx: Tx, organizationId: string): Promise<number> => {
     const members = await store.deleteMembers(tx, organizationId, membersAtOnce)
-    const facts: IdentityFact[] = []
+    const facts: Fact[] = []
     for (const { id, accountId, role } of members) {
       const after = { account_deleted: await store.deleteLoneAccount(tx, accountId) }
       facts.push(timerFact('user', id, { organizationId, kind: 'user.deleted', before: { role }, after }))
@@ -109,7 +110,7 @@ export function createOrganizationDeletion(dependencies: DeletionDependencies) {
   /** Nothing is left: the organization's own log says so, which nobody of it reads any more, and the installation's. */
   const finish = async (tx: Tx, organizationId: string): Promise<void> => {
     await store.markCleared(tx, organizationId, clock.now())
-    const gone = { kind: 'organization.deleted', before: null, after: null }
+    const gone = { kind: 'organization.deleted', before: null, after: null } as const
     await report(tx, [timerFact('organization', organizationId, { ...gone, organizationId })])
     await enterOrganization(tx, installationId)
     await report(tx, [timerFact('organization', organizationId, { ...gone, organizationId: installationId })])

@@ -1,15 +1,16 @@
-import { type IdentityFact, wordsOf } from '../fact.ts'
+import { type Fact, personalFields } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import type { Organization } from './organization.ts'
 
 /** What the audit keeps of organizations: the name is people's words, so it can be erased. */
 export function organizationFact(
   by: Caller<Person>,
-  kind: string,
+  kind: EventKind,
   before: Organization | null,
   after: Organization,
-  more: Partial<Pick<IdentityFact, 'actor' | 'digest'>> & { readonly assurance?: object } = {},
-): IdentityFact {
+  more: Partial<Pick<Fact, 'actor' | 'digest'>> & { readonly assurance?: object } = {},
+): Fact {
   const { assurance, ...others } = more
   return {
     organizationId: after.organizationId,
@@ -21,7 +22,7 @@ export function organizationFact(
     network: by.network ?? null,
     before: before === null ? null : shown(before),
     after: { ...shown(after), ...(assurance === undefined ? {} : { assurance }) },
-    ...wordsOf(before && words(before), words(after)),
+    ...personalFields(before && words(before), words(after)),
     occurredAt: after.updatedAt,
     ...others,
   }

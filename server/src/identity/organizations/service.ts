@@ -1,3 +1,4 @@
+import type { Actor, Fact, Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
@@ -7,10 +8,9 @@ import * as accounts from '../accounts/account-link-store.ts'
 import { memberFact, userNotFound } from '../accounts/member-facts.ts'
 import * as people from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
-import type { Actor, Caller, Person } from '../principal.ts'
+import type { Caller, Person } from '../principal.ts'
 import { organizationFact } from './facts.ts'
 import {
   isWordOfProvider,
@@ -25,7 +25,7 @@ import * as store from './store.ts'
 export interface OrganizationDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Something about a member changed: this process must not remember the old. */
   readonly forget: (userId: string) => void
   /** Where single sign-on is enforced, ends the sessions of who did not come in by it and must; the scope is the organization. */
@@ -145,7 +145,7 @@ export function createOrganizations(dependencies: OrganizationDependencies) {
         if (me === undefined) throw userNotFound()
         requireTransferable(me, owner, to)
         const proof = { digest: permit.digest, assurance: assuranceJson(await permit.use(tx)) }
-        const handOver = async (before: User, role: 'admin' | 'owner'): Promise<IdentityFact> => {
+        const handOver = async (before: User, role: 'admin' | 'owner'): Promise<Fact> => {
           const after: User = { ...before, role, updatedAt: later(before, clock.now()) }
           await people.saveUser(tx, after)
           tx.onCommit(() => forget(after.id))

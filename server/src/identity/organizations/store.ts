@@ -1,6 +1,7 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
+import { mayEnter } from '../accounts/store.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'
 
@@ -39,12 +40,6 @@ function toOrganization(row: Row): Organization {
     updatedAt: row.updated_at,
   }
 }
-
-/**
- * Whether the member `u` gets into the organization `o`, for every statement that lets somebody in: while the days of grace
- * run only the owner does, and then nobody.
- */
-export const mayEnter = `u.is_active and o.deleted_at is null and (o.delete_after is null or u.role = 'owner')`
 
 // Which there are
 

@@ -1,3 +1,4 @@
+import { system } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import { everywhere } from '../accounts/account-facts.ts'
 import { factorsRemovedLetter } from '../accounts/account-letters.ts'
@@ -5,7 +6,7 @@ import { isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailKey } from '../accounts/user.ts'
 import type { RemovedFactors } from '../factors/store.ts'
-import { system } from '../principal.ts'
+
 import { removeFactorsByOperator } from './factor-removal.ts'
 import type { AccountDependencies, PasswordChanges } from './password-reset.ts'
 

@@ -91,7 +91,7 @@ export function createEmailChanges(dependencies: AccountDependencies) {
       await store.markLinkUsed(tx, locked, now)
       if (account?.emailVerifiedAt !== null) return
       await store.saveVerified(tx, accountId, now)
-      const fact = { kind: 'email.verified', before: null, after: null, occurredAt: now, visitor }
+      const fact = { kind: 'email.verified', before: null, after: null, occurredAt: now, visitor } as const
       await reportEverywhere(tx, accountId, report, fact)
     })
   }
@@ -108,7 +108,7 @@ export function createEmailChanges(dependencies: AccountDependencies) {
       // Whoever holds the old mailbox must not come in by a link that still lies there.
       await store.dropOpenLinks(tx, accountId)
       const erasable = { email_before: before, email_after: email }
-      const fact = { kind: 'email.changed', before: null, after: null, erasable, occurredAt: now, visitor }
+      const fact = { kind: 'email.changed', before: null, after: null, erasable, occurredAt: now, visitor } as const
       await reportEverywhere(tx, accountId, report, fact)
       await everywhere(tx, accountId, (membership) => store.saveMemberEmail(tx, membership, email))
       return before

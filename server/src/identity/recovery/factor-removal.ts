@@ -1,10 +1,9 @@
+import type { Report } from '../../facts/fact.ts'
 import type { Tx } from '../../platform/database/db.ts'
 import { type AccountFact, everywhere, memberActor } from '../accounts/account-facts.ts'
-import type { IdentityFact } from '../fact.ts'
 import { type RemovedFactors, removeFactors } from '../factors/store.ts'
 import { deleteOptionalIdentities } from '../sso/members/store.ts'
 
-type Report = (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
 type Told = Pick<AccountFact, 'visitor' | 'actor' | 'occurredAt'>
 
 /**

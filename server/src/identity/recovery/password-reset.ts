@@ -1,3 +1,4 @@
+import { type Actor, type Report, system } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
@@ -20,8 +21,7 @@ import { createDeferredWork } from '../accounts/deferred-work.ts'
 import type { NewPasswordCheck } from '../accounts/new-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import { emailKey } from '../accounts/user.ts'
-import type { IdentityFact } from '../fact.ts'
-import { type Actor, type Caller, type Person, system } from '../principal.ts'
+import type { Caller, Person } from '../principal.ts'
 import { dropLinkFlows } from '../sso/flows/store.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import { removeUnprovenFactors } from './factor-removal.ts'
@@ -52,7 +52,7 @@ export interface AccountDependencies {
     by: { readonly actor: Actor; readonly httpRequestId: string | null },
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export type PasswordChanges = ReturnType<typeof createPasswordChanges>
@@ -92,7 +92,7 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
       await store.insertLink(tx, link, hash)
       const actor = email === null ? system : ({ kind: 'anonymous', id: null } as const)
       const after = { mailed: email !== null, expires_at: expiresAt }
-      const fact = { kind: 'password.reset_requested', before: null, after, occurredAt: now, visitor, actor }
+      const fact = { kind: 'password.reset_requested', before: null, after, occurredAt: now, visitor, actor } as const
       await reportEverywhere(tx, accountId, report, fact)
       return linkTo(token)
     })
@@ -152,7 +152,7 @@ export function createPasswordChanges(dependencies: AccountDependencies) {
         const locked = await store.lockAccount(tx, accountId)
         // Somebody was first: what was proven is not the password any more.
         if (locked?.passwordHash !== before) throw wrongPassword()
-        const fact = { kind: 'password.changed', after: null, visitor: visitorOf(by), by }
+        const fact = { kind: 'password.changed', after: null, visitor: visitorOf(by), by } as const
         await setPassword(tx, accountId, passwordHash, fact)
       })
       notice(email)

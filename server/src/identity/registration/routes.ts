@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
 import * as schemas from '../accounts/schemas.ts'
-import type { User } from '../accounts/user.ts'
+import { userJson } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { People } from './service.ts'
 
@@ -109,16 +109,4 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
     },
     async (request) => userJson(await people.me(personOf(request).principal)),
   )
-}
-
-export function userJson(user: User) {
-  return {
-    id: user.id,
-    email: user.email,
-    name: user.name,
-    role: user.role,
-    is_active: user.isActive,
-    created_at: user.createdAt,
-    updated_at: user.updatedAt,
-  }
 }

@@ -1,3 +1,4 @@
+import { type Actor, type Report, system } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
@@ -7,11 +8,10 @@ import type { Passwords } from '../accounts/passwords.ts'
 import * as store from '../accounts/store.ts'
 import { checkPassword, emailKey, emailPattern, type User } from '../accounts/user.ts'
 import { unauthenticated } from '../authenticate.ts'
-import type { IdentityFact } from '../fact.ts'
 import { type Invitations, registrationClosed } from '../invitations/service.ts'
 import { closing, type Organization } from '../organizations/organization.ts'
 import * as organizations from '../organizations/store.ts'
-import { type Actor, type Person, type Role, system } from '../principal.ts'
+import type { Person, Role } from '../principal.ts'
 
 export interface PeopleDependencies {
   readonly db: Db
@@ -21,7 +21,7 @@ export interface PeopleDependencies {
   readonly registration: 'invite' | 'open' | 'closed'
   readonly checkNewPassword: NewPasswordCheck
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export interface Registration {

@@ -1,14 +1,15 @@
-import type { IdentityFact } from '../fact.ts'
-import type { Actor } from '../principal.ts'
+import type { Actor, Fact } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
+
 import type { Session } from './session.ts'
 
 /** What the audit keeps of a session. */
 export function sessionFact(
   session: Session,
-  kind: string,
-  by: Pick<IdentityFact, 'actor' | 'httpRequestId' | 'network'>,
+  kind: EventKind,
+  by: Pick<Fact, 'actor' | 'httpRequestId' | 'network'>,
   occurredAt: Date,
-): IdentityFact {
+): Fact {
   return {
     organizationId: session.organizationId,
     kind,

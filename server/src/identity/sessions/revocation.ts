@@ -1,3 +1,4 @@
+import type { Actor, Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -5,9 +6,8 @@ import { memberActor } from '../accounts/account-facts.ts'
 import { dropOpenLinks, enterOrganization } from '../accounts/account-link-store.ts'
 import { userNotFound } from '../accounts/member-facts.ts'
 import * as people from '../accounts/store.ts'
-import type { IdentityFact } from '../fact.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
-import { type Actor, actorOf, type Caller, type Person } from '../principal.ts'
+import { actorOf, type Caller, type Person } from '../principal.ts'
 import { ownActor, sessionFact } from './facts.ts'
 import { hashRefreshToken, type RevocationCause, type Session } from './session.ts'
 import * as store from './store.ts'
@@ -15,7 +15,7 @@ import * as store from './store.ts'
 export interface RevocationDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** A session ended: this process must not remember it. */
   readonly forget: (sessionId: string) => void
 }

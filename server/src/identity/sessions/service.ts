@@ -1,3 +1,4 @@
+import { type Actor, type Report, system } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
@@ -7,9 +8,8 @@ import { enterOrganization } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
-import type { IdentityFact } from '../fact.ts'
 import { organizationNotFound, requireOwnSignIn } from '../organizations/organization.ts'
-import { type Actor, actorOf, type Caller, type Person, system } from '../principal.ts'
+import { actorOf, type Caller, type Person } from '../principal.ts'
 import { ownActor, sessionFact } from './facts.ts'
 import { createRevocation } from './revocation.ts'
 import { hashRefreshToken, isLive, judgeRefresh, newRefreshToken, type Session } from './session.ts'
@@ -24,7 +24,7 @@ export interface SessionDependencies {
   readonly idleMinutes: number
   /** No session is longer than this, however much it is used. */
   readonly maxMinutes: number
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Why the organization lets nobody of this role in by these methods; null when it does. `tx`: read within it. */
   readonly refusalOf: (user: User, methods: readonly string[], tx?: Tx) => Promise<Problem | null>
   /** A session ended: this process must not remember it. */

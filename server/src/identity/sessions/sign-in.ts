@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import * as people from '../accounts/store.ts'
 import { emailKey, type User } from '../accounts/user.ts'
 import { unauthenticated } from '../authenticate.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Factors } from '../factors/service.ts'
 import { secondFactorRequired } from '../factors/sign-in/service.ts'
 import type { Attempts } from '../throttle/attempts.ts'
@@ -20,7 +20,7 @@ export interface SignInDependencies {
   readonly attempts: Attempts
   readonly factors: Factors
   readonly sessions: Sessions
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
   /** Why the organization does not let this member in by these methods; null when it does. */
   readonly refusalOf: (user: User, methods: readonly string[]) => Promise<Problem | null>
 }

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
-import { mayEnter } from '../organizations/store.ts'
+import { mayEnter } from '../accounts/store.ts'
+import type { SessionForAuthentication } from '../authenticate.ts'
 import type { Role } from '../principal.ts'
 import type { RefreshToken, RevocationCause, Session } from './session.ts'
 
@@ -95,17 +96,6 @@ export async function rememberOrganization(
     )
   }
   return (await tx.run(query)).length === 1
-}
-
-export interface SessionForAuthentication {
-  readonly accountId: string
-  readonly role: Role
-  readonly isActive: boolean
-  readonly signedInWith: readonly string[]
-  readonly signedInAt: Date
-  /** Null: live until it runs out. */
-  readonly revokedAt: Date | null
-  readonly expiresAt: Date
 }
 
 const forAuthentication: Statement = {

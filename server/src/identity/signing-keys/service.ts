@@ -1,12 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { type Fact, type Report, system } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import { keyUnavailable } from '../../platform/secrets/key-encryption.ts'
 import type { Place, Sealer } from '../../platform/secrets/sealed-text.ts'
-import type { IdentityFact } from '../fact.ts'
-import { system } from '../principal.ts'
+
 import type { Jwk, Purpose, Signer, SigningKey } from './signing-key.ts'
 import * as rules from './signing-key.ts'
 import * as store from './store.ts'
@@ -43,7 +43,7 @@ export interface SigningKeyDependencies {
   /** What this installation signs: keys for it are in the key set before anything is signed. */
   readonly inUse: readonly Purpose[]
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 /**
@@ -186,7 +186,7 @@ function secretPlace(id: string): Place {
   return { organizationId: installationId, table: 'signing_keys', column: 'private_key', row: id }
 }
 
-function factOf(act: 'created' | 'rotated' | 'revoked', key: SigningKey, retired: readonly string[]): IdentityFact {
+function factOf(act: 'created' | 'rotated' | 'revoked', key: SigningKey, retired: readonly string[]): Fact {
   return {
     organizationId: installationId,
     kind: `signing_key.${act}`,

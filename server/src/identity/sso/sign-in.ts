@@ -1,3 +1,4 @@
+import type { Fact } from '../../facts/fact.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -5,7 +6,6 @@ import { Problem } from '../../platform/problem.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
-import type { IdentityFact } from '../fact.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { assuranceJson } from '../factors/step-ups/step-up.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
@@ -104,7 +104,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
     return { url: url.href, browser }
   }
 
-  const refusedFact = (provider: IdentityProvider, flow: Flow, visitor: Visitor, reason: string): IdentityFact => ({
+  const refusedFact = (provider: IdentityProvider, flow: Flow, visitor: Visitor, reason: string): Fact => ({
     organizationId: provider.organizationId,
     kind: flow.userId === null ? 'sso.sign_in_refused' : 'sso.link_refused',
     subjectKind: 'identity_provider',

@@ -1,3 +1,5 @@
+import { type Fact, personalFields, type Report } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { sqlState } from '../../platform/database/errors.ts'
@@ -6,7 +8,6 @@ import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import { userNotFound } from '../accounts/member-facts.ts'
 import * as people from '../accounts/store.ts'
-import { type IdentityFact, wordsOf } from '../fact.ts'
 import { mayRunTeam } from '../organizations/organization.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import * as store from './store.ts'
@@ -15,7 +16,7 @@ import { nameTaken, notInTeam, notLead, type Team, type TeamMember, teamNotFound
 export interface TeamDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export interface TeamInput {
@@ -36,9 +37,9 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
   const factOf = (
     by: Caller<Person>,
     team: Team,
-    kind: string,
-    change: Partial<Pick<IdentityFact, 'before' | 'after' | 'erasable'>>,
-  ): IdentityFact => ({
+    kind: EventKind,
+    change: Partial<Pick<Fact, 'before' | 'after' | 'erasable'>>,
+  ): Fact => ({
     organizationId: team.organizationId,
     kind,
     subjectKind: 'team',
@@ -94,7 +95,7 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
       const team: Team = { ...input, organizationId, id: newId(), createdAt: now, updatedAt: now }
       const added = await inTransaction(db, { organizationId }, async (tx) => {
         if (!(await store.insertTeam(tx, team, userId, idempotency))) return false
-        await report(tx, [factOf(by, team, 'team.created', wordsOf(null, words(team)))])
+        await report(tx, [factOf(by, team, 'team.created', personalFields(null, words(team)))])
         return true
       })
       if (added) return { team, replayed: false }
@@ -111,7 +112,7 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
         if (name === before.name && description === before.description) return before
         const after: Team = { ...before, name, description, updatedAt: later(before, clock.now()) }
         await store.saveTeam(tx, after)
-        await report(tx, [factOf(by, after, 'team.changed', wordsOf(words(before), words(after)))])
+        await report(tx, [factOf(by, after, 'team.changed', personalFields(words(before), words(after)))])
         return after
       }).catch((error: unknown) => {
         throw sqlState(error) === '23505' ? nameTaken() : error
@@ -120,7 +121,7 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
     remove: (by: Caller<Person>, id: string): Promise<void> =>
       running(by, id, async (tx, team) => {
         await store.deleteTeam(tx, team)
-        await report(tx, [factOf(by, team, 'team.deleted', wordsOf(null, words(team)))])
+        await report(tx, [factOf(by, team, 'team.deleted', personalFields(null, words(team)))])
       }),
 
     putMember: (by: Caller<Person>, id: string, member: TeamMember): Promise<void> =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose'
 import pg from 'pg'
-import type { IdentityFact } from '../../../src/identity/fact.ts'
+import type { Fact } from '../../../src/facts/fact.ts'
 import { createSigningKeys, defaultOverlapMs, type SigningKeys } from '../../../src/identity/signing-keys/service.ts'
 import { purposes } from '../../../src/identity/signing-keys/signing-key.ts'
 import { type Db, openDb } from '../../../src/platform/database/db.ts'
@@ -15,7 +15,7 @@ import { cloneDatabase, createFakeClock } from '../../harness.ts'
 
 const secretKey = 'a secret key of thirty-two characters'
 const clock = createFakeClock()
-const facts: IdentityFact[] = []
+const facts: Fact[] = []
 let database: Awaited<ReturnType<typeof cloneDatabase>>
 let db: Db
 let client: pg.Client

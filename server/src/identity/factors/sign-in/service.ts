@@ -1,8 +1,8 @@
+import type { Fact } from '../../../facts/fact.ts'
 import { inTransaction } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
 import { Problem } from '../../../platform/problem.ts'
 import { unauthenticated } from '../../authenticate.ts'
-import type { IdentityFact } from '../../fact.ts'
 import type { FactorDependencies } from '../dependencies.ts'
 import type { Visitor } from '../fact.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
@@ -64,7 +64,7 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
     member: { readonly organizationId: string; readonly userId: string },
     visitor: Visitor,
     after: { readonly method: string; readonly reason: ProofFlaw },
-  ): IdentityFact => ({
+  ): Fact => ({
     organizationId: member.organizationId,
     kind: 'second_factor.refused',
     subjectKind: 'user',

@@ -1,3 +1,4 @@
+import type { EventKind } from '../../../facts/kinds.ts'
 import { inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { Problem } from '../../../platform/problem.ts'
@@ -109,7 +110,7 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
     inTransaction(db, scopeOf(by.principal), async (tx) => {
       const flaw = await spend(tx)
       const now = clock.now()
-      const about = (kind: string, after: Readonly<Record<string, unknown>>) => ({
+      const about = (kind: EventKind, after: Readonly<Record<string, unknown>>) => ({
         ...factAbout(by, kind, { after }, now),
         digest: digest.toString('hex'),
       })

@@ -1,3 +1,5 @@
+import type { Fact } from '../../../facts/fact.ts'
+import type { EventKind } from '../../../facts/kinds.ts'
 import type { Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { Problem } from '../../../platform/problem.ts'
@@ -5,7 +7,6 @@ import type { Visitor } from '../../accounts/account-facts.ts'
 import { placeholderEmail } from '../../accounts/account-link.ts'
 import { insertAccount, insertUser } from '../../accounts/store.ts'
 import { emailKey } from '../../accounts/user.ts'
-import type { IdentityFact } from '../../fact.ts'
 import type { ClaimableRole, IdentityProvider } from '../providers/provider.ts'
 import type { SsoDependencies } from '../providers/service.ts'
 import { lockProvider } from '../providers/store.ts'
@@ -23,8 +24,8 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     provider: IdentityProvider,
     userId: string,
     visitor: Visitor,
-    kind: string,
-  ): Omit<IdentityFact, 'before' | 'after'> => ({
+    kind: EventKind,
+  ): Omit<Fact, 'before' | 'after'> => ({
     organizationId: provider.organizationId,
     kind,
     subjectKind: 'user',
@@ -45,7 +46,7 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     lastUsedAt: clock.now(),
   })
 
-  const linkedFact = (provider: IdentityProvider, claims: Claims, userId: string, visitor: Visitor): IdentityFact => ({
+  const linkedFact = (provider: IdentityProvider, claims: Claims, userId: string, visitor: Visitor): Fact => ({
     ...factAbout(provider, userId, visitor, 'sso.linked'),
     before: null,
     after: { identity_provider_id: provider.id, issuer: provider.issuer },

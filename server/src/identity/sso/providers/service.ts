@@ -1,13 +1,14 @@
+import type { Actor, Fact, Report } from '../../../facts/fact.ts'
+import type { EventKind } from '../../../facts/kinds.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../../platform/idempotency.ts'
 import { newId } from '../../../platform/ids.ts'
 import { invalid, Problem } from '../../../platform/problem.ts'
 import type { Sealer } from '../../../platform/secrets/sealed-text.ts'
-import type { IdentityFact } from '../../fact.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
 import { assuranceJson } from '../../factors/step-ups/step-up.ts'
-import { type Actor, actorOf, type Caller, type Person, type Role } from '../../principal.ts'
+import { actorOf, type Caller, type Person, type Role } from '../../principal.ts'
 import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
 import { checkProvider, type IdentityProvider, isSameParty } from './provider.ts'
 import { blank, changed, type NewProviderInput, type ProviderInput, shown } from './provider-settings.ts'
@@ -25,7 +26,7 @@ export interface SsoDependencies {
     by: { readonly actor: Actor; readonly httpRequestId: string | null },
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
-  readonly report: (tx: Tx, facts: readonly IdentityFact[]) => Promise<void>
+  readonly report: Report
 }
 
 export type IdentityProviders = ReturnType<typeof createIdentityProviders>
@@ -211,7 +212,7 @@ const mistakes: Readonly<Record<string, string>> = {
   metadata_insecure: 'has a discovery document with an endpoint that is not https',
 }
 
-function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: string): IdentityFact {
+function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: EventKind): Fact {
   return {
     organizationId: provider.organizationId,
     kind,

@@ -1,4 +1,4 @@
-import { quickRandomBytes } from '../platform/secrets/random.ts'
+import { quickRandomBytes } from '../platform/random.ts'
 
 /** 128 random bits, in hex: what makes the hash of a short erasable text tell nothing about it. */
 export function newSalt(): string {

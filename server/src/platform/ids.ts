@@ -1,5 +1,5 @@
 import { v7 } from 'uuid'
-import { quickRandomBytes } from './secrets/random.ts'
+import { quickRandomBytes } from './random.ts'
 
 let lastMs = 0
 let sequence = 0

@@ -1,7 +1,7 @@
 import { type Fact, personalFields } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
+import { type Assurance, assuranceJson } from '../factors/step-up.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
-import { type Assurance, assuranceJson } from '../factors/step-ups/step-up.ts'
 import { actorOf, type Caller } from '../principal.ts'
 import type { ApiKey } from './api-key-terms.ts'
 

@@ -53,7 +53,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
             { name: 'deploy-bot', description: 'Asks before it touches production.' },
             {
               name: 'deploy-bot, second data centre',
-              agent_id: schemas.exampleAgentId,
+              agent_id: schemas.exampleApiKey.agent_id,
               scopes: ['requests:create', 'requests:read'],
               expires_at: '2026-07-31T00:00:00Z',
               allowed_networks: ['192.0.2.0/24'],

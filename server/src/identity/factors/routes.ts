@@ -5,13 +5,14 @@ import { type Guard, personOf } from '../guard.ts'
 import type { Passkey } from './passkeys/passkey.ts'
 import { registrationOf } from './proof-input.ts'
 import * as schemas from './schemas.ts'
-import type { FactorList } from './service.ts'
+import type { FactorList, Factors } from './service.ts'
 import { registerSignInRoutes, type SignInRoutes } from './sign-in/routes.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from './step-ups/require-step-up.ts'
 import { registerStepUpRoutes } from './step-ups/routes.ts'
 import type { Totp } from './totp/store.ts'
 
-export interface FactorRoutes extends SignInRoutes {
+export interface FactorRoutes extends Omit<SignInRoutes, 'signIn'> {
+  readonly factors: Factors
   readonly guard: Guard
   readonly requireStepUp: RequireStepUp
 }
@@ -35,8 +36,8 @@ export function registerFactorRoutes(app: FastifyInstance, routes: FactorRoutes)
   registerListRoutes(app, routes)
   registerTotpRoutes(app, routes)
   registerPasskeyRoutes(app, routes)
-  registerStepUpRoutes(app, routes)
-  registerSignInRoutes(app, routes)
+  registerStepUpRoutes(app, { stepUps: routes.factors.stepUps, guard: routes.guard })
+  registerSignInRoutes(app, { signIn: routes.factors.signIn, openSession: routes.openSession })
 }
 
 function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {

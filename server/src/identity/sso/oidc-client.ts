@@ -1,9 +1,9 @@
 import * as oidc from 'openid-client'
 import type { Clock } from '../../platform/clock.ts'
+import type { Claims } from './claims.ts'
 import { hashFlowSecret } from './flows/flow.ts'
-import type { Claims } from './members/claims.ts'
+import { isSecureUrl } from './provider.ts'
 import { isTargetRefused, type ProviderFetch } from './provider-http.ts'
-import { isSecureUrl } from './providers/provider.ts'
 
 /** How this installation is known to one provider. */
 export interface Party {

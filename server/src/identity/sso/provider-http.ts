@@ -1,5 +1,5 @@
 import { Agent, type buildConnector } from 'undici'
-import { isSecureUrl } from './providers/provider.ts'
+import { isSecureUrl } from './provider.ts'
 
 /** As `openid-client` calls it. */
 export type ProviderFetch = (

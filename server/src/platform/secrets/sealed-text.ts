@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
-import { quickRandomBytes } from './random.ts'
+import { quickRandomBytes } from '../random.ts'
 
 /** Where a sealed value belongs: authenticated with it, so that a value copied to another place does not open. */
 export interface Place {

@@ -9,7 +9,7 @@ import {
   type Situation,
   stepUpRequired,
   type Verdict,
-} from '../../../src/identity/factors/step-ups/step-up.ts'
+} from '../../../src/identity/factors/step-up.ts'
 
 const nothing: FactorState = { hasPassword: false, hasTotp: false, passkeys: 0, recoveryCodes: 0 }
 const password: FactorState = { ...nothing, hasPassword: true }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { digestOf } from '../../../src/identity/factors/step-ups/step-up.ts'
+import { digestOf } from '../../../src/identity/factors/step-up.ts'
 import { inTransaction } from '../../../src/platform/database/db.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { codeAt } from './authenticator-app.ts'

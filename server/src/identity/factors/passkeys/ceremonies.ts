@@ -1,7 +1,7 @@
 import type { Clock } from '../../../platform/clock.ts'
 import type { Db, Queryable } from '../../../platform/database/db.ts'
 import { Problem } from '../../../platform/problem.ts'
-import type { Assurance } from '../step-ups/step-up.ts'
+import type { Assurance } from '../step-up.ts'
 import {
   type AssertionOptions,
   type AuthenticationResponseJSON,

@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
-import type { Assurance } from '../step-ups/step-up.ts'
+import type { Assurance } from '../step-up.ts'
 import type { CeremonyPurpose, Passkey } from './passkey.ts'
 
 interface Tables {

@@ -5,11 +5,10 @@ import { tokenExample } from '../../accounts/schemas.ts'
 import type { Visitor } from '../fact.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
-import type { Factors } from '../service.ts'
-import type { SignedIn } from './service.ts'
+import type { SecondFactorSignIn, SignedIn } from './service.ts'
 
 export interface SignInRoutes {
-  readonly factors: Factors
+  readonly signIn: SecondFactorSignIn
   /** Opens the session of who has signed in; answers the body of POST /auth/login. */
   readonly openSession: (signedIn: SignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 }
@@ -27,8 +26,7 @@ const over = {
   detail: 'This sign-in was completed, or its time is over. Sign in again.',
 }
 
-export function registerSignInRoutes(app: FastifyInstance, { factors, openSession }: SignInRoutes): void {
-  const { signIn } = factors
+export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession }: SignInRoutes): void {
   const common = { tags: ['auth'] }
 
   app.post<{ Body: Static<typeof schemas.secondFactorBody> }>(

@@ -47,6 +47,8 @@ export interface BegunChallenge {
 
 export type SecondFactorProof = Exclude<Proof, { method: 'password' }>
 
+export type SecondFactorSignIn = ReturnType<typeof createSecondFactorSignIn>
+
 export function createSecondFactorSignIn(dependencies: FactorDependencies, proofs: Proofs, ceremonies: Ceremonies) {
   const { db, clock, report } = dependencies
 

@@ -4,7 +4,7 @@ import { problems, success } from '../../../http/openapi.ts'
 import { type Guard, personOf } from '../../guard.ts'
 import { proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
-import type { Factors } from '../service.ts'
+import type { StepUps } from './service.ts'
 
 const refused = {
   status: 403,
@@ -14,7 +14,7 @@ const refused = {
 
 export function registerStepUpRoutes(
   app: FastifyInstance,
-  { factors, guard }: { readonly factors: Factors; readonly guard: Guard },
+  { stepUps, guard }: { readonly stepUps: StepUps; readonly guard: Guard },
 ): void {
   const common = { tags: ['factors'], security: [{ bearer: [] }, { person: [] }] }
 
@@ -38,7 +38,7 @@ export function registerStepUpRoutes(
     },
     async (request) => {
       const digest = Buffer.from(request.body.digest, 'hex')
-      const { token, expiresAt } = await factors.stepUps.grant(personOf(request), digest, proofOf(request.body))
+      const { token, expiresAt } = await stepUps.grant(personOf(request), digest, proofOf(request.body))
       return { step_up: token, expires_at: expiresAt }
     },
   )
@@ -58,7 +58,6 @@ export function registerStepUpRoutes(
         },
       },
     },
-    async (request) =>
-      factors.stepUps.passkeyOptions(personOf(request).principal, Buffer.from(request.body.digest, 'hex')),
+    async (request) => stepUps.passkeyOptions(personOf(request).principal, Buffer.from(request.body.digest, 'hex')),
   )
 }

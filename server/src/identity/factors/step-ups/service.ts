@@ -10,7 +10,6 @@ import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
 import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
 import { type JudgedProof, type Proof, type ProofFlaw, type Proofs, proverOf } from '../proofs.ts'
-import { factorState } from '../store.ts'
 import {
   type Act,
   type Assurance,
@@ -20,7 +19,8 @@ import {
   type Situation,
   stepUpMinutes,
   stepUpRequired,
-} from './step-up.ts'
+} from '../step-up.ts'
+import { factorState } from '../store.ts'
 import * as store from './store.ts'
 
 /** What lets one act happen. */

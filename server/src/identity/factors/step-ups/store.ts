@@ -1,6 +1,6 @@
 import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
 import type { ProofMethod } from '../factor.ts'
-import type { Assurance } from './step-up.ts'
+import type { Assurance } from '../step-up.ts'
 
 interface Tables {
   step_ups: {

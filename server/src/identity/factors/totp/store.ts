@@ -1,6 +1,6 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
-import type { Assurance } from '../step-ups/step-up.ts'
+import type { Assurance } from '../step-up.ts'
 
 interface Tables {
   totp_factors: {

@@ -7,10 +7,10 @@ import type { Visitor } from '../../accounts/account-facts.ts'
 import { placeholderEmail } from '../../accounts/account-link.ts'
 import { insertAccount, insertUser } from '../../accounts/store.ts'
 import { emailKey } from '../../accounts/user.ts'
-import type { ClaimableRole, IdentityProvider } from '../providers/provider.ts'
+import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from '../claims.ts'
+import type { ClaimableRole, IdentityProvider } from '../provider.ts'
 import type { SsoDependencies } from '../providers/service.ts'
 import { lockProvider } from '../providers/store.ts'
-import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from './claims.ts'
 import * as store from './store.ts'
 
 export interface Entered {

@@ -1,6 +1,6 @@
 import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
 import type { Role } from '../../principal.ts'
-import type { ClaimableRole } from '../providers/provider.ts'
+import type { ClaimableRole } from '../provider.ts'
 
 interface Tables {
   sso_identities: {

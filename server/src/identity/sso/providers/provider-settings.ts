@@ -1,4 +1,4 @@
-import { type ClaimableRole, type IdentityProvider, isSameParty } from './provider.ts'
+import { type ClaimableRole, type IdentityProvider, isSameParty } from '../provider.ts'
 
 /** What an administrator sets, in the wire's names. */
 export interface ProviderInput {

@@ -5,7 +5,7 @@ import { idParams, problems, success } from '../../../http/openapi.ts'
 import { invalid } from '../../../platform/problem.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../../guard.ts'
-import type { IdentityProvider } from './provider.ts'
+import type { IdentityProvider } from '../provider.ts'
 import * as schemas from './schemas.ts'
 import type { IdentityProviders } from './service.ts'
 

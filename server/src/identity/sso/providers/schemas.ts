@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { claimableRoles } from './provider.ts'
+import { claimableRoles } from '../provider.ts'
 
 const time = Type.String({ format: 'date-time' })
 const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])

@@ -6,11 +6,11 @@ import { type Idempotency, idempotencyMismatch } from '../../../platform/idempot
 import { newId } from '../../../platform/ids.ts'
 import { invalid, Problem } from '../../../platform/problem.ts'
 import type { Sealer } from '../../../platform/secrets/sealed-text.ts'
+import { assuranceJson } from '../../factors/step-up.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
-import { assuranceJson } from '../../factors/step-ups/step-up.ts'
 import { actorOf, type Caller, type Person, type Role } from '../../principal.ts'
 import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
-import { checkProvider, type IdentityProvider, isSameParty } from './provider.ts'
+import { checkProvider, type IdentityProvider, isSameParty } from '../provider.ts'
 import { blank, changed, type NewProviderInput, type ProviderInput, shown } from './provider-settings.ts'
 import * as store from './store.ts'
 

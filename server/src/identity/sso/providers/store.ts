@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
 import type { Idempotency } from '../../../platform/idempotency.ts'
-import type { ClaimableRole, IdentityProvider } from './provider.ts'
+import type { ClaimableRole, IdentityProvider } from '../provider.ts'
 
 interface Tables {
   identity_providers: {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { Problem } from '../../../platform/problem.ts'
-import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } from '../factor.ts'
+import { Problem } from '../../platform/problem.ts'
+import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } from './factor.ts'
 
 /** How long a granted step-up waits for its act. */
 export const stepUpMinutes = 5

@@ -4,11 +4,11 @@ import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
 import { hasSecondFactor } from '../factor.ts'
+import { hashRecoveryCode, newRecoveryCodes } from '../recovery-codes/recovery-code.ts'
+import * as store from '../recovery-codes/store.ts'
+import { assuranceJson } from '../step-up.ts'
 import type { Permit } from '../step-ups/service.ts'
-import { assuranceJson } from '../step-ups/step-up.ts'
 import { factorState, lockAccount } from '../store.ts'
-import { hashRecoveryCode, newRecoveryCodes } from './recovery-code.ts'
-import * as store from './store.ts'
 
 export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
   return {

@@ -5,12 +5,12 @@ import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
 import { type ProofFlaw, type Proofs, proverOf, seedPlace } from '../proofs.ts'
-import { dropLoneRecoveryCodes } from '../recovery-codes/service.ts'
+import { assuranceJson } from '../step-up.ts'
 import type { Permit } from '../step-ups/service.ts'
-import { assuranceJson } from '../step-ups/step-up.ts'
 import { emailOf, lockAccount } from '../store.ts'
-import * as store from './store.ts'
-import { newTotpSeed, totpEnrolmentMinutes, totpStep, totpUri } from './totp.ts'
+import * as store from '../totp/store.ts'
+import { newTotpSeed, totpEnrolmentMinutes, totpStep, totpUri } from '../totp/totp.ts'
+import { dropLoneRecoveryCodes } from './recovery-codes.ts'
 
 export interface TotpEnrolment {
   readonly id: string

@@ -1,5 +1,5 @@
-import { emailPattern } from '../../accounts/user.ts'
-import { type ClaimableRole, claimableRoles, type IdentityProvider } from '../providers/provider.ts'
+import { emailPattern } from '../accounts/user.ts'
+import { type ClaimableRole, claimableRoles, type IdentityProvider } from './provider.ts'
 
 /** What a provider says of a person: the ID token's claims, and those of the userinfo endpoint that it lacks. */
 export interface Claims {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { invalid } from '../../../platform/problem.ts'
-import type { Role } from '../../principal.ts'
+import { invalid } from '../../platform/problem.ts'
+import type { Role } from '../principal.ts'
 
 /** Roles that claims may give. Ownership is handed over by its owner, never by a provider. */
 export const claimableRoles = ['admin', 'reviewer', 'auditor'] as const satisfies readonly Role[]

@@ -5,19 +5,19 @@ import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
 import { maxPasskeys } from '../factor.ts'
-import { dropLoneRecoveryCodes } from '../recovery-codes/service.ts'
-import type { Permit } from '../step-ups/service.ts'
-import { assuranceJson } from '../step-ups/step-up.ts'
-import { emailOf, lockAccount } from '../store.ts'
-import type { Ceremonies, Ceremony } from './ceremonies.ts'
+import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
 import {
   type Passkey,
   type RegistrationOptions,
   type RegistrationResponseJSON,
   registrationOptions,
   verifyRegistration,
-} from './passkey.ts'
-import * as store from './store.ts'
+} from '../passkeys/passkey.ts'
+import * as store from '../passkeys/store.ts'
+import { assuranceJson } from '../step-up.ts'
+import type { Permit } from '../step-ups/service.ts'
+import { emailOf, lockAccount } from '../store.ts'
+import { dropLoneRecoveryCodes } from './recovery-codes.ts'
 
 export function createPasskeys({ db, clock, report }: FactorDependencies, ceremonies: Ceremonies) {
   const registrationOf = (accountId: string): Ceremony => ({ purpose: 'registration', accountId, boundTo: null })

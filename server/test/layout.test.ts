@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { test } from 'node:test'
+import { cruise, type ICruiseResult, type IForbiddenRuleType } from 'dependency-cruiser'
+
+const root = join(import.meta.dirname, '../..')
+const { forbidden, floors } = createRequire(import.meta.url)(join(root, '.dependency-cruiser.cjs')) as {
+  readonly forbidden: readonly IForbiddenRuleType[]
+  readonly floors: Readonly<Record<string, readonly (readonly string[])[]>>
+}
+
+const placeOf = (name: string): string => (name === 'server' ? 'server/src' : name)
+
+/** One breach of each rule that is not a floor's: [from, what it imports]. */
+const breaches: Readonly<Record<string, readonly [string, string]>> = {
+  'no-circles': ['server/src/platform/one.ts', '../platform/other.ts'],
+  'rules-are-pure': ['server/src/identity/teams/team.ts', './store.ts'],
+  'only-the-store-knows-sql': ['server/src/identity/teams/names.ts', 'kysely'],
+  'only-app-composes': ['server/src/platform/reads-config.ts', '../config.ts'],
+  'commands-are-the-top': ['server/src/app.ts', './commands/serve.ts'],
+  'the-command-line-needs-nothing': ['cli/src/main.ts', 'kysely'],
+  'no-server-in-other-workspaces': ['bench/src/main.ts', '../../server/src/app.ts'],
+  'source-needs-no-test': ['server/src/platform/tested.ts', '../../test/harness.ts'],
+  resolvable: ['server/src/platform/lost.ts', './nowhere.ts'],
+  'no-dev-dependency-in-source': ['server/src/platform/checked.ts', 'fast-check'],
+  'no-orphans': ['server/src/platform/alone.ts', ''],
+}
+
+/** [from, to] of every arrow that the floors forbid between one room and the storeys above, or beside, it. */
+function upwardArrows(): readonly { readonly rule: string; readonly from: string; readonly to: string }[] {
+  const fileIn = (place: string, room: string, name: string): string =>
+    room.endsWith('.ts') ? `${place}/${room}` : `${place}/${room}/${name}.ts`
+  return Object.entries(floors).flatMap(([name, storeys]) =>
+    storeys.flatMap((rooms, storey) =>
+      rooms.flatMap((room) => {
+        const place = placeOf(name)
+        const others = [...rooms.filter((other) => other !== room), ...storeys.slice(storey + 1).flat()]
+        const [target] = others.slice(-1)
+        if (target === undefined) return []
+        const rule = `${place.replace('server/src', 'floors')}: ${room} reaches down only`
+        return [{ rule, from: fileIn(place, room, 'planted-arrow'), to: fileIn(place, target, 'planted-target') }]
+      }),
+    ),
+  )
+}
+
+async function violationsIn(files: ReadonlyMap<string, string>): Promise<ReadonlySet<string>> {
+  const folder = await mkdtemp(join(tmpdir(), 'hitl-layout-'))
+  try {
+    for (const [path, text] of files) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeFile(join(folder, path), text)
+    }
+    for (const name of ['kysely', 'fast-check']) {
+      await mkdir(join(folder, 'node_modules', name), { recursive: true })
+      await writeFile(join(folder, 'node_modules', name, 'package.json'), JSON.stringify({ name, main: 'index.js' }))
+      await writeFile(join(folder, 'node_modules', name, 'index.js'), '')
+    }
+    const manifest = { name: 'planted', dependencies: { kysely: '1' }, devDependencies: { 'fast-check': '1' } }
+    await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
+    const { output } = await cruise(
+      ['server', 'bench', 'cli'].filter((top) => [...files.keys()].some((path) => path.startsWith(`${top}/`))),
+      {
+        baseDir: folder,
+        ruleSet: { forbidden: [...forbidden] },
+        validate: true,
+        tsPreCompilationDeps: true,
+        doNotFollow: { path: 'node_modules' },
+      },
+    )
+    return new Set((output as ICruiseResult).summary.violations.map(({ rule }) => rule.name))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+test('every floor finds an arrow that goes up or sideways', async () => {
+  const arrows = upwardArrows()
+  assert.ok(arrows.length > 40)
+  const files = new Map<string, string>()
+  for (const { from, to } of arrows) {
+    const specifier = relative(dirname(from), to)
+    const line = `export {} from '${specifier.startsWith('.') ? specifier : `./${specifier}`}'\n`
+    files.set(from, (files.get(from) ?? '') + line)
+    if (!files.has(to)) files.set(to, 'export {}\n')
+  }
+  const found = await violationsIn(files)
+  assert.deepEqual(
+    arrows.map(({ rule }) => rule).filter((rule) => !found.has(rule)),
+    [],
+  )
+})
+
+test('every other layout rule finds its breach', async () => {
+  const others = forbidden.map(({ name }) => name ?? '').filter((name) => !name.startsWith('floors'))
+  assert.deepEqual(
+    others.filter((name) => breaches[name] === undefined),
+    [],
+  )
+  const files = new Map<string, string>([
+    ['server/src/platform/other.ts', "export {} from './one.ts'\n"],
+    ['server/src/identity/teams/store.ts', 'export {}\n'],
+    ['server/src/config.ts', 'export {}\n'],
+    ['server/src/commands/serve.ts', 'export {}\n'],
+    ['server/test/harness.ts', 'export {}\n'],
+  ])
+  for (const [from, specifier] of Object.values(breaches)) {
+    files.set(from, specifier === '' ? 'export {}\n' : `export {} from '${specifier}'\n`)
+  }
+  const found = await violationsIn(files)
+  assert.deepEqual(
+    others.filter((name) => !found.has(name)),
+    [],
+  )
+})
+
+test('every room and file of a place with floors stands on one of them', async () => {
+  for (const [name, storeys] of Object.entries(floors)) {
+    const known = new Set(storeys.flat())
+    const entries = await readdir(join(root, placeOf(name)), { withFileTypes: true })
+    const rooms = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+    assert.deepEqual(
+      rooms.filter((room) => !known.has(room)),
+      [],
+      `${placeOf(name)} has rooms without a floor`,
+    )
+  }
+})

@@ -7,10 +7,9 @@ import { test } from 'node:test'
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from 'dependency-cruiser'
 
 const root = join(import.meta.dirname, '../..')
-const { forbidden, floors } = createRequire(import.meta.url)(join(root, '.dependency-cruiser.cjs')) as {
-  readonly forbidden: readonly IForbiddenRuleType[]
-  readonly floors: Readonly<Record<string, readonly (readonly string[])[]>>
-}
+const require = createRequire(import.meta.url)
+const { forbidden } = require('../../.dependency-cruiser.cjs') as { readonly forbidden: readonly IForbiddenRuleType[] }
+const floors = require('../../floors.json') as Readonly<Record<string, readonly (readonly string[])[]>>
 
 const placeOf = (name: string): string => (name === 'server' ? 'server/src' : name)
 

@@ -93,7 +93,6 @@ export const eventKinds = {
   'agent.stopped': 'An agent was stopped: all its calls are refused.',
   'agent.resumed': 'An agent may work again.',
   'agent.pause_acknowledged': 'A call of the agent was first refused because of the pause.',
-  'agent.requests_marked': 'The open requests of an agent that was held back were counted.',
   'api_key.created': 'An API key was made.',
   'api_key.changed': 'The name, description, networks or state of an API key was changed.',
   'api_key.rotated': 'An API key was replaced by a new one.',

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { type Evidence, evidenceJson } from './evidence.ts'
+import { type Evidence, evidenceJson } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
 /** The pack as a page that needs nothing else: for people, for paper, and to be kept. Everything on it is escaped. */

@@ -6,8 +6,8 @@ import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import type { RecordAct } from '../act.ts'
-import { type Evidence, evidenceJson } from './evidence.ts'
 import { evidencePage, evidencePolicy } from './page.ts'
+import { type Evidence, evidenceJson } from './service.ts'
 import { provenEvents } from './store.ts'
 
 /** What other modules know of a request. Each throws 404 when the principal may not see it. */

@@ -1,44 +1,62 @@
-// Runs the tests on one throw-away PostgreSQL: `npm test`, or `npm test -- server/test/some.test.ts`. `--e2e`: those that
-// need a program of somebody else's on the machine (pgbouncer).
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { glob, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+// Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. `--e2e`: those that need a program of somebody
+// else's on the machine (pgbouncer).
+import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
 import { migrate } from '../server/src/platform/database/migrate.ts'
 import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/embedded-postgres.ts'
 
 const root = join(import.meta.dirname, '..')
-const dataDir = await mkdtemp(join(tmpdir(), 'hitl-test-'))
-// Nothing here outlives the run, so nothing is synced to disk; the crash tests start durable servers of their own.
-const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} })
-try {
-  const { host, port, user, password, database } = server.connection
+const cache = join(root, 'node_modules/.cache')
+const secondsFile = join(cache, 'hitl-test-seconds.json')
+
+const given = process.argv.slice(2)
+const pattern = given.includes('--e2e') ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
+const files = given.filter((argument) => argument !== '--e2e').map((file) => join(process.cwd(), file))
+if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(join(root, file))
+
+/** How long each file took the last time it ran on this machine. */
+const seconds: Record<string, number> = await readFile(secondsFile, 'utf8').then(JSON.parse, () => ({}))
+const secondsOf = (file: string): number => seconds[file.slice(root.length + 1)] ?? Number.POSITIVE_INFINITY
+// The longest first, so that no long one is left to run alone at the end.
+files.sort((a, b) => secondsOf(b) - secondsOf(a) || (a < b ? -1 : 1))
+
+// Test files wait for one another's processes and for the database about a third of the time.
+const workers = Math.min(files.length, Math.ceil(availableParallelism() * 1.5))
+
+/** A throw-away PostgreSQL for each worker: no file meets another's open transactions, locks or load on its server. */
+async function startServer(dataDir: string) {
+  // Nothing here outlives the run, so nothing is synced to disk; the crash tests start durable servers of their own.
+  const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} })
   await migrate(server.connection)
-  const given = process.argv.slice(2)
-  const pattern = given.includes('--e2e') ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
-  const files = given.filter((argument) => argument !== '--e2e')
-  if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(file)
-  files.sort()
-  const env = {
-    ...process.env,
-    HITL_TEST_SERVER: JSON.stringify({ connection: { host, port, user, password }, template: database }),
-  }
-  const run = async (some: readonly string[], atOnce: number): Promise<void> => {
-    if (some.length === 0) return
-    const options = ['--test', `--test-concurrency=${atOnce}`, '--test-timeout=300000']
-    const tests = spawn(process.execPath, [...options, ...some], { cwd: root, stdio: 'inherit', env })
-    const [code] = (await once(tests, 'exit')) as [number | null]
-    if (code !== 0) process.exitCode = code ?? 1
-  }
-  // Nothing is sealed past a transaction that is open anywhere on the server: the tests of the audit have it to themselves.
-  const isAudit = (file: string): boolean => file.includes('test/events/')
-  await run(
-    files.filter((file) => !isAudit(file)),
-    2,
-  )
-  await run(files.filter(isAudit), 1)
+  return server
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'hitl-test-'))
+const places = Array.from({ length: workers }, (_, index) => join(folder, String(index)))
+const started = await Promise.allSettled(places.map(startServer))
+try {
+  const servers = started.map((server) => {
+    if (server.status === 'rejected') throw server.reason
+    const { host, port, user, password, database } = server.value.connection
+    return { connection: { host, port, user, password }, template: database }
+  })
+  process.env.HITL_TEST_SERVERS = JSON.stringify(servers)
+  // Stripped and compiled once, not in each of the hundreds of processes.
+  process.env.NODE_COMPILE_CACHE ??= join(cache, 'hitl')
+  const tests = run({ files, cwd: root, concurrency: workers, timeout: 300_000 })
+  tests.on('test:fail', ({ todo }) => {
+    if (todo === undefined || todo === false) process.exitCode = 1
+  })
+  tests.on('test:summary', ({ file, duration_ms: ms }) => {
+    if (file !== undefined) seconds[file.slice(root.length + 1)] = Math.round(ms) / 1_000
+  })
+  for await (const text of tests.compose(spec)) process.stdout.write(text)
+  await mkdir(cache, { recursive: true })
+  await writeFile(secondsFile, JSON.stringify(seconds, null, 2))
 } finally {
-  await server.stop()
-  await rm(dataDir, { recursive: true, force: true })
+  for (const server of started) if (server.status === 'fulfilled') await server.value.stop()
+  await rm(folder, { recursive: true, force: true })
 }

@@ -27,12 +27,12 @@ export interface Running {
   readonly ended: Promise<Ended>
 }
 
-/** The real command in a process of its own; nothing of the caller's environment reaches it but PATH and HOME. */
+/** The real command in a process of its own; nothing of the caller's environment reaches it but these three. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {
-  const { PATH = '', HOME = '' } = process.env
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env
   const child = spawn(process.execPath, ['--no-deprecation', options.program ?? program, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH, HOME, NODE_ENV: 'test', ...options.environment },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, NODE_ENV: 'test', ...options.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -10,8 +10,12 @@ import { cloneDatabase } from './harness.ts'
 
 export const program = join(import.meta.dirname, '../src/main.ts')
 
+const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env
+/** What a process of the service gets from the environment of its caller. */
+export const passedOn = { PATH, HOME, NODE_COMPILE_CACHE }
+
 export interface ServiceOptions {
-  /** On top of a small environment of the tests' own; nothing of the caller's reaches the service but PATH and HOME. */
+  /** On top of a small environment of the tests' own; nothing of the caller's reaches the service but `passedOn`. */
   readonly environment?: Readonly<Record<string, string>>
   /** The folder it is started in, where it looks for `.env`. */
   readonly cwd: string
@@ -38,12 +42,11 @@ export interface ServiceProcess {
 }
 
 export function startService(options: ServiceOptions): ServiceProcess {
-  const { PATH = '', HOME = '' } = process.env
   const environment = { NODE_ENV: 'test', LOG_LEVEL: 'info', CALLBACK_ALLOW: '127.0.0.0/8', ...options.environment }
   const args = [...(options.command === undefined ? [] : [options.command]), ...(options.more ?? [])]
   const child = spawn(process.execPath, ['--no-deprecation', options.main ?? program, ...args], {
     cwd: options.cwd,
-    env: { PATH, HOME, ...environment },
+    env: { ...passedOn, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { program } from '../service-process.ts'
+import { passedOn, program } from '../service-process.ts'
 
 export interface Ended {
   readonly code: number | string
@@ -17,10 +17,9 @@ export interface CommandOptions {
 
 /** One command of the service's own entry, in a process of its own without a terminal. */
 export async function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
-  const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, ['--no-deprecation', program, ...args], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH, HOME, NODE_ENV: 'test', ...options.environment },
+    env: { ...passedOn, NODE_ENV: 'test', ...options.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let stdout = ''

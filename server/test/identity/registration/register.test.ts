@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 
 const register = '/api/v1/auth/register'
@@ -30,14 +31,19 @@ describe('registration is open', () => {
     assert.deepEqual(rest, { email: 'Eve@Example.com', name: 'Eve', role: 'reviewer', is_active: true })
     assert.equal(created_at, t.clock.now().toISOString())
     assert.equal(updated_at, created_at)
-    const [row] = await t.sql(
-      'select organization_id, role, password_hash from users join accounts on accounts.id = account_id where users.id = $1',
-      [id],
-    )
+    const [row] = await t.sql('select organization_id, role from users where id = $1', [id])
     assert.equal(row?.organization_id, t.organizationId)
     assert.equal(row?.role, 'reviewer')
-    assert.match(String(row?.password_hash), /^\$2[aby]\$12\$/)
     assert.ok(!reply.text.includes('$2'), 'the hash stays inside')
+  })
+
+  test('the password is kept as a bcrypt hash of cost 12', async (context) => {
+    const asInUse = await startTestApp({ environment: { REGISTRATION: 'open' }, passwords: createPasswords() })
+    context.after(() => asInUse.stop())
+    const body = { email: 'eve@example.com', password: 'correct horse' }
+    assert.equal((await asInUse.call('POST', register, { body })).status, 201)
+    const [row] = await asInUse.sql('select password_hash from accounts where email_key = $1', [body.email])
+    assert.match(String(row?.password_hash), /^\$2[aby]\$12\$/)
   })
 
   test('409 "Email already registered" for the same address in another case', async () => {

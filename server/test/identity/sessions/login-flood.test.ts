@@ -1,43 +1,107 @@
 import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
-import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
+import { createPasswords, type Passwords } from '../../../src/identity/accounts/passwords.ts'
 import { createFairQueue, type Turn } from '../../../src/identity/throttle/queue.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 
 const login = '/api/v1/auth/login'
 
+/**
+ * Hashing behind a gate. While it is shut, the one whose turn it is stays at work, so the line stays as it is, however fast
+ * the machine; `turnsUntil` lets one after the other through.
+ */
+function createGate() {
+  const passwords = createPasswords({ cost: 4 })
+  const inLine: Turn[] = []
+  const atWork: { readonly turn: Turn; readonly go: () => void }[] = []
+  const changes = new EventEmitter()
+  let isOpen = true
+  const pass = (turn: Turn): Promise<void> => {
+    if (isOpen) return Promise.resolve()
+    return new Promise((go) => {
+      atWork.push({ turn, go })
+      changes.emit('change')
+    })
+  }
+  const gated: Passwords = {
+    hash: passwords.hash,
+    verify: (password, stored, turn = nowhere, around = (work) => work()) => {
+      const verified = passwords.verify(password, stored, turn, (work) => around(() => pass(turn).then(work)))
+      inLine.push(turn)
+      changes.emit('change')
+      return verified
+    },
+  }
+  return {
+    passwords: gated,
+    shut: () => {
+      isOpen = false
+    },
+    open: () => {
+      isOpen = true
+      for (const { go } of atWork.splice(0)) go()
+    },
+    /** How many turns it takes, from when it is in the line, until this one has its own. */
+    turnsUntil: async (isMeant: (turn: Turn) => boolean): Promise<number> => {
+      while (!inLine.some(isMeant)) await once(changes, 'change')
+      for (let turns = 1; ; turns += 1) {
+        while (atWork.length === 0) await once(changes, 'change')
+        const next = atWork.shift()
+        assert.ok(next)
+        next.go()
+        if (isMeant(next.turn)) return turns
+      }
+    },
+  }
+}
+
+const nowhere: Turn = { share: '', known: false }
+
+/** Sends these logins at once; `refused` resolves when as many of them were answered 503. */
+function flood(count: number, send: (index: number) => Promise<Reply>, expectedRefusals: number) {
+  const enough = Promise.withResolvers<readonly Reply[]>()
+  const refusals: Reply[] = []
+  let open = count
+  const replies = Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const reply = await send(index)
+      open -= 1
+      if (reply.status === 503) refusals.push(reply)
+      if (refusals.length === expectedRefusals) enough.resolve(refusals)
+      return reply
+    }),
+  )
+  return { replies, refused: enough.promise, open: () => open }
+}
+
 describe('a flood of logins from 90 networks at 90 accounts', () => {
   let t: TestApp
+  const gate = createGate()
   const home = { 'x-forwarded-for': '198.51.100.1' }
   const right = { username: 'admin@example.com', password: 'password123' }
   before(async () => {
-    t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' } })
+    t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' }, passwords: gate.passwords })
     // This account has signed in from this network before.
     assert.equal((await t.call('POST', login, { body: right, headers: home })).status, 200)
   })
   after(() => t.stop())
 
   test('503 with Retry-After beyond the queue; the API answers, and a known person gets in', async () => {
-    let open = 0
-    const flood = Array.from({ length: 90 }, async (_, index) => {
-      open += 1
-      const reply = await t.call('POST', login, {
-        body: { username: `nobody${index}@example.com`, password: 'wrong' },
-        headers: { 'x-forwarded-for': `203.0.113.${index}` },
-      })
-      open -= 1
-      return reply
-    })
-    // The first refusals come while the queue is full: what is asked now is asked in the middle of the flood.
-    const refused = await Promise.any(
-      flood.map(async (call) => {
-        const reply = await call
-        assert.equal(reply.status, 503)
-        return reply
-      }),
+    gate.shut()
+    const strangers = flood(
+      90,
+      (index) =>
+        t.call('POST', login, {
+          body: { username: `nobody${index}@example.com`, password: 'wrong' },
+          headers: { 'x-forwarded-for': `203.0.113.${index}` },
+        }),
+      25,
     )
-    assert.match(String(refused.headers['retry-after']), /^\d+$/)
-    assert.equal(refused.body.code, 'service.unavailable')
+    for (const refused of await strangers.refused) {
+      assert.match(String(refused.headers['retry-after']), /^\d+$/)
+      assert.equal(refused.body.code, 'service.unavailable')
+    }
     for (const [path, as] of [
       ['/api/v1/auth/me', t.admin.token],
       ['/api/v1/requests', t.apiKey],
@@ -46,13 +110,14 @@ describe('a flood of logins from 90 networks at 90 accounts', () => {
       assert.equal((await t.call('GET', path, as === undefined ? {} : { as })).status, 200)
     }
     assert.equal((await t.createRequest()).state, 'pending')
-    assert.ok(open > 40, `${open} logins are still waiting: the answers above did not wait for them`)
+    assert.equal(strangers.open(), 65, 'one is at work and 64 are waiting')
 
-    const known = await t.call('POST', login, { body: right, headers: home })
-    assert.equal(known.status, 200)
-    assert.ok(open > 40, `${open} logins are still waiting: the known person did not wait for them`)
-    const replies = await Promise.all(flood)
-    const statuses = replies.map((reply) => reply.status)
+    const known = t.call('POST', login, { body: right, headers: home })
+    const turns = await gate.turnsUntil((turn) => turn.known)
+    assert.ok(turns <= 3, `it was the ${turns}th turn: behind the one at work and at most one more`)
+    assert.equal((await known).status, 200)
+    gate.open()
+    const statuses = (await strangers.replies).map((reply) => reply.status)
     assert.equal(statuses.filter((status) => status === 401).length, 65, 'one at work and 64 waiting are answered')
     assert.equal(statuses.filter((status) => status === 503).length, 25)
     const stranger = await t.call('POST', login, { body: right, headers: { 'x-forwarded-for': '198.51.100.2' } })
@@ -61,22 +126,25 @@ describe('a flood of logins from 90 networks at 90 accounts', () => {
 })
 
 test('a flood from one network is told to wait, takes one turn in two, and leaves the queue to others', async (context) => {
-  const t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' } })
+  const gate = createGate()
+  const t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' }, passwords: gate.passwords })
   context.after(() => t.stop())
   const send = (username: string, password: string, from: string): Promise<Reply> =>
     t.call('POST', login, { body: { username, password }, headers: { 'x-forwarded-for': from } })
-  let open = 200
-  const flood = Array.from({ length: 200 }, async (_, index) => {
-    const reply = await send(`nobody${index}@example.com`, 'wrong', `2001:db8:1:1::${index.toString(16)}`)
-    open -= 1
-    return reply
-  })
-  await Promise.any(flood.map(async (call) => assert.equal((await call).status, 503)))
+  gate.shut()
+  const one = flood(
+    200,
+    (index) => send(`nobody${index}@example.com`, 'wrong', `2001:db8:1:1::${index.toString(16)}`),
+    135,
+  )
+  await one.refused
   // A network that is new, and an account that is, while the flood's 64 are waiting.
-  const reply = await send('reviewer@example.com', 'password123', '203.0.113.9')
-  assert.equal(reply.status, 200)
-  assert.ok(open > 40, `${open} of the flood are still waiting`)
-  const statuses = (await Promise.all(flood)).map(({ status }) => status)
+  const newcomer = send('reviewer@example.com', 'password123', '203.0.113.9')
+  const turns = await gate.turnsUntil(({ share }) => share.startsWith('203.0.113.9'))
+  assert.ok(turns <= 3, `it was the ${turns}th turn: behind the one at work and at most one more`)
+  assert.equal((await newcomer).status, 200)
+  gate.open()
+  const statuses = (await one.replies).map(({ status }) => status)
   const count = (wanted: number) => statuses.filter((status) => status === wanted).length
   assert.equal(count(401), 31, 'as many as a network may fail')
   assert.equal(count(401) + count(429) + count(503), 200)

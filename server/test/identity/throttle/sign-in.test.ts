@@ -20,7 +20,7 @@ before(async () => {
     connection: t.connection,
     log: createLog('silent', false),
     clock: t.clock,
-    passwords: createPasswords({ maxWaiting: 200 }),
+    passwords: createPasswords({ maxWaiting: 200, cost: 4 }),
   })
 })
 after(async () => {
@@ -39,7 +39,7 @@ async function signIn(app: App, body: { username: string; password: string }, fr
   return { status: reply.statusCode, retryAfter: Number(reply.headers['retry-after']), told }
 }
 
-/** Failures that others have had, as the table knows them, without the quarter of a second that each takes. */
+/** Failures that others have had, as the table knows them, without a call for each. */
 async function failuresElsewhere(subject: string, networks: number): Promise<void> {
   const attempts = createAttempts(t.app.db, t.clock, secretKey)
   const from = Array.from(

@@ -7,16 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { eventually } from '../server/test/eventually.ts'
 import { cloneDatabase } from '../server/test/harness.ts'
 import { startReceiver } from '../server/test/receivers.ts'
-import {
-  eventually,
-  login,
-  request,
-  type ServiceProcess,
-  startService,
-  untilReady,
-} from '../server/test/service-process.ts'
+import { login, request, type ServiceProcess, startService, untilReady } from '../server/test/service-process.ts'
 
 /** The test server listens on a Unix socket of its own account; the pooler runs under another one. */
 async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {

@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.ts'
+import { eventually } from './eventually.ts'
 import { freePort, type Receiver, startReceiver } from './receivers.ts'
 import {
-  eventually,
   externalDatabase,
   type HttpReply,
   login,

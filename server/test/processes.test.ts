@@ -5,9 +5,9 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { eventually } from './eventually.ts'
 import { freePort } from './receivers.ts'
 import {
-  eventually,
   externalDatabase,
   isRunning,
   login,

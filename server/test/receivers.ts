@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
+import type { TestContext } from 'node:test'
 
 /** One request as it arrived, body bytes untouched. */
 export interface ReceivedRequest {
@@ -142,6 +143,23 @@ export async function startRawReceiver(
       ),
     close: counted.close,
   }
+}
+
+/** A receiver that is closed when the test ends. */
+export async function receiverFor(test: TestContext, ...options: Parameters<typeof startReceiver>): Promise<Receiver> {
+  const receiver = await startReceiver(...options)
+  test.after(() => receiver.close())
+  return receiver
+}
+
+/** A TCP server that is closed when the test ends. */
+export async function rawReceiverFor(
+  test: TestContext,
+  ...options: Parameters<typeof startRawReceiver>
+): Promise<RawReceiver> {
+  const receiver = await startRawReceiver(...options)
+  test.after(() => receiver.close())
+  return receiver
 }
 
 /** A port on 127.0.0.1 that nobody listens on (any more). */

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { eventually } from './eventually.ts'
 import { cloneDatabase } from './harness.ts'
 
 export const program = join(import.meta.dirname, '../src/main.ts')
@@ -95,15 +95,6 @@ export async function untilReady(service: ServiceProcess, url: string): Promise<
     assert.equal(ended, undefined, `it ended with ${ended}\n${service.stderr}\n${service.stdout.slice(-4_000)}`)
     return answers()
   })
-}
-
-/** Looks every 20 ms, for 30 s at most. */
-export async function eventually(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const patienceEnds = performance.now() + 30_000
-  while (!(await condition())) {
-    assert.ok(performance.now() < patienceEnds, `30 s have passed without: ${what}`)
-    await delay(20)
-  }
 }
 
 export interface HttpReply {

@@ -1,8 +1,8 @@
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { mintApiKey } from '../../src/identity/api-keys/api-key.ts'
 import { newId } from '../../src/platform/ids.ts'
-import { addApiKey, addPerson, type TestPerson } from '../consultations/people-and-keys.ts'
 import { openTestSession, secretKey, type TestApp } from '../harness.ts'
+import { addApiKey, addPerson, type TestPerson } from '../people-and-keys.ts'
 import type { Caller } from './expectations.ts'
 import { addTenant, type Tenant } from './tenant.ts'
 

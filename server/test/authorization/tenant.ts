@@ -1,7 +1,7 @@
 import { hashInvitationToken } from '../../src/identity/invitations/invitation.ts'
 import { newId } from '../../src/platform/ids.ts'
-import { addApiKey, addPerson, type TestKey, type TestPerson } from '../consultations/people-and-keys.ts'
 import { openTestSession, type TestApp } from '../harness.ts'
+import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
 import type { Caller } from './expectations.ts'
 import type { Ids } from './operations.ts'
 

@@ -8,7 +8,7 @@ import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { selfSigned } from '../certificates.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { freePort, startRawReceiver, startReceiver } from '../receivers.ts'
+import { freePort, rawReceiverFor, receiverFor } from '../receivers.ts'
 
 /** Short, so that a receiver that hangs costs a second only. */
 const environment = { CALLBACK_TIMEOUT_SECONDS: '1', CALLBACK_ALLOW: '127.0.0.0/8,localhost' }
@@ -18,18 +18,6 @@ before(async () => {
   t = await startTestApp({ environment })
 })
 after(() => t.stop())
-
-async function receiverFor(test: TestContext, ...options: Parameters<typeof startReceiver>) {
-  const receiver = await startReceiver(...options)
-  test.after(() => receiver.close())
-  return receiver
-}
-
-async function rawReceiverFor(test: TestContext, ...options: Parameters<typeof startRawReceiver>) {
-  const receiver = await startRawReceiver(...options)
-  test.after(() => receiver.close())
-  return receiver
-}
 
 /** A new one for every call: the clock moves by days here. */
 async function reviewerToken(): Promise<string> {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { type App, createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { eventually } from '../eventually.ts'
 import { type FakeClock, secretKey, startTestApp, type TestApp, testConfig, testServer } from '../harness.ts'
-import { startReceiver } from '../receivers.ts'
+import { receiverFor } from '../receivers.ts'
 
 /** Longer than a lease: what ends an attempt here is never its own timeout. */
 const environment = { CALLBACK_TIMEOUT_SECONDS: '60' }
@@ -17,12 +17,6 @@ before(async () => {
   t = await startTestApp({ environment })
 })
 after(() => t.stop())
-
-async function receiverFor(test: TestContext, ...options: Parameters<typeof startReceiver>) {
-  const receiver = await startReceiver(...options)
-  test.after(() => receiver.close())
-  return receiver
-}
 
 /** Another process of the service, as far as the database can tell. Its workers are not started. */
 async function anotherApp(
@@ -72,15 +66,6 @@ async function attemptsOf(id: string, of = t): Promise<readonly (readonly unknow
   const columns = 'status_code, succeeded, error_code'
   const rows = await of.sql(`select ${columns} from webhook_deliveries where consultation_id = $1 order by id`, [id])
   return rows.map((row) => [row.status_code, row.succeeded, row.error_code])
-}
-
-/** Looks every 20 ms, for 10 s at most. */
-async function eventually(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const patienceEnds = performance.now() + 10_000
-  while (!(await condition())) {
-    assert.ok(performance.now() < patienceEnds, `10 s have passed without: ${what}`)
-    await delay(20)
-  }
 }
 
 describe('a process that dies with a callback under way', () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
-import { after, before, describe, type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { after, before, describe, test } from 'node:test'
 import * as store from '../../src/callbacks/store.ts'
 import type { Limits } from '../../src/callbacks/targets.ts'
 import { createDeliveryWorker } from '../../src/callbacks/worker.ts'
@@ -9,9 +8,10 @@ import { parseAllowList } from '../../src/outbound/target-guard.ts'
 import { createTransport } from '../../src/outbound/transport.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
-import { addOrganization, type TestOrganization } from '../consultations/people-and-keys.ts'
+import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { startReceiver } from '../receivers.ts'
+import { addOrganization, type TestOrganization } from '../people-and-keys.ts'
+import { receiverFor } from '../receivers.ts'
 
 // Organizations share the slots of a process. The apps here only answer calls; the test delivers.
 
@@ -41,20 +41,6 @@ async function organizations(count: number): Promise<readonly TestOrganization[]
 }
 
 const forget = () => t.sql('update callback_outbox set due_at = null, status = $1 where due_at is not null', ['failed'])
-
-async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const patienceEnds = performance.now() + 10_000
-  while (!condition()) {
-    assert.ok(performance.now() < patienceEnds, `10 s have passed without: ${what}`)
-    await delay(10)
-  }
-}
-
-async function receiverFor(test: TestContext, ...options: Parameters<typeof startReceiver>) {
-  const receiver = await startReceiver(...options)
-  test.after(() => receiver.close())
-  return receiver
-}
 
 describe('a worker with eight slots', () => {
   test('delivers for a newcomer while another organization has more slow receivers than there are slots', async (c) => {

@@ -4,16 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import pg from 'pg'
+import { eventually } from '../eventually.ts'
 import { freePort } from '../receivers.ts'
-import {
-  eventually,
-  externalDatabase,
-  login,
-  request,
-  type ServiceProcess,
-  startService,
-  untilReady,
-} from '../service-process.ts'
+import { externalDatabase, login, request, type ServiceProcess, startService, untilReady } from '../service-process.ts'
 import { type Ended, runCommand } from './command-process.ts'
 
 const database = await externalDatabase()

@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { eventually } from '../eventually.ts'
 import { codeAt } from '../identity/factors/authenticator-app.ts'
 import { startMailRelay } from '../platform/mail-relay.ts'
 import { freePort } from '../receivers.ts'
-import { eventually, externalDatabase, login, request, startService, untilReady } from '../service-process.ts'
+import { externalDatabase, login, request, startService, untilReady } from '../service-process.ts'
 import { type Ended, runCommand } from './command-process.ts'
 
 const database = await externalDatabase()

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { eventually } from '../eventually.ts'
 import { testServer } from '../harness.ts'
 import { freePort } from '../receivers.ts'
-import { eventually, externalDatabase, request, startService, untilReady } from '../service-process.ts'
+import { externalDatabase, request, startService, untilReady } from '../service-process.ts'
 import { runCommand } from './command-process.ts'
 
 const database = await externalDatabase()

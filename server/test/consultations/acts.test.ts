@@ -3,8 +3,8 @@ import { after, before, describe, test } from 'node:test'
 import { type State, states } from '../../src/consultations/consultation.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
+import { addApiKey, addOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addApiKey, addOrganization } from './people-and-keys.ts'
 import { tableContents } from './table-contents.ts'
 
 let t: TestApp

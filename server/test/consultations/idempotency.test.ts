@@ -4,8 +4,8 @@ import { after, before, describe, test } from 'node:test'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { addApiKey, addOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addApiKey, addOrganization } from './people-and-keys.ts'
 import { tableContents } from './table-contents.ts'
 
 let t: TestApp

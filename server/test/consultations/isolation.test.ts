@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { newId } from '../../src/platform/ids.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { addApiKey, addOrganization, type TestOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addApiKey, addOrganization, type TestOrganization } from './people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp

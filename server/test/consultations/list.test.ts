@@ -5,7 +5,7 @@ import { states } from '../../src/consultations/consultation.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { encodeCursor } from '../../src/platform/page.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { addApiKey, addOrganization, addPerson } from './people-and-keys.ts'
+import { addApiKey, addOrganization, addPerson } from '../people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 const path = '/api/v1/requests'

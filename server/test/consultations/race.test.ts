@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { addPerson, type TestPerson } from './people-and-keys.ts'
+import { addPerson, type TestPerson } from '../people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 const path = '/api/v1/requests'

@@ -4,8 +4,8 @@ import { createApp } from '../../src/app.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { addApiKey, addOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addApiKey, addOrganization } from './people-and-keys.ts'
 
 let t: TestApp
 before(async () => {

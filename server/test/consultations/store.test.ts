@@ -11,8 +11,8 @@ import { newId } from '../../src/platform/ids.ts'
 import type { JsonText } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addApiKey, addPerson, type TestKey, type TestPerson } from './people-and-keys.ts'
 import { tableContents, totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp

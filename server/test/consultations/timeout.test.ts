@@ -3,8 +3,8 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { addPerson } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
-import { addPerson } from './people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp

@@ -1,4 +1,5 @@
 import { verifyExport } from '../../../cli/src/audit-verify.ts'
+import { eventually } from '../eventually.ts'
 import type { TestApp } from '../harness.ts'
 
 /** The export of the sample organization, as the admin gets it. */
@@ -14,22 +15,11 @@ export async function verified(t: TestApp, text: string, expectHead: readonly st
   return verifyExport([text], { publicKeys, expectHead })
 }
 
-/** Asks again until it is so; fails after `patienceMs`. */
-export async function until<T>(ask: () => Promise<T | null | false>, what: string, patienceMs = 10_000): Promise<T> {
-  const deadline = performance.now() + patienceMs
-  for (;;) {
-    const answer = await ask()
-    if (answer !== null && answer !== false) return answer
-    if (performance.now() > deadline) throw new Error(`never so: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 /** Seals until nothing is left: a transaction that is open anywhere on the server, as another file's may be, holds seals back. */
 export const sealAll = (t: TestApp): Promise<boolean> =>
-  until(async () => {
+  eventually('everything is sealed', async () => {
     await t.app.audit.drain()
     const [row] = await t.sql(`select (select count(*) from events) as events, (select sum(last_position) from (
       select max(last_position) as last_position from audit_seals group by organization_id) s) as sealed`)
     return Number(row?.events) <= Number(row?.sealed)
-  }, 'everything is sealed')
+  })

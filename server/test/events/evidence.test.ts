@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { createPublicKey, hash, randomUUID, verify } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { leafOf } from '../../../cli/test/audit-export.ts'
+import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
-import { sealAll, until } from './chain.ts'
+import { sealAll } from './chain.ts'
 
 let t: TestApp
 let id = ''
@@ -81,10 +82,10 @@ describe('the evidence pack as JSON', () => {
   })
 
   test('proves each event alone: its record leads to the root in the signed head of its seal', async () => {
-    const { body, text } = await until(async () => {
+    const { body, text } = await eventually('sealed', async () => {
       const reply = await evidence('json')
       return reply.body.events.every(({ proof }: { proof: unknown }) => proof !== null) ? reply : null
-    }, 'sealed')
+    })
     const heads = new Map<number, Readonly<Record<string, unknown>>>()
     for (const { number, head } of body.seals) {
       const [header = '', payload = '', signature = ''] = head.split('.')

@@ -8,8 +8,9 @@ import { createRandom, tamperings } from '../../../cli/test/audit-tampering.ts'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { addTenant } from '../authorization/tenant.ts'
+import { eventually } from '../eventually.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { exportOf, sealAll, until, verified } from './chain.ts'
+import { exportOf, sealAll, verified } from './chain.ts'
 
 let t: TestApp
 before(async () => {
@@ -72,10 +73,10 @@ describe('the export as JSONL', () => {
       const before = (await heads()).length
       t.clock.advance(1_000)
       await t.createRequest()
-      await until(async () => {
+      await eventually('sealed', async () => {
         await t.app.audit.drain()
         return (await heads()).length > before
-      }, 'sealed')
+      })
       t.clock.advance(1_000)
     }
     const lines = await t.app.audit.exportHere(t.organizationId, 'jsonl', null)
@@ -241,11 +242,11 @@ describe('the export as a stream', () => {
     )
     assert.equal((await open()).status, 429)
     held[0]?.call.destroy()
-    await until(async () => {
+    await eventually('a place is free', async () => {
       const { call, status } = await open()
       call.destroy()
       return status === 200
-    }, 'a place is free')
+    })
     for (const { call } of held) call.destroy()
   })
 
@@ -265,19 +266,19 @@ describe('the export as a stream', () => {
     another.reply.resume()
     await once(another.reply, 'end')
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
-    await until(async () => {
+    await eventually('both places are free', async () => {
       // Both at once: so both who took nothing are gone, and neither can read on below.
       const opened = [await open(), await open()]
       for (const { call } of opened) call.destroy()
       return opened.every(({ status }) => status === 200)
-    }, 'both places are free')
+    })
     for (const { reply } of held) {
       let text = ''
       reply.on('data', (chunk: Buffer) => {
         text = chunk.toString()
       })
       reply.resume()
-      await until(async () => reply.closed, 'the reply breaks off')
+      await eventually('the reply breaks off', async () => reply.closed)
       assert.equal(reply.complete, false)
       assert.doesNotMatch(text, /"end"/)
     }
@@ -287,12 +288,12 @@ describe('the export as a stream', () => {
 async function settled(measure: () => number): Promise<number> {
   let last = -1
   let still = 0
-  return until(async () => {
+  return eventually('nothing more is written', async () => {
     const now = measure()
     still = now === last ? still + 1 : 0
     last = now
     return still > 25 ? now : null
-  }, 'nothing more is written')
+  })
 }
 
 /** RFC 4180. */

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import { inTransaction, openDb } from '../../src/platform/database/db.ts'
+import { eventually } from '../eventually.ts'
 import { createFakeClock, type Reply, startTestApp, type TestApp } from '../harness.ts'
-import { exportOf, sealAll, until, verified } from './chain.ts'
+import { exportOf, sealAll, verified } from './chain.ts'
 
 const day = 86_400_000
 let t: TestApp
@@ -186,11 +187,11 @@ describe('erasure', () => {
 
 describe('a legal hold that is being set stops what has not happened yet, also where there was no policy before', () => {
   const waiting = (u: TestApp) =>
-    until(async () => {
+    eventually('somebody waits', async () => {
       const rows = await u.sql(`select from pg_locks where locktype = 'advisory' and not granted
         and database = (select oid from pg_database where datname = current_database())`)
       return rows.length > 0
-    }, 'somebody waits')
+    })
   const lockChain = (organizationId: string) =>
     `select pg_advisory_xact_lock(hashtextextended('hitl audit ${organizationId}', 0))`
   const erasables = async (u: TestApp) => (await u.sql('select from events where erasable is not null')).length
@@ -299,10 +300,10 @@ describe('retention', () => {
     assert.equal(await purges(), 0)
     const lifted = { as: u.admin.token, body: { legal_hold: false, reason: 'settled' } }
     assert.equal((await u.call('PATCH', policy, lifted)).status, 200)
-    await until(async () => {
+    await eventually('purged afterwards', async () => {
       await u.app.audit.drain()
       return (await purges()) > 0
-    }, 'purged afterwards')
+    })
     assert.equal(await purges(), 1)
     await u.stop()
   })

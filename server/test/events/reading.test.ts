@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { until } from './chain.ts'
 
 let t: TestApp
 let asked: { id: string }
@@ -201,10 +201,10 @@ test('an event says which seal holds it, once there is one', async () => {
   const sealOf = async () =>
     (await t.call('GET', `/api/v1/requests/${id}/events`, { as: t.admin.token })).body.items[0].seal
   assert.equal(await sealOf(), null)
-  const seal = await until(async () => {
+  const seal = await eventually('sealed', async () => {
     await t.app.audit.drain()
     return sealOf()
-  }, 'sealed')
+  })
   const [last] = await t.sql('select max(number)::int as number from audit_seals where organization_id = $1', [
     t.organizationId,
   ])

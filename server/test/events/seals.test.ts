@@ -8,9 +8,10 @@ import pg from 'pg'
 import { leafOf, treeHash } from '../../../cli/test/audit-export.ts'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { eventually } from '../eventually.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
-import { exportOf, until, verified } from './chain.ts'
+import { exportOf, verified } from './chain.ts'
 
 let t: TestApp
 before(async () => {
@@ -30,10 +31,10 @@ const leavesOf = (seal: Readonly<Record<string, unknown>> | undefined): Buffer =
 
 /** Seals until nothing is left: transactions of other test files' databases may be under way on the same server. */
 const sealAll = () =>
-  until(async () => {
+  eventually('everything is sealed', async () => {
     await t.app.audit.drain()
     return (await unsealedEvents()) === 0
-  }, 'everything is sealed')
+  })
 
 describe('seals', () => {
   test('hold every event once, in the order of the chain, with root and link as RFC 6962 and the docs say', async () => {
@@ -153,7 +154,7 @@ describe('seals', () => {
     for (let n = 0; n < 8; n += 1) {
       await t.createRequest()
       const committed = performance.now()
-      await until(async () => (await unsealedEvents()) === 0, 'sealed', 5_000)
+      await eventually('sealed', async () => (await unsealedEvents()) === 0)
       lags.push(performance.now() - committed)
     }
     assert.ok(Math.max(...lags) < 2_000, `lags of ${lags.map(Math.round)} ms`)
@@ -246,11 +247,11 @@ describe('heads outside of the database', () => {
     context.after(() => u.stop())
     await u.createRequest()
     // Signing made a key, which is an event of the installation: one more round seals that.
-    await until(async () => {
+    await eventually('published', async () => {
       await u.app.audit.drain()
       const [row] = await u.sql('select count(*)::int as seals, count(published_at)::int as published from audit_seals')
       return Number(row?.seals) >= 2 && row?.seals === row?.published
-    }, 'published')
+    })
     const seals = await u.sql(
       'select organization_id, number::int, head from audit_seals order by organization_id, number',
     )

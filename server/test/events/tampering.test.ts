@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, type TestContext, test } from 'node:test'
 import pg from 'pg'
+import { eventually } from '../eventually.ts'
 import { createFakeClock, startTestApp, type TestApp } from '../harness.ts'
-import { exportOf, sealAll, until, verified } from './chain.ts'
+import { exportOf, sealAll, verified } from './chain.ts'
 
 /** An installation with some sealed batches of several events each. */
 async function sealedApp(context: TestContext): Promise<TestApp> {
@@ -11,7 +12,7 @@ async function sealedApp(context: TestContext): Promise<TestApp> {
   context.after(() => t.stop())
   for (let wave = 0; wave < 4; wave += 1) {
     for (let n = 0; n < 3; n += 1) await t.createRequest({ title: `Request ${wave}-${n}` })
-    await until(async () => {
+    await eventually('everything is sealed', async () => {
       await t.app.audit.drain()
       const [row] = await t.sql(
         `select (select count(*) from events where organization_id = $1) as events,
@@ -19,7 +20,7 @@ async function sealedApp(context: TestContext): Promise<TestApp> {
         [t.organizationId],
       )
       return Number(row?.events) === Number(row?.sealed)
-    }, 'everything is sealed')
+    })
   }
   return t
 }
@@ -110,13 +111,13 @@ describe('what somebody with the whole database in their hands did to sealed eve
          '{"erasable_sha256":null,"n":' || n || ',"v":1}' from generate_series(1, 14000) n`,
       [t.organizationId],
     )
-    const sealed = await until(async () => {
+    const sealed = await eventually('everything is sealed', async () => {
       await t.app.audit.drain()
       const [row] = await t.sql('select max(last_position)::int as last from audit_seals where organization_id = $1', [
         t.organizationId,
       ])
       return Number(row?.last) > 14_000 ? Number(row?.last) : null
-    }, 'everything is sealed')
+    })
     await unprotected(t, 'delete from events where organization_id = $1', [t.organizationId])
     const { findingCount, findings } = await verified(t, await exportOf(t))
     assert.equal(findingCount, sealed)
@@ -193,10 +194,10 @@ test('a purge while an export is being read breaks it off: what it took away is 
   assert.ok(lines)
   await lines.next()
   await lines.next()
-  await until(async () => {
+  await eventually('purged', async () => {
     await t.app.audit.drain()
     return (await t.sql(`select from events where kind = 'audit.purged'`)).length > 0
-  }, 'purged')
+  })
   await assert.rejects(async () => {
     for await (const _text of lines) {
     }

@@ -8,8 +8,8 @@ import { type Db, openDb } from '../../src/platform/database/db.ts'
 import type { Lease } from '../../src/platform/limits/rate-limit.ts'
 import { createRateLimitStore } from '../../src/platform/limits/rate-limit-store.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { eventually } from '../eventually.ts'
 import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { eventually } from '../service-process.ts'
 
 /** Windows that no test outlasts. */
 const environment = {

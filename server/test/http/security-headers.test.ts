@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { version } from '../../src/app.ts'
+import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { eventually } from '../service-process.ts'
 
 const strict = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 

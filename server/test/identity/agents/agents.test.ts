@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { addOrganization, addPerson } from '../../consultations/people-and-keys.ts'
 import { type CallOptions, startTestApp, type TestApp } from '../../harness.ts'
+import { addOrganization, addPerson } from '../../people-and-keys.ts'
 
 const agents = '/api/v1/agents'
 let t: TestApp

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { App } from '../../../src/app.ts'
-import { addApiKey, addOrganization, type TestKey } from '../../consultations/people-and-keys.ts'
 import { totalsAndCounts } from '../../consultations/table-contents.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { addApiKey, addOrganization, type TestKey } from '../../people-and-keys.ts'
 import { startOther, statusAt, withinASecond } from './two-processes.ts'
 
 const requests = '/api/v1/requests'

@@ -3,8 +3,8 @@ import { after, before, beforeEach, describe, type TestContext, test } from 'nod
 import { createKeyUses } from '../../../src/identity/api-keys/key-uses.ts'
 import type { Agent } from '../../../src/identity/principal.ts'
 import type { Db } from '../../../src/platform/database/db.ts'
-import { addApiKey } from '../../consultations/people-and-keys.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
+import { addApiKey } from '../../people-and-keys.ts'
 
 let t: TestApp
 before(async () => {

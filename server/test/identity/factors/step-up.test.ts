@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { digestOf } from '../../../src/identity/factors/step-up.ts'
 import { inTransaction } from '../../../src/platform/database/db.ts'
+import { eventually } from '../../eventually.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { codeAt } from './authenticator-app.ts'
 import {
@@ -31,10 +32,6 @@ const prove = (as: string, digest: string, proof: Readonly<Record<string, unknow
   t.call('POST', `${auth}/step-up`, { as, body: { digest, ...proof } })
 const minutes = (count: number) => t.clock.advance(count * 60_000)
 const stepUpRow = async (id: string) => (await t.sql('select * from step_ups where id = $1', [id]))[0]
-
-const until = async (holds: () => Promise<boolean>) => {
-  for (let tries = 0; !(await holds()); tries += 1) assert.ok(tries < 500, 'it never came to that')
-}
 
 /** A person whose sign-in is too old to count, and the digest of the act. */
 const stale = async () => {
@@ -180,7 +177,10 @@ describe('a sensitive call of who has no second factor', () => {
       await one.use(tx)
       second = inTransaction(db, { organizationId }, (late) => other.use(late))
       second.catch(() => {})
-      await until(async () => (await t.sql('select from pg_locks where not granted')).length > 0)
+      await eventually(
+        'the other one waits',
+        async () => (await t.sql('select from pg_locks where not granted')).length > 0,
+      )
     })
     await assert.rejects(second, { status: 403, code: 'auth.step_up_required' })
   })

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { createApp } from '../../../src/app.ts'
 import { createLog } from '../../../src/platform/log.ts'
-import { addPerson } from '../../consultations/people-and-keys.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
+import { addPerson } from '../../people-and-keys.ts'
 import { addCompany, signedIn, told } from '../organizations/tenancy.ts'
 
 let t: TestApp

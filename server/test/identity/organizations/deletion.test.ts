@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { installationId } from '../../../src/platform/ids.ts'
-import { addApiKey } from '../../consultations/people-and-keys.ts'
+import { eventually } from '../../eventually.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
-import { eventually } from '../../service-process.ts'
+import { addApiKey } from '../../people-and-keys.ts'
 import { addCompany, alsoIn, type Company, signedIn, told } from './tenancy.ts'
 
 const day = 86_400_000

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { addPerson } from '../../consultations/people-and-keys.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
+import { addPerson } from '../../people-and-keys.ts'
 import { addCompany, alsoIn, signedIn, told } from './tenancy.ts'
 
 let t: TestApp

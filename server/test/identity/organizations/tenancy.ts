@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createAccessTokens } from '../../../src/identity/access-token.ts'
 import { newId } from '../../../src/platform/ids.ts'
-import { addPerson, type TestPerson } from '../../consultations/people-and-keys.ts'
 import { openTestSession, secretKey, type TestApp } from '../../harness.ts'
+import { addPerson, type TestPerson } from '../../people-and-keys.ts'
 
 /** Signed in anew, at the time of the test's clock; `methods` say how. */
 export async function signedIn(

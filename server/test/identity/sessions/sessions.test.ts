@@ -5,8 +5,8 @@ import { createApp } from '../../../src/app.ts'
 import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
 import { createLog } from '../../../src/platform/log.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../../../src/seed.ts'
-import { addOrganization, addPerson } from '../../consultations/people-and-keys.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
+import { addOrganization, addPerson } from '../../people-and-keys.ts'
 
 let t: TestApp
 before(async () => {

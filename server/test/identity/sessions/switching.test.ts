@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createPasswords } from '../../../src/identity/accounts/passwords.ts'
-import type { TestPerson } from '../../consultations/people-and-keys.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import type { TestPerson } from '../../people-and-keys.ts'
 import { addCompany, alsoIn, signedIn, told } from '../organizations/tenancy.ts'
 
 const passwords = createPasswords({ cost: 4 })

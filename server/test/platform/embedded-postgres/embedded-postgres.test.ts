@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
 } from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
+import { eventually } from '../../eventually.ts'
 
 const asRoot = process.getuid?.() === 0
 const source = new URL('../../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url).href
@@ -25,7 +25,9 @@ after(async () => {
   await Promise.allSettled([...handles].map((postgres) => postgres.stop()))
   for (const child of children) child.kill('SIGKILL')
   for (const pid of servers) if (await isPostmaster(pid)) process.kill(pid, 'SIGQUIT')
-  await eventually(async () => (await Promise.all([...servers].map(isPostmaster))).every((alive) => !alive))
+  await eventually('every server has ended', async () =>
+    (await Promise.all([...servers].map(isPostmaster))).every((alive) => !alive),
+  )
   await rm(base, { recursive: true, force: true })
 })
 
@@ -40,14 +42,6 @@ function signalled(pid: number) {
     return process.kill(pid, 0)
   } catch {
     return false
-  }
-}
-
-async function eventually(condition: () => Promise<boolean>) {
-  const patienceEnds = performance.now() + 20_000
-  while (!(await condition())) {
-    assert.ok(performance.now() < patienceEnds, 'the awaited state did not come within 20 s')
-    await delay(20)
   }
 }
 
@@ -205,7 +199,7 @@ describe('the embedded PostgreSQL', () => {
     await query(postgres, 'create table sevens as select 7 as seven')
     const killed = postgres.pid
     process.kill(killed, 'SIGKILL')
-    await eventually(async () => postgres.pid !== killed)
+    await eventually('another server runs', () => postgres.pid !== killed)
     servers.add(postgres.pid)
     assert.deepEqual(await query(postgres, 'select seven from sevens'), [{ seven: 7 }])
     assert.ok(lines.some((line) => line.includes('lost the server')))
@@ -219,11 +213,11 @@ describe('the embedded PostgreSQL', () => {
     const { postgres } = await start(folder)
     const busy = query(postgres, 'select count(*) from generate_series(1, 200000000) a').catch(() => 'cut off')
     const computing = `select 1 from pg_stat_activity where query like 'select count%' and state = 'active'`
-    await eventually(async () => (await query(postgres, computing)).length > 0)
+    await eventually('a session computes', async () => (await query(postgres, computing)).length > 0)
     owner.child.kill('SIGKILL')
     const killed = postgres.pid
     process.kill(killed, 'SIGKILL')
-    await eventually(async () => postgres.pid !== killed)
+    await eventually('another server runs', () => postgres.pid !== killed)
     servers.add(postgres.pid)
     assert.equal(await busy, 'cut off')
     await postgres.stop()

@@ -1,7 +1,7 @@
-import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { hashApiKey, mintApiKey } from '../../src/identity/api-keys/api-key.ts'
-import { newId } from '../../src/platform/ids.ts'
-import { openTestSession, secretKey, type TestApp } from '../harness.ts'
+import { createAccessTokens } from '../src/identity/access-token.ts'
+import { hashApiKey, mintApiKey } from '../src/identity/api-keys/api-key.ts'
+import { newId } from '../src/platform/ids.ts'
+import { openTestSession, secretKey, type TestApp } from './harness.ts'
 
 export interface TestPerson {
   readonly organizationId: string

@@ -61,6 +61,13 @@ module.exports = {
       to: { path: '^node_modules/(kysely|pg)/' },
     },
     {
+      name: 'the-web-server-knows-no-product',
+      comment: 'It stands on platform and its own settings, not on what stands beside them.',
+      severity: 'error',
+      from: { path: `${src}/http/` },
+      to: { path: `${src}/(outbound|facts)/` },
+    },
+    {
       name: 'only-app-composes',
       comment: 'Nothing below the composition root may know it; the commands stand above.',
       severity: 'error',

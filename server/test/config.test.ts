@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { parseEnv } from 'node:util'
-import { type Config, ConfigError, loadConfig, settings } from '../src/config.ts'
+import { type Config, ConfigError, loadConfig, sections, settings } from '../src/config.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hitl-config-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -281,15 +281,22 @@ describe('rules between settings', () => {
 describe('.env.example', () => {
   const text = readFileSync(join(import.meta.dirname, '../../.env.example'), 'utf8')
 
-  test('has one entry per setting, in order, each under its description', () => {
-    const entries = Object.entries(settings).map(
-      ([name, setting]) => `# ${setting.about}\n# ${name}=${setting.example}\n`,
-    )
-    const [, ...blocks] = text.split('\n\n')
+  test('has one part per section, with one entry per setting, in order, each under its description', () => {
+    const parts = Object.entries(sections).map(([title, some]) => {
+      const entries = Object.entries(some).map(
+        ([name, setting]) => `# ${setting.about}\n# ${name}=${setting.example}\n`,
+      )
+      return [`# --- ${title} ---\n`, ...entries].join('\n')
+    })
+    const [, ...blocks] = text.split(/\n(?=# ---)/)
     assert.deepEqual(
       blocks.map((block) => `${block.trim()}\n`),
-      entries,
+      parts,
     )
+  })
+
+  test('no setting is left out of the sections', () => {
+    assert.deepEqual(Object.values(sections).flatMap(Object.keys), Object.keys(settings))
   })
 
   test('copied as it is, it changes nothing', () => {

@@ -1,0 +1,52 @@
+import { parseRateLimit, type RateLimit } from '../platform/limits/rate-limit.ts'
+import { parseNetworks } from '../platform/network-address.ts'
+import { httpUrl, integer, list, optional, type Setting, text, type Values } from './setting.ts'
+
+const rateLimit = (about: string, fallback: string): Setting<RateLimit | null> => ({
+  about: `${about} off: no limit.`,
+  example: fallback,
+  fallback: parseRateLimit(fallback),
+  read: parseRateLimit,
+})
+
+export const httpSettings = {
+  PORT: integer('Port of the web server.', 8_000, 0, 65_535),
+  HOST: text('Address to listen on; 0.0.0.0 for all (as in the image).', '127.0.0.1'),
+  PUBLIC_URL: optional(
+    'Where people reach the service, for links; default: http://HOST:PORT.',
+    'https://hitl.example.com',
+    httpUrl,
+  ),
+  CORS_ORIGINS: list(
+    'Browser origins whose pages may call the API with a bearer token, comma separated; * for all.',
+    'https://app.example.com',
+  ),
+  TRUSTED_PROXIES: list(
+    'CIDRs of reverse proxies whose X-Forwarded-For is believed.',
+    '10.0.0.0/8',
+    (entries) => void parseNetworks(entries),
+  ),
+  RATE_LIMIT_KEY: rateLimit('Calls per seconds of one API key;', '1000000/60'),
+  RATE_LIMIT_PERSON: rateLimit('Calls per seconds of one person;', '1000000/60'),
+  RATE_LIMIT_ADDRESS: rateLimit(
+    'Calls per seconds without valid credentials from one network (IPv4 address, IPv6 /64);',
+    '3000/60',
+  ),
+  BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
+  REQUEST_TIMEOUT_SECONDS: integer(
+    'A call must have arrived completely within this time; a client that reads nothing of an export for as long is disconnected.',
+    30,
+    1,
+    600,
+  ),
+}
+
+export type HttpSettings = Values<typeof httpSettings> & {
+  /** No trailing slash. */
+  readonly publicUrl: string
+}
+
+const hereOnly = ['0.0.0.0', '::', '127.0.0.1', '::1']
+
+export const publicUrlOf = ({ PUBLIC_URL, HOST, PORT }: Values<typeof httpSettings>): string =>
+  PUBLIC_URL ?? `http://${hereOnly.includes(HOST) ? 'localhost' : HOST}:${PORT}`

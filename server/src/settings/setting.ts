@@ -1,0 +1,110 @@
+import { resolve } from 'node:path'
+
+/** One environment variable: how it is read, and what `.env.example` says of it. */
+export interface Setting<T> {
+  readonly about: string
+  readonly example: string
+  /** Throws an Error whose message completes "NAME ...". */
+  readonly read: (text: string) => T
+  readonly fallback: T
+  readonly secret?: true
+}
+
+export type Settings = Readonly<Record<string, Setting<unknown>>>
+
+/** What is read from a module's settings. */
+export type Values<S extends Settings> = { readonly [Name in keyof S]: ReturnType<S[Name]['read']> }
+
+export const text = (about: string, fallback: string): Setting<string> => ({
+  about,
+  example: fallback,
+  fallback,
+  read: (value) => value,
+})
+
+/** Null when unset. */
+export function optional(about: string, example: string): Setting<string | null>
+export function optional<T>(about: string, example: string, read: (text: string) => T): Setting<T | null>
+export function optional(
+  about: string,
+  example: string,
+  read: (text: string) => unknown = (value) => value,
+): Setting<unknown> {
+  return { about, example, fallback: null, read }
+}
+
+/** Never shown, not even by `config check`. */
+export const secret = <T>(setting: Setting<T>): Setting<T> => ({ ...setting, secret: true })
+
+export const path = (about: string, fallback: string): Setting<string> => ({
+  about,
+  example: fallback,
+  fallback: resolve(fallback),
+  read: (value) => resolve(value),
+})
+
+export const integer = (about: string, fallback: number, min: number, max: number): Setting<number> => ({
+  about,
+  example: String(fallback),
+  fallback,
+  read: (value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < min || number > max)
+      throw new Error(`must be a whole number from ${min} to ${max}`)
+    return number
+  },
+})
+
+export const oneOf = <const T extends string>(
+  about: string,
+  fallback: NoInfer<T>,
+  allowed: readonly T[],
+): Setting<T> => ({
+  about: `${about} One of: ${allowed.join(', ')}.`,
+  example: fallback,
+  fallback,
+  read: (value) => {
+    const found = allowed.find((option) => option === value)
+    if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`)
+    return found
+  },
+})
+
+export const flag = (about: string, fallback: boolean): Setting<boolean> => ({
+  about,
+  example: String(fallback),
+  fallback,
+  read: (value) => {
+    if (value !== 'true' && value !== 'false') throw new Error('must be true or false')
+    return value === 'true'
+  },
+})
+
+/** Comma separated; `check` throws for entries that cannot be meant. */
+export const list = (
+  about: string,
+  example: string,
+  check: (entries: readonly string[]) => void = () => {},
+): Setting<readonly string[]> => ({
+  about,
+  example,
+  fallback: [],
+  read: (value) => {
+    const entries = value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '')
+    check(entries)
+    return entries
+  },
+})
+
+/** Reads an http(s) URL, and drops its trailing slashes. */
+export function httpUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new Error('must be an http:// or https:// URL')
+  return value.replace(/\/+$/, '')
+}
+
+/** A rule between settings: whether it is broken, and the mistake to report then. */
+export type Rule = readonly [isBroken: boolean, mistake: string]

@@ -1,7 +1,7 @@
 -- Keys that seal what must be read again, and keys that sign what others must be able to check.
 
 -- A data key per organization (installation-wide things have the all-zero one), wrapped by a key-encryption key that is not
--- in the database (platform/envelope.ts). New values get the one that is not retired; retired ones open what they sealed.
+-- in the database (platform/secrets/envelope.ts). New values get the one that is not retired; retired ones open what they sealed.
 create table data_keys (
   organization_id uuid not null,
   id uuid not null,

@@ -9,7 +9,7 @@ grant usage on all sequences in schema public to hitl_app;
 -- The schema is the migrating role's.
 revoke insert, update, delete on schema_migrations, schema_access from hitl_app;
 
--- The audit only grows; what may be erased or purged, functions of the owner do (0006_audit.sql).
+-- The audit only grows; what may be erased or purged, functions of the owner do (0008_audit.sql).
 revoke update, delete on events, audit_seals from hitl_app;
 -- Where an event stands in the chain is for PostgreSQL to say: its era and its transaction are always the columns' defaults.
 revoke insert on events from hitl_app;

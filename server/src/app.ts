@@ -131,7 +131,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         occurredAt: clock.now(),
       },
     ])
-  const sealer = createEnvelope({ db, keyRing, secretKeys, report: reportKeys })
+  const sealer = createEnvelope({ db, keyRing, report: reportKeys })
   const allow = parseAllowList(config.CALLBACK_ALLOW)
   const transport =
     options.transport ??

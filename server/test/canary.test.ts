@@ -142,7 +142,7 @@ async function keysOfTheInstallation(): Promise<readonly string[]> {
   const db = openDb({ connection: t.connection, poolSize: 2, role: 'hitl_app', onError: () => {} })
   const configured = parseKeyEncryptionKeys(keys.join(','))
   const keyRing = createKeyRing({ configured, secretKey, previousSecretKey: previous })
-  const envelope = createEnvelope({ db, keyRing, secretKeys: [] })
+  const envelope = createEnvelope({ db, keyRing })
   try {
     const secrets: string[] = []
     for (const organizationId of [installationId, t.organizationId]) {

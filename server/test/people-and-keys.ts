@@ -43,8 +43,8 @@ export async function addApiKey(t: TestApp, organizationId = t.organizationId): 
   await t.sql(
     `with agent as (
        insert into agents (organization_id, id, name, created_at, updated_at) values ($1, $4, 'agent', now(), now()))
-     insert into api_keys (organization_id, id, agent_id, name, key_hash, created_at, updated_at)
-     values ($1, $2, $4, 'agent', $3, now(), now())`,
+     insert into api_keys (organization_id, id, agent_id, name, key_hash, expires_at, created_at, updated_at)
+     values ($1, $2, $4, 'agent', $3, now() + interval '1 year', now(), now())`,
     [organizationId, id, hashApiKey(raw), agentId],
   )
   return { organizationId, id, agentId, raw }

@@ -47,7 +47,7 @@ async function ask({ production, DATABASE_URL }: Config, connection: Connection)
   const report = await reportOn(connection)
   const missing = await missingMigrations(connection)
   // The first migration makes the application's role, where it may.
-  const isAhead = missing.includes('0005_tenancy.sql') && report.makesRoles
+  const isAhead = missing.includes('0001_ground.sql') && report.makesRoles
   const access = isAhead ? null : (await accessOf(connection)).warning
   const refused = production ? access : null
   const { version, user, database, tls, clockOffsetMs } = report

@@ -16,7 +16,7 @@ export interface CertificateRoutes {
   readonly clock: Clock
 }
 
-const notCertified = {
+const notDecided = {
   status: 409,
   code: 'consultation.not_decided',
   detail: 'There is no decision yet, so there is no certificate of one. Wait for it.',
@@ -50,7 +50,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         params: idParams,
         response: {
           200: success('The certificate', Type.Ref('Certificate'), schemas.certificateExample),
-          ...problems(401, 403, 404, notCertified, 422),
+          ...problems(401, 403, 404, notDecided, 422),
         },
       },
     },
@@ -58,12 +58,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
       const found = await consultations.read(callerOf(request).principal, request.params.id)
       const { certificate, certificateExpiresAt, response } = found
       if (certificate === null || response === null) {
-        const detail =
-          response === null
-            ? notCertified.detail
-            : 'This decision has no certificate: it was made before there were any. Ask again.'
-        const code = response === null ? notCertified.code : 'consultation.not_certified'
-        throw new Problem(409, code, detail, { extra: { state: found.state } })
+        throw new Problem(409, notDecided.code, notDecided.detail, { extra: { state: found.state } })
       }
       return {
         request_id: found.id,

@@ -55,8 +55,8 @@ export interface ConsultationCore {
   readonly response: Response | null
   readonly decidedBy: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
   readonly callback: CallbackProgress
-  /** Of what was asked (digest.ts), in hex; null where only a row of before there were digests was read. */
-  readonly digest: string | null
+  /** Of what was asked (digest.ts), in hex. */
+  readonly digest: string
   readonly certificateExpiresAt: Date | null
   /** When the approval was used. */
   readonly redeemedAt: Date | null
@@ -65,7 +65,6 @@ export interface ConsultationCore {
 }
 
 export interface Consultation extends ConsultationCore {
-  readonly digest: string
   /** The decision as a compact JWS (certificate.ts), as it was issued. */
   readonly certificate: string | null
   readonly title: string

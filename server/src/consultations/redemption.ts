@@ -15,7 +15,7 @@ export function redeem(
   now: Date,
   isRevoked: (certificate: string) => boolean,
 ): Change {
-  requireApproval(before)
+  const { certificate, certificateExpiresAt } = approvalOf(before)
   if (digest !== null && digest !== before.digest) {
     throw new Problem(
       412,
@@ -32,11 +32,6 @@ export function redeem(
       { extra: { state: before.state, redeemed_at: before.redeemedAt } },
     )
   }
-  const { certificateExpiresAt } = before
-  if (before.certificate === null || certificateExpiresAt === null) {
-    const detail = 'This decision has no certificate: it was made before there were any. Ask again.'
-    throw new Problem(409, 'consultation.not_certified', detail, { extra: { state: before.state } })
-  }
   if (certificateExpiresAt <= now) {
     throw new Problem(
       409,
@@ -45,7 +40,7 @@ export function redeem(
       { extra: { state: before.state, expires_at: certificateExpiresAt } },
     )
   }
-  if (isRevoked(before.certificate)) {
+  if (isRevoked(certificate)) {
     // Whoever has the key can make certificates as good as this one, so that it proves no decision any more.
     const detail = 'The key that signed this approval is revoked, so nothing proves it any more. Ask again.'
     throw new Problem(409, 'consultation.certificate_revoked', detail, { extra: { state: before.state } })
@@ -59,8 +54,11 @@ export function redeem(
   }
 }
 
-function requireApproval({ state, response }: Consultation): void {
-  if (response?.decision === 'approve') return
+/** Every decision has a certificate. */
+function approvalOf({ state, response, certificate, certificateExpiresAt }: Consultation) {
+  if (response?.decision === 'approve' && certificate !== null && certificateExpiresAt !== null) {
+    return { certificate, certificateExpiresAt }
+  }
   const detail =
     state === 'pending'
       ? 'The request is still pending: wait for the decision. Only an approval can be used.'

@@ -1,7 +1,6 @@
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { JsonText } from '../platform/json.ts'
 import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
-import { digestOf } from './digest.ts'
 
 /**
  * Hot statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
@@ -17,8 +16,7 @@ interface CoreRow {
   organization_id: string
   id: string
   agent_id: string
-  /** Null in rows from before agents had keys: theirs has the agent's id. */
-  api_key_id: string | null
+  api_key_id: string
   state: State
   revision: number
   timeout_at: Date | null
@@ -33,7 +31,7 @@ interface CoreRow {
   callback_next_attempt_at: Date | null
   callback_last_error: string | null
   callback_sent_at: Date | null
-  digest: string | null
+  digest: string
   certificate_expires_at: Date | null
   redeemed_at: Date | null
   created_at: Date
@@ -73,7 +71,7 @@ function toCore(row: CoreRow): ConsultationCore {
     organizationId: row.organization_id,
     id: row.id,
     agentId: row.agent_id,
-    apiKeyId: row.api_key_id ?? row.agent_id,
+    apiKeyId: row.api_key_id,
     state: row.state,
     revision: row.revision,
     timeoutAt: row.timeout_at,
@@ -106,8 +104,6 @@ function toCore(row: CoreRow): ConsultationCore {
 export function toConsultation(row: Row): Consultation {
   return {
     ...toCore(row),
-    // Rows of before there were digests have none.
-    digest: row.digest ?? digestOf(row),
     certificate: row.certificate,
     title: row.title,
     description: row.description,
@@ -216,7 +212,7 @@ const insertStatement: Statement = {
     select id from inserted`,
 }
 
-/** What PostgreSQL says when an agent may not ask: see 0007_agents.sql. */
+/** What PostgreSQL says when an agent may not ask: see 0003_agents.sql. */
 export const agentRefused = 'ZA001'
 
 export interface NewConsultation {

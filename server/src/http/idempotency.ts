@@ -42,11 +42,8 @@ export function idempotencyOf(request: FastifyRequest, subject = ''): Idempotenc
     .update(request.rawBody ?? Buffer.alloc(0))
     .digest()
   const plain = subject === '' ? body : createHash('sha256').update(subject).update(body).digest()
-  const keyed = request.server.idempotencyKeys.map((by) => createHmac('sha256', by).update(plain).digest())
-  return {
-    key,
-    hash: keyed[0] ?? plain,
-    // Rows of before there was a key have the plain hash; no newer one has.
-    isOf: (stored) => stored !== null && [...keyed, plain].some((hash) => hash.equals(stored)),
-  }
+  const hashes = request.server.idempotencyKeys.map((by) => createHmac('sha256', by).update(plain).digest())
+  const [hash] = hashes
+  if (hash === undefined) throw new Error('there is no key to hash bodies with')
+  return { key, hash, isOf: (stored) => stored !== null && hashes.some((known) => known.equals(stored)) }
 }

@@ -35,7 +35,8 @@ async function requestIn(state: State, callbackStatus = 'none'): Promise<string>
   const { id } = await t.createRequest({ timeout_minutes: null })
   const answered = ['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)
   await t.sql(
-    `update consultation_requests set state = $2, callback_status = $3, decision = $4, responder_id = $5, responded_at = $6
+    `update consultation_requests set state = $2, callback_status = $3, decision = $4, responder_id = $5, responded_at = $6,
+       certificate = $7, certificate_expires_at = $6
      where id = $1`,
     [
       id,
@@ -44,6 +45,7 @@ async function requestIn(state: State, callbackStatus = 'none'): Promise<string>
       answered ? 'reject' : null,
       answered ? t.admin.id : null,
       answered ? t.clock.now() : null,
+      answered ? 'signed' : null,
     ],
   )
   return id

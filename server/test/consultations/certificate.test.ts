@@ -149,15 +149,6 @@ describe('no certificate', () => {
       assert.deepEqual([read.certificate, read.certificate_expires_at, read.redeemed_at], [null, null, null])
     }
   })
-  test('409 consultation.not_certified for a decision of before there were certificates', async () => {
-    const { id } = await t.createRequest()
-    await respond(id)
-    await t.sql('update consultation_requests set certificate = null, certificate_expires_at = null where id = $1', [
-      id,
-    ])
-    const reply = await t.call('GET', pathOf(id, 'certificate'), { as: t.apiKey })
-    assert.deepEqual([reply.status, reply.body.code], [409, 'consultation.not_certified'])
-  })
   test('a repeated Idempotency-Key gets the request as it was created, without the certificate it has got since', async () => {
     const headers = { 'idempotency-key': 'certified' }
     const create = () =>

@@ -112,21 +112,6 @@ describe('on the wire', () => {
     ])
     for (const event of events) assert.equal(event.digest, created.digest)
   })
-  test('a request of before there were digests has it when it is read, listed, answered and expired', async () => {
-    const { id, digest } = await t.createRequest({ title: 'Old?', context: question, timeout_minutes: 1 })
-    const old = await t.createRequest({ title: 'Old?', context: question, timeout_minutes: 1 })
-    await t.sql('update consultation_requests set digest = null where id = any($1)', [[id, old.id]])
-    assert.equal((await t.call('GET', `/api/v1/requests/${id}`, { as: t.apiKey })).body.digest, digest)
-    const list = await t.call('GET', '/api/v1/requests', { as: t.apiKey })
-    assert.equal(list.body.items.find((item: { id: string }) => item.id === id).digest, digest)
-    const body = { decision: 'approve' }
-    const answered = await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
-    assert.equal(answered.body.digest, digest)
-    t.clock.advance(60_000)
-    await t.app.drain()
-    const expired = await t.call('GET', `/api/v1/requests/${old.id}`, { as: t.apiKey })
-    assert.deepEqual([expired.body.state, expired.body.digest], ['timeout', digest])
-  })
   test('the largest body that is taken has one too, in no time to speak of', async () => {
     const large = { rows: Array.from({ length: 9_000 }, (_, n) => ({ n, text: 'x'.repeat(80), ok: true })) }
     const created = await t.createRequest({ context: large })

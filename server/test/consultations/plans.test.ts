@@ -44,8 +44,8 @@ test('in a table without statistics, the first page of a list reads as many rows
   context.after(own.stop)
   const { id } = await own.createRequest()
   await own.sql(
-    `insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, context, state, created_at, updated_at)
-     select organization_id, gen_random_uuid(), agent_id, api_key_id, title, context, state, created_at, updated_at
+    `insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, context, digest, state, created_at, updated_at)
+     select organization_id, gen_random_uuid(), agent_id, api_key_id, title, context, digest, state, created_at, updated_at
      from consultation_requests, generate_series(1, 5000) where id = $1`,
     [id],
   )

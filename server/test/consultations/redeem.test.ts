@@ -82,14 +82,6 @@ describe('an approval', () => {
     })
   }
 
-  test('that has no certificate is not used: it is of before there were any', async () => {
-    const { id } = await decided()
-    await t.sql('update consultation_requests set certificate = null, certificate_expires_at = null where id = $1', [
-      id,
-    ])
-    assert.deepEqual(told(await redeem(id)), [409, 'consultation.not_certified'])
-  })
-
   test('keeps the time of its use while its callback is delivered, fails and is sent again', async (context) => {
     const receiver = await startReceiver({ behaviour: { status: 500 } })
     context.after(() => receiver.close())

@@ -435,7 +435,7 @@ async function ourPrivateKey(t: TestApp): Promise<KeyObject> {
   const db = openDb({ connection: t.connection, poolSize: 1, role: 'hitl_app', onError: () => {} })
   const keyRing = createKeyRing({ configured: [], secretKey, previousSecretKey: null })
   const place = { organizationId: installationId, table: 'signing_keys', column: 'private_key', row: id }
-  const d = await createEnvelope({ db, keyRing, secretKeys: [] }).open(sealed, place)
+  const d = await createEnvelope({ db, keyRing }).open(sealed, place)
   await db.close()
   return createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', x: x.toString('base64url'), d }, format: 'jwk' })
 }

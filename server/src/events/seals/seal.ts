@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 
-/** A batch of events whose hashes PostgreSQL has computed (0006_audit.sql); not signed yet. */
+/** A batch of events whose hashes PostgreSQL has computed (0008_audit.sql); not signed yet. */
 export interface Batch {
   readonly organizationId: string
   readonly number: number

@@ -48,7 +48,7 @@ const insertStatement: Statement = {
       idempotency_key, idempotency_hash, created_at, updated_at)
     select o.organization_id, $2, $3, $4, $5, o.agents_status, $6, $7, $8, $9, $9
     from (select * from organizations where organization_id = $1 for share) o
-    on conflict (organization_id, created_by, idempotency_key) do nothing
+    on conflict (organization_id, created_by, idempotency_key) where idempotency_key is not null do nothing
     returning organization_status`,
 }
 

@@ -13,8 +13,7 @@ export interface ApiKey {
   readonly description: string | null
   readonly isActive: boolean
   readonly scopes: readonly KeyScope[]
-  /** Null in keys from before keys expired; such a key ends when it is rotated. */
-  readonly expiresAt: Date | null
+  readonly expiresAt: Date
   /** Canonical CIDRs; none means from everywhere. */
   readonly allowedNetworks: readonly string[]
   readonly lastUsedAt: Date | null
@@ -49,20 +48,19 @@ export function expiryOf(asked: Date | undefined, now: Date): Date {
 }
 
 export function isExpired(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
-  return key.expiresAt !== null && key.expiresAt <= now
+  return key.expiresAt <= now
 }
 
 /** Time to replace it; also when it is too late. */
 export function expiresSoon(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
-  return key.expiresAt !== null && key.expiresAt.getTime() - now.getTime() <= soonDays * dayMs
+  return key.expiresAt.getTime() - now.getTime() <= soonDays * dayMs
 }
 
 /**
  * When its people are told that it will expire: 30 days before, but never in the first half of its life. Who makes a key
  * for a week knows that, and need not be told at once.
  */
-export function warnAtOf(key: Pick<ApiKey, 'expiresAt' | 'createdAt'>): Date | null {
-  if (key.expiresAt === null) return null
+export function warnAtOf(key: Pick<ApiKey, 'expiresAt' | 'createdAt'>): Date {
   const [born, ends] = [key.createdAt.getTime(), key.expiresAt.getTime()]
   return new Date(Math.max(ends - soonDays * dayMs, born + (ends - born) / 2))
 }
@@ -100,10 +98,10 @@ export function rotate(
   if (!before.isActive) {
     throw new Problem(409, 'api_key.revoked', 'This key is revoked, so there is nothing to replace. Make a new key.')
   }
-  const life = before.expiresAt === null ? null : before.expiresAt.getTime() - before.createdAt.getTime()
-  const asLong = life === null ? undefined : new Date(now.getTime() + Math.min(life, maxLifeDays * dayMs))
+  const life = before.expiresAt.getTime() - before.createdAt.getTime()
+  const asLong = new Date(now.getTime() + Math.min(life, maxLifeDays * dayMs))
   const overlapEnds = new Date(now.getTime() + terms.overlapMinutes * 60_000)
-  const ends = before.expiresAt === null || before.expiresAt > overlapEnds ? overlapEnds : before.expiresAt
+  const ends = before.expiresAt > overlapEnds ? overlapEnds : before.expiresAt
   return {
     old: { ...before, expiresAt: ends, updatedAt: later(before, now) },
     fresh: {

@@ -88,9 +88,8 @@ function known(credential: store.Credential, now: Date): Known {
   }
 }
 
-function keyExpired(expiresAt: Date | null): Problem {
-  const since = expiresAt === null ? '' : ` on ${expiresAt.toISOString()}`
-  const detail = `This API key expired${since}. An administrator makes another with POST /api/v1/api-keys/{id}/rotate.`
+function keyExpired(expiresAt: Date): Problem {
+  const detail = `This API key expired on ${expiresAt.toISOString()}. An administrator makes another with POST /api/v1/api-keys/{id}/rotate.`
   // RFC 6750, 3.1: expired is an invalid token, as revoked is; `code` tells them apart.
   const challenge = 'Bearer realm="hitl", error="invalid_token", error_description="The API key has expired"'
   return new Problem(401, 'auth.key_expired', detail, { headers: { 'www-authenticate': challenge } })

@@ -11,7 +11,7 @@ export interface Credential {
   /** False as well while the organization waits to be deleted: only its owner gets in then. */
   readonly isActive: boolean
   readonly scopes: readonly KeyScope[]
-  readonly expiresAt: Date | null
+  readonly expiresAt: Date
   readonly allowedNetworks: readonly string[]
   readonly own: Switch
   readonly organization: Switch
@@ -25,7 +25,7 @@ interface Row {
   key_hash: Buffer
   is_active: boolean
   scopes: KeyScope[]
-  expires_at: Date | null
+  expires_at: Date
   allowed_networks: string[]
   status: Switch['status']
   paused_at: Date | null

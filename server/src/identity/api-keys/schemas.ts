@@ -41,9 +41,7 @@ const apiKeyFields = {
   description: nullable(Type.String()),
   is_active: Type.Boolean({ description: 'Not revoked. A key that has expired is refused all the same.' }),
   scopes: Type.Array(Type.Enum([...keyScopes]), { description: 'What it may be used for.' }),
-  expires_at: nullable(
-    Type.String({ format: 'date-time', description: 'Null only in keys that are older than this: rotate them.' }),
-  ),
+  expires_at: time,
   expires_soon: Type.Boolean({
     description: `It expires within ${soonDays} days, or has. Calls with it are answered with the header API-Key-Expires then.`,
   }),

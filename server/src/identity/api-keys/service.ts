@@ -246,7 +246,7 @@ function change(before: ApiKey, changes: KeyChanges, userId: string, now: Date):
 /** A new end is told of anew, that of a revoked key not at all; undefined: as it was. */
 function warningFor(before: ApiKey, after: ApiKey): Date | null | undefined {
   if (!after.isActive) return null
-  const isSame = before.isActive && after.expiresAt?.getTime() === before.expiresAt?.getTime()
+  const isSame = before.isActive && after.expiresAt.getTime() === before.expiresAt.getTime()
   return isSame ? undefined : terms.warnAtOf(after)
 }
 

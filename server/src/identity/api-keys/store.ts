@@ -14,7 +14,7 @@ interface Tables {
     key_hash: Buffer
     is_active: Generated<boolean>
     scopes: string[]
-    expires_at: Date | null
+    expires_at: Date
     warn_at: Date | null
     allowed_networks: string[]
     created_by: string | null
@@ -97,7 +97,12 @@ export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempo
       idempotency_hash: idempotency?.hash ?? null,
       created_at: key.createdAt,
     })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .onConflict((conflict) =>
+      conflict
+        .columns(['organization_id', 'created_by', 'idempotency_key'])
+        .where('idempotency_key', 'is not', null)
+        .doNothing(),
+    )
     .returning('id')
   return (await tx.run(query)).length === 1
 }

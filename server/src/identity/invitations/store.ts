@@ -59,7 +59,12 @@ export async function insertInvitation(
       created_at: invitation.createdAt,
       updated_at: invitation.createdAt,
     })
-    .onConflict((conflict) => conflict.columns(['organization_id', 'created_by', 'idempotency_key']).doNothing())
+    .onConflict((conflict) =>
+      conflict
+        .columns(['organization_id', 'created_by', 'idempotency_key'])
+        .where('idempotency_key', 'is not', null)
+        .doNothing(),
+    )
     .returning('id')
   return (await tx.run(query)).length === 1
 }

@@ -111,7 +111,9 @@ export async function insertOrganization(tx: Queryable, made: Organization, by: 
       created_at: made.createdAt,
       updated_at: made.updatedAt,
     })
-    .onConflict((conflict) => conflict.columns(['created_by', 'idempotency_key']).doNothing())
+    .onConflict((conflict) =>
+      conflict.columns(['created_by', 'idempotency_key']).where('idempotency_key', 'is not', null).doNothing(),
+    )
     .returning('organization_id')
   return (await tx.run(query)).length === 1
 }

@@ -48,7 +48,7 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
     if (migrations === undefined) {
       await underLock(client, async () => {
         await grantAccess(client)
-        // Where a dump was restored, transaction numbers begin anew: events have to know (0006_audit.sql).
+        // Where a dump was restored, transaction numbers begin anew: events have to know (0008_audit.sql).
         await client.query('select hitl_audit_begin_era()')
       })
     }

@@ -2,7 +2,7 @@ import type { GroupStatement } from './statement-group.ts'
 
 /**
  * Whose rows a transaction may touch. It is said to PostgreSQL in front of the transaction's statements, with
- * set_config(..., true), and row-level security holds them to it (0005_tenancy.sql): a forgotten filter finds nothing.
+ * set_config(..., true), and row-level security holds them to it (0001_ground.sql): a forgotten filter finds nothing.
  */
 export interface Scope {
   /** The rows of this organization. */

@@ -20,7 +20,7 @@ export interface RewrapDependencies {
 }
 
 export interface RewrapOptions {
-  /** New data keys too: everything is sealed anew. Without it only the keys are wrapped anew, and old formats replaced. */
+  /** New data keys too: everything is sealed anew. Without it only the keys are wrapped anew. */
   readonly rotateDataKeys?: boolean
   /** Waiting until every process seals with the new data keys. */
   readonly settleMs?: number
@@ -127,7 +127,7 @@ async function resealColumn(
     const changes = []
     for (const { id, sealed, place } of page) {
       try {
-        if (dataKeyIdOf(sealed) === current && current !== null) continue
+        if (dataKeyIdOf(sealed) === current) continue
         changes.push({ id, before: sealed, after: await reseal(sealed, place) })
       } catch (error) {
         counts.unreadable += 1

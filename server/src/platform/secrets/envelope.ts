@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import { newId } from '../ids.ts'
 import * as store from './envelope-store.ts'
 import { type KeyRing, keyUnavailable } from './key-encryption.ts'
-import { createFirstFormatOpener, type DataKey, dataKeyIdOf, openText, type Sealer, sealText } from './sealed-text.ts'
+import { type DataKey, dataKeyIdOf, openText, type Sealer, sealText } from './sealed-text.ts'
 
 /**
  * Envelope encryption: a data key per organization seals its values, key-encryption keys from outside the database wrap
@@ -32,8 +32,6 @@ export type ReportKeyChange = (tx: Tx, change: KeyChange) => Promise<void>
 export interface EnvelopeOptions {
   readonly db: Db
   readonly keyRing: KeyRing
-  /** For values of the first format: the SECRET_KEY, and the one before. */
-  readonly secretKeys: readonly string[]
   readonly report?: ReportKeyChange
   readonly maxOrganizations?: number
   readonly maxSealsPerKey?: number
@@ -61,7 +59,6 @@ interface KnownKeys {
 
 export function createEnvelope(options: EnvelopeOptions): Envelope {
   const { db, keyRing, maxOrganizations = 10_000, maxSealsPerKey = defaultMaxSeals } = options
-  const openFirstFormat = createFirstFormatOpener(options.secretKeys)
   const remembered = new Map<string, { readonly keys: Promise<KnownKeys>; readonly until: number }>()
 
   const load = async (organizationId: string, earlier: Promise<KnownKeys> | undefined): Promise<KnownKeys> => {
@@ -132,13 +129,6 @@ export function createEnvelope(options: EnvelopeOptions): Envelope {
     seal: async (plain, place) => sealText(await keyForSealing(place.organizationId), plain, place),
     open: async (sealed, place) => {
       const id = dataKeyIdOf(sealed)
-      if (id === null) {
-        try {
-          return openFirstFormat(sealed, place)
-        } catch (cause) {
-          throw keyUnavailable('a value of the first format needs the SECRET_KEY that sealed it', cause)
-        }
-      }
       const { organizationId } = place
       // Another process may have made it a moment ago.
       const key = (await keysOf(organizationId)).all.get(id) ?? (await reload(organizationId)).all.get(id)

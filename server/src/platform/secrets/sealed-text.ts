@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { quickRandomBytes } from '../random.ts'
 
 /** Where a sealed value belongs: authenticated with it, so that a value copied to another place does not open. */
@@ -28,17 +28,15 @@ export interface DataKey {
 
 /**
  * A sealed value: one byte of format, the data key's id (16), nonce (12), tag (16), and the text under AES-256-GCM
- * (NIST SP 800-38D). Format 1, of releases before data keys, had no id: its key came from SECRET_KEY.
+ * (NIST SP 800-38D).
  */
-const format = 2
-const firstFormat = 1
+const format = 1
 const idBytes = 16
 const nonceBytes = 12
 const tagBytes = 16
 
-/** The id of the data key that a value needs; null for one of the first format. */
-export function dataKeyIdOf(sealed: Buffer): string | null {
-  if (sealed[0] === firstFormat) return null
+/** The id of the data key that a value needs. */
+export function dataKeyIdOf(sealed: Buffer): string {
   if (sealed[0] !== format || sealed.length < 1 + idBytes + nonceBytes + tagBytes) {
     throw new Error(`this is no sealed value, or one of a newer version (format ${sealed[0]})`)
   }
@@ -78,17 +76,6 @@ export function decrypt(key: KeyObject, sealed: Buffer, context: string): Buffer
 /** Unambiguous: ids and names of tables and columns hold no slash, and the row comes last. */
 function textContext(keyId: string, { organizationId, table, column, row }: Place): string {
   return `hitl sealed text v${format}/${keyId}/${organizationId}/${table}/${column}/${row}`
-}
-
-/** Opens values of the first format: AES-256-GCM under a key derived from SECRET_KEY with HKDF-SHA-256 (RFC 5869). */
-export function createFirstFormatOpener(secretKeys: readonly string[]): (sealed: Buffer, place: Place) => string {
-  const keys = secretKeys.map((secretKey) =>
-    createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32))),
-  )
-  return (sealed, { organizationId, table, row, column }) => {
-    const context = `${organizationId}/${table}/${row}/${column}`
-    return firstThatOpens(keys, (key) => decrypt(key, sealed.subarray(1), context)).toString('utf8')
-  }
 }
 
 /** What the first fitting key gives; with authenticated encryption a wrong key cannot seem to fit. */

@@ -239,8 +239,8 @@ describe('GET and PATCH /api-keys/{id}', () => {
     await t.sql(
       `with agent as (
          insert into agents (organization_id, id, name, created_at, updated_at) values ($1, $2, 'theirs', now(), now()))
-       insert into api_keys (organization_id, id, agent_id, name, key_hash, created_at, updated_at)
-       values ($1, $2, $2, 'theirs', sha256('x'), now(), now())`,
+       insert into api_keys (organization_id, id, agent_id, name, key_hash, expires_at, created_at, updated_at)
+       values ($1, $2, $2, 'theirs', sha256('x'), now() + interval '1 year', now(), now())`,
       [other, foreign],
     )
     const before = await t.sql('select * from api_keys where id = $1', [foreign])

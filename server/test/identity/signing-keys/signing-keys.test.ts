@@ -33,7 +33,7 @@ after(async () => {
 
 const sealerOf = (key: string) => {
   const keyRing = createKeyRing({ configured: [], secretKey: key, previousSecretKey: null })
-  return { keyRing, envelope: createEnvelope({ db, keyRing, secretKeys: [key] }) }
+  return { keyRing, envelope: createEnvelope({ db, keyRing }) }
 }
 /** The signing keys as one process has them. */
 const process = (key = secretKey): SigningKeys =>

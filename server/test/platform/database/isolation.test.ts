@@ -97,7 +97,7 @@ const withoutPolicy = new Set([
   'schema_access',
 ])
 
-/** Tables whose policy is for everybody: counted before anybody is known, under keys that say nothing (0012_limits.sql). */
+/** Tables whose policy is for everybody: counted before anybody is known, under keys that say nothing (0010_limits.sql). */
 const forEverybody = new Set(['rate_limits', 'attempt_tallies'])
 
 /** What background work sees of each table that it sees something of; of all others, nothing. */

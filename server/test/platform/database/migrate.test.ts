@@ -152,7 +152,7 @@ const installationWide: ReadonlySet<unknown> = new Set([
 /** Where a tenant's row meets what is installation-wide, and what must be unique among tenants. */
 const crossTenant: ReadonlySet<unknown> = new Set([
   'users_account_id_fkey',
-  'organizations_created_by_idempotency_key_key',
+  'organizations_by_idempotency_key',
   'organizations_default',
 ])
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createCipheriv, hkdfSync, randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import { type Db, openDb } from '../../../src/platform/database/db.ts'
@@ -47,7 +47,7 @@ const keyRing = (configured: string, key = secretKey, previousSecretKey: string 
     previousSecretKey,
   })
 const envelope = (configured = '', more: Partial<EnvelopeOptions> = {}) =>
-  createEnvelope({ db, keyRing: keyRing(configured), secretKeys: [secretKey], ...more })
+  createEnvelope({ db, keyRing: keyRing(configured), ...more })
 const newPlace = (organizationId: string = randomUUID()): Place => ({
   organizationId,
   table: 'safes',
@@ -203,7 +203,7 @@ describe('re-wrapping', () => {
     before?: string,
   ) => {
     const ring = keyRing(configured, key, before ?? null)
-    const safe = createEnvelope({ db, keyRing: ring, secretKeys: [key, ...(before === undefined ? [] : [before])] })
+    const safe = createEnvelope({ db, keyRing: ring })
     const organizationIds = async () => organizations
     return rewrap(
       { db, keyRing: ring, envelope: safe, columns, organizationIds, log },
@@ -261,19 +261,6 @@ describe('re-wrapping', () => {
     }
     await assertOpen(envelope(one), places)
   })
-  test('replaces values of the first format', async () => {
-    const place = newPlace()
-    const derived = Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32))
-    const nonce = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', derived, nonce)
-    cipher.setAAD(Buffer.from(`${place.organizationId}/safes/${place.row}/code`))
-    const body = Buffer.concat([cipher.update(place.row), cipher.final()])
-    await store(Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), body]), place)
-    await assertOpen(envelope(), [place])
-    assert.equal((await run('', [place.organizationId])).values.resealed, 2)
-    for (const sealed of await stored(place)) assert.equal(sealed[0], 2)
-    await assertOpen(envelope('', { secretKeys: [] }), [place])
-  })
   test('brings everything under a new SECRET_KEY while the one before is named', async () => {
     const places = await filled('')
     const [place] = places
@@ -281,7 +268,7 @@ describe('re-wrapping', () => {
     const next = 'another secret key of thirty-two characters'
     const report = await run('', [place.organizationId], {}, next, secretKey)
     assert.equal(report.dataKeys.rewrapped, 1)
-    await assertOpen(createEnvelope({ db, keyRing: keyRing('', next), secretKeys: [next] }), places)
+    await assertOpen(createEnvelope({ db, keyRing: keyRing('', next) }), places)
   })
   test('takes the sealed values of accounts, which belong to no organization', async () => {
     const id = randomUUID()

@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
-import { createCipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import {
-  createFirstFormatOpener,
-  type DataKey,
-  dataKeyIdOf,
-  openText,
-  type Place,
-  sealText,
-} from '../../../src/platform/secrets/sealed-text.ts'
+import { type DataKey, dataKeyIdOf, openText, type Place, sealText } from '../../../src/platform/secrets/sealed-text.ts'
 
 const newKey = (id: string): DataKey => ({ id, key: createSecretKey(randomBytes(32)) })
 const key = newKey('01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61')
@@ -60,37 +53,12 @@ describe('a sealed text', () => {
     assert.throws(() => openText(key, Buffer.concat([sealed, Buffer.of(0)]), place))
   })
   test('of a newer format says so', () => {
-    assert.throws(() => dataKeyIdOf(Buffer.from([3, ...sealText(key, 'x', place).subarray(1)])), /format 3/)
+    assert.throws(() => dataKeyIdOf(Buffer.from([2, ...sealText(key, 'x', place).subarray(1)])), /format 2/)
     assert.throws(() => dataKeyIdOf(Buffer.alloc(0)), /no sealed value/)
   })
   test('is another one every time, and shows nothing of the text', () => {
     const sealed = Array.from({ length: 200 }, () => sealText(key, 'secret', place).toString('hex'))
     assert.equal(new Set(sealed.map((hex) => hex.slice(34, 58))).size, 200, 'a nonce came twice')
     assert.ok(!sealed.some((hex) => hex.includes(Buffer.from('secret').toString('hex'))))
-  })
-})
-
-describe('a text that was sealed before there were data keys', () => {
-  const secretKey = 'one secret key of the installation'
-  const old = (plain: string, context: string): Buffer => {
-    const nonce = randomBytes(12)
-    const derived = Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl sealed text v1', 32))
-    const cipher = createCipheriv('aes-256-gcm', derived, nonce).setAAD(Buffer.from(context))
-    const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
-    return Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), body])
-  }
-  const there: Place = { organizationId: 'o', table: 'consultation_requests', column: 'callback_secret', row: 'r' }
-  const sealed = old('secret', 'o/consultation_requests/r/callback_secret')
-
-  test('names no key, and opens with SECRET_KEY, now or before', () => {
-    assert.equal(dataKeyIdOf(sealed), null)
-    assert.equal(createFirstFormatOpener([secretKey])(sealed, there), 'secret')
-    assert.equal(createFirstFormatOpener(['another one', secretKey])(sealed, there), 'secret')
-  })
-  test('does not open with another SECRET_KEY, none, or in another place', () => {
-    for (const keys of [['another one'], [`${secretKey} `], []]) {
-      assert.throws(() => createFirstFormatOpener(keys)(sealed, there))
-    }
-    assert.throws(() => createFirstFormatOpener([secretKey])(sealed, { ...there, row: 's' }))
   })
 })

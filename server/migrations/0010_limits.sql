@@ -2,7 +2,7 @@
 -- will be. So these tables have no organization; what holds them is the grants (access.sql) and that keys are HMACs, which
 -- say nothing to a reader of the table. Row-level security is on and forced as everywhere, with a policy for all rows.
 
--- How many calls a caller has taken of its window, shared by all processes (platform/rate-limit-store.ts). Unlogged: what a
+-- How many calls a caller has taken of its window, shared by all processes (platform/limits/rate-limit-store.ts). Unlogged: what a
 -- crash or a failover forgets is a minute's count, and no call waits for a disk because of it.
 create unlogged table rate_limits (
   key bytea primary key,
@@ -16,7 +16,7 @@ alter table rate_limits enable row level security;
 alter table rate_limits force row level security;
 create policy everyone on rate_limits using (true) with check (true);
 
--- How often somebody has failed to prove who they are (identity/throttle-store.ts): one row per account and network, per
+-- How often somebody has failed to prove who they are (identity/throttle/store.ts): one row per account and network, per
 -- network, and per account.
 create table attempt_tallies (
   key bytea primary key,

@@ -1,13 +1,6 @@
 -- The audit that proves itself: each event is a canonical record, sealed in batches into a chain of its organization.
 -- The format is docs/audit.md; the reasons are docs/decisions/0009-audit-chain.md.
 
--- The old table's rows become records, so the whole table is written once more. Its owner must see them for that.
-alter table events no force row level security;
-alter table events rename to events_before;
-drop trigger append_only on events_before;
-alter index events_pkey rename to events_before_pkey;
-drop index events_by_subject;
-
 create table events (
   organization_id uuid not null,
   id uuid not null,
@@ -30,44 +23,8 @@ create table events (
   primary key (organization_id, era, xact, id)
 );
 
-create function pg_temp.canonical(value jsonb) returns text language plpgsql immutable as $$
-begin
-  -- to_json writes strings and numbers as RFC 8785 wants them: short escapes, lower-case \u00xx, the rest as it is. All names
-  -- in old events are the service's own, in ASCII.
-  return case jsonb_typeof(value)
-    when 'object' then '{' || coalesce((select string_agg(to_json(key)::text || ':' || pg_temp.canonical(member), ','
-      order by key collate "C") from jsonb_each(value) as each(key, member)), '') || '}'
-    when 'array' then '[' || coalesce((select string_agg(pg_temp.canonical(member), ',' order by place)
-      from jsonb_array_elements(value) with ordinality as each(member, place)), '') || ']'
-    when 'number' then trim_scale(value::numeric)::text
-    else coalesce(value, 'null')::text end;
-end $$;
-
-with parted as (
-  select e.*, e.after - array['title', 'comment', 'callback_webhook'] as kept,
-    case when e.after ?| array['title', 'comment', 'callback_webhook'] then pg_temp.canonical(
-      (select jsonb_object_agg(key, member) from jsonb_each(e.after) as each(key, member)
-       where key in ('title', 'comment', 'callback_webhook'))
-      || jsonb_build_object('salt', replace(gen_random_uuid()::text, '-', ''))) end as erasable
-  from events_before e
-)
-insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record, erasable)
-select organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at,
-  pg_temp.canonical(jsonb_build_object(
-    'v', 1, 'organization_id', organization_id, 'id', id, 'kind', kind,
-    'occurred_at', to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-    'subject', jsonb_build_object('kind', subject_kind, 'id', subject_id),
-    'actor', jsonb_build_object('kind', actor_kind, 'id', actor_id,
-      'key_id', case when actor_kind = 'agent' then actor_id end, 'session_id', null, 'signed_in_with', null),
-    'http_request_id', http_request_id, 'digest', null, 'before', before, 'after', kept,
-    'erasable_sha256', encode(sha256(convert_to(erasable, 'UTF8')), 'hex'))),
-  erasable
-from parted order by organization_id, id;
-
-drop table events_before;
-drop function pg_temp.canonical(jsonb);
 -- True for every row, and repeated by the lists that these are for: what walks along the chain must find the primary key only,
--- also while a new table has no statistics (see 0003_consultations.sql).
+-- also while a new table has no statistics (see 0006_consultations.sql).
 create index events_by_subject on events (organization_id, subject_id, occurred_at, id)
   where subject_id <> '00000000-0000-0000-0000-000000000000';
 create index events_by_time on events (organization_id, occurred_at, id) where occurred_at > '-infinity';
@@ -126,7 +83,9 @@ create policy tenant on audit_seals using (organization_id = hitl_organization()
 -- Sealing and publishing go over organizations. A seal holds hashes only.
 create policy worker_select on audit_seals for select using (hitl_worker());
 create policy worker_insert on audit_seals for insert with check (hitl_worker());
-create policy worker_update on audit_seals for update using (hitl_worker()) with check (hitl_worker());
+-- Publishing a head sets the time of it, once.
+create policy worker_update on audit_seals for update
+  using (case when hitl_worker() then published_at is null else false end) with check (hitl_worker());
 
 alter table audit_policies enable row level security;
 alter table audit_policies force row level security;
@@ -184,7 +143,6 @@ create trigger append_only before update or delete or truncate on events
 create trigger erase_only before update on events for each row execute function hitl_audit_guard_erasure();
 create trigger purge_only after delete on events referencing old table as gone
   for each statement execute function hitl_audit_guard_purge();
-drop function refuse_change();
 
 create function hitl_audit_guard_seal() returns trigger language plpgsql as $$
 begin
@@ -364,9 +322,9 @@ begin
   end loop;
 end $$;
 
--- Empties the erasable part of those events of the scope's organization; answers the ids of those that had one.
--- Under the lock that sealing and purging take, and that the service takes to set a legal hold: a hold that was answered has
--- stopped whatever comes after it. A row lock would not do, because there is no policy row until the first change.
+-- Empties the erasable part of those events of the scope's organization; returns the ids of those that had one.
+-- Under the lock that sealing and purging take, and that the service takes to set a legal hold: a hold that was confirmed
+-- has stopped whatever comes after it. A row lock would not do, because there is no policy row until the first change.
 create function hitl_audit_erase(keys json) returns setof uuid language plpgsql volatile security definer
   set search_path = public, pg_temp as $$
 begin
@@ -415,6 +373,6 @@ begin
   up_to_position := anchor.last_position;
 end $$;
 
--- PostgreSQL lets everybody call a new function; access.sql names the one who may.
+-- PostgreSQL lets everybody call a new function; access.sql grants what the application's role may.
 revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
   hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_era() from public;

@@ -1,4 +1,4 @@
--- Sign-in through OpenID Connect, and the links that are mailed to people.
+-- Sign-in through OpenID Connect.
 
 -- Who an organization trusts to say who its people are. A provider's word counts in its own organization only.
 create table identity_providers (
@@ -28,9 +28,10 @@ create table identity_providers (
   updated_at timestamptz(3) not null,
   primary key (organization_id, id),
   unique (organization_id, issuer, client_id),
-  unique (organization_id, created_by, idempotency_key),
   check (is_active or not is_enforced)
 );
+create unique index identity_providers_by_idempotency_key on identity_providers (organization_id, created_by, idempotency_key)
+  where idempotency_key is not null;
 create index identity_providers_by_id on identity_providers (id);
 
 -- A person as a provider knows them (OpenID Connect Core, 2: issuer and subject, nothing else, say who it is). It belongs to a
@@ -49,7 +50,7 @@ create table sso_identities (
 );
 create index sso_identities_by_user on sso_identities (organization_id, user_id);
 
--- Sign-ins under way at a provider: minutes long, gone with the first answer.
+-- Sign-ins under way at a provider: minutes long, gone with the first reply.
 create table sso_flows (
   organization_id uuid not null,
   id uuid not null,
@@ -71,20 +72,6 @@ create table sso_flows (
 );
 create index sso_flows_by_expiry on sso_flows (organization_id, expires_at);
 
--- Mailed links of one use: a new password, a verified address, a new address. Only the token's SHA-256 is kept.
-create table account_links (
-  id uuid primary key,
-  account_id uuid not null references accounts on delete cascade,
-  purpose text not null check (purpose in ('password_reset', 'email_verification', 'email_change')),
-  token_hash bytea not null unique check (octet_length(token_hash) = 32),
-  -- The address that the link was mailed to, and proves; null for one that the operator printed, which proves none.
-  email text check (char_length(email) between 3 and 254),
-  expires_at timestamptz(3) not null,
-  used_at timestamptz(3),
-  created_at timestamptz(3) not null
-);
-create index account_links_by_account on account_links (account_id, purpose);
-
 do $$
 declare
   name text;
@@ -98,8 +85,3 @@ begin
 end $$;
 -- Signing in names a provider, not an organization.
 create policy by_lookup on identity_providers for select using (id::text = hitl_lookup());
-
-alter table account_links enable row level security;
-alter table account_links force row level security;
-create policy own on account_links using (account_id = hitl_account()) with check (account_id = hitl_account());
-create policy by_lookup on account_links for select using (encode(token_hash, 'hex') = hitl_lookup());

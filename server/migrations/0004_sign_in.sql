@@ -1,5 +1,57 @@
--- How people prove themselves beyond a password, and the fresh proofs that stand behind sensitive acts.
--- Factors are the account's: a person has one set of them over all organizations.
+-- How people prove who they are: sessions, mailed links, factors beyond a password, and the fresh proofs that stand behind
+-- sensitive acts. Factors are the account's: a person has one set of them over all organizations.
+
+-- A sign-in that lasts: what an access token names, so that it can be ended before the token runs out.
+create table sessions (
+  id uuid primary key,
+  account_id uuid not null references accounts on delete cascade,
+  -- A session is of one membership; switching the organization opens another.
+  organization_id uuid not null,
+  user_id uuid not null,
+  -- A browser renews its session with a cookie; a bearer's ends with its access token.
+  kind text not null check (kind in ('browser', 'bearer')),
+  -- password, totp, recovery_code, passkey, oidc: what was proved when it was opened.
+  signed_in_with text[] not null,
+  signed_in_at timestamptz(3) not null,
+  network text,
+  user_agent text,
+  last_used_at timestamptz(3) not null,
+  -- Renewing moves idle_until, never expires_at.
+  idle_until timestamptz(3) not null,
+  expires_at timestamptz(3) not null,
+  revoked_at timestamptz(3),
+  revoked_because text check (revoked_because in ('signed_out', 'revoked', 'reuse', 'switched', 'password_changed', 'deactivated')),
+  foreign key (organization_id, user_id) references users
+);
+create index sessions_by_account on sessions (account_id, id);
+create index sessions_by_user on sessions (organization_id, user_id, id);
+create index sessions_over on sessions (expires_at);
+
+-- Every refresh token a session ever had, as SHA-256: one that comes again after it was replaced gives the thief away.
+create table refresh_tokens (
+  token_hash bytea primary key check (octet_length(token_hash) = 32),
+  account_id uuid not null,
+  organization_id uuid not null,
+  session_id uuid not null references sessions on delete cascade,
+  generation integer not null,
+  replaced_at timestamptz(3),
+  created_at timestamptz(3) not null
+);
+create index refresh_tokens_by_session on refresh_tokens (session_id, generation);
+
+-- Mailed links of one use: a new password, a verified address, a new address. Only the token's SHA-256 is kept.
+create table account_links (
+  id uuid primary key,
+  account_id uuid not null references accounts on delete cascade,
+  purpose text not null check (purpose in ('password_reset', 'email_verification', 'email_change')),
+  token_hash bytea not null unique check (octet_length(token_hash) = 32),
+  -- The address that the link was mailed to, and proves; null for one that the operator printed, which proves none.
+  email text check (char_length(email) between 3 and 254),
+  expires_at timestamptz(3) not null,
+  used_at timestamptz(3),
+  created_at timestamptz(3) not null
+);
+create index account_links_by_account on account_links (account_id, purpose);
 
 create table totp_factors (
   account_id uuid not null references accounts on delete cascade,
@@ -53,13 +105,13 @@ create table recovery_codes (
   primary key (account_id, code_hash)
 );
 
--- The challenges that authenticators sign. Taken out by whoever answers them, right or wrong: each is good for one try.
+-- The challenges that authenticators sign. The first reply takes its challenge out, right or wrong: each is good for one try.
 create table passkey_challenges (
   challenge_hash bytea primary key check (octet_length(challenge_hash) = 32),
   purpose text not null check (purpose in ('registration', 'sign_in', 'second_factor', 'step_up')),
-  -- Null: whoever signs in with it says who they are by the passkey that they pick.
+  -- Null for a sign-in: the passkey that the person picks says who they are.
   account_id uuid references accounts on delete cascade,
-  -- The digest of the act, or the hash of the sign-in's challenge: an answer counts for nothing else.
+  -- The digest of the act, or the hash of the sign-in's challenge: a reply counts for nothing else.
   bound_to bytea,
   -- What allowed a registration to be begun, for the event of its end.
   step_up_id uuid,
@@ -98,6 +150,8 @@ create table step_ups (
   -- SHA-256 of the token; null for a sign-in that counted as the proof, which is made and used in one.
   token_hash bytea check (octet_length(token_hash) = 32),
   used_at timestamptz(3),
+  -- The Idempotency-Key of the act that it was used for: the same proof lets the act be repeated.
+  idempotency_key text,
   expires_at timestamptz(3) not null,
   created_at timestamptz(3) not null,
   primary key (organization_id, id),
@@ -107,43 +161,47 @@ create table step_ups (
   check (token_hash is not null or used_at is not null)
 );
 create index step_ups_expiring on step_ups (expires_at) where used_at is null;
-
--- The organization wants an explicit step-up from everybody, however fresh the sign-in.
-alter table organizations add column require_step_up boolean not null default false;
+create index step_ups_by_idempotency_key on step_ups (organization_id, user_id, idempotency_key)
+  where idempotency_key is not null;
 
 do $$
 declare
   name text;
+  command text;
 begin
-  foreach name in array array['totp_factors', 'passkeys', 'recovery_codes', 'passkey_challenges', 'sign_in_challenges',
-    'step_ups'] loop
+  foreach name in array array['sessions', 'refresh_tokens', 'account_links', 'totp_factors', 'passkeys', 'recovery_codes',
+    'passkey_challenges', 'sign_in_challenges', 'step_ups'] loop
     execute format('alter table %I enable row level security', name);
     execute format('alter table %I force row level security', name);
   end loop;
-  foreach name in array array['totp_factors', 'passkeys', 'recovery_codes', 'sign_in_challenges'] loop
+  foreach name in array array['sessions', 'refresh_tokens', 'account_links', 'totp_factors', 'passkeys', 'recovery_codes',
+    'sign_in_challenges'] loop
     execute format('create policy own on %I using (account_id = hitl_account()) with check (account_id = hitl_account())',
       name);
   end loop;
+  foreach name in array array['sessions', 'step_ups'] loop
+    execute format('create policy tenant on %I using (organization_id = hitl_organization()) '
+      'with check (organization_id = hitl_organization())', name);
+  end loop;
+  -- Background work clears away what has expired: in a CASE, for the reason given in 0002_organizations.sql.
+  foreach name in array array['totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups', 'sessions'] loop
+    foreach command in array array['select', 'delete'] loop
+      execute format('create policy worker_%s on %I for %s using (case when hitl_worker() then expires_at < now()%s else false end)',
+        command, name, command, case name
+          -- A used step-up stays for the act that it stands behind, and a session for its list.
+          when 'step_ups' then ' and used_at is null' when 'sessions' then ' - interval ''30 days''' else '' end);
+    end loop;
+  end loop;
 end $$;
-create policy tenant on step_ups using (organization_id = hitl_organization())
-  with check (organization_id = hitl_organization());
 
 -- Before anybody knows whose they are: by the passkey's own id, the hash of the challenge, the hash of the token.
+create policy by_lookup on refresh_tokens for select using (encode(token_hash, 'hex') = hitl_lookup());
+create policy by_lookup on account_links for select using (encode(token_hash, 'hex') = hitl_lookup());
 create policy by_lookup on passkeys for select using (encode(credential_id, 'hex') = hitl_lookup());
 create policy by_lookup on passkey_challenges using (encode(challenge_hash, 'hex') = hitl_lookup())
   with check (encode(challenge_hash, 'hex') = hitl_lookup());
 create policy by_lookup_select on sign_in_challenges for select using (encode(token_hash, 'hex') = hitl_lookup());
 create policy by_lookup_update on sign_in_challenges for update using (encode(token_hash, 'hex') = hitl_lookup())
   with check (encode(token_hash, 'hex') = hitl_lookup());
-
--- Seals are renewed under a new key while the service runs.
-create policy worker_select on totp_factors for select using (hitl_worker());
-create policy worker_update on totp_factors for update using (hitl_worker()) with check (hitl_worker());
--- Background work clears away what has expired.
-create policy worker_delete on totp_factors for delete using (hitl_worker() and expires_at is not null);
-create policy worker_select on passkey_challenges for select using (hitl_worker());
-create policy worker_delete on passkey_challenges for delete using (hitl_worker());
-create policy worker_select on sign_in_challenges for select using (hitl_worker());
-create policy worker_delete on sign_in_challenges for delete using (hitl_worker());
-create policy worker_select on step_ups for select using (hitl_worker() and used_at is null);
-create policy worker_delete on step_ups for delete using (hitl_worker() and used_at is null);
+create policy resealer_select on totp_factors for select using (hitl_resealer());
+create policy resealer_update on totp_factors for update using (hitl_resealer()) with check (hitl_resealer());

@@ -1,0 +1,190 @@
+-- Who there is: organizations, their people and teams, and the links that let people in.
+-- Every key begins with organization_id, so that one tenant can be one shard.
+
+create table organizations (
+  organization_id uuid primary key,
+  name text not null check (char_length(name) between 1 and 255),
+  -- The installation's own: where the first admin and open registration lead.
+  is_default boolean not null default false,
+  -- Everybody needs an explicit step-up for sensitive acts, however fresh the sign-in.
+  require_step_up boolean not null default false,
+  -- The pause and kill switch for all of its agents at once.
+  agents_status text not null default 'active' check (agents_status in ('active', 'paused', 'stopped')),
+  agents_paused_at timestamptz(3),
+  agents_paused_by uuid,
+  agents_pause_reason text check (char_length(agents_pause_reason) <= 512),
+  -- The end, after days of grace in which nobody gets in: everything goes, but for the sealed audit (without what can be
+  -- erased) and this row, which keeps the id from being used again.
+  delete_after timestamptz(3),
+  deletion_requested_by uuid,
+  -- The point of no return: nothing brings it back.
+  deleted_at timestamptz(3),
+  -- Nothing of it is left to delete.
+  cleared_at timestamptz(3),
+  -- The account that made it; null for the installation's own.
+  created_by uuid,
+  idempotency_key text,
+  idempotency_hash bytea,
+  created_at timestamptz(3) not null default now(),
+  updated_at timestamptz(3) not null default now()
+);
+create unique index organizations_default on organizations (is_default) where is_default;
+create unique index organizations_by_idempotency_key on organizations (created_by, idempotency_key)
+  where idempotency_key is not null;
+create index organizations_to_delete on organizations (delete_after) where delete_after is not null and cleared_at is null;
+create trigger touch before update on organizations for each row execute function touch_updated_at();
+
+-- How a person signs in, whatever organizations they belong to.
+create table accounts (
+  id uuid primary key,
+  email text not null check (char_length(email) between 3 and 254),
+  -- The form that is compared: lower case. Kept apart so that a person sees the address as it was typed.
+  email_key text not null unique check (email_key = lower(email_key)),
+  email_verified_at timestamptz(3),
+  -- Null: this person signs in by other means.
+  password_hash text,
+  password_changed_at timestamptz(3),
+  -- Where the last sign-in led, and the next one leads.
+  last_organization_id uuid,
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null
+);
+create trigger touch before update on accounts for each row execute function touch_updated_at();
+
+-- A user is an account's membership in one organization: the role, and the name and address as its people see them.
+create table users (
+  organization_id uuid not null references organizations,
+  id uuid not null,
+  account_id uuid not null references accounts,
+  email text not null check (char_length(email) between 3 and 254),
+  email_key text not null check (email_key = lower(email_key)),
+  name text check (char_length(name) between 1 and 255),
+  role text not null check (role in ('owner', 'admin', 'reviewer', 'auditor')),
+  is_active boolean not null default true,
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  unique (organization_id, email_key),
+  unique (organization_id, account_id)
+);
+create index users_by_account on users (account_id);
+-- One owner at most; the transfer is one statement.
+create unique index users_owner on users (organization_id) where role = 'owner';
+create trigger touch before update on users for each row execute function touch_updated_at();
+
+create table teams (
+  organization_id uuid not null references organizations,
+  id uuid not null,
+  name text not null check (char_length(name) between 1 and 255),
+  description text check (char_length(description) <= 512),
+  created_by uuid,
+  idempotency_key text,
+  idempotency_hash bytea,
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  unique (organization_id, name),
+  foreign key (organization_id, created_by) references users
+);
+create unique index teams_by_idempotency_key on teams (organization_id, created_by, idempotency_key)
+  where idempotency_key is not null;
+create trigger touch before update on teams for each row execute function touch_updated_at();
+
+create table team_members (
+  organization_id uuid not null,
+  team_id uuid not null,
+  user_id uuid not null,
+  is_lead boolean not null default false,
+  created_at timestamptz(3) not null,
+  primary key (organization_id, team_id, user_id),
+  foreign key (organization_id, team_id) references teams on delete cascade,
+  foreign key (organization_id, user_id) references users
+);
+create index team_members_by_user on team_members (organization_id, user_id);
+
+-- One-time links: the first admin's set-up link and invitations. Only the token's SHA-256 is kept.
+create table invitations (
+  organization_id uuid not null references organizations,
+  id uuid not null,
+  token_hash bytea not null check (octet_length(token_hash) = 32),
+  email text,
+  role text not null check (role in ('admin', 'reviewer', 'auditor')),
+  created_by uuid,
+  idempotency_key text,
+  idempotency_hash bytea,
+  expires_at timestamptz(3) not null,
+  used_at timestamptz(3),
+  revoked_at timestamptz(3),
+  created_at timestamptz(3) not null,
+  updated_at timestamptz(3) not null,
+  primary key (organization_id, id),
+  foreign key (organization_id, created_by) references users
+);
+create unique index invitations_by_idempotency_key on invitations (organization_id, created_by, idempotency_key)
+  where idempotency_key is not null;
+create index invitations_by_token on invitations (token_hash);
+create index invitations_open on invitations (organization_id, id) where used_at is null and revoked_at is null;
+create trigger touch before update on invitations for each row execute function touch_updated_at();
+
+-- Forced: the owner, who migrates, is held to it as well.
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['organizations', 'accounts', 'users', 'teams', 'team_members', 'invitations'] loop
+    execute format('alter table %I enable row level security', name);
+    execute format('alter table %I force row level security', name);
+    continue when name = 'accounts';
+    -- Compared as text: an index on organization_id is for the statement's own conditions. A generic plan that is made while the
+    -- table is new would else take it for this one, and read a whole tenant for one row (docs/decisions/0004).
+    execute format('create policy tenant on %I using (organization_id::text = current_setting(''hitl.organization'', true)) '
+      'with check (organization_id::text = current_setting(''hitl.organization'', true))', name);
+  end loop;
+end $$;
+create policy own on accounts using (id = hitl_account()) with check (id = hitl_account());
+create policy by_lookup on accounts for select using (email_key = hitl_lookup());
+create policy by_lookup on invitations for select using (encode(token_hash, 'hex') = hitl_lookup());
+-- A person sees their own memberships, and what their organizations are called.
+create policy by_account on users for select using (account_id = hitl_account());
+create policy by_account on organizations for select using (exists (
+  select from users where users.organization_id = organizations.organization_id and users.account_id = hitl_account()));
+-- Background work sees what it is about to act upon, and nothing else of a table: of organizations the live ones, and those of
+-- which something is still to be deleted. A CASE is only a filter: PostgreSQL joins the policies of a command by OR and would
+-- take a plain condition for a way to find rows.
+create policy worker on organizations for select
+  using (case when hitl_worker() then cleared_at is null else false end);
+
+-- Deletes up to `at_most` rows of the scope's organization, from whatever table has some; returns how many. To be called
+-- until it returns 0. Tables are found by their column organization_id, so none is forgotten. Younger tables come first, as
+-- they refer to older ones; what others still refer to has its turn later. Members are left to the caller, who looks after
+-- their accounts; the audit stays.
+create function hitl_delete_rows(at_most integer) returns integer language plpgsql volatile as $$
+declare
+  name text;
+  held text;
+  deleted integer;
+  total integer := 0;
+begin
+  for name in
+    select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id'
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
+      and c.relname not in ('organizations', 'users', 'events') and c.relname not like 'audit\_%'
+      and has_table_privilege(c.oid, 'delete')
+    order by c.oid desc
+  loop
+    begin
+      execute format('delete from %I where organization_id = hitl_organization() and ctid = any (array('
+        'select ctid from %I where organization_id = hitl_organization() limit $1))', name, name) using at_most - total;
+      get diagnostics deleted = row_count;
+      total := total + deleted;
+    exception when foreign_key_violation then
+      held := name;
+    end;
+    exit when total >= at_most;
+  end loop;
+  -- Two tables that refer to each other would hold each other for ever, and must not pass for empty.
+  if total = 0 and held is not null then
+    raise exception 'rows of % are referred to by rows that cannot be deleted', held using errcode = 'foreign_key_violation';
+  end if;
+  return total;
+end $$;

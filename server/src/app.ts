@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
+import { callbackRules } from './callbacks/callback.ts'
 import { deliveryJson, registerCallbackRoutes } from './callbacks/routes.ts'
 import { createCallbacks } from './callbacks/service.ts'
 import { channel } from './callbacks/store.ts'
@@ -36,7 +37,8 @@ import { createIdentity, type Identity } from './identity/service.ts'
 import { createSessionSweeper } from './identity/sessions/worker.ts'
 import { registerKeySet } from './identity/signing-keys/routes.ts'
 import { createSigningKeys, type SigningKeys } from './identity/signing-keys/service.ts'
-import { createTargetRefusal, parseAllowList } from './outbound/target-guard.ts'
+import { createProviderHttp } from './identity/sso/provider-http.ts'
+import { createTargetRefusal } from './outbound/target-guard.ts'
 import { createTransport, type Transport } from './outbound/transport.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { applicationRole } from './platform/database/application-role.ts'
@@ -49,7 +51,6 @@ import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelop
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import { type RewrapOptions, type RewrapReport, rewrap } from './platform/secrets/envelope-rewrap.ts'
 import { createKeyRing } from './platform/secrets/key-encryption.ts'
-import { createProviderCalls } from './provider-calls.ts'
 
 export const version = '0.1.0'
 
@@ -61,7 +62,6 @@ export interface AppOptions {
   readonly role?: string | null
   readonly log: Logger
   readonly clock?: Clock
-  readonly transport?: Transport
   readonly passwords?: Passwords
   /** Tests put something in front of the database. */
   readonly openDb?: (options: DbOptions) => Db
@@ -132,11 +132,10 @@ export async function createApp({ config, secretKey, connection, log, ...options
       },
     ])
   const sealer = createEnvelope({ db, keyRing, report: reportKeys })
-  const allow = parseAllowList(config.CALLBACK_ALLOW)
-  const transport =
-    options.transport ??
-    createTransport({ allow, timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() })
-
+  const rules = callbackRules(config.CALLBACK_ALLOW)
+  const posting = { timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() }
+  const transport = createTransport({ rules, ...posting })
+  const headsTransport = createTransport({ rules: { ...rules, what: 'audit heads' }, ...posting })
   const mail =
     config.SMTP_URL === null || config.MAIL_FROM === null
       ? null
@@ -146,7 +145,10 @@ export async function createApp({ config, secretKey, connection, log, ...options
           ca: config.SMTP_CA === null ? null : readFileSync(config.SMTP_CA, 'utf8'),
           log,
         })
-  const providerCalls = createProviderCalls(config)
+  const providerHttp = createProviderHttp({
+    allow: config.SSO_ALLOW,
+    ca: config.SSO_CA === null ? null : readFileSync(config.SSO_CA, 'utf8'),
+  })
 
   const delivery = createDeliveryWorker({
     db: workerDb,
@@ -181,7 +183,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     sign: (payload, typ) => signingKeys.sign('audit_head', payload, { typ }),
     headsFile: config.AUDIT_HEADS_FILE,
     headsUrl: config.AUDIT_HEADS_URL,
-    post: (url, body) => postHeads(transport, url, body),
+    post: (url, body) => postHeads(headsTransport, url, body),
   })
   const certifier = createCertifier({ signingKeys, issuer: config.publicUrl, hours: config.CERTIFICATE_HOURS })
   const consultations = createConsultations({
@@ -202,7 +204,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     sealer,
     log,
     mail,
-    providerFetch: providerCalls.fetch,
+    providerFetch: providerHttp.fetch,
     publicUrl: config.publicUrl,
     production: config.production,
     accessTokenMinutes: config.ACCESS_TOKEN_EXPIRE_MINUTES,
@@ -249,7 +251,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
   if (answers) {
     await http.register(
       async (api) => {
-        registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: createTargetRefusal(allow) })
+        registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget: createTargetRefusal(rules) })
         registerCertificateRoutes(api, { consultations, guard, clock })
         registerCallbackRoutes(api, { callbacks, guard, requireVisible: consultations.read })
         audit.registerRoutes(api, {
@@ -329,7 +331,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
         await audit.stop()
         await identity.passwordChanges.drain()
         await mail?.close(Math.min(graceMs, 5_000))
-        await providerCalls.close()
+        await Promise.all([providerHttp.close(), headsTransport.close()])
         await Promise.all([db.close(), workerDb.close()])
       })()
       return stopped

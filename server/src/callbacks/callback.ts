@@ -1,6 +1,33 @@
+import { parseAllowList, type TargetRules } from '../outbound/target-guard.ts'
 import type { PostResult } from '../outbound/transport.ts'
+import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
 /** The rules of a delivery: pure. What an attempt's result means for the callback. */
+
+/** What came of an attempt. */
+export interface AttemptResult extends Omit<PostResult, 'error'> {
+  readonly error: { readonly code: PostErrorCode | 'secret'; readonly message: string } | null
+}
+
+/** Nothing is sent unsigned in its place: the receiver could not tell it from a forgery. */
+export const secretUnreadable: AttemptResult = {
+  status: null,
+  durationMs: 0,
+  reply: '',
+  retryAfterSeconds: null,
+  error: {
+    code: 'secret',
+    message:
+      'The callback secret cannot be read: the key that sealed it is missing. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, then ask for a redelivery.',
+  },
+}
+
+/** Where callbacks may go; `allowed`: the entries of CALLBACK_ALLOW. */
+export const callbackRules = (allowed: readonly string[]): TargetRules => ({
+  what: 'callback',
+  setting: 'CALLBACK_ALLOW',
+  allow: parseAllowList(allowed),
+})
 
 export type NextStep =
   | { readonly kind: 'sent' }
@@ -18,7 +45,12 @@ const jitter = 0.1
  * @param retrySeconds the waits between attempts; one more attempt than waits is made
  * @param random 0 <= random < 1
  */
-export function nextStep(result: PostResult, tries: number, retrySeconds: readonly number[], random: number): NextStep {
+export function nextStep(
+  result: AttemptResult,
+  tries: number,
+  retrySeconds: readonly number[],
+  random: number,
+): NextStep {
   if (succeeded(result)) return { kind: 'sent' }
   const error = describe(result)
   const wait = retrySeconds[tries - 1]
@@ -30,7 +62,7 @@ export function nextStep(result: PostResult, tries: number, retrySeconds: readon
 }
 
 /** Only a complete 2xx is success; a redirect is not. */
-export function succeeded(result: PostResult): boolean {
+export function succeeded(result: AttemptResult): boolean {
   return result.error === null && result.status !== null && result.status >= 200 && result.status < 300
 }
 
@@ -38,12 +70,12 @@ export function succeeded(result: PostResult): boolean {
 const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
 
 /** True when the receiver itself is in trouble, which is what the breaker counts: no (complete) answer, 5xx, or 429. */
-export function isTargetInTrouble(result: PostResult): boolean {
+export function isTargetInTrouble(result: AttemptResult): boolean {
   if (result.error?.code === 'timeout' || result.error?.code === 'reset') return true
   if (result.status === null) return !ours.has(result.error?.code ?? '')
   return result.status >= 500 || result.status === 429
 }
 
-function describe(result: PostResult): string {
+function describe(result: AttemptResult): string {
   return result.error?.message ?? `The receiver answered ${result.status}; only 2xx counts as received.`
 }

@@ -1,5 +1,4 @@
-import { notSent, type PostResult, type Transport } from '../outbound/transport.ts'
-import { SECRET_UNREADABLE } from '../outbound/transport-errors.ts'
+import type { Transport } from '../outbound/transport.ts'
 import { createBatcher } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../platform/database/db.ts'
@@ -7,7 +6,7 @@ import { provesRollback } from '../platform/database/errors.ts'
 import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop } from '../platform/loop.ts'
-import { isTargetInTrouble, nextStep } from './callback.ts'
+import { type AttemptResult, isTargetInTrouble, nextStep, secretUnreadable } from './callback.ts'
 import { signatureHeaders } from './signature.ts'
 import * as store from './store.ts'
 import { createTargets, type Receiver, type TargetOptions } from './targets.ts'
@@ -110,7 +109,7 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
     }
   }
 
-  const attempt = async (lease: store.Lease, startedAt: Date): Promise<PostResult> => {
+  const attempt = async (lease: store.Lease, startedAt: Date): Promise<AttemptResult> => {
     let secret: string | null
     try {
       secret = await secretOf(lease)
@@ -120,7 +119,7 @@ export function createDeliveryWorker(dependencies: DeliveryDependencies): Delive
         { err: error, callback_id: lease.id },
         'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',
       )
-      return notSent(SECRET_UNREADABLE)
+      return secretUnreadable
     }
     const headers = {
       'content-type': 'application/json',
@@ -249,7 +248,7 @@ function withoutReply({ attempt, settled }: Recorded): Recorded {
   return { attempt: { ...attempt, id: newId(), reply: '', error: attempt.error && 'The attempt failed.' }, settled }
 }
 
-function toRecord(lease: store.Lease, result: PostResult, startedAt: Date, endedAt: Date, random: number): Recorded {
+function toRecord(lease: store.Lease, result: AttemptResult, startedAt: Date, endedAt: Date, random: number): Recorded {
   const step = nextStep(result, lease.tries + 1, lease.retrySeconds, random)
   const nextAttemptAt = step.kind === 'retry' ? new Date(endedAt.getTime() + step.afterMs) : null
   const attempt: store.Attempt = {

@@ -14,17 +14,17 @@ interface AllowedName {
   readonly port: number | null
 }
 
-/** Parsed `CALLBACK_ALLOW`: what callbacks may reach beyond the public internet. */
+/** What calls may reach beyond the public internet. */
 export interface AllowList {
   readonly ranges: readonly AllowedRange[]
   readonly names: readonly AllowedName[]
 }
 
-const HOST_NAME = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
+const hostName = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 
 /**
- * Parses the entries of `CALLBACK_ALLOW`: CIDRs and single addresses (IPv4, IPv6), host names and `*.suffix`, each with
- * an optional `:port`; an IPv6 address with a port stands in brackets. Throws an Error that names the bad entry.
+ * Parses CIDRs and single addresses (IPv4, IPv6), host names and `*.suffix`, each with an optional `:port`; an IPv6 address
+ * with a port stands in brackets. Throws an Error that names the bad entry, to be put behind the setting's name.
  */
 export function parseAllowList(entries: readonly string[]): AllowList {
   const ranges: AllowedRange[] = []
@@ -97,12 +97,12 @@ function parseName(entry: string, host: string): { readonly name: string; readon
   const url = URL.canParse(`http://${written}/`) ? new URL(`http://${written}/`) : null
   const name = url?.host.replace(/\.$/, '') ?? ''
   // The URL parser turns 127.1 and 0x7f000001 into an address: a name it does not keep a name is not one.
-  if (!HOST_NAME.test(name) || parseIpAddress(name) !== null || /[/@?#\\%\s]/.test(written)) {
+  if (!hostName.test(name) || parseIpAddress(name) !== null || /[/@?#\\%\s]/.test(written)) {
     throw bad(entry, 'write an address, a CIDR, a host name or *.suffix, each with an optional :port')
   }
   return { name, below }
 }
 
 function bad(entry: string, why: string): Error {
-  return new Error(`CALLBACK_ALLOW has an entry that cannot be used, "${entry}": ${why}.`)
+  return new Error(`has an entry that cannot be used, "${entry}": ${why}.`)
 }

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { createReplyExcerpt, parseRetryAfter } from './reply-excerpt.ts'
-import { describeError, isResetBeforeStatus, type PostError, STOPPED, type Stage } from './transport-errors.ts'
+import { describeError, isResetBeforeStatus, type PostError, type Stage, stopped } from './transport-errors.ts'
 
 /** An attempt succeeded when `error` is null and `status` is 2xx; a status beside an error is only worth showing. */
 export interface PostResult {
@@ -16,6 +16,8 @@ export interface PostResult {
 
 /** What an attempt is made with. */
 export interface AttemptMeans {
+  /** What is called, as in `TargetRules`. */
+  readonly what: string
   readonly timeoutMs: number
   readonly now: () => number
   readonly isTls: boolean
@@ -26,14 +28,14 @@ export interface AttemptMeans {
   readonly endedReusedConnection: (error: Error) => boolean
 }
 
-const REPLY_BYTES_READ = 64 * 1024
-const INFORMATIONAL_REPLIES = 16
-const TOO_LATE: Readonly<Record<Stage, string>> = {
+const replyBytesRead = 64 * 1024
+const maxInformationalReplies = 16
+const tooLate: Readonly<Record<Stage, string>> = {
   connecting: 'No connection was made',
   'awaiting status': 'No reply came',
   'reading body': 'The reply was not complete',
 }
-const ABANDONED = new Error('The attempt is over.')
+const abandoned = new Error('The attempt is over.')
 
 /**
  * Makes one attempt: sends the request, reads the status and at most 64 KiB of the reply, keeps to the deadline.
@@ -43,7 +45,7 @@ const ABANDONED = new Error('The attempt is over.')
  *   answer did not arrive as the receiver meant it (RFC 9112 8).
  * - A kept connection may have been closed by the receiver just when we wrote to it. If it ends before a byte of the
  *   reply, the request is sent once more on a new connection, within the same deadline. RFC 9110 9.2.2 forbids this for
- *   a POST unless it is known to be safe: callbacks are delivered at least once and carry a stable `webhook-id`.
+ *   a POST unless it is known to be safe: what is posted from here may arrive twice, and says by an id that it is the same.
  */
 export function startAttempt(request: Dispatcher.DispatchOptions, means: AttemptMeans) {
   const startedAt = performance.now()
@@ -55,29 +57,29 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
   let hasAnswered = false
   let isSettled = false
 
-  function settle(error: PostError | null): void {
+  const settle = (error: PostError | null): void => {
     if (isSettled) return
     isSettled = true
     clearTimeout(deadline)
     const durationMs = Math.round(performance.now() - startedAt)
     const outcome = { status, durationMs, reply: excerpt.text(), retryAfterSeconds, error }
-    // undici takes a connection back one turn of the event loop after the reply's end. Were the caller told sooner, its
+    // undici takes a connection back one turn of the event loop after the reply's end. Were the result given sooner, the
     // next post would find the connection busy and open another.
     queueMicrotask(() => setImmediate(resolve, outcome))
-    controller?.abort(ABANDONED)
+    controller?.abort(abandoned)
   }
 
-  function stage(): Stage {
+  const stage = (): Stage => {
     if (controller === null) return 'connecting'
     return status === null ? 'awaiting status' : 'reading body'
   }
 
-  function handler(isLastTry: boolean): Dispatcher.DispatchHandler {
+  const handler = (isLastTry: boolean): Dispatcher.DispatchHandler => {
     let informational = 0
     return {
       onRequestStart(started) {
         controller = started
-        if (isSettled) started.abort(ABANDONED)
+        if (isSettled) started.abort(abandoned)
       },
       onResponseStarted() {
         hasAnswered = true
@@ -86,16 +88,16 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
         if (statusCode >= 200) {
           status = statusCode
           retryAfterSeconds = parseRetryAfter([headers['retry-after'] ?? ''].flat()[0], means.now())
-        } else if (++informational > INFORMATIONAL_REPLIES) {
+        } else if (++informational > maxInformationalReplies) {
           settle({ code: 'protocol', message: 'The receiver sends informational replies (1xx) without end.' })
         }
       },
       onResponseData(_, chunk) {
         excerpt.add(chunk)
-        if (excerpt.length >= REPLY_BYTES_READ) settle(redirectError(status))
+        if (excerpt.length >= replyBytesRead) settle(redirectError(status, means.what))
       },
       onResponseEnd() {
-        settle(redirectError(status))
+        settle(redirectError(status, means.what))
       },
       onResponseError(_, error) {
         if (isSettled) return
@@ -109,15 +111,15 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
   }
 
   const deadline = setTimeout(() => {
-    settle({ code: 'timeout', message: `${TOO_LATE[stage()]} within ${means.timeoutMs} ms.` })
+    settle({ code: 'timeout', message: `${tooLate[stage()]} within ${means.timeoutMs} ms.` })
   }, means.timeoutMs)
   means.send(request, handler(false))
 
-  return { result, stop: () => settle(STOPPED) }
+  return { result, stop: () => settle(stopped) }
 }
 
 // Never followed: the address behind it was not vetted, and a signed body is meant for the receiver it was signed for.
-function redirectError(status: number | null): PostError | null {
+function redirectError(status: number | null, what: string): PostError | null {
   if (status === null || status < 300 || status > 399) return null
-  return { code: 'redirect', message: `The receiver redirects (${status}); set the callback URL to the final address.` }
+  return { code: 'redirect', message: `The receiver redirects (${status}); set the ${what} URL to the final address.` }
 }

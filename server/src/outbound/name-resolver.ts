@@ -21,7 +21,7 @@ export interface NameResolverOptions {
   readonly systemLookup?: (hostname: string) => Promise<readonly string[]>
 }
 
-const NOT_IN_DNS = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED'])
+const notInDns = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED'])
 
 /**
  * Names go to the DNS servers directly (c-ares) and only then, or when they have a single label, to the operating
@@ -46,7 +46,7 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     const answers = [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
     if (answers.length > 0) return answers
     const failures = [v4, v6].flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
-    if (failures.every((failure) => NOT_IN_DNS.has(failure?.code))) return askOutsideDns(hostname, signal)
+    if (failures.every((failure) => notInDns.has(failure?.code))) return askOutsideDns(hostname, signal)
     throw failures[0]
   }
 

@@ -30,7 +30,7 @@ function block(cidr: string, what: string): Block {
 // address that looks public but is the platform's own: Azure's host agent at 168.63.129.16. The registry marks a few
 // anycast services inside these blocks as globally reachable (192.0.0.9, 192.31.196.0/24 ...); nobody's agent lives
 // there, so they are refused with the rest.
-const SPECIAL_IPV4: readonly Block[] = [
+const specialIpv4: readonly Block[] = [
   block('0.0.0.0/8', 'an address of "this network" (RFC 791)'),
   block('10.0.0.0/8', 'a private address (RFC 1918)'),
   block('100.64.0.0/10', 'a carrier-grade NAT address (RFC 6598)'),
@@ -54,7 +54,7 @@ const SPECIAL_IPV4: readonly Block[] = [
 
 // IPv6 is judged the other way round: only the global unicast space 2000::/3 (RFC 4291) is public, without these
 // blocks of the IANA IPv6 Special-Purpose Address Registry.
-const SPECIAL_IPV6: readonly Block[] = [
+const specialIpv6: readonly Block[] = [
   block('2001::/32', 'a Teredo address (RFC 4380)'),
   block('2001::/23', 'an IETF protocol address (RFC 2928)'),
   block('2001:db8::/32', 'a documentation address (RFC 3849)'),
@@ -65,7 +65,7 @@ const SPECIAL_IPV6: readonly Block[] = [
 ]
 
 // Only to name the reason; all of these lie outside 2000::/3 and are refused with or without a line here.
-const NAMED_IPV6: readonly Block[] = [
+const namedIpv6: readonly Block[] = [
   block('::/128', 'the unspecified address (RFC 4291)'),
   block('::1/128', 'a loopback address (RFC 4291)'),
   block('fc00::/7', 'a unique local address (RFC 4193)'),
@@ -74,9 +74,9 @@ const NAMED_IPV6: readonly Block[] = [
   block('ff00::/8', 'a multicast address (RFC 4291)'),
 ]
 
-const GLOBAL_UNICAST = block('2000::/3', '')
-const MAPPED = block('::ffff:0:0/96', '')
-const NAT64 = block('64:ff9b::/96', '')
+const globalUnicast = block('2000::/3', '')
+const mapped = block('::ffff:0:0/96', '')
+const nat64 = block('64:ff9b::/96', '')
 
 /**
  * The IPv4 address that packets to this IPv6 address end at: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
@@ -86,7 +86,7 @@ const NAT64 = block('64:ff9b::/96', '')
 export function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (address instanceof ipaddr.IPv4) return null
   const bytes = address.toByteArray()
-  for (const [network, bits] of [MAPPED, NAT64]) {
+  for (const [network, bits] of [mapped, nat64]) {
     if (isInRange(address, network, bits)) return new ipaddr.IPv4(bytes.slice(12, 16))
   }
   return null
@@ -105,11 +105,11 @@ export function specialUse(address: IpAddress): string | null {
     const inner = specialUse(embedded)
     return inner === null ? null : `a wrapping of ${embedded.toString()}, ${inner}`
   }
-  if (address instanceof ipaddr.IPv4) return whatIn(SPECIAL_IPV4, address)
-  if (!isInRange(address, GLOBAL_UNICAST[0], GLOBAL_UNICAST[1])) {
-    return whatIn(NAMED_IPV6, address) ?? 'outside the global unicast space (RFC 4291)'
+  if (address instanceof ipaddr.IPv4) return whatIn(specialIpv4, address)
+  if (!isInRange(address, globalUnicast[0], globalUnicast[1])) {
+    return whatIn(namedIpv6, address) ?? 'outside the global unicast space (RFC 4291)'
   }
-  return isIsatap(address) ? 'an ISATAP address (RFC 5214)' : whatIn(SPECIAL_IPV6, address)
+  return isIsatap(address) ? 'an ISATAP address (RFC 5214)' : whatIn(specialIpv6, address)
 }
 
 function whatIn(blocks: readonly Block[], address: IpAddress): string | null {

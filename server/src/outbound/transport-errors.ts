@@ -9,7 +9,6 @@ export type PostErrorCode =
   | 'reset'
   | 'protocol'
   | 'redirect'
-  | 'secret'
   | 'stopped'
 
 /** `message`: a sentence for an operator; never the URL, a header or a body, which may carry secrets. */
@@ -18,24 +17,27 @@ export interface PostError {
   readonly message: string
 }
 
-export const STOPPED: PostError = {
+export const stopped: PostError = {
   code: 'stopped',
   message: 'The attempt was ended because this service is shutting down.',
 }
 
-/** Nothing is sent unsigned in its place: the receiver could not tell it from a forgery. */
-export const SECRET_UNREADABLE: PostError = {
-  code: 'secret',
-  message:
-    'The callback secret cannot be read: the key that sealed it is not there. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, or ask for a redelivery then.',
-}
-
-const LENGTH_MISMATCH = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
-const POST_ERROR = Symbol('post error')
+const lengthMismatch = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+const postError = Symbol('post error')
 
 /** An Error that carries its PostError through the socket and undici unchanged. */
 export function errorOf(error: PostError): Error {
-  return Object.assign(new Error(error.message), { [POST_ERROR]: error })
+  return Object.assign(new Error(error.message), { [postError]: error })
+}
+
+/** Why the target was refused, where that is what went wrong; else null. */
+export function refusalIn(error: unknown): string | null {
+  const own = ownError(error)
+  return own?.code === 'target_refused' ? own.message : null
+}
+
+function ownError(error: unknown): PostError | undefined {
+  return error instanceof Error ? (error as { [postError]?: PostError })[postError] : undefined
 }
 
 /** How far an attempt has come. */
@@ -43,8 +45,8 @@ export type Stage = 'connecting' | 'awaiting status' | 'reading body'
 
 /** What went wrong, from an error of the socket, TLS or undici. */
 export function describeError(error: unknown, stage: Stage, isTls: boolean): PostError {
-  if (!(error instanceof Error)) return protocol('The delivery failed for an unknown reason.')
-  const own = (error as { [POST_ERROR]?: PostError })[POST_ERROR]
+  if (!(error instanceof Error)) return protocol('The call failed for an unknown reason.')
+  const own = ownError(error)
   if (own) return own
   if (error instanceof errors.InvalidArgumentError || error instanceof errors.NotSupportedError) {
     return protocol('The request could not be formed: it has a header that HTTP does not permit.')
@@ -72,9 +74,9 @@ function describeExchangeError(error: Error, stage: Stage): PostError {
   if (error instanceof errors.SocketError && error.message.startsWith('bad ')) {
     return protocol(`The reply is not one to this request (${error.message}).`)
   }
-  // A body that ends too early is told as bad HTTP when the connection was to be closed after it.
+  // A body that ends too early is reported as bad HTTP when the connection was to be closed after it.
   const isCutShort = error.message.includes('Invalid EOF state') || isLengthMismatch(error, stage)
-  if (!isCutShort && (error instanceof errors.HTTPParserError || codeOf(error) === LENGTH_MISMATCH)) {
+  if (!isCutShort && (error instanceof errors.HTTPParserError || codeOf(error) === lengthMismatch)) {
     return protocol('The reply is not well-formed HTTP/1.1.')
   }
   return {
@@ -84,7 +86,7 @@ function describeExchangeError(error: Error, stage: Stage): PostError {
 }
 
 function isLengthMismatch(error: Error, stage: Stage): boolean {
-  return codeOf(error) === LENGTH_MISMATCH && stage === 'reading body'
+  return codeOf(error) === lengthMismatch && stage === 'reading body'
 }
 
 function protocol(message: string): PostError {

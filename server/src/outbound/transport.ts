@@ -1,10 +1,8 @@
 import { Client, type Dispatcher, Pool } from 'undici'
-import { allowsName } from './allow-list.ts'
 import { type AttemptMeans, type PostResult, startAttempt } from './attempt.ts'
-import { createNameResolver, type Resolve } from './name-resolver.ts'
-import { type AllowList, checkTarget } from './target-guard.ts'
-import { type PostError, STOPPED } from './transport-errors.ts'
-import { createVettedConnector } from './vetted-connector.ts'
+import { checkTarget } from './target-guard.ts'
+import { type PostError, stopped } from './transport-errors.ts'
+import { type ConnectorOptions, createVettedConnector } from './vetted-connector.ts'
 
 export type { PostResult }
 
@@ -27,19 +25,14 @@ export interface Transport {
   close(): Promise<void>
 }
 
-export interface TransportOptions {
-  readonly allow: AllowList
-  /** for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body */
-  readonly timeoutMs: number
-  readonly resolve?: Resolve
+/** `timeoutMs` is for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body. */
+export interface TransportOptions extends ConnectorOptions {
   /** Unix time in milliseconds, to read a `Retry-After` date by */
   readonly now?: () => number
-  /** PEM of one more trusted certificate authority */
-  readonly ca?: string
 }
 
-const POOLS_KEPT = 500
-const CLIENT_OPTIONS = {
+const poolsKept = 500
+const clientOptions = {
   pipelining: 1,
   allowH2: false,
   maxHeaderSize: 16 * 1024,
@@ -51,29 +44,29 @@ const CLIENT_OPTIONS = {
   headersTimeout: 0,
   bodyTimeout: 0,
 } as const
-const POOL_OPTIONS = { ...CLIENT_OPTIONS, connections: 64 } as const
+const poolOptions = { ...clientOptions, connections: 64 } as const
 
 /**
- * The HTTP side of the deliveries: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
+ * Posts to addresses that somebody else chose: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
  * redirects, no decompression, no proxy variables. Every target is judged before every attempt, every address before
  * every connection.
  */
 export function createTransport(options: TransportOptions): Transport {
-  const names = createNameResolver({ isOperators: (hostname) => allowsName(options.allow, hostname, null) })
-  const connector = createVettedConnector({ ...options, resolve: options.resolve ?? names.resolve })
-  const pools = createPools((origin) => new Pool(origin, { ...POOL_OPTIONS, connect: connector.connect }))
+  const connector = createVettedConnector(options)
+  const pools = createPools((origin) => new Pool(origin, { ...poolOptions, connect: connector.connect }))
   const running = new Set<() => void>()
   let isStopped = false
 
-  function meansFor(owner: string, origin: string): AttemptMeans {
+  const meansFor = (owner: string, origin: string): AttemptMeans => {
     const pool = pools.get(owner, origin)
     return {
+      what: options.rules.what,
       timeoutMs: options.timeoutMs,
       now: options.now ?? Date.now,
       isTls: origin.startsWith('https:'),
       send: (request, handler) => pool.dispatch(request, handler),
       sendOnNewConnection(request, handler) {
-        const client = pools.track(new Client(origin, { ...CLIENT_OPTIONS, connect: connector.connect }))
+        const client = pools.track(new Client(origin, { ...clientOptions, connect: connector.connect }))
         const accepted = client.dispatch({ ...request, reset: true }, handler)
         pools.retire(client)
         return accepted
@@ -82,9 +75,9 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
-  async function post(target: PostTarget): Promise<PostResult> {
-    if (isStopped) return notSent(STOPPED)
-    const verdict = checkTarget(target.url, options.allow)
+  const post = async (target: PostTarget): Promise<PostResult> => {
+    if (isStopped) return notSent(stopped)
+    const verdict = checkTarget(target.url, options.rules)
     if (!verdict.ok) return notSent({ code: 'target_refused', message: verdict.reason })
     const { origin, pathname, search } = verdict.url
     const headers = { ...target.headers, 'accept-encoding': 'identity' }
@@ -96,10 +89,9 @@ export function createTransport(options: TransportOptions): Transport {
     return result
   }
 
-  async function close(): Promise<void> {
+  const close = async (): Promise<void> => {
     isStopped = true
     for (const stop of running) stop()
-    names.cancel()
     await Promise.all([pools.destroy(), connector.close()])
   }
 
@@ -111,24 +103,24 @@ function createPools(create: (origin: string) => Pool) {
   const recent = new Map<string, Pool>()
   const open = new Set<Dispatcher>()
 
-  function track<D extends Dispatcher>(dispatcher: D): D {
+  const track = <D extends Dispatcher>(dispatcher: D): D => {
     open.add(dispatcher)
     return dispatcher
   }
 
-  function retire(dispatcher: Dispatcher): void {
+  const retire = (dispatcher: Dispatcher): void => {
     // Rejects when it is destroyed meanwhile, by `destroy` below: it is closed then, too.
     const closed = () => open.delete(dispatcher)
     dispatcher.close().then(closed, closed)
   }
 
-  function get(owner: string, origin: string): Pool {
+  const get = (owner: string, origin: string): Pool => {
     // No origin holds a space.
     const name = `${origin} ${owner}`
     const pool = recent.get(name) ?? track(create(origin))
     recent.delete(name)
     recent.set(name, pool)
-    const oldest = recent.size > POOLS_KEPT ? recent.entries().next().value : undefined
+    const oldest = recent.size > poolsKept ? recent.entries().next().value : undefined
     if (oldest) {
       recent.delete(oldest[0])
       retire(oldest[1])
@@ -136,7 +128,7 @@ function createPools(create: (origin: string) => Pool) {
     return pool
   }
 
-  async function destroy(): Promise<void> {
+  const destroy = async (): Promise<void> => {
     recent.clear()
     await Promise.all([...open].map((dispatcher) => dispatcher.destroy()))
     open.clear()
@@ -146,6 +138,6 @@ function createPools(create: (origin: string) => Pool) {
 }
 
 /** The result of an attempt that ended before anything was sent. */
-export function notSent(error: PostError): PostResult {
+function notSent(error: PostError): PostResult {
   return { status: null, durationMs: 0, reply: '', retryAfterSeconds: null, error }
 }

@@ -1,12 +1,13 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import type { buildConnector } from 'undici'
-import type { Resolve } from './name-resolver.ts'
-import { type AllowList, checkAddress } from './target-guard.ts'
-import { errorOf, STOPPED } from './transport-errors.ts'
+import { allowsName } from './allow-list.ts'
+import { createNameResolver, type Resolve } from './name-resolver.ts'
+import { checkAddress, type TargetRules } from './target-guard.ts'
+import { errorOf, stopped } from './transport-errors.ts'
 
-// A name with hundreds of addresses must not turn one delivery into a scan of them.
-const ADDRESSES_TRIED = 8
+// A name with hundreds of addresses must not turn one call into a scan of them.
+const addressesTried = 8
 
 export interface VettedConnector {
   /** Connects to an origin, for undici. */
@@ -15,6 +16,15 @@ export interface VettedConnector {
   endedReusedConnection(error: Error): boolean
   /** Destroys every socket, connected or not, and resolves when they are closed. */
   close(): Promise<void>
+}
+
+export interface ConnectorOptions {
+  readonly rules: TargetRules
+  readonly timeoutMs: number
+  /** What stands in for the look-up of names. */
+  readonly resolve?: Resolve
+  /** PEM of one more trusted certificate authority */
+  readonly ca?: string
 }
 
 /**
@@ -26,12 +36,10 @@ export interface VettedConnector {
  * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: every connection shows its
  * certificate and has it checked in full.
  */
-export function createVettedConnector(options: {
-  readonly allow: AllowList
-  readonly timeoutMs: number
-  readonly resolve: Resolve
-  readonly ca?: string
-}): VettedConnector {
+export function createVettedConnector({ rules, timeoutMs, ...options }: ConnectorOptions): VettedConnector {
+  // Each connector looks names up on its own: no kind of call waits for the slow names of another.
+  const names = createNameResolver({ isOperators: (hostname) => allowsName(rules.allow, hostname, null) })
+  const resolve = options.resolve ?? names.resolve
   const sockets = new Set<Socket>()
   const reusedEnds = new WeakSet<Error>()
   const secureContext = trustingContext(options.ca)
@@ -39,16 +47,16 @@ export function createVettedConnector(options: {
   let isClosed = false
 
   const connect: buildConnector.connector = ({ hostname, protocol, port: portText }, callback) => {
-    if (isClosed) return callback(errorOf(STOPPED), null)
+    if (isClosed) return callback(errorOf(stopped), null)
     const isTls = protocol === 'https:'
     const port = Number(portText || (isTls ? 443 : 80))
-    const literal = isIP(hostname) === 0 ? null : checkAddress(hostname, hostname, port, options.allow)
+    const literal = isIP(hostname) === 0 ? null : checkAddress(hostname, hostname, port, rules)
     if (literal?.ok === false) return callback(errorOf({ code: 'target_refused', message: literal.reason }), null)
     const over = new AbortController()
     const dial = {
       host: hostname,
       port,
-      lookup: vettedLookup((name) => options.resolve(name, over.signal), options.allow, port),
+      lookup: vettedLookup((name) => resolve(name, over.signal), rules, port),
       autoSelectFamily: true,
       noDelay: true,
       keepAlive: true,
@@ -56,8 +64,8 @@ export function createVettedConnector(options: {
     const socket = isTls ? connectTls({ ...dial, ...strictTls(hostname, secureContext) }) : connectTcp(dial)
     sockets.add(socket)
     const deadline = setTimeout(() => {
-      socket.destroy(errorOf({ code: 'timeout', message: `No connection was made within ${options.timeoutMs} ms.` }))
-    }, options.timeoutMs)
+      socket.destroy(errorOf({ code: 'timeout', message: `No connection was made within ${timeoutMs} ms.` }))
+    }, timeoutMs)
 
     const fail = (error: Error) => callback(error, null)
     socket.once('error', fail)
@@ -76,19 +84,20 @@ export function createVettedConnector(options: {
     })
   }
 
-  async function close(): Promise<void> {
+  const close = async (): Promise<void> => {
     isClosed = true
+    names.cancel()
     const closing = [...sockets].map((socket) => new Promise<void>((closed) => socket.once('close', () => closed())))
-    for (const socket of sockets) socket.destroy(errorOf(STOPPED))
+    for (const socket of sockets) socket.destroy(errorOf(stopped))
     await Promise.all(closing)
   }
 
   return { connect, endedReusedConnection: (error) => reusedEnds.has(error), close }
 }
 
-function vettedLookup(resolve: Resolve, allow: AllowList, port: number): LookupFunction {
+function vettedLookup(resolve: Resolve, rules: TargetRules, port: number): LookupFunction {
   return (hostname, _options, callback) => {
-    resolveVetted(hostname, port, resolve, allow).then(
+    resolveVetted(hostname, port, resolve, rules).then(
       (addresses) =>
         callback(
           null,
@@ -103,7 +112,7 @@ async function resolveVetted(
   hostname: string,
   port: number,
   resolve: Resolve,
-  allow: AllowList,
+  rules: TargetRules,
 ): Promise<readonly string[]> {
   const addresses = await resolve(hostname).catch((error) => {
     throw errorOf({
@@ -113,10 +122,10 @@ async function resolveVetted(
   })
   if (addresses.length === 0) throw errorOf({ code: 'dns', message: `The host name ${hostname} has no address.` })
   for (const address of addresses) {
-    const verdict = checkAddress(address, hostname, port, allow)
+    const verdict = checkAddress(address, hostname, port, rules)
     if (!verdict.ok) throw errorOf({ code: 'target_refused', message: verdict.reason })
   }
-  return addresses.slice(0, ADDRESSES_TRIED)
+  return addresses.slice(0, addressesTried)
 }
 
 function strictTls(hostname: string, secureContext: SecureContext | undefined) {

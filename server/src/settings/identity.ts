@@ -28,7 +28,7 @@ export const identitySettings = {
   SSO_ALLOW: list(
     'CIDRs and hosts beyond the public internet where identity providers may be.',
     '10.2.0.0/16,accounts.internal',
-    checkSsoAllow,
+    (entries) => void parseAllowList(entries),
   ),
   SSO_CA: optional('File with the certificate authority of identity providers.', '/run/secrets/sso-ca.pem'),
 }
@@ -50,13 +50,4 @@ export const identityRules = (values: IdentitySettings & ServiceSettings): reado
       'ADMIN_PASSWORD is the sample password that others know: choose your own',
     ],
   ]
-}
-
-/** The list is read like that of callbacks, whose errors name CALLBACK_ALLOW. */
-function checkSsoAllow(entries: readonly string[]): void {
-  try {
-    parseAllowList(entries)
-  } catch (error) {
-    throw new Error((error as Error).message.replace('CALLBACK_ALLOW', 'SSO_ALLOW'))
-  }
 }

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
-import type { PostResult } from '../../src/outbound/transport.ts'
-import type { PostErrorCode } from '../../src/outbound/transport-errors.ts'
+import { type AttemptResult, isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
+
+type ErrorCode = NonNullable<AttemptResult['error']>['code']
 
 const anError = 'Something went wrong.'
 
-function result(status: number | null, errorCode: PostErrorCode | null = null, retryAfter: number | null = null) {
+function result(status: number | null, errorCode: ErrorCode | null = null, retryAfter: number | null = null) {
   const error = errorCode === null ? null : { code: errorCode, message: anError }
-  return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies PostResult
+  return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies AttemptResult
 }
 
 const reachable = 'the receiver is well'
 const troubled = 'the receiver is in trouble'
-type Row = readonly [number | null, PostErrorCode | null, 'sent' | 'retry' | 'failed', string]
+type Row = readonly [number | null, ErrorCode | null, 'sent' | 'retry' | 'failed', string]
 
 /** [status, error, what the first of several attempts leads to, what the breaker counts] */
 const outcomes: readonly Row[] = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import { callbackRules } from '../../src/callbacks/callback.ts'
 import * as store from '../../src/callbacks/store.ts'
 import type { Limits } from '../../src/callbacks/targets.ts'
 import { createDeliveryWorker } from '../../src/callbacks/worker.ts'
-import { parseAllowList } from '../../src/outbound/target-guard.ts'
 import { createTransport } from '../../src/outbound/transport.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
@@ -55,7 +55,7 @@ describe('a worker with eight slots', () => {
     const worker = createDeliveryWorker({
       db: t.app.db,
       clock: t.clock,
-      transport: createTransport({ allow: parseAllowList(['127.0.0.1']), timeoutMs: 60_000 }),
+      transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
       log: createLog('silent', false),
       secretOf: () => null,
       holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),
@@ -88,7 +88,7 @@ describe('a worker with eight slots', () => {
     const worker = createDeliveryWorker({
       db: t.app.db,
       clock: t.clock,
-      transport: createTransport({ allow: parseAllowList(['127.0.0.1']), timeoutMs: 60_000 }),
+      transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
       log: createLog('silent', false),
       secretOf: () => null,
       holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),

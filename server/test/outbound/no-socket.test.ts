@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { createNameResolver } from '../../src/outbound/name-resolver.ts'
-import { checkTarget, parseAllowList } from '../../src/outbound/target-guard.ts'
+import { checkTarget } from '../../src/outbound/target-guard.ts'
 import { createTransport, type Transport } from '../../src/outbound/transport.ts'
 import { createVettedConnector } from '../../src/outbound/vetted-connector.ts'
 import { startReceiver } from '../receivers.ts'
@@ -9,17 +9,18 @@ import { watchDials } from './dial-watch.ts'
 import { type DnsZone, startDnsServer } from './dns-server.ts'
 import { hostileAddresses } from './hostile-spellings.ts'
 import { hostileUrls } from './hostile-urls.ts'
+import { rulesAllowing } from './target-rules.ts'
 
 // The guard's word is not taken for it here: what counts is which connections the operating system is asked for.
 
-const nothing = parseAllowList([])
+const nothing = rulesAllowing()
 
 /** A transport whose names are known to `zone` only. */
-async function transportFor(t: TestContext, zone: DnsZone = {}, allow = nothing): Promise<Transport> {
+async function transportFor(t: TestContext, zone: DnsZone = {}, rules = nothing): Promise<Transport> {
   const dns = await startDnsServer(zone)
   const unknown = Object.assign(new Error('not in the hosts file'), { code: 'ENOTFOUND' })
   const names = createNameResolver({ servers: dns.servers, systemLookup: () => Promise.reject(unknown) })
-  const transport = createTransport({ allow, timeoutMs: 5_000, resolve: names.resolve })
+  const transport = createTransport({ rules, timeoutMs: 5_000, resolve: names.resolve })
   t.after(async () => {
     await transport.close()
     names.cancel()
@@ -38,7 +39,7 @@ test('the watch sees a connection that is allowed', async (t) => {
   t.after(() => receiver.close())
   const watch = watchDials(t)
   const zone = { 'agent.example.com': { addresses: ['127.0.0.1'] } }
-  const transport = await transportFor(t, zone, parseAllowList(['127.0.0.1']))
+  const transport = await transportFor(t, zone, rulesAllowing('127.0.0.1'))
   assert.equal(await outcome(transport, receiver.url), '200')
   assert.equal(await outcome(transport, `http://agent.example.com:${receiver.port}/`), '200')
   assert.deepEqual(watch.dialled(), Array(2).fill(`127.0.0.1 ${receiver.port}`))
@@ -131,7 +132,7 @@ describe('no socket is opened for a harmless name', () => {
     const watch = watchDials(t)
     for (const answer of ['fe80::1%lo', '2606:4700::1%eth0', '127.0.0.2%1', '127.1', 'localhost', '']) {
       const resolve = async () => [answer]
-      const transport = createTransport({ allow: parseAllowList(['127.0.0.2']), timeoutMs: 5_000, resolve })
+      const transport = createTransport({ rules: rulesAllowing('127.0.0.2'), timeoutMs: 5_000, resolve })
       assert.equal(await outcome(transport, 'http://agent.example.com/'), 'target_refused', answer)
       await transport.close()
     }
@@ -141,14 +142,14 @@ describe('no socket is opened for a harmless name', () => {
 
 test('the connector refuses a forbidden address on its own, if nobody has asked the guard before', async (t) => {
   const watch = watchDials(t)
-  const connector = createVettedConnector({ allow: nothing, timeoutMs: 5_000, resolve: async () => ['127.0.0.1'] })
+  const connector = createVettedConnector({ rules: nothing, timeoutMs: 5_000, resolve: async () => ['127.0.0.1'] })
   t.after(() => connector.close())
   for (const hostname of ['127.0.0.1', '::1', '::ffff:10.0.0.1', '169.254.169.254', 'agent.example.com', 'localhost']) {
     for (const protocol of ['http:', 'https:']) {
       const error = await new Promise<unknown>((resolve) =>
         connector.connect({ hostname, protocol, port: '8080' }, (...[failure]) => resolve(failure)),
       )
-      assert.match(String(error), /callbacks go only to public addresses/, hostname)
+      assert.match(String(error), /only public addresses may be called/, hostname)
     }
   }
   assert.deepEqual(watch.dialled(), [])

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { createNameResolver, type NameResolverOptions } from '../../src/outbound/name-resolver.ts'
-import { parseAllowList } from '../../src/outbound/target-guard.ts'
 import { createTransport, type TransportOptions } from '../../src/outbound/transport.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
 import { watchDials } from './dial-watch.ts'
 import { type DnsAnswer, type DnsZone, startDnsServer } from './dns-server.ts'
+import { rulesAllowing } from './target-rules.ts'
 
 // Names whose answers change between look-ups. Public addresses cannot be dialled in a test, so one loopback address plays
 // the public one and is allowed; all others play the inside, and count who comes.
@@ -72,8 +72,8 @@ async function stage(
   const unknown = Object.assign(new Error('not in the hosts file'), { code: 'ENOTFOUND' })
   const { systemLookup = () => Promise.reject(unknown), ...rest } = options
   const names = createNameResolver({ servers: dns.servers, systemLookup })
-  const allow = parseAllowList([PUBLIC])
-  const transport = createTransport({ allow, timeoutMs: 10_000, resolve: names.resolve, ...rest })
+  const rules = rulesAllowing(PUBLIC)
+  const transport = createTransport({ rules, timeoutMs: 10_000, resolve: names.resolve, ...rest })
   const visitorsBefore = visitors
   t.after(async () => {
     await transport.close()

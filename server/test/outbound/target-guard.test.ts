@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type AllowList, checkAddress, checkTarget, parseAllowList } from '../../src/outbound/target-guard.ts'
+import { checkAddress, checkTarget, parseAllowList, type TargetRules } from '../../src/outbound/target-guard.ts'
 import { ipv4Spelled, spelledUrls } from './hostile-spellings.ts'
 import { hostileUrls, innocentUrls } from './hostile-urls.ts'
+import { rulesAllowing } from './target-rules.ts'
 
-const NOTHING = parseAllowList([])
+const nothing = rulesAllowing()
 
 // What a resolver may answer for an innocent name; every URL above that holds a literal address is covered there.
-const HOSTILE_ANSWERS = [
+const hostileAnswers = [
   '127.0.0.1',
   '127.8.8.8',
   '0.0.0.0',
@@ -59,7 +60,7 @@ describe('a callback URL that does not lead to the public internet is refused wh
   for (const [why, urls] of Object.entries(Object.groupBy(hostileUrls, ({ why }) => why.replace(/:.*/, '')))) {
     test(`${why}: ${urls?.length} spellings`, () => {
       for (const { url, why } of urls ?? []) {
-        const verdict = checkTarget(url, NOTHING)
+        const verdict = checkTarget(url, nothing)
         assert.equal(verdict.ok, false, `accepted: ${JSON.stringify(url)} (${why})`)
         assert.match(verdict.ok ? '' : verdict.reason, /^[A-Z].+\.$/s, `no sentence for ${JSON.stringify(url)}`)
       }
@@ -85,9 +86,9 @@ describe('a callback URL that does not lead to the public internet is refused wh
     fc.assert(
       fc.property(fc.tuple(octet, octet, octet, octet), (bytes) => {
         const address = bytes.join('.')
-        const verdict = checkAddress(address, 'agent.example.com', 443, NOTHING).ok
+        const verdict = checkAddress(address, 'agent.example.com', 443, nothing).ok
         for (const host of ipv4Spelled(address)) {
-          assert.equal(checkTarget(`http://${host}/`, NOTHING).ok, verdict, `${address} as ${host}`)
+          assert.equal(checkTarget(`http://${host}/`, nothing).ok, verdict, `${address} as ${host}`)
         }
       }),
       { numRuns: 500 },
@@ -98,41 +99,58 @@ describe('a callback URL that does not lead to the public internet is refused wh
 test('public callback URLs pass', () => {
   assert.ok(innocentUrls.length >= 50)
   for (const url of innocentUrls) {
-    const verdict = checkTarget(url, NOTHING)
+    const verdict = checkTarget(url, nothing)
     assert.equal(verdict.ok, true, `refused: ${url}: ${verdict.ok ? '' : verdict.reason}`)
   }
 })
 
 test('a URL of 2048 characters passes and one of 2049 does not', () => {
   const base = 'https://example.com/'
-  assert.equal(checkTarget(base + 'a'.repeat(2_048 - base.length), NOTHING).ok, true)
-  assert.equal(checkTarget(base + 'a'.repeat(2_049 - base.length), NOTHING).ok, false)
+  assert.equal(checkTarget(base + 'a'.repeat(2_048 - base.length), nothing).ok, true)
+  assert.equal(checkTarget(base + 'a'.repeat(2_049 - base.length), nothing).ok, false)
 })
 
 test('the accepted URL is normalised: lower case, no trailing dot, punycode', () => {
   const hrefOf = (raw: string) => {
-    const verdict = checkTarget(raw, NOTHING)
+    const verdict = checkTarget(raw, nothing)
     return verdict.ok ? verdict.url.href : verdict.reason
   }
   assert.equal(hrefOf('HTTPS://EXAMPLE.com.:443/Hook?A=b'), 'https://example.com/Hook?A=b')
   assert.equal(hrefOf('https://bücher.example/'), 'https://xn--bcher-kva.example/')
 })
 
-test('the refusal says why and who can change it', () => {
-  const verdict = checkTarget('http://[::ffff:10.0.0.1]/', NOTHING)
-  assert.match(verdict.ok ? '' : verdict.reason, /10\.0\.0\.1.*private.*CALLBACK_ALLOW/)
+test('the refusal names what was to be called, why it is not, and the setting that permits it', () => {
+  const refusalOf = (raw: string, rules: TargetRules) => {
+    const verdict = checkTarget(raw, rules)
+    return verdict.ok ? null : verdict.reason
+  }
+  assert.equal(
+    refusalOf('http://[::ffff:10.0.0.1]/', nothing),
+    'The callback host ::ffff:a00:1 is a wrapping of 10.0.0.1, a private address (RFC 1918); only public addresses may be ' +
+      'called. The operator of this service can permit it with CALLBACK_ALLOW.',
+  )
+  const providers = { ...nothing, what: 'identity provider', setting: 'SSO_ALLOW' }
+  assert.equal(
+    refusalOf('https://accounts.internal/', providers),
+    'The identity provider host accounts.internal is a name of an inside network. The operator of this service can ' +
+      'permit it with SSO_ALLOW.',
+  )
+  assert.equal(
+    refusalOf('/keys', providers),
+    'The identity provider URL must begin with https:// or http:// and name a host.',
+  )
 })
 
 describe('the addresses a name resolves to', () => {
   test('refused when they are not public, or no addresses', () => {
-    for (const answer of HOSTILE_ANSWERS) {
-      assert.equal(checkAddress(answer, 'agent.example.com', 443, NOTHING).ok, false, `accepted: ${answer}`)
+    for (const answer of hostileAnswers) {
+      assert.equal(checkAddress(answer, 'agent.example.com', 443, nothing).ok, false, `accepted: ${answer}`)
     }
   })
 
   test('accepted when they are public', () => {
     for (const answer of ['1.1.1.1', '93.184.216.34', '2606:4700:4700::1111', '64:ff9b::8.8.8.8', '::ffff:8.8.8.8']) {
-      assert.equal(checkAddress(answer, 'agent.example.com', 443, NOTHING).ok, true, `refused: ${answer}`)
+      assert.equal(checkAddress(answer, 'agent.example.com', 443, nothing).ok, true, `refused: ${answer}`)
     }
   })
 
@@ -140,7 +158,7 @@ describe('the addresses a name resolves to', () => {
     for (let high = 0; high <= 0xff; high += 1) {
       const address = `${((high << 8) | 0x64).toString(16)}:4700::1`
       const isGlobalUnicast = high >> 5 === 1
-      assert.equal(checkAddress(address, 'agent.example.com', 443, NOTHING).ok, isGlobalUnicast, address)
+      assert.equal(checkAddress(address, 'agent.example.com', 443, nothing).ok, isGlobalUnicast, address)
     }
   })
 })
@@ -174,42 +192,42 @@ describe('what the operator allows passes, and nothing beside it', () => {
   ]
   for (const [entry, passes, refused] of cases) {
     test(entry, () => {
-      const allow = parseAllowList([entry])
-      for (const url of passes) assert.equal(checkTarget(url, allow).ok, true, `refused: ${url}`)
-      for (const url of refused) assert.equal(checkTarget(url, allow).ok, false, `accepted: ${url}`)
+      const rules = rulesAllowing(entry)
+      for (const url of passes) assert.equal(checkTarget(url, rules).ok, true, `refused: ${url}`)
+      for (const url of refused) assert.equal(checkTarget(url, rules).ok, false, `accepted: ${url}`)
     })
   }
 
-  const verdictOn = (allow: AllowList, address: string, hostname: string, port = 443) =>
-    checkAddress(address, hostname, port, allow).ok
+  const verdictOn = (rules: TargetRules, address: string, hostname: string, port = 443) =>
+    checkAddress(address, hostname, port, rules).ok
 
   test('an allowed name may resolve to any address, another name may not', () => {
-    const allow = parseAllowList(['agent.corp.example:443', '*.lab.example'])
-    assert.equal(verdictOn(allow, '10.0.0.1', 'agent.corp.example'), true)
-    assert.equal(verdictOn(allow, 'fe80::1%eth0', 'agent.corp.example'), true)
-    assert.equal(verdictOn(allow, '10.0.0.1', 'agent.corp.example', 80), false)
-    assert.equal(verdictOn(allow, '10.0.0.1', 'a.b.lab.example', 80), true)
-    assert.equal(verdictOn(allow, '10.0.0.1', 'lab.example'), false)
-    assert.equal(verdictOn(allow, '10.0.0.1', 'evillab.example'), false)
+    const rules = rulesAllowing('agent.corp.example:443', '*.lab.example')
+    assert.equal(verdictOn(rules, '10.0.0.1', 'agent.corp.example'), true)
+    assert.equal(verdictOn(rules, 'fe80::1%eth0', 'agent.corp.example'), true)
+    assert.equal(verdictOn(rules, '10.0.0.1', 'agent.corp.example', 80), false)
+    assert.equal(verdictOn(rules, '10.0.0.1', 'a.b.lab.example', 80), true)
+    assert.equal(verdictOn(rules, '10.0.0.1', 'lab.example'), false)
+    assert.equal(verdictOn(rules, '10.0.0.1', 'evillab.example'), false)
   })
 
   test('an allowed range may be the answer for any name', () => {
-    const allow = parseAllowList(['10.1.0.0/16:443'])
-    assert.equal(verdictOn(allow, '10.1.255.255', 'whatever.example.com'), true)
-    assert.equal(verdictOn(allow, '::ffff:10.1.0.1', 'whatever.example.com'), true)
-    assert.equal(verdictOn(allow, '10.2.0.0', 'whatever.example.com'), false)
-    assert.equal(verdictOn(allow, '10.1.0.1', 'whatever.example.com', 80), false)
+    const rules = rulesAllowing('10.1.0.0/16:443')
+    assert.equal(verdictOn(rules, '10.1.255.255', 'whatever.example.com'), true)
+    assert.equal(verdictOn(rules, '::ffff:10.1.0.1', 'whatever.example.com'), true)
+    assert.equal(verdictOn(rules, '10.2.0.0', 'whatever.example.com'), false)
+    assert.equal(verdictOn(rules, '10.1.0.1', 'whatever.example.com', 80), false)
   })
 
   test('allowing something does not close the public internet, nor open bad spellings', () => {
-    const allow = parseAllowList(['10.0.0.0/8', 'localhost'])
-    assert.equal(checkTarget('https://example.com/', allow).ok, true)
-    assert.equal(checkTarget('http://user:pass@localhost/', allow).ok, false)
-    assert.equal(checkTarget('ftp://localhost/', allow).ok, false)
+    const rules = rulesAllowing('10.0.0.0/8', 'localhost')
+    assert.equal(checkTarget('https://example.com/', rules).ok, true)
+    assert.equal(checkTarget('http://user:pass@localhost/', rules).ok, false)
+    assert.equal(checkTarget('ftp://localhost/', rules).ok, false)
   })
 })
 
-test('an entry of CALLBACK_ALLOW that cannot be used is named', () => {
+test('an entry of an allow list that cannot be used is named', () => {
   const bad = [
     '',
     ' ',

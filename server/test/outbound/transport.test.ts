@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { parseAllowList } from '../../src/outbound/target-guard.ts'
 import {
   createTransport,
   type PostResult,
@@ -11,14 +10,15 @@ import {
 } from '../../src/outbound/transport.ts'
 import { createAuthority, selfSigned } from '../certificates.ts'
 import { freePort, startRawReceiver, startReceiver } from '../receivers.ts'
+import { rulesAllowing } from './target-rules.ts'
 
-const LOOPBACK = parseAllowList(['127.0.0.0/8', 'localhost'])
-const SHORT_MS = 300
+const loopback = rulesAllowing('127.0.0.0/8', 'localhost')
+const shortMs = 300
 
 /** A transport that may reach loopback, knows every name as 127.0.0.1 and is closed after the test. */
 function transportFor(t: TestContext, options: Partial<TransportOptions> = {}): Transport {
   const transport = createTransport({
-    allow: LOOPBACK,
+    rules: loopback,
     timeoutMs: 5_000,
     resolve: async () => ['127.0.0.1'],
     ...options,
@@ -56,8 +56,8 @@ async function post(
 
 function assertDeadline(result: PostResult): void {
   assert.equal(result.error?.code, 'timeout')
-  assert.ok(result.durationMs >= SHORT_MS - 5, `too early: ${result.durationMs} ms`)
-  assert.ok(result.durationMs < SHORT_MS + 700, `too late: ${result.durationMs} ms`)
+  assert.ok(result.durationMs >= shortMs - 5, `too early: ${result.durationMs} ms`)
+  assert.ok(result.durationMs < shortMs + 700, `too late: ${result.durationMs} ms`)
 }
 
 describe('a reply', () => {
@@ -200,7 +200,7 @@ describe('the deadline covers', () => {
   for (const [what, act, status] of silent) {
     test(what, async (t) => {
       const receiver = await rawReceiver(t, act)
-      const result = await post(transportFor(t, { timeoutMs: SHORT_MS }), receiver.url)
+      const result = await post(transportFor(t, { timeoutMs: shortMs }), receiver.url)
       assertDeadline(result)
       assert.equal(result.status, status)
       await receiver.waitForNoConnection()
@@ -208,20 +208,20 @@ describe('the deadline covers', () => {
   }
 
   test('a name look-up that never ends', async (t) => {
-    const transport = transportFor(t, { timeoutMs: SHORT_MS, resolve: () => new Promise(() => {}) })
+    const transport = transportFor(t, { timeoutMs: shortMs, resolve: () => new Promise(() => {}) })
     assertDeadline(await post(transport, 'http://agent.example.com'))
   })
 
   test('a TLS handshake that never ends', async (t) => {
     const receiver = await rawReceiver(t, () => {})
-    const result = await post(transportFor(t, { timeoutMs: SHORT_MS }), `https://127.0.0.1:${receiver.port}`)
+    const result = await post(transportFor(t, { timeoutMs: shortMs }), `https://127.0.0.1:${receiver.port}`)
     assertDeadline(result)
     await receiver.waitForNoConnection()
   })
 
   test('the second try on a new connection, too', async (t) => {
     const receiver = await httpReceiver(t)
-    const transport = transportFor(t, { timeoutMs: SHORT_MS })
+    const transport = transportFor(t, { timeoutMs: shortMs })
     await post(transport, receiver.url)
     receiver.behave((response, request) => {
       if (request.connection === 1) response.destroy()
@@ -314,7 +314,7 @@ describe('a receiver that breaks off or talks nonsense', () => {
 describe('names and addresses', () => {
   test('an inside target is refused before anything is sent', async (t) => {
     const receiver = await httpReceiver(t)
-    const transport = transportFor(t, { allow: parseAllowList([]) })
+    const transport = transportFor(t, { rules: rulesAllowing() })
     for (const origin of [
       receiver.url,
       `http://localhost:${receiver.port}`,
@@ -338,7 +338,7 @@ describe('names and addresses', () => {
       'localhost',
       '127.1',
     ]) {
-      const transport = transportFor(t, { allow: parseAllowList([]), resolve: async () => [answer] })
+      const transport = transportFor(t, { rules: rulesAllowing(), resolve: async () => [answer] })
       const result = await post(transport, `http://agent.example.com:${receiver.port}`)
       assert.equal(result.error?.code, 'target_refused', answer)
     }
@@ -347,13 +347,13 @@ describe('names and addresses', () => {
 
   test('one inside address among public ones refuses the name', async (t) => {
     const receiver = await httpReceiver(t)
-    const allow = parseAllowList(['127.0.0.1'])
+    const rules = rulesAllowing('127.0.0.1')
     for (const answers of [
       ['127.0.0.1', '10.0.0.1'],
       ['10.0.0.1', '127.0.0.1'],
       ['127.0.0.1', '8.8.8.8', '::1'],
     ]) {
-      const transport = transportFor(t, { allow, resolve: async () => answers })
+      const transport = transportFor(t, { rules, resolve: async () => answers })
       assert.equal((await post(transport, `http://agent.example.com:${receiver.port}`)).error?.code, 'target_refused')
     }
     assert.equal(receiver.connections, 0)
@@ -364,8 +364,8 @@ describe('names and addresses', () => {
     const answers = [['127.0.0.2'], ['127.0.0.1']]
     let asked = 0
     const transport = transportFor(t, {
-      allow: parseAllowList(['127.0.0.2']),
-      timeoutMs: SHORT_MS,
+      rules: rulesAllowing('127.0.0.2'),
+      timeoutMs: shortMs,
       resolve: async () => answers[asked++] ?? [],
     })
     // Nobody listens on 127.0.0.2; were the name asked again to connect, 127.0.0.1 would be reached.

@@ -1,9 +1,10 @@
 import * as oidc from 'openid-client'
+import { refusalIn } from '../../outbound/transport-errors.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Claims } from './claims.ts'
 import { hashFlowSecret } from './flows/flow.ts'
 import { isSecureUrl } from './provider.ts'
-import { isTargetRefused, type ProviderFetch } from './provider-http.ts'
+import type { ProviderFetch } from './provider-http.ts'
 
 /** How this installation is known to one provider. */
 export interface Party {
@@ -18,8 +19,14 @@ export interface Expected {
   readonly verifier: string
 }
 
-/** Why a provider's answer does not count: a word for the log and the audit, never the provider's own text. */
-export type ProviderFailure = Error & { readonly reason: string; readonly isOurs: boolean }
+/** Why a provider's answer does not count. */
+export type ProviderFailure = Error & {
+  /** A word for the log and the audit, never the provider's own text. */
+  readonly reason: string
+  readonly isOurs: boolean
+  /** The sentence that says why it may not be called; null when it may. */
+  readonly refusal: string | null
+}
 
 export interface OidcClient {
   /** Fetches what the provider says of itself. Rejects with a ProviderFailure when it is not the issuer it is taken for. */
@@ -154,13 +161,23 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw isFailure(error) ? error : failure(reasonOf(error), isUnreachable(error))
+    if (isFailure(error)) throw error
+    const refusal = causes(error)
+      .map(refusalIn)
+      .find((found) => found !== null)
+    throw refusal === undefined
+      ? failure(reasonOf(error), isUnreachable(error))
+      : failure('target_refused', true, refusal)
   }
 }
 
 /** `isOurs`: the provider did not answer; whoever signs in did nothing wrong, and may try again. */
-function failure(reason: string, isOurs = false): ProviderFailure {
-  return Object.assign(new Error(`the identity provider's answer was not accepted: ${reason}`), { reason, isOurs })
+function failure(reason: string, isOurs = false, refusal: string | null = null): ProviderFailure {
+  return Object.assign(new Error(`the identity provider's answer was not accepted: ${reason}`), {
+    reason,
+    isOurs,
+    refusal,
+  })
 }
 
 export function isFailure(error: unknown): error is ProviderFailure {
@@ -172,8 +189,6 @@ function reasonOf(error: unknown): string {
   if (error instanceof oidc.AuthorizationResponseError) return `answered_${word(error.error)}`
   if (error instanceof oidc.ResponseBodyError) return `token_endpoint_${word(error.error)}`
   if (error instanceof oidc.WWWAuthenticateChallengeError) return 'client_not_accepted'
-  const target = causes(error).find(isTargetRefused)
-  if (target !== undefined) return 'target_refused'
   const claim = causes(error).flatMap((cause) => (hasClaim(cause) ? [`_${word(cause.claim)}`] : []))[0] ?? ''
   const codes = causes(error).flatMap((cause) => (hasCode(cause) ? [word(cause.code)] : []))
   return `${codes[0] ?? 'unreachable'}${claim}`

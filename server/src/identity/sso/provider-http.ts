@@ -1,4 +1,7 @@
-import { Agent, type buildConnector } from 'undici'
+import { Agent } from 'undici'
+import { checkTarget, parseAllowList } from '../../outbound/target-guard.ts'
+import { errorOf } from '../../outbound/transport-errors.ts'
+import { type ConnectorOptions, createVettedConnector } from '../../outbound/vetted-connector.ts'
 import { isSecureUrl } from './provider.ts'
 
 /** As `openid-client` calls it. */
@@ -18,30 +21,30 @@ export interface ProviderHttp {
 }
 
 export interface ProviderHttpOptions {
-  /** Null when the URL may be called; else why not. Asked for every call: the provider itself names most of the URLs. */
-  readonly refusal: (url: string) => string | null
-  /** Opens sockets only to addresses that may be called, and checks certificates. */
-  readonly connect: buildConnector.connector
+  /** The entries of `SSO_ALLOW`: where agents may be called back is not where an organization's people sign in. */
+  readonly allow: readonly string[]
+  readonly ca: string | null
+  readonly resolve?: ConnectorOptions['resolve']
   readonly timeoutMs?: number
   readonly maxReplyBytes?: number
 }
 
-/** Told apart from what a provider does wrong: nothing was sent. */
-export type TargetRefused = Error & { readonly code: 'sso.target_refused' }
-
-export function isTargetRefused(error: unknown): error is TargetRefused {
-  return error instanceof Error && 'code' in error && error.code === 'sso.target_refused'
-}
-
 /**
  * Calls to providers. What an administrator types as an issuer makes this service call it, and what that answers makes it
- * call more: each URL and each address is judged, no redirect is followed, nothing is decompressed, and no reply is longer
+ * call more: each URL and each address is judged for every call, no redirect is followed, nothing is decompressed, and no reply is longer
  * than a key set could be.
  */
-export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
-  const { timeoutMs = 10_000, maxReplyBytes = 512 * 1024 } = options
+export function createProviderHttp({ allow, ca, resolve, ...limits }: ProviderHttpOptions): ProviderHttp {
+  const { timeoutMs = 10_000, maxReplyBytes = 512 * 1024 } = limits
+  const rules = { what: 'identity provider', setting: 'SSO_ALLOW', allow: parseAllowList(allow) }
+  const connector = createVettedConnector({
+    rules,
+    timeoutMs,
+    ...(resolve === undefined ? {} : { resolve }),
+    ...(ca === null ? {} : { ca }),
+  })
   const agent = new Agent({
-    connect: options.connect,
+    connect: connector.connect,
     connections: 8,
     pipelining: 1,
     allowH2: false,
@@ -54,8 +57,8 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 
   const fetch: ProviderFetch = async (url, { method, headers, body, signal }) => {
     const target = new URL(url)
-    const reason = isSecureUrl(target) ? options.refusal(url) : 'it is not https'
-    if (reason !== null) throw Object.assign(new Error(reason), { code: 'sso.target_refused' })
+    const verdict = isSecureUrl(target) ? checkTarget(url, rules) : notSecure
+    if (!verdict.ok) throw errorOf({ code: 'target_refused', message: verdict.reason })
     const whole = AbortSignal.timeout(timeoutMs)
     const reply = await agent.request({
       origin: target.origin,
@@ -75,8 +78,18 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
     })
   }
 
-  return { fetch, close: () => agent.destroy() }
+  const close = async (): Promise<void> => {
+    await agent.destroy()
+    await connector.close()
+  }
+
+  return { fetch, close }
 }
+
+const notSecure = {
+  ok: false,
+  reason: 'The identity provider URL must begin with https://; http:// is only for a provider on this machine.',
+} as const
 
 async function readAll(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = []

@@ -10,8 +10,6 @@ import {
   type ProviderFailure,
 } from '../../../src/identity/sso/oidc-client.ts'
 import { createProviderHttp, type ProviderHttp } from '../../../src/identity/sso/provider-http.ts'
-import { checkTarget, parseAllowList } from '../../../src/outbound/target-guard.ts'
-import { createVettedConnector } from '../../../src/outbound/vetted-connector.ts'
 import { createAuthority } from '../../certificates.ts'
 import { createFakeClock } from '../../harness.ts'
 import { freePort, startReceiver } from '../../receivers.ts'
@@ -33,16 +31,8 @@ const httpFor = (
   ca?: string,
   more: { maxReplyBytes?: number; timeoutMs?: number } = {},
 ) => {
-  const allow = parseAllowList(entries)
   const resolve = async () => ['127.0.0.1']
-  const connector = keep(
-    createVettedConnector({ allow, timeoutMs: 2_000, resolve, ...(ca === undefined ? {} : { ca }) }),
-  )
-  const refusal = (url: string) => {
-    const verdict = checkTarget(url, allow)
-    return verdict.ok ? null : verdict.reason
-  }
-  return keep(createProviderHttp({ refusal, connect: connector.connect, timeoutMs: 2_000, ...more }))
+  return keep(createProviderHttp({ allow: entries, ca: ca ?? null, resolve, timeoutMs: 2_000, ...more }))
 }
 const loopback: ProviderHttp = httpFor(['127.0.0.0/8'])
 const client = createOidcClient({ fetch: loopback.fetch, clock })
@@ -402,7 +392,11 @@ describe('the provider’s address', () => {
   test('a public name that the DNS leads inside is not called', async () => {
     const { port, connections } = await startCounting()
     const error = await discover(httpFor([]), `https://accounts.example.com:${port}`)
-    assert.equal(error.isOurs, true)
+    assert.deepEqual([error.isOurs, error.reason], [true, 'target_refused'])
+    assert.match(
+      String(error.refusal),
+      /^The identity provider host accounts.example.com resolves to 127.0.0.1, .*SSO_ALLOW\.$/,
+    )
     assert.equal(connections(), 0)
   })
 

@@ -155,12 +155,13 @@ describe('an issuer', () => {
     })
   }
 
-  test('422 for nobody there, another service, another issuer, and the slash too much', async () => {
+  test('422 for nobody there, another service, another issuer, the slash too much, and an address inside', async () => {
     const other = await startReceiver({ behaviour: { body: '<html>' } })
     const mistakes = [
       [`http://127.0.0.1:${await freePort()}`, /could not be reached/],
       [other.url, /does not answer as an OpenID provider/],
       [`${op.issuer}/`, /letter by letter/],
+      ['https://10.0.0.1', /^issuer is refused: The identity provider host 10\.0\.0\.1 is .*with SSO_ALLOW\.$/],
     ] as const
     for (const [issuer, message] of mistakes) {
       const reply = await create({ issuer })

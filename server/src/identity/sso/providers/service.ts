@@ -198,15 +198,14 @@ async function checkAnswers(client: OidcClient, provider: IdentityProvider): Pro
   const party: Party = { issuer: provider.issuer, clientId: provider.clientId, clientSecret: null }
   await client.discover(party).catch((error: unknown) => {
     if (!isFailure(error)) throw error
+    if (error.refusal !== null) throw invalid('issuer', `is refused: ${error.refusal.replace(/\.$/, '')}`)
     throw invalid('issuer', mistakes[error.reason] ?? (error.isOurs ? unreachable : notOne))
   })
 }
 
-const unreachable =
-  'could not be reached there, or not at a public address: check the URL, its certificate, and SSO_ALLOW and SSO_CA of this installation'
+const unreachable = 'could not be reached: check the URL and its certificate, and SSO_CA of this installation'
 const notOne = 'does not answer as an OpenID provider: check the URL'
 const mistakes: Readonly<Record<string, string>> = {
-  target_refused: 'is not a public https:// address; the operator of this service can permit it with SSO_ALLOW',
   issuer_differs: 'is not how this provider names itself: copy "issuer" from its discovery document, letter by letter',
   metadata_incomplete: 'has a discovery document without authorization_endpoint, token_endpoint or jwks_uri',
   metadata_insecure: 'has a discovery document with an endpoint that is not https',

@@ -9,15 +9,17 @@ interface Reply {
   readonly body: unknown
 }
 
+interface Response {
+  readonly content?: Readonly<Record<string, { readonly schema: object }>>
+}
+
 interface Operation {
-  readonly responses: Readonly<
-    Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>
-  >
+  readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>
 }
 
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: object
+  readonly components: { readonly responses?: Readonly<Record<string, Response>> }
 }
 
 /** Holds replies to the OpenAPI document: the status must be listed for the operation, the body must fit its schema. */
@@ -38,7 +40,11 @@ export function createReplyChecker(document: Document): (method: string, path: s
     const operation = fitting?.methods[method.toLowerCase()]
     if (fitting === undefined || operation === undefined) return
     const where = `${method} ${fitting.template} ${reply.status}`
-    const response = operation.responses[reply.status]
+    const listed = operation.responses[reply.status]
+    const response =
+      listed !== undefined && '$ref' in listed
+        ? document.components.responses?.[listed.$ref.replace('#/components/responses/', '')]
+        : listed
     assert.ok(response, `${where} is not in openapi.json: ${reply.text}`)
     const type = String(reply.headers['content-type']).split(';', 1)[0] ?? ''
     if (response.content === undefined) return

@@ -1,4 +1,5 @@
-import { invalid, Problem } from '../platform/problem.ts'
+import { invalid, refusal } from '../platform/problem.ts'
+import { badRequest, malformedForm, notFound } from './refusals.ts'
 
 /**
  * What two readers could read differently is refused, so that no proxy, log or filter in front of this service can take a
@@ -12,6 +13,13 @@ const single: ReadonlyMap<string, number> = new Map(
   ),
 )
 
+const repeatedHeader = refusal(
+  400,
+  'http.repeated_header',
+  (name: string) => `The header ${name} stands twice. Send it once.`,
+  'host',
+)
+
 /** Node keeps the first of some headers and joins others: only the raw list (name, value, name ...) tells. */
 export function refuseRepeatedHeaders(raw: readonly string[]): void {
   let seen = 0
@@ -21,8 +29,7 @@ export function refuseRepeatedHeaders(raw: readonly string[]): void {
     const bit = single.get(name.toLowerCase())
     if (bit === undefined) continue
     if ((seen & bit) !== 0) {
-      const detail = `The header ${name.toLowerCase()} stands twice. Send it once.`
-      throw new Problem(400, 'http.repeated_header', detail)
+      throw repeatedHeader(name.toLowerCase())
     }
     seen |= bit
   }
@@ -42,17 +49,12 @@ export function refuseAmbiguousTarget(target: string): void {
   // The absolute form (RFC 9112, 3.2.2) is for proxies, and every server takes it.
   const path = (mark < 0 ? target : target.slice(0, mark)).replace(/^https?:\/\/[^/]*/i, '')
   if (disguised.test(path)) {
-    const detail =
-      'The path has escaped letters, dots or slashes, or characters that no path has. Send it in its plain form.'
-    throw new Problem(400, 'http.bad_request', detail)
+    throw badRequest(
+      'The path has escaped letters, dots or slashes, or characters that no path has. Send it in its plain form.',
+    )
   }
   if (skipped.test(path)) throw notFound()
   if (mark >= 0) readPairs(target.slice(mark + 1), 'query')
-}
-
-/** For everything that has no route. */
-export function notFound(): Problem {
-  return new Problem(404, 'http.not_found', 'There is nothing here. See /docs for what is.')
 }
 
 /** `application/x-www-form-urlencoded` (WHATWG URL, 5.1), but strict: each name once, well-formed UTF-8 escapes. */
@@ -77,7 +79,7 @@ function decoded(text: string, what: 'query' | 'form'): string {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
     const detail = `The ${what} has percent-encoding that is not UTF-8. Check it.`
-    throw new Problem(400, what === 'query' ? 'http.bad_request' : 'form.malformed', detail)
+    throw what === 'query' ? badRequest(detail) : malformedForm(detail)
   }
 }
 

@@ -1,4 +1,11 @@
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
+import { mediaType } from './refusals.ts'
+
+const otherCharset = refusal(
+  415,
+  'http.charset',
+  'Only UTF-8 is read here. Send the body in UTF-8, with or without saying so.',
+)
 
 /** Refuses a body in anything but UTF-8: 415. The media type itself is the parsers' business. */
 export function refuseOtherCharsets(contentType: string | undefined): void {
@@ -7,11 +14,7 @@ export function refuseOtherCharsets(contentType: string | undefined): void {
   const [first, ...more] = charsets
   if (first === undefined) return
   if (more.length > 0 || !/^utf-?8$/i.test(first[1])) {
-    throw new Problem(
-      415,
-      'http.charset',
-      'Only UTF-8 is read here. Send the body in UTF-8, with or without saying so.',
-    )
+    throw otherCharset()
   }
 }
 
@@ -22,7 +25,7 @@ function parameters(contentType: string): readonly (readonly [name: string, valu
   const found: (readonly [string, string])[] = []
   while (form.lastIndex < contentType.trimEnd().length) {
     const match = form.exec(contentType)
-    if (match === null) throw new Problem(415, 'http.media_type', 'The parameters of the content type cannot be read.')
+    if (match === null) throw mediaType()
     const [, name, token, quoted] = match
     if (name !== undefined) found.push([name.toLowerCase(), token ?? (quoted ?? '').replace(/\\(.)/g, '$1')])
   }

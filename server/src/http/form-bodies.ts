@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { invalid, Problem } from '../platform/problem.ts'
+import { invalid } from '../platform/problem.ts'
 import { isPrototypeName, readPairs } from './ambiguity.ts'
 import { refuseOtherCharsets } from './content-type.ts'
+import { malformedForm } from './refusals.ts'
 
 /** Forms hold a few short fields; 16 KiB is far beyond them. */
 const bodyLimit = 16_384
@@ -28,7 +29,7 @@ export async function registerFormBodies(scope: FastifyInstance): Promise<void> 
       const form = await new Response(body, { headers: { 'content-type': contentType } })
         .formData()
         .catch((cause: unknown) => {
-          throw new Problem(400, 'form.malformed', 'The form is not well-formed multipart/form-data.', { cause })
+          throw malformedForm('The form is not well-formed multipart/form-data.', cause)
         })
       for (const name of form.keys()) {
         if (isPrototypeName(name)) throw invalid(name, 'is a name that the form must not have')
@@ -40,6 +41,6 @@ export async function registerFormBodies(scope: FastifyInstance): Promise<void> 
 }
 
 function utf8(body: Buffer): string {
-  if (!isUtf8(body)) throw new Problem(400, 'form.malformed', 'The form is not in UTF-8. Send it in UTF-8.')
+  if (!isUtf8(body)) throw malformedForm('The form is not in UTF-8. Send it in UTF-8.')
   return body.toString('utf8')
 }

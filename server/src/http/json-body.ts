@@ -1,7 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { type JsonText, parseExactJson } from '../platform/json.ts'
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
 import { refuseOtherCharsets } from './content-type.ts'
+
+const emptyBody = refusal(400, 'json.empty', 'The body is empty. Send a JSON object.')
+const compressedBody = refusal(
+  415,
+  'http.content_encoding',
+  'Compressed bodies are not accepted. Send the body as it is.',
+)
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -26,7 +33,7 @@ export function registerJsonBody(app: FastifyInstance): void {
         if (body.length === 0) {
           // Many clients name a content type on every POST: where no body is expected, none is fine.
           if (request.routeOptions.schema?.body === undefined) return done(null, undefined)
-          throw new Problem(400, 'json.empty', 'The body is empty. Send a JSON object.')
+          throw emptyBody()
         }
         const { value, members } = parseExactJson(body)
         request.rawBody = body
@@ -42,7 +49,6 @@ export function registerJsonBody(app: FastifyInstance): void {
     // Bodies of GET and HEAD are not read at all.
     const isRead = request.method !== 'GET' && request.method !== 'HEAD'
     if (!isRead || encoding === undefined || encoding.toLowerCase() === 'identity') return done()
-    const detail = 'Compressed bodies are not accepted. Send the body as it is.'
-    done(new Problem(415, 'http.content_encoding', detail))
+    done(compressedBody())
   })
 }

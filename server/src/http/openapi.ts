@@ -1,7 +1,10 @@
 import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
+import type { OpenAPIV3_1 } from 'openapi-types'
 import { type TSchema, Type } from 'typebox'
+import type { AnyRefusal } from '../platform/problem.ts'
+import { shared } from './refusals.ts'
 
 /** RFC 9457, as every refusal of this service is told. */
 export const problemSchema = Type.Object(
@@ -24,60 +27,96 @@ export const problemSchema = Type.Object(
 /** The path of one thing. */
 export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-const meanings: Readonly<Record<number, { readonly code: string; readonly detail: string }>> = {
-  400: { code: 'json.malformed', detail: 'The body is not valid JSON in UTF-8. Check quotes, commas and encoding.' },
-  401: {
-    code: 'auth.invalid',
-    detail: 'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
-  },
-  403: { code: 'auth.forbidden', detail: 'This call needs an API key; people cannot make it.' },
-  404: { code: 'consultation.not_found', detail: 'Request not found' },
-  409: { code: 'consultation.already_responded', detail: 'Request is already responded, cannot respond' },
-  412: {
-    code: 'consultation.revision_changed',
-    detail: 'The request is at revision 2, the answer was given on revision 1. Read it again.',
-  },
-  413: { code: 'http.body_too_large', detail: 'The body is larger than this service takes. Send less at once.' },
-  415: { code: 'http.media_type', detail: 'Send the body as application/json.' },
-  422: { code: 'request.invalid', detail: 'title is required.' },
-  429: {
-    code: 'http.rate_limited',
-    detail: 'Too many calls with this API key: 1000 in 60 s are allowed. Go on in 12 s.',
-  },
-  500: { code: 'service.failed', detail: 'Something went wrong here. Try again; if it stays, report the request_id.' },
-  503: {
-    code: 'service.unavailable',
-    detail: 'The database does not answer just now. Nothing is lost; try again in a moment.',
-  },
-}
-
-/** A status that says something of its own on this route. */
+/** Until every route lists its refusals by name. */
 export interface OwnMeaning {
   readonly status: number
   readonly code: string
   readonly detail: string
 }
 
-/**
- * The `response` entries of a route for the refusals it can give. Always possible, so always listed: a malformed call (400),
- * a parameter twice (422), too many calls (429), 500 and 503.
- */
-export function problems(...statuses: readonly (number | OwnMeaning)[]): Record<string, unknown> {
-  const entries = [400, 422, 429, ...statuses, 500, 503].map((listed) => {
-    const status = typeof listed === 'number' ? listed : listed.status
-    const meaning = typeof listed === 'number' ? meanings[listed] : { code: listed.code, detail: listed.detail }
-    const example = {
-      type: 'about:blank',
-      title: STATUS_CODES[status],
-      status,
-      ...meaning,
-      ...(status === 422 ? { errors: [{ path: 'title', message: 'is required' }] } : {}),
-      request_id: '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e',
-    }
-    const content = { 'application/problem+json': { schema: Type.Ref('Problem'), example } }
-    return [status, { description: meaning?.detail ?? STATUS_CODES[status], content }] as const
+const unnamed = {
+  404: { status: 404, code: 'consultation.not_found', example: { detail: 'Request not found' } },
+  409: {
+    status: 409,
+    code: 'consultation.already_responded',
+    example: { detail: 'Request is already responded, cannot respond' },
+  },
+  412: {
+    status: 412,
+    code: 'consultation.revision_changed',
+    example: { detail: 'The request is at revision 2, the answer was given on revision 1. Read it again.' },
+  },
+} as const
+
+/** What one status of a route can say: refusals by code. */
+interface ProblemResponse {
+  readonly description: string
+  readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
+}
+
+/** Always possible, so always listed: a malformed call, a parameter twice, too many calls, a failure, an outage. */
+const always = [400, 422, 429, 500, 503] as const
+
+/** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
+export function problems(
+  ...listed: readonly (keyof typeof shared | keyof typeof unnamed | AnyRefusal | OwnMeaning)[]
+): Record<string, ProblemResponse> {
+  const all = [...always, ...listed].map(
+    (given): AnyRefusal =>
+      typeof given === 'number'
+        ? { ...shared, ...unnamed }[given]
+        : 'example' in given
+          ? given
+          : { ...given, example: { detail: given.detail } },
+  )
+  const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
+    // The route's own come last and say more than the shared one.
+    const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))
+    const examples = Object.fromEntries([...byCode].map(([code, refusal]) => [code, { value: exampleBody(refusal) }]))
+    const description = [...byCode.values()].map(({ example }) => example.detail).join(' · ')
+    return [status, { description, content: { 'application/problem+json': { schema: Type.Ref('Problem'), examples } } }]
   })
   return Object.fromEntries(entries)
+}
+
+function exampleBody({ status, code, example }: AnyRefusal): object {
+  const { detail, errors, extra } = example
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    code,
+    detail,
+    ...(errors === undefined ? {} : { errors }),
+    ...extra,
+    request_id: '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e',
+  }
+}
+
+/**
+ * Refusals that several operations list stand once, in `components.responses`: said in full at each they are four fifths of
+ * the document. They are named by their codes.
+ */
+function shareProblems(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
+  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {})) as {
+    responses?: Record<string, unknown>
+  }[]
+  const uses = operations.flatMap(({ responses = {} }) =>
+    Object.entries(responses).flatMap(([status, response]) => {
+      const examples = (response as Partial<ProblemResponse>).content?.['application/problem+json']?.examples
+      if (examples === undefined) return []
+      const name = Object.keys(examples).join('-or-')
+      return [{ responses, status, name, response, text: JSON.stringify(response) }]
+    }),
+  )
+  const components: Record<string, unknown> = {}
+  for (const same of Map.groupBy(uses, ({ text }) => text).values()) {
+    const [first] = same
+    if (first === undefined || same.length < 2 || components[first.name] !== undefined) continue
+    components[first.name] = first.response
+    for (const { responses, status } of same) responses[status] = { $ref: `#/components/responses/${first.name}` }
+  }
+  return { ...document, components: { ...document.components, responses: components } } as OpenAPIV3_1.Document
 }
 
 /** A successful reply with its schema, and an example for readers. */
@@ -126,6 +165,8 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         },
       },
     },
+    transformObject: (given) =>
+      'openapiObject' in given ? shareProblems(given.openapiObject as OpenAPIV3_1.Document) : given.swaggerObject,
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },

@@ -1,7 +1,18 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Problem } from '../platform/problem.ts'
-import { notFound } from './ambiguity.ts'
+import { Problem, refusal } from '../platform/problem.ts'
+import { badRequest, bodyTooLarge, failed, mediaType, notFound } from './refusals.ts'
+
+const methodNotAllowed = refusal(
+  405,
+  'http.method_not_allowed',
+  (method: string, allow: string) => ({
+    detail: `${method} is not possible here, only ${allow}.`,
+    headers: { allow },
+  }),
+  'PUT',
+  'GET, HEAD',
+)
 
 /** The wire form of a refusal: RFC 9457 problem+json. `request_id` is in the log too. */
 export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {
@@ -54,8 +65,7 @@ export function registerProblems(app: FastifyInstance): void {
     if (allow === '' || allow.split(', ').includes(request.method)) {
       return sendProblem(request, reply, notFound())
     }
-    const detail = `${request.method} is not possible here, only ${allow}.`
-    return sendProblem(request, reply, new Problem(405, 'http.method_not_allowed', detail, { headers: { allow } }))
+    return sendProblem(request, reply, methodNotAllowed(request.method, allow))
   })
 }
 
@@ -63,20 +73,13 @@ function toProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   const status = error.statusCode ?? 500
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || status === 413) {
-    return new Problem(413, 'http.body_too_large', 'The body is larger than this service takes. Send less at once.')
+    return bodyTooLarge()
   }
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || status === 415) {
-    return new Problem(415, 'http.media_type', 'Send the body as application/json.')
+    return mediaType()
   }
   if (status >= 400 && status < 500) {
-    return new Problem(status, 'http.bad_request', `The request could not be read: ${error.message}`)
+    return badRequest(`The request could not be read: ${error.message}`)
   }
-  return new Problem(
-    500,
-    'service.failed',
-    'Something went wrong here. Try again; if it stays, report the request_id.',
-    {
-      cause: error,
-    },
-  )
+  return failed(error)
 }

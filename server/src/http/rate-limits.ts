@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Db } from '../platform/database/db.ts'
 import { createRateLimiter, type RateLimit, type RateLimiter, type Standing } from '../platform/limits/rate-limit.ts'
 import { createRateLimitStore } from '../platform/limits/rate-limit-store.ts'
-import { Problem } from '../platform/problem.ts'
+import type { Problem } from '../platform/problem.ts'
+import { rateLimited } from './refusals.ts'
 
 /** Whose calls are counted together. */
 export type Counted = 'key' | 'person' | 'address'
@@ -54,12 +55,7 @@ function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null
     reply.header('ratelimit', `"${kind}";r=${refused ? 0 : remaining};t=${reset}`)
     if (!refused) return
     const { calls = 0, seconds = 0 } = limiters[kind]?.limit ?? {}
-    throw new Problem(
-      429,
-      'http.rate_limited',
-      `Too many calls ${whose[kind]}: ${calls} in ${seconds} s are allowed. Go on in ${reset} s.`,
-      { headers: { 'retry-after': String(reset) } },
-    )
+    throw rateLimited(whose[kind], calls, seconds, reset)
   }
 
   return {

@@ -1,5 +1,11 @@
 import type { FastifyRequest } from 'fastify'
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
+
+export const crossSite = refusal(
+  403,
+  'auth.cross_site',
+  'This call came from a page that is not part of this installation. Open the service itself; other pages sign in without session_cookie and use the bearer token.',
+)
 
 /** Throws 403 unless the browser says that a page of ours makes this call. */
 export type RequireSameSite = (request: FastifyRequest) => void
@@ -20,10 +26,6 @@ export function createSameSiteCheck(publicUrl: string): RequireSameSite {
       // `none` is a person's own doing, such as a typed address: never a page that calls.
       if (site !== 'none') return
     } else if (site === 'same-origin') return
-    throw new Problem(
-      403,
-      'auth.cross_site',
-      'This call came from a page that is not part of this installation. Open the service itself; other pages sign in without session_cookie and use the bearer token.',
-    )
+    throw crossSite()
   }
 }

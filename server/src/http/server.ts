@@ -5,11 +5,12 @@ import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
 import { parseNetworks } from '../platform/network-address.ts'
-import { Problem } from '../platform/problem.ts'
+import { type Problem, refusal } from '../platform/problem.ts'
 import { refuseAmbiguousTarget, refuseRepeatedHeaders } from './ambiguity.ts'
 import { registerClient } from './client.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
+import { badRequest, malformed } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
 import { schemaController } from './validation.ts'
 
@@ -64,11 +65,10 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
     // During a stop, calls on connections that are still open are answered like any other (with Connection: close).
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      const detail = 'The address could not be read. Check its percent-encoding.'
       // Not the error: its message holds the address with its query.
       request.log.info({ reason: error.code }, 'refused before routing')
       reply.headers(headers)
-      return sendProblem(request, reply, new Problem(error.statusCode ?? 400, 'http.bad_request', detail)) as never
+      return sendProblem(request, reply, badRequest(badRequest.example.detail)) as never
     },
     clientErrorHandler: refuseNonHttp(headers),
   }) as unknown as FastifyInstance
@@ -117,7 +117,7 @@ function registerClarity(app: FastifyInstance): void {
       refuseAmbiguousTarget(request.raw.url ?? '/')
       // RFC 9112, 3.2. Which host it names decides nothing here: links are made with PUBLIC_URL.
       if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-        throw new Problem(400, 'http.malformed', 'The Host header is missing. Send it once.')
+        throw malformed('The Host header is missing. Send it once.')
       }
       done()
     } catch (error) {
@@ -178,6 +178,13 @@ function registerStop(app: FastifyInstance, graceMs: number): void {
   })
 }
 
+const headersTooLarge = refusal(
+  431,
+  'http.headers_too_large',
+  `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`,
+)
+const requestTimeout = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
+
 /** What never became a request (RFC 9110 section 15.5): told in the same form as everything else, and hung up. */
 function refuseNonHttp(headers: Readonly<Record<string, string>>) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
@@ -186,15 +193,16 @@ function refuseNonHttp(headers: Readonly<Record<string, string>>) {
       socket.destroy()
       return
     }
-    const [status, code, detail] =
+    const problem =
       error.code === 'HPE_HEADER_OVERFLOW'
-        ? ([431, 'http.headers_too_large', `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`] as const)
+        ? headersTooLarge()
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-          ? ([408, 'http.request_timeout', 'The request did not arrive in time. Send it again.'] as const)
-          : ([400, 'http.malformed', 'This is not a well-formed HTTP request.'] as const)
+          ? requestTimeout()
+          : malformed()
+    const { status } = problem
     const id = randomUUID()
     this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')
-    const body = JSON.stringify(problemBody(new Problem(status, code, detail), id))
+    const body = JSON.stringify(problemBody(problem, id))
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}content-type: application/problem+json\r\n` +
         `x-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

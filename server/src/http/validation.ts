@@ -1,8 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
-import type { FieldError } from '../platform/problem.ts'
-import { Problem } from '../platform/problem.ts'
+import { type FieldError, invalidFields, type Problem } from '../platform/problem.ts'
 
 // Bodies are taken as typed: "5" is not 5 (contract). Paths and queries are text by nature and are read as numbers.
 const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: false })
@@ -42,7 +41,7 @@ function toProblem(errors: readonly ErrorObject[], part: string): Problem {
   const first = fields[0]
   const where = first === undefined || first.path === '' ? (part === 'body' ? 'The body' : 'The request') : first.path
   const more = fields.length > 1 ? ` (and ${fields.length - 1} more: see errors)` : ''
-  return new Problem(422, 'request.invalid', `${where} ${first?.message ?? 'is not valid'}${more}.`, { errors: fields })
+  return invalidFields(`${where} ${first?.message ?? 'is not valid'}${more}.`, fields)
 }
 
 function pathOf(error: ErrorObject): string {

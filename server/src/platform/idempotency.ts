@@ -1,4 +1,4 @@
-import { Problem } from './problem.ts'
+import { refusal } from './problem.ts'
 
 /** A call that may be repeated: the same key and body make one thing and give one reply. */
 export interface Idempotency {
@@ -10,11 +10,9 @@ export interface Idempotency {
   isOf(stored: Buffer | null): boolean
 }
 
-/** 422: the same Idempotency-Key came with another body. */
-export function idempotencyMismatch(): Problem {
-  return new Problem(
-    422,
-    'idempotency.body_differs',
-    'This Idempotency-Key was used before with another body. Use a new key for a new request.',
-  )
-}
+/** The same Idempotency-Key came with another body. */
+export const idempotencyMismatch = refusal(
+  422,
+  'idempotency.body_differs',
+  'This Idempotency-Key was used before with another body. Use a new key for a new request.',
+)

@@ -1,4 +1,4 @@
-import { invalid, Problem } from './problem.ts'
+import { invalid, refusal } from './problem.ts'
 
 /** Deeper nesting than this is refused: every reader of the value, PostgreSQL's parser too, recurses. */
 export const maxJsonDepth = 500
@@ -14,6 +14,11 @@ export interface ParsedJson {
   readonly members: ReadonlyMap<string, JsonText>
 }
 
+export const malformedJson = refusal(400, 'json.malformed', (cause?: unknown) => ({
+  detail: 'The body is not valid JSON in UTF-8. Check quotes, commas and encoding.',
+  cause,
+}))
+
 /**
  * Parses a JSON text (RFC 8259) that must come back equal later. Refused with 400: not UTF-8, not JSON. Refused with 422
  * naming the path: a number that an IEEE 754 double would change, U+0000 (PostgreSQL text cannot hold it), a lone
@@ -27,14 +32,7 @@ export function parseExactJson(bytes: Buffer): ParsedJson {
     text = utf8.decode(bytes)
     value = JSON.parse(text)
   } catch (cause) {
-    throw new Problem(
-      400,
-      'json.malformed',
-      'The body is not valid JSON in UTF-8. Check quotes, commas and encoding.',
-      {
-        cause,
-      },
-    )
+    throw malformedJson(cause)
   }
   return { value, members: scan(text) }
 }

@@ -36,12 +36,84 @@ export class Problem extends Error {
   }
 }
 
-/** 422 naming the wrong field. */
+/** What a refusal says beside its code. */
+interface Said {
+  readonly detail: string
+  readonly errors?: readonly FieldError[]
+  readonly headers?: Readonly<Record<string, string>>
+  readonly extra?: Readonly<Record<string, unknown>>
+  readonly cause?: unknown
+}
+
+/** A refusal, written once beside its rule: thrown as `throw legalHold()`, listed by a route as `problems(legalHold)`. */
+export interface Refusal<Args extends readonly unknown[] = readonly []> {
+  (...args: Args): Problem
+  readonly status: number
+  readonly code: string
+  /** As the OpenAPI document shows it: the sentence, and the members beside it, for the example arguments. */
+  readonly example: Said
+}
+
+/** A refusal whatever its arguments: all that documents need. */
+export type AnyRefusal = Pick<Refusal, 'status' | 'code' | 'example'>
+
+const known = new Map<string, AnyRefusal>()
+
+/** Every refusal of the modules that are loaded, by code: the list that programs switch on is made from it. */
+export function refusals(): readonly AnyRefusal[] {
+  return [...known.values()].sort((a, b) => (a.code < b.code ? -1 : 1))
+}
+
+/**
+ * @param code stable word for programs, `noun.what_is_wrong`; each is defined once
+ * @param says the sentence that tells the reader what to do next, or a function of what was refused
+ * @param example arguments for the sentence in the documents
+ */
+export function refusal(status: number, code: string, says: string | Said): Refusal
+export function refusal<Args extends readonly unknown[]>(
+  status: number,
+  code: string,
+  says: (...args: Args) => string | Said,
+  ...example: NoInfer<Args>
+): Refusal<Args>
+export function refusal<Args extends readonly unknown[]>(
+  status: number,
+  code: string,
+  says: string | Said | ((...args: Args) => string | Said),
+  ...example: Args
+): Refusal<Args> {
+  if (known.has(code)) throw new Error(`the refusal ${code} is defined twice: keep one and import it`)
+  const said = (args: Args): Said => {
+    const written = typeof says === 'function' ? says(...args) : says
+    return typeof written === 'string' ? { detail: written } : written
+  }
+  const make = (...args: Args): Problem => {
+    const { detail, ...more } = said(args)
+    return new Problem(status, code, detail, more)
+  }
+  const made = Object.assign(make, { status, code, example: said(example) })
+  known.set(code, made)
+  return made
+}
+
+/** 422 naming the wrong fields. */
+export const invalidFields = refusal(
+  422,
+  'request.invalid',
+  (detail: string, errors: readonly FieldError[]) => ({ detail, errors }),
+  'title is required.',
+  [{ path: 'title', message: 'is required' }],
+)
+
+/** 422 naming the one wrong field. */
 export function invalid(path: string, message: string): Problem {
-  return new Problem(422, 'request.invalid', `${path || 'body'} ${message}.`, { errors: [{ path, message }] })
+  return invalidFields(`${path || 'body'} ${message}.`, [{ path, message }])
 }
 
 /** 503 with Retry-After: the caller did nothing wrong and should simply try again. */
-export function unavailable(detail: string, cause?: unknown): Problem {
-  return new Problem(503, 'service.unavailable', detail, { headers: { 'retry-after': '1' }, cause })
-}
+export const unavailable = refusal(
+  503,
+  'service.unavailable',
+  (detail: string, cause?: unknown) => ({ detail, headers: { 'retry-after': '1' }, cause }),
+  'The database does not answer just now. Nothing is lost; try again in a moment.',
+)

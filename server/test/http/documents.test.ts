@@ -22,12 +22,21 @@ interface Operation {
   readonly requestBody?: {
     readonly content: Readonly<Record<string, { readonly schema: object; readonly examples?: object }>>
   }
-  readonly responses: Readonly<
+  readonly responses: Readonly<Record<string, Response>>
+}
+
+interface Response {
+  readonly $ref?: string
+  readonly description: string
+  readonly content?: Readonly<
     Record<
       string,
       {
-        readonly description: string
-        readonly content?: Readonly<Record<string, { readonly schema: object; readonly example?: unknown }>>
+        readonly schema: object
+        readonly example?: unknown
+        readonly examples?: Readonly<
+          Record<string, { readonly value: { readonly code: string; readonly status: number } }>
+        >
       }
     >
   >
@@ -40,6 +49,7 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
   readonly components: {
     readonly schemas: object
+    readonly responses: Readonly<Record<string, Response>>
     readonly securitySchemes: Readonly<Record<string, { readonly type: string }>>
   }
 }
@@ -155,19 +165,27 @@ describe('/openapi.json', () => {
   })
 
   test('every refusal an operation can give is listed, as problem+json with an example', async () => {
-    for (const { operation, where, path, method } of operationsOf(await read())) {
+    const document = await read()
+    const { components } = document
+    for (const { operation, where, path, method } of operationsOf(document)) {
       const expected = ['400', '422', '429', '500', '503']
       if (operation.security !== undefined) expected.push('401', '403')
       if (operation.requestBody !== undefined) expected.push('413', '415')
       if (path.includes('{')) expected.push('404')
       for (const status of expected) {
-        const response = operation.responses[status]
+        const listed = operation.responses[status]
+        const response =
+          listed?.$ref === undefined ? listed : components.responses[listed.$ref.replace('#/components/responses/', '')]
         assert.ok(response !== undefined, `${where} does not list ${status}`)
         if (status === '503' && /(health|readyz)$/.test(path)) continue
         const problem = response.content?.['application/problem+json']
         assert.deepEqual(problem?.schema, { $ref: '#/components/schemas/Problem' }, `${where} ${status}`)
-        const example = problem?.example as { readonly status: number } | undefined
-        assert.equal(example?.status, Number(status), `${where} ${status}`)
+        const examples = Object.entries(problem?.examples ?? {})
+        assert.ok(examples.length > 0, `${where} ${status} has no example`)
+        for (const [code, { value }] of examples) {
+          assert.equal(value.code, code, `${where} ${status}`)
+          assert.equal(value.status, Number(status), `${where} ${status}`)
+        }
       }
       assert.ok(['get', 'post', 'put', 'patch', 'delete'].includes(method), where)
     }

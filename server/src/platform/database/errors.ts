@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { Problem, unavailable } from '../problem.ts'
+import { Problem, refusal, unavailable } from '../problem.ts'
 
 /** SQLSTATE of an error that came from PostgreSQL itself; undefined for the driver's and the network's. */
 export function sqlState(error: unknown): string | undefined {
@@ -27,17 +27,19 @@ export function asProblem(error: unknown): unknown {
   return unavailable('The database does not answer just now. Nothing is lost; try again in a moment.', error)
 }
 
+const outcomeUnknown = refusal(503, 'service.outcome_unknown', (cause?: unknown) => ({
+  detail:
+    'The database was lost while this was being saved, so it may or may not have happened. ' +
+    'Read it before you repeat it, or repeat it with the same Idempotency-Key.',
+  headers: { 'retry-after': '1' },
+  cause,
+}))
+
 /** A connection that is lost while COMMIT is under way tells nobody whether it happened: "try again" would be a guess. */
 export function outcomeOf(error: unknown): unknown {
   const problem = asProblem(error)
   if (!(problem instanceof Problem) || sqlState(error) !== undefined) return problem
-  return new Problem(
-    503,
-    'service.outcome_unknown',
-    'The database was lost while this was being saved, so it may or may not have happened. ' +
-      'Read it before you repeat it, or repeat it with the same Idempotency-Key.',
-    { headers: { 'retry-after': '1' }, cause: error },
-  )
+  return outcomeUnknown(error)
 }
 
 export function translate(error: unknown): never {

@@ -1,5 +1,5 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
-import { Problem } from '../problem.ts'
+import { refusal } from '../problem.ts'
 import { decrypt, encrypt, firstThatOpens } from './sealed-text.ts'
 
 /** A key that encrypts data keys and nothing else; it never is in the database. */
@@ -96,13 +96,18 @@ export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyR
 }
 
 /** 503: the store of keys is not what it was when the secret was sealed. An operator can mend that, the caller cannot. */
-export function keyUnavailable(what: string, cause?: unknown): Problem {
-  const detail =
-    'A stored secret that this call needs cannot be read or written just now, because its key is not available. ' +
-    'Nothing is lost: try again once the operator has restored KEY_ENCRYPTION_KEYS.'
-  const headers = { 'retry-after': '30' }
-  return new Problem(503, 'service.key_unavailable', detail, { headers, cause: new Error(what, { cause }) })
-}
+export const keyUnavailable = refusal(
+  503,
+  'service.key_unavailable',
+  (what: string, cause?: unknown) => ({
+    detail:
+      'A stored secret that this call needs cannot be read or written just now, because its key is not available. ' +
+      'Nothing is lost: try again once the operator has restored KEY_ENCRYPTION_KEYS.',
+    headers: { 'retry-after': '30' },
+    cause: new Error(what, { cause }),
+  }),
+  'the key is missing',
+)
 
 /** Apart from every other key that is derived from SECRET_KEY (RFC 5869). */
 function deriveKey(secretKey: string): KeyEncryptionKey {

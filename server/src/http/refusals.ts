@@ -1,0 +1,81 @@
+import { malformedJson } from '../platform/json.ts'
+import { type AnyRefusal, invalidFields, refusal, unavailable } from '../platform/problem.ts'
+
+/** The refusals that any route may give. What one module refuses stands beside that module's rules. */
+
+/** 401 with the challenge that RFC 9110, 11.6.1 asks for. */
+export const unauthenticated = refusal(401, 'auth.invalid', {
+  detail: 'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
+  headers: { 'www-authenticate': 'Bearer realm="hitl"' },
+})
+
+export const forbidden = refusal(
+  403,
+  'auth.forbidden',
+  (needed: string) => `This call needs ${needed}.`,
+  'the access token of an administrator: admin or owner',
+)
+
+export const bodyTooLarge = refusal(
+  413,
+  'http.body_too_large',
+  'The body is larger than this service takes. Send less at once.',
+)
+
+export const mediaType = refusal(415, 'http.media_type', 'Send the body as application/json.')
+
+export const rateLimited = refusal(
+  429,
+  'http.rate_limited',
+  (whose: string, calls: number, seconds: number, waitSeconds: number) => ({
+    detail: `Too many calls ${whose}: ${calls} in ${seconds} s are allowed. Go on in ${waitSeconds} s.`,
+    headers: { 'retry-after': String(waitSeconds) },
+  }),
+  'with this API key',
+  1_000,
+  60,
+  12,
+)
+
+export const failed = refusal(500, 'service.failed', (cause?: unknown) => ({
+  detail: 'Something went wrong here. Try again; if it stays, report the request_id.',
+  cause,
+}))
+
+/** A call that cannot be read, or that two readers could understand differently. */
+export const badRequest = refusal(
+  400,
+  'http.bad_request',
+  (detail: string) => detail,
+  'The address could not be read. Check its percent-encoding.',
+)
+
+/** What is no HTTP request at all. */
+export const malformed = refusal(
+  400,
+  'http.malformed',
+  (detail?: string) => detail ?? 'This is not a well-formed HTTP request.',
+)
+
+export const malformedForm = refusal(
+  400,
+  'form.malformed',
+  (detail: string, cause?: unknown) => ({ detail, cause }),
+  'The form is not in UTF-8. Send it in UTF-8.',
+)
+
+/** For everything that has no route. */
+export const notFound = refusal(404, 'http.not_found', 'There is nothing here. See /docs for what is.')
+
+/** By status, as routes list them. */
+export const shared = {
+  400: malformedJson,
+  401: unauthenticated,
+  403: forbidden,
+  413: bodyTooLarge,
+  415: mediaType,
+  422: invalidFields,
+  429: rateLimited,
+  500: failed,
+  503: unavailable,
+} as const satisfies Readonly<Record<number, AnyRefusal>>

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import type { OpenAPIV3_1 } from 'openapi-types'
 import { type TSchema, Type } from 'typebox'
 import type { AnyRefusal } from '../platform/problem.ts'
 import { shared } from './refusals.ts'
@@ -47,6 +46,12 @@ const unnamed = {
     example: { detail: 'The request is at revision 2, the answer was given on revision 1. Read it again.' },
   },
 } as const
+
+/** What is read of the generated document here. */
+interface Document {
+  readonly paths?: Readonly<Record<string, object>>
+  readonly components?: object
+}
 
 /** What one status of a route can say: refusals by code. */
 interface ProblemResponse {
@@ -97,7 +102,7 @@ function exampleBody({ status, code, example }: AnyRefusal): object {
  * Refusals that several operations list stand once, in `components.responses`: said in full at each they are four fifths of
  * the document. They are named by their codes.
  */
-function shareProblems(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
+function shareProblems(document: Document): Document {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {})) as {
     responses?: Record<string, unknown>
   }[]
@@ -116,7 +121,7 @@ function shareProblems(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
     components[first.name] = first.response
     for (const { responses, status } of same) responses[status] = { $ref: `#/components/responses/${first.name}` }
   }
-  return { ...document, components: { ...document.components, responses: components } } as OpenAPIV3_1.Document
+  return { ...document, components: { ...document.components, responses: components } }
 }
 
 /** A successful reply with its schema, and an example for readers. */
@@ -166,7 +171,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       },
     },
     transformObject: (given) =>
-      'openapiObject' in given ? shareProblems(given.openapiObject as OpenAPIV3_1.Document) : given.swaggerObject,
+      'openapiObject' in given ? shareProblems(given.openapiObject as Document) : given.swaggerObject,
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },

@@ -13,9 +13,9 @@ import { registerConsultationRoutes } from './consultations/routes.ts'
 import { type Consultations, createConsultations, secretPlace } from './consultations/service.ts'
 import { createExpiryWorker } from './consultations/worker.ts'
 import { type Audit, createAudit } from './events/audit.ts'
-import { registerRefusals } from './events/refusals.ts'
+import { registerRefusedCalls } from './events/refused-calls.ts'
 import { createEvents } from './events/service.ts'
-import { type Fact, system } from './facts/fact.ts'
+import { bySystem, factBy } from './facts/fact.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerHealth } from './http/health.ts'
 import { registerIdempotency } from './http/idempotency.ts'
@@ -42,9 +42,9 @@ import { createTargetRefusal } from './outbound/target-guard.ts'
 import { createTransport, type Transport } from './outbound/transport.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { applicationRole } from './platform/database/application-role.ts'
-import { type Connection, type Db, type DbOptions, openDb, type Tx } from './platform/database/db.ts'
+import { type Connection, type Db, type DbOptions, openDb } from './platform/database/db.ts'
 import { listen } from './platform/database/listen.ts'
-import { installationId, newId } from './platform/ids.ts'
+import { installationId } from './platform/ids.ts'
 import type { Logger } from './platform/log.ts'
 import { createMail } from './platform/mail.ts'
 import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelope.ts'
@@ -118,19 +118,10 @@ export async function createApp({ config, secretKey, connection, log, ...options
   const previousSecretKey = config.SECRET_KEY_PREVIOUS
   const secretKeys = previousSecretKey === null ? [secretKey] : [secretKey, previousSecretKey]
   const keyRing = createKeyRing({ configured: config.KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey })
-  const reportKeys: ReportKeyChange = (tx, { organizationId, ...change }) =>
-    events.append(tx, [
-      {
-        ...change,
-        organizationId,
-        id: newId(),
-        subjectKind: 'organization',
-        subjectId: organizationId,
-        actor: system,
-        httpRequestId: null,
-        occurredAt: clock.now(),
-      },
-    ])
+  const reportKeys: ReportKeyChange = (tx, { organizationId, kind, ...change }) => {
+    const about = ['organization', organizationId] as const
+    return report(tx, [factBy(bySystem(organizationId), kind, about, { ...change, occurredAt: clock.now() })])
+  }
   const sealer = createEnvelope({ db, keyRing, report: reportKeys })
   const rules = callbackRules(config.CALLBACK_ALLOW)
   const posting = { timeoutMs: config.CALLBACK_TIMEOUT_SECONDS * 1_000, now: () => clock.now().getTime() }
@@ -166,11 +157,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     worker: delivers ? delivery : null,
   })
   const events = createEvents([callbacks.enqueue])
-  const report = (tx: Tx, facts: readonly Fact[]): Promise<void> =>
-    events.append(
-      tx,
-      facts.map((fact) => ({ ...fact, id: newId() })),
-    )
+  const report = events.append
   const signsTokens = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA'
   const inUse = ['certificate', 'audit_head', ...(signsTokens ? (['access_token'] as const) : [])] as const
   const signingKeys = createSigningKeys({ db, clock, sealer, inUse, report })
@@ -179,7 +166,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     workerDb,
     clock,
     log,
-    events,
+    report,
     sign: (payload, typ) => signingKeys.sign('audit_head', payload, { typ }),
     headsFile: config.AUDIT_HEADS_FILE,
     headsUrl: config.AUDIT_HEADS_URL,
@@ -245,7 +232,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     address: config.RATE_LIMIT_ADDRESS,
   })
   registerStrangers(http, limits)
-  registerRefusals(http, audit.refusals)
+  registerRefusedCalls(http, audit.refusedCalls)
   const guard = createGuard(http, authenticator, limits)
   const answers = config.ROLE !== 'worker'
   if (answers) {

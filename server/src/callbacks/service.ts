@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { CallbackOrder, Event } from '../events/event.ts'
 import type { InTransactionReader } from '../events/service.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
+import { type CallbackChange, type CallbackOrder, isRedelivery, orderOf } from './order.ts'
 import * as store from './store.ts'
 import { type DeliveryWorker, leaseMs } from './worker.ts'
 
@@ -17,8 +17,8 @@ export interface CallbackDependencies {
 }
 
 export interface Callbacks {
-  /** Puts the callbacks that events owe into the outbox, in the events' own commit. */
-  readonly enqueue: InTransactionReader
+  /** Puts the callbacks that changes owe into the outbox, in the changes' own commit. */
+  readonly enqueue: InTransactionReader<CallbackChange>
   deliveries(organizationId: string, consultationId: string): Promise<readonly store.Delivery[]>
 }
 
@@ -27,19 +27,14 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
    * A callback is born already leased to this process's worker when that has a free slot: the first attempt starts with
    * the commit, without a claim. If the process dies in between, the lease ends and another worker takes over.
    */
-  const toCallback = (event: Event, order: CallbackOrder): store.NewCallback => {
+  const toCallback = (order: CallbackOrder): store.NewCallback => {
     const target = new URL(order.url).origin
     const now = clock.now()
-    const reserved = worker?.reserve({ organizationId: event.organizationId, target }) ?? false
+    const reserved = worker?.reserve({ organizationId: order.organizationId, target }) ?? false
     return {
-      organizationId: event.organizationId,
+      ...order,
       id: newId(),
-      consultationId: event.subjectId,
-      event: order.event,
-      url: order.url,
       target,
-      secret: order.secret,
-      body: order.body,
       retrySeconds: order.retrySeconds ?? retrySeconds,
       dueAt: reserved ? new Date(now.getTime() + leaseMs) : now,
       leaseToken: reserved ? randomUUID() : null,
@@ -48,11 +43,9 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
   }
 
   return {
-    enqueue: async (tx, events) => {
-      const callbacks = events.flatMap((event) =>
-        event.callback === undefined ? [] : [toCallback(event, event.callback)],
-      )
-      const rearmed = events.filter((event) => event.redeliver === true)
+    enqueue: async (tx, _events, changes) => {
+      const callbacks = changes.flatMap((change) => orderOf(change) ?? []).map(toCallback)
+      const rearmed = changes.filter(isRedelivery)
       const work: Promise<void>[] = []
       if (callbacks.length > 0) {
         tx.onCommit(() => {
@@ -63,7 +56,7 @@ export function createCallbacks({ db, clock, retrySeconds, worker }: CallbackDep
         work.push(store.enqueue(tx, callbacks))
       }
       if (rearmed.length > 0) {
-        const consultations = rearmed.map(({ organizationId, subjectId: id }) => ({ organizationId, id }))
+        const consultations = rearmed.map(({ after: { organizationId, id } }) => ({ organizationId, id }))
         tx.onCommit(() => worker?.wake())
         work.push(store.rearm(tx, consultations, clock.now()))
       }

@@ -1,6 +1,4 @@
-import type { CallbackOrder } from '../events/event.ts'
-import type { Actor } from '../facts/fact.ts'
-import type { EventKind } from '../facts/kinds.ts'
+import type { Actor, Fact } from '../facts/fact.ts'
 import { type CallerKind, may } from '../identity/principal.ts'
 import { later } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
@@ -85,22 +83,13 @@ export type Certify = (decided: Consultation) => {
   readonly certificateExpiresAt: Date
 }
 
-/** A fact of a consultation; the service adds ids and the caller's trace before it is appended. */
-export interface Fact {
-  readonly kind: EventKind
-  readonly actor: Actor
-  readonly before: Readonly<Record<string, unknown>> | null
-  readonly after: Readonly<Record<string, unknown>>
-  /** What agents and people wrote. */
-  readonly erasable?: Readonly<Record<string, unknown>>
-  readonly callback?: CallbackOrder
-  readonly redeliver?: true
-}
+/** What a rule says about an act; the rest of the fact is the call's (facts.ts). */
+export type RequestFact = Pick<Fact, 'kind' | 'actor' | 'before' | 'after' | 'erasable'>
 
 export interface Change<C extends ConsultationCore = Consultation> {
   readonly before: C
   readonly after: C
-  readonly facts: readonly Fact[]
+  readonly facts: readonly RequestFact[]
 }
 
 export interface Proposal {
@@ -124,7 +113,7 @@ export function open(
   owner: { readonly organizationId: string; readonly agentId: string; readonly apiKeyId: string },
   id: string,
   now: Date,
-): { readonly after: Consultation; readonly facts: readonly Fact[] } {
+): { readonly after: Consultation; readonly facts: readonly RequestFact[] } {
   const { timeoutMinutes, ...asked } = proposal
   const timeoutAt = timeoutMinutes === null ? null : new Date(now.getTime() + timeoutMinutes * 60_000)
   const after: Consultation = {
@@ -183,7 +172,7 @@ export function cancel(before: Consultation, actor: Actor, now: Date): Change {
 export function expire(before: Consultation, now: Date): Change | null {
   if (before.state !== 'pending' || !isOverdue(before, now)) return null
   const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
-  return close(expired, before, { kind: 'timer', id: null }, 'request.timeout', now)
+  return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
 }
 
 export type CallbackOutcome =
@@ -213,7 +202,7 @@ export function callbackAttempted<C extends ConsultationCore>(before: C, outcome
   const state: State = !decided ? before.state : sent ? 'callback_sent' : 'callback_failed'
   const kind = sent ? 'request.callback_sent' : 'request.callback_failed'
   const shown = { state, attempts, ...(sent ? {} : { error: outcome.error }) }
-  const facts: Fact[] = [{ kind, actor, before: { state: before.state }, after: shown }]
+  const facts: RequestFact[] = [{ kind, actor, before: { state: before.state }, after: shown }]
   return { before, after: { ...touched, state, callback }, facts }
 }
 
@@ -235,13 +224,7 @@ export function redeliver(before: Consultation, actor: Actor, now: Date): Change
     before,
     after: { ...before, callback, updatedAt: later(before, now) },
     facts: [
-      {
-        kind: 'request.redelivery_requested',
-        actor,
-        before: { callback: status },
-        after: { callback: 'pending' },
-        redeliver: true,
-      },
+      { kind: 'request.redelivery_requested', actor, before: { callback: status }, after: { callback: 'pending' } },
     ],
   }
 }
@@ -283,10 +266,14 @@ function requirePending(before: Consultation, act: string, now: Date): void {
   })
 }
 
-type Closing = CallbackOrder['event']
-
 /** The one way out of `pending`: no timer is left, and the callback is owed from this very commit on. */
-function close(decided: Consultation, before: Consultation, actor: Actor, event: Closing, now: Date): Change {
+function close(
+  decided: Consultation,
+  before: Consultation,
+  actor: Actor,
+  kind: RequestFact['kind'],
+  now: Date,
+): Change {
   const owed = decided.callbackUrl !== null
   const callback: CallbackProgress = owed ? { ...noCallback, status: 'pending', nextAttemptAt: now } : noCallback
   const after: Consultation = { ...decided, nextActionAt: null, callback, updatedAt: later(before, now) }
@@ -296,43 +283,12 @@ function close(decided: Consultation, before: Consultation, actor: Actor, event:
     revision: after.revision,
     ...(response === null ? {} : { decision: response.decision }),
   }
-  const order: CallbackOrder | null =
-    after.callbackUrl === null
-      ? null
-      : {
-          event,
-          url: after.callbackUrl,
-          secret: after.callbackSecret,
-          body: callbackBody(after, event, now),
-          retrySeconds: after.callbackRetrySeconds,
-        }
-  const kind = event === 'request.timeout' ? 'request.timed_out' : event
   const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
-  const fact: Fact = { kind, actor, before: { state: before.state }, after: shown, ...said }
-  return { before, after, facts: [order === null ? fact : { ...fact, callback: order }] }
-}
-
-/** The callback's bytes. `metadata` is spliced in as the agent wrote it. */
-function callbackBody(after: Consultation, event: Closing, now: Date): string {
-  const { response } = after
-  const shown =
-    response === null
-      ? null
-      : {
-          decision: response.decision,
-          comment: response.comment,
-          responder_id: response.responderId,
-          responded_at: response.respondedAt,
-        }
-  return (
-    `{"event":${JSON.stringify(event)},"request_id":${JSON.stringify(after.id)},"metadata":${after.metadata ?? 'null'},` +
-    `"response":${JSON.stringify(shown)},"timestamp":${JSON.stringify(now)},"state":${JSON.stringify(after.state)},` +
-    `"revision":${after.revision},"digest":"${after.digest}","certificate":${JSON.stringify(after.certificate)}}`
-  )
+  return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: shown, ...said }] }
 }
 
 /** What the reply to its creation said, whatever has happened since: the reply to a repeated Idempotency-Key. */
-export function asCreated(now: Consultation): Consultation {
+export function initialReply(now: Consultation): Consultation {
   return {
     ...now,
     state: 'pending',

@@ -1,6 +1,6 @@
-import type { Event } from '../events/event.ts'
 import type { Events } from '../events/service.ts'
-import { type Agent, actorOf, type Caller, type Person, type Principal } from '../identity/principal.ts'
+import { type Fact, factBy } from '../facts/fact.ts'
+import { type Agent, actorOf, byCaller, type Caller, type Person, type Principal } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Scope, type Tx } from '../platform/database/db.ts'
@@ -10,7 +10,7 @@ import { newId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Place, Sealer } from '../platform/secrets/sealed-text.ts'
 import type { Certifier, RevocationCheck } from './certificate.ts'
-import type { Change, Consultation, ConsultationCore, Fact } from './consultation.ts'
+import type { Change, Consultation, ConsultationCore, RequestFact } from './consultation.ts'
 import * as consultation from './consultation.ts'
 import * as lists from './list-store.ts'
 import { redeem } from './redemption.ts'
@@ -21,7 +21,7 @@ export interface ConsultationDependencies {
   /** For background work. */
   readonly workerDb: Db
   readonly clock: Clock
-  readonly events: Events
+  readonly events: Events<RequestChange>
   readonly sealer: Sealer
   /** Why an agent is held back just now: the 403 to answer with. */
   readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
@@ -42,9 +42,16 @@ interface Act {
 }
 
 interface Creation extends store.NewConsultation {
-  readonly facts: readonly Fact[]
+  readonly facts: readonly RequestFact[]
   /** Who, how signed in, from where. */
   readonly from: Caller
+}
+
+/** One act on one request, for the readers of events. */
+export interface RequestChange {
+  readonly kind: 'request'
+  readonly before: Consultation | null
+  readonly after: Consultation
 }
 
 export type Consultations = ReturnType<typeof createConsultations>
@@ -64,38 +71,45 @@ export function createConsultations(dependencies: ConsultationDependencies) {
     inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
       const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
       const changes = new Map<string, Change>()
-      const facts: Event[] = []
+      const facts: Fact[] = []
+      const told: RequestChange[] = []
       const outcomes = acts.map(({ key, decide, from }): Outcome<Consultation> => {
         try {
-          const change = decide(current.get(nameOf(key)) ?? null)
+          const change = decide(current.get(keyOf(key)) ?? null)
           // A later act of the batch sees what an earlier one left, as if they had come in two commits.
-          current.set(nameOf(key), change.after)
-          changes.set(nameOf(key), { ...change, before: changes.get(nameOf(key))?.before ?? change.before })
-          facts.push(...change.facts.map((fact) => eventOf(change.after, fact, from, clock.now())))
+          current.set(keyOf(key), change.after)
+          changes.set(keyOf(key), { ...change, before: changes.get(keyOf(key))?.before ?? change.before })
+          facts.push(...change.facts.map((fact) => factOf(change.after, fact, from, clock.now())))
+          told.push(requestChange(change))
           return { value: change.after }
         } catch (error) {
           return { error }
         }
       })
-      if (changes.size > 0) tx.last(Promise.all([store.save(tx, [...changes.values()]), events.append(tx, facts)]))
+      if (changes.size > 0)
+        tx.last(Promise.all([store.save(tx, [...changes.values()]), events.append(tx, facts, told)]))
       return outcomes
     })
 
   const performCreations = (creations: readonly Creation[]): Promise<readonly Outcome<boolean>[]> =>
     inTransaction(db, scopeOf(creations[0]?.consultation), async (tx) => {
-      const eventsOf = (creation: Creation) =>
-        creation.facts.map((fact) =>
-          eventOf(creation.consultation, fact, creation.from, creation.consultation.createdAt),
+      const append = (added: readonly Creation[]): Promise<void> =>
+        events.append(
+          tx,
+          added.flatMap(({ consultation, facts, from }) =>
+            facts.map((fact) => factOf(consultation, fact, from, consultation.createdAt)),
+          ),
+          added.map(({ consultation: after }) => ({ kind: 'request', before: null, after })),
         )
       const inserting = store.insert(tx, creations)
       if (creations.every((creation) => creation.idempotency === null)) {
         // Nothing can be a repetition: both statements travel together.
-        tx.last(Promise.all([inserting, events.append(tx, creations.flatMap(eventsOf))]))
+        tx.last(Promise.all([inserting, append(creations)]))
         return creations.map(() => ({ value: true }))
       }
       const inserted = await inserting
       const isNew = (creation: Creation) => inserted.has(creation.consultation.id)
-      tx.last(events.append(tx, creations.filter(isNew).flatMap(eventsOf)))
+      tx.last(append(creations.filter(isNew)))
       return creations.map((creation) => ({ value: isNew(creation) }))
     })
 
@@ -114,7 +128,7 @@ export function createConsultations(dependencies: ConsultationDependencies) {
     rolledBack: () => true,
     perform: async (keys: readonly store.Key[]) => {
       const found = byKey(await store.read(db.within(scopeOf(keys[0])), distinct(keys)))
-      return keys.map((key) => ({ value: found.get(nameOf(key)) ?? null }))
+      return keys.map((key) => ({ value: found.get(keyOf(key)) ?? null }))
     },
   })
 
@@ -169,7 +183,7 @@ export function createConsultations(dependencies: ConsultationDependencies) {
       const known = db.within({ organizationId })
       const earlier = await store.byIdempotencyKey(known, organizationId, agentId, idempotency.key)
       if (earlier === null || !idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
-      return { consultation: consultation.asCreated(earlier.consultation), replayed: true }
+      return { consultation: consultation.initialReply(earlier.consultation), replayed: true }
     },
 
     respond: async (
@@ -219,7 +233,12 @@ export function createConsultations(dependencies: ConsultationDependencies) {
         expired += await inTransaction(workerDb, { organizationId }, async (tx) => {
           const changes = (await store.lockFree(tx, keys)).flatMap((before) => consultation.expire(before, now) ?? [])
           if (changes.length > 0) {
-            tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, now))]))
+            tx.last(
+              Promise.all([
+                store.save(tx, changes),
+                events.append(tx, factsOf(changes, now), changes.map(requestChange)),
+              ]),
+            )
           }
           return changes.length
         })
@@ -238,11 +257,11 @@ export function createConsultations(dependencies: ConsultationDependencies) {
       return async (attempts: readonly CallbackAttempt[]): Promise<void> => {
         const outcomes = byKey(attempts)
         const changes = (await locking).flatMap((before) => {
-          const outcome = outcomes.get(nameOf(before))?.outcome
+          const outcome = outcomes.get(keyOf(before))?.outcome
           return outcome === undefined ? [] : [consultation.callbackAttempted(before, outcome)]
         })
         if (changes.length === 0) return
-        tx.last(Promise.all([store.save(tx, changes), events.append(tx, eventsOf(changes, clock.now()))]))
+        tx.last(Promise.all([store.save(tx, changes), events.append(tx, factsOf(changes, clock.now()))]))
       }
     },
   }
@@ -271,30 +290,25 @@ function distinct(keys: readonly store.Key[]): readonly store.Key[] {
 }
 
 function byKey<K extends store.Key>(rows: readonly K[]): Map<string, K> {
-  return new Map(rows.map((row) => [nameOf(row), row]))
+  return new Map(rows.map((row) => [keyOf(row), row]))
 }
 
-function nameOf(key: store.Key): string {
+function keyOf(key: store.Key): string {
   return `${key.organizationId}/${key.id}`
 }
 
-function eventsOf(changes: readonly Change<ConsultationCore>[], now: Date): readonly Event[] {
-  return changes.flatMap(({ after, facts }) => facts.map((fact) => eventOf(after, fact, null, now)))
+function requestChange({ before, after }: Change): RequestChange {
+  return { kind: 'request', before, after }
 }
 
-function eventOf(subject: ConsultationCore, fact: Fact, from: Caller | null, occurredAt: Date): Event {
+function factsOf(changes: readonly Change<ConsultationCore>[], now: Date): readonly Fact[] {
+  return changes.flatMap(({ after, facts }) => facts.map((fact) => factOf(after, fact, null, now)))
+}
+
+function factOf(subject: ConsultationCore, fact: RequestFact, from: Caller | null, occurredAt: Date): Fact {
+  const { kind, actor, ...change } = fact
+  const call = from === null ? { organizationId: subject.organizationId, httpRequestId: null } : byCaller(from)
   // The rule knows who acts; how they had signed in, and with which key, only the call knows.
-  const asCaller = from !== null && from.principal.kind === fact.actor.kind
-  return {
-    ...fact,
-    actor: asCaller ? actorOf(from.principal) : fact.actor,
-    organizationId: subject.organizationId,
-    id: newId(),
-    subjectKind: 'request',
-    subjectId: subject.id,
-    digest: subject.digest,
-    httpRequestId: from?.httpRequestId ?? null,
-    network: from?.network ?? null,
-    occurredAt,
-  }
+  const origin = from?.principal.kind === actor.kind ? byCaller(from) : { ...call, actor }
+  return factBy(origin, kind, ['request', subject.id], { ...change, digest: subject.digest, occurredAt })
 }

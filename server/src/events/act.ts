@@ -1,44 +1,27 @@
+import { type Fact, factBy, type Report } from '../facts/fact.ts'
 import type { EventKind } from '../facts/kinds.ts'
-import { actorOf, type Caller } from '../identity/principal.ts'
+import { byCaller, type Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../platform/database/db.ts'
-import { newId } from '../platform/ids.ts'
-import type { Event } from './event.ts'
-import type { Events } from './service.ts'
+import { type Db, inTransaction } from '../platform/database/db.ts'
 
 /** Something that a person did with the audit itself; about the organization, unless a subject is given. */
-export interface AuditAct {
+export interface AuditAct extends Pick<Fact, 'after' | 'erasable'> {
   readonly kind: EventKind & `audit.${string}`
-  readonly before?: Event['before']
-  readonly after: Event['after']
-  readonly erasable?: Event['erasable']
-  readonly subject?: { readonly kind: Event['subjectKind']; readonly id: string }
+  readonly before?: Fact['before']
+  readonly subject?: { readonly kind: Fact['subjectKind']; readonly id: string }
 }
 
 /** Appends the event of an act that changes nothing else. */
 export type RecordAct = (by: Caller, act: AuditAct) => Promise<void>
 
-export function createRecordAct(db: Db, events: Events, clock: Clock): RecordAct {
+export function createRecordAct(db: Db, report: Report, clock: Clock): RecordAct {
   return (by, act) =>
-    inTransaction(db, { organizationId: by.principal.organizationId }, async (tx: Tx) => {
-      tx.last(events.append(tx, [actEvent(by, act, clock.now())]))
+    inTransaction(db, { organizationId: by.principal.organizationId }, async (tx) => {
+      tx.last(report(tx, [actFact(by, act, clock.now())]))
     })
 }
 
-export function actEvent(by: Caller, act: AuditAct, occurredAt: Date): Event {
-  const { organizationId } = by.principal
-  return {
-    id: newId(),
-    organizationId,
-    kind: act.kind,
-    subjectKind: act.subject?.kind ?? 'organization',
-    subjectId: act.subject?.id ?? organizationId,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: act.before ?? null,
-    after: act.after,
-    ...(act.erasable === undefined ? {} : { erasable: act.erasable }),
-    occurredAt,
-  }
+export function actFact(by: Caller, { kind, subject, before = null, ...change }: AuditAct, occurredAt: Date): Fact {
+  const about = subject ?? { kind: 'organization', id: by.principal.organizationId }
+  return factBy(byCaller(by), kind, [about.kind, about.id], { before, ...change, occurredAt })
 }

@@ -1,24 +1,21 @@
 import type { FastifyInstance } from 'fastify'
-import { system } from '../facts/fact.ts'
+import { factBy, type Report, system } from '../facts/fact.ts'
 import type { Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
-import { newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createRecordAct } from './act.ts'
-import type { Event } from './event.ts'
 import { type EvidenceSources, registerEvidenceRoutes } from './evidence/routes.ts'
 import { registerExportRoutes } from './export/routes.ts'
 import { createExporter, type ExportFormat } from './export/service.ts'
 import { registerKeepingRoutes } from './keeping/routes.ts'
 import { createKeeping, createPurgeWorker } from './keeping/service.ts'
 import { registerReadingRoutes } from './reading/routes.ts'
-import { createRefusals } from './refusals.ts'
+import { createRefusedCalls } from './refused-calls.ts'
 import { headsFile, headsUrl, type PostJson } from './seals/outside.ts'
 import type { SignAudit } from './seals/seal.ts'
-import { createSealer } from './seals/worker.ts'
-import type { Events } from './service.ts'
+import { createSealing } from './seals/worker.ts'
 
 export interface AuditDependencies {
   readonly db: Db
@@ -26,7 +23,7 @@ export interface AuditDependencies {
   readonly workerDb: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly events: Events
+  readonly report: Report
   readonly sign: SignAudit
   /** Where heads are written outside of the database; null: nowhere. */
   readonly headsFile: string | null
@@ -45,23 +42,23 @@ export interface AuditRoutes {
 
 export type Audit = ReturnType<typeof createAudit>
 
-/** The readers of the event log that make it an audit: seals, export, evidence, retention, erasure, refusals. */
+/** The readers of the event log that make it an audit: seals, export, evidence, retention, erasure, refused calls. */
 export function createAudit(dependencies: AuditDependencies) {
-  const { db, workerDb, clock, log, events, sign, post } = dependencies
+  const { db, workerDb, clock, log, report, sign, post } = dependencies
   const outside = [
     ...(dependencies.headsFile === null ? [] : [headsFile(dependencies.headsFile)]),
     ...(dependencies.headsUrl === null ? [] : [headsUrl(dependencies.headsUrl, post)]),
   ]
-  const sealer = createSealer({ db: workerDb, clock, log, sign, outside })
-  const { sealOne } = sealer
-  const keeping = createKeeping({ db, clock, events })
+  const sealing = createSealing({ db: workerDb, clock, log, sign, outside })
+  const { sealOne } = sealing
+  const keeping = createKeeping({ db, clock, report })
   const purging = createPurgeWorker({ db: workerDb, log, keeping })
-  const refusals = createRefusals({ db: workerDb, clock, log, events })
-  const record = createRecordAct(db, events, clock)
+  const refusedCalls = createRefusedCalls({ db: workerDb, clock, log, report })
+  const record = createRecordAct(db, report, clock)
   const exporter = createExporter({ db, clock, sign, sealOne })
 
   return {
-    refusals,
+    refusedCalls,
     /** For organizations that are deleted. */
     isHeld: keeping.isHeld,
     eraseFrom: keeping.eraseFrom,
@@ -69,19 +66,13 @@ export function createAudit(dependencies: AuditDependencies) {
     exportHere: async (organizationId: string, format: ExportFormat, after: number | null) => {
       const lines = await exporter.export(organizationId, format, after)
       if (lines === null) return null
-      const taken: Event = {
-        id: newId(),
-        organizationId,
-        kind: 'audit.exported',
-        subjectKind: 'organization',
-        subjectId: organizationId,
-        actor: system,
-        httpRequestId: 'hitl audit export',
+      const origin = { organizationId, actor: system, httpRequestId: 'hitl audit export' }
+      const taken = factBy(origin, 'audit.exported', ['organization', organizationId], {
         before: null,
         after: { format, after_seal: after },
         occurredAt: clock.now(),
-      }
-      await inTransaction(db, { organizationId }, async (tx) => tx.last(events.append(tx, [taken])))
+      })
+      await inTransaction(db, { organizationId }, async (tx) => tx.last(report(tx, [taken])))
       return lines
     },
     registerRoutes: (app: FastifyInstance, { guard, requireVisible, evidence, stalledAfterMs }: AuditRoutes): void => {
@@ -91,18 +82,18 @@ export function createAudit(dependencies: AuditDependencies) {
       registerKeepingRoutes(app, { keeping, guard })
     },
     start: (): void => {
-      sealer.start()
+      sealing.start()
       purging.start()
     },
     /** Writes what was collected, purges what is due, seals everything that is settled; for tests. */
     drain: async (): Promise<void> => {
-      await refusals.flush()
+      await refusedCalls.flush()
       await purging.drain()
-      await sealer.drain()
+      await sealing.drain()
     },
     stop: async (): Promise<void> => {
-      await refusals.close()
-      await Promise.all([purging.stop(), sealer.stop()])
+      await refusedCalls.close()
+      await Promise.all([purging.stop(), sealing.stop()])
     },
   }
 }

@@ -1,21 +1,32 @@
+import type { Fact } from '../facts/fact.ts'
 import type { Tx } from '../platform/database/db.ts'
+import { newId } from '../platform/ids.ts'
 import type { Event } from './event.ts'
 import * as store from './store.ts'
 
-/** Reacts to events inside the transaction that appends them: what it writes is born in the same commit. */
-export type InTransactionReader = (tx: Tx, events: readonly Event[]) => Promise<void>
+/**
+ * Reacts to events inside the transaction that appends them: what it writes is born in the same commit. A `Change` is one
+ * act on one subject, as it was before and after; each reader says which members of it it needs.
+ */
+export type InTransactionReader<Change> = (
+  tx: Tx,
+  events: readonly Event[],
+  changes: readonly Change[],
+) => Promise<void>
 
-export interface Events {
-  append(tx: Tx, events: readonly Event[]): Promise<void>
+export interface Events<Change = never> {
+  /** Changes are handed to the readers only where the whole subject was read; they come with the facts they caused. */
+  readonly append: (tx: Tx, facts: readonly Fact[], changes?: readonly Change[]) => Promise<void>
 }
 
 /** The event log with its in-transaction readers, which `app.ts` names. */
-export function createEvents(readers: readonly InTransactionReader[]): Events {
+export function createEvents<Change>(readers: readonly InTransactionReader<Change>[]): Events<Change> {
   return {
-    append: async (tx, events) => {
-      if (events.length === 0) return
+    append: async (tx, facts, changes = []) => {
+      if (facts.length === 0) return
+      const events = facts.map((fact): Event => ({ ...fact, id: newId() }))
       // Issued together: one round trip, answered in order.
-      await Promise.all([store.insert(tx, events), ...readers.map((read) => read(tx, events))])
+      await Promise.all([store.insert(tx, events), ...readers.map((read) => read(tx, events, changes))])
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Actor } from '../facts/fact.ts'
+import type { Actor, Origin } from '../facts/fact.ts'
 import { Problem } from '../platform/problem.ts'
 
 export const roles = ['owner', 'admin', 'reviewer', 'auditor'] as const
@@ -188,6 +188,16 @@ export interface Caller<P extends Principal = Principal> {
   readonly httpRequestId: string
   /** The client's address; left out where nothing came over the network. */
   readonly network?: string
+}
+
+/** Where the facts of a call come from. */
+export function byCaller({ principal, httpRequestId, network }: Caller): Origin {
+  return {
+    organizationId: principal.organizationId,
+    actor: actorOf(principal),
+    httpRequestId,
+    ...(network === undefined ? {} : { network }),
+  }
 }
 
 /** One HTTP call, whoever made it. */

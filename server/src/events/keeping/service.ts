@@ -1,22 +1,19 @@
-import { system } from '../../facts/fact.ts'
+import { type Fact, factBy, type Report, system } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
 import type { Caller } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
 import { Problem } from '../../platform/problem.ts'
-import { actEvent } from '../act.ts'
-import type { Event } from '../event.ts'
+import { actFact } from '../act.ts'
 import type { ChainKey } from '../seals/seal.ts'
-import type { Events } from '../service.ts'
 import * as store from './store.ts'
 
 export interface KeepingDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly events: Events
+  readonly report: Report
 }
 
 export interface PolicyChange {
@@ -43,7 +40,7 @@ const nowhere: ChainKey = { era: -32_768, xact: '0', id: '00000000-0000-0000-000
 
 export type Keeping = ReturnType<typeof createKeeping>
 
-export function createKeeping({ db, clock, events }: KeepingDependencies) {
+export function createKeeping({ db, clock, report }: KeepingDependencies) {
   const eraseSome = (by: Caller, subject: ErasureSubject, reason: string, keys: readonly ChainKey[]): Promise<number> =>
     inTransaction(db, { organizationId: by.principal.organizationId }, async (tx) => {
       const { organizationId } = by.principal
@@ -52,7 +49,7 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
       if (ids.length === 0) return 0
       // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
       const act = { kind: 'audit.erased', after: { events: ids, reason }, subject } as const
-      tx.last(events.append(tx, [actEvent(by, act, clock.now())]))
+      tx.last(report(tx, [actFact(by, act, clock.now())]))
       return ids.length
     })
 
@@ -97,20 +94,23 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
         }
         if (after.retentionDays === before.retentionDays && after.legalHold === before.legalHold) return before
         const now = clock.now()
-        const shown = ({ retentionDays, legalHold }: store.Policy) => ({
+        const auditedFields = ({ retentionDays, legalHold }: store.Policy) => ({
           retention_days: retentionDays,
           legal_hold: legalHold,
         })
         const erasable = { reason: change.reason }
-        const act = { kind: 'audit.policy_changed', before: shown(before), after: shown(after), erasable } as const
-        tx.last(
-          Promise.all([store.savePolicy(tx, organizationId, after, now), events.append(tx, [actEvent(by, act, now)])]),
-        )
+        const act = {
+          kind: 'audit.policy_changed',
+          before: auditedFields(before),
+          after: auditedFields(after),
+          erasable,
+        } as const
+        tx.last(Promise.all([store.savePolicy(tx, organizationId, after, now), report(tx, [actFact(by, act, now)])]))
         return after
       })
     },
 
-    /** Erases the erasable parts of a subject's events; answers of how many. Commits in portions, so it can be repeated. */
+    /** Erases the erasable parts of a subject's events; answers of how many. Commits in batches, so it can be repeated. */
     erase: async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
       const { organizationId } = by.principal
       // Also where there is nothing to erase.
@@ -138,18 +138,18 @@ export function createKeeping({ db, clock, events }: KeepingDependencies) {
         const ids = wanted.length === 0 ? [] : await store.erase(tx, wanted)
         if (ids.length > 0) {
           const after = { events: ids, reason: 'the organization was deleted' }
-          tx.last(events.append(tx, [timerEvent(organizationId, 'audit.erased', after, clock.now())]))
+          tx.last(report(tx, [timerFact(organizationId, 'audit.erased', after, clock.now())]))
         }
         return last === null ? null : JSON.stringify({ era: last.era, xact: last.xact, id: last.id })
       }),
 
-    /** Purges a portion of one organization's events; answers whether there was any. */
+    /** Purges a batch of one organization's events; answers whether there was any. */
     purge: (organizationId: string, atMost: number): Promise<boolean> =>
       inTransaction(db, { organizationId }, async (tx) => {
         const purged = await store.purge(tx, atMost)
         if (purged === null) return false
         const after = { events: purged.events, up_to_seal: purged.upToSeal, up_to_position: purged.upToPosition }
-        tx.last(events.append(tx, [timerEvent(organizationId, 'audit.purged', after, clock.now())]))
+        tx.last(report(tx, [timerFact(organizationId, 'audit.purged', after, clock.now())]))
         return true
       }),
   }
@@ -163,19 +163,9 @@ function requireNoHold({ legalHold }: store.Policy): void {
 }
 
 /** What the service does with an organization's audit because a time is up. */
-function timerEvent(organizationId: string, kind: EventKind, after: Event['after'], occurredAt: Date): Event {
-  return {
-    id: newId(),
-    organizationId,
-    kind,
-    subjectKind: 'organization',
-    subjectId: organizationId,
-    actor: { ...system, kind: 'timer' },
-    httpRequestId: null,
-    before: null,
-    after,
-    occurredAt,
-  }
+function timerFact(organizationId: string, kind: EventKind, after: Fact['after'], occurredAt: Date): Fact {
+  const origin = { organizationId, actor: { ...system, kind: 'timer' }, httpRequestId: null } as const
+  return factBy(origin, kind, ['organization', organizationId], { before: null, after, occurredAt })
 }
 
 /** Retention is counted in days: once an hour is often. */

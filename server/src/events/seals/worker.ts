@@ -17,7 +17,7 @@ const leftAfterMs = 10_000
 const publishEveryMs = 5_000
 const publishAtOnce = 500
 
-export interface SealerDependencies {
+export interface SealingDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly log: Logger
@@ -25,7 +25,7 @@ export interface SealerDependencies {
   readonly outside: readonly OutsidePlace[]
 }
 
-export interface Sealer {
+export interface Sealing {
   start(): void
   /** Seals, and writes outside, everything that is settled; for tests. */
   drain(): Promise<void>
@@ -38,7 +38,7 @@ export interface Sealer {
  * Seals events into their organization's chain. Any number of processes may do it at once: an organization is sealed by one
  * at a time, under a lock of the transaction. The hashing is PostgreSQL's (docs/decisions/0009-audit-chain.md).
  */
-export function createSealer({ db, clock, log, sign, outside }: SealerDependencies): Sealer {
+export function createSealing({ db, clock, log, sign, outside }: SealingDependencies): Sealing {
   const signed = async (batch: Batch): Promise<Seal> => {
     const sealedAt = clock.now()
     return { ...batch, sealedAt, head: await sign(headOf(batch, sealedAt), headType) }

@@ -1,17 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Actor } from '../facts/fact.ts'
+import { type Actor, type Fact, factBy, type Report } from '../facts/fact.ts'
 import { actorOf } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 import { provesRollback } from '../platform/database/errors.ts'
-import { installationId, newId } from '../platform/ids.ts'
+import { installationId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Event } from './event.ts'
-import type { Events } from './service.ts'
 
 /** Somebody was refused. */
-export interface Refusal {
+export interface RefusedCall {
   readonly organizationId: string
   readonly kind: 'access.refused' | 'credential.refused'
   readonly actor: Actor
@@ -26,20 +24,20 @@ export interface Refusal {
   readonly httpRequestId: string
 }
 
-export interface Refusals {
+export interface RefusedCalls {
   /** Never waits and never throws: the caller is about to be answered. */
-  note(refusal: Refusal): void
+  note(refusal: RefusedCall): void
   /** Writes what has been collected. */
   flush(): Promise<void>
   /** Writes what has been collected; nothing is collected any more. */
   close(): Promise<void>
 }
 
-export interface RefusalDependencies {
+export interface RefusedCallsDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly events: Events
+  readonly report: Report
 }
 
 /** Different refusals that are told apart at a time; as many more when only organization and code are told. */
@@ -49,7 +47,7 @@ const flushMs = 1_000
 const longestPauseMs = 64_000
 
 interface Entry {
-  readonly refusal: Refusal
+  readonly refusal: RefusedCall
   firstAt: Date
   lastAt: Date
   count: number
@@ -61,7 +59,7 @@ interface Entry {
  * rarely, and may be counted twice when only the answer to its commit was lost. What a crash takes with it is the last
  * second of them.
  */
-export function createRefusals({ db, clock, log, events }: RefusalDependencies): Refusals {
+export function createRefusedCalls({ db, clock, log, report }: RefusedCallsDependencies): RefusedCalls {
   let entries = new Map<string, Entry>()
   let timer: NodeJS.Timeout | null = null
   let pauseMs = flushMs
@@ -99,7 +97,7 @@ export function createRefusals({ db, clock, log, events }: RefusalDependencies):
     for (const [organizationId, some] of collected) {
       try {
         await inTransaction(db, { organizationId }, async (tx) => {
-          tx.last(events.append(tx, some.map(eventOf)))
+          tx.last(report(tx, some.map(factOf)))
         })
         collected.delete(organizationId)
       } catch (error) {
@@ -140,21 +138,13 @@ export function createRefusals({ db, clock, log, events }: RefusalDependencies):
   }
 }
 
-function eventOf({ refusal, firstAt, lastAt, count }: Entry): Event {
-  const { organizationId, kind, actor, code, requestId, network, route, httpRequestId } = refusal
-  return {
-    id: newId(),
-    organizationId,
-    kind,
-    subjectKind: requestId === null ? 'organization' : 'request',
-    subjectId: requestId ?? organizationId,
-    actor,
-    httpRequestId,
-    network,
+function factOf({ refusal, firstAt, lastAt, count }: Entry): Fact {
+  const { organizationId, kind, code, requestId, route } = refusal
+  return factBy(refusal, kind, requestId === null ? ['organization', organizationId] : ['request', requestId], {
     before: null,
     after: { code, route, count, first_at: firstAt },
     occurredAt: lastAt,
-  }
+  })
 }
 
 /**
@@ -163,19 +153,19 @@ function eventOf({ refusal, firstAt, lastAt, count }: Entry): Event {
  * sign-ins, and keys that are right but not now or not from there, are reported by who judges them, where it is known whose
  * they are; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
  */
-export function registerRefusals(app: FastifyInstance, refusals: Refusals): void {
+export function registerRefusedCalls(app: FastifyInstance, refusedCalls: RefusedCalls): void {
   app.addHook('onError', async (request, _reply, error) => {
-    if (error instanceof Problem) noteRefusal(request, error, refusals)
+    if (error instanceof Problem) noteRefusal(request, error, refusedCalls)
   })
 }
 
 const nobody: Actor = { kind: 'anonymous', id: null }
 
-function noteRefusal(request: FastifyRequest, { status, code }: Problem, refusals: Refusals): void {
+function noteRefusal(request: FastifyRequest, { status, code }: Problem, refusedCalls: RefusedCalls): void {
   const { principal } = request
   const isUse = request.routeOptions.config.usesApproval === true && (status === 409 || status === 412)
   if (status === 401 && code === 'auth.invalid') {
-    refusals.note({
+    refusedCalls.note({
       ...callOf(request),
       organizationId: installationId,
       kind: 'credential.refused',
@@ -192,10 +182,16 @@ function noteRefusal(request: FastifyRequest, { status, code }: Problem, refusal
       actor: actorOf(principal),
       code,
     } as const
-    refusals.note({ ...refusal, requestId })
+    refusedCalls.note({ ...refusal, requestId })
   } else if (status === 429 || code === 'auth.cross_site') {
     // Nobody's: whose address was typed is not told, or what is there would show.
-    refusals.note({ ...callOf(request), organizationId: installationId, kind: 'access.refused', actor: nobody, code })
+    refusedCalls.note({
+      ...callOf(request),
+      organizationId: installationId,
+      kind: 'access.refused',
+      actor: nobody,
+      code,
+    })
   }
 }
 

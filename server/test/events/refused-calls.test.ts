@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { createRefusals, type Refusal } from '../../src/events/refusals.ts'
+import { createRefusedCalls, type RefusedCall } from '../../src/events/refused-calls.ts'
 import { createEvents } from '../../src/events/service.ts'
+import type { Report } from '../../src/facts/fact.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../../src/seed.ts'
@@ -39,7 +40,7 @@ describe('refusals', () => {
     for (let n = 0; n < 3; n += 1) await t.call('GET', '/api/v1/events', { as: t.reviewer.token })
     await t.call('POST', '/api/v1/requests', { as: t.reviewer.token, body: { title: 'x', context: {} } })
     assert.equal((await written('access.refused')).length, 0, 'nobody waits for them')
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     const rows = await written('access.refused')
     assert.deepEqual(
       rows.map(({ after, ...row }) => [row, (after as { count: number; code: string; route: string }).count]),
@@ -60,7 +61,7 @@ describe('refusals', () => {
     await t.call('GET', '/api/v1/requests', { as: `hitl_${'0'.repeat(71)}` })
     await t.call('GET', '/api/v1/requests', { as: 'no.such.token' })
     await t.call('GET', '/api/v1/requests')
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     const rows = await written('credential.refused')
     assert.deepEqual(
       rows.map(({ organization_id, actor_kind, after }) => [
@@ -83,7 +84,7 @@ describe('refusals', () => {
       replies.map(({ status, body: told }) => [status, told.code]),
       Array(2).fill([403, 'auth.cross_site']),
     )
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     assert.deepEqual(await refusedWith('auth.cross_site'), [
       {
         organization_id: installationId,
@@ -100,7 +101,7 @@ describe('refusals', () => {
     const replies = await Promise.all(Array.from({ length: 20 }, () => t.call('POST', '/api/v1/auth/login', { body })))
     const throttled = replies.filter(({ status }) => status === 429).length
     assert.ok(throttled > 1)
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     const anonymous = {
       organization_id: installationId,
       subject_id: installationId,
@@ -117,7 +118,7 @@ describe('refusals', () => {
       await limited.call('GET', '/api/v1/requests', { as: limited.apiKey })
       await limited.call('GET', '/api/v1/auth/me')
     }
-    await limited.app.audit.refusals.flush()
+    await limited.app.audit.refusedCalls.flush()
     const [agent] = await limited.sql(`select id from agents`)
     const rows = await refusedWith('http.rate_limited', limited.sql)
     assert.deepEqual(
@@ -149,7 +150,7 @@ describe('refusals', () => {
     await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body: { decision: 'approve' } })
     assert.equal(await redeem({ digest: 'a'.repeat(64) }), 412)
     assert.deepEqual([await redeem(), await redeem(), await redeem()], [200, 409, 409])
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     for (const [code, count] of [
       ['consultation.not_approved', 1],
       ['consultation.digest_differs', 1],
@@ -172,20 +173,20 @@ describe('refusals', () => {
       assert.equal((await t.call('POST', `/api/v1/requests/${id}/cancel`, { as: t.apiKey })).status, status)
     }
     const before = (await written('access.refused')).length
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     assert.equal((await written('access.refused')).length, before)
   })
 
   test('404 for what is not yours is none', async () => {
     await t.call('GET', `/api/v1/requests/${randomUUID()}`, { as: t.reviewer.token })
     const before = (await written('access.refused')).length
-    await t.app.audit.refusals.flush()
+    await t.app.audit.refusedCalls.flush()
     assert.equal((await written('access.refused')).length, before)
   })
 })
 
 describe('a flood of refusals', () => {
-  const refusal = (n: number): Refusal => ({
+  const refusal = (n: number): RefusedCall => ({
     organizationId: installationId,
     kind: 'credential.refused',
     actor: { kind: 'anonymous', id: null },
@@ -196,7 +197,12 @@ describe('a flood of refusals', () => {
     httpRequestId: String(n),
   })
   const create = () =>
-    createRefusals({ db: t.app.db, clock: t.clock, log: createLog('silent', false), events: createEvents([]) })
+    createRefusedCalls({
+      db: t.app.db,
+      clock: t.clock,
+      log: createLog('silent', false),
+      report: createEvents([]).append,
+    })
   const flooded = async () =>
     (await written('credential.refused')).filter(({ after }) => (after as { code: string }).code === 'auth.flood')
 
@@ -228,13 +234,13 @@ describe('a flood of refusals', () => {
     const events = createEvents([])
     let isAway = true
     let tries = 0
-    const append: typeof events.append = (tx, some) => {
+    const report: Report = (tx, some) => {
       tries += 1
       return isAway ? Promise.reject(new Error('no database today')) : events.append(tx, some)
     }
-    const options = { db: t.app.db, clock: t.clock, log: createLog('silent', false), events: { append } }
-    const refusals = createRefusals(options)
-    const away = (n: number): Refusal => ({ ...refusal(n), code: 'auth.away' })
+    const options = { db: t.app.db, clock: t.clock, log: createLog('silent', false), report }
+    const refusals = createRefusedCalls(options)
+    const away = (n: number): RefusedCall => ({ ...refusal(n), code: 'auth.away' })
     const firstAt = t.clock.now().toISOString()
     for (let n = 0; n < 10; n += 1) refusals.note(away(1))
     await refusals.flush()
@@ -262,17 +268,17 @@ describe('a flood of refusals', () => {
     const events = createEvents([])
     let tries = 0
     const done = Promise.withResolvers<void>()
-    const append: typeof events.append = async (tx, some) => {
+    const report: Report = async (tx, some) => {
       tries += 1
       if (tries === 1) throw new Error('no database today')
       await events.append(tx, some)
       done.resolve()
     }
-    const refusals = createRefusals({
+    const refusals = createRefusedCalls({
       db: t.app.db,
       clock: t.clock,
       log: createLog('silent', false),
-      events: { append },
+      report,
     })
     refusals.note({ ...refusal(1), code: 'auth.again' })
     await refusals.flush()

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { isRedelivery, orderOf } from '../../src/callbacks/order.ts'
+import {
+  type Certify,
+  type Change,
+  type Consultation,
+  callbackAttempted,
+  cancel,
+  expire,
+  open,
+  type Proposal,
+  redeliver,
+  respond,
+} from '../../src/consultations/consultation.ts'
+import { redeem } from '../../src/consultations/redemption.ts'
+import type { Actor } from '../../src/facts/fact.ts'
+import type { JsonText } from '../../src/platform/json.ts'
+
+const owner = {
+  organizationId: '01890f3e-0000-7000-8000-000000000001',
+  agentId: '01890f3e-0000-7000-8000-000000000006',
+  apiKeyId: '01890f3e-0000-7000-8000-000000000002',
+}
+const id = '01890f3e-0000-7000-8000-000000000003'
+const reviewerId = '01890f3e-0000-7000-8000-000000000004'
+const at = (ms: number): Date => new Date(Date.parse('2026-01-31T09:00:00.000Z') + ms)
+const hour = 3_600_000
+const url = 'https://agent.example.com/hitl'
+const agent: Actor = { kind: 'agent', id: owner.agentId, keyId: owner.apiKeyId }
+const approve = { decision: 'approve', comment: 'fine' } as const
+/** SHA-256 of {"context":{"a":1},"description":"In short.","title":"May I?"}. */
+const digest = '3057d82b9a96a10af4571d3de4d8dfa63f2b32060f37525af45067d87b360dfc'
+const certify: Certify = () => ({ certificate: 'h.p.s', certificateExpiresAt: at(24 * hour) })
+
+function opened(fields: Partial<Proposal> = {}): Consultation {
+  const proposal: Proposal = {
+    title: 'May I?',
+    description: 'In short.',
+    context: '{"a":1.0}' as JsonText,
+    metadata: '{ "run" : 1E5 }' as JsonText,
+    timeoutMinutes: 60,
+    callbackUrl: url,
+    callbackSecret: Buffer.from('sealed'),
+    callbackRetrySeconds: [1, 2],
+    ...fields,
+  }
+  return open(proposal, owner, id, at(0)).after
+}
+
+const closings = [
+  ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5), certify), 'request.responded'],
+  ['cancel', (before: Consultation) => cancel(before, agent, at(5)), 'request.cancelled'],
+  ['expire', (before: Consultation) => expire(before, at(hour)) as Change, 'request.timeout'],
+] as const
+
+describe('the callback that is owed from the closing commit on', () => {
+  for (const [name, act, event] of closings) {
+    test(`${name} orders ${event} with URL, sealed secret and schedule of the request`, () => {
+      const order = orderOf(act(opened()))
+      assert.deepEqual(
+        [order?.organizationId, order?.consultationId, order?.event, order?.url, order?.secret, order?.retrySeconds],
+        [owner.organizationId, id, event, url, Buffer.from('sealed'), [1, 2]],
+      )
+    })
+
+    test(`${name} without a callback_webhook orders nothing`, () => {
+      assert.equal(orderOf(act(opened({ callbackUrl: null, callbackSecret: null }))), null)
+    })
+
+    test(`after ${name}, no other act orders a callback: one that is sent again has its bytes already`, () => {
+      const closed = act(opened()).after
+      const { after: sent } = callbackAttempted(closed, { kind: 'sent', at: at(2 * hour) })
+      const others = [
+        callbackAttempted(closed, { kind: 'retry', at: at(9), error: 'x', nextAttemptAt: at(10) }),
+        callbackAttempted(closed, { kind: 'failed', at: at(9), error: 'x' }),
+        callbackAttempted(closed, { kind: 'sent', at: at(9) }),
+        redeliver(sent, agent, at(3 * hour)),
+        ...(name === 'respond' ? [redeem(closed, agent, null, at(6), () => false)] : []),
+      ]
+      assert.deepEqual(
+        others.map((change) => orderOf(change)),
+        others.map(() => null),
+      )
+    })
+  }
+
+  test('a new request orders nothing', () => {
+    assert.equal(orderOf({ before: null, after: opened() }), null)
+  })
+
+  test('only the act that asks for it is a redelivery', () => {
+    for (const [, act] of closings) {
+      const closing = act(opened())
+      assert.equal(isRedelivery(closing), false)
+      for (const outcome of [{ kind: 'sent' }, { kind: 'failed', error: 'x' }] as const) {
+        const attempted = callbackAttempted(closing.after, { ...outcome, at: at(2 * hour) })
+        assert.equal(isRedelivery(attempted), false)
+        assert.equal(isRedelivery(redeliver(attempted.after, agent, at(3 * hour))), true)
+      }
+    }
+    assert.equal(isRedelivery({ before: null, after: opened() }), false)
+  })
+})
+
+describe('the bytes of a callback', () => {
+  test('after an answer, metadata as the agent wrote it', () => {
+    assert.equal(
+      orderOf(respond(opened(), reviewerId, approve, at(5), certify))?.body,
+      `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
+        `"response":{"decision":"approve","comment":"fine","responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z"},` +
+        `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1,"digest":"${digest}","certificate":"h.p.s"}`,
+    )
+  })
+
+  test('after a timeout, without metadata', () => {
+    const change = expire(opened({ metadata: null }), at(hour)) as Change
+    assert.equal(
+      orderOf(change)?.body,
+      `{"event":"request.timeout","request_id":"${id}","metadata":null,"response":null,` +
+        `"timestamp":"2026-01-31T10:00:00.000Z","state":"timeout","revision":1,"digest":"${digest}","certificate":null}`,
+    )
+  })
+
+  test('after a cancellation, at a later revision', () => {
+    assert.equal(
+      orderOf(cancel({ ...opened(), revision: 2 }, agent, at(7)))?.body,
+      `{"event":"request.cancelled","request_id":"${id}","metadata":{ "run" : 1E5 },"response":null,` +
+        `"timestamp":"2026-01-31T09:00:00.007Z","state":"cancelled","revision":2,"digest":"${digest}","certificate":null}`,
+    )
+  })
+
+  test('hold the time of the act, though the clock was set back since the request changed last', () => {
+    const body = orderOf(cancel({ ...opened(), updatedAt: at(99) }, agent, at(7)))?.body ?? ''
+    assert.equal(JSON.parse(body).timestamp, '2026-01-31T09:00:00.007Z')
+  })
+
+  test('are valid JSON after a comment of any characters', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (comment) => {
+        const change = respond(opened(), reviewerId, { decision: 'reject', comment }, at(5), certify)
+        assert.equal(JSON.parse(orderOf(change)?.body ?? '').response.comment, comment)
+      }),
+    )
+  })
+})

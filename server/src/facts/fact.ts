@@ -1,10 +1,12 @@
 import type { Tx } from '../platform/database/db.ts'
 import type { EventKind, SubjectKind } from './kinds.ts'
 
+/** timer: the service, because a time was up; system: the service otherwise; anonymous: nobody signed in. */
+export const actorKinds = ['person', 'agent', 'timer', 'system', 'anonymous'] as const
+
 /** Who did something, as an event keeps it. */
 export interface Actor {
-  /** timer: the service, because a time was up; system: the service otherwise; anonymous: nobody signed in. */
-  readonly kind: 'person' | 'agent' | 'timer' | 'system' | 'anonymous'
+  readonly kind: (typeof actorKinds)[number]
   readonly id: string | null
   /** An agent's key. */
   readonly keyId?: string

@@ -22,6 +22,7 @@ const json = 'application/json; charset=utf-8'
 
 /** The audit as pages: of the whole organization, newest first, and of one request, oldest first. */
 export function registerReadingRoutes(app: FastifyInstance, { db, guard, requireVisible }: ReadingRoutes): void {
+  app.addSchema(schemas.eventKindSchema)
   app.addSchema(schemas.eventSchema)
   app.addSchema(schemas.eventPageSchema)
   const page = { items: [schemas.eventExample], limit: 50, next_cursor: null }

@@ -1,20 +1,29 @@
 import { type TSchema, Type } from 'typebox'
+import { actorKinds } from '../../facts/fact.ts'
+import { type EventKind, eventKinds, subjectKinds } from '../../facts/kinds.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const object = (description: string) => Type.Object({}, { additionalProperties: true, description })
 const sha256 = (description: string) => Type.String({ pattern: '^[0-9a-f]{64}$', description })
-const actorKinds = ['person', 'agent', 'timer', 'system', 'anonymous']
+
+const kinds = Object.keys(eventKinds) as EventKind[]
+
+export const eventKindSchema = Type.Enum(kinds, {
+  $id: 'EventKind',
+  title: 'EventKind',
+  description: 'What happened, `noun.past_tense`; docs/events.md has the meaning of each. More may be added.',
+})
 
 export const eventSchema = Type.Object(
   {
     v: Type.Literal(1),
     organization_id: id,
     id,
-    kind: Type.String({ description: '`noun.past_tense`, such as `request.responded`.' }),
+    kind: Type.Ref('EventKind'),
     occurred_at: time,
-    subject: Type.Object({ kind: Type.String(), id }, { description: 'What it happened to.' }),
+    subject: Type.Object({ kind: Type.Enum(subjectKinds), id }, { description: 'What it happened to.' }),
     actor: Type.Object(
       {
         kind: Type.Enum(actorKinds),
@@ -94,7 +103,7 @@ export const listQuery = Type.Object({
   until: instant('RFC 3339; only what happened before.'),
   actor_kind: Type.Optional(Type.Enum(actorKinds)),
   actor_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a person or an agent.' })),
-  kind: Type.Optional(Type.String({ pattern: '^[a-z_]{1,40}\\.[a-z_]{1,40}$' })),
+  kind: Type.Optional(Type.Enum(kinds)),
   subject_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a request, user, key, invitation, ...' })),
   request_id: Type.Optional(Type.String({ format: 'uuid', description: 'The same for requests.' })),
   limit: limit(50),

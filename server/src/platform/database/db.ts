@@ -92,16 +92,13 @@ const parsers = new Map<number, (text: string) => unknown>([
 ])
 
 /**
- * Every statement of the service is an index look-up by design. Without these a plan that was cached while the tables were
- * empty would scan them when they are full (docs/decisions/0004-planner-settings-of-the-pool.md).
+ * `lookups`: every statement is an index look-up by design, and a plan that was cached while the tables were empty may not
+ * scan them when they are full. `free`: for search and analysis, where the values decide which plan is good
+ * (docs/decisions/0004-planner-settings-of-the-pool.md).
  */
-const sessionSettings = {
-  timezone: 'UTC',
-  jit: 'off',
-  enable_seqscan: 'off',
-  enable_hashjoin: 'off',
-  enable_mergejoin: 'off',
-  enable_bitmapscan: 'off',
+const planSettings = {
+  lookups: { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', enable_bitmapscan: 'off' },
+  free: { plan_cache_mode: 'force_custom_plan' },
 } as const
 
 const types = {
@@ -117,6 +114,8 @@ export interface DbOptions {
   readonly acquireTimeoutMs?: number
   /** False behind a transaction-mode pooler: nothing is kept with the session then, every transaction brings its settings. */
   readonly prepare?: boolean
+  /** How PostgreSQL may plan this pool's statements; by default as `lookups`. */
+  readonly plans?: keyof typeof planSettings
   /** The role whose rights count, where another one signs in; null when the one that signs in is the application's. */
   readonly role?: string | null
   readonly onError: (error: Error) => void
@@ -126,6 +125,7 @@ export function openDb(options: DbOptions): Db {
   const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
   // A hung database must not hold callers: the server stops the statement, and the client stops waiting a little later.
   const timeouts = { statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 30_000 }
+  const sessionSettings = { timezone: 'UTC', jit: 'off', ...planSettings[options.plans ?? 'lookups'] }
   const startUp = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`)
   const pool = new pg.Pool({
     ...options.connection,

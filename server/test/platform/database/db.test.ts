@@ -267,6 +267,21 @@ describe('503, and the pool is well afterwards', () => {
   })
 })
 
+test('a pool for look-ups joins row by row, and one with free plans as PostgreSQL likes', async () => {
+  const explain = statement('explain select * from notes a join notes b using (note)')
+  for (const [plans, join] of [
+    ['lookups', /^Nested Loop/],
+    ['free', /^(Hash|Merge) Join/],
+  ] as const) {
+    for (const prepare of [true, false]) {
+      const own = open({ plans, prepare })
+      const [plan] = await own.within({}).execute<Record<string, string>>(explain, [])
+      assert.match(plan?.['QUERY PLAN'] ?? '', join)
+      await own.close()
+    }
+  }
+})
+
 test('a name given to two statements is refused before anything is sent, in one group and in two', async () => {
   const name = 'test_one_name'
   const texts = ['select 1 as one', 'select 2 as two']

@@ -1,5 +1,6 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { ChainKey } from '../seals/seal.ts'
+import { bySubject } from '../store.ts'
 
 /**
  * An export is read page by page along the chain, each page a statement of its own: no snapshot is held open for minutes, and
@@ -52,7 +53,7 @@ const isAnchor = `(s.number > 1 or (
   not exists (select from events e where e.organization_id = $1
     and (e.era, e.xact, e.id) <= (s.last_era, s.last_xact, s.last_id))
   and exists (select from events e where e.organization_id = $1 and e.subject_id = $1
-    and e.subject_id <> '00000000-0000-0000-0000-000000000000' and e.kind = 'audit.purged')))`
+    and e.${bySubject} and e.kind = 'audit.purged')))`
 
 const oldestSeal = '(select * from audit_seals where organization_id = $1 order by number limit 1) s'
 

@@ -1,6 +1,7 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import { lockChain } from '../seals/store.ts'
+import { bySubject } from '../store.ts'
 
 /** How long an organization's events are kept. */
 export interface Policy {
@@ -54,7 +55,7 @@ const subjectStatement: Statement = {
   name: 'audit_erasable_of_subject',
   // That something was erased is about the subject too; who did it, and from where, is not the subject's.
   text: `select era, xact, id from events where organization_id = $1 and subject_id = $2 and erasable is not null
-    and subject_id <> '00000000-0000-0000-0000-000000000000' and kind <> 'audit.erased' order by occurred_at, id limit $3`,
+    and ${bySubject} and kind <> 'audit.erased' order by occurred_at, id limit $3`,
 }
 
 /** Events about this subject that still have something to erase. */
@@ -70,7 +71,7 @@ export async function erasableOf(
 const invitationsStatement: Statement = {
   name: 'audit_invitations_of_user',
   text: `select record::jsonb->'after'->>'invitation_id' as id from events where organization_id = $1 and subject_id = $2
-    and subject_id <> '00000000-0000-0000-0000-000000000000' and kind in ('user.registered', 'user.joined')`,
+    and ${bySubject} and kind in ('user.registered', 'user.joined')`,
 }
 
 /** The invitations that let this person in: their events are about them too, though their subject is another. */

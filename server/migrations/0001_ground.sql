@@ -18,6 +18,9 @@ create function hitl_account() returns uuid language sql stable parallel safe
 -- The id, address or token hash of the one row that a caller names before anybody knows the organization.
 create function hitl_lookup() returns text language sql stable parallel safe
   as $$ select nullif(current_setting('hitl.lookup', true), '') $$;
+-- Null where it is no id: casting the text itself would fail.
+create function hitl_lookup_id() returns uuid language sql stable parallel safe
+  as $$ select case when hitl_lookup() ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then hitl_lookup()::uuid end $$;
 create function hitl_worker() returns boolean language sql stable parallel safe
   as $$ select coalesce(current_setting('hitl.worker', true), '') = 'on' $$;
 -- Sealing anew under other keys goes over everybody's authenticator apps, and has a scope of its own for it.

@@ -123,6 +123,8 @@ create table invitations (
 create unique index invitations_by_idempotency_key on invitations (organization_id, created_by, idempotency_key)
   where idempotency_key is not null;
 create index invitations_by_token on invitations (token_hash);
+-- How many letters an organization had sent lately.
+create index invitations_addressed on invitations (organization_id, created_at) where email is not null;
 create index invitations_open on invitations (organization_id, id) where used_at is null and revoked_at is null;
 create trigger touch before update on invitations for each row execute function touch_updated_at();
 

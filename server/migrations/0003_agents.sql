@@ -70,8 +70,8 @@ create unique index api_keys_by_idempotency_key on api_keys (organization_id, cr
   where idempotency_key is not null;
 create index api_keys_by_agent on api_keys (organization_id, agent_id, id);
 create index api_keys_to_warn on api_keys (warn_at) where warn_at is not null;
--- A key is looked for by the id that stands in it, as text: the policies below compare it so, and all of them use this.
-create index api_keys_by_lookup on api_keys ((id::text));
+-- A key is looked for by the id that stands in it.
+create index api_keys_by_id on api_keys (id);
 
 -- Raised by the insert of a request whose agent may not ask just now.
 create function hitl_refuse_agent() returns boolean language plpgsql volatile as $$
@@ -88,7 +88,7 @@ alter table api_keys enable row level security;
 alter table api_keys force row level security;
 create policy tenant on api_keys using (organization_id::text = current_setting('hitl.organization', true))
   with check (organization_id::text = current_setting('hitl.organization', true));
-create policy by_lookup on api_keys for select using (id::text = hitl_lookup());
+create policy by_lookup on api_keys for select using (id = hitl_lookup_id());
 create policy worker on api_keys for select using (hitl_worker() and warn_at is not null);
 
 -- A call names a key, not an organization: its agent, and what the organization says of its agents, come with it.
@@ -96,9 +96,9 @@ create policy worker on api_keys for select using (hitl_worker() and warn_at is 
 -- function is called only where the tenant's policy does not let the row pass.
 create function hitl_is_looked_up_agent(organization uuid, agent uuid) returns boolean language sql stable parallel safe
   as $$ select exists (select from api_keys k
-    where k.organization_id = organization and k.agent_id = agent and k.id::text = hitl_lookup()) $$;
+    where k.organization_id = organization and k.agent_id = agent and k.id = hitl_lookup_id()) $$;
 create function hitl_is_looked_up_organization(organization uuid) returns boolean language sql stable parallel safe
-  as $$ select exists (select from api_keys k where k.organization_id = organization and k.id::text = hitl_lookup()) $$;
+  as $$ select exists (select from api_keys k where k.organization_id = organization and k.id = hitl_lookup_id()) $$;
 create policy by_lookup on agents for select
   using (hitl_lookup() is not null and hitl_is_looked_up_agent(organization_id, id));
 create policy by_lookup on organizations for select

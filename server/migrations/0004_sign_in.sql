@@ -136,6 +136,7 @@ create table sign_in_challenges (
   expires_at timestamptz(3) not null,
   created_at timestamptz(3) not null
 );
+create index sign_in_challenges_by_account on sign_in_challenges (account_id);
 create index sign_in_challenges_expiring on sign_in_challenges (expires_at);
 
 -- Fresh proofs, each for one act: `digest` says which. The act takes it in its own transaction.

@@ -60,10 +60,11 @@ export async function enqueue(tx: Queryable, callbacks: readonly NewCallback[]):
 const rearmStatement: Statement = {
   name: 'callbacks_rearm',
   text: `
-    update callback_outbox o set status = 'pending', tries = 0, due_at = $2, lease_token = null, updated_at = $2
-    from json_to_recordset($1) as wanted(organization_id uuid, consultation_id uuid)
-    join webhook_deliveries d on d.organization_id = wanted.organization_id and d.consultation_id = wanted.consultation_id
-    where o.organization_id = wanted.organization_id and o.id = d.callback_id and o.status <> 'pending'`,
+    update callback_outbox o set status = 'pending', tries = 0, due_at = $3, lease_token = null, updated_at = $3
+    where o.organization_id = any($1::uuid[]) and o.status <> 'pending' and o.id = any(array(
+      select d.callback_id from unnest($1::uuid[], $2::uuid[]) as wanted(organization_id, consultation_id)
+      cross join lateral (select d.callback_id from webhook_deliveries d
+        where d.organization_id = wanted.organization_id and d.consultation_id = wanted.consultation_id offset 0) d))`,
 }
 
 /** Makes the settled callbacks of these consultations due again; they are found by their attempts, of which each has one. */
@@ -72,11 +73,8 @@ export async function rearm(
   consultations: readonly { readonly organizationId: string; readonly id: string }[],
   now: Date,
 ): Promise<void> {
-  const wanted = consultations.map(({ organizationId, id }) => ({
-    organization_id: organizationId,
-    consultation_id: id,
-  }))
-  await tx.execute(rearmStatement, [JSON.stringify(wanted), now])
+  const organizationIds = consultations.map(({ organizationId }) => organizationId)
+  await tx.execute(rearmStatement, [organizationIds, consultations.map(({ id }) => id), now])
 }
 
 /**

@@ -23,6 +23,12 @@ export interface Page {
   readonly hasMore: boolean
 }
 
+// Every request meets these: a statement that repeats one may use the index of that name, and no other may
+// (0006_consultations.sql). A differential poll uses that of updated_at only.
+const byAgent = `agent_id <> '00000000-0000-0000-0000-000000000000'`
+const byState = `state <> ''`
+const byUpdate = `updated_at > '-infinity'`
+
 /** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const { organizationId, agentId, state, updatedAfter, before, limit, offset } = filter
@@ -33,26 +39,24 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const inState = state === null ? '' : ` and state = ${parameter(state)}`
   const changed = updatedAfter === null ? '' : ` and updated_at > ${parameter(updatedAfter)}`
   const below = before === null ? '' : ` and id < ${parameter(before)}`
-  const name = `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`
   const matching = `where organization_id = $1${own}${inState}`
-  // Each condition opens its index (see the migration); a differential poll uses that of updated_at only.
-  const byAgent = own && ` and agent_id <> '00000000-0000-0000-0000-000000000000'`
-  const byState = inState && ` and state <> ''`
+  const index = `${own && ` and ${byAgent}`}${inState && ` and ${byState}`}`
   // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
   // Without it the primary key gives the order, and the kept totals give the count.
   const text = changed
     ? `with matching as materialized (select organization_id, id from consultation_requests
-           ${matching}${changed} and updated_at > '-infinity'),
+           ${matching}${changed} and ${byUpdate}),
          counted as (select count(*)::int as total from matching),
          page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
     : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
-         page as (select organization_id, id from consultation_requests ${matching}${byAgent}${byState}${below}
+         page as (select organization_id, id from consultation_requests ${matching}${index}${below}
                   order by id desc limit $2 offset $3)`
   const rows = await db.execute<{ total: number } & (Row | { id: null })>(
     {
-      name,
-      text: `${text} select counted.total, ${shownColumns} from counted left join (page join consultation_requests c
-        using (organization_id, id)) on true order by c.id desc`,
+      name: `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`,
+      text: `${text} select counted.total, ${shownColumns} from counted left join (page cross join lateral (
+        select * from consultation_requests c where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
+        on true order by c.id desc`,
     },
     values,
   )

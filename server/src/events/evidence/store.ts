@@ -1,4 +1,5 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
+import { bySubject } from '../store.ts'
 import { type InclusionProof, isAsSealed } from './proof.ts'
 
 /** An event with what proves that it was sealed. */
@@ -32,7 +33,7 @@ interface Row {
   total: number
 }
 
-const ofSubject = `organization_id = $1 and subject_id = $2 and subject_id <> '00000000-0000-0000-0000-000000000000'`
+const ofSubject = `organization_id = $1 and subject_id = $2 and ${bySubject}`
 
 // The leaf is looked for in the batch's own list: no other record of the batch has to be read. A hash that stands across two
 // leaves is none of them.
@@ -47,7 +48,8 @@ const provenStatement: Statement = {
     select e.record, e.erasable, s.number, s.head, s.first_position, s.last_position, place,
       case when place is not null then hitl_audit_path(s.leaves, place) end as path,
       (select count(*) from events where ${ofSubject})::int as total
-    from ends join events e on e.organization_id = $1 and (e.era, e.xact, e.id) = (ends.era, ends.xact, ends.id)
+    from ends cross join lateral (
+      select * from events e where e.organization_id = $1 and (e.era, e.xact, e.id) = (ends.era, ends.xact, ends.id) offset 0) e
     left join lateral (
       select * from audit_seals a where a.organization_id = $1 and a.last_position > 0
         and (a.last_era, a.last_xact, a.last_id) >= (e.era, e.xact, e.id)

@@ -1,4 +1,5 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
+import { bySubject, byTime } from '../store.ts'
 
 /** An event as it is read back; the texts are JSON. */
 export interface StoredEvent {
@@ -76,9 +77,7 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
     names.push(name)
     return ` and ${condition(`$${values.push(value)}`)}`
   }
-  // The condition of the index that is meant (see the migration).
-  const index =
-    subjectId === null ? `e.occurred_at > '-infinity'` : `e.subject_id <> '00000000-0000-0000-0000-000000000000'`
+  const index = subjectId === null ? byTime : bySubject
   const within =
     given('s', subjectId, (p) => `e.subject_id = ${p}`) +
     given('f', since, (p) => `e.occurred_at >= ${p}`) +
@@ -111,8 +110,8 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
         )
         select ended.*, e.id, e.occurred_at, e.record, (e.erasable::jsonb - 'salt')::text as erasable,
           e.erasable is null and e.record like '%"erasable_sha256":"%' as is_erased, sealed.number as seal
-        from ended left join (page join events e on e.organization_id = $1
-          and (e.era, e.xact, e.id) = (page.era, page.xact, page.id)) on true
+        from ended left join (page cross join lateral (select * from events e
+          where e.organization_id = $1 and (e.era, e.xact, e.id) = (page.era, page.xact, page.id) offset 0) e) on true
         left join lateral (
           select s.number from audit_seals s where s.organization_id = $1 and s.last_position > 0
             and (s.last_era, s.last_xact, s.last_id) >= (e.era, e.xact, e.id)

@@ -42,9 +42,10 @@ const findStatement: Statement = {
       k.is_active and o.delete_after is null as is_active,
       k.allowed_networks::text[] as allowed_networks, a.status, a.paused_at, a.pause_reason, a.pause_acknowledged_at,
       o.agents_status, o.agents_paused_at, o.agents_pause_reason
-    from api_keys k join agents a on a.organization_id = k.organization_id and a.id = k.agent_id
-    join organizations o on o.organization_id = k.organization_id
-    where k.id::text = $1`,
+    from api_keys k
+    cross join lateral (select * from agents a where a.organization_id = k.organization_id and a.id = k.agent_id offset 0) a
+    cross join lateral (select * from organizations o where o.organization_id = k.organization_id offset 0) o
+    where k.id = $1`,
 }
 
 /**
@@ -79,11 +80,11 @@ const markUsedStatement: Statement = {
   name: 'api_keys_mark_used',
   text: `update api_keys k set last_used_at = used.at, last_used_address = used.address
     from json_to_recordset($2) as used(id uuid, at timestamptz, address inet)
-    where k.organization_id = $1 and k.id = used.id and (k.last_used_at is null or k.last_used_at <= used.at)`,
+    where k.organization_id = $1 and k.id = any($3) and k.id = used.id and (k.last_used_at is null or k.last_used_at <= used.at)`,
 }
 
 /** Not a change of the keys: `updated_at` stays. */
 export async function markUsed(db: Queryable, organizationId: string, uses: readonly KeyUse[]): Promise<void> {
   const rows = uses.map(({ apiKeyId: id, at, address }) => ({ id, at, address }))
-  await db.execute(markUsedStatement, [organizationId, JSON.stringify(rows)])
+  await db.execute(markUsedStatement, [organizationId, JSON.stringify(rows), uses.map(({ apiKeyId }) => apiKeyId)])
 }

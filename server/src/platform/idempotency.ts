@@ -1,4 +1,4 @@
-import { refusal } from './problem.ts'
+import { type Problem, refusal } from './problem.ts'
 
 /** A call that may be repeated: the same key and body make one thing and give one reply. */
 export interface Idempotency {
@@ -16,3 +16,48 @@ export const idempotencyMismatch = refusal(
   'idempotency.body_differs',
   'This Idempotency-Key was used before with another body. Use a new key for a new request.',
 )
+
+/** What an earlier call with the same Idempotency-Key made, and the stored hash of its body. */
+export interface Earlier<Made> {
+  readonly made: Made
+  readonly hash: Buffer | null
+}
+
+export interface CreatedOnce<Made> {
+  readonly made: Made
+  /** An earlier call made it: this one repeats its reply. */
+  readonly replayed: boolean
+}
+
+/** How a thing is made when the call may be a repetition. */
+export interface Creation<Made> {
+  /** Makes it in one transaction; null, and nothing kept, when the key was used before or `taken` is the reason. */
+  insert(): Promise<Made | null>
+  find(key: string): Promise<Earlier<Made> | null>
+  /** The earlier one as its first reply described it; left out where nothing in the reply ever changes. */
+  initialReply?(earlier: Made): Made
+  /** Why nothing was inserted when no earlier call explains it; left out where only the key can conflict. */
+  taken?(): Problem
+  /** Look for an earlier call before anything is checked or a step-up is asked for. */
+  readonly findFirst?: boolean
+}
+
+/** Creates, or returns what the first call with this Idempotency-Key created. The same key with another body is refused. */
+export async function createOnce<Made>(
+  idempotency: Idempotency | null,
+  { insert, find, initialReply = (made) => made, taken = idempotencyMismatch, findFirst = false }: Creation<Made>,
+): Promise<CreatedOnce<Made>> {
+  const replay = async (): Promise<CreatedOnce<Made> | null> => {
+    const earlier = idempotency && (await find(idempotency.key))
+    if (earlier === null) return null
+    if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
+    return { made: initialReply(earlier.made), replayed: true }
+  }
+  const first = findFirst ? await replay() : null
+  if (first !== null) return first
+  const made = await insert()
+  if (made !== null) return { made, replayed: false }
+  const earlier = await replay()
+  if (earlier === null) throw taken()
+  return earlier
+}

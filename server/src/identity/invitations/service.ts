@@ -2,7 +2,7 @@ import type { Actor, Fact, Report } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import { accountById } from '../accounts/account-link-store.ts'
@@ -145,25 +145,22 @@ export function createInvitations(dependencies: InvitationDependencies) {
     ): Promise<MadeInvitation> => {
       if (dependencies.registration === 'closed') throw registrationClosed()
       const { organizationId, accountId, userId } = by.principal
-      const made = (invitation: Invitation, replayed: boolean): MadeInvitation => {
-        const token = mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, invitation.id))
-        return { invitation, token, url: `${publicUrl}/setup#${token}`, replayed }
-      }
-      const fresh = made(newInvitation(organizationId, of, userId), false)
-      const { invitation, token } = fresh
-      const added = await inTransaction(db, { organizationId, accountId }, async (tx) => {
-        const isNew = await add(tx, invitation, token, madeBy(by), idempotency, permit)
-        if (isNew) await requireLettersLeft(tx, invitation)
-        return isNew
+      const invitation = newInvitation(organizationId, of, userId)
+      const tokenOf = ({ id }: Invitation): string =>
+        mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
+      const fresh = tokenOf(invitation)
+      const { made, replayed } = await createOnce(idempotency, {
+        insert: () =>
+          inTransaction(db, { organizationId, accountId }, async (tx) => {
+            if (!(await add(tx, invitation, fresh, madeBy(by), idempotency, permit))) return null
+            await requireLettersLeft(tx, invitation)
+            return invitation
+          }),
+        find: (key) => store.invitationByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
       })
-      if (added) {
-        dependencies.mailInvitation(invitation, token)
-        return fresh
-      }
-      const within = db.within({ organizationId })
-      const earlier = await store.invitationByIdempotencyKey(within, organizationId, userId, idempotency?.key ?? '')
-      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
-      return made(earlier.invitation, true)
+      if (!replayed) dependencies.mailInvitation(invitation, fresh)
+      const token = replayed ? tokenOf(made) : fresh
+      return { invitation: made, token, url: `${publicUrl}/setup#${token}`, replayed }
     },
 
     /** The first admin's link; earlier ones stop working. In the transaction that has found that there is no admin. */

@@ -1,5 +1,5 @@
 import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Role } from '../principal.ts'
 import type { Invitation } from './invitation.ts'
 
@@ -74,7 +74,7 @@ export async function invitationByIdempotencyKey(
   organizationId: string,
   createdBy: string,
   idempotencyKey: string,
-): Promise<{ readonly invitation: Invitation; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<Invitation> | null> {
   const query = sql
     .selectFrom('invitations')
     .selectAll()
@@ -82,7 +82,7 @@ export async function invitationByIdempotencyKey(
     .where('created_by', '=', createdBy)
     .where('idempotency_key', '=', idempotencyKey)
   const [row] = await db.run(query)
-  return row === undefined ? null : { invitation: toInvitation(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toInvitation(row), hash: row.idempotency_hash }
 }
 
 /** How many with an address were made since then. */

@@ -77,7 +77,11 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
     },
     async (request, reply) => {
       const { name } = request.body
-      const { organization, replayed } = await organizations.create(personOf(request), name, idempotencyOf(request))
+      const { made: organization, replayed } = await organizations.create(
+        personOf(request),
+        name,
+        idempotencyOf(request),
+      )
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.status(201).send(organizationJson(organization))
     },

@@ -1,7 +1,7 @@
 import type { Actor, Fact, Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as accounts from '../accounts/account-link-store.ts'
@@ -86,31 +86,31 @@ export function createOrganizations(dependencies: OrganizationDependencies) {
       by: Caller<Person>,
       name: string,
       idempotency: Idempotency | null,
-    ): Promise<{ readonly organization: Organization; readonly replayed: boolean }> => {
+    ): Promise<CreatedOnce<Organization>> => {
       requireOwnSignIn(by.principal)
       const { accountId } = by.principal
       const organization = newOrganization(name)
       const { organizationId } = organization
       const owner = await ownerOf(organization, by.principal)
-      const added = await inTransaction(db, { organizationId, accountId }, async (tx) => {
-        // One after the other: they are counted.
-        await accounts.lockAccount(tx, accountId)
-        if (!(await store.insertOrganization(tx, organization, { createdBy: accountId, idempotency }))) return false
-        await people.insertUser(tx, owner)
-        if ((await store.countOwned(tx, accountId)) > maxOwned) throw tooMany()
-        // As the new organization knows them: the session they are in is another one's.
-        const actor: Actor = { kind: 'person', id: owner.id, signedInWith: by.principal.signIn?.methods ?? [] }
-        await report(tx, [
-          organizationFact(by, 'organization.created', null, organization, { actor }),
-          memberFact(by, 'user.joined', null, owner, { actor }),
-        ])
-        return true
+      return createOnce(idempotency, {
+        insert: () =>
+          inTransaction(db, { organizationId, accountId }, async (tx) => {
+            // One after the other: they are counted.
+            await accounts.lockAccount(tx, accountId)
+            if (!(await store.insertOrganization(tx, organization, { createdBy: accountId, idempotency }))) return null
+            await people.insertUser(tx, owner)
+            if ((await store.countOwned(tx, accountId)) > maxOwned) throw tooMany()
+            // As the new organization knows them: the session they are in is another one's.
+            const actor: Actor = { kind: 'person', id: owner.id, signedInWith: by.principal.signIn?.methods ?? [] }
+            await report(tx, [
+              organizationFact(by, 'organization.created', null, organization, { actor }),
+              memberFact(by, 'user.joined', null, owner, { actor }),
+            ])
+            return organization
+          }),
+        find: (key) => store.organizationByIdempotencyKey(db.within({ accountId }), accountId, key),
+        initialReply,
       })
-      if (added) return { organization, replayed: false }
-      const key = idempotency?.key ?? ''
-      const earlier = await store.organizationByIdempotencyKey(db.within({ accountId }), accountId, key)
-      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
-      return { organization: asMade(earlier.organization), replayed: true }
     },
 
     change: (by: Caller<Person>, changes: OrganizationChanges, permit: Permit): Promise<Organization> => {
@@ -170,7 +170,7 @@ export function createOrganizations(dependencies: OrganizationDependencies) {
 }
 
 /** What the reply to its making said. */
-function asMade(organization: Organization): Organization {
+function initialReply(organization: Organization): Organization {
   return { ...organization, requireStepUp: false, deleteAfter: null, updatedAt: organization.createdAt }
 }
 

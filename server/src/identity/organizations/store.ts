@@ -1,6 +1,6 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'
@@ -123,14 +123,14 @@ export async function organizationByIdempotencyKey(
   db: Queryable,
   accountId: string,
   idempotencyKey: string,
-): Promise<{ readonly organization: Organization; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<Organization> | null> {
   const query = sql
     .selectFrom('organizations')
     .selectAll()
     .where('created_by', '=', accountId)
     .where('idempotency_key', '=', idempotencyKey)
   const [row] = await db.run(query)
-  return row === undefined ? null : { organization: toOrganization(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toOrganization(row), hash: row.idempotency_hash }
 }
 
 /** How many organizations an account owns; the scope is the account. */

@@ -66,7 +66,7 @@ export function registerTeamRoutes(
     async (request, reply) => {
       const { name, description = null } = request.body
       const asked = { name, description }
-      const { team, replayed } = await teams.create(personOf(request), asked, idempotencyOf(request))
+      const { made: team, replayed } = await teams.create(personOf(request), asked, idempotencyOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.status(201).header('location', `/api/v1/teams/${team.id}`).send(teamJson(team))
     },

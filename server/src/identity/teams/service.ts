@@ -3,7 +3,7 @@ import type { EventKind } from '../../facts/kinds.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { sqlState } from '../../platform/database/errors.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import { userNotFound } from '../accounts/member-facts.ts'
@@ -85,25 +85,21 @@ export function createTeams({ db, clock, report }: TeamDependencies) {
       return { items: rows.slice(0, limit), hasMore: rows.length > limit }
     },
 
-    create: async (
-      by: Caller<Person>,
-      input: TeamInput,
-      idempotency: Idempotency | null,
-    ): Promise<{ readonly team: Team; readonly replayed: boolean }> => {
+    create: (by: Caller<Person>, input: TeamInput, idempotency: Idempotency | null): Promise<CreatedOnce<Team>> => {
       const { organizationId, userId } = by.principal
       const now = clock.now()
       const team: Team = { ...input, organizationId, id: newId(), createdAt: now, updatedAt: now }
-      const added = await inTransaction(db, { organizationId }, async (tx) => {
-        if (!(await store.insertTeam(tx, team, userId, idempotency))) return false
-        await report(tx, [factOf(by, team, 'team.created', personalFields(null, words(team)))])
-        return true
+      return createOnce(idempotency, {
+        insert: () =>
+          inTransaction(db, { organizationId }, async (tx) => {
+            if (!(await store.insertTeam(tx, team, userId, idempotency))) return null
+            await report(tx, [factOf(by, team, 'team.created', personalFields(null, words(team)))])
+            return team
+          }),
+        find: (key) => store.teamByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
+        initialReply: (earlier) => ({ ...earlier, updatedAt: earlier.createdAt }),
+        taken: nameTaken,
       })
-      if (added) return { team, replayed: false }
-      const within = db.within({ organizationId })
-      const earlier = idempotency && (await store.teamByIdempotencyKey(within, organizationId, userId, idempotency.key))
-      if (earlier === null) throw nameTaken()
-      if (!idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
-      return { team: { ...earlier.team, updatedAt: earlier.team.createdAt }, replayed: true }
     },
 
     change: (by: Caller<Person>, id: string, changes: Partial<TeamInput>): Promise<Team> =>

@@ -1,6 +1,6 @@
 import type { Generated, Selectable } from 'kysely'
 import { type Queryable, queriesOn } from '../../platform/database/db.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Team, TeamMember } from './team.ts'
 
 interface Tables {
@@ -61,7 +61,7 @@ export async function teamByIdempotencyKey(
   organizationId: string,
   createdBy: string,
   idempotencyKey: string,
-): Promise<{ readonly team: Team; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<Team> | null> {
   const query = sql
     .selectFrom('teams')
     .selectAll()
@@ -69,7 +69,7 @@ export async function teamByIdempotencyKey(
     .where('created_by', '=', createdBy)
     .where('idempotency_key', '=', idempotencyKey)
   const [row] = await db.run(query)
-  return row === undefined ? null : { team: toTeam(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toTeam(row), hash: row.idempotency_hash }
 }
 
 export async function teamById(db: Queryable, organizationId: string, id: string, lock = false): Promise<Team | null> {

@@ -27,7 +27,7 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
 
   const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
     try {
-      return await authenticator.authenticate(request.headers.authorization, originOf(request))
+      return await authenticator.authenticate(request.headers.authorization, callOf(request))
     } catch (error) {
       // Guesses count for the network they come from.
       if (error instanceof Problem && error.status < 500) {
@@ -55,21 +55,20 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
       try {
         requireRight(principal, right)
       } catch (error) {
-        authenticator.refused(principal, error, originOf(request))
+        authenticator.refused(principal, error, callOf(request))
         throw error
       }
     },
   })
 }
 
-/** Which call it is, and from where. */
-function originOf(request: FastifyRequest): Call {
+function callOf(request: FastifyRequest): Call {
   return { httpRequestId: request.id, network: request.client.address }
 }
 
 export function callerOf(request: FastifyRequest): Caller {
   if (request.principal === null) throw new Error('this route has no guard')
-  return { principal: request.principal, httpRequestId: request.id, network: request.client.address }
+  return { principal: request.principal, ...callOf(request) }
 }
 
 /** For routes whose right only people have. */

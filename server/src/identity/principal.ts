@@ -190,13 +190,13 @@ export interface Caller<P extends Principal = Principal> {
   readonly network?: string
 }
 
-/** Where the facts of a call come from. */
+/** Where the facts of a call come from: `factBy(byCaller(by), ...)`. */
 export function byCaller({ principal, httpRequestId, network }: Caller): Origin {
   return {
     organizationId: principal.organizationId,
     actor: actorOf(principal),
     httpRequestId,
-    ...(network === undefined ? {} : { network }),
+    network: network ?? null,
   }
 }
 

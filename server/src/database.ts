@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
 import { type Config, ConfigError } from './config.ts'
-import type { Connection } from './platform/database/db.ts'
+import { type Connection, type Db, type DbOptions, openDb } from './platform/database/db.ts'
 import { databaseConnection } from './platform/database/transport.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
@@ -41,19 +39,29 @@ function connectionsFor(config: Config): number {
   return Math.max(100, (config.WORKERS + 1) * (config.DATABASE_POOL + 3) + 20)
 }
 
-/** SECRET_KEY as configured, or the one in DATA_DIR, made at the first start (384 random bits, readable by its owner). */
-export async function resolveSecretKey(config: Config): Promise<string> {
-  if (config.SECRET_KEY !== null) return config.SECRET_KEY
-  const path = join(config.DATA_DIR, 'secret-key')
-  const known = await readFile(path, 'utf8').catch(() => null)
-  if (known !== null && known.trim().length >= 32) return known.trim()
-  await mkdir(config.DATA_DIR, { recursive: true })
-  const draft = `${path}.${process.pid}`
-  await writeFile(draft, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flush: true })
-  // Linking fails when another process was first: then its key counts, for both.
-  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  await rm(draft)
-  return (await readFile(path, 'utf8')).trim()
+export interface PoolOptions {
+  readonly config: Config
+  readonly connection: Connection
+  /** The role whose rights the statements have; null: that of the connection. */
+  readonly role: string | null
+  readonly log: Logger
+  readonly open?: ((options: DbOptions) => Db) | undefined
+}
+
+/** The process's connections: for calls, and others for its workers, whose leases and deadlines a flood of calls must not delay. */
+export function openPools({ config, connection, role, log, open = openDb }: PoolOptions) {
+  const openPool = (poolSize: number) =>
+    open({
+      connection,
+      role,
+      poolSize,
+      prepare: config.DATABASE_PREPARE,
+      statementTimeoutMs: config.DATABASE_STATEMENT_SECONDS * 1_000,
+      onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+    })
+  const workerConnections = config.ROLE === 'api' ? 1 : Math.max(1, Math.floor(config.DATABASE_POOL * 0.4))
+  return {
+    db: openPool(Math.max(1, config.DATABASE_POOL - workerConnections)),
+    workerDb: openPool(workerConnections),
+  }
 }

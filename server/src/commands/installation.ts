@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
 import { type App, createApp } from '../app.ts'
 import { type Config, ConfigError, loadConfig } from '../config.ts'
-import { type Database, openDatabase, resolveSecretKey } from '../database.ts'
+import { type Database, openDatabase } from '../database.ts'
 import { accessOf } from '../platform/database/application-role.ts'
 import { missingMigrations } from '../platform/database/migrate.ts'
 import { createLog, type Logger } from '../platform/log.ts'
 import { Problem } from '../platform/problem.ts'
+import { resolveSecretKey } from '../secrets.ts'
 
 /** The installation that the settings describe, open for one command. */
 export interface Installation {

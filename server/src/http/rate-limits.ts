@@ -72,10 +72,10 @@ function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null
 
 /**
  * Counts the calls that nobody authenticated, per network: public pages, sign-in, unknown paths. A guard sits in onRequest
- * and sets `actor`, or refuses and counts by itself; so whoever is nobody by preParsing has used no credentials.
+ * and sets `actor`, or refuses and counts by itself; so a call without an actor by preParsing has used no credentials.
  * What says that the service is alive is not counted: balancers ask it, and a neighbour's flood must not take it away.
  */
-export function registerStrangers(app: FastifyInstance, limits: RateLimits): void {
+export function limitUnauthenticated(app: FastifyInstance, limits: RateLimits): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (request.actor !== null || request.routeOptions.config.uncounted === true) return done(null, payload)
     try {

@@ -52,7 +52,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
     trustProxy: false,
     http: {
       maxHeaderSize: maxHeaderBytes,
-      // Node's own refusal is an empty one without headers: see registerClarity.
+      // Node's own refusal is an empty one without headers: see refuseAmbiguous.
       requireHostHeader: false,
       headersTimeout: Math.min(20_000, options.requestTimeoutMs),
       // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
@@ -79,7 +79,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   registerStop(app, options.stopGraceMs ?? 10_000)
   if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
   // After it, so that browsers may read these refusals too.
-  registerClarity(app)
+  refuseAmbiguous(app)
   return app
 }
 
@@ -110,7 +110,7 @@ function requestId(request: IncomingMessage): string {
 }
 
 /** A call that two readers could understand differently is refused before anybody acts on it. */
-function registerClarity(app: FastifyInstance): void {
+function refuseAmbiguous(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     try {
       refuseRepeatedHeaders(request.raw.rawHeaders)

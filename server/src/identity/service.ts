@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs'
 import type { Actor, Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db, Tx } from '../platform/database/db.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Mail } from '../platform/mail.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
-import { type AccessTokenOptions, createAccessTokens } from './access-token.ts'
+import type { HttpSettings } from '../settings/http.ts'
+import type { IdentitySettings } from '../settings/identity.ts'
+import type { SecretSettings } from '../settings/secrets.ts'
+import { isProduction, type ServiceSettings } from '../settings/service.ts'
+import { createAccessTokens } from './access-token.ts'
 import { createNewPasswordCheck } from './accounts/new-password.ts'
 import { createPasswords, type Passwords } from './accounts/passwords.ts'
 import { createAgents } from './agents/service.ts'
@@ -29,8 +34,9 @@ import { createPeople } from './registration/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { sessionForAuthentication } from './sessions/store.ts'
+import { createSigningKeys } from './signing-keys/service.ts'
 import { createOidcClient } from './sso/oidc-client.ts'
-import type { ProviderFetch } from './sso/provider-http.ts'
+import { createProviderHttp } from './sso/provider-http.ts'
 import { createIdentityProviders } from './sso/providers/service.ts'
 import { createSsoSignIn } from './sso/sign-in.ts'
 import { createTeams } from './teams/service.ts'
@@ -44,16 +50,7 @@ export interface IdentityDependencies {
   readonly log: Logger
   /** Null: this installation sends no mail. */
   readonly mail: Mail | null
-  /** Calls identity providers, where they may be called. */
-  readonly providerFetch: ProviderFetch
-  readonly publicUrl: string
-  readonly production: boolean
-  readonly accessTokenMinutes: number
-  readonly accessTokens: AccessTokenOptions
-  readonly sessionIdleMinutes: number
-  readonly sessionMaxMinutes: number
-  readonly stepUpFreshMinutes: number
-  readonly registration: 'invite' | 'open' | 'closed'
+  readonly settings: IdentitySettings & SecretSettings & HttpSettings & ServiceSettings
   /** Tests bring quicker ones. */
   readonly passwords?: Passwords | undefined
   /** What the audit has to do with the end of an organization. */
@@ -65,8 +62,16 @@ export interface IdentityDependencies {
 export type Identity = ReturnType<typeof createIdentity>
 
 /** The module's parts, made to know one another: who there is, how they prove it, and what they may do. */
-export function createIdentity({ db, clock, secretKey, report, ...options }: IdentityDependencies) {
-  const tokens = createAccessTokens(secretKey, options.accessTokenMinutes, options.accessTokens)
+export function createIdentity(dependencies: IdentityDependencies) {
+  const { db, clock, log, secretKey, sealer, mail, settings, report, passwords = createPasswords() } = dependencies
+  const { publicUrl, REGISTRATION: registration, ACCESS_TOKEN_EXPIRE_MINUTES: accessTokenMinutes } = settings
+  const signsTokens = settings.ACCESS_TOKEN_ALGORITHM === 'EdDSA'
+  const inUse = ['certificate', 'audit_head', ...(signsTokens ? (['access_token'] as const) : [])] as const
+  const signingKeys = createSigningKeys({ db, clock, sealer, inUse, report })
+  const tokens = createAccessTokens(secretKey, accessTokenMinutes, {
+    previousSecretKey: settings.SECRET_KEY_PREVIOUS,
+    signingKeys: signsTokens ? signingKeys : null,
+  })
   const refusals = createRefusals({ db, clock, report })
   const agentKeys = createKeyAuthenticator(db, clock, refusals)
   const authenticator = createAuthenticator({
@@ -79,19 +84,17 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   })
   const { forget } = authenticator
   const attempts = createAttempts(db, clock, secretKey)
-  const { passwords = createPasswords(), registration } = options
-  const checkNewPassword = createNewPasswordCheck({ production: options.production })
-  const mailInvitation = createInvitationMail({ db, mail: options.mail, publicUrl: options.publicUrl })
-  const { publicUrl } = options
+  const checkNewPassword = createNewPasswordCheck({ production: isProduction(settings) })
+  const mailInvitation = createInvitationMail({ db, mail, publicUrl })
   const invitations = createInvitations({ db, clock, secretKey, registration, publicUrl, mailInvitation, report })
   const people = createPeople({ db, clock, report, passwords, registration, checkNewPassword, invitations })
   const sessions = createSessions({
     db,
     clock,
     tokens,
-    accessTokenMinutes: options.accessTokenMinutes,
-    idleMinutes: options.sessionIdleMinutes,
-    maxMinutes: options.sessionMaxMinutes,
+    accessTokenMinutes,
+    idleMinutes: settings.SESSION_IDLE_MINUTES,
+    maxMinutes: settings.SESSION_MAX_MINUTES,
     report,
     refusalOf: (user, methods, tx) => identityProviders.refusalOf(user, methods, tx),
     forget,
@@ -100,11 +103,11 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     db,
     clock,
     passwords,
-    sealer: options.sealer,
-    party: relyingPartyOf(options.publicUrl, 'HITL'),
-    issuer: `HITL ${new URL(options.publicUrl).host}`,
+    sealer,
+    party: relyingPartyOf(publicUrl, 'HITL'),
+    issuer: `HITL ${new URL(publicUrl).host}`,
     attempts,
-    stepUpFreshMinutes: options.stepUpFreshMinutes,
+    stepUpFreshMinutes: settings.STEP_UP_FRESH_MINUTES,
     report,
     membershipOf: async (accountId) => {
       const user = await signIn.membershipOf(accountId)
@@ -124,11 +127,11 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const accounts = {
     db,
     clock,
-    log: options.log,
+    log,
     passwords,
     checkNewPassword,
-    mail: options.mail,
-    publicUrl: options.publicUrl,
+    mail,
+    publicUrl,
     attempts,
     endSessions: async (
       tx: Tx,
@@ -143,13 +146,15 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
   const passwordChanges = createPasswordChanges(accounts)
   const emailChanges = createEmailChanges(accounts)
   const accountRecovery = createAccountRecovery(accounts, passwordChanges)
+  const ssoCa = settings.SSO_CA === null ? null : readFileSync(settings.SSO_CA, 'utf8')
+  const providerHttp = createProviderHttp({ allow: settings.SSO_ALLOW, ca: ssoCa })
   const sso = {
     db,
     clock,
-    log: options.log,
-    sealer: options.sealer,
-    publicUrl: options.publicUrl,
-    client: createOidcClient({ fetch: options.providerFetch, clock }),
+    log,
+    sealer,
+    publicUrl,
+    client: createOidcClient({ fetch: providerHttp.fetch, clock }),
     endSession: async (
       tx: Tx,
       of: { readonly organizationId: string; readonly id: string },
@@ -192,10 +197,11 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
       const { organizationId, userId } = by.principal
       await sessions.endIn(tx, { organizationId, exceptUserId: userId }, 'revoked', endedBy(by))
     },
-    audit: options.auditAtTheEnd,
+    audit: dependencies.auditAtTheEnd,
   })
   const teams = createTeams({ db, clock, report })
   return {
+    signingKeys,
     authenticator,
     attempts,
     people,
@@ -217,6 +223,7 @@ export function createIdentity({ db, clock, secretKey, report, ...options }: Ide
     accountRecovery,
     identityProviders,
     ssoSignIn,
+    providerHttp,
   }
 }
 

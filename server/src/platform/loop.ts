@@ -1,11 +1,17 @@
 import type { Logger } from './log.ts'
 
-export interface Loop {
+/** What a process does besides serving calls. */
+export interface BackgroundWork {
   start(): void
-  /** Looks now instead of at the next turn. */
-  wake(): void
   /** Works until nothing is left to do; for tests and shutdown. */
   drain(): Promise<void>
+  /** Nothing new is begun; resolves when what is under way has ended, or was given up after `graceMs`. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface Loop extends BackgroundWork {
+  /** Looks now instead of at the next turn. */
+  wake(): void
   /** No new round is begun; resolves when the current one has ended. */
   stop(): Promise<void>
 }

@@ -1,4 +1,6 @@
 import { open } from 'node:fs/promises'
+import type { Transport } from '../../outbound/transport.ts'
+import { installationId } from '../../platform/ids.ts'
 import { type PublicHead, publicHeadJson } from './seal.ts'
 
 /** A place outside of the database that heads are written to. Throws when they are not known to be there. */
@@ -18,12 +20,13 @@ export function headsFile(path: string): OutsidePlace {
   }
 }
 
-/** How a POST ended: null when it was answered with 2xx, else why not. */
-export type PostJson = (url: string, body: string) => Promise<string | null>
-
-export function headsUrl(url: string, post: PostJson): OutsidePlace {
+export function headsUrl(url: string, transport: Transport): OutsidePlace {
   return async (heads) => {
-    const failure = await post(url, `{"heads":[${heads.map(publicHeadJson).join(',')}]}`)
-    if (failure !== null) throw new Error(`the heads of the audit could not be posted: ${failure}`)
+    const body = `{"heads":[${heads.map(publicHeadJson).join(',')}]}`
+    const headers = { 'content-type': 'application/json' }
+    const { status, error } = await transport.post({ owner: installationId, url, headers, body })
+    const reason =
+      error?.message ?? (status !== null && status >= 200 && status < 300 ? null : `the reply was ${status}`)
+    if (reason !== null) throw new Error(`the heads of the audit could not be posted: ${reason}`)
   }
 }

@@ -1,0 +1,103 @@
+import type { FastifyInstance } from 'fastify'
+import { bySystem, factBy } from '../facts/fact.ts'
+import type { Guard } from '../identity/guard.ts'
+import type { Principal } from '../identity/principal.ts'
+import { parseAllowList } from '../outbound/target-guard.ts'
+import { createTransport } from '../outbound/transport.ts'
+import type { Clock } from '../platform/clock.ts'
+import { type Db, inTransaction } from '../platform/database/db.ts'
+import type { Logger } from '../platform/log.ts'
+import type { CallbackSettings } from '../settings/callbacks.ts'
+import type { EventSettings } from '../settings/events.ts'
+import type { HttpSettings } from '../settings/http.ts'
+import { createRecordAct } from './act.ts'
+import { type EvidenceSources, registerEvidenceRoutes } from './evidence/routes.ts'
+import { registerExportRoutes } from './export/routes.ts'
+import { createExporter, type ExportFormat } from './export/service.ts'
+import { registerKeepingRoutes } from './keeping/routes.ts'
+import { createKeeping, createPurgeWorker } from './keeping/service.ts'
+import { registerReadingRoutes } from './reading/routes.ts'
+import { createRefusedCalls, registerRefusedCalls } from './refused-calls.ts'
+import { headsFile, headsUrl } from './seals/outside.ts'
+import type { SignAudit } from './seals/seal.ts'
+import { createSealing } from './seals/worker.ts'
+import { createEvents, type InTransactionReader } from './service.ts'
+
+export interface EventModuleDependencies<Change> {
+  readonly db: Db
+  /** For background work. */
+  readonly workerDb: Db
+  readonly clock: Clock
+  readonly log: Logger
+  readonly settings: EventSettings & CallbackSettings & HttpSettings
+  readonly readers: readonly InTransactionReader<Change>[]
+  readonly sign: SignAudit
+  /** Throws 404 when the principal may not see the request. */
+  readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  readonly evidence: EvidenceSources
+}
+
+export type EventModule = ReturnType<typeof createEventModule<never>>
+
+/** The event log, and the readers of it that make it an audit: seals, export, evidence, retention, erasure, refused calls. */
+export function createEventModule<Change>(dependencies: EventModuleDependencies<Change>) {
+  const { db, workerDb, clock, log, settings, sign, requireVisible } = dependencies
+  const { append: report } = createEvents(dependencies.readers)
+  const { AUDIT_HEADS_FILE, AUDIT_HEADS_URL } = settings
+  const transport = createTransport({
+    rules: { what: 'audit heads', setting: 'CALLBACK_ALLOW', allow: parseAllowList(settings.CALLBACK_ALLOW) },
+    timeoutMs: settings.CALLBACK_TIMEOUT_SECONDS * 1_000,
+    now: () => clock.now().getTime(),
+  })
+  const outside = [
+    ...(AUDIT_HEADS_FILE === null ? [] : [headsFile(AUDIT_HEADS_FILE)]),
+    ...(AUDIT_HEADS_URL === null ? [] : [headsUrl(AUDIT_HEADS_URL, transport)]),
+  ]
+  const sealing = createSealing({ db: workerDb, clock, log, sign, outside })
+  const { sealOne } = sealing
+  const keeping = createKeeping({ db, clock, report })
+  const purging = createPurgeWorker({ db: workerDb, log, keeping })
+  const refusedCalls = createRefusedCalls({ db: workerDb, clock, log, report })
+  const record = createRecordAct(db, report, clock)
+  const exporter = createExporter({ db, clock, sign, sealOne })
+
+  return {
+    append: report,
+    refusedCalls,
+    /** For organizations that are deleted. */
+    isHeld: keeping.isHeld,
+    eraseFrom: keeping.eraseFrom,
+    /** For the operator at the installation itself; an event records it. Null: there is no seal `after`. */
+    exportHere: async (organizationId: string, format: ExportFormat, after: number | null) => {
+      const lines = await exporter.export(organizationId, format, after)
+      if (lines === null) return null
+      const by = { ...bySystem(organizationId), httpRequestId: 'hitl audit export' }
+      const change = { before: null, after: { format, after_seal: after }, occurredAt: clock.now() }
+      const taken = factBy(by, 'audit.exported', ['organization', organizationId], change)
+      await inTransaction(db, { organizationId }, async (tx) => tx.last(report(tx, [taken])))
+      return lines
+    },
+    /** Before the routes whose refusals it is to see. */
+    noteRefusedCalls: (http: FastifyInstance): void => registerRefusedCalls(http, refusedCalls),
+    routes: (api: FastifyInstance, guard: Guard): void => {
+      registerReadingRoutes(api, { db, guard, requireVisible })
+      const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
+      registerExportRoutes(api, { exporter, guard, record, stalledAfterMs })
+      registerEvidenceRoutes(api, { db, clock, guard, record, sources: dependencies.evidence, sealOne })
+      registerKeepingRoutes(api, { keeping, guard })
+    },
+    loops: [purging, sealing],
+    /** Writes what was collected, purges what is due, seals everything that is settled; for tests. */
+    drain: async (): Promise<void> => {
+      await refusedCalls.flush()
+      await purging.drain()
+      await sealing.drain()
+    },
+    close: async (): Promise<void> => {
+      await refusedCalls.close()
+      // The last calls may have sealed for an export after the loop had stopped.
+      await sealing.stop()
+      await transport.close()
+    },
+  }
+}

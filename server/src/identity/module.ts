@@ -1,0 +1,63 @@
+import type { FastifyInstance } from 'fastify'
+import type { RateLimits } from '../http/rate-limits.ts'
+import type { Db } from '../platform/database/db.ts'
+import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
+import { createExpiryWarnings } from './api-keys/expiry-warnings.ts'
+import { registerKeyFormat } from './api-keys/leaked-key-routes.ts'
+import { createFactorSweeper } from './factors/worker.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { organizationIds } from './organizations/store.ts'
+import { createDeletionWorker } from './organizations/worker.ts'
+import { registerAccountPages } from './recovery/account-pages.ts'
+import { registerSetupPage } from './registration/setup-page.ts'
+import { registerIdentityRoutes } from './routes.ts'
+import { createIdentity, type IdentityDependencies } from './service.ts'
+import { createSessionSweeper } from './sessions/worker.ts'
+import { registerKeySet } from './signing-keys/routes.ts'
+
+export interface IdentityModuleDependencies extends IdentityDependencies {
+  /** For background work. */
+  readonly workerDb: Db
+}
+
+export type IdentityModule = ReturnType<typeof createIdentityModule>
+
+const sealedColumns: readonly SealedColumn[] = [
+  { table: 'signing_keys', column: 'private_key', of: 'installation' },
+  { table: 'identity_providers', column: 'client_secret' },
+  { table: 'totp_factors', column: 'seed', of: 'accounts' },
+  { table: 'sso_flows', column: 'secrets' },
+]
+
+export function createIdentityModule(dependencies: IdentityModuleDependencies) {
+  const { db, workerDb, clock, log, report } = dependencies
+  const { publicUrl } = dependencies.settings
+  const identity = createIdentity(dependencies)
+
+  return {
+    ...identity,
+    organizationIds: () => organizationIds(db.within({ worker: true })),
+    createGuard: (http: FastifyInstance, limits: RateLimits): Guard =>
+      createGuard(http, identity.authenticator, limits),
+    routes: (api: FastifyInstance, guard: Guard): void =>
+      registerIdentityRoutes(api, { identity, guard, clock, publicUrl }),
+    pages: (http: FastifyInstance): void => {
+      registerKeySet(http, identity.signingKeys)
+      registerKeyFormat(http, publicUrl)
+      registerSetupPage(http)
+      registerAccountPages(http)
+    },
+    loops: [
+      createExpiryWarnings({ db: workerDb, clock, log, report }),
+      createFactorSweeper(identity.factors, log),
+      createSessionSweeper(identity.sessions, log),
+      createDeletionWorker(identity.organizationDeletion, log),
+    ],
+    sealedColumns,
+    close: async (): Promise<void> => {
+      await identity.authenticator.close()
+      await identity.passwordChanges.drain()
+      await identity.providerHttp.close()
+    },
+  }
+}

@@ -115,7 +115,7 @@ test('a day with errors leaves no secret in the database, the log, replies, call
   const secrets = new Set(planted.map(({ secret }) => secret))
   assert.ok(secrets.size >= 50, `only ${secrets.size} secrets`)
   assert.ok(lines.length > 200 && receiver.requests.length > 10 && relay.letters.length > 0)
-  assert.deepEqual(await leftBehind(), [], 'sealed under a retired data key: not named in sealedColumns (app.ts)')
+  assert.deepEqual(await leftBehind(), [], 'sealed under a retired data key: not among the sealedColumns of its module')
   const found = search(planted, texts)
   assert.deepEqual(found.slice(0, 20), [], `${found.length} places`)
 })

@@ -25,6 +25,7 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
   ],
   ['generated files: openapi.json', process.execPath, ['scripts/openapi.ts', '--check']],
   ['generated files: docs/events.md', process.execPath, ['scripts/event-kinds.ts', '--check']],
+  ['generated files: schema.gen.ts', process.execPath, ['scripts/schema-types.ts', '--check']],
   ['bill of materials', process.execPath, ['scripts/bill-of-materials.ts']],
   ['known vulnerabilities', process.execPath, ['scripts/vulnerabilities.ts']],
   ['tests', 'npm', ['test']],

@@ -66,7 +66,7 @@ create table totp_factors (
   last_used_at timestamptz(3),
   -- What allowed it to be begun, for the event of its confirmation.
   step_up_id uuid not null,
-  step_up_method text not null,
+  step_up_method text not null check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,
   primary key (account_id, id),
@@ -115,7 +115,7 @@ create table passkey_challenges (
   bound_to bytea,
   -- What allowed a registration to be begun, for the event of its end.
   step_up_id uuid,
-  step_up_method text,
+  step_up_method text check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
   expires_at timestamptz(3) not null,
   created_at timestamptz(3) not null,
   check ((account_id is null) = (purpose = 'sign_in'))

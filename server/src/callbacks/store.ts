@@ -1,5 +1,7 @@
+import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
-import { queriesOn } from '../platform/database/db.ts'
+import { sql } from '../platform/database/db.ts'
+import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Limits } from './targets.ts'
 
 /** A callback that this process holds by lease and is to deliver now. */
@@ -282,27 +284,7 @@ export async function hint(tx: Queryable): Promise<void> {
   await tx.execute(notifyStatement, [channel])
 }
 
-interface Tables {
-  webhook_deliveries: {
-    organization_id: string
-    id: string
-    callback_id: string
-    consultation_id: string
-    attempt: number
-    url: string
-    succeeded: boolean
-    status_code: number | null
-    duration_ms: number
-    reply: string
-    error_code: string | null
-    error: string | null
-    started_at: Date
-  }
-}
-
-export type Delivery = Tables['webhook_deliveries']
-
-const sql = queriesOn<Tables>()
+export type Delivery = Selectable<Schema['webhook_deliveries']>
 
 /** The attempts of one consultation's callbacks, newest first; at most the latest 1 000. */
 export function deliveries(

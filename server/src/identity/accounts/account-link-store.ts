@@ -1,30 +1,7 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { AccountLink, LinkPurpose } from './account-link.ts'
 import { emailKey } from './user.ts'
-
-interface Tables {
-  accounts: {
-    id: string
-    email: string
-    email_key: string
-    email_verified_at: Date | null
-    password_hash: string | null
-    password_changed_at: Date | null
-  }
-  account_links: {
-    id: string
-    account_id: string
-    purpose: LinkPurpose
-    token_hash: Buffer
-    email: string | null
-    expires_at: Date
-    used_at: Date | null
-    created_at: Date
-  }
-  users: { organization_id: string; id: string; account_id: string; email: string; email_key: string }
-}
-
-const sql = queriesOn<Tables>()
 
 export interface AccountSecrets {
   readonly id: string
@@ -33,9 +10,7 @@ export interface AccountSecrets {
   readonly passwordHash: string | null
 }
 
-function toAccount(
-  row: Omit<Tables['accounts'], 'password_changed_at' | 'email_key'> | undefined,
-): AccountSecrets | null {
+function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]> | undefined): AccountSecrets | null {
   if (row === undefined) return null
   return { id: row.id, email: row.email, emailVerifiedAt: row.email_verified_at, passwordHash: row.password_hash }
 }
@@ -124,7 +99,7 @@ export async function enterOrganization(tx: Queryable, organizationId: string): 
 
 // Links
 
-function toLink(row: Omit<Tables['account_links'], 'token_hash'>): AccountLink {
+function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
   return {
     id: row.id,
     accountId: row.account_id,

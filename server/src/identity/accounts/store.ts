@@ -1,33 +1,8 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Role } from '../principal.ts'
 import { type Account, emailKey, type User } from './user.ts'
-
-interface Tables {
-  accounts: {
-    id: string
-    email: string
-    email_key: string
-    password_hash: string | null
-    last_organization_id: string | null
-    created_at: Date
-    updated_at: Date
-  }
-  users: {
-    organization_id: string
-    id: string
-    account_id: string
-    email: string
-    email_key: string
-    name: string | null
-    role: Role
-    is_active: Generated<boolean>
-    created_at: Date
-    updated_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
 
 /**
  * Whether the member `u` gets into the organization `o`, for every statement that lets somebody in: while the days of grace
@@ -79,7 +54,7 @@ export async function accountByEmail(db: Queryable, key: string): Promise<Accoun
 
 // Users
 
-type UserRow = Selectable<Tables['users']>
+type UserRow = Selectable<Schema['users']>
 
 function toUser(row: UserRow): User {
   return {

@@ -1,39 +1,11 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { KeyScope } from '../principal.ts'
 import { type ApiKey, warnAtOf } from './api-key-terms.ts'
 
-interface Tables {
-  api_keys: {
-    organization_id: string
-    id: string
-    agent_id: string
-    name: string
-    description: string | null
-    key_hash: Buffer
-    is_active: Generated<boolean>
-    scopes: string[]
-    expires_at: Date
-    warn_at: Date | null
-    allowed_networks: string[]
-    created_by: string | null
-    idempotency_key: string | null
-    idempotency_hash: Buffer | null
-    last_used_at: Date | null
-    last_used_address: string | null
-    rotated_from: string | null
-    revoked_at: Date | null
-    revoked_by: string | null
-    leaked_at: Date | null
-    created_at: Date
-    updated_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
-
-type ApiKeyRow = Selectable<Tables['api_keys']>
+type ApiKeyRow = Selectable<Schema['api_keys']>
 
 function toApiKey(row: ApiKeyRow): ApiKey {
   return {

@@ -1,13 +1,7 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { sessionOver } from '../authenticate.ts'
 import type { Person } from '../principal.ts'
 import type { FactorState } from './factor.ts'
-
-interface Tables {
-  accounts: { id: string; email: string; password_hash: string | null }
-}
-
-const sql = queriesOn<Tables>()
 
 const lock: Statement = { name: 'factors_lock_account', text: 'select from accounts where id = $1 for update' }
 const sessionIsOver: Statement = {

@@ -9,7 +9,7 @@ export interface Invitation {
   readonly id: string
   /** When set, only this address may use the link. */
   readonly email: string | null
-  readonly role: Role
+  readonly role: Exclude<Role, 'owner'>
   readonly createdBy: string | null
   readonly expiresAt: Date
   readonly usedAt: Date | null

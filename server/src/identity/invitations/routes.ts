@@ -7,7 +7,6 @@ import * as schemas from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
-import type { Role } from '../principal.ts'
 import type { Invitation } from './invitation.ts'
 import type { Invitations } from './service.ts'
 
@@ -145,7 +144,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
     },
     async (request, reply) => {
       const { role = 'reviewer', email = null } = request.body
-      const asked = { role: role as Role, email }
+      const asked = { role: role as Invitation['role'], email }
       const made = await invitations.create(personOf(request), asked, idempotencyOf(request), request.permit)
       if (made.replayed) reply.header('idempotency-replayed', 'true')
       const { id, expiresAt } = made.invitation

@@ -13,7 +13,7 @@ import { secretFor } from '../derived-secret.ts'
 import { assuranceJson } from '../factors/step-up.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { requireOwnSignIn } from '../organizations/organization.ts'
-import { actorOf, type Caller, type Person, type Role } from '../principal.ts'
+import { actorOf, type Caller, type Person } from '../principal.ts'
 import {
   acceptInvitation,
   hashInvitationToken,
@@ -45,7 +45,7 @@ export interface MadeBy {
 
 export interface NewInvitation {
   readonly email: string | null
-  readonly role: Role
+  readonly role: Invitation['role']
 }
 
 export interface MadeInvitation {

@@ -1,25 +1,10 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
-import type { Role } from '../principal.ts'
 import type { Invitation } from './invitation.ts'
 
-interface Row {
-  organization_id: string
-  id: string
-  token_hash: Buffer
-  email: string | null
-  role: Role
-  created_by: string | null
-  idempotency_key: string | null
-  idempotency_hash: Buffer | null
-  expires_at: Date
-  used_at: Date | null
-  revoked_at: Date | null
-  created_at: Date
-  updated_at: Date
-}
-
-const sql = queriesOn<{ invitations: Row }>()
+type Row = Selectable<Schema['invitations']>
 
 function toInvitation(row: Row): Invitation {
   return {

@@ -1,33 +1,12 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'
 
-interface Tables {
-  organizations: {
-    organization_id: string
-    name: string
-    require_step_up: Generated<boolean>
-    delete_after: Date | null
-    deletion_requested_by: string | null
-    deleted_at: Generated<Date | null>
-    cleared_at: Generated<Date | null>
-    created_by: string | null
-    idempotency_key: string | null
-    idempotency_hash: Buffer | null
-    is_default: Generated<boolean>
-    agents_pause_reason: Generated<string | null>
-    created_at: Date
-    updated_at: Date
-  }
-  users: { organization_id: string; id: string; account_id: string; role: Role; is_active: boolean }
-}
-
-const sql = queriesOn<Tables>()
-
-type Row = Selectable<Tables['organizations']>
+type Row = Selectable<Schema['organizations']>
 
 function toOrganization(row: Row): Organization {
   return {

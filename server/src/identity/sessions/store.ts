@@ -1,42 +1,12 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { SessionForAuthentication } from '../authenticate.ts'
 import type { Role } from '../principal.ts'
 import type { RefreshToken, RevocationCause, Session } from './session.ts'
 
-interface Tables {
-  sessions: {
-    id: string
-    account_id: string
-    organization_id: string
-    user_id: string
-    kind: 'browser' | 'bearer'
-    signed_in_with: string[]
-    signed_in_at: Date
-    network: string | null
-    user_agent: string | null
-    last_used_at: Date
-    idle_until: Date
-    expires_at: Date
-    revoked_at: Date | null
-    revoked_because: RevocationCause | null
-  }
-  refresh_tokens: {
-    token_hash: Buffer
-    account_id: string
-    organization_id: string
-    session_id: string
-    generation: number
-    replaced_at: Date | null
-    created_at: Date
-  }
-  accounts: { id: string; last_organization_id: string | null; password_changed_at: Date | null }
-}
-
-const sql = queriesOn<Tables>()
-
-function toSession(row: Selectable<Tables['sessions']>): Session {
+function toSession(row: Selectable<Schema['sessions']>): Session {
   return {
     id: row.id,
     accountId: row.account_id,

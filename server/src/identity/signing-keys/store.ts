@@ -1,23 +1,6 @@
-import { type Queryable, queriesOn, type Statement } from '../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Purpose, SigningKey } from './signing-key.ts'
-
-interface Tables {
-  signing_keys: {
-    organization_id: string
-    id: string
-    kid: string
-    purpose: Purpose
-    public_key: Buffer
-    private_key: Buffer | null
-    created_at: Date
-    active_at: Date
-    retired_at: Date | null
-    revoked_at: Date | null
-  }
-}
-
-const sql = queriesOn<Tables>()
 
 /** A key as its row has it; `sealed` is gone once it has retired. */
 export interface StoredSigningKey {

@@ -1,26 +1,10 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, sql } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Team, TeamMember } from './team.ts'
 
-interface Tables {
-  teams: {
-    organization_id: string
-    id: string
-    name: string
-    description: string | null
-    created_by: Generated<string | null>
-    idempotency_key: Generated<string | null>
-    idempotency_hash: Generated<Buffer | null>
-    created_at: Date
-    updated_at: Date
-  }
-  team_members: { organization_id: string; team_id: string; user_id: string; is_lead: boolean; created_at: Date }
-}
-
-const sql = queriesOn<Tables>()
-
-function toTeam(row: Selectable<Tables['teams']>): Team {
+function toTeam(row: Selectable<Schema['teams']>): Team {
   return {
     organizationId: row.organization_id,
     id: row.id,

@@ -8,6 +8,7 @@ import {
 } from 'kysely'
 import pg from 'pg'
 import { asProblem, translate } from './errors.ts'
+import type { Schema } from './schema.gen.ts'
 import { type Scope, scopeStatement } from './scope.ts'
 import type { GroupStatement } from './statement-group.ts'
 import { createSession } from './transaction.ts'
@@ -50,16 +51,14 @@ export interface Db {
 }
 
 /** Kysely builds and types the queries of a store, this file runs them: so one connection can pipeline. */
-export function queriesOn<Tables>(): Kysely<Tables> {
-  return new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  })
-}
+export const sql = new Kysely<Schema>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+})
 
 export function inTransaction<T>(db: Db, scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction(scope, work)

@@ -1,37 +1,10 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
+import { type Queryable, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Assurance } from '../step-up.ts'
 import type { CeremonyPurpose, Passkey } from './passkey.ts'
 
-interface Tables {
-  passkeys: {
-    account_id: string
-    id: string
-    credential_id: Buffer
-    public_key: Buffer
-    sign_count: number
-    transports: readonly string[]
-    name: string
-    is_backed_up: boolean
-    last_used_at: Date | null
-    created_at: Date
-    updated_at: Date
-  }
-  passkey_challenges: {
-    challenge_hash: Buffer
-    purpose: CeremonyPurpose
-    account_id: string | null
-    bound_to: Buffer | null
-    step_up_id: string | null
-    step_up_method: Assurance['method'] | null
-    expires_at: Date
-    created_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
-
-function toPasskey(row: Selectable<Tables['passkeys']>): Passkey {
+function toPasskey(row: Selectable<Schema['passkeys']>): Passkey {
   return {
     accountId: row.account_id,
     id: row.id,

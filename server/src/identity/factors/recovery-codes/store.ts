@@ -1,10 +1,4 @@
-import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
-
-interface Tables {
-  recovery_codes: { account_id: string; code_hash: Buffer; used_at: Date | null; created_at: Date }
-}
-
-const sql = queriesOn<Tables>()
+import { type Queryable, sql } from '../../../platform/database/db.ts'
 
 /** The new codes take the place of all earlier ones. */
 export async function replaceRecoveryCodes(

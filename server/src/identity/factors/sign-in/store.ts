@@ -1,21 +1,4 @@
-import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
-
-interface Tables {
-  accounts: { id: string; password_changed_at: Date | null }
-  sign_in_challenges: {
-    token_hash: Buffer
-    account_id: string
-    organization_id: string
-    user_id: string
-    methods: readonly string[]
-    tries: number
-    used_at: Date | null
-    expires_at: Date
-    created_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
+import { type Queryable, sql } from '../../../platform/database/db.ts'
 
 /** A sign-in that waits for its second factor. */
 export interface SignInChallenge {

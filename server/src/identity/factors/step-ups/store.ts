@@ -1,25 +1,6 @@
-import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
+import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { ProofMethod } from '../factor.ts'
 import type { Assurance } from '../step-up.ts'
-
-interface Tables {
-  step_ups: {
-    organization_id: string
-    id: string
-    user_id: string
-    session_id: string | null
-    digest: Buffer
-    method: Assurance['method']
-    token_hash: Buffer | null
-    idempotency_key: string | null
-    used_at: Date | null
-    expires_at: Date
-    created_at: Date
-  }
-  organizations: { organization_id: string; require_step_up: boolean }
-}
-
-const sql = queriesOn<Tables>()
 
 /** Whose step-up, and for what: all of it must be the same when it is used. */
 export interface Claim {

@@ -1,24 +1,7 @@
-import type { Generated, Selectable } from 'kysely'
-import { type Queryable, queriesOn } from '../../../platform/database/db.ts'
+import type { Selectable } from 'kysely'
+import { type Queryable, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Assurance } from '../step-up.ts'
-
-interface Tables {
-  totp_factors: {
-    account_id: string
-    id: string
-    seed: Buffer
-    confirmed_at: Date | null
-    expires_at: Date | null
-    last_step: Generated<number>
-    last_used_at: Date | null
-    step_up_id: string
-    step_up_method: Assurance['method']
-    created_at: Date
-    updated_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
 
 export interface Totp {
   readonly accountId: string
@@ -34,7 +17,7 @@ export interface Totp {
   readonly createdAt: Date
 }
 
-function toTotp(row: Selectable<Tables['totp_factors']>): Totp {
+function toTotp(row: Selectable<Schema['totp_factors']>): Totp {
   return {
     accountId: row.account_id,
     id: row.id,

@@ -1,22 +1,6 @@
-import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Flow } from './flow.ts'
-
-interface Tables {
-  sso_flows: {
-    organization_id: string
-    id: string
-    provider_id: string
-    state_hash: Buffer
-    browser_hash: Buffer
-    secrets: Buffer
-    user_id: string | null
-    return_to: string
-    expires_at: Date
-    created_at: Date
-  }
-}
-
-const sql = queriesOn<Tables>()
 
 export async function insertFlow(
   tx: Queryable,
@@ -56,7 +40,7 @@ export async function takeFlow(
     readonly browser: Buffer
   },
 ): Promise<{ readonly flow: Flow; readonly sealedSecrets: Buffer } | null> {
-  const rows = await tx.execute<Tables['sso_flows']>(take, [of.organizationId, of.providerId, of.state, of.browser])
+  const rows = await tx.execute<Schema['sso_flows']>(take, [of.organizationId, of.providerId, of.state, of.browser])
   const row = rows[0]
   if (row === undefined) return null
   const flow = {

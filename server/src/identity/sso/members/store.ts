@@ -1,30 +1,7 @@
-import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Role } from '../../principal.ts'
 import type { ClaimableRole } from '../provider.ts'
-
-interface Tables {
-  sso_identities: {
-    organization_id: string
-    id: string
-    issuer: string
-    subject: string
-    user_id: string
-    created_at: Date
-    last_used_at: Date | null
-  }
-  users: {
-    organization_id: string
-    id: string
-    account_id: string
-    email_key: string
-    role: Role
-    is_active: boolean
-    updated_at: Date
-  }
-  team_members: { organization_id: string; team_id: string; user_id: string; is_lead: boolean; created_at: Date }
-}
-
-const sql = queriesOn<Tables>()
 
 // Identities
 
@@ -38,7 +15,7 @@ export interface SsoIdentity {
   readonly lastUsedAt: Date | null
 }
 
-function toIdentity(row: Tables['sso_identities']): SsoIdentity {
+function toIdentity(row: Schema['sso_identities']): SsoIdentity {
   return {
     organizationId: row.organization_id,
     id: row.id,

@@ -1,48 +1,10 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, queriesOn, type Statement } from '../../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../../platform/idempotency.ts'
-import type { ClaimableRole, IdentityProvider } from '../provider.ts'
+import type { IdentityProvider } from '../provider.ts'
 
-interface Tables {
-  identity_providers: {
-    organization_id: string
-    id: string
-    name: string
-    issuer: string
-    client_id: string
-    client_secret: Buffer | null
-    scopes: string[]
-    role_claim: string | null
-    role_map: Record<string, ClaimableRole>
-    default_role: ClaimableRole | null
-    team_claim: string | null
-    team_map: Record<string, string>
-    creates_members: boolean
-    email_domains: string[]
-    is_enforced: boolean
-    is_active: boolean
-    proven_at: Date | null
-    created_by: string | null
-    idempotency_key: string | null
-    idempotency_hash: Buffer | null
-    created_at: Date
-    updated_at: Date
-  }
-  sso_identities: {
-    organization_id: string
-    id: string
-    issuer: string
-    subject: string
-    user_id: string
-    created_at: Date
-    last_used_at: Date | null
-  }
-  teams: { organization_id: string; id: string }
-}
-
-const sql = queriesOn<Tables>()
-
-type ProviderRow = Selectable<Tables['identity_providers']>
+type ProviderRow = Selectable<Schema['identity_providers']>
 
 function toProvider(row: ProviderRow): IdentityProvider {
   return {
@@ -54,10 +16,10 @@ function toProvider(row: ProviderRow): IdentityProvider {
     hasSecret: row.client_secret !== null,
     scopes: row.scopes,
     roleClaim: row.role_claim,
-    roleMap: row.role_map,
+    roleMap: row.role_map as IdentityProvider['roleMap'],
     defaultRole: row.default_role,
     teamClaim: row.team_claim,
-    teamMap: row.team_map,
+    teamMap: row.team_map as IdentityProvider['teamMap'],
     createsMembers: row.creates_members,
     emailDomains: row.email_domains,
     isEnforced: row.is_enforced,

@@ -1,0 +1,417 @@
+// Made from the migrations by scripts/schema-types.ts: run "npm run schema-types" after changing them.
+import type { Generated } from 'kysely'
+import type { JsonText } from '../json.ts'
+
+/** The tables as queries read and write them. */
+export interface Schema {
+  account_links: {
+    id: string
+    account_id: string
+    purpose: 'password_reset' | 'email_verification' | 'email_change'
+    token_hash: Buffer
+    email: string | null
+    expires_at: Date
+    used_at: Date | null
+    created_at: Date
+  }
+  accounts: {
+    id: string
+    email: string
+    email_key: string
+    email_verified_at: Date | null
+    password_hash: string | null
+    password_changed_at: Date | null
+    last_organization_id: string | null
+    created_at: Date
+    updated_at: Date
+  }
+  agents: {
+    organization_id: string
+    id: string
+    name: string
+    description: string | null
+    owner_id: string | null
+    status: Generated<'active' | 'paused' | 'stopped'>
+    paused_at: Date | null
+    paused_by: string | null
+    pause_reason: string | null
+    organization_status: Generated<'active' | 'paused' | 'stopped'>
+    pause_acknowledged_at: Date | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  api_keys: {
+    organization_id: string
+    id: string
+    agent_id: string
+    name: string
+    description: string | null
+    key_hash: Buffer
+    is_active: Generated<boolean>
+    scopes: Generated<readonly string[]>
+    expires_at: Date
+    warn_at: Date | null
+    allowed_networks: Generated<readonly string[]>
+    rotated_from: string | null
+    revoked_at: Date | null
+    revoked_by: string | null
+    leaked_at: Date | null
+    last_used_at: Date | null
+    last_used_address: string | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  attempt_tallies: {
+    key: Buffer
+    failures: number
+    failed_at: Date
+    not_before: Date | null
+    known_at: Date | null
+    forget_at: Date
+  }
+  audit_policies: {
+    organization_id: string
+    retention_days: number | null
+    legal_hold: Generated<boolean>
+    updated_at: Date
+  }
+  audit_seals: {
+    organization_id: string
+    number: number
+    first_position: number
+    last_position: number
+    last_era: number
+    last_xact: string
+    last_id: string
+    first_occurred_at: Date
+    last_occurred_at: Date
+    leaves: Buffer
+    root: Buffer
+    link: Buffer
+    head: string
+    sealed_at: Date
+    published_at: Date | null
+  }
+  callback_outbox: {
+    organization_id: string
+    id: string
+    consultation_id: string
+    event: 'request.responded' | 'request.timeout' | 'request.cancelled'
+    url: string
+    target: string
+    secret: Buffer | null
+    body: string
+    retry_seconds: readonly number[]
+    status: Generated<'pending' | 'sent' | 'failed'>
+    attempts: Generated<number>
+    tries: Generated<number>
+    due_at: Date | null
+    lease_token: string | null
+    created_at: Date
+    updated_at: Date
+  }
+  consultation_requests: {
+    organization_id: string
+    id: string
+    agent_id: string
+    api_key_id: string
+    title: string
+    description: string | null
+    context: JsonText
+    metadata: JsonText | null
+    digest: Buffer
+    state: 'pending' | 'responded' | 'callback_sent' | 'callback_failed' | 'timeout' | 'cancelled' | 'completed'
+    revision: Generated<number>
+    timeout_at: Date | null
+    next_action_at: Date | null
+    decision: 'approve' | 'reject' | 'request_changes' | null
+    comment: string | null
+    responder_id: string | null
+    responded_at: Date | null
+    decided_by: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
+    certificate: string | null
+    certificate_expires_at: Date | null
+    redeemed_at: Date | null
+    callback_url: string | null
+    callback_secret: Buffer | null
+    callback_retry_seconds: readonly number[] | null
+    callback_status: Generated<'none' | 'pending' | 'delivering' | 'sent' | 'failed'>
+    callback_attempts: Generated<number>
+    callback_next_attempt_at: Date | null
+    callback_last_error: string | null
+    callback_sent_at: Date | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  consultation_totals: {
+    organization_id: string
+    agent_id: string
+    state: string
+    slot: number
+    total: number
+  }
+  data_keys: {
+    organization_id: string
+    id: string
+    kek_id: string
+    wrapped: Buffer
+    created_at: Date
+    retired_at: Date | null
+  }
+  events: {
+    organization_id: string
+    id: string
+    kind: string
+    subject_kind: string
+    subject_id: string
+    actor_kind: 'person' | 'agent' | 'timer' | 'system' | 'anonymous'
+    actor_id: string | null
+    occurred_at: Date
+    era: Generated<number>
+    xact: Generated<string>
+    record: string
+    erasable: string | null
+  }
+  identity_providers: {
+    organization_id: string
+    id: string
+    name: string
+    issuer: string
+    client_id: string
+    client_secret: Buffer | null
+    scopes: readonly string[]
+    role_claim: string | null
+    role_map: unknown
+    default_role: 'admin' | 'reviewer' | 'auditor' | null
+    team_claim: string | null
+    team_map: unknown
+    creates_members: boolean
+    email_domains: readonly string[]
+    is_enforced: boolean
+    is_active: boolean
+    proven_at: Date | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  invitations: {
+    organization_id: string
+    id: string
+    token_hash: Buffer
+    email: string | null
+    role: 'admin' | 'reviewer' | 'auditor'
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    expires_at: Date
+    used_at: Date | null
+    revoked_at: Date | null
+    created_at: Date
+    updated_at: Date
+  }
+  organizations: {
+    organization_id: string
+    name: string
+    is_default: Generated<boolean>
+    require_step_up: Generated<boolean>
+    agents_status: Generated<'active' | 'paused' | 'stopped'>
+    agents_paused_at: Date | null
+    agents_paused_by: string | null
+    agents_pause_reason: string | null
+    delete_after: Date | null
+    deletion_requested_by: string | null
+    deleted_at: Date | null
+    cleared_at: Date | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Generated<Date>
+    updated_at: Generated<Date>
+  }
+  passkey_challenges: {
+    challenge_hash: Buffer
+    purpose: 'registration' | 'sign_in' | 'second_factor' | 'step_up'
+    account_id: string | null
+    bound_to: Buffer | null
+    step_up_id: string | null
+    step_up_method: 'password' | 'totp' | 'passkey' | 'recovery_code' | 'sign_in' | null
+    expires_at: Date
+    created_at: Date
+  }
+  passkeys: {
+    account_id: string
+    id: string
+    credential_id: Buffer
+    public_key: Buffer
+    sign_count: number
+    transports: readonly string[]
+    name: string
+    is_backed_up: boolean
+    last_used_at: Date | null
+    created_at: Date
+    updated_at: Date
+  }
+  rate_limits: {
+    key: Buffer
+    ends_at: Date
+    taken: number
+    granted: number
+  }
+  recovery_codes: {
+    account_id: string
+    code_hash: Buffer
+    used_at: Date | null
+    created_at: Date
+  }
+  refresh_tokens: {
+    token_hash: Buffer
+    account_id: string
+    organization_id: string
+    session_id: string
+    generation: number
+    replaced_at: Date | null
+    created_at: Date
+  }
+  sessions: {
+    id: string
+    account_id: string
+    organization_id: string
+    user_id: string
+    kind: 'browser' | 'bearer'
+    signed_in_with: readonly string[]
+    signed_in_at: Date
+    network: string | null
+    user_agent: string | null
+    last_used_at: Date
+    idle_until: Date
+    expires_at: Date
+    revoked_at: Date | null
+    revoked_because: 'signed_out' | 'revoked' | 'reuse' | 'switched' | 'password_changed' | 'deactivated' | null
+  }
+  sign_in_challenges: {
+    token_hash: Buffer
+    account_id: string
+    organization_id: string
+    user_id: string
+    methods: readonly string[]
+    tries: Generated<number>
+    used_at: Date | null
+    expires_at: Date
+    created_at: Date
+  }
+  signing_keys: {
+    organization_id: string
+    id: string
+    kid: string
+    purpose: 'access_token' | 'certificate' | 'audit_head'
+    public_key: Buffer
+    private_key: Buffer | null
+    created_at: Date
+    active_at: Date
+    retired_at: Date | null
+    revoked_at: Date | null
+  }
+  sso_flows: {
+    organization_id: string
+    id: string
+    provider_id: string
+    state_hash: Buffer
+    browser_hash: Buffer
+    secrets: Buffer
+    user_id: string | null
+    return_to: string
+    expires_at: Date
+    created_at: Date
+  }
+  sso_identities: {
+    organization_id: string
+    id: string
+    issuer: string
+    subject: string
+    user_id: string
+    created_at: Date
+    last_used_at: Date | null
+  }
+  step_ups: {
+    organization_id: string
+    id: string
+    user_id: string
+    session_id: string | null
+    digest: Buffer
+    method: 'password' | 'totp' | 'passkey' | 'recovery_code' | 'sign_in'
+    token_hash: Buffer | null
+    used_at: Date | null
+    idempotency_key: string | null
+    expires_at: Date
+    created_at: Date
+  }
+  team_members: {
+    organization_id: string
+    team_id: string
+    user_id: string
+    is_lead: Generated<boolean>
+    created_at: Date
+  }
+  teams: {
+    organization_id: string
+    id: string
+    name: string
+    description: string | null
+    created_by: string | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+    updated_at: Date
+  }
+  totp_factors: {
+    account_id: string
+    id: string
+    seed: Buffer
+    confirmed_at: Date | null
+    expires_at: Date | null
+    last_step: Generated<number>
+    last_used_at: Date | null
+    step_up_id: string
+    step_up_method: 'password' | 'totp' | 'passkey' | 'recovery_code' | 'sign_in'
+    created_at: Date
+    updated_at: Date
+  }
+  users: {
+    organization_id: string
+    id: string
+    account_id: string
+    email: string
+    email_key: string
+    name: string | null
+    role: 'owner' | 'admin' | 'reviewer' | 'auditor'
+    is_active: Generated<boolean>
+    created_at: Date
+    updated_at: Date
+  }
+  webhook_deliveries: {
+    organization_id: string
+    id: string
+    callback_id: string
+    consultation_id: string
+    attempt: number
+    url: string
+    succeeded: boolean
+    status_code: number | null
+    duration_ms: number
+    reply: Generated<string>
+    error_code: string | null
+    error: string | null
+    started_at: Date
+    created_at: Date
+  }
+}

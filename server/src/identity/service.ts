@@ -40,6 +40,7 @@ import { createProviderHttp } from './sso/provider-http.ts'
 import { createIdentityProviders } from './sso/providers/service.ts'
 import { createSsoSignIn } from './sso/sign-in.ts'
 import { createTeams } from './teams/service.ts'
+import * as teamStore from './teams/store.ts'
 import { createAttempts } from './throttle/attempts.ts'
 
 export interface IdentityDependencies {
@@ -161,6 +162,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
       by: { readonly actor: Actor; readonly httpRequestId: string | null },
     ) => void (await sessions.endIn(tx, of, 'revoked', by)),
     report,
+    teams: { of: teamStore.teamsOf, join: teamStore.joinTeam, leave: teamStore.removeMember },
   }
   const identityProviders = createIdentityProviders(sso)
   const ssoSignIn = createSsoSignIn(sso)

@@ -52,6 +52,51 @@ export async function accountByEmail(db: Queryable, key: string): Promise<Accoun
   return { id: row.id, passwordHash: row.password_hash }
 }
 
+/**
+ * The next sign-in of the account leads to this organization too. False when the password was changed after `provenAt`; who
+ * changes it in this moment waits, and ends what the transaction opens.
+ */
+export async function rememberOrganization(
+  tx: Queryable,
+  accountId: string,
+  organizationId: string,
+  provenAt: Date | null,
+): Promise<boolean> {
+  let query = sql
+    .updateTable('accounts')
+    .set({ last_organization_id: organizationId })
+    .where('id', '=', accountId)
+    .returning('id')
+  if (provenAt !== null) {
+    query = query.where((where) =>
+      where.or([where('password_changed_at', 'is', null), where('password_changed_at', '<=', provenAt)]),
+    )
+  }
+  return (await tx.run(query)).length === 1
+}
+
+const enterAccount: Statement = {
+  name: 'people_enter_account',
+  text: `select set_config('hitl.account', $1, true)`,
+}
+
+const deleteAccountStatement: Statement = {
+  name: 'people_delete_account',
+  text: `delete from accounts where id = $1 and not exists (select from users where account_id = $1) returning id`,
+}
+
+/**
+ * Deletes an account that belongs to no organization any more; returns whether it did. Moves the transaction into the scope of
+ * that account. If it becomes a member somewhere in the same moment, the foreign key refuses the deletion.
+ */
+export async function deleteLoneAccount(tx: Queryable, accountId: string): Promise<boolean> {
+  const [, deleted] = await Promise.all([
+    tx.execute(enterAccount, [accountId]),
+    tx.execute<{ id: string }>(deleteAccountStatement, [accountId]),
+  ])
+  return deleted.length === 1
+}
+
 // Users
 
 type UserRow = Selectable<Schema['users']>
@@ -196,4 +241,58 @@ export async function hasRole(db: Queryable, organizationId: string, roles: read
     .where('role', 'in', [...roles])
     .limit(1)
   return (await db.run(query)).length > 0
+}
+
+export async function hasAddress(tx: Queryable, organizationId: string, key: string): Promise<boolean> {
+  const query = sql
+    .selectFrom('users')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('email_key', '=', key)
+  return (await tx.run(query)).length > 0
+}
+
+/** Whether somebody besides this member could manage the organization. */
+export async function hasOtherManager(tx: Queryable, organizationId: string, userId: string): Promise<boolean> {
+  const query = sql
+    .selectFrom('users')
+    .select('id')
+    .where('organization_id', '=', organizationId)
+    .where('id', '!=', userId)
+    .where('role', 'in', ['owner', 'admin'])
+    .where('is_active', '=', true)
+    .limit(1)
+  return (await tx.run(query)).length > 0
+}
+
+/** How many organizations an account owns; the scope is the account. */
+export async function countOwned(tx: Queryable, accountId: string): Promise<number> {
+  const query = sql.selectFrom('users').select('id').where('account_id', '=', accountId).where('role', '=', 'owner')
+  return (await tx.run(query)).length
+}
+
+const deleteUsersStatement: Statement = {
+  name: 'people_delete_users',
+  text: `delete from users where organization_id = $1
+    and id in (select id from users where organization_id = $1 order by id limit $2)
+    returning id, account_id, role`,
+}
+
+export interface FormerUser {
+  readonly id: string
+  readonly accountId: string
+  readonly role: Role
+}
+
+/** Up to `atMost` members of an organization that is being deleted. */
+export async function deleteUsers(
+  tx: Queryable,
+  organizationId: string,
+  atMost: number,
+): Promise<readonly FormerUser[]> {
+  const rows = await tx.execute<{ id: string; account_id: string; role: Role }>(deleteUsersStatement, [
+    organizationId,
+    atMost,
+  ])
+  return rows.map((row) => ({ id: row.id, accountId: row.account_id, role: row.role }))
 }

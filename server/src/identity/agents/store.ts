@@ -1,7 +1,7 @@
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Hold } from '../principal.ts'
-import type { RegisteredAgent, Status, Switch } from './agent.ts'
+import type { RegisteredAgent, Status } from './agent.ts'
 
 interface Row {
   organization_id: string
@@ -148,35 +148,14 @@ export async function saveSwitch(tx: Queryable, agent: RegisteredAgent): Promise
   await tx.execute(turnStatement, [organizationId, id, own.status, own.since, own.by, own.reason, updatedAt])
 }
 
-const organizationColumns = `agents_status as status, agents_paused_at as since, agents_paused_by as by,
-  agents_pause_reason as reason`
-const organizationStatement: Statement = {
-  name: 'agents_organization_switch',
-  text: `select ${organizationColumns} from organizations where organization_id = $1`,
-}
-const lockOrganizationStatement: Statement = {
-  name: 'agents_lock_organization_switch',
-  text: `${organizationStatement.text} for no key update`,
+const copyStatement: Statement = {
+  name: 'agents_copy_organization_switch',
+  text: 'update agents set organization_status = $2, pause_acknowledged_at = null where organization_id = $1',
 }
 
-export async function organizationSwitch(db: Queryable, organizationId: string, lock = false): Promise<Switch> {
-  const [row] = await db.execute<Switch>(lock ? lockOrganizationStatement : organizationStatement, [organizationId])
-  if (row === undefined) throw new Error('the organization of a caller is gone')
-  return { status: row.status, since: row.since, by: row.by, reason: row.reason }
-}
-
-const turnOrganizationStatement: Statement = {
-  name: 'agents_turn_organization',
-  text: `with turned as (
-      update organizations set agents_status = $2, agents_paused_at = $3, agents_paused_by = $4, agents_pause_reason = $5
-      where organization_id = $1)
-    update agents set organization_status = $2, pause_acknowledged_at = null where organization_id = $1`,
-}
-
-/** The organization's switch, and its copy in each of its agents. */
-export async function saveOrganizationSwitch(tx: Queryable, organizationId: string, after: Switch): Promise<void> {
-  const { status, since, by, reason } = after
-  await tx.execute(turnOrganizationStatement, [organizationId, status, since, by, reason])
+/** The organization's switch, repeated in each of its agents. */
+export async function copyOrganizationSwitch(tx: Queryable, organizationId: string, status: Status): Promise<void> {
+  await tx.execute(copyStatement, [organizationId, status])
 }
 
 const acknowledgeStatement: Statement = {

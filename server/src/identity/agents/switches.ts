@@ -1,5 +1,6 @@
 import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
+import * as organizations from '../organizations/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
 import { agentFact, organizationSwitchFact, withReason } from './facts.ts'
@@ -49,11 +50,14 @@ export function createSwitches(dependencies: SwitchDependencies) {
     turnOrganization: async (by: Caller<Person>, act: SwitchAct, reason: string | null): Promise<Switch> => {
       const { organizationId, userId } = by.principal
       const after = await inTransaction(db, { organizationId }, async (tx) => {
-        const before = await store.organizationSwitch(tx, organizationId, true)
+        const before = await organizations.agentsSwitch(tx, organizationId, true)
         const now = clock.now()
         const changed = turn(before, act, { userId, reason }, now, 'organization')
         if (changed === before) return before
-        await store.saveOrganizationSwitch(tx, organizationId, changed)
+        await Promise.all([
+          organizations.saveAgentsSwitch(tx, organizationId, changed),
+          store.copyOrganizationSwitch(tx, organizationId, changed.status),
+        ])
         const fact = organizationSwitchFact(by, `organization.${pastTense[act]}`, before, changed, now)
         await report(tx, [withReason(fact, reason)])
         return changed
@@ -63,6 +67,6 @@ export function createSwitches(dependencies: SwitchDependencies) {
     },
 
     organizationSwitch: ({ organizationId }: Principal): Promise<Switch> =>
-      store.organizationSwitch(db.within({ organizationId }), organizationId),
+      organizations.agentsSwitch(db.within({ organizationId }), organizationId),
   }
 }

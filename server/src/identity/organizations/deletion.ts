@@ -97,10 +97,10 @@ export function createOrganizationDeletion(dependencies: DeletionDependencies) {
 
   /** Some members, and the accounts that belong to no organization without them; answers how many members. */
   const deleteMembers = async (tx: Tx, organizationId: string): Promise<number> => {
-    const members = await store.deleteMembers(tx, organizationId, membersAtOnce)
+    const members = await people.deleteUsers(tx, organizationId, membersAtOnce)
     const facts: Fact[] = []
     for (const { id, accountId, role } of members) {
-      const after = { account_deleted: await store.deleteLoneAccount(tx, accountId) }
+      const after = { account_deleted: await people.deleteLoneAccount(tx, accountId) }
       facts.push(timerFact('user', id, { organizationId, kind: 'user.deleted', before: { role }, after }))
     }
     if (facts.length > 0) await report(tx, facts)

@@ -99,7 +99,7 @@ export function createOrganizations(dependencies: OrganizationDependencies) {
             await accounts.lockAccount(tx, accountId)
             if (!(await store.insertOrganization(tx, organization, { createdBy: accountId, idempotency }))) return null
             await people.insertUser(tx, owner)
-            if ((await store.countOwned(tx, accountId)) > maxOwned) throw tooMany()
+            if ((await people.countOwned(tx, accountId)) > maxOwned) throw tooMany()
             // As the new organization knows them: the session they are in is another one's.
             const actor: Actor = { kind: 'person', id: owner.id, signedInWith: by.principal.signIn?.methods ?? [] }
             await report(tx, [

@@ -112,12 +112,6 @@ export async function organizationByIdempotencyKey(
   return row === undefined ? null : { made: toOrganization(row), hash: row.idempotency_hash }
 }
 
-/** How many organizations an account owns; the scope is the account. */
-export async function countOwned(tx: Queryable, accountId: string): Promise<number> {
-  const query = sql.selectFrom('users').select('id').where('account_id', '=', accountId).where('role', '=', 'owner')
-  return (await tx.run(query)).length
-}
-
 export async function saveOrganization(tx: Queryable, organization: Organization): Promise<void> {
   await tx.run(
     sql
@@ -131,6 +125,40 @@ export async function saveOrganization(tx: Queryable, organization: Organization
       })
       .where('organization_id', '=', organization.organizationId),
   )
+}
+
+// The switch of its agents
+
+export interface AgentsSwitch {
+  readonly status: Row['agents_status']
+  readonly since: Date | null
+  readonly by: string | null
+  readonly reason: string | null
+}
+
+const agentsSwitchColumns = `agents_status as status, agents_paused_at as since, agents_paused_by as by,
+  agents_pause_reason as reason`
+const agentsSwitchStatement: Statement = {
+  name: 'organizations_agents_switch',
+  text: `select ${agentsSwitchColumns} from organizations where organization_id = $1`,
+}
+const lockAgentsSwitchStatement: Statement = {
+  name: 'organizations_lock_agents_switch',
+  text: `${agentsSwitchStatement.text} for no key update`,
+}
+
+export async function agentsSwitch(db: Queryable, organizationId: string, lock = false): Promise<AgentsSwitch> {
+  const [row] = await db.execute<AgentsSwitch>(lock ? lockAgentsSwitchStatement : agentsSwitchStatement, [
+    organizationId,
+  ])
+  if (row === undefined) throw new Error('the organization of a caller is gone')
+  return { status: row.status, since: row.since, by: row.by, reason: row.reason }
+}
+
+export async function saveAgentsSwitch(tx: Queryable, organizationId: string, after: AgentsSwitch): Promise<void> {
+  const { status, since, by, reason } = after
+  const turned = { agents_status: status, agents_paused_at: since, agents_paused_by: by, agents_pause_reason: reason }
+  await tx.run(sql.updateTable('organizations').set(turned).where('organization_id', '=', organizationId))
 }
 
 // The end
@@ -195,53 +223,6 @@ const deleteRowsStatement: Statement = {
 export async function deleteRows(tx: Queryable, atMost: number): Promise<number> {
   const [row] = await tx.execute<{ deleted: number }>(deleteRowsStatement, [atMost])
   return row?.deleted ?? 0
-}
-
-const deleteMembersStatement: Statement = {
-  name: 'organizations_delete_members',
-  text: `delete from users where organization_id = $1
-    and id in (select id from users where organization_id = $1 order by id limit $2)
-    returning id, account_id, role`,
-}
-
-export interface FormerMember {
-  readonly id: string
-  readonly accountId: string
-  readonly role: Role
-}
-
-export async function deleteMembers(
-  tx: Queryable,
-  organizationId: string,
-  atMost: number,
-): Promise<readonly FormerMember[]> {
-  const rows = await tx.execute<{ id: string; account_id: string; role: Role }>(deleteMembersStatement, [
-    organizationId,
-    atMost,
-  ])
-  return rows.map((row) => ({ id: row.id, accountId: row.account_id, role: row.role }))
-}
-
-const enterAccount: Statement = {
-  name: 'organizations_enter_account',
-  text: `select set_config('hitl.account', $1, true)`,
-}
-
-const deleteAccountStatement: Statement = {
-  name: 'organizations_delete_account',
-  text: `delete from accounts where id = $1 and not exists (select from users where account_id = $1) returning id`,
-}
-
-/**
- * Deletes an account that belongs to no organization any more; answers whether it did. Moves the transaction into the scope of
- * that account. Whoever becomes a member somewhere in the same moment makes the foreign key refuse it.
- */
-export async function deleteLoneAccount(tx: Queryable, accountId: string): Promise<boolean> {
-  const [, deleted] = await Promise.all([
-    tx.execute(enterAccount, [accountId]),
-    tx.execute<{ id: string }>(deleteAccountStatement, [accountId]),
-  ])
-  return deleted.length === 1
 }
 
 const lockSetup: Statement = { name: 'identity_lock_setup', text: 'select pg_advisory_xact_lock($1)' }

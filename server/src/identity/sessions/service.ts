@@ -107,7 +107,7 @@ export function createSessions(dependencies: SessionDependencies) {
   const open = async (tx: Tx, session: Session, visit: Visit, provenAt: Date | null): Promise<string | null> => {
     await store.insertSession(tx, session)
     const { accountId, organizationId } = session
-    if (!(await store.rememberOrganization(tx, accountId, organizationId, provenAt))) throw sessionOver()
+    if (!(await people.rememberOrganization(tx, accountId, organizationId, provenAt))) throw sessionOver()
     const { httpRequestId, network } = visit
     const by = { actor: ownActor(session), httpRequestId, network }
     await report(tx, [sessionFact(session, 'session.opened', by, clock.now())])

@@ -45,29 +45,6 @@ export async function insertSession(tx: Queryable, session: Session): Promise<vo
   )
 }
 
-/**
- * The next sign-in of the account leads to this organization too. False when the password was changed after `provenAt`; who
- * changes it in this moment waits, and ends what the transaction opens.
- */
-export async function rememberOrganization(
-  tx: Queryable,
-  accountId: string,
-  organizationId: string,
-  provenAt: Date | null,
-): Promise<boolean> {
-  let query = sql
-    .updateTable('accounts')
-    .set({ last_organization_id: organizationId })
-    .where('id', '=', accountId)
-    .returning('id')
-  if (provenAt !== null) {
-    query = query.where((where) =>
-      where.or([where('password_changed_at', 'is', null), where('password_changed_at', '<=', provenAt)]),
-    )
-  }
-  return (await tx.run(query)).length === 1
-}
-
 const forAuthentication: Statement = {
   name: 'sessions_for_authentication',
   text: `select u.account_id, u.role, ${mayEnter} as is_active, s.signed_in_with, s.signed_in_at, s.revoked_at, s.expires_at

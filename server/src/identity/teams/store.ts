@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, sql } from '../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Team, TeamMember } from './team.ts'
@@ -137,7 +137,11 @@ export async function putMember(tx: Queryable, team: Team, member: TeamMember, a
   )
 }
 
-export async function removeMember(tx: Queryable, team: Team, userId: string): Promise<void> {
+export async function removeMember(
+  tx: Queryable,
+  team: Pick<Team, 'organizationId' | 'id'>,
+  userId: string,
+): Promise<void> {
   await tx.run(
     sql
       .deleteFrom('team_members')
@@ -145,4 +149,31 @@ export async function removeMember(tx: Queryable, team: Team, userId: string): P
       .where('team_id', '=', team.id)
       .where('user_id', '=', userId),
   )
+}
+
+export async function teamsOf(tx: Queryable, organizationId: string, userId: string): Promise<ReadonlySet<string>> {
+  const query = sql
+    .selectFrom('team_members')
+    .select('team_id')
+    .where('organization_id', '=', organizationId)
+    .where('user_id', '=', userId)
+  return new Set((await tx.run(query)).map((row) => row.team_id))
+}
+
+const joinStatement: Statement = {
+  name: 'teams_join',
+  text: `insert into team_members (organization_id, team_id, user_id, created_at)
+    select organization_id, id, $3, $4 from teams where organization_id = $1 and id = $2
+    on conflict do nothing returning team_id`,
+}
+
+/** False when the team is gone. */
+export async function joinTeam(
+  tx: Queryable,
+  organizationId: string,
+  teamId: string,
+  userId: string,
+  at: Date,
+): Promise<boolean> {
+  return (await tx.execute(joinStatement, [organizationId, teamId, userId, at])).length === 1
 }

@@ -1,12 +1,13 @@
 import type { Fact } from '../../../facts/fact.ts'
 import type { EventKind } from '../../../facts/kinds.ts'
+import { later } from '../../../platform/clock.ts'
 import type { Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { Problem } from '../../../platform/problem.ts'
 import type { Visitor } from '../../accounts/account-facts.ts'
 import { placeholderEmail } from '../../accounts/account-link.ts'
-import { insertAccount, insertUser } from '../../accounts/store.ts'
-import { emailKey } from '../../accounts/user.ts'
+import * as people from '../../accounts/store.ts'
+import { emailKey, type User } from '../../accounts/user.ts'
 import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from '../claims.ts'
 import type { ClaimableRole, IdentityProvider } from '../provider.ts'
 import type { SsoDependencies } from '../providers/service.ts'
@@ -19,7 +20,7 @@ export interface Entered {
 }
 
 /** Whom a provider's word makes whom, in its organization. Refusals are answered, not thrown: they are events too. */
-export function createMemberships({ clock, report }: Pick<SsoDependencies, 'clock' | 'report'>) {
+export function createMemberships({ clock, report, teams }: Pick<SsoDependencies, 'clock' | 'report' | 'teams'>) {
   const factAbout = (
     provider: IdentityProvider,
     userId: string,
@@ -63,14 +64,14 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     const { organizationId } = provider
     const decided = teamsDecidedBy(provider)
     if (decided.size === 0) return
-    const [wanted, current] = [teamsFrom(provider, claims), await store.teamsOf(tx, organizationId, userId)]
+    const [wanted, current] = [teamsFrom(provider, claims), await teams.of(tx, organizationId, userId)]
     const joined: string[] = []
     const left: string[] = []
     for (const team of decided) {
       if (wanted.has(team) && !current.has(team)) {
-        if (await store.joinTeam(tx, organizationId, team, userId, clock.now())) joined.push(team)
+        if (await teams.join(tx, organizationId, team, userId, clock.now())) joined.push(team)
       } else if (!wanted.has(team) && current.has(team)) {
-        await store.leaveTeam(tx, organizationId, team, userId)
+        await teams.leave(tx, { organizationId, id: team }, userId)
         left.push(team)
       }
     }
@@ -83,7 +84,7 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
   const applyRole = async (
     tx: Tx,
     provider: IdentityProvider,
-    member: store.Member,
+    member: User,
     role: ClaimableRole | null,
     visitor: Visitor,
   ): Promise<boolean> => {
@@ -91,9 +92,9 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     if (provider.roleClaim === null || member.role === 'owner' || member.role === role) return true
     if (role === null) return false
     // A mistake in the mapping must not leave an organization without anybody who could correct it.
-    if (member.role === 'admin' && !(await store.hasOtherManager(tx, organizationId, member.userId))) return true
-    await store.saveRole(tx, organizationId, member.userId, role)
-    const fact = factAbout(provider, member.userId, visitor, 'user.role_changed')
+    if (member.role === 'admin' && !(await people.hasOtherManager(tx, organizationId, member.id))) return true
+    await people.saveUser(tx, { ...member, role, updatedAt: later(member, clock.now()) })
+    const fact = factAbout(provider, member.id, visitor, 'user.role_changed')
     await report(tx, [{ ...fact, before: { role: member.role }, after: { role, because: 'claims' } }])
     return true
   }
@@ -108,12 +109,12 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     // One after the other where claims give roles, so that two who lose theirs at once do not both see the other as the one
     // who is left to manage.
     if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
-    const member = await store.lockMember(tx, provider.organizationId, identity.userId)
-    if (member === null || !member.isActive) return inactive()
+    const [member] = await people.lockUsers(tx, provider.organizationId, [identity.userId])
+    if (member === undefined || !member.isActive) return inactive()
     if (!(await applyRole(tx, provider, member, roleFrom(provider, claims), visitor))) return noRole()
-    await joinTeams(tx, provider, claims, member.userId, visitor)
+    await joinTeams(tx, provider, claims, member.id, visitor)
     await store.markIdentityUsed(tx, identity, clock.now())
-    return { accountId: member.accountId, userId: member.userId }
+    return { accountId: member.accountId, userId: member.id }
   }
 
   const enterNew = async (
@@ -133,7 +134,7 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     await lockProvider(tx, provider.id)
     const first = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
     if (first !== null) return enterKnown(tx, provider, claims, first, visitor)
-    if (await store.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()
+    if (await people.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()
     const now = clock.now()
     const userId = newId()
     const user = {
@@ -149,9 +150,9 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
     }
     // The account gets no address: one organization's provider says it is theirs, which for others proves nothing, and
     // whoever it really belongs to must find it free.
-    await insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
+    await people.insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
     // Thrown, as the account must go with it: somebody else became a member with this address in the same moment.
-    if (!(await insertUser(tx, user))) throw addressTaken()
+    if (!(await people.insertUser(tx, user))) throw addressTaken()
     await store.insertIdentity(tx, newIdentity(provider, claims, userId))
     const after = { role, is_active: true, identity_provider_id: provider.id }
     const fact = factAbout(provider, userId, visitor, 'user.registered')
@@ -185,8 +186,8 @@ export function createMemberships({ clock, report }: Pick<SsoDependencies, 'cloc
       visitor: Visitor,
     ): Promise<Entered | Problem> => {
       const { organizationId, issuer } = provider
-      const member = await store.lockMember(tx, organizationId, userId)
-      if (member === null || !member.isActive) return inactive()
+      const [member] = await people.lockUsers(tx, organizationId, [userId])
+      if (member === undefined || !member.isActive) return inactive()
       const entered = { accountId: member.accountId, userId }
       if (await store.insertIdentity(tx, newIdentity(provider, claims, userId))) {
         await report(tx, [linkedFact(provider, claims, userId, visitor)])

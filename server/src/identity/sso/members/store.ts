@@ -1,9 +1,5 @@
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
-import type { Role } from '../../principal.ts'
-import type { ClaimableRole } from '../provider.ts'
-
-// Identities
 
 export interface SsoIdentity {
   readonly organizationId: string
@@ -113,96 +109,4 @@ const deleteOptional: Statement = {
 /** All that the member linked, but those of a provider that is the only way in: who loses such a one could not link it again. */
 export async function deleteOptionalIdentities(tx: Queryable, organizationId: string, userId: string): Promise<number> {
   return (await tx.execute(deleteOptional, [organizationId, userId])).length
-}
-
-// Members
-
-export interface Member {
-  readonly userId: string
-  readonly accountId: string
-  readonly role: Role
-  readonly isActive: boolean
-}
-
-/** Locked: claims of two sign-ins at once are applied one after the other. */
-export async function lockMember(tx: Queryable, organizationId: string, userId: string): Promise<Member | null> {
-  const query = sql
-    .selectFrom('users')
-    .select(['id', 'account_id', 'role', 'is_active'])
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', userId)
-    .forUpdate()
-  const [row] = await tx.run(query)
-  if (row === undefined) return null
-  return { userId: row.id, accountId: row.account_id, role: row.role, isActive: row.is_active }
-}
-
-export async function saveRole(
-  tx: Queryable,
-  organizationId: string,
-  userId: string,
-  role: ClaimableRole,
-): Promise<void> {
-  await tx.run(
-    sql.updateTable('users').set({ role }).where('organization_id', '=', organizationId).where('id', '=', userId),
-  )
-}
-
-export async function hasAddress(tx: Queryable, organizationId: string, key: string): Promise<boolean> {
-  const query = sql
-    .selectFrom('users')
-    .select('id')
-    .where('organization_id', '=', organizationId)
-    .where('email_key', '=', key)
-  return (await tx.run(query)).length > 0
-}
-
-/** Whether somebody else could manage the organization. */
-export async function hasOtherManager(tx: Queryable, organizationId: string, userId: string): Promise<boolean> {
-  const query = sql
-    .selectFrom('users')
-    .select('id')
-    .where('organization_id', '=', organizationId)
-    .where('id', '!=', userId)
-    .where('role', 'in', ['owner', 'admin'])
-    .where('is_active', '=', true)
-    .limit(1)
-  return (await tx.run(query)).length > 0
-}
-
-export async function teamsOf(tx: Queryable, organizationId: string, userId: string): Promise<ReadonlySet<string>> {
-  const query = sql
-    .selectFrom('team_members')
-    .select('team_id')
-    .where('organization_id', '=', organizationId)
-    .where('user_id', '=', userId)
-  return new Set((await tx.run(query)).map((row) => row.team_id))
-}
-
-const join: Statement = {
-  name: 'sso_join_team',
-  text: `insert into team_members (organization_id, team_id, user_id, created_at)
-    select organization_id, id, $3, $4 from teams where organization_id = $1 and id = $2
-    on conflict do nothing returning team_id`,
-}
-
-/** False when the team is gone: the mapping may be older than that. */
-export async function joinTeam(
-  tx: Queryable,
-  organizationId: string,
-  teamId: string,
-  userId: string,
-  at: Date,
-): Promise<boolean> {
-  return (await tx.execute(join, [organizationId, teamId, userId, at])).length === 1
-}
-
-export async function leaveTeam(tx: Queryable, organizationId: string, teamId: string, userId: string): Promise<void> {
-  await tx.run(
-    sql
-      .deleteFrom('team_members')
-      .where('organization_id', '=', organizationId)
-      .where('team_id', '=', teamId)
-      .where('user_id', '=', userId),
-  )
 }

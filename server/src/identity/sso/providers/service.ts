@@ -27,6 +27,13 @@ export interface SsoDependencies {
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: Report
+  /** The teams of a member, which claims may decide. */
+  readonly teams: {
+    of(tx: Tx, organizationId: string, userId: string): Promise<ReadonlySet<string>>
+    /** False when the team is gone. */
+    join(tx: Tx, organizationId: string, teamId: string, userId: string, at: Date): Promise<boolean>
+    leave(tx: Tx, team: { readonly organizationId: string; readonly id: string }, userId: string): Promise<void>
+  }
 }
 
 export type IdentityProviders = ReturnType<typeof createIdentityProviders>

@@ -3,7 +3,7 @@ import type { App } from './app.ts'
 import { ConfigError } from './config.ts'
 import { type Agent, keyScopes } from './identity/principal.ts'
 import type { Idempotency } from './platform/idempotency.ts'
-import type { JsonText } from './platform/json.ts'
+import { parseExactJson } from './platform/json.ts'
 
 /** The sample accounts; config.ts and main.ts refuse them in production. */
 export const samplePassword = 'password123'
@@ -56,18 +56,9 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   )
   const { agentId, id: apiKeyId } = key
   const agent: Agent = { kind: 'agent', organizationId, agentId, apiKeyId, scopes: keyScopes }
-  for (const { title, description, context } of samples) {
-    const request = {
-      title,
-      description,
-      context: JSON.stringify(context) as JsonText,
-      metadata: null,
-      timeoutMinutes: null,
-      callbackUrl: null,
-      callbackSecret: null,
-      callbackRetrySeconds: null,
-    }
-    await consultations.create({ principal: agent, httpRequestId }, request, once(title))
+  for (const sample of samples) {
+    const body = parseExactJson(Buffer.from(JSON.stringify({ ...sample, timeout_minutes: null })))
+    await consultations.create({ principal: agent, httpRequestId }, body, once(sample.title))
   }
   return { apiKey: raw }
 }

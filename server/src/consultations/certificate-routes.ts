@@ -2,10 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard } from '../identity/guard.ts'
-import { callerKind } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
-import { Problem } from '../platform/problem.ts'
+import { notDecided } from './certificate.ts'
 import * as schemas from './certificate-schemas.ts'
+import { notFound } from './consultation.ts'
+import * as redemption from './redemption.ts'
 import { requestJson } from './representation.ts'
 import { requestExample } from './schemas.ts'
 import type { Consultations } from './service.ts'
@@ -16,21 +17,12 @@ export interface CertificateRoutes {
   readonly clock: Clock
 }
 
-const notDecided = {
-  status: 409,
-  code: 'consultation.not_decided',
-  detail: 'There is no decision yet, so there is no certificate of one. Wait for it.',
-}
-const redeemed = {
-  status: 409,
-  code: 'consultation.already_redeemed',
-  detail: 'This approval was already used, at 2026-01-31T09:06:00.000Z. It is good for one time: ask again.',
-}
-const otherDigest = {
-  status: 412,
-  code: 'consultation.digest_differs',
-  detail: 'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
-}
+const refusals = [
+  redemption.notApproved,
+  redemption.alreadyRedeemed,
+  redemption.approvalExpired,
+  redemption.certificateRevoked,
+] as const
 
 /** Behind the routes of requests, whose schemas these use. */
 export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {
@@ -50,16 +42,14 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         params: idParams,
         response: {
           200: success('The certificate', Type.Ref('Certificate'), schemas.certificateExample),
-          ...problems(401, 403, 404, notDecided, 422),
+          ...problems(401, 403, notFound, notDecided, 422),
         },
       },
     },
     async (request) => {
       const found = await consultations.read(callerOf(request).principal, request.params.id)
       const { certificate, certificateExpiresAt, response } = found
-      if (certificate === null || response === null) {
-        throw new Problem(409, notDecided.code, notDecided.detail, { extra: { state: found.state } })
-      }
+      if (certificate === null || response === null) throw notDecided(found.state)
       return {
         request_id: found.id,
         certificate,
@@ -93,14 +83,14 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         body: { ...schemas.redeemBody, examples: [{ digest: schemas.digestExample }] },
         response: {
           200: success('The request; its approval is used', Type.Ref('Request'), requestExample),
-          ...problems(400, 401, 403, 404, redeemed, otherDigest, 413, 415, 422),
+          ...problems(400, 401, 403, notFound, ...refusals, redemption.digestDiffers, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
       const by = agentOf(request)
       const used = await consultations.redeem(by, request.params.id, request.body.digest ?? null)
-      const text = requestJson(used, callerKind(by.principal), clock.now())
+      const text = requestJson(used, by.principal, clock.now())
       return reply.type('application/json; charset=utf-8').send(text)
     },
   )

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { decisions } from './consultation.ts'
 
 const digest = Type.String({
   pattern: '^[0-9a-f]{64}$',
@@ -21,7 +22,7 @@ export const certificateSchema = Type.Object(
     request_id: Type.String({ format: 'uuid' }),
     certificate: Type.String({ description: 'Compact JWS (EdDSA, typ hitl-decision+jwt); see docs/certificates.md.' }),
     digest,
-    decision: Type.Enum(['approve', 'reject', 'request_changes']),
+    decision: Type.Enum(decisions),
     revision: Type.Integer(),
     expires_at: Type.String({ format: 'date-time', description: 'An approval can be redeemed until then.' }),
     redeemed_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),

@@ -1,14 +1,25 @@
 import type { Person } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
 import { newId } from '../platform/ids.ts'
-import type { Certify, Consultation } from './consultation.ts'
+import { refusal } from '../platform/problem.ts'
+import type { Certify, Consultation, State } from './consultation.ts'
 
 /** The `typ` of a certificate's header: nothing else that is signed here has it. */
 export const certificateType = 'hitl-decision+jwt'
 
-/** How sure it is that the decider was who they are taken for. */
+/** How strongly the decider was authenticated. */
 export const assurances = ['unknown', 'single_factor', 'federated', 'multi_factor', 'phishing_resistant'] as const
 export type Assurance = (typeof assurances)[number]
+
+export const notDecided = refusal(
+  409,
+  'consultation.not_decided',
+  (state: State) => ({
+    detail: 'There is no decision yet, so there is no certificate of one. Wait for it.',
+    extra: { state },
+  }),
+  'pending',
+)
 
 /** From how the person signed in; `federated` is the word of another sign-in service. */
 export function assuranceOf(person: Person): Assurance {

@@ -1,8 +1,7 @@
 import type { Actor, Fact } from '../facts/fact.ts'
-import { type CallerKind, may } from '../identity/principal.ts'
 import { later } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
 import { digestOf } from './digest.ts'
 
 /** The rules of a consultation: pure. Every act takes what was and gives what is, with the facts to record; or refuses. */
@@ -21,6 +20,18 @@ export type State = (typeof states)[number]
 export const decisions = ['approve', 'reject', 'request_changes'] as const
 export type Decision = (typeof decisions)[number]
 
+export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const
+
+/** pending: no attempt yet; delivering: attempts failed, more will follow. */
+export const callbackStatuses = ['none', 'pending', 'delivering', 'sent', 'failed'] as const
+
+export interface Answer {
+  readonly decision: Decision
+  readonly comment: string | null
+  /** The revision that was read. */
+  readonly revision?: number | undefined
+}
+
 export interface Response {
   readonly decision: Decision
   readonly comment: string | null
@@ -29,8 +40,7 @@ export interface Response {
 }
 
 export interface CallbackProgress {
-  /** pending: no attempt yet; delivering: attempts failed, more will follow. */
-  readonly status: 'none' | 'pending' | 'delivering' | 'sent' | 'failed'
+  readonly status: (typeof callbackStatuses)[number]
   readonly attempts: number
   readonly nextAttemptAt: Date | null
   readonly lastError: string | null
@@ -51,7 +61,7 @@ export interface ConsultationCore {
   /** When the service must act by itself; null when it need not. */
   readonly nextActionAt: Date | null
   readonly response: Response | null
-  readonly decidedBy: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
+  readonly decidedBy: (typeof deciders)[number] | null
   readonly callback: CallbackProgress
   /** Of what was asked (digest.ts), in hex. */
   readonly digest: string
@@ -106,6 +116,56 @@ export interface Proposal {
 
 export const defaultTimeoutMinutes = 1440
 
+export const notFound = refusal(404, 'consultation.not_found', 'Request not found')
+
+interface Outcome {
+  readonly responded_by: string | null
+  readonly responded_at: Date | null
+  readonly closed_at: Date | null
+}
+
+const alreadyClosed = (closing: 'responded' | 'timeout' | 'cancelled') =>
+  refusal(
+    409,
+    `consultation.already_${closing}`,
+    (state: State, act: string, outcome: Outcome) => ({
+      detail: `Request is already ${state}, cannot ${act}`,
+      extra: { state, ...outcome },
+    }),
+    closing,
+    'respond',
+    {
+      responded_by: closing === 'responded' ? '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59' : null,
+      responded_at: closing === 'responded' ? new Date('2026-01-31T09:05:00Z') : null,
+      closed_at: new Date('2026-01-31T09:05:00Z'),
+    },
+  )
+export const alreadyResponded = alreadyClosed('responded')
+export const alreadyTimeout = alreadyClosed('timeout')
+export const alreadyCancelled = alreadyClosed('cancelled')
+
+export const revisionChanged = refusal(
+  412,
+  'consultation.revision_changed',
+  (current: number, answered: number) =>
+    `The request is at revision ${current}, the answer was given on revision ${answered}. Read it again.`,
+  2,
+  1,
+)
+
+export const nothingToRedeliver = refusal(
+  409,
+  'consultation.nothing_to_redeliver',
+  (state: State, isUnderWay: boolean) => ({
+    detail: isUnderWay
+      ? 'The callback is still being delivered. Wait for its outcome before asking for another delivery.'
+      : 'This request has sent no callback, so there is none to repeat.',
+    extra: { state },
+  }),
+  'pending',
+  false,
+)
+
 const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
 
 export function open(
@@ -136,26 +196,22 @@ export function open(
     createdAt: now,
     updatedAt: now,
   }
-  const shown = { state: 'pending', timeout_at: timeoutAt }
+  const auditedFields = { state: 'pending', timeout_at: timeoutAt }
   const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
   const actor: Actor = { kind: 'agent', id: owner.agentId, keyId: owner.apiKeyId }
-  return { after, facts: [{ kind: 'request.created', actor, before: null, after: shown, erasable }] }
+  return { after, facts: [{ kind: 'request.created', actor, before: null, after: auditedFields, erasable }] }
 }
 
 export function respond(
   before: Consultation,
   responderId: string,
-  answer: { readonly decision: Decision; readonly comment: string | null; readonly revision?: number | undefined },
+  answer: Answer,
   now: Date,
   certify: Certify,
 ): Change {
   requirePending(before, 'respond', now)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
-    throw new Problem(
-      412,
-      'consultation.revision_changed',
-      `The request is at revision ${before.revision}, the answer was given on revision ${answer.revision}. Read it again.`,
-    )
+    throw revisionChanged(before.revision, answer.revision)
   }
   const response = { decision: answer.decision, comment: answer.comment, responderId, respondedAt: now }
   const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human' }
@@ -201,8 +257,8 @@ export function callbackAttempted<C extends ConsultationCore>(before: C, outcome
   const decided = before.state === 'responded' || before.state === 'callback_failed'
   const state: State = !decided ? before.state : sent ? 'callback_sent' : 'callback_failed'
   const kind = sent ? 'request.callback_sent' : 'request.callback_failed'
-  const shown = { state, attempts, ...(sent ? {} : { error: outcome.error }) }
-  const facts: RequestFact[] = [{ kind, actor, before: { state: before.state }, after: shown }]
+  const auditedFields = { state, attempts, ...(sent ? {} : { error: outcome.error }) }
+  const facts: RequestFact[] = [{ kind, actor, before: { state: before.state }, after: auditedFields }]
   return { before, after: { ...touched, state, callback }, facts }
 }
 
@@ -210,14 +266,7 @@ export function callbackAttempted<C extends ConsultationCore>(before: C, outcome
 export function redeliver(before: Consultation, actor: Actor, now: Date): Change {
   const { status } = before.callback
   if (status !== 'sent' && status !== 'failed') {
-    throw new Problem(
-      409,
-      'consultation.nothing_to_redeliver',
-      status === 'none'
-        ? 'This request has sent no callback, so there is none to repeat.'
-        : 'The callback is still being delivered. Wait for its outcome before asking for another delivery.',
-      { extra: { state: before.state } },
-    )
+    throw nothingToRedeliver(before.state, status !== 'none')
   }
   const callback: CallbackProgress = { ...before.callback, status: 'pending', nextAttemptAt: now }
   return {
@@ -229,24 +278,7 @@ export function redeliver(before: Consultation, actor: Actor, now: Date): Change
   }
 }
 
-/** What a caller may do next; clients draw from it and re-derive nothing. */
-export function allowedActions(consultation: ConsultationCore, caller: CallerKind, now: Date): readonly string[] {
-  const actions: string[] = []
-  const open = consultation.state === 'pending' && !isOverdue(consultation, now)
-  if (open && may(caller, 'request.respond')) actions.push('respond')
-  if (open && may(caller, 'request.cancel')) actions.push('cancel')
-  const { status } = consultation.callback
-  if ((status === 'sent' || status === 'failed') && may(caller, 'request.redeliver')) actions.push('redeliver')
-  if (isRedeemable(consultation, now) && may(caller, 'request.redeem')) actions.push('redeem')
-  return actions
-}
-
-function isRedeemable({ response, redeemedAt, certificateExpiresAt }: ConsultationCore, now: Date): boolean {
-  const unused = response?.decision === 'approve' && redeemedAt === null
-  return unused && certificateExpiresAt !== null && certificateExpiresAt > now
-}
-
-function isOverdue(consultation: ConsultationCore, now: Date): boolean {
+export function isOverdue(consultation: ConsultationCore, now: Date): boolean {
   return consultation.timeoutAt !== null && consultation.timeoutAt <= now
 }
 
@@ -255,14 +287,11 @@ function requirePending(before: Consultation, act: string, now: Date): void {
   const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
   if (state === 'pending') return
   // One code for "somebody decided", however far the callback has got since: that is nothing the loser could act on.
-  const outcome = state === 'timeout' || state === 'cancelled' ? state : 'responded'
-  throw new Problem(409, `consultation.already_${outcome}`, `Request is already ${state}, cannot ${act}`, {
-    extra: {
-      state,
-      responded_by: before.response?.responderId ?? null,
-      responded_at: before.response?.respondedAt ?? null,
-      closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
-    },
+  const already = state === 'timeout' ? alreadyTimeout : state === 'cancelled' ? alreadyCancelled : alreadyResponded
+  throw already(state, act, {
+    responded_by: before.response?.responderId ?? null,
+    responded_at: before.response?.respondedAt ?? null,
+    closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
   })
 }
 
@@ -278,13 +307,13 @@ function close(
   const callback: CallbackProgress = owed ? { ...noCallback, status: 'pending', nextAttemptAt: now } : noCallback
   const after: Consultation = { ...decided, nextActionAt: null, callback, updatedAt: later(before, now) }
   const { response } = after
-  const shown = {
+  const auditedFields = {
     state: after.state,
     revision: after.revision,
     ...(response === null ? {} : { decision: response.decision }),
   }
   const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
-  return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: shown, ...said }] }
+  return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }
 }
 
 /** What the reply to its creation said, whatever has happened since: the reply to a repeated Idempotency-Key. */

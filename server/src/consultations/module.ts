@@ -1,24 +1,24 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
-import { callerKind, type Principal } from '../identity/principal.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
 import type { Logger } from '../platform/log.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
+import { secretPlace } from './ask.ts'
 import { createCertifier, createRevocationCheck } from './certificate.ts'
 import { registerCertificateRoutes } from './certificate-routes.ts'
+import type { Context } from './context.ts'
 import { requestJson } from './representation.ts'
 import { registerConsultationRoutes } from './routes.ts'
-import { type ConsultationDependencies, createConsultations, secretPlace } from './service.ts'
+import { createConsultations } from './service.ts'
 import { createExpiryWorker } from './worker.ts'
 
-export interface ConsultationModuleDependencies extends Omit<ConsultationDependencies, 'certifier' | 'revocations'> {
+export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'revocations'> {
   readonly log: Logger
   readonly settings: ConsultationSettings & HttpSettings
   readonly signingKeys: SigningKeys
-  /** A reason why this URL may not be called back, or null. */
-  readonly refuseTarget: (url: string) => string | null
 }
 
 export type ConsultationModule = ReturnType<typeof createConsultationModule>
@@ -26,7 +26,7 @@ export type ConsultationModule = ReturnType<typeof createConsultationModule>
 const sealedColumns: readonly SealedColumn[] = [{ table: 'consultation_requests', column: 'callback_secret' }]
 
 export function createConsultationModule({ signingKeys, settings, ...dependencies }: ConsultationModuleDependencies) {
-  const { clock, log, sealer, refuseTarget } = dependencies
+  const { clock, log, sealer } = dependencies
   const consultations = createConsultations({
     ...dependencies,
     certifier: createCertifier({ signingKeys, issuer: settings.publicUrl, hours: settings.CERTIFICATE_HOURS }),
@@ -38,12 +38,12 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
     /** A request as its route shows it, and the certificate of its decision. Throws 404 when it may not be seen. */
     evidenceOf: async (principal: Principal, id: string) => {
       const found = await consultations.read(principal, id)
-      return { json: requestJson(found, callerKind(principal), clock.now()), certificate: found.certificate }
+      return { json: requestJson(found, principal, clock.now()), certificate: found.certificate }
     },
     openCallbackSecret: (organizationId: string, id: string, sealed: Buffer) =>
       sealer.open(sealed, secretPlace(organizationId, id)),
     routes: (api: FastifyInstance, guard: Guard): void => {
-      registerConsultationRoutes(api, { consultations, guard, clock, refuseTarget })
+      registerConsultationRoutes(api, { consultations, guard, clock })
       registerCertificateRoutes(api, { consultations, guard, clock })
     },
     loops: [createExpiryWorker(consultations, log)],

@@ -1,8 +1,64 @@
 import type { Actor } from '../facts/fact.ts'
-
 import { later } from '../platform/clock.ts'
-import { Problem } from '../platform/problem.ts'
-import type { Change, Consultation } from './consultation.ts'
+import { refusal } from '../platform/problem.ts'
+import type { Change, Consultation, Decision, State } from './consultation.ts'
+
+export const notApproved = refusal(
+  409,
+  'consultation.not_approved',
+  (state: State, decision: Decision | null) => ({
+    detail:
+      state === 'pending'
+        ? 'The request is still pending: wait for the decision. Only an approval can be used.'
+        : `The request was not approved (${decision ?? state}), so there is nothing to use.`,
+    extra: { state, decision },
+  }),
+  'responded',
+  'reject',
+)
+
+export const digestDiffers = refusal(
+  412,
+  'consultation.digest_differs',
+  (digest: string) => ({
+    detail: 'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
+    extra: { digest },
+  }),
+  '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
+)
+
+export const alreadyRedeemed = refusal(
+  409,
+  'consultation.already_redeemed',
+  (state: State, at: Date) => ({
+    detail: `This approval was already used, at ${at.toISOString()}. An approval can be used once. Ask again.`,
+    extra: { state, redeemed_at: at },
+  }),
+  'callback_sent',
+  new Date('2026-01-31T09:06:00Z'),
+)
+
+export const approvalExpired = refusal(
+  409,
+  'consultation.approval_expired',
+  (state: State, at: Date) => ({
+    detail: `This approval could be used until ${at.toISOString()}. Ask again.`,
+    extra: { state, expires_at: at },
+  }),
+  'callback_sent',
+  new Date('2026-02-01T09:05:00Z'),
+)
+
+/** Whoever has the key can make certificates as good as this one. */
+export const certificateRevoked = refusal(
+  409,
+  'consultation.certificate_revoked',
+  (state: State) => ({
+    detail: 'The key that signed this approval is revoked, so nothing proves it any more. Ask again.',
+    extra: { state },
+  }),
+  'callback_sent',
+)
 
 /**
  * Uses an approval: exactly once, before it expires, while its certificate counts, and for what was approved if `digest`
@@ -16,41 +72,16 @@ export function redeem(
   isRevoked: (certificate: string) => boolean,
 ): Change {
   const { certificate, certificateExpiresAt } = approvalOf(before)
-  if (digest !== null && digest !== before.digest) {
-    throw new Problem(
-      412,
-      'consultation.digest_differs',
-      'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
-      { extra: { digest: before.digest } },
-    )
-  }
-  if (before.redeemedAt !== null) {
-    throw new Problem(
-      409,
-      'consultation.already_redeemed',
-      `This approval was already used, at ${before.redeemedAt.toISOString()}. It is good for one time: ask again.`,
-      { extra: { state: before.state, redeemed_at: before.redeemedAt } },
-    )
-  }
-  if (certificateExpiresAt <= now) {
-    throw new Problem(
-      409,
-      'consultation.approval_expired',
-      `This approval could be used until ${certificateExpiresAt.toISOString()}. Ask again.`,
-      { extra: { state: before.state, expires_at: certificateExpiresAt } },
-    )
-  }
-  if (isRevoked(certificate)) {
-    // Whoever has the key can make certificates as good as this one, so that it proves no decision any more.
-    const detail = 'The key that signed this approval is revoked, so nothing proves it any more. Ask again.'
-    throw new Problem(409, 'consultation.certificate_revoked', detail, { extra: { state: before.state } })
-  }
+  if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
+  if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
+  if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
+  if (isRevoked(certificate)) throw certificateRevoked(before.state)
   const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
-  const shown = { redeemed_at: now, revision: before.revision }
+  const auditedFields = { redeemed_at: now, revision: before.revision }
   return {
     before,
     after,
-    facts: [{ kind: 'request.redeemed', actor, before: { redeemed_at: null }, after: shown }],
+    facts: [{ kind: 'request.redeemed', actor, before: { redeemed_at: null }, after: auditedFields }],
   }
 }
 
@@ -59,11 +90,5 @@ function approvalOf({ state, response, certificate, certificateExpiresAt }: Cons
   if (response?.decision === 'approve' && certificate !== null && certificateExpiresAt !== null) {
     return { certificate, certificateExpiresAt }
   }
-  const detail =
-    state === 'pending'
-      ? 'The request is still pending: wait for the decision. Only an approval can be used.'
-      : `The request was not approved (${response?.decision ?? state}), so there is nothing to use.`
-  throw new Problem(409, 'consultation.not_approved', detail, {
-    extra: { state, decision: response?.decision ?? null },
-  })
+  throw notApproved(state, response?.decision ?? null)
 }

@@ -4,12 +4,10 @@ import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { toInstant } from '../http/instant.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
-import { callerKind, type Principal } from '../identity/principal.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { JsonText } from '../platform/json.ts'
 import { decodeCursor } from '../platform/page.ts'
-import { invalid } from '../platform/problem.ts'
-import { type Consultation, defaultTimeoutMinutes, type State } from './consultation.ts'
+import * as rules from './consultation.ts'
 import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
@@ -18,186 +16,143 @@ export interface ConsultationRoutes {
   readonly consultations: Consultations
   readonly guard: Guard
   readonly clock: Clock
-  /** A reason why this URL may not be called back, or null. */
-  readonly refuseTarget: (url: string) => string | null
 }
 
-const security = [{ bearer: [] }, { person: [] }]
+interface OneRequest {
+  Params: { id: string }
+}
+
+const common = { tags: ['requests'], security: [{ bearer: [] }, { person: [] }] }
 const oneRequest = (description: string) => success(description, Type.Ref('Request'), schemas.requestExample)
+const closed = [rules.alreadyResponded, rules.alreadyTimeout, rules.alreadyCancelled] as const
 
 export function registerConsultationRoutes(app: FastifyInstance, routes: ConsultationRoutes): void {
-  const { consultations, guard, clock, refuseTarget } = routes
   app.addSchema(schemas.requestSchema)
   app.addSchema(schemas.requestPageSchema)
+  createRoute(app, routes)
+  listRoute(app, routes)
+  readRoute(app, routes)
+  respondRoute(app, routes)
+  cancelRoute(app, routes)
+  redeliverRoute(app, routes)
+}
 
-  const sendRequest = (
-    reply: FastifyReply,
-    principal: Principal,
-    consultation: Consultation,
-    now = clock.now(),
-  ): FastifyReply => {
-    return reply.type('application/json; charset=utf-8').send(requestJson(consultation, callerKind(principal), now))
+const json = 'application/json; charset=utf-8'
+
+function send(reply: FastifyReply, caller: Principal, consultation: rules.Consultation, now: Date): FastifyReply {
+  return reply.type(json).send(requestJson(consultation, caller, now))
+}
+
+function createRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Ask: an agent sends a request',
+    operationId: 'createRequest',
+    headers: idempotencyHeaders,
+    body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
+    response: { 201: oneRequest('The request, durable'), ...problems(400, 401, 403, 413, 415, 422) },
   }
+  app.post('/requests', { ...guard('request.create'), schema }, async (request, reply) => {
+    const by = agentOf(request)
+    const body = { value: request.body, members: request.members ?? new Map() }
+    const { consultation, replayed } = await consultations.create(by, body, idempotencyOf(request))
+    if (replayed) reply.header('idempotency-replayed', 'true')
+    reply.status(201).header('location', `/api/v1/requests/${consultation.id}`)
+    // As of its creation: the repetition of a call gets the same bytes, however late it comes.
+    return send(reply, by.principal, consultation, consultation.createdAt)
+  })
+}
 
-  app.post<{ Body: Static<typeof schemas.createRequestBody> }>(
-    '/requests',
-    {
-      ...guard('request.create'),
-      schema: {
-        tags: ['requests'],
-        summary: 'Ask: an agent sends a request',
-        operationId: 'createRequest',
-        security,
-        headers: idempotencyHeaders,
-        body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
-        response: { 201: oneRequest('The request, durable'), ...problems(400, 401, 403, 413, 415, 422) },
-      },
-    },
-    async (request, reply) => {
-      const { body, members } = request
-      const callbackUrl = body.callback_webhook ?? null
-      const refusal = callbackUrl === null ? null : refuseTarget(callbackUrl)
-      if (refusal !== null) throw invalid('callback_webhook', `is refused: ${refusal.replace(/\.$/, '')}`)
-      const by = agentOf(request)
-      const { consultation, replayed } = await consultations.create(
-        by,
-        {
-          title: body.title,
-          description: body.description ?? null,
-          context: members?.get('context') as JsonText,
-          metadata: body.metadata == null ? null : (members?.get('metadata') as JsonText),
-          timeoutMinutes: body.timeout_minutes === undefined ? defaultTimeoutMinutes : body.timeout_minutes,
-          callbackUrl,
-          callbackSecret: body.callback_secret ?? null,
-          callbackRetrySeconds: body.callback_retry_seconds ?? null,
-        },
-        idempotencyOf(request),
-      )
-      if (replayed) reply.header('idempotency-replayed', 'true')
-      reply.status(201).header('location', `/api/v1/requests/${consultation.id}`)
-      // As of its creation: the repetition of a call gets the same bytes, however late it comes.
-      return sendRequest(reply, by.principal, consultation, consultation.createdAt)
-    },
-  )
-
+function listRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const page = { items: [schemas.requestExample], total: 1, limit: 20, offset: 0, next_cursor: null }
+  const schema = {
+    ...common,
+    summary: 'The inbox: requests, newest first; an API key sees its own',
+    operationId: 'listRequests',
+    querystring: schemas.listQuery,
+    response: { 200: success('A page of requests', Type.Ref('RequestPage'), page), ...problems(401, 403, 422) },
+  }
   app.get<{ Querystring: Static<typeof schemas.listQuery> }>(
     '/requests',
-    {
-      ...guard('request.read'),
-      schema: {
-        tags: ['requests'],
-        summary: 'The inbox: requests, newest first; an API key sees its own',
-        operationId: 'listRequests',
-        security,
-        querystring: schemas.listQuery,
-        response: {
-          200: success('A page of requests', Type.Ref('RequestPage'), {
-            items: [schemas.requestExample],
-            total: 1,
-            limit: 20,
-            offset: 0,
-            next_cursor: null,
-          }),
-          ...problems(401, 403, 422),
-        },
-      },
-    },
+    { ...guard('request.read'), schema },
     async (request, reply) => {
-      const { state, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
+      const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
       const { principal } = callerOf(request)
-      const page = await consultations.list(principal, {
-        state: (state as State | undefined) ?? null,
+      const found = await consultations.list(principal, {
+        state,
         updatedAfter: updatedAfter === undefined ? null : toInstant('updated_after', updatedAfter),
         before: cursor === undefined ? null : decodeCursor(cursor),
         limit,
         offset,
       })
-      return reply.type('application/json; charset=utf-8').send(pageJson(page, callerKind(principal), clock.now()))
+      return reply.type(json).send(pageJson(found, principal, clock.now()))
     },
   )
+}
 
-  app.get<{ Params: { id: string } }>(
-    '/requests/:id',
-    {
-      ...guard('request.read'),
-      schema: {
-        tags: ['requests'],
-        summary: 'One request',
-        operationId: 'getRequest',
-        security,
-        params: idParams,
-        response: { 200: oneRequest('The request'), ...problems(401, 403, 404, 422) },
-      },
-    },
-    async (request, reply) => {
-      const { principal } = callerOf(request)
-      return sendRequest(reply, principal, await consultations.read(principal, request.params.id))
-    },
-  )
+function readRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'One request',
+    operationId: 'getRequest',
+    params: idParams,
+    response: { 200: oneRequest('The request'), ...problems(401, 403, rules.notFound, 422) },
+  }
+  app.get<OneRequest>('/requests/:id', { ...guard('request.read'), schema }, async (request, reply) => {
+    const { principal } = callerOf(request)
+    return send(reply, principal, await consultations.read(principal, request.params.id), clock.now())
+  })
+}
 
-  app.post<{ Params: { id: string }; Body: Static<typeof schemas.respondBody> }>(
-    '/requests/:id/respond',
-    {
-      ...guard('request.respond'),
-      schema: {
-        tags: ['requests'],
-        summary: 'Answer: a person decides, once',
-        operationId: 'respond',
-        security,
-        params: idParams,
-        body: { ...schemas.respondBody, examples: [schemas.respondExample] },
-        response: {
-          200: oneRequest('The request with its answer'),
-          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422),
-        },
-      },
+function respondRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Answer: a person decides, once',
+    operationId: 'respond',
+    params: idParams,
+    body: { ...schemas.respondBody, examples: [schemas.respondExample] },
+    response: {
+      200: oneRequest('The request with its answer'),
+      ...problems(400, 401, 403, rules.notFound, ...closed, rules.revisionChanged, 413, 415, 422),
     },
-    async (request, reply) => {
-      const { decision, comment = null, revision } = request.body
-      const by = personOf(request)
-      const answer = { decision: decision as 'approve' | 'reject' | 'request_changes', comment, revision }
-      return sendRequest(reply, by.principal, await consultations.respond(by, request.params.id, answer))
-    },
-  )
+  }
+  app.post<OneRequest>('/requests/:id/respond', { ...guard('request.respond'), schema }, async (request, reply) => {
+    const by = personOf(request)
+    const answered = await consultations.respond(by, request.params.id, request.body)
+    return send(reply, by.principal, answered, clock.now())
+  })
+}
 
-  app.post<{ Params: { id: string } }>(
-    '/requests/:id/cancel',
-    {
-      ...guard('request.cancel'),
-      schema: {
-        tags: ['requests'],
-        summary: 'Withdraw a pending request',
-        operationId: 'cancelRequest',
-        security,
-        params: idParams,
-        response: { 200: oneRequest('The cancelled request'), ...problems(400, 401, 403, 404, 409, 413, 415, 422) },
-      },
+function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Withdraw a pending request',
+    operationId: 'cancelRequest',
+    params: idParams,
+    response: {
+      200: oneRequest('The cancelled request'),
+      ...problems(400, 401, 403, rules.notFound, ...closed, 413, 415, 422),
     },
-    async (request, reply) => {
-      const by = agentOf(request)
-      return sendRequest(reply, by.principal, await consultations.cancel(by, request.params.id))
-    },
-  )
+  }
+  app.post<OneRequest>('/requests/:id/cancel', { ...guard('request.cancel'), schema }, async (request, reply) => {
+    const by = agentOf(request)
+    return send(reply, by.principal, await consultations.cancel(by, request.params.id), clock.now())
+  })
+}
 
-  app.post<{ Params: { id: string } }>(
-    '/requests/:id/redeliver',
-    {
-      ...guard('request.redeliver'),
-      schema: {
-        tags: ['requests'],
-        summary: 'Send the callback once more, with the same webhook-id',
-        operationId: 'redeliver',
-        security,
-        params: idParams,
-        response: {
-          202: oneRequest('The request; its callback is due'),
-          ...problems(400, 401, 403, 404, 409, 413, 415, 422),
-        },
-      },
+function redeliverRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Send the callback once more, with the same webhook-id',
+    operationId: 'redeliver',
+    params: idParams,
+    response: {
+      202: oneRequest('The request; its callback is due'),
+      ...problems(400, 401, 403, rules.notFound, rules.nothingToRedeliver, 413, 415, 422),
     },
-    async (request, reply) => {
-      const by = callerOf(request)
-      return sendRequest(reply.status(202), by.principal, await consultations.redeliver(by, request.params.id))
-    },
-  )
+  }
+  app.post<OneRequest>('/requests/:id/redeliver', { ...guard('request.redeliver'), schema }, async (request, reply) => {
+    const by = callerOf(request)
+    return send(reply.status(202), by.principal, await consultations.redeliver(by, request.params.id), clock.now())
+  })
 }

@@ -1,11 +1,11 @@
 import { type TSchema, Type } from 'typebox'
 import { certificateText, digestExample } from './certificate-schemas.ts'
+import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
 
 const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const states = ['pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed']
-const decision = Type.Enum(['approve', 'reject', 'request_changes'])
+const decision = Type.Enum(decisions)
 
 export const createRequestBody = Type.Object(
   {
@@ -39,7 +39,7 @@ export const createRequestBody = Type.Object(
         Type.Integer({
           minimum: 1,
           maximum: 10_080,
-          default: 1_440,
+          default: defaultTimeoutMinutes,
           description: 'null: the request never times out.',
         }),
       ),
@@ -121,11 +121,11 @@ export const requestSchema = Type.Object(
     ),
     responded_by: nullable(id),
     responded_at: nullable(time),
-    decided_by: nullable(Type.Enum(['human', 'policy', 'timeout', 'standing_approval', 'break_glass'])),
+    decided_by: nullable(Type.Enum(deciders)),
     callback_webhook: nullable(Type.String()),
     callback_sent_at: nullable(time),
     callback: Type.Object({
-      status: Type.Enum(['none', 'pending', 'delivering', 'sent', 'failed']),
+      status: Type.Enum(callbackStatuses),
       attempts: Type.Integer(),
       next_attempt_at: nullable(time),
       last_error: nullable(Type.String()),
@@ -142,7 +142,7 @@ export const requestSchema = Type.Object(
     agent_id: Type.String({ format: 'uuid', description: 'Whose request it is: all keys of this agent see it.' }),
     api_key_id: Type.String({ format: 'uuid', description: 'The key with which it was made.' }),
     agent_paused: Type.Boolean({
-      description: 'It is open, and its agent is paused or stopped just now: an answer may go unheard.',
+      description: 'The agent is paused or stopped; it may not act on an answer.',
     }),
     allowed_actions: Type.Array(Type.String(), {
       description: 'What this caller may do now: respond, cancel, redeliver, redeem.',

@@ -1,16 +1,12 @@
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { JsonText } from '../platform/json.ts'
 import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
+import type { Key } from './row-keys.ts'
 
 /**
  * Hot statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
  * The pool's planner settings keep them on index look-ups whatever the table's statistics say (platform/database/db.ts).
  */
-
-export interface Key {
-  readonly organizationId: string
-  readonly id: string
-}
 
 interface CoreRow {
   organization_id: string

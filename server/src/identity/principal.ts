@@ -122,19 +122,28 @@ export function scopeFor(right: Right): KeyScope | null {
 /** What an agent that is paused may not do; everything else goes on. */
 export const suspendedByPause: readonly Right[] = ['request.create']
 
-/** What decides over rights: a person's role, or being an agent, whose key may have some of the scopes only. */
-export type CallerKind = Role | 'agent' | `agent with ${string}`
+/** What one caller may do. */
+export type Rights = ReadonlySet<Right>
 
-export function callerKind(principal: Principal): CallerKind {
-  if (principal.kind === 'person') return principal.role
-  return principal.scopes.length === keyScopes.length ? 'agent' : `agent with ${principal.scopes.join(' ')}`
-}
+const everyRight = Object.keys(rights) as Right[]
+const having = (isAllowed: (right: Right) => boolean): Rights => new Set(everyRight.filter(isAllowed))
+const nothing: Rights = new Set()
 
-export function may(caller: CallerKind, right: Right): boolean {
-  const allowed: readonly string[] = rights[right]
-  if (!caller.startsWith('agent with ')) return allowed.includes(caller)
-  const scope = scopeFor(right)
-  return scope !== null && caller.split(' ').includes(scope)
+const rightsOfRole = new Map(
+  roles.map((role) => [role, having((right) => (rights[right] as readonly string[]).includes(role))]),
+)
+/** By the scopes of keys: at most 32 sets. */
+const rightsOfScopes = new Map<string, Rights>()
+
+export function rightsOf(principal: Principal): Rights {
+  if (principal.kind === 'person') return rightsOfRole.get(principal.role) ?? nothing
+  const { scopes } = principal
+  const name = scopes.join(' ')
+  const known = rightsOfScopes.get(name)
+  if (known !== undefined) return known
+  const made = having((right) => (scopes as readonly (KeyScope | null)[]).includes(scopeFor(right)))
+  rightsOfScopes.set(name, made)
+  return made
 }
 
 /** Throws 403 with a sentence that names the credential the call needs, or says who holds the agent back and why. */
@@ -155,7 +164,7 @@ export function heldBack({ on, status, since, reason }: Omit<Hold, 'isAcknowledg
 }
 
 function requireRole(principal: Principal, right: Right): void {
-  if (may(callerKind(principal), right)) return
+  if (rightsOf(principal).has(right)) return
   const allowed: readonly string[] = rights[right]
   const scope = scopeFor(right)
   if (principal.kind === 'agent' && scope !== null) throw scopeMissing(scope)

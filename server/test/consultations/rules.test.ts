@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import {
-  allowedActions,
   type CallbackOutcome,
   type CallbackProgress,
   type Certify,
@@ -518,32 +517,6 @@ describe('redeliver', () => {
           ])
         }
       })
-    }
-  }
-})
-
-describe('allowedActions', () => {
-  const callers = [
-    ['agent', 'cancel'],
-    ['reviewer', 'respond'],
-    ['admin', 'respond'],
-  ] as const
-  for (const [caller, act] of callers) {
-    for (const { when, now, timeoutAt, open: isOpen } of pendingTimes) {
-      test(`${caller}, pending, ${when}: ${isOpen ? act : 'nothing'}`, () => {
-        assert.deepEqual(allowedActions(found('pending', { timeoutAt }), caller, now), isOpen ? [act] : [])
-      })
-    }
-    for (const [state] of closedStates) {
-      for (const status of ['none', 'pending', 'delivering', 'sent', 'failed'] as const) {
-        const expected = status === 'sent' || status === 'failed' ? ['redeliver'] : []
-        test(`${caller}, ${state}, callback ${status}: ${expected[0] ?? 'nothing'}`, () => {
-          assert.deepEqual(
-            allowedActions(found(state, { callback: { ...lastTry, status } }), caller, at(2_000)),
-            expected,
-          )
-        })
-      }
     }
   }
 })

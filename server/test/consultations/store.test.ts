@@ -8,7 +8,7 @@ import * as store from '../../src/consultations/store.ts'
 import { type Caller, keyScopes, type Person } from '../../src/identity/principal.ts'
 import { inTransaction } from '../../src/platform/database/db.ts'
 import { newId } from '../../src/platform/ids.ts'
-import type { JsonText } from '../../src/platform/json.ts'
+import { type JsonText, parseExactJson } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
@@ -230,14 +230,10 @@ describe('a batch with one act that the database refuses', () => {
       principal: { kind: 'agent' as const, ...owner(), agentId, scopes: keyScopes },
       httpRequestId: 'batch',
     })
-    const { callbackSecret: _none, ...input } = proposal({ callbackUrl: null })
+    const body = parseExactJson(Buffer.from('{"title":"x","context":{"a":1.0}}'))
     const settled = await Promise.allSettled(
       Array.from({ length: 20 }, (_, index) =>
-        t.app.consultations.create(
-          agent(index === 3 ? newId() : key.agentId),
-          { ...input, callbackSecret: null },
-          null,
-        ),
+        t.app.consultations.create(agent(index === 3 ? newId() : key.agentId), body, null),
       ),
     )
     assert.deepEqual(

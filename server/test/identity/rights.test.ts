@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type CallerKind, keyScopes, may, type Right, requireRight, rights } from '../../src/identity/principal.ts'
+import {
+  keyScopes,
+  type Principal,
+  type Right,
+  type Role,
+  requireRight,
+  rights,
+  rightsOf,
+} from '../../src/identity/principal.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
 /** Who may do what, once more and the other way round: by role, as the product tells it. Both have to be wrong to agree. */
@@ -33,14 +41,16 @@ const byCaller: Readonly<Record<'owner' | 'admin' | 'reviewer' | 'auditor' | 'ag
 const every = Object.keys(rights) as Right[]
 const callers = Object.keys(byCaller) as (keyof typeof byCaller)[]
 
+const id = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59'
+const principalOf = (caller: Role | 'agent'): Principal =>
+  caller === 'agent'
+    ? { kind: 'agent', organizationId: id, agentId: id, apiKeyId: id, scopes: keyScopes }
+    : { kind: 'person', organizationId: id, userId: id, accountId: id, role: caller }
+const may = (caller: Role | 'agent', right: Right): boolean => rightsOf(principalOf(caller)).has(right)
+
 const refusalOf = (caller: keyof typeof byCaller, right: Right): string | null => {
-  const id = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59'
-  const principal =
-    caller === 'agent'
-      ? ({ kind: 'agent', organizationId: id, agentId: id, apiKeyId: id, scopes: keyScopes } as const)
-      : ({ kind: 'person', organizationId: id, userId: id, accountId: id, role: caller } as const)
   try {
-    requireRight(principal, right)
+    requireRight(principalOf(caller), right)
     return null
   } catch (error) {
     assert.ok(error instanceof Problem)
@@ -68,11 +78,11 @@ describe('every right and every caller', () => {
 
   test('an auditor changes nothing but the own account, and an owner may whatever a person may', () => {
     for (const right of byCaller.auditor) assert.match(right, /\.(read|export)$|^account\.|^sso\.link$/)
-    const people: readonly CallerKind[] = ['admin', 'reviewer', 'auditor']
+    const people: readonly Role[] = ['admin', 'reviewer', 'auditor']
     for (const right of every) if (people.some((one) => may(one, right))) assert.ok(may('owner', right), right)
   })
 
-  test('an unknown kind of caller may nothing', () => {
-    for (const right of every) assert.equal(may('nobody' as CallerKind, right), false, right)
+  test('a person with an unknown role may do nothing', () => {
+    for (const right of every) assert.equal(may('nobody' as Role, right), false, right)
   })
 })

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { type OwnMeaning, problems } from '../../http/openapi.ts'
+import { problems } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Caller } from '../../identity/principal.ts'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
 import type { Exporter, ExportFormat } from './service.ts'
 
@@ -39,16 +39,15 @@ const atOnce = 4
 /** So that no organization takes all places from the others. */
 const ofOneOrganization = 2
 
-const tooMany: OwnMeaning = {
-  status: 429,
-  code: 'audit.too_many_exports',
+const tooManyExports = refusal(429, 'audit.too_many_exports', {
   detail: `A process writes ${ofOneOrganization} exports of an organization at once, and ${atOnce} in all. Try again when one of them is done.`,
-}
-const noSeal: OwnMeaning = {
-  status: 404,
-  code: 'audit.seal_not_found',
-  detail: 'There is no such seal: leave out `after`, or name the last seal of an export.',
-}
+  headers: { 'retry-after': '10' },
+})
+const sealNotFound = refusal(
+  404,
+  'audit.seal_not_found',
+  'There is no such seal: leave out `after`, or name the last seal of an export.',
+)
 
 /** Answers how to give the place back, once; null when there is none. */
 function createPlaces(): (organizationId: string) => (() => void) | null {
@@ -67,7 +66,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
   const takePlace = createPlaces()
   const begin = async (by: Caller, format: ExportFormat, after: number | null): Promise<Readable> => {
     const lines = await exporter.export(by.principal.organizationId, format, after)
-    if (lines === null) throw new Problem(404, noSeal.code, noSeal.detail)
+    if (lines === null) throw sealNotFound()
     // Who takes the audit away is in the audit.
     await record(by, { kind: 'audit.exported', after: { format, after_seal: after } })
     // Before the first byte: what cannot be sealed is a 503, not a file that breaks off.
@@ -97,7 +96,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
               'text/csv': { schema: Type.String() },
             },
           },
-          ...problems(401, 403, noSeal, 422, tooMany),
+          ...problems(401, 403, sealNotFound, 422, tooManyExports),
         },
       },
     },
@@ -107,7 +106,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       const format = asked === 'csv' ? 'csv' : 'jsonl'
       const { organizationId } = by.principal
       const leave = takePlace(organizationId)
-      if (leave === null) throw new Problem(429, tooMany.code, tooMany.detail, { headers: { 'retry-after': '10' } })
+      if (leave === null) throw tooManyExports()
       const stream = await begin(by, format, after).catch((error: unknown) => {
         leave()
         throw error

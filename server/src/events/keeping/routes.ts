@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import { invalid } from '../../platform/problem.ts'
-import type { ErasureSubject, Keeping } from './service.ts'
+import { type ErasureSubject, type Keeping, legalHold } from './service.ts'
 import type { Policy } from './store.ts'
 
 const reason = Type.String({
@@ -59,12 +59,6 @@ const erasureSchema = Type.Object(
   },
   { $id: 'AuditErasureResult', title: 'AuditErasureResult' },
 )
-
-const onHold = {
-  status: 409,
-  code: 'audit.legal_hold',
-  detail: 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.',
-}
 
 const policyJson = ({ retentionDays, legalHold }: Policy) => ({ retention_days: retentionDays, legal_hold: legalHold })
 
@@ -133,7 +127,7 @@ export function registerKeepingRoutes(
         },
         response: {
           200: success('What was erased', Type.Ref('AuditErasureResult'), { erased: 12 }),
-          ...problems(401, 403, onHold, 413, 415, 422),
+          ...problems(401, 403, legalHold, 413, 415, 422),
         },
       },
     },

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import { actFact } from '../act.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import * as store from './store.ts'
@@ -30,6 +30,12 @@ export interface ErasureSubject {
   readonly kind: 'user' | 'request' | 'invitation'
   readonly id: string
 }
+
+export const legalHold = refusal(
+  409,
+  'audit.legal_hold',
+  'The audit is under legal hold, so nothing of it is erased. Lift the hold first.',
+)
 
 /** Ids that one `audit.erased` event lists: 40 KB of record. */
 const erasedAtOnce = 1_000
@@ -155,11 +161,8 @@ export function createKeeping({ db, clock, report }: KeepingDependencies) {
   }
 }
 
-/** Throws 409. */
-function requireNoHold({ legalHold }: store.Policy): void {
-  if (!legalHold) return
-  const detail = 'The audit is under legal hold, so nothing of it is erased. Lift the hold first.'
-  throw new Problem(409, 'audit.legal_hold', detail)
+function requireNoHold(policy: store.Policy): void {
+  if (policy.legalHold) throw legalHold()
 }
 
 /** What the service does with an organization's audit because a time is up. */

@@ -15,13 +15,12 @@ import {
 } from '../../../src/identity/api-keys/api-key-terms.ts'
 import {
   type Agent,
-  callerKind,
   type KeyScope,
   keyScopes,
-  may,
   type Right,
   requireRight,
   rights,
+  rightsOf,
   scopeFor,
 } from '../../../src/identity/principal.ts'
 import { newId } from '../../../src/platform/ids.ts'
@@ -259,7 +258,7 @@ describe('what a key may do', () => {
     test(`${scope} alone gives its own rights and no other`, () => {
       const caller = agent([scope])
       for (const right of all) {
-        assert.equal(may(callerKind(caller), right), scopeFor(right) === scope, right)
+        assert.equal(rightsOf(caller).has(right), scopeFor(right) === scope, right)
         if (scopeFor(right) === scope) assert.doesNotThrow(() => requireRight(caller, right))
         else {
           const expected = ofAgents.includes(right) ? 'auth.scope_missing' : 'auth.forbidden'
@@ -275,8 +274,8 @@ describe('what a key may do', () => {
 
   test('with all scopes, and with none', () => {
     for (const right of all) {
-      assert.equal(may(callerKind(agent(keyScopes)), right), ofAgents.includes(right))
-      assert.equal(may(callerKind(agent([])), right), false)
+      assert.equal(rightsOf(agent(keyScopes)).has(right), ofAgents.includes(right))
+      assert.equal(rightsOf(agent([])).has(right), false)
     }
   })
 

@@ -1,0 +1,112 @@
+import type { Fact } from '../facts/fact.ts'
+import { type Agent, actorOf, type Caller, type Person } from '../identity/principal.ts'
+import { createBatcher, type Outcome } from '../platform/batch.ts'
+import { inTransaction } from '../platform/database/db.ts'
+import type { Change, Consultation } from './consultation.ts'
+import * as rules from './consultation.ts'
+import { type Context, writes } from './context.ts'
+import { factOf, type RequestChange, requestChange } from './facts.ts'
+import { parseAnswer } from './new-answer.ts'
+import { keyFor, visibleTo } from './reading.ts'
+import * as redemption from './redemption.ts'
+import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
+import * as store from './store.ts'
+
+/** An act on one consultation: the rule to apply to what is locked. */
+interface Act {
+  readonly key: Key
+  readonly decide: (before: Consultation | null) => Change
+  /** Who, how signed in, from where. */
+  readonly from: Caller
+}
+
+export interface ActContext extends Context {
+  readonly perform: (act: Act) => Promise<Consultation>
+}
+
+export function createActs(context: Context): ActContext {
+  const perform = createBatcher({
+    ...writes,
+    groupOf: ({ key }: Act) => key.organizationId,
+    perform: (acts) => performTogether(context, acts),
+  })
+  return { ...context, perform }
+}
+
+/** Lock, decide, save, append, commit: for every act that came meanwhile, in one transaction. */
+function performTogether(
+  { db, clock, events }: Context,
+  acts: readonly Act[],
+): Promise<readonly Outcome<Consultation>[]> {
+  return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
+    const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
+    const merged = new Map<string, Change>()
+    const facts: Fact[] = []
+    const changes: RequestChange[] = []
+    const outcomes = acts.map(({ key, decide, from }): Outcome<Consultation> => {
+      const name = keyOf(key)
+      try {
+        const change = decide(current.get(name) ?? null)
+        // A later act of the batch sees what an earlier one left, as if they had come in two commits.
+        current.set(name, change.after)
+        merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
+        facts.push(...change.facts.map((fact) => factOf(change.after, fact, from, clock.now())))
+        changes.push(requestChange(change))
+        return { value: change.after }
+      } catch (error) {
+        return { error }
+      }
+    })
+    if (changes.length > 0)
+      tx.last(Promise.all([store.save(tx, [...merged.values()]), events.append(tx, facts, changes)]))
+    return outcomes
+  })
+}
+
+/** The act of `by` on the consultation `id`: what it may not see is 404, like what is not there. */
+function act(
+  { perform }: ActContext,
+  by: Caller,
+  id: string,
+  decide: (before: Consultation) => Change,
+): Promise<Consultation> {
+  return perform({
+    key: keyFor(by.principal, id),
+    from: by,
+    decide: (before) => decide(visibleTo(by.principal, before)),
+  })
+}
+
+/** `answer` as the wire has it. */
+export async function respond(
+  context: ActContext,
+  by: Caller<Person>,
+  id: string,
+  answer: unknown,
+): Promise<Consultation> {
+  const checked = parseAnswer(answer)
+  const certify = await context.certifier(by.principal)
+  return act(context, by, id, (before) =>
+    rules.respond(before, by.principal.userId, checked, context.clock.now(), certify),
+  )
+}
+
+export function cancel(context: ActContext, by: Caller<Agent>, id: string): Promise<Consultation> {
+  return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now()))
+}
+
+export async function redeem(
+  context: ActContext,
+  by: Caller<Agent>,
+  id: string,
+  digest: string | null,
+): Promise<Consultation> {
+  const isRevoked = await context.revocations()
+  return act(context, by, id, (before) =>
+    redemption.redeem(before, actorOf(by.principal), digest, context.clock.now(), isRevoked),
+  )
+}
+
+export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {
+  return act(context, by, id, (before) => rules.redeliver(before, actorOf(by.principal), context.clock.now()))
+}

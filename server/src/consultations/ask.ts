@@ -1,0 +1,87 @@
+import type { Agent, Caller } from '../identity/principal.ts'
+import { createBatcher, type Outcome } from '../platform/batch.ts'
+import { inTransaction } from '../platform/database/db.ts'
+import { sqlState } from '../platform/database/errors.ts'
+import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
+import { newId } from '../platform/ids.ts'
+import type { ParsedJson } from '../platform/json.ts'
+import type { Place } from '../platform/secrets/sealed-text.ts'
+import { type Consultation, initialReply, open, type RequestFact } from './consultation.ts'
+import { type Context, writes } from './context.ts'
+import { factOf, requestChange } from './facts.ts'
+import { parseNewRequest } from './new-request.ts'
+import { scopeOf } from './row-keys.ts'
+import * as store from './store.ts'
+
+interface Creation extends store.NewConsultation {
+  readonly facts: readonly RequestFact[]
+  /** Who, how signed in, from where. */
+  readonly from: Caller
+}
+
+export interface AskContext extends Context {
+  /** False where an earlier request has the same Idempotency-Key. */
+  readonly insert: (creation: Creation) => Promise<boolean>
+}
+
+export function createAsking(context: Context): AskContext {
+  const insert = createBatcher({
+    ...writes,
+    groupOf: ({ consultation: { organizationId } }: Creation) => organizationId,
+    bytesOf: ({ consultation: { context, metadata } }) => context.length + (metadata?.length ?? 0),
+    perform: (creations) => insertTogether(context, creations),
+  })
+  return { ...context, insert }
+}
+
+function insertTogether({ db, events }: Context, creations: readonly Creation[]): Promise<readonly Outcome<boolean>[]> {
+  return inTransaction(db, scopeOf(creations[0]?.consultation), async (tx) => {
+    const append = (added: readonly Creation[]): Promise<void> =>
+      events.append(
+        tx,
+        added.flatMap(({ consultation, facts, from }) =>
+          facts.map((fact) => factOf(consultation, fact, from, consultation.createdAt)),
+        ),
+        added.map(({ consultation }) => requestChange({ before: null, after: consultation })),
+      )
+    const inserting = store.insert(tx, creations)
+    if (creations.every((creation) => creation.idempotency === null)) {
+      // Nothing can be a repetition: both statements travel together.
+      tx.last(Promise.all([inserting, append(creations)]))
+      return creations.map(() => ({ value: true }))
+    }
+    const inserted = await inserting
+    const isNew = (creation: Creation) => inserted.has(creation.consultation.id)
+    tx.last(append(creations.filter(isNew)))
+    return creations.map((creation) => ({ value: isNew(creation) }))
+  })
+}
+
+/** Where a callback's secret belongs: authenticated when it is sealed, so it opens nowhere else. */
+export function secretPlace(organizationId: string, consultationId: string): Place {
+  return { organizationId, table: 'consultation_requests', column: 'callback_secret', row: consultationId }
+}
+
+/** A new request; with a known Idempotency-Key the earlier one, as it was when it was created. */
+export async function create(
+  context: AskContext,
+  by: Caller<Agent>,
+  body: ParsedJson,
+  idempotency: Idempotency | null,
+): Promise<{ readonly consultation: Consultation; readonly replayed: boolean }> {
+  const { db, clock, sealer, refuseTarget, refusalOf, insert } = context
+  const { callbackSecret: secret, ...asked } = parseNewRequest(body, refuseTarget)
+  const { organizationId, agentId } = by.principal
+  const id = newId()
+  const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
+  const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
+  const isNew = await insert({ consultation, facts, idempotency, from: by }).catch(async (error: unknown) => {
+    // Paused since its key was looked up: what PostgreSQL reads is never older than the pause.
+    if (sqlState(error) === store.agentRefused) throw await refusalOf(by)
+    throw error
+  })
+  if (isNew || idempotency === null) return { consultation, replayed: false }
+  const earlier = await store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, idempotency.key)
+  if (earlier === null || !idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
+  return { consultation: initialReply(earlier.consultation), replayed: true }
+}

@@ -1,0 +1,29 @@
+import type { Tx } from '../platform/database/db.ts'
+import { type CallbackOutcome, callbackAttempted } from './consultation.ts'
+import type { Context } from './context.ts'
+import { factsOf } from './facts.ts'
+import { byKey, distinct, type Key, keyOf } from './row-keys.ts'
+import * as store from './store.ts'
+
+export interface CallbackAttempt extends Key {
+  readonly outcome: CallbackOutcome
+}
+
+/**
+ * For the transaction that records deliveries: takes the requests' locks, as every act does before it touches anything
+ * else, and returns the function that records how their callbacks fared.
+ */
+export function holdForCallbacks({ clock, events }: Context, tx: Tx, keys: readonly Key[]) {
+  const locking = store.lockCore(tx, distinct(keys))
+  // Awaited below, unless the transaction fails before.
+  locking.catch(() => {})
+  return async (attempts: readonly CallbackAttempt[]): Promise<void> => {
+    const outcomes = byKey(attempts)
+    const changes = (await locking).flatMap((before) => {
+      const outcome = outcomes.get(keyOf(before))?.outcome
+      return outcome === undefined ? [] : [callbackAttempted(before, outcome)]
+    })
+    if (changes.length === 0) return
+    tx.last(Promise.all([store.save(tx, changes), events.append(tx, factsOf(changes, clock.now()))]))
+  }
+}

@@ -1,0 +1,28 @@
+import type { Events } from '../events/service.ts'
+import type { Agent, Caller } from '../identity/principal.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Db } from '../platform/database/db.ts'
+import { provesRollback } from '../platform/database/errors.ts'
+import type { Problem } from '../platform/problem.ts'
+import type { Sealer } from '../platform/secrets/sealed-text.ts'
+import type { Certifier, RevocationCheck } from './certificate.ts'
+import type { RequestChange } from './facts.ts'
+
+/** What every use case stands on. */
+export interface Context {
+  readonly db: Db
+  /** For background work. */
+  readonly workerDb: Db
+  readonly clock: Clock
+  readonly events: Events<RequestChange>
+  readonly sealer: Sealer
+  /** A reason why this URL may not be called back, or null. */
+  readonly refuseTarget: (url: string) => string | null
+  /** Why an agent is held back just now: the 403 to throw. */
+  readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
+  readonly certifier: Certifier
+  readonly revocations: RevocationCheck
+}
+
+/** How writes are committed together. Measured on 2 cores at concurrency 16 and 64: one lane does as well, more make smaller commits. */
+export const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback } as const

@@ -1,0 +1,36 @@
+import { inTransaction } from '../platform/database/db.ts'
+import { expire } from './consultation.ts'
+import type { Context } from './context.ts'
+import { factsOf, requestChange } from './facts.ts'
+import type { Key } from './row-keys.ts'
+import * as store from './store.ts'
+
+/**
+ * Times out what is due, at most `limit`, and returns how many. Any number of processes may sweep at once: each
+ * organization's rows are locked in a transaction of its own, except those that another transaction holds.
+ */
+export async function expireDue(context: Context, limit: number): Promise<number> {
+  const now = context.clock.now()
+  const due = await store.findDue(context.workerDb.within({ worker: true }), now, limit)
+  let expired = 0
+  for (const [organizationId, keys] of Map.groupBy(due, (key) => key.organizationId)) {
+    expired += await expireTogether(context, organizationId, keys, now)
+  }
+  return expired
+}
+
+function expireTogether(
+  { workerDb, events }: Context,
+  organizationId: string,
+  keys: readonly Key[],
+  now: Date,
+): Promise<number> {
+  return inTransaction(workerDb, { organizationId }, async (tx) => {
+    const changes = (await store.lockFree(tx, keys)).flatMap((before) => expire(before, now) ?? [])
+    if (changes.length > 0) {
+      const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))
+      tx.last(Promise.all([store.save(tx, changes), appending]))
+    }
+    return changes.length
+  })
+}

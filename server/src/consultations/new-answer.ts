@@ -1,0 +1,11 @@
+import { bodyCheck } from '../platform/validation.ts'
+import type { Answer } from './consultation.ts'
+import { respondBody } from './schemas.ts'
+
+const check = bodyCheck(respondBody)
+
+/** Throws 422 naming every wrong field. */
+export function parseAnswer(body: unknown): Answer {
+  const { decision, comment = null, revision } = check(body)
+  return { decision, comment, revision }
+}

@@ -1,0 +1,81 @@
+import type { Principal } from '../identity/principal.ts'
+import { createBatcher, type Outcome } from '../platform/batch.ts'
+import type { Db } from '../platform/database/db.ts'
+import { type Consultation, notFound } from './consultation.ts'
+import type { Context } from './context.ts'
+import * as lists from './list-store.ts'
+import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
+import * as store from './store.ts'
+
+export interface ReadContext {
+  readonly find: (key: Key) => Promise<Consultation | null>
+  readonly findPage: (filter: lists.ListFilter) => Promise<lists.Page>
+}
+
+export function createReading({ db }: Context): ReadContext {
+  return {
+    find: createBatcher({
+      lanes: 3,
+      maxSize: 64,
+      groupOf: ({ organizationId }: Key) => organizationId,
+      // A read may always be repeated.
+      rolledBack: () => true,
+      perform: async (keys) => {
+        const found = byKey(await store.read(db.within(scopeOf(keys[0])), distinct(keys)))
+        return keys.map((key) => ({ value: found.get(keyOf(key)) ?? null }))
+      },
+    }),
+    findPage: createBatcher({
+      lanes: 4,
+      maxSize: 256,
+      perform: (filters: readonly lists.ListFilter[]) => listTogether(db, filters),
+    }),
+  }
+}
+
+/** Every open inbox asks for the same first page: equal questions that wait together are asked once. */
+function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<readonly Outcome<lists.Page>[]> {
+  const asked = new Map<string, Promise<Outcome<lists.Page>>>()
+  const answers = filters.map((filter) => {
+    const question = JSON.stringify(filter)
+    const answer =
+      asked.get(question) ??
+      lists.list(db.within(scopeOf(filter)), filter).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      )
+    asked.set(question, answer)
+    return answer
+  })
+  return Promise.all(answers)
+}
+
+export async function read({ find }: ReadContext, principal: Principal, id: string): Promise<Consultation> {
+  return visibleTo(principal, await find(keyFor(principal, id)))
+}
+
+/** An agent's list holds its own requests only. */
+export function list(
+  { findPage }: ReadContext,
+  principal: Principal,
+  filter: Omit<lists.ListFilter, 'organizationId' | 'agentId'>,
+): Promise<lists.Page> {
+  return findPage({
+    ...filter,
+    organizationId: principal.organizationId,
+    agentId: principal.kind === 'agent' ? principal.agentId : null,
+  })
+}
+
+export function keyFor({ organizationId }: Principal, id: string): Key {
+  return { organizationId, id: id.toLowerCase() }
+}
+
+export function visibleTo(principal: Principal, found: Consultation | null): Consultation {
+  const visible =
+    found !== null &&
+    found.organizationId === principal.organizationId &&
+    (principal.kind === 'person' || found.agentId === principal.agentId)
+  if (visible) return found
+  throw notFound()
+}

@@ -10,9 +10,11 @@ import { callbackTable, errorLines, machineLine, memoryTable, ratioLines, throug
 import { logIn, startService } from './service.ts'
 
 const usage = `npm run bench -- [--quick] [--only <name>]... [--at <concurrency>]...
+       npm run bench -- --fresh [--at <concurrency>]
   --quick  2 s per figure instead of 5 s: rougher
   --only   ${measurements.join(', ')}
   --at     ${concurrencies.join(', ')}
+  --fresh  lifecycles on a new, empty installation, from the first request on: one minute in slices of 5 s
 `
 
 const times = { full: { warmUpMs: 1_500, measuredMs: 5_000 }, quick: { warmUpMs: 500, measuredMs: 2_000 } }
@@ -29,24 +31,33 @@ interface Options {
   readonly pace: 'full' | 'quick'
   readonly only: readonly Measurement[]
   readonly at: readonly number[]
+  readonly fresh: boolean
 }
 
 function readOptions(): Options | null {
   const text = { type: 'string', multiple: true } as const
   try {
-    const { values } = parseArgs({ options: { quick: { type: 'boolean' }, only: text, at: text } })
+    const { values } = parseArgs({
+      options: { quick: { type: 'boolean' }, fresh: { type: 'boolean' }, only: text, at: text },
+    })
     const names = values.only?.flatMap((list) => list.split(',').map((name) => name.trim()))
     const only = measurements.filter((name) => names?.includes(name) ?? true)
     const at = concurrencies.filter((count) => values.at?.includes(String(count)) ?? true)
     const known = (names?.length ?? only.length) === only.length && (values.at?.length ?? at.length) === at.length
-    return known && only.length > 0 && at.length > 0 ? { pace: values.quick ? 'quick' : 'full', only, at } : null
+    const pace = values.quick ? 'quick' : 'full'
+    return known && only.length > 0 && at.length > 0 ? { pace, only, at, fresh: values.fresh ?? false } : null
   } catch {
     return null
   }
 }
 
 /** Raw inserts and creates take turns, so that both meet the same machine. */
-function planJobs({ pace, only, at }: Options): readonly Job[] {
+function planJobs({ pace, only, at, fresh }: Options): readonly Job[] {
+  if (fresh) {
+    const slice = { measurement: 'lifecycles', warmUpMs: 0, measuredMs: 5_000 } as const
+    const [concurrency = 16] = at.length < concurrencies.length ? at : [16]
+    return Array.from({ length: 12 }, () => ({ ...slice, concurrency }))
+  }
   const job = (measurement: Measurement, concurrency: number): Job => ({ measurement, concurrency, ...times[pace] })
   const paired = only.filter((name) => name === 'raw inserts' || name === 'creates')
   const others = only.filter((name) => name !== 'raw inserts' && name !== 'creates')
@@ -80,8 +91,10 @@ async function measure(options: Options): Promise<number> {
   const { connection, pid: postgresPid } = await findDatabase(service.dataDir)
   const watched = { servicePid: service.pid, postgresPid }
   const idle = memoryMiB(watched)
-  step('loading the table')
-  await loadRequests(connection)
+  if (!options.fresh) {
+    step('loading the table')
+    await loadRequests(connection)
+  }
   const before = await countRequests(connection)
 
   const load = startLoadProcess()
@@ -94,22 +107,25 @@ async function measure(options: Options): Promise<number> {
     database: connection,
     ...watched,
   })
-  step('warming up')
-  const pace = { warmUpMs: 0, measuredMs: firstWarmUpMs[options.pace] }
-  const warmUp = await load.perform({ measurement: 'lifecycles', concurrency: 16, ...pace })
   const results: Result[] = []
+  const warmUps: Result[] = []
+  if (!options.fresh) {
+    step('warming up')
+    const pace = { warmUpMs: 0, measuredMs: firstWarmUpMs[options.pace] }
+    warmUps.push(await load.perform({ measurement: 'lifecycles', concurrency: 16, ...pace }))
+  }
   for (const job of planJobs(options)) {
     step(`${job.measurement} at ${job.concurrency}`)
     results.push(await load.perform(job))
   }
-  const losses = await countLosses(connection, before, [warmUp, ...results])
+  const losses = await countLosses(connection, before, [...warmUps, ...results])
   const database = await describeDatabase(connection)
   const order = (result: Result): number => measurements.indexOf(result.job.measurement)
   const sorted = results.toSorted((a, b) => order(a) - order(b))
   const parts = [machineLine(database), throughputTable(sorted), ratioLines(sorted), callbackTable(sorted)]
   const text = [...parts, memoryTable(idle, results)].filter((part) => part !== '').join('\n\n')
   print(`\n${text}\n`)
-  const errors = errorLines([warmUp, ...sorted]) + losses
+  const errors = errorLines([...warmUps, ...sorted]) + losses
   if (errors !== '') print(`\n${errors}`)
   return errors === '' ? 0 : 1
 }

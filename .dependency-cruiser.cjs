@@ -30,7 +30,7 @@ const reachesDownOnly = Object.entries(floors).flatMap(([name, storeys]) => {
 
 // Nouns that are not named like their room.
 const moreNouns =
-  'principal|user|account-link|step-up|provider|claims|api-key-terms|redemption|digest|signature|order|event|kinds|record'
+  'principal|user|account-link|step-up|provider|claims|api-key-terms|redemption|digest|signature|order|event|kinds|record|delivery'
 
 module.exports = {
   forbidden: [

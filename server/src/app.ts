@@ -4,6 +4,7 @@ import { createCallbackModule } from './callbacks/module.ts'
 import type { Config } from './config.ts'
 import { type ConsultationModule, createConsultationModule } from './consultations/module.ts'
 import { openPools } from './database.ts'
+import { createDeliveryModule } from './deliveries/module.ts'
 import { createEventModule, type EventModule } from './events/module.ts'
 import type { Report } from './facts/fact.ts'
 import { registerDocs } from './http/docs.ts'
@@ -61,7 +62,7 @@ interface Module {
   /** Every column of the module's tables that holds sealed values: one left out here is left behind when keys change. */
   readonly sealedColumns?: readonly SealedColumn[]
   /** Below `/api/v1`. */
-  routes(api: FastifyInstance, guard: Guard): void
+  routes?(api: FastifyInstance, guard: Guard): void
   /** At the root. */
   pages?(http: FastifyInstance): void
 }
@@ -79,13 +80,13 @@ export async function createApp({ config, secretKey, connection, log, ...options
 
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
+  const deliveries = createDeliveryModule({ ...ground, connection, delivers })
   const callbacks = createCallbackModule({
     ...ground,
-    connection,
-    delivers,
-    secretOf: ({ organizationId, consultationId, secret }) =>
-      secret === null ? null : consultations.openCallbackSecret(organizationId, consultationId, secret),
-    holdSubjects: (tx, subjects) => consultations.holdForCallbacks(tx, subjects),
+    deliveries,
+    secretOf: ({ organizationId, subjectId, secret }) =>
+      secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
+    lockRequests: (tx, requests) => consultations.holdForCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
   })
   const events = createEventModule({
@@ -116,7 +117,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
     refuseTarget: callbacks.refuseTarget,
   })
-  const modules: readonly Module[] = [consultations, callbacks, events, identity]
+  const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity]
 
   let stopping = false
   let stopped: Promise<void> | null = null
@@ -126,7 +127,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
   if (config.ROLE !== 'worker') {
     await http.register(
       async (api) => {
-        for (const { routes } of modules) routes(api, guard)
+        for (const { routes } of modules) routes?.(api, guard)
       },
       { prefix: '/api/v1' },
     )
@@ -152,8 +153,8 @@ export async function createApp({ config, secretKey, connection, log, ...options
       if (delivers) for (const loop of loops) loop.start()
     },
     drain: async () => {
-      // What falls due may owe a callback, and all of it is sealed in the end.
-      for (const { loops } of [consultations, identity, callbacks]) for (const loop of loops) await loop.drain()
+      // What falls due may owe a delivery, and all of it is sealed in the end.
+      for (const { loops } of [consultations, identity, deliveries]) for (const loop of loops) await loop.drain()
       await events.drain()
     },
     stop: () => {

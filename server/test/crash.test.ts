@@ -161,9 +161,7 @@ async function verifyRows(sql: Sql, count: number): Promise<void> {
     counted.map(({ state, total }) => ({ state, total })),
     [{ state: 'callback_sent', total: count }],
   )
-  assert.deepEqual(await sql('select status, count(*)::int from callback_outbox group by 1'), [
-    { status: 'sent', count },
-  ])
+  assert.deepEqual(await sql('select status, count(*)::int from deliveries group by 1'), [{ status: 'sent', count }])
 }
 
 interface Rounds {

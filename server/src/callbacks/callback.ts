@@ -1,16 +1,15 @@
+import type { NextStep } from '../deliveries/delivery.ts'
 import { parseAllowList, type TargetRules } from '../outbound/target-guard.ts'
 import type { PostResult } from '../outbound/transport.ts'
 import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
-/** The rules of a delivery: pure. What an attempt's result means for the callback. */
-
-/** What came of an attempt. */
-export interface AttemptResult extends Omit<PostResult, 'error'> {
+/** What came of an attempt to post a callback. */
+export interface CallbackResult extends Omit<PostResult, 'error'> {
   readonly error: { readonly code: PostErrorCode | 'secret'; readonly message: string } | null
 }
 
 /** Nothing is sent unsigned in its place: the receiver could not tell it from a forgery. */
-export const secretUnreadable: AttemptResult = {
+export const secretUnreadable: CallbackResult = {
   status: null,
   durationMs: 0,
   reply: '',
@@ -29,11 +28,6 @@ export const callbackRules = (allowed: readonly string[]): TargetRules => ({
   allow: parseAllowList(allowed),
 })
 
-export type NextStep =
-  | { readonly kind: 'sent' }
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly error: string }
-  | { readonly kind: 'failed'; readonly error: string }
-
 /** However long a receiver asks us to stay away (Retry-After), a day is enough. */
 const maxRetryAfterSeconds = 86_400
 
@@ -41,19 +35,20 @@ const maxRetryAfterSeconds = 86_400
 const jitter = 0.1
 
 /**
- * @param tries attempts of this round, this one included
+ * What a result means for the callback.
+ * @param roundAttempts attempts of this round, this one included
  * @param retrySeconds the waits between attempts; one more attempt than waits is made
  * @param random 0 <= random < 1
  */
 export function nextStep(
-  result: AttemptResult,
-  tries: number,
+  result: CallbackResult,
+  roundAttempts: number,
   retrySeconds: readonly number[],
   random: number,
 ): NextStep {
   if (succeeded(result)) return { kind: 'sent' }
   const error = describe(result)
-  const wait = retrySeconds[tries - 1]
+  const wait = retrySeconds[roundAttempts - 1]
   // 410 Gone: the receiver wants no more of it (Standard Webhooks). A refused target stays refused.
   const final = result.status === 410 || result.error?.code === 'target_refused'
   if (final || wait === undefined) return { kind: 'failed', error }
@@ -62,7 +57,7 @@ export function nextStep(
 }
 
 /** Only a complete 2xx is success; a redirect is not. */
-export function succeeded(result: AttemptResult): boolean {
+export function succeeded(result: CallbackResult): boolean {
   return result.error === null && result.status !== null && result.status >= 200 && result.status < 300
 }
 
@@ -70,12 +65,12 @@ export function succeeded(result: AttemptResult): boolean {
 const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
 
 /** True when the receiver itself is in trouble, which is what the breaker counts: no (complete) answer, 5xx, or 429. */
-export function isTargetInTrouble(result: AttemptResult): boolean {
+export function isTargetInTrouble(result: CallbackResult): boolean {
   if (result.error?.code === 'timeout' || result.error?.code === 'reset') return true
   if (result.status === null) return !ours.has(result.error?.code ?? '')
   return result.status >= 500 || result.status === 429
 }
 
-function describe(result: AttemptResult): string {
+function describe(result: CallbackResult): string {
   return result.error?.message ?? `The receiver answered ${result.status}; only 2xx counts as received.`
 }

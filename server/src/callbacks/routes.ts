@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import type { Attempt } from '../deliveries/store.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { callerOf, type Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -37,19 +38,19 @@ export function registerCallbackRoutes(
     async (request) => {
       const { principal } = callerOf(request)
       await requireVisible(principal, request.params.id)
-      const rows = await callbacks.deliveries(principal.organizationId, request.params.id)
+      const rows = await callbacks.attempts(principal.organizationId, request.params.id)
       return rows.map(deliveryJson)
     },
   )
 }
 
 /** An attempt on the wire. */
-export function deliveryJson(row: Awaited<ReturnType<Callbacks['deliveries']>>[number]) {
+export function deliveryJson(row: Attempt) {
   return {
     id: row.id,
-    webhook_id: row.callback_id,
+    webhook_id: row.delivery_id,
     attempt: row.attempt,
-    url: row.url,
+    url: row.address,
     succeeded: row.succeeded,
     status_code: row.status_code,
     duration_ms: row.duration_ms,

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type AttemptResult, isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
+import { type CallbackResult, isTargetInTrouble, nextStep, succeeded } from '../../src/callbacks/callback.ts'
 
-type ErrorCode = NonNullable<AttemptResult['error']>['code']
+type ErrorCode = NonNullable<CallbackResult['error']>['code']
 
 const anError = 'Something went wrong.'
 
 function result(status: number | null, errorCode: ErrorCode | null = null, retryAfter: number | null = null) {
   const error = errorCode === null ? null : { code: errorCode, message: anError }
-  return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies AttemptResult
+  return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies CallbackResult
 }
 
 const reachable = 'the receiver is well'

@@ -28,7 +28,7 @@ async function twinOf(id: string): Promise<void> {
 
 /** Everything of the other organization, letter by letter. */
 async function otherRows(): Promise<unknown> {
-  const tables = ['consultation_requests', 'consultation_totals', 'callback_outbox', 'webhook_deliveries', 'events']
+  const tables = ['consultation_requests', 'consultation_totals', 'deliveries', 'delivery_attempts', 'events']
   const contents = []
   for (const table of tables) {
     contents.push(
@@ -97,13 +97,13 @@ describe('a request of the same id in another organization', () => {
     ])
     const callbackId = newId()
     await t.sql(
-      `insert into callback_outbox (organization_id, id, consultation_id, event, url, target, body, retry_seconds, status, created_at, updated_at)
-       values ($1, $2, $3, 'request.responded', 'https://other.example.com/', 'https://other.example.com', '{}', '{}', 'failed', now(), now())`,
+      `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, retry_seconds, status, created_at, updated_at)
+       values ($1, $2, 'callback', $3, 'https://other.example.com/', 'https://other.example.com', '{}', '{}', 'failed', now(), now())`,
       [other.organizationId, callbackId, id],
     )
     await t.sql(
-      `insert into webhook_deliveries (organization_id, id, callback_id, consultation_id, attempt, url, succeeded, duration_ms, started_at, created_at)
-       values ($1, $2, $3, $4, 1, 'https://other.example.com/', false, 1, now(), now())`,
+      `insert into delivery_attempts (organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded, duration_ms, started_at, created_at)
+       values ($1, $2, $3, 'callback', $4, 1, 'https://other.example.com/', false, 1, now(), now())`,
       [other.organizationId, newId(), callbackId, id],
     )
     const twin = await otherRows()

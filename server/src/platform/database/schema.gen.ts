@@ -98,24 +98,6 @@ export interface Schema {
     sealed_at: Date
     published_at: Date | null
   }
-  callback_outbox: {
-    organization_id: string
-    id: string
-    consultation_id: string
-    event: 'request.responded' | 'request.timeout' | 'request.cancelled'
-    url: string
-    target: string
-    secret: Buffer | null
-    body: string
-    retry_seconds: readonly number[]
-    status: Generated<'pending' | 'sent' | 'failed'>
-    attempts: Generated<number>
-    tries: Generated<number>
-    due_at: Date | null
-    lease_token: string | null
-    created_at: Date
-    updated_at: Date
-  }
   consultation_requests: {
     organization_id: string
     id: string
@@ -165,6 +147,41 @@ export interface Schema {
     wrapped: Buffer
     created_at: Date
     retired_at: Date | null
+  }
+  deliveries: {
+    organization_id: string
+    id: string
+    channel: string
+    subject_id: string
+    address: string
+    target: string
+    secret: Buffer | null
+    body: string
+    retry_seconds: readonly number[]
+    status: Generated<'pending' | 'sent' | 'failed'>
+    attempts: Generated<number>
+    round_attempts: Generated<number>
+    due_at: Date | null
+    lease_token: string | null
+    created_at: Date
+    updated_at: Date
+  }
+  delivery_attempts: {
+    organization_id: string
+    id: string
+    delivery_id: string
+    channel: string
+    subject_id: string
+    attempt: number
+    address: string
+    succeeded: boolean
+    status_code: number | null
+    duration_ms: number
+    reply: Generated<string>
+    error_code: string | null
+    error: string | null
+    started_at: Date
+    created_at: Date
   }
   events: {
     organization_id: string
@@ -397,21 +414,5 @@ export interface Schema {
     is_active: Generated<boolean>
     created_at: Date
     updated_at: Date
-  }
-  webhook_deliveries: {
-    organization_id: string
-    id: string
-    callback_id: string
-    consultation_id: string
-    attempt: number
-    url: string
-    succeeded: boolean
-    status_code: number | null
-    duration_ms: number
-    reply: Generated<string>
-    error_code: string | null
-    error: string | null
-    started_at: Date
-    created_at: Date
   }
 }

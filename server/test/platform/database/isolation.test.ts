@@ -104,7 +104,7 @@ const forEverybody = new Set(['rate_limits', 'attempt_tallies'])
 const due: Readonly<Record<string, string>> = {
   organizations: 'cleared_at is null',
   consultation_requests: 'next_action_at is not null',
-  callback_outbox: 'due_at is not null',
+  deliveries: 'due_at is not null',
   api_keys: 'warn_at is not null',
   audit_policies: 'retention_days is not null',
   // Hashes, and the last one of each organization is needed for the next.

@@ -192,9 +192,7 @@ describe('without the key that sealed: 503 service.key_unavailable, never an ans
     // The audit cannot be sealed without its key either, which a drain may tell.
     await lost.drain().catch(() => {})
     assert.equal(receiver.requests.length, already)
-    const [attempt] = await t.sql('select error_code, status_code from webhook_deliveries where consultation_id = $1', [
-      id,
-    ])
+    const [attempt] = await t.sql('select error_code, status_code from delivery_attempts where subject_id = $1', [id])
     assert.deepEqual(attempt, { error_code: 'secret', status_code: null })
     t.clock.advance(10_000)
     await t.app.drain()

@@ -1,4 +1,4 @@
-/** Where one organization's callbacks go (scheme://host:port): its trouble with a receiver is not another's. */
+/** Where one organization's deliveries go: its trouble with a receiver is not another's. */
 export interface Receiver {
   readonly organizationId: string
   readonly target: string
@@ -8,17 +8,17 @@ export interface Receiver {
  * How many deliveries are under way per receiver and organization, in this process. A receiver that keeps failing is only
  * probed, one delivery at a time, until one gets through: so dead receivers cannot hold the slots that others need. Slow
  * ones that do answer can, so an organization gets another slot only while it holds fewer than are free: alone it may hold
- * half of them, two may hold a third each, and whoever comes next always finds some (a dynamic threshold, as in the shared
+ * half of them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared
  * buffers of switches: no share has to be set up, and none lies idle for the absent).
  */
 export interface Targets {
   /** Takes a slot if one is free. */
   reserve(receiver: Receiver): boolean
   /**
-   * Gives a slot back; `trouble` says whether the receiver itself failed. Null: nothing was learned. Answers whether there
-   * was no room before, so that more may be due than was claimed.
+   * Gives a slot back. Null: nothing was learned about the receiver. Returns whether there was no room before, so that more
+   * may be due than was claimed.
    */
-  release(receiver: Receiver, trouble: boolean | null): boolean
+  release(receiver: Receiver, isInTrouble: boolean | null): boolean
   /** How many more deliveries may start now, over all receivers. */
   free(): number
   limits(): Limits
@@ -79,13 +79,13 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
       states.set(name, { ...state, inFlight: state.inFlight + 1 })
       return true
     },
-    release: (receiver, trouble) => {
+    release: (receiver, isInTrouble) => {
       const name = receiverName(receiver)
       const state = states.get(name)
       if (state === undefined || state.inFlight === 0) return false
       const wasFull = room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0
       hold(receiver.organizationId, -1)
-      const failures = trouble === null ? state.failures : trouble ? state.failures + 1 : 0
+      const failures = isInTrouble === null ? state.failures : isInTrouble ? state.failures + 1 : 0
       const left = { inFlight: state.inFlight - 1, failures }
       // A healthy idle receiver needs no memory; a dead one's is given up only when there are very many of them.
       if (left.inFlight === 0 && (failures === 0 || states.size > maxRemembered)) states.delete(name)

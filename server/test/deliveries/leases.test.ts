@@ -53,7 +53,7 @@ async function answer(id: string, of = t): Promise<void> {
 }
 
 async function callbackOf(id: string, of = t) {
-  const [row] = await of.sql('select * from callback_outbox where consultation_id = $1', [id])
+  const [row] = await of.sql('select * from deliveries where subject_id = $1', [id])
   assert.ok(row)
   return row as { status: string; attempts: number; due_at: Date | null; lease_token: string | null }
 }
@@ -64,7 +64,7 @@ async function stateOf(id: string, of = t): Promise<string> {
 
 async function attemptsOf(id: string, of = t): Promise<readonly (readonly unknown[])[]> {
   const columns = 'status_code, succeeded, error_code'
-  const rows = await of.sql(`select ${columns} from webhook_deliveries where consultation_id = $1 order by id`, [id])
+  const rows = await of.sql(`select ${columns} from delivery_attempts where subject_id = $1 order by id`, [id])
   return rows.map((row) => [row.status_code, row.succeeded, row.error_code])
 }
 
@@ -149,10 +149,7 @@ describe('a process that dies with a callback under way', () => {
     await api.stop()
     // As the process that answered leaves it behind when it has a worker: leased, and nobody there.
     const lease = new Date(t.clock.now().getTime() + 8_000)
-    await t.sql('update callback_outbox set lease_token = gen_random_uuid(), due_at = $2 where consultation_id = $1', [
-      id,
-      lease,
-    ])
+    await t.sql('update deliveries set lease_token = gen_random_uuid(), due_at = $2 where subject_id = $1', [id, lease])
     await t.app.drain()
     assert.equal(receiver.requests.length, 0)
     t.clock.advance(8_000)
@@ -174,7 +171,7 @@ describe('a living process', () => {
     const lock = new pg.Client({ ...own.connection, user: 'postgres' })
     await lock.connect()
     await lock.query('begin')
-    await lock.query('select 1 from callback_outbox where consultation_id = $1 for update', [locked])
+    await lock.query('select 1 from deliveries where subject_id = $1 for update', [locked])
     const lease = (await callbackOf(free, own)).due_at
     const lockedLease = (await callbackOf(locked, own)).due_at
     const other = await anotherApp(c, { of: own })
@@ -221,7 +218,7 @@ describe('two workers on one database', () => {
       "select count(*)::int from consultation_requests where state = 'callback_sent' and callback_attempts = 1",
     )
     assert.equal(states?.count, 500)
-    const [log] = await own.sql('select count(*)::int from webhook_deliveries')
+    const [log] = await own.sql('select count(*)::int from delivery_attempts')
     assert.equal(log?.count, 500)
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createTargets, type Receiver, type Targets } from '../../src/callbacks/targets.ts'
+import { createTargets, type Receiver, type Targets } from '../../src/deliveries/targets.ts'
 
 /** A receiver of one organization: `to('a')` is the only one of organization a, `to('a', 'x')` one of several. */
 function to(organizationId: string, target = 'https://receiver.example'): Receiver {

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { callbackRules } from '../../src/callbacks/callback.ts'
-import * as store from '../../src/callbacks/store.ts'
-import type { Limits } from '../../src/callbacks/targets.ts'
-import { createDeliveryWorker } from '../../src/callbacks/worker.ts'
+import { createCallbackChannel } from '../../src/callbacks/channel.ts'
+import * as store from '../../src/deliveries/store.ts'
+import type { Limits } from '../../src/deliveries/targets.ts'
+import { createDeliveryWorker } from '../../src/deliveries/worker.ts'
 import { createTransport } from '../../src/outbound/transport.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
@@ -40,7 +41,24 @@ async function organizations(count: number): Promise<readonly TestOrganization[]
   return made.sort((one, other) => (one.organizationId < other.organizationId ? -1 : 1))
 }
 
-const forget = () => t.sql('update callback_outbox set due_at = null, status = $1 where due_at is not null', ['failed'])
+const forget = () => t.sql('update deliveries set due_at = null, status = $1 where due_at is not null', ['failed'])
+
+function workerWithEightSlots() {
+  const log = createLog('silent', false)
+  const callback = createCallbackChannel({
+    transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
+    log,
+    secretOf: () => null,
+    lockRequests: (tx, requests) => t.app.consultations.holdForCallbacks(tx, requests),
+  })
+  return createDeliveryWorker({
+    db: t.app.db,
+    clock: t.clock,
+    log,
+    channels: new Map([['callback', callback]]),
+    targets: { total: 8, perTarget: 2 },
+  })
+}
 
 describe('a worker with eight slots', () => {
   test('delivers for a newcomer while another organization has more slow receivers than there are slots', async (c) => {
@@ -52,15 +70,7 @@ describe('a worker with eight slots', () => {
       Array.from({ length: 10 }, () => receiverFor(c, { behaviour: (response) => void held.push(response) })),
     )
     for (const receiver of slow) await dueCallbacks(greedy, receiver.url, 2)
-    const worker = createDeliveryWorker({
-      db: t.app.db,
-      clock: t.clock,
-      transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
-      log: createLog('silent', false),
-      secretOf: () => null,
-      holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),
-      targets: { total: 8, perTarget: 2 },
-    })
+    const worker = workerWithEightSlots()
     c.after(() => worker.stop(0))
     worker.start()
     await eventually('the greedy one has half of the slots', () => held.length === 4)
@@ -75,7 +85,7 @@ describe('a worker with eight slots', () => {
     for (const response of held) response.end('ok')
     await eventually('the greedy one is served', () => slow.every(({ requests }) => requests.length === 2))
     await worker.drain()
-    const [left] = await t.sql(`select count(*)::int from callback_outbox where status <> 'sent'`)
+    const [left] = await t.sql(`select count(*)::int from deliveries where status <> 'sent'`)
     assert.equal(left?.count, 0)
   })
 
@@ -85,15 +95,7 @@ describe('a worker with eight slots', () => {
     assert.ok(organization)
     const receiver = await receiverFor(c)
     await dueCallbacks(organization, receiver.url, 40)
-    const worker = createDeliveryWorker({
-      db: t.app.db,
-      clock: t.clock,
-      transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
-      log: createLog('silent', false),
-      secretOf: () => null,
-      holdSubjects: (tx, subjects) => t.app.consultations.holdForCallbacks(tx, subjects),
-      targets: { total: 8, perTarget: 2 },
-    })
+    const worker = workerWithEightSlots()
     c.after(() => worker.stop(0))
     const began = performance.now()
     worker.start()
@@ -164,9 +166,9 @@ describe('a claim', () => {
     await own.sql(`set session_replication_role = replica`)
     const rows = (targets: string, count: number, due: string) =>
       own.sql(
-        `insert into callback_outbox (organization_id, id, consultation_id, event, url, target, body, retry_seconds, status,
+        `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, retry_seconds, status,
            due_at, created_at, updated_at)
-         select lpad(to_hex(organization), 32, '0')::uuid, gen_random_uuid(), gen_random_uuid(), 'request.responded', '',
+         select lpad(to_hex(organization), 32, '0')::uuid, gen_random_uuid(), 'callback', gen_random_uuid(), '',
            'https://' || target, '{}', '{1}', case when ${due} is null then 'sent' else 'pending' end, ${due}, now(), now()
          from ${targets}, generate_series(1, $1) number`,
         [count],
@@ -175,7 +177,7 @@ describe('a claim', () => {
     await rows(all, 10, "timestamptz '2020-01-01'")
     await rows(all, 10, 'null::timestamptz')
     await rows("(values (1, 'dead')) as one(organization, target)", 100_000, "timestamptz '2020-01-01'")
-    await own.sql('analyze callback_outbox')
+    await own.sql('analyze deliveries')
     const { text } = store.claimStatement
     const now = own.clock.now()
     const [explained] = await own.app.db.within({ worker: true }).execute<{ 'QUERY PLAN': string }>(

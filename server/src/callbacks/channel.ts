@@ -1,0 +1,63 @@
+import type { Channel } from '../deliveries/channel.ts'
+import type { Delivery } from '../deliveries/delivery.ts'
+import type { Transport } from '../outbound/transport.ts'
+import type { Logger } from '../platform/log.ts'
+import { type CallbackResult, isTargetInTrouble, nextStep, secretUnreadable } from './callback.ts'
+import { signatureHeaders } from './signature.ts'
+
+export interface CallbackChannel {
+  readonly transport: Transport
+  readonly log: Logger
+  /** The secret of a callback, opened. */
+  readonly secretOf: (callback: Delivery) => Promise<string> | string | null
+  /** Locks the requests that the callbacks are about. */
+  readonly lockRequests: Channel['lockSubjects']
+  readonly random?: () => number
+}
+
+/** Callbacks as a channel of deliveries: an HTTP POST, signed. */
+export function createCallbackChannel(callbacks: CallbackChannel): Channel {
+  const { transport, lockRequests, random = Math.random } = callbacks
+  return {
+    attempt: async (callback, startedAt) => {
+      const result = await post(callbacks, callback, startedAt)
+      // Stopped by us, not by the receiver.
+      if (result.error?.code === 'stopped') return null
+      return {
+        statusCode: result.status,
+        durationMs: Math.round(result.durationMs),
+        reply: result.reply,
+        errorCode: result.error?.code ?? null,
+        error: result.error?.message ?? null,
+        isTargetInTrouble: isTargetInTrouble(result),
+        next: nextStep(result, callback.roundAttempts + 1, callback.retrySeconds, random()),
+      }
+    },
+    lockSubjects: lockRequests,
+    close: () => transport.close(),
+  }
+}
+
+async function post(
+  { transport, log, secretOf }: CallbackChannel,
+  callback: Delivery,
+  startedAt: Date,
+): Promise<CallbackResult> {
+  let secret: string | null
+  try {
+    secret = await secretOf(callback)
+  } catch (error) {
+    // An attempt like any other: it is logged and counted, and a process with the right key may make the next one.
+    log.error(
+      { err: error, delivery_id: callback.id },
+      'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',
+    )
+    return secretUnreadable
+  }
+  const headers = {
+    'content-type': 'application/json',
+    'user-agent': 'hitl-callback/1',
+    ...signatureHeaders(callback.id, callback.body, secret, startedAt),
+  }
+  return transport.post({ owner: callback.organizationId, url: callback.address, body: callback.body, headers })
+}

@@ -1,0 +1,42 @@
+import type { Clock } from '../platform/clock.ts'
+import type { Db } from '../platform/database/db.ts'
+import { type Listener, listen } from '../platform/database/listen.ts'
+import type { Logger } from '../platform/log.ts'
+import type { BackgroundWork } from '../platform/loop.ts'
+import type { Channel } from './channel.ts'
+import { createDeliveries } from './service.ts'
+import { dueNotification } from './store.ts'
+import { createDeliveryWorker } from './worker.ts'
+
+export interface DeliveryModuleDependencies {
+  readonly db: Db
+  /** For background work. */
+  readonly workerDb: Db
+  readonly clock: Clock
+  readonly log: Logger
+  readonly connection: Parameters<typeof listen>[0]
+  /** Whether this process delivers; else another one is notified of what is due. */
+  readonly delivers: boolean
+}
+
+export type DeliveryModule = ReturnType<typeof createDeliveryModule>
+
+export function createDeliveryModule({ db, workerDb, clock, log, connection, delivers }: DeliveryModuleDependencies) {
+  const channels = new Map<string, Channel>()
+  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels })
+  let listener: Listener | null = null
+  const work: BackgroundWork = {
+    start: () => {
+      worker.start()
+      listener = listen(connection, dueNotification, log, worker.wake)
+    },
+    drain: worker.drain,
+    stop: async (graceMs) => void (await Promise.all([listener?.stop(), worker.stop(graceMs)])),
+  }
+  return {
+    ...createDeliveries({ db, clock, worker: delivers ? worker : null }),
+    /** For the modules above: what they enqueue names a channel that they have added. */
+    addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
+    loops: [work],
+  }
+}

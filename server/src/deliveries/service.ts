@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../platform/clock.ts'
+import type { Db, Tx } from '../platform/database/db.ts'
+import { leaseMs, type NewDelivery, type Subject } from './delivery.ts'
+import * as store from './store.ts'
+import type { DeliveryWorker } from './worker.ts'
+
+export interface DeliveryServices {
+  readonly db: Db
+  readonly clock: Clock
+  /** This process's own worker; null where another process delivers. */
+  readonly worker: DeliveryWorker | null
+}
+
+export interface Deliveries {
+  /** Puts deliveries into the outbox, and makes the settled ones about `again` due once more, in the caller's commit. */
+  enqueue(tx: Tx, created: readonly NewDelivery[], again: readonly Subject[]): Promise<void>
+  /** Every attempt, newest first. */
+  attempts(subject: Subject): Promise<readonly store.Attempt[]>
+}
+
+export function createDeliveries(services: DeliveryServices): Deliveries {
+  return {
+    enqueue: (tx, created, again) => enqueue(services, tx, created, again),
+    attempts: (subject) => store.attempts(services.db.within({ organizationId: subject.organizationId }), subject),
+  }
+}
+
+async function enqueue(
+  { clock, worker }: DeliveryServices,
+  tx: Tx,
+  created: readonly NewDelivery[],
+  again: readonly Subject[],
+): Promise<void> {
+  if (created.length === 0 && again.length === 0) return
+  const now = clock.now()
+  const work: Promise<void>[] = []
+  if (created.length > 0) {
+    const due = created.map((delivery) => firstDue(delivery, worker, now))
+    tx.onCommit(() => sendReserved(due, worker))
+    tx.onRollback(() => unreserve(due, worker))
+    work.push(store.enqueue(tx, due, now))
+  }
+  if (again.length > 0) {
+    tx.onCommit(() => worker?.wake())
+    work.push(store.rearm(tx, again, now))
+  }
+  if (worker === null) work.push(store.notifyDue(tx))
+  await Promise.all(work)
+}
+
+/**
+ * A delivery is born already leased to this process's worker when that has a free slot: the first attempt starts with the
+ * commit, without a claim. If the process dies in between, the lease ends and another worker takes over.
+ */
+function firstDue(delivery: NewDelivery, worker: DeliveryWorker | null, now: Date): store.Due {
+  return worker?.reserve(delivery)
+    ? { delivery, dueAt: new Date(now.getTime() + leaseMs), leaseToken: randomUUID() }
+    : { delivery, dueAt: now, leaseToken: null }
+}
+
+function sendReserved(due: readonly store.Due[], worker: DeliveryWorker | null): void {
+  for (const { delivery, leaseToken } of due) {
+    if (leaseToken !== null) worker?.send({ ...delivery, attempts: 0, roundAttempts: 0, leaseToken })
+  }
+  if (due.some(({ leaseToken }) => leaseToken === null)) worker?.wake()
+}
+
+function unreserve(due: readonly store.Due[], worker: DeliveryWorker | null): void {
+  for (const { delivery, leaseToken } of due) if (leaseToken !== null) worker?.unreserve(delivery)
+}

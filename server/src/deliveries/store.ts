@@ -1,0 +1,269 @@
+import type { Selectable } from 'kysely'
+import type { Queryable, Statement } from '../platform/database/db.ts'
+import { sql } from '../platform/database/db.ts'
+import type { Schema } from '../platform/database/schema.gen.ts'
+import type { Delivery, EndedAttempt, NewDelivery, Subject } from './delivery.ts'
+import type { Limits } from './targets.ts'
+
+const enqueueStatement: Statement = {
+  name: 'deliveries_enqueue',
+  text: `
+    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, retry_seconds,
+      due_at, lease_token, created_at, updated_at)
+    select organization_id, id, channel, subject_id, address, target, decode(secret, 'base64'), body, retry_seconds,
+      due_at, lease_token, $2, $2
+    from json_to_recordset($1) as given(organization_id uuid, id uuid, channel text, subject_id uuid, address text,
+      target text, secret text, body text, retry_seconds integer[], due_at timestamptz, lease_token uuid)`,
+}
+
+/** A delivery with a lease is going to be sent by the process that adds it. */
+export interface Due {
+  readonly delivery: NewDelivery
+  readonly dueAt: Date
+  readonly leaseToken: string | null
+}
+
+export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Promise<void> {
+  const rows = due.map(({ delivery, dueAt, leaseToken }) => ({
+    organization_id: delivery.organizationId,
+    id: delivery.id,
+    channel: delivery.channel,
+    subject_id: delivery.subjectId,
+    address: delivery.address,
+    target: delivery.target,
+    secret: delivery.secret?.toString('base64') ?? null,
+    body: delivery.body,
+    retry_seconds: delivery.retrySeconds,
+    due_at: dueAt,
+    lease_token: leaseToken,
+  }))
+  await tx.execute(enqueueStatement, [JSON.stringify(rows), now])
+}
+
+const rearmStatement: Statement = {
+  name: 'deliveries_rearm',
+  text: `
+    update deliveries o set status = 'pending', round_attempts = 0, due_at = $4, lease_token = null, updated_at = $4
+    where o.organization_id = any($1::uuid[]) and o.status <> 'pending' and o.id = any(array(
+      select a.delivery_id
+      from unnest($1::uuid[], $2::text[], $3::uuid[]) as wanted(organization_id, channel, subject_id)
+      cross join lateral (select a.delivery_id from delivery_attempts a
+        where a.organization_id = wanted.organization_id and a.channel = wanted.channel
+          and a.subject_id = wanted.subject_id offset 0) a))`,
+}
+
+/** Makes the settled deliveries about these subjects due again; they are found by their attempts, of which each has one. */
+export async function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): Promise<void> {
+  const organizationIds = subjects.map(({ organizationId }) => organizationId)
+  const channels = subjects.map(({ channel }) => channel)
+  await tx.execute(rearmStatement, [organizationIds, channels, subjects.map(({ subjectId }) => subjectId), now])
+}
+
+/**
+ * Takes due deliveries by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold lower limits of
+ * single receivers and organizations. Steps from organization to organization and from receiver to receiver through the
+ * index ("loose scans"), so a dead receiver's long backlog is one step, not a wall. It begins behind the organization $6 and
+ * comes round to it last: with a fixed order, the first one's backlog would be everybody else's wall.
+ */
+export const claimStatement: Statement = {
+  name: 'deliveries_claim',
+  text: `
+    with recursive ahead as (
+      (select organization_id from deliveries where due_at is not null and organization_id > $6
+       order by organization_id, target limit 1)
+      union all
+      select next.organization_id from ahead cross join lateral (
+        select o.organization_id from deliveries o
+        where o.due_at is not null and o.organization_id > ahead.organization_id
+        order by o.organization_id, o.target limit 1) next
+    ), behind as (
+      (select organization_id from deliveries where due_at is not null and organization_id <= $6
+       order by organization_id, target limit 1)
+      union all
+      select next.organization_id from behind cross join lateral (
+        select o.organization_id from deliveries o
+        where o.due_at is not null and o.organization_id > behind.organization_id and o.organization_id <= $6
+        order by o.organization_id, o.target limit 1) next
+    ), due as (
+      select one.organization_id, one.id from (table ahead union all table behind) organizations cross join lateral (
+        with recursive receivers as (
+          (select o.target from deliveries o
+           where o.due_at is not null and o.organization_id = organizations.organization_id
+           order by o.target limit 1)
+          union all
+          select next.target from receivers cross join lateral (
+            select o.target from deliveries o
+            where o.due_at is not null and o.organization_id = organizations.organization_id
+              and o.target > receivers.target
+            order by o.target limit 1) next
+        )
+        select o.organization_id, o.id from receivers cross join lateral (
+          select o.organization_id, o.id from deliveries o
+          where o.organization_id = organizations.organization_id and o.target = receivers.target and o.due_at <= $1
+          order by o.due_at
+          limit least($3, ($5::jsonb ->> (organizations.organization_id || ' ' || receivers.target))::integer)
+          for update skip locked) o
+        limit least($7, ($8::jsonb ->> organizations.organization_id::text)::integer)) one
+      limit $4
+    )
+    update deliveries o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
+    from due where o.organization_id = due.organization_id and o.id = due.id
+    returning o.organization_id, o.id, o.channel, o.subject_id, o.address, o.target, o.secret, o.body,
+      o.retry_seconds, o.attempts, o.round_attempts, o.lease_token`,
+}
+
+interface DeliveryRow {
+  organization_id: string
+  id: string
+  channel: string
+  subject_id: string
+  address: string
+  target: string
+  secret: Buffer | null
+  body: string
+  retry_seconds: number[]
+  attempts: number
+  round_attempts: number
+  lease_token: string
+}
+
+export async function claim(
+  db: Queryable,
+  wanted: {
+    readonly now: Date
+    readonly leaseUntil: Date
+    readonly perReceiver: number
+    readonly perOrganization: number
+    readonly total: number
+    readonly limits: Limits
+    /** The organization whose turn was last. */
+    readonly after: string
+  },
+): Promise<readonly Delivery[]> {
+  const { now, leaseUntil, perReceiver, perOrganization, total, limits, after } = wanted
+  const rows = await db.execute<DeliveryRow>(claimStatement, [
+    now,
+    leaseUntil,
+    perReceiver,
+    total,
+    JSON.stringify(limits.receivers),
+    after,
+    Math.min(perOrganization, limits.perOrganization),
+    JSON.stringify(limits.organizations),
+  ])
+  return rows.map((row) => ({
+    organizationId: row.organization_id,
+    id: row.id,
+    channel: row.channel,
+    subjectId: row.subject_id,
+    address: row.address,
+    target: row.target,
+    secret: row.secret,
+    body: row.body,
+    retrySeconds: row.retry_seconds,
+    attempts: row.attempts,
+    roundAttempts: row.round_attempts,
+    leaseToken: row.lease_token,
+  }))
+}
+
+const moveLeasesStatement: Statement = {
+  name: 'deliveries_move_leases',
+  text: `
+    with held as (
+      select o.organization_id, o.id
+      from json_to_recordset($1) as given(organization_id uuid, id uuid, lease_token uuid)
+      join deliveries o using (organization_id, id, lease_token)
+      for update of o skip locked
+    )
+    update deliveries o set due_at = $2 from held where o.organization_id = held.organization_id and o.id = held.id`,
+}
+
+/**
+ * Keeps leases (`until` ahead) or gives them back (`until` now), where they are still ours. A locked row is being settled
+ * or taken over and needs neither; waiting for it, in another order than the settling of a batch, would be a deadlock.
+ */
+export async function moveLeases(db: Queryable, deliveries: readonly Delivery[], until: Date): Promise<void> {
+  const held = deliveries.map((delivery) => ({
+    organization_id: delivery.organizationId,
+    id: delivery.id,
+    lease_token: delivery.leaseToken,
+  }))
+  await db.execute(moveLeasesStatement, [JSON.stringify(held), until])
+}
+
+const settleStatement: Statement = {
+  name: 'deliveries_settle',
+  text: `
+    with attempt as (
+      select * from json_to_recordset($1) as attempt(organization_id uuid, delivery_id uuid, channel text,
+        subject_id uuid, lease_token uuid, id uuid, attempt integer, round_attempts integer, address text,
+        succeeded boolean, status_code integer, duration_ms integer, reply text, error_code text, error text,
+        started_at timestamptz, ended_at timestamptz, status text, due_at timestamptz)
+    ), logged as (
+      insert into delivery_attempts (organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded,
+        status_code, duration_ms, reply, error_code, error, started_at, created_at)
+      select organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded, status_code, duration_ms,
+        reply, error_code, error, started_at, ended_at from attempt
+      -- There already: recorded again, because the connection was lost before the commit was confirmed.
+      on conflict (organization_id, id) do nothing
+    )
+    update deliveries o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
+      round_attempts = attempt.round_attempts, lease_token = null, updated_at = attempt.ended_at
+    from attempt
+    where o.organization_id = attempt.organization_id and o.id = attempt.delivery_id
+      and o.lease_token = attempt.lease_token
+    returning attempt.id`,
+}
+
+/** Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts. */
+export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): Promise<ReadonlySet<string>> {
+  const rows = attempts.map(({ delivery, id, startedAt, endedAt, result, dueAt }) => ({
+    organization_id: delivery.organizationId,
+    delivery_id: delivery.id,
+    channel: delivery.channel,
+    subject_id: delivery.subjectId,
+    lease_token: delivery.leaseToken,
+    id,
+    attempt: delivery.attempts + 1,
+    round_attempts: delivery.roundAttempts + 1,
+    address: delivery.address,
+    succeeded: result.next.kind === 'sent',
+    status_code: result.statusCode,
+    duration_ms: result.durationMs,
+    reply: result.reply,
+    error_code: result.errorCode,
+    error: result.error,
+    started_at: startedAt,
+    ended_at: endedAt,
+    status: result.next.kind === 'retry' ? 'pending' : result.next.kind,
+    due_at: dueAt,
+  }))
+  const settled = await tx.execute<{ id: string }>(settleStatement, [JSON.stringify(rows)])
+  return new Set(settled.map((row) => row.id))
+}
+
+const notifyStatement: Statement = { name: 'deliveries_notify', text: `select pg_notify($1, '')` }
+
+/** What a process without a worker of its own notifies when there is something to deliver. */
+export const dueNotification = 'hitl_deliveries'
+
+export async function notifyDue(tx: Queryable): Promise<void> {
+  await tx.execute(notifyStatement, [dueNotification])
+}
+
+export type Attempt = Selectable<Schema['delivery_attempts']>
+
+/** The attempts to deliver what is about one subject, newest first; at most the latest 1 000. */
+export function attempts(db: Queryable, { organizationId, channel, subjectId }: Subject): Promise<readonly Attempt[]> {
+  return db.run(
+    sql
+      .selectFrom('delivery_attempts')
+      .selectAll()
+      .where('organization_id', '=', organizationId)
+      .where('channel', '=', channel)
+      .where('subject_id', '=', subjectId)
+      .orderBy('id', 'desc')
+      .limit(1_000),
+  )
+}

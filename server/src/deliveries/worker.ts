@@ -1,0 +1,190 @@
+import type { Clock } from '../platform/clock.ts'
+import type { Db, Queryable } from '../platform/database/db.ts'
+import { installationId, newId } from '../platform/ids.ts'
+import type { Logger } from '../platform/log.ts'
+import { createLoop, type Loop } from '../platform/loop.ts'
+import { type Channels, channelOf } from './channel.ts'
+import { type AttemptResult, type Delivery, endAttempt, leaseMs } from './delivery.ts'
+import { createRecorder, type RecordAttempt } from './recorder.ts'
+import * as store from './store.ts'
+import { createTargets, type Receiver, type TargetOptions, type Targets } from './targets.ts'
+
+const heartbeatMs = 2_000
+const pollMs = 500
+/** Most that one claim takes (bodies may be large): more comes with the next round, at once. */
+const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
+
+export interface DeliveryDependencies {
+  readonly db: Db
+  readonly clock: Clock
+  readonly log: Logger
+  readonly channels: Channels
+  readonly targets?: TargetOptions
+}
+
+export interface DeliveryWorker {
+  /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
+  reserve(receiver: Receiver): boolean
+  /** Gives the slot back: the commit did not happen. */
+  unreserve(receiver: Receiver): void
+  /** Sends a committed delivery whose slot was reserved. */
+  send(delivery: Delivery): void
+  start(): void
+  /** Looks for due deliveries now. */
+  wake(): void
+  /** Claims and delivers until nothing is due and nothing under way; for tests. */
+  drain(): Promise<void>
+  /** Claims nothing more, waits at most `graceMs` for what is under way, gives the rest back to other workers. */
+  stop(graceMs: number): Promise<void>
+}
+
+interface Context extends Omit<DeliveryDependencies, 'db' | 'targets'> {
+  /** Claims and leases go over organizations. */
+  readonly outbox: Queryable
+  readonly targets: Targets
+  readonly record: RecordAttempt
+  readonly underWay: Map<Delivery, Promise<void>>
+  readonly claims: Loop
+  readonly renewals: Loop
+  isStopping: boolean
+  /** More may be due than was claimed. */
+  hasBacklog: boolean
+  /** The organization that the last claim came to last. */
+  lastServed: string
+}
+
+export function createDeliveryWorker({ db, targets, ...dependencies }: DeliveryDependencies): DeliveryWorker {
+  const { log, channels } = dependencies
+  const context: Context = {
+    ...dependencies,
+    outbox: db.within({ worker: true }),
+    targets: createTargets(targets),
+    record: createRecorder(db, channels),
+    underWay: new Map(),
+    claims: createLoop('deliveries', pollMs, log, () => claimRound(context)),
+    // Never slower than its rhythm: after a failed renewal the next one is what keeps the leases.
+    renewals: createLoop('delivery leases', heartbeatMs, log, () => renewLeases(context), heartbeatMs),
+    isStopping: false,
+    hasBacklog: false,
+    lastServed: installationId,
+  }
+  return {
+    reserve: (receiver) => reserve(context, receiver),
+    unreserve: (receiver) => release(context, receiver, null),
+    send: (delivery) => send(context, delivery),
+    start: () => {
+      context.claims.start()
+      context.renewals.start()
+    },
+    wake: () => context.claims.wake(),
+    drain: () => drain(context),
+    stop: (graceMs) => stop(context, graceMs),
+  }
+}
+
+function reserve(context: Context, receiver: Receiver): boolean {
+  if (!context.isStopping && context.targets.reserve(receiver)) return true
+  context.hasBacklog = true
+  return false
+}
+
+function release(context: Context, receiver: Receiver, isInTrouble: boolean | null): void {
+  if (context.targets.release(receiver, isInTrouble) || context.hasBacklog) context.claims.wake()
+}
+
+function send(context: Context, delivery: Delivery): void {
+  context.underWay.set(delivery, deliver(context, delivery))
+}
+
+async function deliver(context: Context, delivery: Delivery): Promise<void> {
+  const { clock, log, record, underWay } = context
+  const startedAt = clock.now()
+  try {
+    const result = await attempt(context, delivery, startedAt)
+    if (result === null) return
+    const ended = endAttempt(delivery, result, { id: newId(), startedAt, endedAt: clock.now() })
+    await record(ended)
+    if (ended.dueAt !== null) wakeAt(context, ended.dueAt)
+  } catch (error) {
+    log.error(
+      { err: error, delivery_id: delivery.id },
+      'a delivery was not recorded; it is made again when its lease ends',
+    )
+  } finally {
+    underWay.delete(delivery)
+  }
+}
+
+/** The slot is for the receiver's sake: recording needs none. */
+async function attempt(context: Context, delivery: Delivery, startedAt: Date): Promise<AttemptResult | null> {
+  let result: AttemptResult | null = null
+  try {
+    result = await channelOf(context.channels, delivery).attempt(delivery, startedAt)
+    return result
+  } finally {
+    release(context, delivery, result?.isTargetInTrouble ?? null)
+  }
+}
+
+async function claimRound(context: Context): Promise<boolean> {
+  const { clock, outbox, targets } = context
+  const total = Math.min(claimMost.total, targets.free())
+  if (context.isStopping || total <= 0) return false
+  const now = clock.now()
+  const leaseUntil = new Date(now.getTime() + leaseMs)
+  const wanted = { ...claimMost, now, leaseUntil, total, limits: targets.limits(), after: context.lastServed }
+  const claimed = await store.claim(outbox, wanted)
+  context.lastServed = lastOf(claimed, context.lastServed)
+  context.hasBacklog = claimed.length > 0
+  const unwanted = claimed.filter((delivery) => {
+    if (context.isStopping || !targets.reserve(delivery)) return true
+    send(context, delivery)
+    return false
+  })
+  if (unwanted.length > 0) await store.moveLeases(outbox, unwanted, now)
+  return claimed.length > unwanted.length
+}
+
+/** The organization that a claim came to last: the order begins behind `after` and goes round. */
+function lastOf(claimed: readonly Delivery[], after: string): string {
+  const served = claimed.map(({ organizationId }) => organizationId).sort()
+  return served.findLast((organizationId) => organizationId <= after) ?? served.at(-1) ?? after
+}
+
+async function renewLeases({ clock, outbox, underWay }: Context): Promise<boolean> {
+  const held = [...underWay.keys()]
+  if (held.length > 0) await store.moveLeases(outbox, held, new Date(clock.now().getTime() + leaseMs))
+  return false
+}
+
+/** A retry due within the minute is met on time; later ones are found by polling. */
+function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
+  const ms = at.getTime() - clock.now().getTime()
+  if (ms < 60_000 && !isStopping) setTimeout(() => claims.wake(), Math.max(0, ms)).unref()
+}
+
+async function drain(context: Context): Promise<void> {
+  do {
+    // First: what ends now may be due again at once.
+    await Promise.all(context.underWay.values())
+    await context.claims.drain()
+  } while (context.hasBacklog || context.underWay.size > 0)
+}
+
+async function stop(context: Context, graceMs: number): Promise<void> {
+  const { channels, claims, clock, outbox, renewals, underWay } = context
+  context.isStopping = true
+  await claims.stop()
+  let timer: NodeJS.Timeout | undefined
+  const grace = new Promise((resolve) => {
+    timer = setTimeout(resolve, graceMs)
+  })
+  await Promise.race([Promise.all(underWay.values()), grace])
+  clearTimeout(timer)
+  const abandoned = [...underWay.keys()]
+  const ending = [...underWay.values()]
+  await Promise.all([...channels.values()].map((channel) => channel.close()))
+  await Promise.all(ending)
+  await renewals.stop()
+  if (abandoned.length > 0) await store.moveLeases(outbox, abandoned, clock.now())
+}

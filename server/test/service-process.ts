@@ -166,11 +166,11 @@ export async function externalDatabase() {
   url.searchParams.set('port', String(port))
   url.searchParams.set('user', String(user))
   url.searchParams.set('password', String(password))
-  const sql = async (query: string): Promise<readonly Record<string, unknown>[]> => {
+  const sql = async (query: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
     // As the superuser, whom row-level security does not bind.
     const client = new pg.Client({ ...database.connection, user: 'postgres' })
     await client.connect()
-    const { rows } = await client.query(query)
+    const { rows } = await client.query(query, [...values])
     await client.end()
     return rows
   }

@@ -7,6 +7,7 @@ import { eventually } from '../eventually.ts'
 import { codeAt } from '../identity/factors/authenticator-app.ts'
 import { startMailRelay } from '../platform/mail-relay.ts'
 import { freePort } from '../receivers.ts'
+import { recordedEvents } from '../recorded-events.ts'
 import { externalDatabase, login, request, startService, untilReady } from '../service-process.ts'
 import { type Ended, runCommand } from './command-process.ts'
 
@@ -58,8 +59,7 @@ const tokenIn = (text: string): string =>
 const choose = (link: string, next: string) =>
   request(url, 'POST', `${auth}/password/reset`, { body: { token: link, password: next } })
 const me = async (): Promise<number> => (await request(url, 'GET', `${auth}/me`, { as: token })).status
-const eventsOf = async (kind: string) =>
-  (await database.sql(`select record from events where kind = '${kind}'`)).map((row) => JSON.parse(String(row.record)))
+const eventsOf = (kind: string) => recordedEvents(database.sql, { kinds: [kind] })
 
 test('prints a link that sets a password once, and leaves second factors and sessions alone', async () => {
   const { code, stdout, stderr } = await run(['admin', 'recover', '--email', 'ADA@example.com'])
@@ -73,7 +73,7 @@ test('prints a link that sets a password once, and leaves second factors and ses
   assert.equal((await signIn('a whole new one')).body.code, 'auth.second_factor_required')
   assert.deepEqual(await eventsOf('factors.removed'), [])
   const [asked] = await eventsOf('password.reset_requested')
-  assert.deepEqual([asked.actor.kind, asked.after.mailed], ['system', false])
+  assert.deepEqual([asked?.actor.kind, asked?.after.mailed], ['system', false])
   assert.match(JSON.stringify(asked), /hitl admin recover/)
   assert.ok(!JSON.stringify(asked).includes(link))
 })
@@ -98,8 +98,8 @@ test('--remove-second-factors: they are gone and the sessions over at once, the 
   assert.equal((await signIn('the third of them')).status, 200)
   const [removed, ...others] = await eventsOf('factors.removed')
   assert.equal(others.length, 0)
-  assert.deepEqual([removed.actor.kind, removed.subject.id], ['system', userId])
-  assert.deepEqual(removed.after, { because: 'operator' })
+  assert.deepEqual([removed?.actor.kind, removed?.subject.id], ['system', userId])
+  assert.deepEqual(removed?.after, { because: 'operator' })
   await relay.lettersTo(email, 'Your second factors were removed', 1)
 })
 

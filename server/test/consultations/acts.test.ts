@@ -5,6 +5,7 @@ import { newId } from '../../src/platform/ids.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
+import { recordedEvents } from '../recorded-events.ts'
 import { tableContents } from './table-contents.ts'
 
 let t: TestApp
@@ -271,17 +272,20 @@ describe('respond', () => {
       body: { decision: 'reject', comment: 'no' },
       headers,
     })
-    const events = await t.sql(
-      `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id, record::jsonb->'before' as before,
-         record::jsonb->'after' as after, erasable::jsonb - 'salt' as erasable
-       from events where subject_id = $1 and kind <> 'request.created'`,
-      [id],
-    )
-    assert.deepEqual(events, [
+    const [created, ...events] = await recordedEvents(t.sql, { subject: id })
+    assert.equal(created?.kind, 'request.created')
+    const told = events.map(({ kind, actor, http_request_id, before, after, erasable }) => ({
+      kind,
+      actor: [actor.kind, actor.id],
+      http_request_id,
+      before,
+      after,
+      erasable,
+    }))
+    assert.deepEqual(told, [
       {
         kind: 'request.responded',
-        actor_kind: 'person',
-        actor_id: t.reviewer.id,
+        actor: ['person', t.reviewer.id],
         http_request_id: 'trace-2',
         before: { state: 'pending' },
         after: { state: 'responded', revision: 1, decision: 'reject' },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { recordedEvents } from '../recorded-events.ts'
 import { tableContents } from './table-contents.ts'
 
 let t: TestApp
@@ -87,22 +88,13 @@ describe('201', () => {
 
   test('leaves one event, by the agent, in the same commit', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal, headers: { 'x-request-id': 'trace-1' } })
-    const events = await t.sql(
-      `select kind, actor_kind, actor_id, record::jsonb->'actor'->>'key_id' as key_id, record::jsonb->>'http_request_id' as http_request_id,
-         record::jsonb->>'before' as before, record::jsonb->'after'->>'state' as state from events where subject_id = $1`,
-      [reply.body.id],
+    const [event, ...more] = await recordedEvents(t.sql, { subject: reply.body.id })
+    assert.equal(more.length, 0)
+    const { kind, actor, http_request_id, before, after } = event ?? assert.fail('there is none')
+    assert.deepEqual(
+      [kind, actor.kind, actor.id, actor.key_id, http_request_id, before, after.state],
+      ['request.created', 'agent', reply.body.agent_id, reply.body.api_key_id, 'trace-1', null, 'pending'],
     )
-    assert.deepEqual(events, [
-      {
-        kind: 'request.created',
-        actor_kind: 'agent',
-        actor_id: reply.body.agent_id,
-        key_id: reply.body.api_key_id,
-        http_request_id: 'trace-1',
-        before: null,
-        state: 'pending',
-      },
-    ])
   })
 
   test('with a trailing slash', async () => {

@@ -6,6 +6,7 @@ import { digestOf } from '../../src/consultations/digest.ts'
 import type { JsonText } from '../../src/platform/json.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
+import { recordedEvents } from '../recorded-events.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
@@ -102,9 +103,7 @@ describe('on the wire', () => {
       assert.equal(shown.digest, created.digest)
     }
     assert.equal(JSON.parse(String(receiver.requests[0]?.body)).digest, created.digest)
-    const events = await t.sql(`select record::json->>'digest' as digest, kind from events where subject_id = $1`, [
-      created.id,
-    ])
+    const events = await recordedEvents(t.sql, { subject: created.id })
     assert.deepEqual(events.map((event) => event.kind).sort(), [
       'request.callback_sent',
       'request.created',

@@ -4,6 +4,7 @@ import { type App, createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { addPerson, type TestPerson } from '../people-and-keys.ts'
+import { recordedEvents } from '../recorded-events.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 const path = '/api/v1/requests'
@@ -54,8 +55,7 @@ async function createMany(count: number, fields: object = {}): Promise<readonly 
   return made.map(({ body }) => body.id)
 }
 
-const closingEvents = `select kind, actor_id, record::jsonb->'after'->>'decision' as decision from events
-  where subject_id = $1 and kind in ('request.responded', 'request.cancelled', 'request.timed_out')`
+const closing = ['request.responded', 'request.cancelled', 'request.timed_out']
 
 test('1 000 requests, 16 responders each: one 200 and fifteen 409 that name the winner', async () => {
   const decisions = ['approve', 'reject', 'request_changes']
@@ -157,7 +157,7 @@ test('300 requests, answered, cancelled and timed out at once by two processes: 
         String(read.state)
       ]
       assert.deepEqual(
-        (await t.sql(closingEvents, [id])).map((event) => event.kind),
+        (await recordedEvents(t.sql, { subject: id, kinds: closing })).map((event) => event.kind),
         [kind],
       )
       outcomes.set(read.state, (outcomes.get(read.state) ?? 0) + 1)

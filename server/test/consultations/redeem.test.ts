@@ -6,6 +6,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { addApiKey, addOrganization } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
+import { recordedEvents } from '../recorded-events.ts'
 
 let t: TestApp
 before(async () => {
@@ -23,8 +24,7 @@ const decided = async (decision = 'approve', fields = {}) => {
   assert.equal(reply.status, 200, reply.text)
   return reply.body
 }
-const eventsOf = (id: string) =>
-  t.sql(`select record::json as record from events where subject_id = $1 and kind = 'request.redeemed'`, [id])
+const eventsOf = (id: string) => recordedEvents(t.sql, { subject: id, kinds: ['request.redeemed'] })
 const told = (reply: Reply) => [reply.status, reply.body.code]
 
 describe('an approval', () => {
@@ -45,10 +45,9 @@ describe('an approval', () => {
     assert.ok(second.body.detail.includes(usedAt))
     const [event, ...others] = await eventsOf(id)
     assert.equal(others.length, 0)
-    const record = (event as { record: Record<string, unknown> }).record
-    assert.deepEqual([record.digest, record.before], [digest, { redeemed_at: null }])
-    assert.deepEqual(record.after, { redeemed_at: usedAt, revision: 1 })
-    assert.equal((record.actor as { kind: string }).kind, 'agent')
+    assert.deepEqual([event?.digest, event?.before], [digest, { redeemed_at: null }])
+    assert.deepEqual(event?.after, { redeemed_at: usedAt, revision: 1 })
+    assert.equal(event?.actor.kind, 'agent')
     const certificate = await t.call('GET', pathOf(id, 'certificate'), { as: t.apiKey })
     assert.equal(certificate.body.redeemed_at, usedAt)
   })

@@ -5,6 +5,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { addPerson } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
+import { recordedEvents } from '../recorded-events.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp
@@ -53,17 +54,12 @@ describe('a request times out', () => {
     t.clock.advance(60_000)
     await t.app.drain()
     await t.app.drain()
+    const events = (await recordedEvents(t.sql, { subject: id })).slice(1)
     assert.deepEqual(
-      await t
-        .sql(
-          `select kind, actor_kind, actor_id, record::jsonb->>'http_request_id' as http_request_id from events
-          where subject_id = $1 order by id`,
-          [id],
-        )
-        .then((rows) => rows.slice(1)),
+      events.map(({ kind, actor, http_request_id }) => [kind, actor.kind, actor.id, http_request_id]),
       [
-        { kind: 'request.timed_out', actor_kind: 'timer', actor_id: null, http_request_id: null },
-        { kind: 'request.callback_sent', actor_kind: 'system', actor_id: null, http_request_id: null },
+        ['request.timed_out', 'timer', null, null],
+        ['request.callback_sent', 'system', null, null],
       ],
     )
     assert.equal(receiver.requests.length, 1)

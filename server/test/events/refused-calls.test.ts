@@ -8,6 +8,7 @@ import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../../src/seed.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { recordedEvents } from '../recorded-events.ts'
 
 let t: TestApp
 before(async () => {
@@ -15,12 +16,14 @@ before(async () => {
 })
 after(() => t.stop())
 
-const written = (kind: string) =>
-  t.sql(
-    `select organization_id, actor_kind, actor_id, record::jsonb->'after' as after, erasable::jsonb->>'network' as network
-     from events where kind = $1 order by era, xact, id`,
-    [kind],
-  )
+const written = async (kind: string) =>
+  (await recordedEvents(t.sql, { kinds: [kind] })).map(({ organization_id, actor, after, erasable }) => ({
+    organization_id,
+    actor_kind: actor.kind,
+    actor_id: actor.id,
+    after,
+    network: erasable?.network,
+  }))
 
 interface Counted {
   readonly code: string
@@ -28,12 +31,16 @@ interface Counted {
   readonly first_at: string
 }
 
-const refusedWith = (code: string, sql = t.sql) =>
-  sql(
-    `select organization_id, subject_id, actor_kind, actor_id, (record::jsonb->'after'->>'count')::int as count
-     from events where kind = 'access.refused' and record::jsonb->'after'->>'code' = $1 order by era, xact, id`,
-    [code],
-  )
+const refusedWith = async (code: string, sql = t.sql) =>
+  (await recordedEvents(sql, { kinds: ['access.refused'] }))
+    .filter(({ after }) => after.code === code)
+    .map(({ organization_id, subject, actor, after }) => ({
+      organization_id,
+      subject_id: subject.id,
+      actor_kind: actor.kind,
+      actor_id: actor.id,
+      count: after.count,
+    }))
 
 describe('refusals', () => {
   test('of people and keys that may not do it are events of their organization, equal ones counted', async () => {

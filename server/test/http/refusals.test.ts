@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { openTestSession, type Reply, secretKey, startTestApp, type TestApp } from '../harness.ts'
+import { recordedEvents } from '../recorded-events.ts'
 
 const keys = '/api/v1/api-keys'
 const nobodysId = '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60'
@@ -209,10 +210,7 @@ describe('x-request-id', () => {
   test('it stands in the event of what the call changed', async () => {
     const headers = { 'x-request-id': 'trace-me-4711' }
     const reply = await t.call('POST', keys, { as: t.admin.token, body: { name: 'traced' }, headers })
-    const [event] = await t.sql(
-      `select record::jsonb->>'http_request_id' as http_request_id from events where subject_id = $1`,
-      [reply.body.id],
-    )
+    const [event] = await recordedEvents(t.sql, { subject: reply.body.id })
     assert.equal(event?.http_request_id, 'trace-me-4711')
   })
 })

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { type CallOptions, startTestApp, type TestApp } from '../../harness.ts'
 import { addOrganization, addPerson } from '../../people-and-keys.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 
 const agents = '/api/v1/agents'
 let t: TestApp
@@ -20,12 +21,11 @@ const register = async (body: Readonly<Record<string, unknown>> = { name: 'deplo
 }
 const rows = async (): Promise<number> =>
   (await t.sql('select from agents where organization_id = $1', [t.organizationId])).length
-const eventsOf = (id: string) =>
-  t.sql(
-    `select kind, actor_id, record::jsonb->'before' as before, record::jsonb->'after' as after,
-       erasable::jsonb - 'salt' - 'network' as erasable from events where subject_id = $1 order by occurred_at, id`,
-    [id],
-  )
+const eventsOf = async (id: string) =>
+  (await recordedEvents(t.sql, { subject: id })).map(({ kind, actor, before, after, erasable }) => {
+    const { network: _, ...words } = erasable
+    return { kind, actor_id: actor.id, before, after, erasable: words }
+  })
 
 describe('POST /agents', () => {
   test('201 with an active agent that the caller answers for; one event', async () => {

@@ -4,6 +4,7 @@ import type { App } from '../../../src/app.ts'
 import { totalsAndCounts } from '../../consultations/table-contents.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { addApiKey, addOrganization, type TestKey } from '../../people-and-keys.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { startOther, statusAt, withinASecond } from './two-processes.ts'
 
 const requests = '/api/v1/requests'
@@ -187,13 +188,15 @@ for (const [whose, press] of [
     test('each turn is one event with who, what before and after, and why', async () => {
       const key = await addApiKey(t)
       const subject = whose === 'agent' ? key.agentId : t.organizationId
-      const told = () =>
-        t.sql(
-          `select kind, actor_id, record::jsonb->'before'->>'status' as before, record::jsonb->'after'->>'status' as after,
-             erasable::jsonb->>'reason' as reason from events
-           where subject_id = $1 and kind ~ '\\.(paused|stopped|resumed)$' order by occurred_at, id`,
-          [subject],
-        )
+      const kinds = ['paused', 'stopped', 'resumed'].map((act) => `${whose}.${act}`)
+      const told = async () =>
+        (await recordedEvents(t.sql, { subject, kinds })).map(({ kind, actor, before, after, erasable }) => ({
+          kind,
+          actor_id: actor.id,
+          before: before.status,
+          after: after.status,
+          reason: erasable.reason,
+        }))
       const earlier = (await told()).length
       for (const [act, body] of [
         ['pause', { reason: 'one' }],
@@ -215,12 +218,15 @@ for (const [whose, press] of [
 
     test('the first refused call of an agent acknowledges the pause, once, and each pause anew', async (context) => {
       const key = await addApiKey(t)
-      const told = () =>
-        t.sql(
-          `select actor_kind, actor_id, record::jsonb->'actor'->>'key_id' as key_id, erasable::jsonb->>'network' as network,
-             record::jsonb->'after'->>'switch' as switch from events
-           where kind = 'agent.pause_acknowledged' and subject_id = $1`,
-          [key.agentId],
+      const told = async () =>
+        (await recordedEvents(t.sql, { subject: key.agentId, kinds: ['agent.pause_acknowledged'] })).map(
+          ({ actor, after, erasable }) => ({
+            actor_kind: actor.kind,
+            actor_id: actor.id,
+            key_id: actor.key_id,
+            network: erasable.network,
+            switch: after.switch,
+          }),
         )
       const acknowledgedAt = async () => (await admin('GET', `/agents/${key.agentId}`)).body.pause_acknowledged_at
       await press(key, 'pause')

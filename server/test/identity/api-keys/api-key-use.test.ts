@@ -4,6 +4,7 @@ import type { App } from '../../../src/app.ts'
 import { mintApiKey } from '../../../src/identity/api-keys/api-key.ts'
 import { type KeyScope, keyScopes } from '../../../src/identity/principal.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { startOther, statusAt, withinASecond } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
 
@@ -40,12 +41,12 @@ const list = (key: string, from?: string): Promise<Reply> =>
 const here = async (key: string): Promise<number> => (await list(key)).status
 const there = (key: string): Promise<number> => statusAt(other, key)
 const inDays = (days: number): string => new Date(t.clock.now().getTime() + days * 86_400_000).toISOString()
-const refusedEvents = (id: string) =>
-  t.sql(
-    `select record::jsonb->'after'->>'reason' as reason, record::jsonb->'actor'->>'key_id' as key_id,
-       erasable::jsonb->>'network' as network from events where kind = 'api_key.refused' and subject_id = $1 order by id`,
-    [id],
-  )
+const refusedEvents = async (id: string) =>
+  (await recordedEvents(t.sql, { subject: id, kinds: ['api_key.refused'] })).map(({ actor, after, erasable }) => ({
+    reason: after.reason,
+    key_id: actor.key_id,
+    network: erasable.network,
+  }))
 
 test('a revoked key is refused at once in the process that revoked it, and within a second in another', async (context) => {
   const { id, key } = await create()
@@ -354,13 +355,9 @@ describe('a step-up', () => {
 
   test('is in the event of what it was for, with its digest', async () => {
     const { id } = await create()
-    const [event] = await t.sql(
-      `select record::jsonb->>'digest' as digest, record::jsonb->'after'->'assurance'->>'method' as method
-       from events where kind = 'api_key.created' and subject_id = $1`,
-      [id],
-    )
+    const [event] = await recordedEvents(t.sql, { subject: id, kinds: ['api_key.created'] })
     assert.match(String(event?.digest), /^[0-9a-f]{64}$/)
-    assert.equal(event?.method, 'sign_in')
+    assert.equal(event?.after.assurance.method, 'sign_in')
   })
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { App } from '../../../src/app.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { startOther } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
 
@@ -30,10 +31,8 @@ const create = async (days: number): Promise<{ readonly id: string; readonly age
 }
 const told = async (id: string) => {
   await Promise.all([t.app.drain(), other.drain()])
-  return t.sql(
-    `select actor_kind, record::jsonb->'after' as after from events where kind = 'api_key.expiring' and subject_id = $1`,
-    [id],
-  )
+  const events = await recordedEvents(t.sql, { subject: id, kinds: ['api_key.expiring'] })
+  return events.map(({ actor, after }) => ({ actor_kind: actor.kind, after }))
 }
 
 test('api_key.expiring is told once, 30 days before the end, by whichever process is first', async () => {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { startTestApp } from '../../harness.ts'
+import { installationId } from '../../../src/platform/ids.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { type Authenticator, type Bent, createAuthenticator } from './authenticator.ts'
 import { auth, beginSignIn, eventsOf, newPerson, type TestPerson, travelling, withStepUp } from './people.ts'
 
@@ -58,12 +60,9 @@ const refusals = async (person: TestPerson) =>
     .map((event) => event.after.reason)
 
 const installationRefusals = async () =>
-  (
-    await t.sql(
-      `select record from events where organization_id = '00000000-0000-0000-0000-000000000000'
-       and kind = 'second_factor.refused' order by era, xact, id`,
-    )
-  ).map((row) => JSON.parse(String(row.record)).after)
+  (await recordedEvents(t.sql, { organization: installationId, kinds: ['second_factor.refused'] })).map(
+    ({ after }) => after,
+  )
 
 describe('adding a passkey', () => {
   test('asks the browser for one that verifies the person and can be found without an address', async () => {
@@ -99,18 +98,16 @@ describe('adding a passkey', () => {
       },
     ])
     const [begun, added] = await eventsOf(t, person)
-    assert.equal(begun.kind, 'passkey.begun')
-    assert.equal(added.kind, 'passkey.added')
-    assert.deepEqual(added.after, {
+    assert.equal(begun?.kind, 'passkey.begun')
+    assert.equal(added?.kind, 'passkey.added')
+    assert.deepEqual(added?.after, {
       passkey_id: person.passkeyId,
       is_backed_up: false,
-      assurance: begun.after.assurance,
+      assurance: begun?.after.assurance,
     })
-    assert.ok(!JSON.stringify(added).includes('Work laptop'))
-    const [row] = await t.sql("select erasable from events where subject_id = $1 and kind = 'passkey.added'", [
-      person.id,
-    ])
-    assert.match(String(row?.erasable), /Work laptop/)
+    const { erasable, ...record } = added ?? assert.fail('nothing was added')
+    assert.ok(!JSON.stringify(record).includes('Work laptop'))
+    assert.match(JSON.stringify(erasable), /Work laptop/)
   })
 
   test('422 passkey.refused for whatever does not hold', async () => {
@@ -304,8 +301,8 @@ describe('signing in with a passkey', () => {
     assert.equal(removed.status, 204, removed.text)
     assert.equal((await signInWith(person.authenticator.get(await asked()))).status, 401)
     const event = (await eventsOf(t, person)).find(({ kind }) => kind === 'passkey.removed')
-    assert.equal(event.after.assurance.method, 'passkey')
-    assert.match(event.digest, /^[0-9a-f]{64}$/)
+    assert.equal(event?.after.assurance.method, 'passkey')
+    assert.match(String(event?.digest), /^[0-9a-f]{64}$/)
   })
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createAccessTokens } from '../../../src/identity/access-token.ts'
 import { openTestSession, type Reply, secretKey, type TestApp } from '../../harness.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { codeAt } from './authenticator-app.ts'
 
 export const auth = '/api/v1/auth'
@@ -125,7 +126,6 @@ export async function beginSignIn(t: TestApp, { accountId, organizationId, id }:
 }
 
 /** Records of what happened to the person, oldest first. */
-export async function eventsOf(t: TestApp, person: TestPerson) {
-  const rows = await t.sql('select record from events where subject_id = $1 order by era, xact, id', [person.id])
-  return rows.map((row) => JSON.parse(String(row.record)))
+export function eventsOf(t: TestApp, person: TestPerson) {
+  return recordedEvents(t.sql, { subject: person.id })
 }

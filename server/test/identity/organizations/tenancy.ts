@@ -3,6 +3,7 @@ import { createAccessTokens } from '../../../src/identity/access-token.ts'
 import { newId } from '../../../src/platform/ids.ts'
 import { openTestSession, secretKey, type TestApp } from '../../harness.ts'
 import { addPerson, type TestPerson } from '../../people-and-keys.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 
 /** Signed in anew, at the time of the test's clock; `methods` say how. */
 export async function signedIn(
@@ -62,26 +63,6 @@ export async function alsoIn(
   return { ...person, token: await signedIn(t, person) }
 }
 
-export interface ToldEvent {
-  readonly kind: string
-  readonly subject: { readonly id: string; readonly kind: string }
-  readonly actor: { readonly kind: string; readonly id: string | null }
-  // biome-ignore lint/suspicious/noExplicitAny: events hold values of every shape
-  readonly before: any
-  // biome-ignore lint/suspicious/noExplicitAny: events hold values of every shape
-  readonly after: any
-  readonly digest: string | null
-  readonly erasable: Readonly<Record<string, unknown>> | null
-}
-
 /** What the organization's log holds of these kinds, oldest first. */
-export async function told(t: TestApp, organizationId: string, ...kinds: readonly string[]): Promise<ToldEvent[]> {
-  const rows = await t.sql(
-    'select record, erasable from events where organization_id = $1 and kind = any ($2) order by era, xact, id',
-    [organizationId, kinds],
-  )
-  return rows.map(({ record, erasable }) => ({
-    ...JSON.parse(String(record)),
-    erasable: erasable === null ? null : JSON.parse(String(erasable)),
-  }))
-}
+export const told = (t: TestApp, organization: string, ...kinds: readonly string[]) =>
+  recordedEvents(t.sql, { organization, kinds })

@@ -4,6 +4,7 @@ import { commonPasswordCount, isCommonPassword } from '../../../src/identity/acc
 import { createNewPasswordCheck } from '../../../src/identity/accounts/new-password.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { addTotp, nextCode } from '../factors/people.ts'
 import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'
 
@@ -42,10 +43,8 @@ const login = (email: string, password: string): Promise<Reply> =>
   t.call('POST', '/api/v1/auth/login', { body: { username: email, password } })
 /** Failed attempts are forgotten, links too, and sessions with a password stay. */
 const hoursLater = (): void => t.clock.advance(2 * 60 * minute)
-const eventsOf = (userId: string): Promise<readonly Record<string, unknown>[]> =>
-  t.sql('select organization_id, record::jsonb as record from events where subject_id = $1 order by xact, id', [userId])
-const kindsOf = async (userId: string): Promise<readonly unknown[]> =>
-  (await eventsOf(userId)).map(({ record }) => (record as { kind: string }).kind)
+const eventsOf = (userId: string) => recordedEvents(t.sql, { subject: userId })
+const kindsOf = async (userId: string): Promise<readonly string[]> => (await eventsOf(userId)).map(({ kind }) => kind)
 
 const subject = 'Choose a new password'
 
@@ -93,9 +92,9 @@ describe('POST /auth/password/forgot', () => {
     assert.ok(rows.length > 0 && !JSON.stringify(rows).includes(token))
     const events = await eventsOf(userId)
     assert.ok(!JSON.stringify(events).includes(token))
-    const last = events.at(-1)?.record as { kind: string; actor: { kind: string } }
-    assert.equal(last.kind, 'password.reset_requested')
-    assert.equal(last.actor.kind, 'anonymous')
+    const last = events.at(-1)
+    assert.equal(last?.kind, 'password.reset_requested')
+    assert.equal(last?.actor.kind, 'anonymous')
   })
 
   test('five letters within an hour are the most, and the reply does not tell', async () => {
@@ -166,9 +165,10 @@ describe('POST /auth/password/reset', () => {
     await relay.lettersTo(email, 'Your password was changed', 1)
     const kinds = await kindsOf(userId)
     assert.ok(kinds.includes('password.reset'))
-    const ended = await t.sql(`select record::jsonb->'after'->>'because' as because from events
-      where kind = 'session.ended' and record::jsonb->'after'->>'user_id' = '${userId}'`)
-    assert.ok(ended.length > 0 && ended.every(({ because }) => because === 'password_changed'))
+    const ended = (await recordedEvents(t.sql, { kinds: ['session.ended'] })).filter(
+      ({ after }) => after.user_id === userId,
+    )
+    assert.ok(ended.length > 0 && ended.every(({ after }) => after.because === 'password_changed'))
   })
 
   test('a link works once: 403 the second time, and for all other links of the account', async () => {
@@ -254,7 +254,7 @@ describe('POST /auth/password/reset', () => {
     await reset(await tokenFor(email), 'a whole new one')
     for (const id of [userId, other.userId]) {
       const events = await eventsOf(id)
-      const found = events.filter(({ record }) => (record as { kind: string }).kind === 'password.reset')
+      const found = events.filter(({ kind }) => kind === 'password.reset')
       assert.equal(found.length, 1)
       assert.equal(found[0]?.organization_id, id === userId ? t.organizationId : other.organizationId)
     }

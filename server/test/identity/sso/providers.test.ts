@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { Reply, TestApp } from '../../harness.ts'
 import { freePort, startReceiver } from '../../receivers.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { addOrganization, newPerson, type TestPerson } from '../recovery/accounts.ts'
 import { clientId, clientSecret, type OpenIdProvider, startOpenIdProvider } from './openid-provider.ts'
 import {
@@ -43,8 +44,7 @@ const created = async (more = {}): Promise<Reply['body']> => {
 }
 const change = (id: string, body: object, as = t.admin.token): Promise<Reply> =>
   t.call('PATCH', `${path}/${id}`, { as, body })
-const eventsOf = (id: string) =>
-  t.sql('select kind, record::jsonb as record from events where subject_id = $1 order by xact, id', [id])
+const eventsOf = (id: string) => recordedEvents(t.sql, { subject: id })
 const fieldOf = (reply: Reply): unknown => {
   assert.equal(reply.status, 422, reply.text)
   return reply.body.errors[0].path
@@ -78,11 +78,11 @@ describe('adding a provider', () => {
 
   test('the event holds who did it, the proof that it was they, and what is trusted now', async () => {
     const { id } = await created({ role_claim: 'groups', role_map: { a: 'admin' } })
-    const [event] = (await eventsOf(id)) as readonly { record: Record<string, Record<string, unknown>> }[]
-    assert.equal(event?.record.actor?.id, t.admin.id)
-    assert.match(String(event?.record.digest), /^[0-9a-f]{64}$/)
-    assert.deepEqual(event?.record.after?.role_map, { a: 'admin' })
-    assert.ok(event?.record.after?.assurance)
+    const [event] = await eventsOf(id)
+    assert.equal(event?.actor.id, t.admin.id)
+    assert.match(String(event?.digest), /^[0-9a-f]{64}$/)
+    assert.deepEqual(event?.after.role_map, { a: 'admin' })
+    assert.ok(event?.after.assurance)
   })
 
   test('the same Idempotency-Key and body make one provider', async () => {

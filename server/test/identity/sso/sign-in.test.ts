@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { Reply, TestApp } from '../../harness.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 import { addOrganization, newPerson } from '../recovery/accounts.ts'
 import { type OpenIdProvider, type ProvidedPerson, startOpenIdProvider } from './openid-provider.ts'
 import {
@@ -51,12 +52,8 @@ const newcomer = (claims: Readonly<Record<string, unknown>> = {}): ProvidedPerso
 }
 const me = async (browser: ReturnType<typeof createBrowser>): Promise<Reply['body']> =>
   (await t.call('GET', '/api/v1/auth/me', { as: await tokenOf(browser) })).body
-const eventsOf = async (kind: string): Promise<readonly Record<string, unknown>[]> =>
-  (await t.sql(`select record::jsonb as record from events where kind = $1 order by xact, id`, [kind])).map(
-    ({ record }) => record as Record<string, unknown>,
-  )
-const lastReason = async (kind = 'sso.sign_in_refused'): Promise<unknown> =>
-  ((await eventsOf(kind)).at(-1)?.after as { reason: unknown } | undefined)?.reason
+const eventsOf = (kind: string) => recordedEvents(t.sql, { kinds: [kind] })
+const lastReason = async (kind = 'sso.sign_in_refused'): Promise<unknown> => (await eventsOf(kind)).at(-1)?.after.reason
 const isRefused = (reply: Reply, code: string): void => {
   assert.equal(reply.body?.code, code, reply.text)
   assert.ok(!setCookies(reply).some((cookie) => cookie.startsWith(sessionCookieName)))

@@ -6,6 +6,7 @@ import { installationId } from '../../../src/platform/ids.ts'
 import { createLog } from '../../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../../harness.ts'
 import { type Receiver, startReceiver } from '../../receivers.ts'
+import { recordedEvents } from '../../recorded-events.ts'
 
 const key = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 const [first, second] = [key('first'), key('second')]
@@ -84,18 +85,16 @@ describe('a callback secret is read again', () => {
 
 describe('the audit tells of changed keys', () => {
   const keyEvents = async (own: TestApp) => {
-    const rows = await own.sql(
-      `select organization_id, kind, actor_kind, record::jsonb->'before' as before, record::jsonb->'after' as after
-       from events where kind like 'data_key.%' or kind = 'secret.resealed' order by organization_id, era, xact, id`,
-    )
-    return rows.map(({ before, after, ...row }) => ({ ...row, before, after }) as Told)
-  }
-  interface Told {
-    readonly organization_id: string
-    readonly kind: string
-    readonly actor_kind: string
-    readonly before: Readonly<Record<string, string>> | null
-    readonly after: Readonly<Record<string, string | number>>
+    const events = (await recordedEvents(own.sql)).filter(({ kind }) => /^data_key\.|^secret\.resealed$/.test(kind))
+    return events
+      .map(({ organization_id, kind, actor, before, after }) => ({
+        organization_id,
+        kind,
+        actor_kind: actor.kind,
+        before,
+        after,
+      }))
+      .toSorted((one, other) => (one.organization_id < other.organization_id ? -1 : 1))
   }
 
   test('one event each per organization, with the counts; nothing when there was nothing to do', async (context) => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { after, before, describe, type TestContext, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
+import { verifyExport } from '../../../cli/src/audit-verify.ts'
 import { createSigner } from '../../../cli/test/audit-export.ts'
 import { createRandom, tamperings } from '../../../cli/test/audit-tampering.ts'
 import { createApp } from '../../src/app.ts'
@@ -125,19 +126,22 @@ describe('the export as JSONL', () => {
     for (const record of recordsOf(text)) assert.equal(record.organization_id, t.organizationId)
   })
 
-  test('tampered with in any of 500 ways it does not verify', async () => {
+  // Ten thousand at random are the verifier's own test; here it is the service's export that each of them is tried on.
+  test('tampered with in any of the known ways it does not verify', async () => {
     const lines = linesOf(await exportOf(t))
     const original = Buffer.from(`${lines.join('\n')}\n`)
     const random = createRandom(4_711)
     const attacker = createSigner('attacker')
-    const all = Object.entries(tamperings)
-    for (let done = 0, round = 0; done < 500; round += 1) {
-      const [name, tamper] = all[round % all.length] ?? ['', () => []]
-      const changed = tamper([...lines], random, attacker)
-      const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
-      if (file.equals(original)) continue
-      assert.equal((await verified(t, file.toString('latin1') === '' ? '' : file.toString())).ok, false, name)
-      done += 1
+    const { body: publicKeys } = await t.call('GET', '/.well-known/jwks.json')
+    for (const [name, tamper] of Object.entries(tamperings)) {
+      for (let done = 0; done < 5; ) {
+        const changed = tamper([...lines], random, attacker)
+        const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
+        if (file.equals(original)) continue
+        const { ok } = await verifyExport([file.toString()], { publicKeys, expectHead: [] })
+        assert.equal(ok, false, name)
+        done += 1
+      }
     }
   })
 })
@@ -173,26 +177,45 @@ describe('the export as CSV', () => {
 })
 
 describe('the export as a stream', () => {
-  test('is read no faster than the caller takes it', async (context) => {
-    const u = await startTestApp({ environment: { PORT: '0' } })
-    context.after(() => u.stop())
-    await u.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-         '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
-      [u.organizationId],
-    )
+  /** A service whose organization has an audit of 40 MB, more than any buffer holds. */
+  const withMuch = async (environment: Readonly<Record<string, string>> = {}) => {
+    const u = await startTestApp({ environment })
+    const fill = (organizationId: string) =>
+      u.sql(
+        `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
+         select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
+           '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
+        [organizationId],
+      )
+    await fill(u.organizationId)
     await u.app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = u.app.http.server.address() as AddressInfo
+    /** Begins an export and reads nothing of it yet. */
+    const open = async (token = u.admin.token) => {
+      const call = request({ port, path: '/api/v1/events/export', headers: { authorization: `Bearer ${token}` } })
+      call.on('error', () => {})
+      call.end()
+      const [reply] = (await once(call, 'response')) as [IncomingMessage]
+      reply.pause()
+      reply.on('error', () => {})
+      return { call, reply, status: reply.statusCode }
+    }
+    return { u, open, fill }
+  }
+  let much: Awaited<ReturnType<typeof withMuch>>
+  before(async () => {
+    much = await withMuch()
+  })
+  after(() => much.u.stop())
+
+  test('is read no faster than the caller takes it', async () => {
+    const { u, open } = much
     let socket: Socket | undefined
-    u.app.http.server.on('connection', (opened: Socket) => {
+    u.app.http.server.once('connection', (opened: Socket) => {
       socket = opened
     })
-    const call = request({ port, path: '/api/v1/events/export', headers: { authorization: `Bearer ${u.admin.token}` } })
-    call.end()
-    const [reply] = await once(call, 'response')
-    reply.pause()
-    // Of more than 40 MB: what fits into the sockets' buffers, and a page.
+    const { reply } = await open()
+    // What fits into the sockets' buffers, and a page.
     const written = await settled(() => (socket?.bytesWritten ?? 0) + (socket?.writableLength ?? 0))
     assert.ok(written > 0 && written < 15_000_000, `${written} bytes were written`)
     let bytes = 0
@@ -207,34 +230,8 @@ describe('the export as a stream', () => {
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
   })
 
-  /** A service with an audit of more than any buffer holds, and how to begin an export that nobody reads on. */
-  const paused = async (context: TestContext, environment: Readonly<Record<string, string>> = {}) => {
-    const u = await startTestApp({ environment })
-    context.after(() => u.stop())
-    const fill = (organizationId: string) =>
-      u.sql(
-        `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-         select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-           '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
-        [organizationId],
-      )
-    await fill(u.organizationId)
-    await u.app.http.listen({ host: '127.0.0.1', port: 0 })
-    const { port } = u.app.http.server.address() as AddressInfo
-    const open = async (token = u.admin.token) => {
-      const call = request({ port, path: '/api/v1/events/export', headers: { authorization: `Bearer ${token}` } })
-      call.on('error', () => {})
-      call.end()
-      const [reply] = (await once(call, 'response')) as [IncomingMessage]
-      reply.pause()
-      reply.on('error', () => {})
-      return { call, reply, status: reply.statusCode }
-    }
-    return { u, open, fill }
-  }
-
-  test('429 for the third of an organization at once, and a place is free when one is given up', async (context) => {
-    const { open } = await paused(context)
+  test('429 for the third of an organization at once, and a place is free when one is given up', async () => {
+    const { open } = much
     const held = [await open(), await open()]
     assert.deepEqual(
       held.map(({ status }) => status),
@@ -251,7 +248,8 @@ describe('the export as a stream', () => {
   })
 
   test('readers who take nothing keep no other organization from theirs, and are let go', async (context) => {
-    const { u, open, fill } = await paused(context, { REQUEST_TIMEOUT_SECONDS: '3' })
+    const { u, open, fill } = await withMuch({ REQUEST_TIMEOUT_SECONDS: '3' })
+    context.after(() => u.stop())
     const other = await addTenant(u)
     await fill(other.organizationId)
     const held = [await open(), await open()]

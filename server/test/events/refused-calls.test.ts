@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { createRefusedCalls, type RefusedCall } from '../../src/events/refused-calls.ts'
 import { createEvents } from '../../src/events/service.ts'
 import type { Report } from '../../src/facts/fact.ts'
@@ -22,7 +22,7 @@ const written = async (kind: string) =>
     actor_kind: actor.kind,
     actor_id: actor.id,
     after,
-    network: erasable?.network,
+    network: erasable?.network ?? null,
   }))
 
 interface Counted {
@@ -42,8 +42,12 @@ const refusedWith = async (code: string, sql = t.sql) =>
       count: after.count,
     }))
 
+/** Refusals are written a second after the first one; in these tests not before `flush`, however long the calls take. */
+const keepUnwritten = (context: TestContext): void => context.mock.timers.enable({ apis: ['setTimeout'] })
+
 describe('refusals', () => {
-  test('of people and keys that may not do it are events of their organization, equal ones counted', async () => {
+  test('of people and keys that may not do it are events of their organization, equal ones counted', async (context) => {
+    keepUnwritten(context)
     for (let n = 0; n < 3; n += 1) await t.call('GET', '/api/v1/events', { as: t.reviewer.token })
     await t.call('POST', '/api/v1/requests', { as: t.reviewer.token, body: { title: 'x', context: {} } })
     assert.equal((await written('access.refused')).length, 0, 'nobody waits for them')
@@ -64,7 +68,8 @@ describe('refusals', () => {
     )
   })
 
-  test('of credentials that are none are events of the installation', async () => {
+  test('of credentials that are none are events of the installation', async (context) => {
+    keepUnwritten(context)
     await t.call('GET', '/api/v1/requests', { as: `hitl_${'0'.repeat(71)}` })
     await t.call('GET', '/api/v1/requests', { as: 'no.such.token' })
     await t.call('GET', '/api/v1/requests')
@@ -80,7 +85,8 @@ describe('refusals', () => {
     )
   })
 
-  test('of pages of others that call with our cookie are events of the installation', async () => {
+  test('of pages of others that call with our cookie are events of the installation', async (context) => {
+    keepUnwritten(context)
     const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
     const body = { username: sampleReviewer, password: samplePassword, session_cookie: true }
     const replies = [
@@ -121,6 +127,7 @@ describe('refusals', () => {
   test('of keys beyond their limit are events of their organization, of strangers of the installation', async (context) => {
     const limited = await startTestApp({ environment: { RATE_LIMIT_KEY: '2/3000', RATE_LIMIT_ADDRESS: '2/3000' } })
     context.after(() => limited.stop())
+    keepUnwritten(context)
     for (let n = 0; n < 5; n += 1) {
       await limited.call('GET', '/api/v1/requests', { as: limited.apiKey })
       await limited.call('GET', '/api/v1/auth/me')
@@ -149,7 +156,8 @@ describe('refusals', () => {
     )
   })
 
-  test('of uses of an approval are events of the request: none, of something else, used before', async () => {
+  test('of uses of an approval are events of the request: none, of something else, used before', async (context) => {
+    keepUnwritten(context)
     const { id } = await t.createRequest()
     const redeem = async (body = {}) =>
       (await t.call('POST', `/api/v1/requests/${id}/redeem`, { as: t.apiKey, body })).status

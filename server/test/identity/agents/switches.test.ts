@@ -5,7 +5,7 @@ import { totalsAndCounts } from '../../consultations/table-contents.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { addApiKey, addOrganization, type TestKey } from '../../people-and-keys.ts'
 import { recordedEvents } from '../../recorded-events.ts'
-import { startOther, statusAt, withinASecond } from './two-processes.ts'
+import { startOther, statusAt, withinASecond } from '../two-processes.ts'
 
 const requests = '/api/v1/requests'
 let t: TestApp

@@ -5,8 +5,8 @@ import { mintApiKey } from '../../../src/identity/api-keys/api-key.ts'
 import { type KeyScope, keyScopes } from '../../../src/identity/principal.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { recordedEvents } from '../../recorded-events.ts'
-import { startOther, statusAt, withinASecond } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
+import { startOther, statusAt, withinASecond } from '../two-processes.ts'
 
 const keys = '/api/v1/api-keys'
 let t: TestApp

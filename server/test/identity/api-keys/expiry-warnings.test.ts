@@ -3,8 +3,8 @@ import { after, before, test } from 'node:test'
 import type { App } from '../../../src/app.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { recordedEvents } from '../../recorded-events.ts'
-import { startOther } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
+import { startOther } from '../two-processes.ts'
 
 const keys = '/api/v1/api-keys'
 const dayMs = 86_400_000

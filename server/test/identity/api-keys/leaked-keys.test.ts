@@ -6,8 +6,8 @@ import { newId } from '../../../src/platform/ids.ts'
 import { type CallOptions, type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { addOrganization } from '../../people-and-keys.ts'
 import { recordedEvents } from '../../recorded-events.ts'
-import { startOther, statusAt, withinASecond } from '../agents/two-processes.ts'
 import { newSession } from '../factors/people.ts'
+import { startOther, statusAt, withinASecond } from '../two-processes.ts'
 
 const path = '/api/v1/api-keys/revoke-leaked'
 let t: TestApp

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { type App, createApp } from '../../../src/app.ts'
-import { createLog } from '../../../src/platform/log.ts'
-import { secretKey, type TestApp, testConfig } from '../../harness.ts'
+import { type App, createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { secretKey, type TestApp, testConfig } from '../harness.ts'
 
 /** Another process of the same installation: only the database is shared. */
 export function startOther(t: TestApp): Promise<App> {

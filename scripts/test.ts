@@ -46,7 +46,14 @@ try {
   process.env.HITL_TEST_SERVERS = JSON.stringify(servers)
   // Stripped and compiled once, not in each of the hundreds of processes.
   process.env.NODE_COMPILE_CACHE ??= join(cache, 'hitl')
-  const tests = run({ files, cwd: root, concurrency: workers, timeout: 300_000 })
+  const broken = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.exitCode = 1
+      broken.abort()
+    })
+  }
+  const tests = run({ files, cwd: root, concurrency: workers, timeout: 300_000, signal: broken.signal })
   tests.on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1
   })

@@ -133,15 +133,16 @@ describe('the export as JSONL', () => {
     const random = createRandom(4_711)
     const attacker = createSigner('attacker')
     const { body: publicKeys } = await t.call('GET', '/.well-known/jwks.json')
-    for (const [name, tamper] of Object.entries(tamperings)) {
-      for (let done = 0; done < 5; ) {
-        const changed = tamper([...lines], random, attacker)
-        const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
-        if (file.equals(original)) continue
-        const { ok } = await verifyExport([file.toString()], { publicKeys, expectHead: [] })
-        assert.equal(ok, false, name)
-        done += 1
-      }
+    const all = Object.entries(tamperings)
+    for (let round = 0, done = 0; done < 5 * all.length; round += 1) {
+      const [name, tamper] = all[round % all.length] ?? ['', () => []]
+      const changed = tamper([...lines], random, attacker)
+      const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
+      // Some change nothing here: there is nothing erased, for example.
+      if (file.equals(original)) continue
+      const { ok } = await verifyExport([file.toString()], { publicKeys, expectHead: [] })
+      assert.equal(ok, false, name)
+      done += 1
     }
   })
 })

@@ -59,8 +59,8 @@ const closing = ['request.responded', 'request.cancelled', 'request.timed_out']
 
 test('1 000 requests, 16 responders each: one 200 and fifteen 409 that name the winner', async () => {
   const decisions = ['approve', 'reject', 'request_changes']
-  for (let wave = 0; wave < 40; wave += 1) {
-    const ids = await createMany(25)
+  for (let wave = 0; wave < 100; wave += 1) {
+    const ids = await createMany(10)
     const rounds = await Promise.all(
       ids.map((id) =>
         Promise.all(

@@ -1,5 +1,6 @@
+import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
-import type { JsonText } from '../platform/json.ts'
+import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
 import type { Key } from './row-keys.ts'
 
@@ -8,51 +9,25 @@ import type { Key } from './row-keys.ts'
  * The pool's planner settings keep them on index look-ups whatever the table's statistics say (platform/database/db.ts).
  */
 
-interface CoreRow {
-  organization_id: string
-  id: string
-  agent_id: string
-  api_key_id: string
-  state: State
-  revision: number
-  timeout_at: Date | null
-  next_action_at: Date | null
-  decision: NonNullable<Consultation['response']>['decision'] | null
-  comment: string | null
-  responder_id: string | null
-  responded_at: Date | null
-  decided_by: Consultation['decidedBy']
-  callback_status: Consultation['callback']['status']
-  callback_attempts: number
-  callback_next_attempt_at: Date | null
-  callback_last_error: string | null
-  callback_sent_at: Date | null
-  digest: string
-  certificate_expires_at: Date | null
-  redeemed_at: Date | null
-  created_at: Date
-  updated_at: Date
-}
+// The statements and the types of their rows are made from these.
+// biome-ignore format: one line per group
+const core = [
+  'organization_id', 'id', 'agent_id', 'api_key_id', 'state', 'revision', 'timeout_at', 'next_action_at',
+  'decision', 'comment', 'responder_id', 'responded_at', 'decided_by',
+  'callback_status', 'callback_attempts', 'callback_next_attempt_at', 'callback_last_error', 'callback_sent_at',
+  'certificate_expires_at', 'redeemed_at', 'created_at', 'updated_at',
+] as const
+// biome-ignore format: one line per group
+const contents = [
+  'title', 'description', 'context', 'metadata', 'callback_url', 'callback_secret', 'callback_retry_seconds', 'certificate',
+] as const
 
-export interface Row extends CoreRow {
-  title: string
-  description: string | null
-  context: JsonText
-  metadata: JsonText | null
-  callback_url: string | null
-  callback_secret: Buffer | null
-  callback_retry_seconds: number[] | null
-  certificate: string | null
-  agent_paused?: boolean | null
-}
+type Stored = Selectable<Schema['consultation_requests']>
+type CoreRow = Pick<Stored, (typeof core)[number]> & { readonly digest: string }
+export type Row = CoreRow & Pick<Stored, (typeof contents)[number]> & { readonly agent_paused?: boolean | null }
 
-const coreColumns = `c.organization_id, c.id, c.agent_id, c.api_key_id, c.state, c.revision, c.timeout_at, c.next_action_at,
-  c.decision, c.comment, c.responder_id, c.responded_at, c.decided_by, c.callback_status, c.callback_attempts,
-  c.callback_next_attempt_at, c.callback_last_error, c.callback_sent_at,
-  encode(c.digest, 'hex') as digest, c.certificate_expires_at, c.redeemed_at, c.created_at, c.updated_at`
-
-const columns = `${coreColumns}, c.title, c.description, c.context, c.metadata, c.callback_url, c.callback_secret,
-  c.callback_retry_seconds, c.certificate`
+const coreColumns = `${core.map((name) => `c.${name}`).join(', ')}, encode(c.digest, 'hex') as digest`
+const columns = `${coreColumns}, ${contents.map((name) => `c.${name}`).join(', ')}`
 
 /**
  * What callers are shown, of the alias `c`. A scalar sub-select: one look-up by primary key per open request and none for

@@ -1,24 +1,18 @@
+import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../../platform/database/db.ts'
+import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status } from './agent.ts'
 
-interface Row {
-  organization_id: string
-  id: string
-  name: string
-  description: string | null
-  owner_id: string | null
-  status: Status
-  paused_at: Date | null
-  paused_by: string | null
-  pause_reason: string | null
-  organization_status: Status
-  pause_acknowledged_at: Date | null
-  last_used_at: Date | null
-  created_at: Date
-  updated_at: Date
-}
+// biome-ignore format: one line per group
+const names = [
+  'organization_id', 'id', 'name', 'description', 'owner_id',
+  'status', 'paused_at', 'paused_by', 'pause_reason', 'organization_status', 'pause_acknowledged_at',
+  'created_at', 'updated_at',
+] as const
+
+type Row = Pick<Selectable<Schema['agents']>, (typeof names)[number]> & { readonly last_used_at: Date | null }
 
 function toAgent(row: Row): RegisteredAgent {
   return {
@@ -36,8 +30,7 @@ function toAgent(row: Row): RegisteredAgent {
   }
 }
 
-const columns = `a.organization_id, a.id, a.name, a.description, a.owner_id, a.status, a.paused_at, a.paused_by,
-  a.pause_reason, a.organization_status, a.pause_acknowledged_at, a.created_at, a.updated_at,
+const columns = `${names.map((name) => `a.${name}`).join(', ')},
   (select max(k.last_used_at) from api_keys k where k.organization_id = a.organization_id and k.agent_id = a.id)
     as last_used_at`
 

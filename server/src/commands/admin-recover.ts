@@ -1,7 +1,7 @@
 import type { App } from '../app.ts'
 import { linkMinutes } from '../identity/accounts/account-link.ts'
+import { userNotFound } from '../identity/accounts/user.ts'
 import type { Recovered } from '../identity/recovery/account-recovery.ts'
-import { Problem } from '../platform/problem.ts'
 import { type Command, type Output, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 
@@ -39,7 +39,7 @@ function told({ totp, passkeys, recoveryCodes }: NonNullable<Recovered['removed'
   return `${removed} All sessions have ended.`
 }
 
-function nobody(email: string): Problem {
+function nobody(email: string) {
   const detail = `There is no account ${email}. Look for another spelling, or make one with "hitl admin create".`
-  return new Problem(404, 'user.not_found', detail)
+  return userNotFound(detail)
 }

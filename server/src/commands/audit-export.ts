@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { App } from '../app.ts'
+import { organizationNotFound } from '../identity/organizations/organization.ts'
 import { organizationIds } from '../identity/organizations/store.ts'
 import { installationId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
@@ -35,14 +36,14 @@ export const auditExportCommand: Command = {
 async function choose(app: App, asked: string | null): Promise<string> {
   const all = await organizationIds(app.db.within({ worker: true }))
   if (asked !== null && asked !== installationId && !all.includes(asked)) {
-    throw new Problem(404, 'organization.not_found', `There is no organization ${asked}.`)
+    throw organizationNotFound(`There is no organization ${asked}.`)
   }
   const [only] = all
   if (asked !== null) return asked
   if (all.length > 1) {
     throw new UsageError(`There are ${all.length} organizations.`, `Name one with --organization: ${listed(all)}.`)
   }
-  if (only === undefined) throw new Problem(404, 'organization.not_found', 'There is no organization yet.')
+  if (only === undefined) throw organizationNotFound('There is no organization yet.')
   return only
 }
 

@@ -24,12 +24,11 @@ import { createFactors } from './factors/service.ts'
 import { createInvitationMail } from './invitations/invitation-mail.ts'
 import { createInvitations } from './invitations/service.ts'
 import { createMembers } from './members/service.ts'
-import { type AuditAtTheEnd, createOrganizationDeletion } from './organizations/deletion.ts'
+import type { DeletionAudit } from './organizations/context.ts'
+import { createOrganizationDeletion } from './organizations/deletion.ts'
 import { createOrganizations } from './organizations/service.ts'
 import { actorOf, type Caller, type Person } from './principal.ts'
-import { createAccountRecovery } from './recovery/account-recovery.ts'
-import { createEmailChanges } from './recovery/email-verification.ts'
-import { createPasswordChanges, type SessionsOfAccount } from './recovery/password-reset.ts'
+import { createRecovery } from './recovery/service.ts'
 import { createPeople } from './registration/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
@@ -55,14 +54,14 @@ export interface IdentityDependencies {
   /** Tests bring quicker ones. */
   readonly passwords?: Passwords | undefined
   /** What the audit has to do with the end of an organization. */
-  readonly auditAtTheEnd: AuditAtTheEnd
+  readonly auditAtTheEnd: DeletionAudit
   /** Appends to the event log in the caller's transaction. */
   readonly report: Report
 }
 
 export type Identity = ReturnType<typeof createIdentity>
 
-/** The module's parts, made to know one another: who there is, how they prove it, and what they may do. */
+/** Connects the rooms of identity: who there is, how they prove it, and what they may do. */
 export function createIdentity(dependencies: IdentityDependencies) {
   const { db, clock, log, secretKey, sealer, mail, settings, report, passwords = createPasswords() } = dependencies
   const { publicUrl, REGISTRATION: registration, ACCESS_TOKEN_EXPIRE_MINUTES: accessTokenMinutes } = settings
@@ -125,7 +124,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
     report,
     refusalOf: (user, methods) => identityProviders.refusalOf(user, methods),
   })
-  const accounts = {
+  const recovery = createRecovery({
     db,
     clock,
     log,
@@ -134,19 +133,12 @@ export function createIdentity(dependencies: IdentityDependencies) {
     mail,
     publicUrl,
     attempts,
-    endSessions: async (
-      tx: Tx,
-      { accountId, organizationId, exceptSessionId, because = 'password_changed' }: SessionsOfAccount,
-      by: { readonly actor: Actor; readonly httpRequestId: string | null },
-    ) => {
+    endSessions: async (tx, { accountId, organizationId, exceptSessionId, because }, by) => {
       const kept = exceptSessionId === null ? {} : { exceptSessionId }
       await sessions.endIn(tx, { accountId, organizationId, ...kept }, because, by)
     },
     report,
-  }
-  const passwordChanges = createPasswordChanges(accounts)
-  const emailChanges = createEmailChanges(accounts)
-  const accountRecovery = createAccountRecovery(accounts, passwordChanges)
+  })
   const ssoCa = settings.SSO_CA === null ? null : readFileSync(settings.SSO_CA, 'utf8')
   const providerHttp = createProviderHttp({ allow: settings.SSO_ALLOW, ca: ssoCa })
   const sso = {
@@ -220,9 +212,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
     agents,
     agentKeys,
     switches,
-    passwordChanges,
-    emailChanges,
-    accountRecovery,
+    ...recovery,
     identityProviders,
     ssoSignIn,
     providerHttp,

@@ -3,7 +3,7 @@ import { createTransport } from 'nodemailer'
 import type { Logger } from './log.ts'
 import { isMailable, type Mailbox, type Relay } from './smtp-settings.ts'
 
-export interface Letter {
+export interface Email {
   /** One address. */
   readonly to: string
   readonly subject: string
@@ -11,8 +11,8 @@ export interface Letter {
 }
 
 export interface Mail {
-  /** Resolves when the relay has taken the letter; rejects with a MailFailure when it never will. */
-  send(letter: Letter): Promise<void>
+  /** Resolves when the relay has taken the email; rejects with a MailFailure when it never will. */
+  send(email: Email): Promise<void>
   /** Waits so long for what is under way, then gives it up; once it resolves no timer and no attempt is left. */
   close(graceMs?: number): Promise<void>
 }
@@ -27,8 +27,8 @@ export interface MailSettings {
   readonly timeoutMs?: number
   /** Waits before each further attempt. */
   readonly retrySeconds?: readonly number[]
-  /** Letters under way and waiting at most: the queue lives in memory. */
-  readonly maxLetters?: number
+  /** Emails under way and waiting at most: the queue lives in memory. */
+  readonly maxEmails?: number
 }
 
 export type MailFailure = Error & { readonly code: 'address' | 'full' | 'refused' | 'unreachable' | 'stopped' }
@@ -37,62 +37,62 @@ const sendsAtOnce = 2
 
 /**
  * Mail over one relay. Not an outbox: what is mailed are links that live for minutes and of which a person can ask for
- * another, so a letter that a crash loses costs one more click, and no link lies readable in the database.
+ * another, so an email that a crash loses costs one more click, and no link lies readable in the database.
  */
 export function createMail(settings: MailSettings): Mail {
-  const { log, timeoutMs = 20_000, retrySeconds = [2, 15, 60], maxLetters = 500 } = settings
+  const { log, timeoutMs = 20_000, retrySeconds = [2, 15, 60], maxEmails = 500 } = settings
   const transporter = createTransport({ ...connectionOf(settings), disableFileAccess: true, disableUrlAccess: true })
   const stop = new AbortController()
-  const letters = new Set<Promise<void>>()
+  const emails = new Set<Promise<void>>()
   const inTurn = atMost(sendsAtOnce)
   let isClosing = false
 
-  const attempt = async (letter: Letter): Promise<void> => {
+  const attempt = async (email: Email): Promise<void> => {
     // The library's own limits are per step; a relay that answers a byte at a time would outlast their sum.
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
-    await transporter.sendMail({ ...messageOf(letter, settings.from), signal })
+    await transporter.sendMail({ ...messageOf(email, settings.from), signal })
   }
 
-  const deliver = async (letter: Letter): Promise<void> => {
+  const deliver = async (email: Email): Promise<void> => {
     for (let tries = 1; ; tries += 1) {
-      const error = await inTurn(() => attempt(letter)).then(
+      const error = await inTurn(() => attempt(email)).then(
         () => null,
         (cause: unknown) => cause,
       )
       if (error === null) return
       const waitSeconds = retrySeconds[tries - 1]
       const isFinal = isRefused(error) || waitSeconds === undefined
-      // Neither the letter nor the relay's words: the one holds a link, the other may repeat an address.
-      if (!stop.signal.aborted) log.warn({ tries, ...shown(error), again: !isFinal }, 'a letter was not sent')
+      // Neither the email nor the relay's words: the one holds a link, the other may repeat an address.
+      if (!stop.signal.aborted) log.warn({ tries, ...shown(error), again: !isFinal }, 'an email was not sent')
       if (isFinal) throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
       await pause(waitSeconds * 1_000, stop.signal)
     }
   }
 
   return {
-    send: async (letter) => {
-      if (!isMailable(letter.to)) throw failure('address', 'Mail cannot be sent to an address of this form.')
+    send: async (email) => {
+      if (!isMailable(email.to)) throw failure('address', 'Mail cannot be sent to an address of this form.')
       if (isClosing) throw failure('stopped', stopped)
-      if (letters.size >= maxLetters) throw failure('full', 'Too many letters are waiting for the mail relay.')
-      const delivery = deliver(letter).catch((error: unknown) => {
+      if (emails.size >= maxEmails) throw failure('full', 'Too many emails are waiting for the mail relay.')
+      const delivery = deliver(email).catch((error: unknown) => {
         throw stop.signal.aborted ? failure('stopped', stopped) : error
       })
-      letters.add(delivery)
-      await delivery.finally(() => letters.delete(delivery))
+      emails.add(delivery)
+      await delivery.finally(() => emails.delete(delivery))
     },
     close: async (graceMs = 0) => {
       isClosing = true
-      await within(graceMs, Promise.allSettled(letters))
+      await within(graceMs, Promise.allSettled(emails))
       stop.abort()
-      await Promise.allSettled(letters)
+      await Promise.allSettled(emails)
       transporter.close()
     },
   }
 }
 
-const refused = 'The mail relay refused the letter. Its reply code is in the log.'
+const refused = 'The mail relay refused the email. Its reply code is in the log.'
 const unreachable = 'The mail relay could not be reached, or gave up. The reason is in the log.'
-const stopped = 'The letter was given up because this service is shutting down.'
+const stopped = 'The email was given up because this service is shutting down.'
 
 function failure(code: MailFailure['code'], message: string): MailFailure {
   return Object.assign(new Error(message), { code })
@@ -105,7 +105,7 @@ function connectionOf({ relay, ca, timeoutMs = 20_000 }: MailSettings) {
     secure: relay.isTls,
     requireTLS: !relay.isTls && !relay.isLoopback,
     ...(relay.login === null ? {} : { auth: { user: relay.login.user, pass: relay.login.password } }),
-    // Else a relay that is made to hide its sign-in gets the letter anyway, from nobody.
+    // Else a relay that is made to hide its sign-in gets the email anyway, from nobody.
     forceAuth: relay.login !== null,
     connectionTimeout: timeoutMs,
     greetingTimeout: timeoutMs,
@@ -122,7 +122,7 @@ function connectionOf({ relay, ca, timeoutMs = 20_000 }: MailSettings) {
   }
 }
 
-function messageOf({ to, subject, text }: Letter, from: Mailbox) {
+function messageOf({ to, subject, text }: Email, from: Mailbox) {
   return {
     from: { name: from.name, address: from.address },
     // As objects, never as text: a parser of address lists reads "a,b@c" as two people.
@@ -136,7 +136,7 @@ function messageOf({ to, subject, text }: Letter, from: Mailbox) {
   }
 }
 
-/** 5yz: the same letter would be refused again (RFC 5321, 4.2.1); but 503 is about the session, not the letter. */
+/** 5yz: the same email would be refused again (RFC 5321, 4.2.1); but 503 is about the session, not the email. */
 function isRefused(error: unknown): boolean {
   const { responseCode } = error as { responseCode?: number }
   return responseCode !== undefined && responseCode >= 500 && responseCode !== 503

@@ -15,3 +15,13 @@ export function decodeCursor(cursor: string): string {
   }
   return id
 }
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly hasMore: boolean
+}
+
+/** `rows`: up to `limit` of them, and one more where there are more. */
+export function pageOf<Item>(rows: readonly Item[], limit: number): Page<Item> {
+  return { items: rows.slice(0, limit), hasMore: rows.length > limit }
+}

@@ -4,13 +4,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { type ConfigError, loadConfig } from '../../src/config.ts'
 import { createLog } from '../../src/platform/log.ts'
-import { createMail, type Letter, type Mail, type MailFailure, type MailSettings } from '../../src/platform/mail.ts'
+import { createMail, type Email, type Mail, type MailFailure, type MailSettings } from '../../src/platform/mail.ts'
 import { isMailable, type Relay, readMailbox, readSmtpUrl } from '../../src/platform/smtp-settings.ts'
 import { createAuthority, selfSigned } from '../certificates.ts'
 import { type MailRelay, startMailRelay } from './mail-relay.ts'
 
 const authority = createAuthority()
-const letter: Letter = { to: 'grace@example.com', subject: 'Hello', text: 'One\nTwo\n' }
+const letter: Email = { to: 'grace@example.com', subject: 'Hello', text: 'One\nTwo\n' }
 const login = { user: 'hitl', password: 'p@ss word/ü' }
 const silent = createLog('silent', false)
 
@@ -203,7 +203,7 @@ describe('trouble', () => {
   test('the queue is bounded, and a stop gives up what waits in it', async () => {
     const { port, close } = await startSilent()
     keep({ close })
-    const mail = mailTo(relayAt(port, { isLoopback: true }), { maxLetters: 3, retrySeconds: [60] })
+    const mail = mailTo(relayAt(port, { isLoopback: true }), { maxEmails: 3, retrySeconds: [60] })
     const waiting = [failureOf(mail.send(letter)), failureOf(mail.send(letter)), failureOf(mail.send(letter))]
     assert.equal((await failureOf(mail.send(letter))).code, 'full')
     await mail.close()

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { legalHold } from '../../facts/legal-hold.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import { invalid } from '../../platform/problem.ts'
-import { type ErasureSubject, type Keeping, legalHold } from './service.ts'
+import type { ErasureSubject, Keeping } from './service.ts'
 import type { Policy } from './store.ts'
 
 const reason = Type.String({

@@ -1,11 +1,11 @@
 import { type Fact, factBy, type Report, system } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
+import { legalHold } from '../../facts/legal-hold.ts'
 import type { Caller } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
-import { refusal } from '../../platform/problem.ts'
 import { actFact } from '../act.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import * as store from './store.ts'
@@ -30,12 +30,6 @@ export interface ErasureSubject {
   readonly kind: 'user' | 'request' | 'invitation'
   readonly id: string
 }
-
-export const legalHold = refusal(
-  409,
-  'audit.legal_hold',
-  'The audit is under legal hold, so nothing of it is erased. Lift the hold first.',
-)
 
 /** Ids that one `audit.erased` event lists: 40 KB of record. */
 const erasedAtOnce = 1_000

@@ -1,69 +1,70 @@
-import type { Actor, Fact, Report } from '../../facts/fact.ts'
+import { type Actor, type FactChange, factBy, type Origin, type Report } from '../../facts/fact.ts'
+import type { EventKind } from '../../facts/kinds.ts'
 import type { Tx } from '../../platform/database/db.ts'
 import { networkOf } from '../../platform/network-address.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
-import { enterOrganization, type Membership, memberships } from './account-link-store.ts'
+import { type Membership, memberships, switchScope } from './account-link-store.ts'
 
-/** From where something is done about an account. */
+/** Where a call came from that nobody is signed in for. */
 export interface Visitor {
   readonly httpRequestId: string | null
   /** The client's address. */
   readonly network: string | null
 }
 
-export type AccountFact = Pick<Fact, 'kind' | 'before' | 'after' | 'occurredAt'> & {
-  readonly erasable?: NonNullable<Fact['erasable']>
-  readonly visitor: Visitor
-  /** Left out: the member themselves, who has proved it otherwise than by being signed in. */
-  readonly actor?: Fact['actor']
+/** Where a change of an account comes from. Each organization that the account belongs to keeps it as an event of its own. */
+export interface AccountOrigin extends Visitor {
+  /** Left out: the member themselves, proven otherwise than by a session. */
+  readonly actor?: Actor
   /** The session it was done in. */
   readonly by?: Caller<Person>
 }
 
-export function visitorOf(by: Caller<Person>): Visitor {
-  return { httpRequestId: by.httpRequestId, network: by.network ?? null }
+export function bySession(by: Caller<Person>): AccountOrigin {
+  return { httpRequestId: by.httpRequestId, network: by.network ?? null, by }
 }
 
-/** Something in each organization that the account belongs to, in that one's scope; the account's own stays. */
+/** The origin as one organization knows it: a session is of one organization only. */
+export function originIn(
+  { organizationId, userId }: Membership,
+  { httpRequestId, network, actor, by }: AccountOrigin,
+): Origin {
+  return { organizationId, actor: actor ?? memberActor(userId, by), httpRequestId, network }
+}
+
+export function memberActor(userId: string, by?: Caller<Person>): Actor {
+  return by?.principal.userId === userId ? actorOf(by.principal) : { kind: 'person', id: userId }
+}
+
+/** Does something in each organization that the account belongs to, in the scope of that organization and of the account. */
 export async function everywhere(
   tx: Tx,
   accountId: string,
   act: (membership: Membership) => Promise<void>,
 ): Promise<void> {
   for (const membership of await memberships(tx, accountId)) {
-    await enterOrganization(tx, membership.organizationId)
+    await switchScope(tx, membership.organizationId)
     await act(membership)
   }
 }
 
-/** The account's member themselves, as one organization knows them: a session is of one organization only. */
-export function memberActor(userId: string, by?: Caller<Person>): Actor {
-  return by?.principal.userId === userId ? actorOf(by.principal) : { kind: 'person', id: userId }
-}
-
-/** Tells each organization that the account belongs to, in its own events. */
+/** Reports one change of an account to each organization that it belongs to. */
 export function reportEverywhere(
   tx: Tx,
   accountId: string,
   report: Report,
-  { visitor, actor, by, ...fact }: AccountFact,
+  origin: AccountOrigin,
+  kind: EventKind,
+  change: Partial<FactChange> & Pick<FactChange, 'occurredAt'>,
 ): Promise<void> {
-  return everywhere(tx, accountId, ({ organizationId, userId }) =>
+  return everywhere(tx, accountId, (membership) =>
     report(tx, [
-      {
-        ...fact,
-        organizationId,
-        subjectKind: 'user',
-        subjectId: userId,
-        actor: actor ?? memberActor(userId, by),
-        httpRequestId: visitor.httpRequestId,
-        network: visitor.network,
-      },
+      factBy(originIn(membership, origin), kind, ['user', membership.userId], { before: null, after: null, ...change }),
     ]),
   )
 }
 
-/** By which attempts from one place are counted; the audit keeps the address itself. */
+/** The network that failed attempts are counted by; the audit keeps the address itself. */
 export function attemptNetwork(address: string | null | undefined): string {
   return address == null ? '' : networkOf(address)
 }

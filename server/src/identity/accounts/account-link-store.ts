@@ -29,7 +29,7 @@ export async function accountByKey(db: Queryable, key: string): Promise<AccountS
   return toAccount(row)
 }
 
-/** Nobody else changes the account's password or address until the transaction ends. */
+/** No other transaction changes the account's password or address until this one ends. */
 export async function lockAccount(tx: Queryable, id: string): Promise<AccountSecrets | null> {
   const [row] = await tx.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id).forUpdate())
   return toAccount(row)
@@ -74,7 +74,7 @@ export interface Membership {
   readonly userId: string
 }
 
-/** The scope is the account. In one order for all, so that no two wait for one another. */
+/** The scope is the account. Always in one order, so that no two transactions deadlock. */
 export async function memberships(db: Queryable, accountId: string): Promise<readonly Membership[]> {
   const query = sql
     .selectFrom('users')
@@ -84,17 +84,17 @@ export async function memberships(db: Queryable, accountId: string): Promise<rea
   return (await db.run(query)).map((row) => ({ organizationId: row.organization_id, userId: row.id }))
 }
 
-const enter: Statement = {
-  name: 'account_enter_organization',
+const switchScopeStatement: Statement = {
+  name: 'account_switch_scope',
   text: `select set_config('hitl.organization', $1, true)`,
 }
 
 /**
- * What happens to an account concerns each organization it belongs to, and each keeps its own events: the transaction goes
- * from one to the next. It keeps the scope of the account.
+ * Moves the transaction into the scope of another organization, and leaves that of the account: a change of an account is an
+ * event in each organization that it belongs to.
  */
-export async function enterOrganization(tx: Queryable, organizationId: string): Promise<void> {
-  await tx.execute(enter, [organizationId])
+export async function switchScope(tx: Queryable, organizationId: string): Promise<void> {
+  await tx.execute(switchScopeStatement, [organizationId])
 }
 
 // Links
@@ -135,7 +135,7 @@ export async function linkByToken(db: Queryable, tokenHash: Buffer): Promise<Acc
   return row === undefined ? null : toLink(row)
 }
 
-/** One link is used once, whoever races. The scope is the account. */
+/** One link is used once, whatever calls race. The scope is the account. */
 export async function lockLink(tx: Queryable, accountId: string, id: string): Promise<AccountLink | null> {
   const query = sql
     .selectFrom('account_links')
@@ -157,12 +157,12 @@ export async function markLinkUsed(tx: Queryable, link: AccountLink, at: Date): 
   )
 }
 
-/** No link of the account that nobody used opens anything any more. */
+/** No unused link of the account works any more. */
 export async function dropOpenLinks(tx: Queryable, accountId: string): Promise<void> {
   await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('used_at', 'is', null))
 }
 
-/** Used ones too: what happened is in the events. */
+/** Used ones too: the events tell what happened. */
 export async function dropExpiredLinks(tx: Queryable, accountId: string, now: Date): Promise<void> {
   await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('expires_at', '<=', now))
 }

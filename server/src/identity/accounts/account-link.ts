@@ -1,22 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import { emailKey } from './user.ts'
 
 export type LinkPurpose = 'password_reset' | 'email_verification' | 'email_change'
 
-/** A link of one use that proves something about an account's owner. Only the hash of its token is kept. */
+/** A link that works once and proves something about the account's owner. Only the hash of its token is kept. */
 export interface AccountLink {
   readonly id: string
   readonly accountId: string
   readonly purpose: LinkPurpose
-  /** Where it was mailed to, which its use proves; null for one that the operator printed. */
+  /** The address it was mailed to, which using it proves; null for one that the operator printed. */
   readonly email: string | null
   readonly expiresAt: Date
   readonly usedAt: Date | null
   readonly createdAt: Date
 }
 
-/** Minutes for what takes an account over, a day for what only confirms an address. */
+/** Half an hour for a link that takes an account over, a day for one that only confirms an address. */
 export const linkMinutes: Readonly<Record<LinkPurpose, number>> = {
   password_reset: 30,
   email_verification: 24 * 60,
@@ -33,9 +33,15 @@ export function hashLinkToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
+export const linkNotValid = refusal(
+  403,
+  'link.not_valid',
+  'This link is not valid any more: it was used, has expired, or a newer one has taken its place. Ask for a new one.',
+)
+
 /**
- * Throws 403 unless the link can be used now. One text for every cause. A link to an address that the account has left
- * behind is void: who holds the old mailbox must not get the account.
+ * Throws 403 unless the link can be used now. One sentence for every cause. A link mailed to an address that the account no
+ * longer has is invalid: the holder of the old mailbox must not get the account.
  */
 export function useLink(
   link: AccountLink | null,
@@ -48,14 +54,10 @@ export function useLink(
   const fits =
     link !== null && account !== null && stillTheirs && purposes.includes(link.purpose) && link.usedAt === null
   if (fits && link.expiresAt > now) return link
-  throw new Problem(
-    403,
-    'link.not_valid',
-    'This link is not valid any more: it was used, has expired, or a newer one has taken its place. Ask for a new one.',
-  )
+  throw linkNotValid()
 }
 
-/** The address of an account whose owner signs in by other means and has named none: never delivered to (RFC 2606). */
+/** Stands for the address of an account without one, whose owner signs in by other means. Never delivered to (RFC 2606). */
 export function placeholderEmail(accountId: string): string {
   return `${accountId}@sso.invalid`
 }

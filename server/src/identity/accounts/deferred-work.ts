@@ -3,7 +3,7 @@ import { unavailable } from '../../platform/problem.ts'
 export interface DeferredWork {
   /** Throws 503 when too much is waiting. */
   add(work: () => Promise<void>): void
-  /** Does now what is waiting, and what is under way. */
+  /** Does all waiting work now; resolves when that and running work is done. */
   drain(): Promise<void>
 }
 
@@ -11,8 +11,8 @@ const waitMs = { least: 200, most: 1_000 }
 const maxWaiting = 500
 
 /**
- * Work that a reply must tell nothing of, neither by its own time nor by the next caller's: whether an address has an
- * account. It is done a random while later, all of it in a row, so that what it takes falls on nobody in particular.
+ * Work that would reveal by its duration whether an address has an account, to this caller or to the next. It is done a random
+ * while after the reply, one after the other.
  */
 export function createDeferredWork(): DeferredWork {
   let waiting: (() => Promise<void>)[] = []
@@ -34,7 +34,7 @@ export function createDeferredWork(): DeferredWork {
 
   return {
     add: (work) => {
-      if (waiting.length >= maxWaiting) throw unavailable('Too much is asked for just now. Try again in a moment.')
+      if (waiting.length >= maxWaiting) throw unavailable('The service is busy. Try again in a moment.')
       waiting.push(work)
       timer ??= setTimeout(round, waitMs.least + Math.random() * (waitMs.most - waitMs.least))
     },

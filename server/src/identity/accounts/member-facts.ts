@@ -1,45 +1,36 @@
-import { type Fact, personalFields } from '../../facts/fact.ts'
+import { type Fact, factBy, type Origin, personalFields } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
-import { Problem } from '../../platform/problem.ts'
-import { actorOf, type Caller, type Person } from '../principal.ts'
+import { byCaller, type Caller, type Person } from '../principal.ts'
 import type { User } from './user.ts'
 
-/** What the audit keeps of a member: rights as they are, the name where it can be erased. */
+/** A caller who has just become a member of another organization, as that one knows them: their session is not of it. */
+export function byNewMember(by: Caller<Person>, { organizationId, id }: User): Origin {
+  const actor = { kind: 'person', id, signedInWith: by.principal.signIn?.methods ?? [] } as const
+  return { ...byCaller(by), organizationId, actor }
+}
+
+/** The audit keeps a member's rights for good, and the name where it can be erased. */
 export function memberFact(
-  by: Caller<Person>,
+  origin: Origin,
   kind: EventKind,
   before: User | null,
   after: User,
-  more: Partial<Pick<Fact, 'actor' | 'digest'>> & {
-    readonly assurance?: object
-    readonly invitationId?: string
-  } = {},
+  more: { readonly digest?: string; readonly assurance?: object; readonly invitationId?: string } = {},
 ): Fact {
-  const { assurance, invitationId, ...others } = more
-  return {
-    organizationId: after.organizationId,
-    kind,
-    subjectKind: 'user',
-    subjectId: after.id,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: before === null ? null : shown(before),
+  const { digest, assurance, invitationId } = more
+  return factBy(origin, kind, ['user', after.id], {
+    before: before && auditedFields(before),
     after: {
-      ...shown(after),
+      ...auditedFields(after),
       ...(assurance === undefined ? {} : { assurance }),
       ...(invitationId === undefined ? {} : { invitation_id: invitationId }),
     },
     ...(before === null ? {} : personalFields({ name: before.name }, { name: after.name })),
+    ...(digest === undefined ? {} : { digest }),
     occurredAt: after.updatedAt,
-    ...others,
-  }
+  })
 }
 
-function shown({ role, isActive }: User) {
+function auditedFields({ role, isActive }: User) {
   return { role, is_active: isActive }
-}
-
-export function userNotFound(): Problem {
-  return new Problem(404, 'user.not_found', 'User not found')
 }

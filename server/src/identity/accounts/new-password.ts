@@ -2,12 +2,12 @@ import { invalid } from '../../platform/problem.ts'
 import { isCommonPassword } from './common-passwords.ts'
 import { checkPassword, emailKey } from './user.ts'
 
-/** The sample data's; known to everybody who reads this repository. */
+/** Of the sample data, so everybody who reads this repository knows it. */
 const samplePassword = 'password123'
 
 /**
- * Judges a password that is about to be chosen; those in use are never judged again. Throws 422 naming the field.
- * Outside production the sample password passes, as ADMIN_PASSWORD does: clients try things out with it.
+ * Checks a password that is about to be chosen; those in use are not checked again. Throws 422 naming the field. Outside
+ * production the sample password passes, so that clients can try things out with it.
  */
 export type NewPasswordCheck = (password: string, email: string, field?: string) => string
 
@@ -17,11 +17,11 @@ export function createNewPasswordCheck({ production }: { readonly production: bo
     const key = password.toLowerCase()
     const [local] = emailKey(email).split('@')
     if (key === emailKey(email) || key === local) {
-      throw invalid(field, 'must not be your own address: choose something that nobody knows of you')
+      throw invalid(field, 'must not be your own address: choose something that nobody knows about you')
     }
     const isSample = key === samplePassword && !production
     if (isCommonPassword(password) && !isSample) {
-      throw invalid(field, 'is one of the most common passwords, which are tried first: choose another')
+      throw invalid(field, 'is one of the most common passwords, which attackers try first: choose another')
     }
     return password
   }

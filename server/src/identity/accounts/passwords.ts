@@ -5,14 +5,14 @@ import { passwordBytes } from './user.ts'
 /** OWASP Password Storage asks for at least 10; 12 takes about 0.25 s of one core. */
 const defaultCost = 12
 
-/** The hash of random bytes that nobody kept, at the same cost: unknown accounts take as long as known ones. */
+/** The hash of random bytes that were thrown away, at the same cost: unknown accounts take as long as known ones. */
 const nobody = '$2b$12$afZ7zNYS1XV9boUNfUYOqugLQiFM6Gx/7Hzl.ynVEJNrjppE5JP8K'
 
 export interface Passwords {
   hash(password: string, turn?: Turn): Promise<string>
   /**
-   * False for a wrong password and, after the same work, when there is no account (`hash` null). `around` is done within
-   * the turn: what must be counted just before the work and settled just after it.
+   * False for a wrong password and, after the same work, when there is no account (`hash` null). `around` runs within the
+   * turn: it counts just before the work and settles just after it.
    */
   verify(
     password: string,
@@ -25,12 +25,12 @@ export interface Passwords {
 export interface PasswordOptions {
   /** Hashes at once: one, so that a flood of logins cannot take all cores from the API. */
   readonly parallel?: number
-  /** Callers in a line (about 16 s of work) before the next is told to come back. */
+  /** Callers that may wait (about 16 s of work); the next one gets 503. */
   readonly maxWaiting?: number
   readonly cost?: number
 }
 
-/** The service's own work, and callers whose network nobody knows. */
+/** The service's own work, and callers whose network is unknown. */
 const nowhere: Turn = { share: '', known: false }
 
 /** Hashing behind a bounded queue that networks share fairly. */

@@ -1,12 +1,11 @@
 import { Type } from 'typebox'
+import { pageSchema } from '../../http/paging.ts'
+import { id, noNul, nullable, time } from '../../http/schema-parts.ts'
 import { emailPattern } from './user.ts'
 
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time' })
 const email = Type.String({ maxLength: 254, pattern: emailPattern, description: 'Compared without regard to case.' })
 const role = Type.Enum(['owner', 'admin', 'reviewer', 'auditor'])
 const invitedRole = Type.Enum(['admin', 'reviewer', 'auditor'])
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const exampleUser = {
   id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
@@ -45,16 +44,13 @@ export const registerBody = Type.Object(
 
 export const registerExample = { email: 'reviewer@example.com', password: 'correct horse', name: 'Robin Reviewer' }
 
-// U+0000 cannot be in any account, and PostgreSQL would refuse to look for it.
-const noNul = '^[^\\u0000]*$'
-
 export const loginBody = Type.Object(
   {
     username: Type.String({ maxLength: 320, pattern: noNul, description: 'The email address.' }),
     password: Type.String({ maxLength: 1_000, pattern: noNul }),
     session_cookie: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum(['true', 'false'])], {
-        description: 'true: for browsers, a cookie that POST /auth/refresh renews the session with.',
+        description: 'true: also set a cookie, with which a browser renews the session through POST /auth/refresh.',
       }),
     ),
   },
@@ -91,7 +87,7 @@ export const invitationSchema = Type.Object(
     role,
     email: nullable(Type.String()),
     expires_at: time,
-    token: Type.String({ description: 'For `invitation` in POST /auth/register. Shown this once.' }),
+    token: Type.String({ description: 'For `invitation` in POST /auth/register. Shown only once.' }),
     url: Type.String({ description: 'The page where the invited person sets a password.' }),
   },
   { $id: 'Invitation', title: 'Invitation' },
@@ -106,10 +102,7 @@ const openInvitation = Type.Object({
   created_at: time,
 })
 
-export const invitationPageSchema = Type.Object(
-  { items: Type.Array(openInvitation), next_cursor: nullable(Type.String()) },
-  { $id: 'InvitationPage', title: 'InvitationPage' },
-)
+export const invitationPageSchema = pageSchema('InvitationPage', openInvitation)
 
 export const exampleOpenInvitation = {
   id: exampleUser.id,
@@ -122,24 +115,14 @@ export const exampleOpenInvitation = {
 
 export const joinBody = Type.Object({ token: Type.String({ minLength: 1, maxLength: 100 }) }, { title: 'Joining' })
 
-const pageQuery = Type.Object({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
-  cursor: Type.Optional(Type.String({ maxLength: 100, description: '`next_cursor` of the page before.' })),
-})
-export const userQuery = pageQuery
-export const invitationQuery = pageQuery
-
-export const userPageSchema = Type.Object(
-  { items: Type.Array(Type.Ref('User')), next_cursor: nullable(Type.String()) },
-  { $id: 'UserPage', title: 'UserPage' },
-)
+export const userPageSchema = pageSchema('UserPage', Type.Ref('User'))
 
 export const changeUserBody = Type.Object(
   {
     role: Type.Optional(Type.Enum(['admin', 'reviewer', 'auditor'])),
     name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 255, pattern: noNul }))),
     is_active: Type.Optional(
-      Type.Boolean({ description: 'false: signed out everywhere within a second, and not let in again.' }),
+      Type.Boolean({ description: 'false: signed out everywhere within a second, and cannot sign in again.' }),
     ),
   },
   { title: 'UserChanges', minProperties: 1 },

@@ -4,10 +4,7 @@ import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Role } from '../principal.ts'
 import { type Account, emailKey, type User } from './user.ts'
 
-/**
- * Whether the member `u` gets into the organization `o`, for every statement that lets somebody in: while the days of grace
- * run only the owner does, and then nobody.
- */
+/** Whether the member `u` can enter the organization `o`. In its days of grace only the owner can, and afterwards nobody. */
 export const mayEnter = `u.is_active and o.deleted_at is null and (o.delete_after is null or u.role = 'owner')`
 
 // Accounts
@@ -35,7 +32,7 @@ export interface AccountForSignIn {
   readonly passwordHash: string | null
 }
 
-// A row in any case: without one the answer would come some 10 microseconds sooner, enough to tell who has an account.
+// Always one row: without one the reply would come some 10 microseconds sooner, enough to tell which addresses have accounts.
 const accountByEmailStatement: Statement = {
   name: 'people_account_by_email',
   text: `select account.id, account.password_hash
@@ -53,8 +50,8 @@ export async function accountByEmail(db: Queryable, key: string): Promise<Accoun
 }
 
 /**
- * The next sign-in of the account leads to this organization too. False when the password was changed after `provenAt`; who
- * changes it in this moment waits, and ends what the transaction opens.
+ * The account's next sign-in leads to this organization too. False when the password was changed after `provenAt`: a call that
+ * changes it in this moment waits, and then ends what this transaction opens.
  */
 export async function rememberOrganization(
   tx: Queryable,
@@ -143,7 +140,7 @@ export async function userById(db: Queryable, organizationId: string, id: string
   return row === undefined ? null : toUser(row)
 }
 
-/** Locks these members, and the owner where `withOwner`, in an order that is always the same. */
+/** Locks these members, and the owner if `withOwner`, always in one order. */
 export async function lockUsers(
   tx: Queryable,
   organizationId: string,
@@ -186,7 +183,7 @@ export async function users(
   return (await db.run(query)).map(toUser)
 }
 
-// A row in any case, as above: a sign-in asks for the memberships of accounts that do not exist, too.
+// Always one row, as above: a sign-in also looks up the memberships of accounts that do not exist.
 const usersOfAccountStatement: Statement = {
   name: 'people_users_of_account',
   text: `select users.* from (values (1)) as always left join users on users.account_id = $1
@@ -207,7 +204,7 @@ const entrancesStatement: Statement = {
     order by u.organization_id is distinct from a.last_organization_id, u.created_at, u.id`,
 }
 
-/** Where the account gets in: where its last sign-in led first, then the oldest membership; the scope is the account. */
+/** The memberships whose organization can be entered: that of the last sign-in first, then the oldest. The scope is the account. */
 export async function entrances(db: Queryable, accountId: string): Promise<readonly User[]> {
   const rows = await db.execute<UserRow | { readonly id: null }>(entrancesStatement, [accountId])
   return rows.filter((row) => row.id !== null).map(toUser)
@@ -219,8 +216,8 @@ const entrantStatement: Statement = { name: 'people_entrant', text: entrantText 
 const lockedEntrantStatement: Statement = { name: 'people_entrant_locked', text: `${entrantText} for share of u` }
 
 /**
- * The member, if they get into the organization now. `locked`: whoever deactivates them in this moment waits, and ends what the
- * transaction opens.
+ * The member, if they can enter the organization now. `locked`: a call that deactivates them in this moment waits, and then
+ * ends what this transaction opens.
  */
 export async function entrant(tx: Queryable, organizationId: string, id: string, locked = false): Promise<User | null> {
   const [row] = await tx.execute<UserRow>(locked ? lockedEntrantStatement : entrantStatement, [organizationId, id])
@@ -232,7 +229,7 @@ export async function hasUsers(db: Queryable, organizationId: string): Promise<b
   return (await db.run(query)).length > 0
 }
 
-/** Whether anybody has one of these roles. */
+/** Whether a member has one of these roles. */
 export async function hasRole(db: Queryable, organizationId: string, roles: readonly Role[]): Promise<boolean> {
   const query = sql
     .selectFrom('users')
@@ -252,7 +249,7 @@ export async function hasAddress(tx: Queryable, organizationId: string, key: str
   return (await tx.run(query)).length > 0
 }
 
-/** Whether somebody besides this member could manage the organization. */
+/** Whether another active member can manage the organization. */
 export async function hasOtherManager(tx: Queryable, organizationId: string, userId: string): Promise<boolean> {
   const query = sql
     .selectFrom('users')

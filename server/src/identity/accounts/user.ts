@@ -1,4 +1,4 @@
-import { invalid } from '../../platform/problem.ts'
+import { invalid, refusal } from '../../platform/problem.ts'
 import type { Role } from '../principal.ts'
 
 export interface User {
@@ -14,6 +14,10 @@ export interface User {
   readonly updatedAt: Date
 }
 
+export const userNotFound = refusal(404, 'user.not_found', (detail?: string) => detail ?? 'User not found')
+export const userInactive = refusal(409, 'user.inactive', 'This member is deactivated. Activate them first.')
+export const emailTaken = refusal(409, 'auth.email_taken', 'Email already registered')
+
 /** How a person signs in, whatever organizations they belong to. */
 export interface Account {
   readonly id: string
@@ -21,7 +25,7 @@ export interface Account {
   readonly createdAt: Date
 }
 
-/** bcrypt reads 72 bytes: a longer password would be cut in silence, so it is refused (contract; OWASP Password Storage). */
+/** bcrypt reads 72 bytes and would silently ignore the rest, so longer passwords are refused (OWASP Password Storage). */
 export const passwordBytes = { min: 8, max: 72 } as const
 
 export function checkPassword(password: string, field = 'password'): string {

@@ -1,10 +1,10 @@
 import type { Db } from '../../platform/database/db.ts'
 import type { Mail } from '../../platform/mail.ts'
-import { invitationLetter } from '../accounts/account-letters.ts'
+import { invitationEmail } from '../accounts/account-emails.ts'
 import { organizationById } from '../organizations/store.ts'
 import type { Invitation } from './invitation.ts'
 
-/** Mails an invitation to the address it is for, if it is for one and mail is sent at all. Nobody waits for it. */
+/** Mails an invitation to its address, if it has one and mail is set up. The caller does not wait for it. */
 export type MailInvitation = (invitation: Invitation, token: string) => void
 
 export function createInvitationMail(dependencies: {
@@ -21,11 +21,11 @@ export function createInvitationMail(dependencies: {
       link: `${publicUrl}/setup#${token}`,
       until: expiresAt,
     }
-    await mail?.send(invitationLetter(to, about))
+    await mail?.send(invitationEmail(to, about))
   }
   return (invitation, token) => {
     if (invitation.email === null || mail === null) return
-    // Whoever invites has the link in the reply, too; why a letter was not sent is in the log.
+    // The inviter has the link in the reply too; the log says why an email was not sent.
     send(invitation.email, invitation, token).catch(() => {})
   }
 }

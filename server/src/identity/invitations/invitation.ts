@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import { emailKey } from '../accounts/user.ts'
 import type { Role } from '../principal.ts'
 
-/** A one-time link that lets one person in with a role; made by an admin, or by the first start (`createdBy` null). */
+/** A one-time link that lets one person join with a role; made by an administrator, or at the first start (`createdBy` null). */
 export interface Invitation {
   readonly organizationId: string
   readonly id: string
@@ -19,8 +19,37 @@ export interface Invitation {
 
 export const invitationDays = 7
 
-/** Letters that an organization's invitations may send within an hour: more would be a way to write to strangers. */
-export const lettersPerHour = 200
+/** Invitations that an organization may have mailed within an hour: more would be a way to write to strangers. */
+export const emailsPerHour = 200
+
+export const invitationNotFound = refusal(
+  404,
+  'invitation.not_found',
+  'Invitation not found, or already used or revoked',
+)
+export const invitationNotValid = refusal(
+  403,
+  'invitation.not_valid',
+  'This invitation is for another address, was used, or has expired. Ask an administrator for a new one; until there is an administrator, the service prints one at each start.',
+)
+export const tooManyInvitations = refusal(429, 'invitation.too_many', {
+  detail: `An organization can invite ${emailsPerHour} addresses an hour. Continue in an hour, or create links without an address.`,
+  headers: { 'retry-after': '3600' },
+})
+export const alreadyMember = refusal(
+  409,
+  'user.already_member',
+  'You, or somebody with your address, already belong to this organization.',
+)
+export const registrationClosed = refusal(
+  403,
+  'auth.registration_closed',
+  (mode: 'invite' | 'closed') =>
+    mode === 'invite'
+      ? 'Registration needs an invitation. Ask an administrator for a link.'
+      : 'Registration is closed on this installation. Its operator opens it with REGISTRATION=invite or open.',
+  'invite',
+)
 
 /** 256 random (or derived) bits, so only a fast hash needs to be stored. */
 export function mintInvitationToken(secret: Buffer = randomBytes(32)): string {
@@ -31,7 +60,7 @@ export function hashInvitationToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
-/** Throws 403 unless the invitation lets `email` in now. One text for every cause: a guessed link teaches nothing. */
+/** Throws 403 unless `email` may use the invitation now. One sentence for every cause, so that a guess reveals nothing. */
 export function acceptInvitation(invitation: Invitation | null, email: string, now: Date): Invitation {
   const fits =
     invitation !== null &&
@@ -39,10 +68,6 @@ export function acceptInvitation(invitation: Invitation | null, email: string, n
     invitation.revokedAt === null &&
     invitation.expiresAt > now &&
     (invitation.email === null || emailKey(invitation.email) === emailKey(email))
-  if (fits) return invitation
-  throw new Problem(
-    403,
-    'invitation.not_valid',
-    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one; before there is any, the service prints one at each start.',
-  )
+  if (!fits) throw invitationNotValid()
+  return invitation
 }

@@ -2,12 +2,20 @@ import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import * as schemas from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
-import type { Invitation } from './invitation.ts'
+import { otherOrganization } from '../organizations/organization.ts'
+import {
+  alreadyMember,
+  type Invitation,
+  invitationNotFound,
+  invitationNotValid,
+  registrationClosed,
+  tooManyInvitations,
+} from './invitation.ts'
 import type { Invitations } from './service.ts'
 
 export interface InvitationRoutes {
@@ -17,38 +25,21 @@ export interface InvitationRoutes {
 }
 
 const common = { tags: ['people'], security: [{ bearer: [] }, { person: [] }] }
-const notValid = {
-  status: 403,
-  code: 'invitation.not_valid',
-  detail:
-    'This invitation is not valid for this address, was used, or has expired. Ask an administrator for a new one; before there is any, the service prints one at each start.',
-}
-const alreadyMember = {
-  status: 409,
-  code: 'user.already_member',
-  detail: 'You, or somebody with your address, belong to this organization already.',
-}
-const notFound = {
-  status: 404,
-  code: 'invitation.not_found',
-  detail: 'Invitation not found, used, or revoked already',
-}
-
 export function registerInvitationRoutes(app: FastifyInstance, routes: InvitationRoutes): void {
   const { invitations, guard } = routes
   for (const schema of [schemas.invitationSchema, schemas.invitationPageSchema]) app.addSchema(schema)
 
   registerCreate(app, routes)
 
-  app.get<{ Querystring: Static<typeof schemas.invitationQuery> }>(
+  app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/invitations',
     {
       ...guard('invitation.create'),
       schema: {
         ...common,
-        summary: 'Links that still let somebody in, newest first',
+        summary: 'List the invitations that can still be used, newest first',
         operationId: 'listInvitations',
-        querystring: schemas.invitationQuery,
+        querystring: pageQuery,
         response: {
           200: success('A page of invitations', Type.Ref('InvitationPage'), {
             items: [schemas.exampleOpenInvitation],
@@ -59,12 +50,9 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       },
     },
     async (request) => {
-      const { limit = 50, cursor } = request.query
-      const before = cursor === undefined ? null : decodeCursor(cursor)
-      const { items, hasMore } = await invitations.list(personOf(request).principal, before, limit)
-      const last = items.at(-1)
-      const next = hasMore && last !== undefined ? encodeCursor(last.id) : null
-      return { items: items.map(invitationJson), next_cursor: next }
+      const { after: before, limit } = readPageQuery(request.query)
+      const page = await invitations.list(personOf(request).principal, before, limit)
+      return pageJson(page, invitationJson, ({ id }) => id)
     },
   )
 
@@ -74,12 +62,12 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       ...guard('invitation.create'),
       schema: {
         ...common,
-        summary: 'Make a link useless',
+        summary: 'Revoke an invitation',
         operationId: 'revokeInvitation',
         params: idParams,
         response: {
-          204: { description: 'It lets nobody in any more', type: 'null' },
-          ...problems(401, 403, notFound),
+          204: { description: 'The link does not work any more', type: 'null' },
+          ...problems(401, 403, invitationNotFound),
         },
       },
     },
@@ -95,12 +83,12 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'Join another organization by its link; POST /auth/switch leads into it',
+        summary: 'Join another organization by its link. POST /auth/switch takes you into it',
         operationId: 'acceptInvitation',
         body: { ...schemas.joinBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
           201: success('The membership', Type.Ref('User'), schemas.exampleUser),
-          ...problems(401, notValid, alreadyMember, 413, 415),
+          ...problems(401, 403, invitationNotValid, otherOrganization, registrationClosed, alreadyMember, 413, 415),
         },
       },
     },
@@ -111,8 +99,8 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
 
 function registerCreate(app: FastifyInstance, { invitations, guard, requireStepUp }: InvitationRoutes): void {
   const { preHandler } = requireStepUp({ repeats: true })
-  // To invite an administrator is to make one, and making one needs a fresh proof (PATCH /users/{id}).
-  const ifItMakesManagers: preHandlerAsyncHookHandler = async function (request, reply) {
+  // Inviting an administrator creates one, which needs a step-up (as PATCH /users/{id} does).
+  const stepUpForAdmins: preHandlerAsyncHookHandler = async function (request, reply) {
     if ((request.body as Static<typeof schemas.inviteBody>).role === 'admin')
       await preHandler.call(this, request, reply)
   }
@@ -121,11 +109,12 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
     '/invitations',
     {
       ...guard('invitation.create'),
-      preHandler: ifItMakesManagers,
+      preHandler: stepUpForAdmins,
       schema: {
         ...common,
-        summary: 'Make a one-time link that lets one person in; mailed, where there is an address and mail is sent',
-        description: 'A step-up is needed to invite an admin.',
+        summary:
+          'Create a one-time link that lets one person join; it is mailed if it has an address and mail is set up',
+        description: 'Inviting an admin needs a step-up.',
         operationId: 'invite',
         headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
         body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
@@ -138,7 +127,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
             token: 'b2theS1yYW5kb20tdG9rZW4',
             url: 'https://hitl.example.com/setup#b2theS1yYW5kb20tdG9rZW4',
           }),
-          ...problems(401, stepUpMeaning, 413, 415),
+          ...problems(401, 403, stepUpMeaning, registrationClosed, tooManyInvitations, 413, 415),
         },
       },
     },

@@ -70,7 +70,7 @@ export async function invitationByIdempotencyKey(
   return row === undefined ? null : { made: toInvitation(row), hash: row.idempotency_hash }
 }
 
-/** How many with an address were made since then. */
+/** How many invitations with an address were created since then. */
 export async function countAddressedSince(tx: Queryable, organizationId: string, since: Date): Promise<number> {
   const query = sql
     .selectFrom('invitations')
@@ -87,18 +87,18 @@ export async function invitationByToken(db: Queryable, tokenHash: Buffer): Promi
   return row === undefined ? null : toInvitation(row)
 }
 
-// Whoever made the link must still be one who may: else an administrator would keep a way back in.
-const makerStands = `(i.created_by is null or exists (select from users u where u.organization_id = i.organization_id
+// The creator must still be an administrator: a link made earlier would be a former administrator's way back in.
+const creatorMayInvite = `(i.created_by is null or exists (select from users u where u.organization_id = i.organization_id
     and u.id = i.created_by and u.is_active and u.role in ('owner', 'admin')))`
 
 const lockStatement: Statement = {
   name: 'invitations_lock',
   text: `select i.* from invitations i join organizations o on o.organization_id = i.organization_id
-    where i.organization_id = $1 and i.id = $2 and o.delete_after is null and o.deleted_at is null and ${makerStands}
+    where i.organization_id = $1 and i.id = $2 and o.delete_after is null and o.deleted_at is null and ${creatorMayInvite}
     for update of i`,
 }
 
-/** One link lets in one person, whoever races. Null as well when nobody is let in any more by its maker's word. */
+/** One link lets in one person, whatever calls race. Null also when its creator may not invite any more. */
 export async function lockInvitation(tx: Queryable, organizationId: string, id: string): Promise<Invitation | null> {
   const [row] = await tx.execute<Row>(lockStatement, [organizationId, id])
   return row === undefined ? null : toInvitation(row)
@@ -107,10 +107,10 @@ export async function lockInvitation(tx: Queryable, organizationId: string, id: 
 const openStatement: Statement = {
   name: 'invitations_open',
   text: `select i.* from invitations i where i.organization_id = $1 and i.used_at is null and i.revoked_at is null
-    and i.expires_at > $2 and ($3::uuid is null or i.id < $3) and ${makerStands} order by i.id desc limit $4`,
+    and i.expires_at > $2 and ($3::uuid is null or i.id < $3) and ${creatorMayInvite} order by i.id desc limit $4`,
 }
 
-/** Links that still let somebody in, newest first, behind `before`. */
+/** Invitations that can still be used, newest first, behind `before`. */
 export async function openInvitations(
   db: Queryable,
   organizationId: string,
@@ -121,7 +121,7 @@ export async function openInvitations(
   return (await db.execute<Row>(openStatement, [organizationId, now, before, limit])).map(toInvitation)
 }
 
-/** As it is now; null when it was used, was revoked before, has run out, or is none. */
+/** The revoked invitation; null when there is none, or it was used, revoked or expired before. */
 export async function revokeInvitation(
   tx: Queryable,
   organizationId: string,
@@ -151,7 +151,7 @@ export async function markInvitationUsed(tx: Queryable, invitation: Invitation, 
   )
 }
 
-/** Set-up links that nobody used are void once a newer one is printed. */
+/** An unused set-up link becomes invalid once a newer one is printed. */
 export async function expireSetupLinks(tx: Queryable, organizationId: string, at: Date): Promise<void> {
   await tx.run(
     sql

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
 import * as schemas from '../accounts/schemas.ts'
-import { userJson } from '../accounts/user.ts'
+import { userJson, userNotFound } from '../accounts/user.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { isOwner, notOwnRights, ownerByTransferOnly } from '../organizations/organization.ts'
 import type { Role } from '../principal.ts'
 import type { Members } from './service.ts'
 
@@ -17,20 +18,19 @@ export interface MemberRoutes {
 }
 
 const common = { tags: ['people'], security: [{ bearer: [] }, { person: [] }] }
-const notFound = { status: 404, code: 'user.not_found', detail: 'User not found' }
 
 export function registerMemberRoutes(app: FastifyInstance, { members, guard, requireStepUp }: MemberRoutes): void {
   app.addSchema(schemas.userPageSchema)
 
-  app.get<{ Querystring: Static<typeof schemas.userQuery> }>(
+  app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/users',
     {
       ...guard('user.read'),
       schema: {
         ...common,
-        summary: 'The people of the organization, oldest members first',
+        summary: 'List the people of the organization, oldest members first',
         operationId: 'listUsers',
-        querystring: schemas.userQuery,
+        querystring: pageQuery,
         response: {
           200: success('A page of people', Type.Ref('UserPage'), { items: [schemas.exampleUser], next_cursor: null }),
           ...problems(401, 403),
@@ -38,11 +38,8 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
       },
     },
     async (request) => {
-      const { limit = 50, cursor } = request.query
-      const after = cursor === undefined ? null : decodeCursor(cursor)
-      const { items, hasMore } = await members.list(personOf(request).principal, after, limit)
-      const last = items.at(-1)
-      return { items: items.map(userJson), next_cursor: hasMore && last !== undefined ? encodeCursor(last.id) : null }
+      const { after, limit } = readPageQuery(request.query)
+      return pageJson(await members.list(personOf(request).principal, after, limit), userJson, ({ id }) => id)
     },
   )
 
@@ -57,7 +54,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         params: idParams,
         response: {
           200: success('The member', Type.Ref('User'), schemas.exampleUser),
-          ...problems(401, 403, notFound),
+          ...problems(401, 403, userNotFound),
         },
       },
     },
@@ -78,7 +75,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         body: { ...schemas.changeUserBody, examples: [{ role: 'auditor' }, { is_active: false }] },
         response: {
           200: success('The member', Type.Ref('User'), schemas.exampleUser),
-          ...problems(401, stepUpMeaning, notFound, 413, 415),
+          ...problems(401, 403, stepUpMeaning, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
         },
       },
     },

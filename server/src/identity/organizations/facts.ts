@@ -1,37 +1,25 @@
-import { type Fact, personalFields } from '../../facts/fact.ts'
+import { type Fact, factBy, type Origin, personalFields } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
-import { actorOf, type Caller, type Person } from '../principal.ts'
+import type { UsedPermit } from '../factors/step-ups/use-permit.ts'
 import type { Organization } from './organization.ts'
 
-/** What the audit keeps of organizations: the name is people's words, so it can be erased. */
+/** People chose the name, so the audit keeps it where it can be erased. */
 export function organizationFact(
-  by: Caller<Person>,
+  origin: Origin,
   kind: EventKind,
   before: Organization | null,
   after: Organization,
-  more: Partial<Pick<Fact, 'actor' | 'digest'>> & { readonly assurance?: object } = {},
+  { digest, assurance }: UsedPermit = {},
 ): Fact {
-  const { assurance, ...others } = more
-  return {
-    organizationId: after.organizationId,
-    kind,
-    subjectKind: 'organization',
-    subjectId: after.organizationId,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: before === null ? null : shown(before),
-    after: { ...shown(after), ...(assurance === undefined ? {} : { assurance }) },
-    ...personalFields(before && words(before), words(after)),
+  return factBy(origin, kind, ['organization', after.organizationId], {
+    before: before && auditedFields(before),
+    after: { ...auditedFields(after), ...(assurance === undefined ? {} : { assurance }) },
+    ...personalFields(before && { name: before.name }, { name: after.name }),
+    ...(digest === undefined ? {} : { digest }),
     occurredAt: after.updatedAt,
-    ...others,
-  }
+  })
 }
 
-function shown(organization: Organization) {
-  return { require_step_up: organization.requireStepUp, delete_after: organization.deleteAfter }
-}
-
-function words(organization: Organization) {
-  return { name: organization.name }
+function auditedFields({ requireStepUp, deleteAfter }: Organization) {
+  return { require_step_up: requireStepUp, delete_after: deleteAfter }
 }

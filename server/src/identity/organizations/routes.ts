@@ -1,12 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { legalHold } from '../../facts/legal-hold.ts'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { invalid } from '../../platform/problem.ts'
+import { userInactive, userNotFound } from '../accounts/user.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { OrganizationDeletion } from './deletion.ts'
-import type { Organization } from './organization.ts'
+import { isOwner, notOwner, type Organization, otherOrganization, tooManyOwned } from './organization.ts'
 import * as schemas from './schemas.ts'
 import type { Organizations } from './service.ts'
 
@@ -19,19 +21,6 @@ export interface OrganizationRoutes {
 
 const common = { tags: ['organizations'], security: [{ bearer: [] }, { person: [] }] }
 const one = (description: string) => success(description, Type.Ref('Organization'), schemas.exampleOrganization)
-const notOwner = { status: 403, code: 'organization.not_owner', detail: 'Only the owner does this.' }
-const otherSignIn = {
-  status: 403,
-  code: 'sso.other_organization',
-  detail:
-    "You came in by your organization's identity provider, which opens this organization only. Sign out, then sign in otherwise.",
-}
-const tooMany = {
-  status: 409,
-  code: 'organization.too_many',
-  detail: 'You own 50 organizations, which is the most. Hand one over, or delete one that is not needed.',
-}
-
 export function registerOrganizationRoutes(app: FastifyInstance, routes: OrganizationRoutes): void {
   const { organizations, guard } = routes
   app.addSchema(schemas.organizationSchema)
@@ -43,7 +32,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'The organizations that I can enter, oldest membership first',
+        summary: 'List the organizations that I can enter, oldest membership first',
         operationId: 'listOrganizations',
         response: {
           200: success('With my role in each', Type.Array(Type.Ref('Membership')), [schemas.exampleMembership]),
@@ -68,22 +57,18 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       ...guard('organization.create'),
       schema: {
         ...common,
-        summary: 'Make an organization; you are its owner. POST /auth/switch leads into it',
+        summary: 'Create an organization that you own. POST /auth/switch takes you into it',
         operationId: 'createOrganization',
         headers: idempotencyHeaders,
         body: { ...schemas.createBody, examples: [{ name: 'Example Inc.' }] },
-        response: { 201: one('The organization'), ...problems(401, otherSignIn, tooMany, 413, 415) },
+        response: { 201: one('The organization'), ...problems(401, 403, otherOrganization, tooManyOwned, 413, 415) },
       },
     },
     async (request, reply) => {
       const { name } = request.body
-      const { made: organization, replayed } = await organizations.create(
-        personOf(request),
-        name,
-        idempotencyOf(request),
-      )
+      const { made, replayed } = await organizations.create(personOf(request), name, idempotencyOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return reply.status(201).send(organizationJson(organization))
+      return reply.status(201).send(organizationJson(made))
     },
   )
 
@@ -107,7 +92,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
 
 const sensitive = { ...common, headers: stepUpHeaders }
 
-/** These need a fresh proof of who asks. */
+/** These need a step-up. */
 function registerSensitiveRoutes(
   app: FastifyInstance,
   { organizations, guard, requireStepUp }: OrganizationRoutes,
@@ -119,10 +104,10 @@ function registerSensitiveRoutes(
       ...requireStepUp(),
       schema: {
         ...sensitive,
-        summary: 'Rename the organization, or demand step-ups of everybody',
+        summary: 'Rename the organization, or require step-ups of everybody',
         operationId: 'changeOrganization',
         body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
-        response: { 200: one('The organization'), ...problems(401, stepUpMeaning, 413, 415) },
+        response: { 200: one('The organization'), ...problems(401, 403, stepUpMeaning, 413, 415) },
       },
     },
     async (request) => {
@@ -139,19 +124,12 @@ function registerSensitiveRoutes(
       ...requireStepUp(),
       schema: {
         ...sensitive,
-        summary: 'Hand the organization over: the other member becomes the owner, you an admin',
+        summary: 'Hand the organization over: the other member becomes the owner, and you an admin',
         operationId: 'transferOrganization',
         body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
         response: {
           204: { description: 'Handed over', type: 'null' },
-          ...problems(
-            401,
-            stepUpMeaning,
-            { status: 404, code: 'user.not_found', detail: 'User not found' },
-            { status: 409, code: 'user.inactive', detail: 'This member is deactivated. Activate them first.' },
-            413,
-            415,
-          ),
+          ...problems(401, stepUpMeaning, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
         },
       },
     },
@@ -170,22 +148,12 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
       ...requireStepUp(),
       schema: {
         ...sensitive,
-        summary: 'Delete the organization after 30 days; until then only its owner gets in, who may restore it',
+        summary: 'Delete the organization after 30 days; until then only its owner can enter it, and restore it',
         operationId: 'deleteOrganization',
         body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
         response: {
-          202: one('Due to be deleted'),
-          ...problems(
-            401,
-            stepUpMeaning,
-            {
-              status: 409,
-              code: 'audit.legal_hold',
-              detail: 'The audit is under legal hold, so the organization has to stay. Lift the hold first.',
-            },
-            413,
-            415,
-          ),
+          202: one('The organization, with the date of its deletion'),
+          ...problems(401, stepUpMeaning, 403, notOwner, legalHold, 413, 415),
         },
       },
     },
@@ -203,9 +171,9 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
       ...guard('organization.delete'),
       schema: {
         ...common,
-        summary: 'Take the deletion back',
+        summary: 'Withdraw the deletion',
         operationId: 'restoreOrganization',
-        response: { 200: one('The organization, as it was'), ...problems(401, notOwner) },
+        response: { 200: one('The organization, as it was'), ...problems(401, 403, notOwner) },
       },
     },
     async (request) => organizationJson(await deletion.restore(personOf(request))),

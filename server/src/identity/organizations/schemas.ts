@@ -1,11 +1,6 @@
-import { type TSchema, Type } from 'typebox'
+import { Type } from 'typebox'
+import { id, name, nullable, time } from '../../http/schema-parts.ts'
 import { roles } from '../principal.ts'
-
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-// Something to read in it, and no U+0000, which PostgreSQL could not store.
-const name = Type.String({ minLength: 1, maxLength: 255, pattern: '^(?=[^\\u0000]*\\S)[^\\u0000]*$' })
 
 const fields = {
   id,
@@ -13,7 +8,9 @@ const fields = {
   require_step_up: Type.Boolean({
     description: 'Sensitive acts need POST /auth/step-up, whatever factors a person has.',
   }),
-  delete_after: nullable(Type.String({ format: 'date-time', description: 'When it goes, with everything it has.' })),
+  delete_after: nullable(
+    Type.String({ format: 'date-time', description: 'When the organization and everything in it is deleted.' }),
+  ),
   created_at: time,
   updated_at: time,
 }

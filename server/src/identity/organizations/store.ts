@@ -20,15 +20,15 @@ function toOrganization(row: Row): Organization {
   }
 }
 
-// Which there are
+// Reading
 
-/** The installation's own; the scope is the worker's. */
+/** The installation's first organization; the scope is the worker's. */
 export async function defaultOrganization(db: Queryable): Promise<string | null> {
   const rows = await db.run(sql.selectFrom('organizations').select('organization_id').where('is_default', '=', true))
   return rows[0]?.organization_id ?? null
 }
 
-/** All there are; the scope is the worker's. */
+/** Of all organizations; the scope is the worker's. */
 export async function organizationIds(db: Queryable): Promise<readonly string[]> {
   const rows = await db.run(sql.selectFrom('organizations').select('organization_id').where('deleted_at', 'is', null))
   return rows.map((row) => row.organization_id)
@@ -60,22 +60,22 @@ const ownStatement: Statement = {
     where u.account_id = $1 and ${mayEnter} order by u.created_at, u.id`,
 }
 
-/** Those that an account can enter, with the role in each; the scope is the account. Oldest membership first. */
+/** Those that an account can enter, with its role in each; the scope is the account. Oldest membership first. */
 export async function organizationsOfAccount(db: Queryable, accountId: string): Promise<readonly OwnMembership[]> {
   const rows = await db.execute<Row & { readonly user_id: string; readonly role: Role }>(ownStatement, [accountId])
   return rows.map((row) => ({ organization: toOrganization(row), userId: row.user_id, role: row.role }))
 }
 
-// Making and changing
+// Creating and changing
 
-export interface Making {
-  /** The account that makes it; null: the installation itself, for its own. */
+export interface Creation {
+  /** The account that creates it; null for the installation's first. */
   readonly createdBy: string | null
   readonly idempotency: Idempotency | null
 }
 
 /** False when the account has already used this Idempotency-Key. */
-export async function insertOrganization(tx: Queryable, made: Organization, by: Making): Promise<boolean> {
+export async function insertOrganization(tx: Queryable, made: Organization, by: Creation): Promise<boolean> {
   const query = sql
     .insertInto('organizations')
     .values({
@@ -161,9 +161,9 @@ export async function saveAgentsSwitch(tx: Queryable, organizationId: string, af
   await tx.run(sql.updateTable('organizations').set(turned).where('organization_id', '=', organizationId))
 }
 
-// The end
+// Deleting
 
-/** Organizations whose days of grace are over, and of which something is left; the scope is the worker's. */
+/** Organizations whose days of grace are over and that still have rows; the scope is the worker's. */
 export async function organizationsToDelete(db: Queryable, now: Date): Promise<readonly string[]> {
   const query = sql
     .selectFrom('organizations')
@@ -174,7 +174,7 @@ export async function organizationsToDelete(db: Queryable, now: Date): Promise<r
   return (await db.run(query)).map((row) => row.organization_id)
 }
 
-/** Takes one that is due; null when it is not any more, or another process is at it. */
+/** Locks one that is due; null when it is no longer due, or another process has it. */
 export async function lockDue(
   tx: Queryable,
   organizationId: string,
@@ -192,9 +192,9 @@ export async function lockDue(
   return row === undefined ? null : { isBegun: row.deleted_at !== null }
 }
 
-/** The row stays, so that the id is never used again; what people wrote into it goes. */
+/** The row stays, so that the id is never used again; what people wrote into it is removed. */
 export async function markDeleted(tx: Queryable, organizationId: string, now: Date): Promise<void> {
-  const unsaid = {
+  const redacted = {
     name: 'Deleted',
     agents_pause_reason: null,
     created_by: null,
@@ -205,7 +205,7 @@ export async function markDeleted(tx: Queryable, organizationId: string, now: Da
   await tx.run(
     sql
       .updateTable('organizations')
-      .set({ ...unsaid, is_default: false, deleted_at: now })
+      .set({ ...redacted, is_default: false, deleted_at: now })
       .where('organization_id', '=', organizationId),
   )
 }
@@ -219,7 +219,7 @@ const deleteRowsStatement: Statement = {
   text: 'select hitl_delete_rows($1) as deleted',
 }
 
-/** Deletes up to `atMost` rows of the scope's organization; answers how many: to be called until there are none. */
+/** Deletes up to `atMost` rows of the scope's organization, and returns how many. Call it until it returns 0. */
 export async function deleteRows(tx: Queryable, atMost: number): Promise<number> {
   const [row] = await tx.execute<{ deleted: number }>(deleteRowsStatement, [atMost])
   return row?.deleted ?? 0
@@ -227,7 +227,7 @@ export async function deleteRows(tx: Queryable, atMost: number): Promise<number>
 
 const lockSetup: Statement = { name: 'identity_lock_setup', text: 'select pg_advisory_xact_lock($1)' }
 
-/** Makes the first start of several processes at once, and the making of the first admin, one after the other. */
+/** Serializes the first start of several processes, and the creation of the first administrator. */
 export async function lockFirstSetup(tx: Queryable): Promise<void> {
   await tx.execute(lockSetup, [0x48495401])
 }

@@ -2,7 +2,7 @@ import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
 import type { OrganizationDeletion } from './deletion.ts'
 
-/** The days of grace are over: some minutes more are nobody's harm. */
+/** After the days of grace some minutes more do no harm. */
 const everyMs = 300_000
 
 export function createDeletionWorker(deletion: OrganizationDeletion, log: Logger): Loop {

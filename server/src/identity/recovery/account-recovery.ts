@@ -1,14 +1,15 @@
 import { system } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
+import { factorsRemovedEmail } from '../accounts/account-emails.ts'
 import { everywhere } from '../accounts/account-facts.ts'
-import { factorsRemovedLetter } from '../accounts/account-letters.ts'
 import { isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailKey } from '../accounts/user.ts'
 import type { RemovedFactors } from '../factors/store.ts'
-
+import { send } from './account-mail.ts'
+import type { RecoveryContext } from './context.ts'
 import { removeFactorsByOperator } from './factor-removal.ts'
-import type { AccountDependencies, PasswordChanges } from './password-reset.ts'
+import { resetLinkFor } from './password-reset.ts'
 
 export interface Recovered {
   readonly email: string
@@ -18,42 +19,41 @@ export interface Recovered {
   readonly removed: RemovedFactors | null
 }
 
-export type AccountRecovery = ReturnType<typeof createAccountRecovery>
-
-/** What only the operator may do: within an organization nobody takes an account over, as it may belong to others, too. */
-export function createAccountRecovery(dependencies: AccountDependencies, passwordChanges: PasswordChanges) {
-  const { db, clock, mail, endSessions, report } = dependencies
-
-  /** With the sessions and open links of the account, which may be in the hands of whoever has the lost device now. */
-  const removeSecondFactors = (accountId: string, httpRequestId: string): Promise<RemovedFactors> =>
-    inTransaction(db, { accountId }, async (tx) => {
-      await store.lockAccount(tx, accountId)
-      const told = { visitor: { httpRequestId, network: null }, actor: system, occurredAt: clock.now() }
-      const removed = await removeFactorsByOperator(tx, accountId, report, told)
-      await store.dropOpenLinks(tx, accountId)
-      await everywhere(tx, accountId, ({ organizationId }) =>
-        endSessions(
-          tx,
-          { accountId, organizationId, exceptSessionId: null, because: 'revoked' },
-          { actor: system, httpRequestId },
-        ),
-      )
-      return removed
-    })
-
-  return {
-    /** A link to a new password, for the operator to hand over; null when nobody has the address. */
-    recover: async (email: string, withSecondFactors: boolean, httpRequestId: string): Promise<Recovered | null> => {
-      const key = emailKey(email)
-      const account = await store.accountByKey(db.within({ lookUp: key }), key)
-      if (account === null) return null
-      const removed = withSecondFactors ? await removeSecondFactors(account.id, httpRequestId) : null
-      if (removed !== null && !isPlaceholder(account.email)) {
-        // Its own log line says why it did not arrive.
-        void mail?.send(factorsRemovedLetter(account.email, clock.now())).catch(() => {})
-      }
-      const link = await passwordChanges.resetLinkFor(account.email, httpRequestId)
-      return link === null ? null : { email: account.email, link, removed }
-    },
+/**
+ * A link to a new password, for the operator to hand over; null when no account has the address. For the operator alone:
+ * nobody within an organization may take an account over, because it may belong to others too.
+ */
+export async function recover(
+  context: RecoveryContext,
+  email: string,
+  withSecondFactors: boolean,
+  httpRequestId: string,
+): Promise<Recovered | null> {
+  const key = emailKey(email)
+  const account = await store.accountByKey(context.db.within({ lookUp: key }), key)
+  if (account === null) return null
+  const removed = withSecondFactors ? await removeSecondFactors(context, account.id, httpRequestId) : null
+  if (removed !== null && !isPlaceholder(account.email)) {
+    send(context, factorsRemovedEmail(account.email, context.clock.now()))
   }
+  const link = await resetLinkFor(context, account.email, httpRequestId)
+  return link === null ? null : { email: account.email, link, removed }
+}
+
+/** Also ends the account's sessions and open links, which may be in the hands of the finder of the lost device. */
+function removeSecondFactors(
+  { db, clock, report, endSessions }: RecoveryContext,
+  accountId: string,
+  httpRequestId: string,
+): Promise<RemovedFactors> {
+  return inTransaction(db, { accountId }, async (tx) => {
+    await store.lockAccount(tx, accountId)
+    const origin = { httpRequestId, network: null, actor: system }
+    const removed = await removeFactorsByOperator(tx, accountId, report, origin, clock.now())
+    await store.dropOpenLinks(tx, accountId)
+    await everywhere(tx, accountId, ({ organizationId }) =>
+      endSessions(tx, { accountId, organizationId, exceptSessionId: null, because: 'revoked' }, origin),
+    )
+    return removed
+  })
 }

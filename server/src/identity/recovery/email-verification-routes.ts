@@ -1,28 +1,24 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems } from '../../http/openapi.ts'
-import { emailPattern } from '../accounts/user.ts'
+import { linkNotValid } from '../accounts/account-link.ts'
+import { emailPattern, emailTaken } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
-import type { EmailChanges } from './email-verification.ts'
-import {
-  accepted,
-  done,
-  linkMeaning,
-  noMailMeaning,
-  throttledMeaning,
-  visitor,
-  wrongPasswordMeaning,
-} from './password-reset-routes.ts'
+import { noMail, tooManyEmails } from './account-mail.ts'
+import { noPassword, wrongPassword } from './current-password.ts'
+import { alreadyVerified, noEmail } from './email-change.ts'
+import { accepted, done, throttledMeaning, visitor } from './password-reset-routes.ts'
+import type { EmailChanges } from './service.ts'
 
 const changeBody = Type.Object(
   {
     email: Type.String({ maxLength: 254, pattern: emailPattern }),
-    current_password: Type.Optional(Type.String({ maxLength: 1_000, description: 'Needed by everybody who has one.' })),
+    current_password: Type.Optional(Type.String({ maxLength: 1_000, description: 'Required if you have one.' })),
   },
   { title: 'EmailChange' },
 )
 const confirmBody = Type.Object(
-  { token: Type.String({ minLength: 1, maxLength: 100, description: 'What stands behind the # of the link.' }) },
+  { token: Type.String({ minLength: 1, maxLength: 100, description: 'The part of the link after the #.' }) },
   { title: 'EmailConfirmation' },
 )
 
@@ -42,15 +38,11 @@ export function registerEmailRoutes(
       ...guard('account.change'),
       schema: {
         ...signedIn,
-        summary: 'Have a link mailed that confirms your address',
+        summary: 'Ask for a mailed link that confirms your address',
         operationId: 'requestEmailVerification',
         response: {
           202: accepted(verificationSent),
-          ...problems(401, 403, {
-            ...noMailMeaning,
-            code: 'email.already_verified',
-            detail: 'This address is confirmed already. There is nothing to do.',
-          }),
+          ...problems(401, 403, wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
         },
       },
     },
@@ -66,12 +58,12 @@ export function registerEmailRoutes(
       ...guard('account.change'),
       schema: {
         ...signedIn,
-        summary: 'Ask for another address; it counts once the link mailed to it is used',
+        summary: 'Ask to change your address; it changes once the link mailed to the new one is used',
         operationId: 'changeEmail',
         body: { ...changeBody, examples: [{ email: 'new@example.com', current_password: 'correct horse' }] },
         response: {
           202: accepted(changeSent),
-          ...problems(401, wrongPasswordMeaning, noMailMeaning, 413, 415, 422, throttledMeaning),
+          ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttledMeaning),
         },
       },
     },
@@ -91,15 +83,8 @@ export function registerEmailRoutes(
         operationId: 'confirmEmail',
         body: { ...confirmBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
-          204: done('The address is confirmed, and is the account’s own from now on.'),
-          ...problems(
-            linkMeaning,
-            { status: 409, code: 'auth.email_taken', detail: 'Email already registered' },
-            413,
-            415,
-            422,
-            throttledMeaning,
-          ),
+          204: done('The address is confirmed, and is the account’s address from now on.'),
+          ...problems(linkNotValid, emailTaken, 413, 415, 422, throttledMeaning),
         },
       },
     },

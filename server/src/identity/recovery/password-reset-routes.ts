@@ -2,15 +2,18 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../http/openapi.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
+import { linkNotValid } from '../accounts/account-link.ts'
 import { emailPattern } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
-import type { PasswordChanges } from './password-reset.ts'
+import { noMail } from './account-mail.ts'
+import { noPassword, wrongPassword } from './current-password.ts'
+import type { PasswordChanges } from './service.ts'
 
 const password = (description: string) => Type.String({ maxLength: 1_000, description })
 const chosen = '8 to 72 bytes in UTF-8; none of the most common ones.'
 
 const changeBody = Type.Object(
-  { current_password: password('The one in use.'), new_password: password(chosen) },
+  { current_password: password('The current one.'), new_password: password(chosen) },
   { title: 'PasswordChange' },
 )
 const forgotBody = Type.Object(
@@ -19,31 +22,12 @@ const forgotBody = Type.Object(
 )
 const resetBody = Type.Object(
   {
-    token: Type.String({ minLength: 1, maxLength: 100, description: 'What stands behind the # of the link.' }),
+    token: Type.String({ minLength: 1, maxLength: 100, description: 'The part of the link after the #.' }),
     password: password(chosen),
   },
   { title: 'PasswordReset' },
 )
 
-/** Told by routes that mail a link. */
-export const noMailMeaning = {
-  status: 409,
-  code: 'mail.not_configured',
-  detail: 'This installation sends no mail. Ask whoever runs it for a link.',
-}
-/** Told by routes that take a link's token. */
-export const linkMeaning = {
-  status: 403,
-  code: 'link.not_valid',
-  detail:
-    'This link is not valid any more: it was used, has expired, or a newer one has taken its place. Ask for a new one.',
-}
-/** Told by routes that ask for the password of who is signed in. */
-export const wrongPasswordMeaning = {
-  status: 403,
-  code: 'password.wrong',
-  detail: 'The current password is not right. Nothing was changed.',
-}
 /** Told by routes behind the throttle of passwords and links. */
 export const throttledMeaning = {
   status: 429,
@@ -53,9 +37,8 @@ export const throttledMeaning = {
 
 export const done = (description: string) => ({ description, type: 'null' })
 
-/** A 202 says what happens next, to people. */
-export const accepted = (detail: string) =>
-  success('It is under way', Type.Object({ detail: Type.String() }), { detail })
+/** A 202, whose `detail` tells people what happens next. */
+export const accepted = (detail: string) => success('Accepted', Type.Object({ detail: Type.String() }), { detail })
 
 const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
 
@@ -75,26 +58,13 @@ export function registerPasswordRoutes(
       ...guard('account.change'),
       schema: {
         ...common,
-        summary: 'Choose another password; your other sessions end',
+        summary: 'Change your password; your other sessions end',
         operationId: 'changePassword',
         security: [{ bearer: [] }, { person: [] }],
         body: { ...changeBody, examples: [{ current_password: 'correct horse', new_password: 'battery staple' }] },
         response: {
           204: done('The new password counts from now on.'),
-          ...problems(
-            401,
-            wrongPasswordMeaning,
-            {
-              status: 409,
-              code: 'password.none',
-              detail:
-                'This account has no password. Ask for a link with POST /api/v1/auth/password/forgot to choose one.',
-            },
-            413,
-            415,
-            422,
-            throttledMeaning,
-          ),
+          ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttledMeaning),
         },
       },
     },
@@ -110,13 +80,12 @@ export function registerPasswordRoutes(
     {
       schema: {
         ...common,
-        summary:
-          'Have a link mailed to choose a new password; the reply is the same whether there is an account or not',
+        summary: 'Ask for a mailed link to choose a new password; the reply does not tell whether there is an account',
         operationId: 'forgotPassword',
         body: { ...forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {
           202: accepted(forgotten),
-          ...problems(noMailMeaning, 413, 415, 422, throttledMeaning),
+          ...problems(noMail, 413, 415, 422, throttledMeaning),
         },
       },
     },
@@ -136,7 +105,7 @@ export function registerPasswordRoutes(
         body: { ...resetBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4', password: 'battery staple' }] },
         response: {
           204: done('The new password counts from now on. Sign in with it.'),
-          ...problems(linkMeaning, 413, 415, 422, throttledMeaning),
+          ...problems(linkNotValid, 413, 415, 422, throttledMeaning),
         },
       },
     },

@@ -3,8 +3,10 @@ import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
 import * as schemas from '../accounts/schemas.ts'
-import { userJson } from '../accounts/user.ts'
+import { emailTaken, userJson } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { invitationNotValid, registrationClosed } from '../invitations/invitation.ts'
+import { closing } from '../organizations/organization.ts'
 import type { People } from './service.ts'
 
 const bearer = [{ bearer: [] }, { person: [] }]
@@ -12,7 +14,7 @@ const bearer = [{ bearer: [] }, { person: [] }]
 export interface PeopleRoutes {
   readonly people: People
   readonly guard: Guard
-  /** Answers the body of a sign-in; `browser`: with a cookie that renews the session. */
+  /** Returns the body of the reply; `browser`: also sets a cookie that renews the session. */
   readonly signIn: (
     email: string,
     password: string,
@@ -32,22 +34,12 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
     {
       schema: {
         tags: ['auth'],
-        summary: 'Make an account, by invitation or as the registration mode allows',
+        summary: 'Create an account, by invitation or as the registration mode allows',
         operationId: 'register',
         body: { ...schemas.registerBody, examples: [schemas.registerExample] },
         response: {
           201: success('The account', Type.Ref('User'), schemas.exampleUser),
-          ...problems(
-            {
-              status: 403,
-              code: 'auth.registration_closed',
-              detail: 'Registration needs an invitation. Ask an administrator for a link.',
-            },
-            { status: 409, code: 'auth.email_taken', detail: 'Email already registered' },
-            413,
-            415,
-            422,
-          ),
+          ...problems(registrationClosed, invitationNotValid, closing, emailTaken, 413, 415, 422),
         },
       },
     },
@@ -56,7 +48,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
   )
 
   app.register(async (scope) => {
-    // A scope of its own: only signing in takes forms.
+    // A scope of its own, because only signing in takes forms.
     await registerFormBodies(scope)
     scope.post<{ Body: Static<typeof schemas.loginBody> }>(
       '/auth/login',
@@ -98,7 +90,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
       ...guard('profile.read'),
       schema: {
         tags: ['auth'],
-        summary: 'Who am I?',
+        summary: 'Get the signed-in person',
         operationId: 'me',
         security: bearer,
         response: {

@@ -3,9 +3,9 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
 import { memberActor } from '../accounts/account-facts.ts'
-import { dropOpenLinks, enterOrganization } from '../accounts/account-link-store.ts'
-import { userNotFound } from '../accounts/member-facts.ts'
+import { dropOpenLinks, switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
+import { userNotFound } from '../accounts/user.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import { ownActor, sessionFact } from './facts.ts'
@@ -122,7 +122,7 @@ export function createRevocation({ db, clock, report, forget }: RevocationDepend
         let ended = 0
         for (const { organizationId, userId } of await store.membershipsWithSessions(tx, accountId)) {
           if (!isInReach(by.principal, organizationId)) continue
-          await enterOrganization(tx, organizationId)
+          await switchScope(tx, organizationId)
           const which = { accountId, organizationId, ...kept }
           ended += (await endIn(tx, which, 'revoked', madeByOwner(by, userId))).length
         }

@@ -4,7 +4,7 @@ import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import { Problem } from '../../platform/problem.ts'
 import type { AccessTokens } from '../access-token.ts'
-import { enterOrganization } from '../accounts/account-link-store.ts'
+import { switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
@@ -217,9 +217,9 @@ export function createSessions(dependencies: SessionDependencies) {
         const { httpRequestId, network } = visit
         const made = { actor: actorOf(by.principal), httpRequestId, network }
         // Each organization is told of its own session.
-        await enterOrganization(tx, here)
+        await switchScope(tx, here)
         await revocation.endIn(tx, { accountId, id: before.id }, 'switched', made)
-        await enterOrganization(tx, organizationId)
+        await switchScope(tx, organizationId)
         const session = successorOf(before, user, visit)
         return { session, refreshToken: await open(tx, session, visit, null) }
       })

@@ -2,24 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
+import { userInactive, userNotFound } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import * as schemas from './schemas.ts'
-import type { Teams } from './service.ts'
-import type { Team } from './team.ts'
+import { memberJson, type Teams } from './service.ts'
+import { nameTaken, notInTeam, notLead, type Team, teamNotFound } from './team.ts'
 
 const common = { tags: ['teams'], security: [{ bearer: [] }, { person: [] }] }
-const notFound = { status: 404, code: 'team.not_found', detail: 'Team not found' }
-const taken = { status: 409, code: 'team.name_taken', detail: 'Another team has this name. Choose another one.' }
-const notLead = {
-  status: 403,
-  code: 'team.not_lead',
-  detail: 'Only administrators and the leads of this team change it.',
-}
-const noUser = { status: 404, code: 'user.not_found', detail: 'User not found' }
-const noMember = { status: 404, code: 'team.no_member', detail: 'This person is not in the team' }
-const inactive = { status: 409, code: 'user.inactive', detail: 'This member is deactivated. Activate them first.' }
 const one = (description: string) => success(description, Type.Ref('Team'), schemas.exampleTeam)
 
 export function registerTeamRoutes(
@@ -28,7 +19,7 @@ export function registerTeamRoutes(
 ): void {
   for (const schema of [schemas.teamSchema, schemas.teamPageSchema, schemas.teamMemberPageSchema]) app.addSchema(schema)
 
-  app.get<{ Querystring: Static<typeof schemas.pageQuery> }>(
+  app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/teams',
     {
       ...guard('team.read'),
@@ -36,7 +27,7 @@ export function registerTeamRoutes(
         ...common,
         summary: 'The teams of the organization, oldest first',
         operationId: 'listTeams',
-        querystring: schemas.pageQuery,
+        querystring: pageQuery,
         response: {
           200: success('A page of teams', Type.Ref('TeamPage'), { items: [schemas.exampleTeam], next_cursor: null }),
           ...problems(401, 403),
@@ -44,9 +35,8 @@ export function registerTeamRoutes(
       },
     },
     async (request) => {
-      const { after, limit } = pageOf(request.query)
-      const { items, hasMore } = await teams.list(personOf(request).principal, after, limit)
-      return { items: items.map(teamJson), next_cursor: cursorBehind(items.at(-1)?.id, hasMore) }
+      const { after, limit } = readPageQuery(request.query)
+      return pageJson(await teams.list(personOf(request).principal, after, limit), teamJson, ({ id }) => id)
     },
   )
 
@@ -60,7 +50,7 @@ export function registerTeamRoutes(
         operationId: 'createTeam',
         headers: idempotencyHeaders,
         body: { ...schemas.createBody, examples: [{ name: 'Payments' }] },
-        response: { 201: one('The team'), ...problems(401, 403, taken, 413, 415) },
+        response: { 201: one('The team'), ...problems(401, 403, nameTaken, 413, 415) },
       },
     },
     async (request, reply) => {
@@ -81,37 +71,36 @@ export function registerTeamRoutes(
         summary: 'One team',
         operationId: 'getTeam',
         params: idParams,
-        response: { 200: one('The team'), ...problems(401, 403, notFound) },
+        response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
       },
     },
     async (request) => teamJson(await teams.one(personOf(request).principal, request.params.id.toLowerCase())),
   )
 
-  app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.pageQuery> }>(
+  app.get<{ Params: { id: string }; Querystring: Static<typeof pageQuery> }>(
     '/teams/:id/members',
     {
       ...guard('team.read'),
       schema: {
         ...common,
-        summary: 'Who is in a team, and who leads it',
+        summary: 'The members of a team, and its leads',
         operationId: 'listTeamMembers',
         params: idParams,
-        querystring: schemas.pageQuery,
+        querystring: pageQuery,
         response: {
           200: success('A page of members', Type.Ref('TeamMemberPage'), {
             items: [schemas.exampleTeamMember],
             next_cursor: null,
           }),
-          ...problems(401, 403, notFound),
+          ...problems(401, 403, teamNotFound),
         },
       },
     },
     async (request) => {
-      const { after, limit } = pageOf(request.query)
+      const { after, limit } = readPageQuery(request.query)
       const id = request.params.id.toLowerCase()
-      const { items, hasMore } = await teams.members(personOf(request).principal, id, after, limit)
-      const shown = items.map(({ userId, isLead }) => ({ user_id: userId, is_lead: isLead }))
-      return { items: shown, next_cursor: cursorBehind(items.at(-1)?.userId, hasMore) }
+      const page = await teams.members(personOf(request).principal, id, after, limit)
+      return pageJson(page, memberJson, ({ userId }) => userId)
     },
   )
 
@@ -132,7 +121,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
         operationId: 'changeTeam',
         params: idParams,
         body: { ...schemas.changeBody, examples: [{ description: 'Refunds and disputes.' }] },
-        response: { 200: one('The team'), ...problems(401, notLead, notFound, taken, 413, 415) },
+        response: { 200: one('The team'), ...problems(401, notLead, teamNotFound, nameTaken, 413, 415) },
       },
     },
     async (request) => {
@@ -152,7 +141,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
         summary: 'Delete a team; its people stay',
         operationId: 'deleteTeam',
         params: idParams,
-        response: { 204: { description: 'It is gone', type: 'null' }, ...problems(401, notLead, notFound) },
+        response: { 204: { description: 'Deleted', type: 'null' }, ...problems(401, notLead, teamNotFound) },
       },
     },
     async (request, reply) => {
@@ -172,8 +161,8 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
         params: schemas.memberParams,
         body: { ...schemas.memberBody, examples: [{ is_lead: true }] },
         response: {
-          204: { description: 'A member now', type: 'null' },
-          ...problems(401, notLead, noUser, inactive, 413, 415),
+          204: { description: 'The person is in the team', type: 'null' },
+          ...problems(401, notLead, teamNotFound, userNotFound, userInactive, 413, 415),
         },
       },
     },
@@ -194,7 +183,10 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
         summary: 'Take a person out of a team',
         operationId: 'removeTeamMember',
         params: schemas.memberParams,
-        response: { 204: { description: 'No member now', type: 'null' }, ...problems(401, notLead, noMember) },
+        response: {
+          204: { description: 'The person is not in the team any more', type: 'null' },
+          ...problems(401, notLead, teamNotFound, notInTeam),
+        },
       },
     },
     async (request, reply) => {
@@ -203,14 +195,6 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       return reply.status(204).send()
     },
   )
-}
-
-function pageOf({ limit = 50, cursor }: Static<typeof schemas.pageQuery>) {
-  return { limit, after: cursor === undefined ? null : decodeCursor(cursor) }
-}
-
-function cursorBehind(lastId: string | undefined, hasMore: boolean): string | null {
-  return hasMore && lastId !== undefined ? encodeCursor(lastId) : null
 }
 
 function nothingToChange() {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { invitationLetter } from '../../../src/identity/accounts/account-letters.ts'
+import { invitationEmail } from '../../../src/identity/accounts/account-emails.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { linkIn } from '../recovery/accounts.ts'
@@ -62,7 +62,7 @@ test('422 for whoever would register with a password that is tried first', async
 test('whoever names the organization writes no line and no address into the letter', () => {
   const organization = `Example\r\n\r\nPay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
   const about = { organization, role: 'reviewer', link: 'https://hitl.example.com/setup#x', until: new Date(0) }
-  const { text } = invitationLetter('a@example.com', about)
+  const { text } = invitationEmail('a@example.com', about)
   assert.ok(text.startsWith('You are invited to join the organization "Example Pay here: https evil.example.com/xxx'))
   assert.equal(text.match(/:\/\//g)?.length, 1)
   assert.ok((text.split('\n')[0] ?? '').length < 160)

@@ -4,9 +4,9 @@ import {
   closing,
   deletionOf,
   isWordOfProvider,
-  type Member,
   mayRunTeam,
   type Organization,
+  type OrganizationMember,
   requireChangeable,
   requireOwnSignIn,
   requireTransferable,
@@ -28,7 +28,7 @@ function codeOf(act: () => unknown): string {
   }
 }
 
-const member = (id: string, role: Role, isActive = true): Member => ({ id, role, isActive })
+const member = (id: string, role: Role, isActive = true): OrganizationMember => ({ id, role, isActive })
 const managers: readonly Role[] = ['owner', 'admin']
 
 describe('changing a member', () => {

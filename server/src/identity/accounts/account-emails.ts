@@ -1,9 +1,9 @@
-import type { Letter } from '../../platform/mail.ts'
+import type { Email } from '../../platform/mail.ts'
 
-/** Every letter says what to do when one did not ask for it: the receiver may not know this service at all. */
-const notYou = 'If you did not ask for this, you can ignore this letter: nothing changes without the link.'
+/** The receiver may not know this service at all, so each email says what to do if they did not ask for it. */
+const notYou = 'If you did not ask for this, you can ignore this email: nothing changes unless the link is used.'
 
-export function resetLetter(to: string, link: string, minutes: number): Letter {
+export function resetEmail(to: string, link: string, minutes: number): Email {
   return {
     to,
     subject: 'Choose a new password',
@@ -17,10 +17,10 @@ ${notYou}
   }
 }
 
-export function passwordChangedLetter(to: string, at: Date, forgotLink: string, factorsRemoved: boolean): Letter {
+export function passwordChangedEmail(to: string, at: Date, forgotLink: string, factorsRemoved: boolean): Email {
   const removed = `
 This was the first proof that the address is yours. Passkeys, authenticator apps, recovery codes and linked identities that
-the account had before were removed, as somebody else may have added them. Add yours again.
+the account had before were removed, because somebody else may have added them. Add yours again.
 `
   return {
     to,
@@ -33,23 +33,24 @@ ${forgotLink}
   }
 }
 
-export function factorsRemovedLetter(to: string, at: Date): Letter {
+export function factorsRemovedEmail(to: string, at: Date): Email {
   return {
     to,
     subject: 'Your second factors were removed',
-    text: `At ${at.toISOString()} whoever runs this service removed the passkeys, authenticator apps and recovery codes of your account,
-and ended its sessions. You get a link from them to choose a new password. Add your second factors again afterwards.
+    text: `At ${at.toISOString()} the operator of this service removed the passkeys, authenticator apps and recovery codes of
+your account, and ended its sessions. The operator will give you a link to choose a new password. Add your second factors
+again afterwards.
 
 If you did not ask for this, tell your administrator now.
 `,
   }
 }
 
-export function verificationLetter(to: string, link: string): Letter {
+export function verificationEmail(to: string, link: string): Email {
   return {
     to,
     subject: 'Confirm your address',
-    text: `If you made an account with this address, please confirm that the address is yours. The link works once, for a day:
+    text: `If you created an account with this address, please confirm that the address is yours. The link works once, for a day:
 ${link}
 
 ${notYou}
@@ -57,7 +58,7 @@ ${notYou}
   }
 }
 
-export function newAddressLetter(to: string, link: string): Letter {
+export function newAddressEmail(to: string, link: string): Email {
   return {
     to,
     subject: 'Confirm your new address',
@@ -71,34 +72,34 @@ ${notYou}
   }
 }
 
-export function addressChangeAskedLetter(to: string, at: Date): Letter {
+export function addressChangeRequestedEmail(to: string, at: Date): Email {
   return {
     to,
     subject: 'A new address was asked for',
     text: `At ${at.toISOString()} somebody who is signed in to your account, and knows its password, asked to change its address.
-It stays this one until the new one is confirmed.
+The account keeps this address until the new one is confirmed.
 
 If it was not you, change your password now, and tell your administrator.
 `,
   }
 }
 
-export function addressChangedLetter(to: string, at: Date): Letter {
+export function addressChangedEmail(to: string, at: Date): Email {
   return {
     to,
     subject: 'Your address was changed',
-    text: `Your account no longer uses this address since ${at.toISOString()}.
+    text: `Your account stopped using this address at ${at.toISOString()}.
 
 If it was not you, tell your administrator now.
 `,
   }
 }
 
-export function invitationLetter(
+export function invitationEmail(
   to: string,
   invitation: { readonly organization: string; readonly role: string; readonly link: string; readonly until: Date },
-): Letter {
-  // Whoever names an organization writes into other people's letters: one short line, and no address to click on.
+): Email {
+  // An organization's name ends up in emails to strangers: one short line, and no address to click on.
   const organization = [...invitation.organization.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')].slice(0, 80).join('')
   const shown = organization.replace(/:\/\/|www\./gi, ' ')
   return {
@@ -109,7 +110,7 @@ export function invitationLetter(
 Accept until ${invitation.until.toISOString()}; the link works once:
 ${invitation.link}
 
-If you do not know what this is about, you can ignore this letter.
+If you do not know what this is about, you can ignore this email.
 `,
   }
 }

@@ -1,0 +1,8 @@
+import { refusal } from '../platform/problem.ts'
+
+/** While it lasts, an organization's events stay, and so does the organization. */
+export const legalHold = refusal(
+  409,
+  'audit.legal_hold',
+  'The audit is under legal hold, so nothing of it is erased, and its organization stays. Lift the hold first.',
+)

@@ -1,0 +1,33 @@
+import type { Report } from '../../facts/fact.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Db, Tx } from '../../platform/database/db.ts'
+import type { Caller, Person } from '../principal.ts'
+
+export interface OrganizationContext {
+  readonly db: Db
+  readonly clock: Clock
+  readonly report: Report
+  /** Called with the id of a member who changed, so that this process looks them up anew. */
+  readonly forget: (userId: string) => void
+  /** Where single sign-on is enforced, ends the sessions opened in another way; the scope is the organization. */
+  readonly endSessionsOutsideSso: (tx: Tx, by: Caller<Person>) => Promise<void>
+}
+
+/** What the audit, which stands on the floor above, has to do with the deletion of an organization. */
+export interface DeletionAudit {
+  /** A legal hold: while it lasts nothing of the organization is deleted. */
+  readonly isHeld: (tx: Tx, organizationId: string) => Promise<boolean>
+  /** Erases a batch of personal data from the organization's events. Returns where to go on; null at the end. */
+  readonly eraseFrom: (organizationId: string, from: string | undefined) => Promise<string | null>
+}
+
+export interface DeletionContext {
+  readonly db: Db
+  readonly clock: Clock
+  readonly report: Report
+  /** Ends every session in the organization but the caller's own. */
+  readonly endOtherSessions: (tx: Tx, by: Caller<Person>) => Promise<void>
+  /** Called when it changed who can enter the organization, so that this process looks it up anew. */
+  readonly forget: (organizationId: string) => void
+  readonly audit: DeletionAudit
+}

@@ -1,0 +1,144 @@
+import { inTransaction } from '../../platform/database/db.ts'
+import { sqlState } from '../../platform/database/errors.ts'
+import { invalid, refusal } from '../../platform/problem.ts'
+import { isMailable } from '../../platform/smtp-settings.ts'
+import {
+  addressChangedEmail,
+  addressChangeRequestedEmail,
+  newAddressEmail,
+  verificationEmail,
+} from '../accounts/account-emails.ts'
+import { bySession, everywhere, reportEverywhere, type Visitor } from '../accounts/account-facts.ts'
+import { type AccountLink, isPlaceholder, type LinkPurpose } from '../accounts/account-link.ts'
+import * as store from '../accounts/account-link-store.ts'
+import { emailTaken } from '../accounts/user.ts'
+import type { Caller, Person } from '../principal.ts'
+import { requireMail, send, tooManyEmails } from './account-mail.ts'
+import type { RecoveryContext } from './context.ts'
+import { noPassword, requirePassword, wrongPassword } from './current-password.ts'
+import { findLink, makeLink, takeLink } from './links.ts'
+
+export const noEmail = refusal(
+  409,
+  'email.none',
+  'This account has no address yet. Set one with POST /api/v1/auth/email/change.',
+)
+export const alreadyVerified = refusal(
+  409,
+  'email.already_verified',
+  'This address is confirmed already. There is nothing to do.',
+)
+
+/** Mails the person a link that proves the address they have. */
+export async function requestVerification(context: RecoveryContext, by: Caller<Person>): Promise<void> {
+  requireMail(context)
+  const account = await accountOf(context, by)
+  const { email } = account
+  if (isPlaceholder(email)) throw noEmail()
+  if (account.emailVerifiedAt !== null) throw alreadyVerified()
+  send(context, verificationEmail(email, await confirmationLink(context, account, 'email_verification', email)))
+}
+
+/** Mails a link to the new address, and a notice to the old one. Nothing changes until the link is used. */
+export async function requestChange(
+  context: RecoveryContext,
+  by: Caller<Person>,
+  email: string,
+  password: string,
+): Promise<void> {
+  const { db, clock, report } = context
+  requireMail(context)
+  if (!isMailable(email)) throw invalid('email', 'must be an address that mail can be sent to')
+  const account = await accountOf(context, by)
+  await proveOwner(context, by, account, password)
+  if (email === account.email) throw invalid('email', 'is your current address')
+  const link = await confirmationLink(context, account, 'email_change', email)
+  const now = clock.now()
+  await inTransaction(db, { accountId: account.id }, (tx) =>
+    reportEverywhere(tx, account.id, report, bySession(by), 'email.change_requested', {
+      erasable: { email_after: email },
+      occurredAt: now,
+    }),
+  )
+  send(context, newAddressEmail(email, link))
+  if (!isPlaceholder(account.email)) send(context, addressChangeRequestedEmail(account.email, now))
+}
+
+/** Uses a mailed link: the address is proven, or replaces the old one. */
+export async function confirm(context: RecoveryContext, token: string, visitor: Visitor): Promise<void> {
+  const { link } = await findLink(context, token, ['email_verification', 'email_change'], visitor)
+  await (link.purpose === 'email_change' ? confirmNew : confirmCurrent)(context, link, visitor)
+}
+
+async function confirmCurrent(
+  { db, clock, report }: RecoveryContext,
+  link: AccountLink,
+  visitor: Visitor,
+): Promise<void> {
+  const { accountId } = link
+  const now = clock.now()
+  await inTransaction(db, { accountId }, async (tx) => {
+    const { account } = await takeLink(tx, link, now)
+    if (account?.emailVerifiedAt !== null) return
+    await store.saveVerified(tx, accountId, now)
+    await reportEverywhere(tx, accountId, report, visitor, 'email.verified', { occurredAt: now })
+  })
+}
+
+async function confirmNew(context: RecoveryContext, found: AccountLink, visitor: Visitor): Promise<void> {
+  const { accountId } = found
+  const now = context.clock.now()
+  const old = await inTransaction(context.db, { accountId }, async (tx) => {
+    const { link, account } = await takeLink(tx, found, now)
+    const [before, email] = [account?.email ?? '', link.email ?? '']
+    await store.saveEmail(tx, accountId, email, now)
+    // The holder of the old mailbox must not get in through a link that still lies there.
+    await store.dropOpenLinks(tx, accountId)
+    const erasable = { email_before: before, email_after: email }
+    await reportEverywhere(tx, accountId, context.report, visitor, 'email.changed', { erasable, occurredAt: now })
+    await everywhere(tx, accountId, (membership) => store.saveMemberEmail(tx, membership, email))
+    return before
+  }).catch((error: unknown) => {
+    throw sqlState(error) === '23505' ? emailTaken() : error
+  })
+  if (!isPlaceholder(old)) send(context, addressChangedEmail(old, now))
+}
+
+async function accountOf({ db }: RecoveryContext, by: Caller<Person>): Promise<store.AccountSecrets> {
+  const { accountId } = by.principal
+  const account = await store.accountById(db.within({ accountId }), accountId)
+  if (account === null) throw new Error('a signed-in person has no account')
+  return account
+}
+
+/**
+ * Asks for the password itself, not a step-up: an organization's identity provider can open a session, and must not be able
+ * to take along an account that belongs to other organizations too. An account without address and password has nothing else
+ * to take.
+ */
+async function proveOwner(
+  context: RecoveryContext,
+  by: Caller<Person>,
+  { email, passwordHash }: store.AccountSecrets,
+  given: string,
+): Promise<void> {
+  if (passwordHash !== null) return requirePassword(context, by, { email, passwordHash }, given)
+  if (!isPlaceholder(email)) throw noPassword()
+}
+
+/** Throws 429 when the account has been mailed enough of them, 403 when its password changed meanwhile. */
+function confirmationLink(
+  { db, clock, publicUrl }: RecoveryContext,
+  { id: accountId, passwordHash }: store.AccountSecrets,
+  purpose: LinkPurpose,
+  email: string,
+): Promise<string> {
+  return inTransaction(db, { accountId }, async (tx) => {
+    const locked = await store.lockAccount(tx, accountId)
+    // A new password cancels the open links: none may be made for the old one afterwards.
+    if (locked?.passwordHash !== passwordHash) throw wrongPassword()
+    const made = await makeLink(tx, { accountId, purpose, email }, clock.now())
+    if (made === null) throw tooManyEmails()
+    return `${publicUrl}/email/confirm#${made.token}`
+  })
+}

@@ -1,0 +1,39 @@
+import type { FactChange } from '../../facts/fact.ts'
+import type { Tx } from '../../platform/database/db.ts'
+import { passwordChangedEmail } from '../accounts/account-emails.ts'
+import { type AccountOrigin, everywhere, originIn, reportEverywhere } from '../accounts/account-facts.ts'
+import { isPlaceholder } from '../accounts/account-link.ts'
+import * as store from '../accounts/account-link-store.ts'
+import { dropLinkFlows } from '../sso/flows/store.ts'
+import { send } from './account-mail.ts'
+import type { RecoveryContext } from './context.ts'
+
+/** What every new password does, however it came about. The session that it was set in stays open, all others end. */
+export async function setPassword(
+  { clock, report, endSessions }: RecoveryContext,
+  tx: Tx,
+  accountId: string,
+  passwordHash: string,
+  origin: AccountOrigin,
+  kind: 'password.changed' | 'password.reset',
+  after: FactChange['after'] = null,
+): Promise<void> {
+  const now = clock.now()
+  await store.savePassword(tx, accountId, passwordHash, now)
+  // Links for a new address too: a person who knew the old password may have asked for one.
+  await store.dropOpenLinks(tx, accountId)
+  await reportEverywhere(tx, accountId, report, origin, kind, { after, occurredAt: now })
+  await everywhere(tx, accountId, async (membership) => {
+    const { organizationId, userId } = membership
+    await dropLinkFlows(tx, organizationId, userId)
+    const exceptSessionId = origin.by?.principal.sessionId ?? null
+    const of = { accountId, organizationId, exceptSessionId, because: 'password_changed' } as const
+    await endSessions(tx, of, originIn(membership, { ...origin, network: null }))
+  })
+}
+
+export function mailPasswordChanged(context: RecoveryContext, email: string, factorsRemoved = false): void {
+  if (isPlaceholder(email)) return
+  const forgotLink = `${context.publicUrl}/password/forgot`
+  send(context, passwordChangedEmail(email, context.clock.now(), forgotLink, factorsRemoved))
+}

@@ -25,17 +25,22 @@ export interface ActContext extends Context {
 }
 
 export function createActs(context: Context): ActContext {
-  const perform = createBatcher({
+  return { ...context, perform: groupActs(context) }
+}
+
+type Grounds = Pick<Context, 'db' | 'clock' | 'events'>
+
+export function groupActs(grounds: Grounds): ActContext['perform'] {
+  return createBatcher({
     ...writes,
-    groupOf: ({ key }: Act) => key.organizationId,
-    perform: (acts) => performTogether(context, acts),
+    groupOf: ({ key }) => key.organizationId,
+    perform: (acts) => performTogether(grounds, acts),
   })
-  return { ...context, perform }
 }
 
 /** Lock, decide, save, append, commit: for every act that came meanwhile, in one transaction. */
 function performTogether(
-  { db, clock, events }: Context,
+  { db, clock, events }: Grounds,
   acts: readonly Act[],
 ): Promise<readonly Outcome<Consultation>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
@@ -64,7 +69,7 @@ function performTogether(
 }
 
 /** The act of `by` on the consultation `id`: what it may not see is 404, like what is not there. */
-function act(
+async function act(
   { perform }: ActContext,
   by: Caller,
   id: string,

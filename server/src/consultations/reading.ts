@@ -1,6 +1,7 @@
 import type { Principal } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Db } from '../platform/database/db.ts'
+import { isId } from '../platform/ids.ts'
 import { type Consultation, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import * as lists from './list-store.ts'
@@ -67,7 +68,9 @@ export function list(
   })
 }
 
+/** Throws 404 for what is no id: no request has it. */
 export function keyFor({ organizationId }: Principal, id: string): Key {
+  if (!isId(id)) throw notFound()
   return { organizationId, id: id.toLowerCase() }
 }
 

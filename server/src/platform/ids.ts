@@ -7,6 +7,13 @@ let sequence = 0
 /** Stands where an organization's id would, for what belongs to the installation as a whole. */
 export const installationId = '00000000-0000-0000-0000-000000000000'
 
+const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Whether a uuid column takes it as it is: not `urn:uuid:`, no braces. */
+export function isId(text: string): boolean {
+  return pattern.test(text)
+}
+
 /** A new UUIDv7 (RFC 9562): sorts by creation time, which is what lists and primary-key indexes rely on. */
 export function newId(): string {
   const random = quickRandomBytes(16)

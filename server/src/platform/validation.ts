@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { Static, TSchema } from 'typebox'
+import { isId } from './ids.ts'
 import { type FieldError, invalidFields, type Problem } from './problem.ts'
 
 // Bodies are taken as typed: "5" is not 5 (contract). Paths and queries are text by nature and are read as numbers.
@@ -9,8 +10,7 @@ const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, 
 addFormats.default(strict)
 addFormats.default(textual)
 // The library's own format lets `urn:uuid:` through, which no column takes.
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-for (const ajv of [strict, textual]) ajv.addFormat('uuid', uuid).addKeyword('example').addKeyword('x-order')
+for (const ajv of [strict, textual]) ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
 
 /** Names every wrong field at once, as 422; null where there is none. */
 export type Check = (value: unknown) => Problem | null

@@ -75,7 +75,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         tags: ['requests'],
         summary: 'Use an approval: exactly once, before it expires',
         description:
-          'Of any number of calls one succeeds; whoever gets no reply must take the approval for used. ' +
+          'Of any number of calls one succeeds; a caller that gets no reply must assume that the approval was used. ' +
           'Only approvals can be used, and with `digest` only for what was approved.',
         operationId: 'redeem',
         security: [{ bearer: [] }],

@@ -38,7 +38,7 @@ export interface CertificateTerms {
   readonly expiresAt: Date
 }
 
-/** What a certificate says (RFC 7519). Not who decided: that is personal, and the executor need not know. */
+/** The claims of a certificate (RFC 7519). Who decided is not among them: it is personal, and the executor need not know. */
 export function certificateClaims(decided: Consultation, { issuer, id, assurance, expiresAt }: CertificateTerms) {
   const { response } = decided
   if (response === null) throw new Error('only a decision can be certified')
@@ -64,7 +64,7 @@ export interface CertifierOptions {
   readonly hours: number
 }
 
-/** Makes ready to certify decisions of this person. Asked for before the act, which then signs without waiting. */
+/** Prepares to certify this person's decisions: called before the act, which then signs without waiting. */
 export type Certifier = (by: Person) => Promise<Certify>
 
 export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions): Certifier {
@@ -82,7 +82,7 @@ export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions
   }
 }
 
-/** Whether the certificate was signed with a key that is revoked by now. Asked for before the act, which then knows. */
+/** Prepares to check whether a certificate's key is revoked: called before the act, which then need not wait. */
 export type RevocationCheck = () => Promise<(certificate: string) => boolean>
 
 export function createRevocationCheck(signingKeys: SigningKeys): RevocationCheck {

@@ -4,7 +4,7 @@ import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
 import { digestOf } from './digest.ts'
 
-/** The rules of a consultation: pure. Every act takes what was and gives what is, with the facts to record; or refuses. */
+/** The rules of a consultation: pure. Every act takes it as it was and returns it as it is now, with the facts to record; or refuses. */
 
 export const states = [
   'pending',
@@ -224,7 +224,7 @@ export function cancel(before: Consultation, actor: Actor, now: Date): Change {
   return close({ ...before, state: 'cancelled' }, before, actor, 'request.cancelled', now)
 }
 
-/** Null while it is not yet time: a sweeper that comes early, or late to another's work, changes nothing. */
+/** Null when nothing is due: it is too early, or another sweeper was first. */
 export function expire(before: Consultation, now: Date): Change | null {
   if (before.state !== 'pending' || !isOverdue(before, now)) return null
   const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
@@ -282,7 +282,7 @@ export function isOverdue(consultation: ConsultationCore, now: Date): boolean {
   return consultation.timeoutAt !== null && consultation.timeoutAt <= now
 }
 
-/** Exactly one terminal outcome, whoever races: the loser is told who won and when. */
+/** However many callers race, there is one outcome: the refusal tells the others who won, and when. */
 function requirePending(before: Consultation, act: string, now: Date): void {
   const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
   if (state === 'pending') return
@@ -295,7 +295,7 @@ function requirePending(before: Consultation, act: string, now: Date): void {
   })
 }
 
-/** The one way out of `pending`: no timer is left, and the callback is owed from this very commit on. */
+/** The one way out of `pending`: the timer ends, and the callback is owed from this commit on. */
 function close(
   decided: Consultation,
   before: Consultation,

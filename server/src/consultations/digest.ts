@@ -10,8 +10,8 @@ export interface Asked {
 }
 
 /**
- * SHA-256, in hex, over the RFC 8785 JSON of `{context, description, title}`: what was approved can be told from what was
- * not, byte for byte, by whoever has the digest. About 6 µs for a question of 500 bytes.
+ * SHA-256, in hex, over the RFC 8785 JSON of `{context, description, title}`: with it anybody can check, byte for byte, what was
+ * approved. About 6 µs for a question of 500 bytes.
  */
 export function digestOf({ title, description, context }: Asked): string {
   return hash('sha256', canonicalize({ context: JSON.parse(context), description, title }) ?? '')

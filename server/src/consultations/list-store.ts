@@ -32,7 +32,7 @@ const byUpdate = `updated_at > '-infinity'`
 /** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const { organizationId, agentId, state, updatedAfter, before, limit, offset } = filter
-  // One more than asked for tells whether there is a next page.
+  // One more than asked for: then there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
   const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`

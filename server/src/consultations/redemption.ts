@@ -49,7 +49,7 @@ export const approvalExpired = refusal(
   new Date('2026-02-01T09:05:00Z'),
 )
 
-/** Whoever has the key can make certificates as good as this one. */
+/** Anybody who has a revoked key can make certificates that look like this one. */
 export const certificateRevoked = refusal(
   409,
   'consultation.certificate_revoked',
@@ -62,7 +62,7 @@ export const certificateRevoked = refusal(
 
 /**
  * Uses an approval: exactly once, before it expires, while its certificate counts, and for what was approved if `digest`
- * says what that is. Whoever loses the reply must take the approval for used: it is at most once that matters here.
+ * says what that is. A caller that loses the reply must assume that it was used: what matters here is at most once.
  */
 export function redeem(
   before: Consultation,

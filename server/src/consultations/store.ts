@@ -141,7 +141,7 @@ const lockFreeStatement: Statement = {
   text: lockText(columns, 'for update skip locked'),
 }
 
-/** As `lock`, but leaves out what another transaction holds: another sweeper, or somebody who answers just now. */
+/** As `lock`, but skips what another transaction holds: another sweeper's, or an act's. */
 export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
   return (await tx.execute<Row>(lockFreeStatement, [keysParameter(keys)])).map(toConsultation)
 }

@@ -2,7 +2,7 @@ import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
 import type { Consultations } from './service.ts'
 
-/** A timeout is told within a second of its time; four looks a second leave room for the work itself. */
+/** A timeout is sent within a second of its time; looking four times a second leaves room for the work itself. */
 const everyMs = 250
 /** Whole requests are read, of up to a megabyte each: more comes with the next round, which follows at once. */
 const batchSize = 32

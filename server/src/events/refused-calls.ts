@@ -8,7 +8,7 @@ import { installationId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { Problem } from '../platform/problem.ts'
 
-/** Somebody was refused. */
+/** A call that was refused. */
 export interface RefusedCall {
   readonly organizationId: string
   readonly kind: 'access.refused' | 'credential.refused'
@@ -25,7 +25,7 @@ export interface RefusedCall {
 }
 
 export interface RefusedCalls {
-  /** Never waits and never throws: the caller is about to be answered. */
+  /** Never waits and never throws: the reply is about to leave. */
   note(refusal: RefusedCall): void
   /** Writes what has been collected. */
   flush(): Promise<void>
@@ -40,7 +40,7 @@ export interface RefusedCallsDependencies {
   readonly report: Report
 }
 
-/** Different refusals that are told apart at a time; as many more when only organization and code are told. */
+/** Distinct refusals kept at a time, and as many more by organization and code alone. */
 const maxEntries = 256
 const flushMs = 1_000
 /** While there are more than fit, the audit is written to more and more rarely: it is no weapon against the disk. */
@@ -82,7 +82,7 @@ export function createRefusedCalls({ db, clock, log, report }: RefusedCallsDepen
       strained = true
       add({ ...entry, refusal: { ...refusal, requestId: null, network: null, actor: { kind: actor.kind, id: null } } })
     } else {
-      // As many organizations and codes as that at once: what they add up to is told, not whose they were.
+      // More organizations and codes than that: only their sum is kept, not whose they were.
       add({ ...entry, refusal: [...entries.values()].at(-1)?.refusal ?? refusal })
     }
   }
@@ -150,8 +150,8 @@ function factOf({ refusal, firstAt, lastAt, count }: Entry): Fact {
 /**
  * Notes what security is about: every 403 to somebody who had signed in, every key or token that is none, pages of others
  * that call with a cookie of ours (403 `auth.cross_site`), every 429, and each use of an approval that was refused. Failed
- * sign-ins, and keys that are right but not now or not from there, are reported by who judges them, where it is known whose
- * they are; that somebody sent no credential at all, or is not shown what is another's, is no refusal.
+ * sign-ins, and valid keys that are used too late or from another network, are reported where they are judged, because there
+ * it is known whose they are. A call without any credential, or for what belongs to others, is no refusal.
  */
 export function registerRefusedCalls(app: FastifyInstance, refusedCalls: RefusedCalls): void {
   app.addHook('onError', async (request, _reply, error) => {
@@ -184,7 +184,7 @@ function noteRefusal(request: FastifyRequest, { status, code }: Problem, refused
     } as const
     refusedCalls.note({ ...refusal, requestId })
   } else if (status === 429 || code === 'auth.cross_site') {
-    // Nobody's: whose address was typed is not told, or what is there would show.
+    // Of nobody: naming the account whose address was typed would reveal that it exists.
     refusedCalls.note({
       ...callOf(request),
       organizationId: installationId,
@@ -202,7 +202,7 @@ function callOf(request: FastifyRequest) {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Uses the approval of the request `:id`: whoever is refused that tried to act without one. */
+    /** Uses the approval of the request `:id`: a caller that is refused tried to act without one. */
     readonly usesApproval?: boolean
   }
 }

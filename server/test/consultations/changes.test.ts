@@ -32,9 +32,8 @@ test('404 for what is no id, whatever door it comes through', async () => {
   }
   const { cancel, redeem: use, redeliver, read } = t.app.consultations
   for (const id of ['', 'x', `urn:uuid:${newId()}`, `{${newId()}}`, newId().replaceAll('-', '')]) {
-    for (const act of [cancel(by, id), use(by, id, null), redeliver(by, id), read(by.principal, id)]) {
-      await assert.rejects(act, { status: 404, code: 'consultation.not_found' }, id)
-    }
+    const acts = [() => cancel(by, id), () => use(by, id, null), () => redeliver(by, id), () => read(by.principal, id)]
+    for (const act of acts) await assert.rejects(act, { status: 404, code: 'consultation.not_found' }, id)
   }
 })
 

@@ -62,7 +62,7 @@ ${evidence.certificate === null ? '' : `<p>Certificate:</p><pre>${text(evidence.
 <h2>What happened</h2>
 ${leftOut(evidence)}
 ${table(['When', 'What', 'Who', 'Signed in with', 'What changed', 'Sealed'], evidence.events.map(eventRow))}
-<h2>How the agent was told</h2>
+<h2>How the callback was delivered</h2>
 ${
   deliveries.length === 0
     ? '<p>No callback was sent.</p>'
@@ -75,7 +75,7 @@ ${
 }
 <h2>How to check it</h2>
 <p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
-under one of the keys below. docs/audit.md of the service tells each step. The pack shows that the events with a position were sealed
+under one of the keys below. docs/audit.md of the service explains each step. The pack shows that the events with a position were sealed
 as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
 <details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>
 </body>

@@ -67,7 +67,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         description:
           'The request, its events with the proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
           'of the decision and the deliveries. Of more than 1 000 events the middle ones are left out, and events_left_out says how ' +
-          'many. docs/audit.md tells how to check it without this service.',
+          'many. docs/audit.md explains how to check it without this service.',
         operationId: 'getEvidence',
         security: [{ bearer: [] }, { person: [] }],
         params: idParams,

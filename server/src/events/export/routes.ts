@@ -49,7 +49,7 @@ const sealNotFound = refusal(
   'There is no such seal: leave out `after`, or name the last seal of an export.',
 )
 
-/** Answers how to give the place back, once; null when there is none. */
+/** Returns how to give the place back, once; null when there is none. */
 function createPlaces(): (organizationId: string) => (() => void) | null {
   const taken = new Set<{ readonly organizationId: string }>()
   return (organizationId) => {

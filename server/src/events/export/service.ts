@@ -11,7 +11,7 @@ export interface ExportDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly sign: SignAudit
-  /** Seals what the organization has; answers whether there was anything. */
+  /** Seals what the organization has; returns whether there was anything. */
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 
@@ -26,7 +26,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
   /** The last seal, and a moment before which no seal was made that is behind it. */
   const boundNow = (organizationId: string): Promise<{ readonly at: Date; readonly until: store.Bound | null }> =>
     inTransaction(db, { organizationId }, async (tx) => {
-      // Behind whoever is sealing just now.
+      // Another process may be sealing just now.
       await lockChain(tx, organizationId)
       const at = clock.now()
       return { at, until: await store.bound(tx, organizationId) }
@@ -39,7 +39,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
     let last: store.Bound | null = null
     let exportedAt = clock.now()
     yield format === 'csv' ? csvHeader : headerLine(organizationId, begin)
-    // Twice: what was erased while the first pass was read is told by an event that only the second one finds sealed.
+    // Twice: what was erased during the first pass is recorded in an event that only the second pass finds sealed.
     for (const _pass of [1, 2]) {
       await seal(organizationId)
       const { at, until } = await boundNow(organizationId)

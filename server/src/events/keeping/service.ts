@@ -110,7 +110,7 @@ export function createKeeping({ db, clock, report }: KeepingDependencies) {
       })
     },
 
-    /** Erases the erasable parts of a subject's events; answers of how many. Commits in batches, so it can be repeated. */
+    /** Erases the erasable parts of a subject's events and returns how many. Commits in batches, so it can be repeated. */
     erase: async (by: Caller, subject: ErasureSubject, reason: string): Promise<number> => {
       const { organizationId } = by.principal
       // Also where there is nothing to erase.
@@ -128,8 +128,8 @@ export function createKeeping({ db, clock, report }: KeepingDependencies) {
       (await store.policyBehindLock(tx, organizationId)).legalHold,
 
     /**
-     * For an organization that is at its end: erases what can be erased of the next events behind `from`, and answers where to
-     * go on; null at the end of the chain.
+     * For an organization that is being deleted: erases what can be erased of the next events behind `from`, and returns where
+     * to go on; null at the end of the chain.
      */
     eraseFrom: (organizationId: string, from?: string): Promise<string | null> =>
       inTransaction(db, { organizationId }, async (tx) => {
@@ -143,7 +143,7 @@ export function createKeeping({ db, clock, report }: KeepingDependencies) {
         return last === null ? null : JSON.stringify({ era: last.era, xact: last.xact, id: last.id })
       }),
 
-    /** Purges a batch of one organization's events; answers whether there was any. */
+    /** Purges a batch of one organization's events; returns whether there was any. */
     purge: (organizationId: string, atMost: number): Promise<boolean> =>
       inTransaction(db, { organizationId }, async (tx) => {
         const purged = await store.purge(tx, atMost)

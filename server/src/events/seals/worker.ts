@@ -29,7 +29,7 @@ export interface Sealing {
   start(): void
   /** Seals, and writes outside, everything that is settled; for tests. */
   drain(): Promise<void>
-  /** Seals what one organization has; answers whether there was anything. */
+  /** Seals what one organization has; returns whether there was anything. */
   sealOne(organizationId: string): Promise<boolean>
   stop(): Promise<void>
 }

@@ -31,8 +31,7 @@ export interface CallbackChange {
 /** A callback that a change owes the agent. */
 export interface CallbackOrder {
   readonly organizationId: string
-  readonly consultationId: string
-  readonly event: string
+  readonly requestId: string
   readonly url: string
   readonly secret: Buffer | null
   /** The exact bytes to send, as text. */
@@ -56,8 +55,7 @@ export function orderOf({ before, after }: CallbackChange): CallbackOrder | null
   }
   return {
     organizationId: after.organizationId,
-    consultationId: after.id,
-    event,
+    requestId: after.id,
     url,
     secret: after.callbackSecret,
     body: callbackBody(after, event),

@@ -22,7 +22,7 @@ export interface Callbacks {
 
 export function createCallbacks({ deliveries, retrySeconds }: CallbackDependencies): Callbacks {
   const toDelivery = (order: CallbackOrder): NewDelivery => ({
-    ...subjectOf(order.organizationId, order.consultationId),
+    ...subjectOf(order.organizationId, order.requestId),
     id: newId(),
     address: order.url,
     target: new URL(order.url).origin,

@@ -59,9 +59,10 @@ describe('the callback that is owed from the closing commit on', () => {
   for (const [name, act, event] of closings) {
     test(`${name} orders ${event} with URL, sealed secret and schedule of the request`, () => {
       const order = orderOf(act(opened()))
+      assert.equal(JSON.parse(order?.body ?? '').event, event)
       assert.deepEqual(
-        [order?.organizationId, order?.consultationId, order?.event, order?.url, order?.secret, order?.retrySeconds],
-        [owner.organizationId, id, event, url, Buffer.from('sealed'), [1, 2]],
+        [order?.organizationId, order?.requestId, order?.url, order?.secret, order?.retrySeconds],
+        [owner.organizationId, id, url, Buffer.from('sealed'), [1, 2]],
       )
     })
 

@@ -86,7 +86,7 @@ export async function createApp({ config, secretKey, connection, log, ...options
     deliveries,
     secretOf: ({ organizationId, subjectId, secret }) =>
       secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
-    lockRequests: (tx, requests) => consultations.holdForCallbacks(tx, requests),
+    lockRequests: (tx, requests) => consultations.lockForCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
   })
   const events = createEventModule({

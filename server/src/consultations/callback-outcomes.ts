@@ -13,7 +13,7 @@ export interface CallbackAttempt extends Key {
  * For the transaction that records deliveries: takes the requests' locks, as every act does before it touches anything
  * else, and returns the function that records how their callbacks fared.
  */
-export function holdForCallbacks({ clock, events }: Context, tx: Tx, keys: readonly Key[]) {
+export function lockForCallbacks({ clock, events }: Context, tx: Tx, keys: readonly Key[]) {
   const locking = store.lockCore(tx, distinct(keys))
   // Awaited below, unless the transaction fails before.
   locking.catch(() => {})

@@ -24,5 +24,5 @@ export interface Context {
   readonly revocations: RevocationCheck
 }
 
-/** How writes are committed together. Measured on 2 cores at concurrency 16 and 64: one lane does as well, more make smaller commits. */
-export const writes = { lanes: 2, maxSize: 64, rolledBack: provesRollback } as const
+/** How writes are committed together. Measured on 2 cores at concurrency 16 and 64: one at a time does as well, more make smaller commits. */
+export const writes = { concurrency: 2, maxSize: 64, rolledBack: provesRollback } as const

@@ -16,7 +16,7 @@ export interface ReadContext {
 export function createReading({ db }: Context): ReadContext {
   return {
     find: createBatcher({
-      lanes: 3,
+      concurrency: 3,
       maxSize: 64,
       groupOf: ({ organizationId }: Key) => organizationId,
       // A read may always be repeated.
@@ -27,7 +27,7 @@ export function createReading({ db }: Context): ReadContext {
       },
     }),
     findPage: createBatcher({
-      lanes: 4,
+      concurrency: 4,
       maxSize: 256,
       perform: (filters: readonly lists.ListFilter[]) => listTogether(db, filters),
     }),

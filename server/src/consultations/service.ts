@@ -1,6 +1,6 @@
 import * as acts from './acts.ts'
 import { create, createAsking } from './ask.ts'
-import { holdForCallbacks } from './callback-outcomes.ts'
+import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { expireDue } from './expiry.ts'
 import { createReading, list, read } from './reading.ts'
@@ -20,6 +20,6 @@ export function createConsultations(context: Context) {
     read: read.bind(null, reading),
     list: list.bind(null, reading),
     expireDue: expireDue.bind(null, context),
-    holdForCallbacks: holdForCallbacks.bind(null, context),
+    lockForCallbacks: lockForCallbacks.bind(null, context),
   }
 }

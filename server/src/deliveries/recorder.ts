@@ -11,7 +11,7 @@ export type RecordAttempt = (attempt: EndedAttempt) => Promise<void>
 /** Attempts that end together are recorded together: log, delivery, subject and event in one commit. */
 export function createRecorder(db: Db, channels: Channels): RecordAttempt {
   const record = createBatcher<EndedAttempt, void>({
-    lanes: 2,
+    concurrency: 2,
     maxSize: 64,
     rolledBack: provesRollback,
     groupOf: ({ delivery }) => `${delivery.organizationId} ${delivery.channel}`,

@@ -6,10 +6,10 @@ export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown }
 export interface BatcherOptions<In, Out> {
   /** Performs all acts in one commit; must answer one outcome per act, in order. Throwing means that nothing was kept. */
   readonly perform: (acts: readonly In[]) => Promise<readonly Outcome<Out>[]>
-  /** Batches under way at once. More lanes cut waiting, fewer make batches larger. */
-  readonly lanes: number
+  /** Batches under way at once. More cut waiting, fewer make batches larger. */
+  readonly concurrency: number
   readonly maxSize: number
-  /** Acts waiting for a lane before new ones are refused with 503. */
+  /** Acts waiting for their batch before new ones are refused with 503. */
   readonly maxWaiting?: number
   /** Bytes that an act carries, where that can be much. */
   readonly bytesOf?: (act: In) => number
@@ -37,7 +37,7 @@ interface Waiting<In, Out> {
  * If a whole batch fails and was rolled back, its acts are tried alone: one caller's bad luck is not its neighbours'.
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
-  const { perform, lanes, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
+  const { perform, concurrency, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
   const { groupOf = () => '' } = options
   let waiting: Waiting<In, Out>[] = []
   let waitingBytes = 0
@@ -64,7 +64,7 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
 
   const pump = (): void => {
     scheduled = false
-    while (busy < lanes && waiting.length > 0) {
+    while (busy < concurrency && waiting.length > 0) {
       const entries = nextBatch(waiting, maxSize)
       // Nearly always the head of the queue: one organization is busy, or there is only one.
       const taken = new Set(entries)
@@ -79,7 +79,7 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
   }
 
   const schedule = (): void => {
-    if (scheduled || waiting.length === 0 || busy >= lanes) return
+    if (scheduled || waiting.length === 0 || busy >= concurrency) return
     scheduled = true
     setImmediate(pump)
   }

@@ -49,7 +49,7 @@ function workerWithEightSlots() {
     transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
     log,
     secretOf: () => null,
-    lockRequests: (tx, requests) => t.app.consultations.holdForCallbacks(tx, requests),
+    lockRequests: (tx, requests) => t.app.consultations.lockForCallbacks(tx, requests),
   })
   return createDeliveryWorker({
     db: t.app.db,

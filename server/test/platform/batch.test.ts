@@ -23,7 +23,7 @@ const statusOf = (error: unknown): number | undefined => (error instanceof Probl
 
 test('a lone act goes at once, alone', async () => {
   const { batches, perform } = held<number>()
-  const batcher = createBatcher({ perform, lanes: 2, maxSize: 10 })
+  const batcher = createBatcher({ perform, concurrency: 2, maxSize: 10 })
   const done = batcher(1)
   await turn()
   assert.deepEqual(
@@ -34,9 +34,9 @@ test('a lone act goes at once, alone', async () => {
   assert.equal(await done, 1)
 })
 
-test('acts of one turn share a batch, in their order; those that come while all lanes are busy share the next', async () => {
+test('acts of one turn share a batch, in their order; those that come while all batches are under way share the next', async () => {
   const { batches, perform } = held<number>()
-  const batcher = createBatcher({ perform, lanes: 1, maxSize: 10 })
+  const batcher = createBatcher({ perform, concurrency: 1, maxSize: 10 })
   const first = [1, 2, 3].map(batcher)
   await turn()
   const second = [4, 5].map(batcher)
@@ -61,9 +61,9 @@ test('acts of one turn share a batch, in their order; those that come while all 
   assert.deepEqual(await Promise.all([...second, ...third]), [4, 5, 6])
 })
 
-test('no more batches than lanes are under way, none larger than its size', async () => {
+test('no more batches than the concurrency are under way, none larger than its size', async () => {
   const { batches, perform } = held<number>()
-  const batcher = createBatcher({ perform, lanes: 2, maxSize: 3 })
+  const batcher = createBatcher({ perform, concurrency: 2, maxSize: 3 })
   const all = Array.from({ length: 10 }, (_, index) => batcher(index))
   await turn()
   assert.deepEqual(
@@ -85,7 +85,7 @@ test('no more batches than lanes are under way, none larger than its size', asyn
 test('an act that is refused concerns its caller only', async () => {
   const batcher = createBatcher<number, number>({
     perform: async (acts) => acts.map((act) => (act % 2 ? { error: new Error(`not ${act}`) } : { value: act * 10 })),
-    lanes: 1,
+    concurrency: 1,
     maxSize: 10,
   })
   const settled = await Promise.allSettled([0, 1, 2, 3].map(batcher))
@@ -98,7 +98,7 @@ test('an act that is refused concerns its caller only', async () => {
 test('undefined is an outcome, a missing one is an error', async () => {
   const batcher = createBatcher<number, undefined>({
     perform: async () => [{ value: undefined }],
-    lanes: 1,
+    concurrency: 1,
     maxSize: 10,
   })
   const settled = await Promise.allSettled([1, 2].map(batcher))
@@ -111,7 +111,7 @@ test('undefined is an outcome, a missing one is an error', async () => {
 describe('503 when too many wait', () => {
   test('those who wait already are served, and later there is room again', async () => {
     const { batches, perform } = held<number>()
-    const batcher = createBatcher({ perform, lanes: 1, maxSize: 2, maxWaiting: 3 })
+    const batcher = createBatcher({ perform, concurrency: 1, maxSize: 2, maxWaiting: 3 })
     const first = batcher(0)
     await turn()
     const waiting = [1, 2, 3].map(batcher)
@@ -138,7 +138,7 @@ describe('a batch that fails as a whole', () => {
         if (acts.includes(3)) throw new Error('rolled back')
         return acts.map((value) => ({ value }))
       },
-      lanes: 1,
+      concurrency: 1,
       maxSize: 10,
       rolledBack: (error) => (error as Error).message === 'rolled back',
     })
@@ -157,7 +157,7 @@ describe('a batch that fails as a whole', () => {
         performed += 1
         throw new Error('connection lost')
       },
-      lanes: 1,
+      concurrency: 1,
       maxSize: 10,
       rolledBack: () => false,
     })
@@ -165,14 +165,14 @@ describe('a batch that fails as a whole', () => {
     assert.deepEqual([settled.map(({ status }) => status), performed], [['rejected', 'rejected', 'rejected'], 1])
   })
 
-  test('does not hold its lane: the next acts go', async () => {
+  test('does not hold its place: the next acts go', async () => {
     let fail = true
     const batcher = createBatcher<number, number>({
       perform: async (acts) => {
         if (fail) throw new Error('down')
         return acts.map((value) => ({ value }))
       },
-      lanes: 1,
+      concurrency: 1,
       maxSize: 10,
     })
     await assert.rejects(batcher(1), /down/)
@@ -185,7 +185,7 @@ describe('a batch that fails as a whole', () => {
       perform: () => {
         throw new Error('at once')
       },
-      lanes: 1,
+      concurrency: 1,
       maxSize: 10,
     })
     await assert.rejects(batcher(1), /at once/)
@@ -200,19 +200,19 @@ test('whatever comes when, every act is performed once, in the order of coming, 
       bursts,
       fc.integer({ min: 1, max: 4 }),
       fc.integer({ min: 1, max: 5 }),
-      async (sizes, lanes, maxSize) => {
+      async (sizes, concurrency, maxSize) => {
         const started: number[] = []
         let busy = 0
         const batcher = createBatcher<number, string>({
           perform: async (acts) => {
             busy += 1
-            assert.ok(busy <= lanes && acts.length <= maxSize)
+            assert.ok(busy <= concurrency && acts.length <= maxSize)
             started.push(...acts)
             await turn()
             busy -= 1
             return acts.map((act) => ({ value: `done ${act}` }))
           },
-          lanes,
+          concurrency,
           maxSize,
         })
         const results: Promise<string>[] = []
@@ -237,7 +237,7 @@ test('acts of many bytes make smaller batches, and too many bytes waiting are re
   const sizes: number[] = []
   const gate = Promise.withResolvers<void>()
   const add = createBatcher<number, number>({
-    lanes: 1,
+    concurrency: 1,
     maxSize: 64,
     bytesOf: (bytes) => bytes,
     perform: async (acts) => {

@@ -78,9 +78,9 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
     while (await store.forget(db.within({}), clock.now())) {}
   }
 
-  // One lane: a flood of sign-ins waits for this process's one transaction, not for the connections that others need.
+  // One at a time: a flood of sign-ins waits for this process's one transaction, not for the connections that others need.
   const act = createBatcher<Act, Admission>({
-    lanes: 1,
+    concurrency: 1,
     maxSize: 128,
     rolledBack: provesRollback,
     perform: async (acts) => {

@@ -55,7 +55,7 @@ export function createRateLimitStore(db: Db): {
   }
 
   const lease = createBatcher<LeaseRequest, Lease>({
-    lanes: 1,
+    concurrency: 1,
     maxSize: 256,
     rolledBack: provesRollback,
     perform: async (requests) => {

@@ -30,12 +30,12 @@ export interface AppOptions {
   readonly config: Config
   readonly secretKey: string
   readonly connection: Connection
-  /** The role whose rights the statements have (platform/database/application-role.ts); null: that of the connection. */
+  /** The role that statements run as (platform/database/application-role.ts); null: the role of the connection. */
   readonly role?: string | null
   readonly log: Logger
   readonly clock?: Clock
   readonly passwords?: Passwords
-  /** Tests put something in front of the database. */
+  /** Lets tests put something in front of the database. */
   readonly openDb?: (options: DbOptions) => Db
 }
 
@@ -46,28 +46,28 @@ export interface App {
   readonly signingKeys: SigningKeys
   readonly consultations: ConsultationModule
   readonly audit: EventModule
-  /** Brings every stored secret under the current keys, while services run. */
+  /** Re-encrypts every stored secret under the current keys, while services run. */
   rewrap(options?: RewrapOptions): Promise<RewrapReport>
-  /** Begins the background work; without it the app answers calls only. */
+  /** Starts the background work; without it the app only serves calls. */
   startWorkers(): void
   /** Does all background work that is due; for tests. */
   drain(): Promise<void>
-  /** Ends calls and deliveries under way, gives the rest back, closes everything. */
+  /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */
   stop(): Promise<void>
 }
 
-/** What every module offers to be folded. */
+/** What `createApp` folds of every module. */
 interface Module {
   readonly loops: readonly BackgroundWork[]
-  /** Every column of the module's tables that holds sealed values: one left out here is left behind when keys change. */
+  /** Every column of the module's tables that holds sealed values: one that is missing here keeps its old key when keys change. */
   readonly sealedColumns?: readonly SealedColumn[]
-  /** Below `/api/v1`. */
+  /** Routes under `/api/v1`. */
   routes?(api: FastifyInstance, guard: Guard): void
-  /** At the root. */
+  /** Routes at the root. */
   pages?(http: FastifyInstance): void
 }
 
-/** The composition root: who knows whom is decided here and nowhere else. */
+/** The composition root: the only place where modules are connected. */
 export async function createApp({ config, secretKey, connection, log, ...options }: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock
   const delivers = config.ROLE !== 'api'
@@ -153,18 +153,18 @@ export async function createApp({ config, secretKey, connection, log, ...options
       if (delivers) for (const loop of loops) loop.start()
     },
     drain: async () => {
-      // What falls due may owe a delivery, and all of it is sealed in the end.
+      // Acts that fall due may create deliveries, and both append events: those are sealed last.
       for (const { loops } of [consultations, identity, deliveries]) for (const loop of loops) await loop.drain()
       await events.drain()
     },
     stop: () => {
       stopped ??= (async () => {
         stopping = true
-        // All at once, so that the grace is one and not a sum: nothing new is claimed while the last calls are answered.
+        // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
         await Promise.all([http.close(), ...loops.map((loop) => loop.stop(graceMs))])
         await identity.close()
-        // Behind the last calls and deliveries: their refusals are still to be written.
+        // After the last calls and deliveries, so that their refusals are still written.
         await events.close()
         await mail?.close(Math.min(graceMs, 5_000))
         await Promise.all([db.close(), workerDb.close()])

@@ -11,7 +11,7 @@ import { secretRules, secretSettings } from './settings/secrets.ts'
 import { isProduction, serviceRules, serviceSettings } from './settings/service.ts'
 import type { Setting, Values } from './settings/setting.ts'
 
-/** The settings by subject. `.env.example` is held to them by a test. */
+/** The settings by subject. A test keeps `.env.example` in step with them. */
 export const sections = {
   Service: serviceSettings,
   'Web server': httpSettings,
@@ -58,7 +58,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the environment, `.env` behind it, and `NAME_FILE` for every setting. Throws ConfigError. */
+/** Reads every setting from the environment, then from `.env`; `NAME_FILE` names a file to read instead. Throws ConfigError. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
   const mistakes: string[] = []
   const source = { ...readEnvFile(envFile, mistakes), ...environment }
@@ -84,12 +84,12 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   })
 }
 
-/** What was given, unread: `config check` tells from it where a value comes from, and which names are misspelt. */
+/** The raw settings: `config check` uses them to report where a value comes from, and which names are misspelt. */
 export function givenSettings(environment: NodeJS.ProcessEnv = process.env, envFile = '.env') {
   return { environment, fromFile: readEnvFile(envFile, []) }
 }
 
-/** No file is fine; one that cannot be read is a mistake, because the service would start with other settings. */
+/** A missing file is fine; an unreadable one is a mistake, because the service would start with other settings than meant. */
 function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
   try {
     return parseEnv(readFileSync(path, 'utf8')) as NodeJS.ProcessEnv
@@ -101,11 +101,11 @@ function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
   }
 }
 
-/** An empty value is an unset one: compose files pass empty strings for what is not set. */
+/** An empty value counts as unset: compose files pass empty strings for unset variables. */
 function givenValue(source: NodeJS.ProcessEnv, name: string): string | null {
   const direct = source[name]?.trim() ?? ''
   const file = source[`${name}_FILE`]?.trim() ?? ''
-  if (direct !== '' && file !== '') throw new Error(`is set twice, directly and by ${name}_FILE: keep one`)
+  if (direct !== '' && file !== '') throw new Error(`is set twice, directly and through ${name}_FILE: keep one`)
   if (file === '') return direct === '' ? null : direct
   try {
     return readFileSync(file, 'utf8').trim()

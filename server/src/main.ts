@@ -10,7 +10,7 @@ import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
 import { loadConfig } from './config.ts'
 
-/** The service's own entry: strict and silent. The `hitl` command (cli/) teaches and calls it. */
+/** The service's own entry point: strict and terse. The `hitl` command (cli/) calls it, and holds the help texts. */
 const commands: Readonly<Record<string, Command>> = {
   serve: serveCommand,
   migrate: migrateCommand,
@@ -32,7 +32,7 @@ function createOutput(json: boolean): Output {
   }
 }
 
-/** Whoever asks for a detailed log gets the stack of an error that nobody foresaw. */
+/** With a detailed log, an unexpected error is printed with its stack. */
 function isTraced(): boolean {
   try {
     return ['debug', 'trace'].includes(loadConfig().LOG_LEVEL)

@@ -231,8 +231,8 @@ describe('production', () => {
     'example-example-example-example-example',
     `x${'a'.repeat(40)}`,
   ]) {
-    test(`refuses a key that others know: ${key.slice(0, 30)}`, () => {
-      assert.match(mistakesOf({ ...production, SECRET_KEY: key })[0] ?? '', /^SECRET_KEY is a sample value/)
+    test(`refuses a published key: ${key.slice(0, 30)}`, () => {
+      assert.match(mistakesOf({ ...production, SECRET_KEY: key })[0] ?? '', /^SECRET_KEY is a published sample value/)
       assert.deepEqual(mistakesOf({ SECRET_KEY: key }), [], 'elsewhere it is good enough')
     })
   }
@@ -246,7 +246,7 @@ describe('production', () => {
   test('refuses DEMO and the sample password', () => {
     assert.match(mistakesOf({ ...production, DEMO: 'true' })[0] ?? '', /^DEMO must be false in production/)
     const sample = { ADMIN_EMAIL: 'a@example.com', ADMIN_PASSWORD: 'password123' }
-    assert.match(mistakesOf({ ...production, ...sample })[0] ?? '', /^ADMIN_PASSWORD is the sample password/)
+    assert.match(mistakesOf({ ...production, ...sample })[0] ?? '', /^ADMIN_PASSWORD is the published sample password/)
     assert.deepEqual(mistakesOf(sample), [])
   })
 })

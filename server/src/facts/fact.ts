@@ -1,7 +1,7 @@
 import type { Tx } from '../platform/database/db.ts'
 import type { EventKind, SubjectKind } from './kinds.ts'
 
-/** timer: the service, because a time was up; system: the service otherwise; anonymous: nobody signed in. */
+/** timer: the service, because a deadline passed; system: the service for any other reason; anonymous: a caller that had not signed in. */
 export const actorKinds = ['person', 'agent', 'timer', 'system', 'anonymous'] as const
 
 /** Who did something, as an event keeps it. */
@@ -21,7 +21,7 @@ export const system: Actor = { kind: 'system', id: null }
 export interface Origin {
   readonly organizationId: string
   readonly actor: Actor
-  /** Null where no call was made: a timer, a command. */
+  /** Null without a call: a timer, a command. */
   readonly httpRequestId: string | null
   /** The address the call came from; kept where it can be erased. */
   readonly network?: string | null
@@ -29,7 +29,7 @@ export interface Origin {
 
 /** What changed. */
 export interface FactChange {
-  /** Wire names; never a secret, nor text, names or addresses that people wrote: those go into `erasable`. */
+  /** Wire names. Never a secret, and no text, names or addresses that people wrote: those go into `erasable`. */
   readonly before: Readonly<Record<string, unknown>> | null
   readonly after: Readonly<Record<string, unknown>> | null
   /** Personal data of this fact: the audit holds only its salted hash, so it can be erased later. Flat, wire names. */
@@ -58,7 +58,7 @@ export function factBy(
   return { organizationId, kind, subjectKind, subjectId, actor, httpRequestId, network, ...change }
 }
 
-/** The service itself, called by nobody. */
+/** The service itself, without a call. */
 export function bySystem(organizationId: string): Origin {
   return { organizationId, actor: system, httpRequestId: null }
 }
@@ -66,7 +66,7 @@ export function bySystem(organizationId: string): Origin {
 /** Text, or a list of texts. */
 type Texts = Readonly<Record<string, string | readonly string[] | null>>
 
-/** What people wrote, as `erasable` holds it: `name` where it is new, `name_before` and `name_after` where it changed. */
+/** Text that people wrote, as `erasable` holds it: `name` when it is new, `name_before` and `name_after` when it changed. */
 export function personalFields(before: Texts | null, after: Texts): Pick<Fact, 'erasable'> {
   const entries = Object.entries(after).flatMap(([name, value]): readonly (readonly [string, unknown])[] => {
     if (before === null) return value === null || (Array.isArray(value) && value.length === 0) ? [] : [[name, value]]

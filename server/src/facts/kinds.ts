@@ -17,7 +17,7 @@ export type SubjectKind = (typeof subjectKinds)[number]
 export const eventKinds = {
   'request.created': 'An agent asked.',
   'request.responded': 'A person decided.',
-  'request.timed_out': 'The time was up before anybody decided.',
+  'request.timed_out': 'The time ran out before anyone decided.',
   'request.cancelled': 'The agent withdrew its request.',
   'request.callback_sent': 'The callback was delivered.',
   'request.callback_failed': 'The callback was given up after its last attempt.',
@@ -60,7 +60,7 @@ export const eventKinds = {
   'step_up.refused': 'The fresh factor for a sensitive act was refused.',
 
   'password.changed': 'A person changed their password.',
-  'password.reset_requested': 'A link to choose a new password was asked for.',
+  'password.reset_requested': 'A link to choose a new password was requested.',
   'password.reset': 'A new password was chosen through a mailed link.',
   'email.change_requested': 'A person asked to sign in with another address.',
   'email.changed': 'The address of an account was changed.',
@@ -98,7 +98,7 @@ export const eventKinds = {
   'api_key.rotated': 'An API key was replaced by a new one.',
   'api_key.expiring': 'An API key expires soon.',
   'api_key.leaked': 'An API key was reported as leaked, and revoked.',
-  'api_key.refused': 'A valid API key was used after it expired, or from a network it is not for.',
+  'api_key.refused': 'A valid API key was used after it expired, or from a network it is not allowed from.',
 
   'signing_key.created': 'A signing key was made.',
   'signing_key.rotated': 'A signing key was replaced by a new one.',

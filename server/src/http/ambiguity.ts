@@ -2,11 +2,11 @@ import { invalid, refusal } from '../platform/problem.ts'
 import { badRequest, malformedForm, notFound } from './refusals.ts'
 
 /**
- * What two readers could read differently is refused, so that no proxy, log or filter in front of this service can take a
- * call for another one than it is here (CWE-235, CWE-436, CWE-1321).
+ * Refuses anything that two readers could read differently, so that no proxy, log or filter in front of this service
+ * understands a call in another way than the service does (CWE-235, CWE-436, CWE-1321).
  */
 
-/** Lists and cookies may come in several lines (RFC 9110, 5.3); of these a second one is a second opinion. */
+/** Lists and cookies may come in several lines (RFC 9110, 5.3); a second line of these would contradict the first. */
 const single: ReadonlyMap<string, number> = new Map(
   ['authorization', 'content-type', 'host', 'idempotency-key', 'origin', 'sec-fetch-site', 'x-request-id'].map(
     (name, place) => [name, 1 << place],
@@ -16,11 +16,11 @@ const single: ReadonlyMap<string, number> = new Map(
 const repeatedHeader = refusal(
   400,
   'http.repeated_header',
-  (name: string) => `The header ${name} stands twice. Send it once.`,
+  (name: string) => `The header ${name} is there twice. Send it once.`,
   'host',
 )
 
-/** Node keeps the first of some headers and joins others: only the raw list (name, value, name ...) tells. */
+/** Node keeps the first of some headers and joins others: only the raw list (name, value, name ...) shows a repetition. */
 export function refuseRepeatedHeaders(raw: readonly string[]): void {
   let seen = 0
   for (let at = 0; at < raw.length; at += 2) {
@@ -35,14 +35,14 @@ export function refuseRepeatedHeaders(raw: readonly string[]): void {
   }
 }
 
-/** Nearly all addresses have none of these, and are looked at no further. */
+/** Nearly all addresses have none of these and are not examined further. */
 const needsLook = /[%?#\\]|\/[./]/
-/** What no client has to escape in a path: dots, slashes, letters, digits. (Control characters are left to what reads them.) */
+/** Escapes that no client needs in a path: dots, slashes, letters, digits. (Control characters are left to later checks.) */
 const disguised = /%(?:2[def]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5[cf])|[#\\]/i
-/** Segments that other readers leave out: empty ones, `.` and `..`. */
+/** Segments that other readers drop: empty ones, `.` and `..`. */
 const skipped = /\/(?:\.{0,2}\/|\.{1,2}$)/
 
-/** Checks the request target: a path in one spelling, and a query in which each name stands once. */
+/** Checks the request target: the path must have one spelling, and each name of the query must be there once. */
 export function refuseAmbiguousTarget(target: string): void {
   if (!needsLook.test(target)) return
   const mark = target.indexOf('?')
@@ -50,7 +50,7 @@ export function refuseAmbiguousTarget(target: string): void {
   const path = (mark < 0 ? target : target.slice(0, mark)).replace(/^https?:\/\/[^/]*/i, '')
   if (disguised.test(path)) {
     throw badRequest(
-      'The path has escaped letters, dots or slashes, or characters that no path has. Send it in its plain form.',
+      'The path has escaped letters, dots or slashes, or characters that a path cannot have. Send it in its plain form.',
     )
   }
   if (skipped.test(path)) throw notFound()
@@ -65,8 +65,8 @@ export function readPairs(text: string, what: 'query' | 'form'): ReadonlyMap<str
     const equals = part.indexOf('=')
     const name = decoded(equals < 0 ? part : part.slice(0, equals), what)
     const value = equals < 0 ? '' : decoded(part.slice(equals + 1), what)
-    if (isPrototypeName(name)) throw invalid(name, `is a name that the ${what} must not have`)
-    if (pairs.has(name)) throw invalid(name, `stands twice in the ${what}: send it once`)
+    if (isPrototypeName(name)) throw invalid(name, `is a name that is not allowed in the ${what}`)
+    if (pairs.has(name)) throw invalid(name, `is in the ${what} twice: send it once`)
     pairs.set(name, value)
   }
   return pairs
@@ -83,7 +83,7 @@ function decoded(text: string, what: 'query' | 'form'): string {
   }
 }
 
-/** A name, or one like `a[__proto__][b]` that some readers take for a path, which leads to an object's prototype. */
+/** A name that leads to an object's prototype, also within one like `a[__proto__][b]`, which some readers take for a path. */
 export function isPrototypeName(name: string): boolean {
   if (!name.includes('__proto__') && !name.includes('prototype')) return false
   const steps = name.split(/[.[\]]+/)

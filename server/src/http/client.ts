@@ -3,15 +3,15 @@ import { clientAddress, type NetworkMatcher, networkOf } from '../platform/netwo
 
 /** Where a call came from. */
 export interface Client {
-  /** Canonical; of the caller, not of a trusted proxy. */
+  /** The caller's address, not that of a trusted proxy, in canonical form. */
   readonly address: string
-  /** What counts as one caller where nothing else is known: the IPv4 address, or the IPv6 /64. */
+  /** What counts as one caller when nothing else is known: the IPv4 address, or the IPv6 /64. */
   readonly network: string
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Use this, not `ip`: one spelling per address, and never what a caller wrote itself. */
+    /** Use this, not `ip`: each address has one spelling, and callers cannot choose it. */
     readonly client: Client
   }
 }
@@ -19,7 +19,7 @@ declare module 'fastify' {
 /** As many callers as are likely to be busy at once; each entry takes about 300 bytes. */
 const maxRemembered = 10_000
 
-/** Gives requests their `client`. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it. */
+/** Sets `client` on requests. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it. */
 export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher): void {
   const remembered = new Map<string, Client>()
   const clientOf = (peer: string | undefined, forwardedFor: string | undefined): Client => {
@@ -35,7 +35,7 @@ export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher):
   app.decorateRequest('client', {
     getter() {
       const { socket, headers } = this.raw
-      // Node joins what comes in several lines, in their order.
+      // Node joins several header lines in their order.
       const forwardedFor = headers['x-forwarded-for']
       return clientOf(socket.remoteAddress, Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
     },

@@ -4,10 +4,10 @@ import { mediaType } from './refusals.ts'
 const otherCharset = refusal(
   415,
   'http.charset',
-  'Only UTF-8 is read here. Send the body in UTF-8, with or without saying so.',
+  'The body must be UTF-8. Send it in UTF-8, with or without a charset parameter.',
 )
 
-/** Refuses a body in anything but UTF-8: 415. The media type itself is the parsers' business. */
+/** Throws 415 for a body in anything but UTF-8. The parsers check the media type itself. */
 export function refuseOtherCharsets(contentType: string | undefined): void {
   if (contentType === undefined || !contentType.includes(';')) return
   const charsets = parameters(contentType).filter(([name]) => name === 'charset')

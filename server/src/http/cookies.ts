@@ -1,4 +1,4 @@
-/** The value of a cookie; undefined when it is not there, or there twice: then somebody else set one of them. */
+/** The value of a cookie; undefined when it is missing, or there twice, because then another site set one of them. */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   const values = (header ?? '')
     .split(';')

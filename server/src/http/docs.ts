@@ -5,13 +5,13 @@ import type { FastifyInstance } from 'fastify'
 
 const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
 
-// Nothing is loaded from anywhere else, and nothing is sent anywhere else (product.md).
+// Nothing is loaded from elsewhere, and nothing is sent elsewhere.
 const redocPolicy =
   "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// The plugin's own policy would allow fonts and styles from anywhere, and upgrade-insecure-requests would break the page
-// wherever it is served over plain HTTP. Swagger UI sets styles inline.
+// The plugin's own policy would allow fonts and styles from anywhere, and its upgrade-insecure-requests would break the
+// page over plain HTTP. Swagger UI sets styles inline.
 const swaggerPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -22,7 +22,7 @@ const redocPage = `<!doctype html>
 <body><div id="redoc"></div><script type="module" src="/redoc/start.js"></script></body>
 </html>
 `
-// Who opens the address that the start prints is a person. Not a redirect: there is none in this service (contract).
+// People open the address that the start prints. Not a redirect: this service never redirects.
 const frontPage = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>HITL</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>

@@ -18,7 +18,7 @@ export async function registerFormBodies(scope: FastifyInstance): Promise<void> 
       return Object.fromEntries(readPairs(utf8(body), 'form'))
     },
   )
-  // The platform's own parser (Fetch, 5.3 formData()): the streaming plugins answer 500 to a form that is cut off.
+  // The platform's own parser (Fetch, 5.3 formData()): the streaming plugins reply 500 to a form that is cut off.
   scope.addContentTypeParser(
     /^multipart\/form-data\s*(?:;|$)/i,
     { parseAs: 'buffer', bodyLimit },
@@ -32,8 +32,8 @@ export async function registerFormBodies(scope: FastifyInstance): Promise<void> 
           throw malformedForm('The form is not well-formed multipart/form-data.', cause)
         })
       for (const name of form.keys()) {
-        if (isPrototypeName(name)) throw invalid(name, 'is a name that the form must not have')
-        if (form.getAll(name).length > 1) throw invalid(name, 'stands twice in the form: send it once')
+        if (isPrototypeName(name)) throw invalid(name, 'is a name that is not allowed in the form')
+        if (form.getAll(name).length > 1) throw invalid(name, 'is in the form twice: send it once')
       }
       return Object.fromEntries(form)
     },

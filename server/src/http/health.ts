@@ -5,9 +5,9 @@ import { problems, success } from './openapi.ts'
 export interface HealthOptions {
   readonly version: string
   readonly environment: string
-  /** Throws when the database does not answer. */
+  /** Throws when the database does not respond. */
   readonly ping: () => Promise<void>
-  /** True once a stop has begun: balancers should send nothing more. */
+  /** True once a stop has begun: load balancers should send nothing more. */
   readonly stopping: () => boolean
 }
 
@@ -25,13 +25,13 @@ const aliveSchema = Type.Object({ status: Type.Literal('alive') })
 
 const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
 
-/** A health check must answer before its caller gives up, whatever the database does. */
+/** A health check must reply before its caller gives up, whatever the database does. */
 const patienceMs = 2_000
 
-/** `/health` and `/readyz` ask the database, `/livez` only whether the process turns; also below `/api/v1`. */
+/** `/health` and `/readyz` ask the database, `/livez` only shows that the process runs; also under `/api/v1`. */
 export function registerHealth(app: FastifyInstance, options: HealthOptions): void {
   app.addSchema(healthSchema)
-  // One for all who ask meanwhile: nobody needs credentials here, and a flood must not take the pool's connections.
+  // Concurrent checks share one query: they need no credentials, and a flood must not take the pool's connections.
   let asking: Promise<boolean> | null = null
   const databaseAnswers = (): Promise<boolean> => {
     asking ??= options
@@ -65,7 +65,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       response: {
         ...problems(),
         200: success('It is', Type.Ref('Health'), example),
-        503: success('It is not; try again', Type.Ref('Health'), {
+        503: success('Not now; try again', Type.Ref('Health'), {
           ...example,
           status: 'unhealthy',
           checks: { database: 'unavailable' },
@@ -76,8 +76,8 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
   for (const prefix of ['', '/api/v1']) {
     const hide = prefix === ''
     for (const [path, summary] of [
-      ['health', 'Is the service healthy?'],
-      ['readyz', 'May it be sent calls?'],
+      ['health', 'Health'],
+      ['readyz', 'Readiness'],
     ] as const) {
       app.get(`${prefix}/${path}`, describe(summary, hide, path), async (_request, reply) => {
         const report = await check()
@@ -92,7 +92,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
         schema: {
           hide,
           tags: ['service'],
-          summary: 'Does the process turn?',
+          summary: 'Liveness',
           operationId: 'livez',
           response: { 200: success('It does', aliveSchema, { status: 'alive' }), ...problems() },
         },

@@ -22,7 +22,7 @@ export const idempotencyHeaders = Type.Object({
   ),
 })
 
-/** `secretKeys`: SECRET_KEY, and the one before. */
+/** `secretKeys`: SECRET_KEY and SECRET_KEY_PREVIOUS. */
 export function registerIdempotency(app: FastifyInstance, secretKeys: readonly string[]): void {
   app.decorate(
     'idempotencyKeys',
@@ -31,9 +31,9 @@ export function registerIdempotency(app: FastifyInstance, secretKeys: readonly s
 }
 
 /**
- * The call's Idempotency-Key with the keyed hash of its body; null when the caller sent no key. `subject` tells apart calls
- * whose bodies look alike. Keyed, because bodies hold secrets that people made up, beside a row that tells the rest of them:
- * whoever had a plain hash could try until one fits.
+ * The call's Idempotency-Key with a keyed hash of its body; null when the caller sent no key. `subject` distinguishes calls
+ * whose bodies look alike. The hash is keyed because bodies hold secrets that people made up, and the row beside it holds
+ * everything else: a plain hash could be reversed by guessing.
  */
 export function idempotencyOf(request: FastifyRequest, subject = ''): Idempotency | null {
   const key = request.headers['idempotency-key']
@@ -44,6 +44,6 @@ export function idempotencyOf(request: FastifyRequest, subject = ''): Idempotenc
   const plain = subject === '' ? body : createHash('sha256').update(subject).update(body).digest()
   const hashes = request.server.idempotencyKeys.map((by) => createHmac('sha256', by).update(plain).digest())
   const [hash] = hashes
-  if (hash === undefined) throw new Error('there is no key to hash bodies with')
+  if (hash === undefined) throw new Error('no key to hash bodies with')
   return { key, hash, isOf: (stored) => stored !== null && hashes.some((known) => known.equals(stored)) }
 }

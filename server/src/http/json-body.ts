@@ -12,7 +12,7 @@ const compressedBody = refusal(
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body's bytes as they came; null when there was none or it was not JSON. */
+    /** The body's bytes as received; null when there was none or it was not JSON. */
     rawBody: Buffer | null
     /** Source text of the body's members (see platform/json.ts). */
     members: ReadonlyMap<string, JsonText> | null
@@ -31,7 +31,7 @@ export function registerJsonBody(app: FastifyInstance): void {
       try {
         refuseOtherCharsets(request.headers['content-type'])
         if (body.length === 0) {
-          // Many clients name a content type on every POST: where no body is expected, none is fine.
+          // Many clients send a content type with every POST: where no body is expected, an empty one is fine.
           if (request.routeOptions.schema?.body === undefined) return done(null, undefined)
           throw emptyBody()
         }
@@ -46,7 +46,7 @@ export function registerJsonBody(app: FastifyInstance): void {
   )
   app.addHook('onRequest', (request, _reply, done) => {
     const encoding = request.headers['content-encoding']
-    // Bodies of GET and HEAD are not read at all.
+    // The bodies of GET and HEAD are never read.
     const isRead = request.method !== 'GET' && request.method !== 'HEAD'
     if (!isRead || encoding === undefined || encoding.toLowerCase() === 'identity') return done()
     done(compressedBody())

@@ -11,7 +11,7 @@ import { createHttpServer } from './server.ts'
 export interface HttpModuleDependencies {
   readonly db: Db
   readonly log: Logger
-  /** The current one first. */
+  /** The current key first. */
   readonly secretKeys: readonly [string, ...string[]]
   readonly settings: HttpSettings & ServiceSettings
   readonly version: string
@@ -22,7 +22,7 @@ export interface HttpModule {
   readonly limits: RateLimits
 }
 
-/** The web server as every route finds it. */
+/** The web server, ready for routes. */
 export async function createHttpModule(dependencies: HttpModuleDependencies): Promise<HttpModule> {
   const { db, log, secretKeys, settings, version } = dependencies
   const http = await createHttpServer({

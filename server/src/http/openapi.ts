@@ -5,13 +5,13 @@ import { type TSchema, Type } from 'typebox'
 import type { AnyRefusal } from '../platform/problem.ts'
 import { shared } from './refusals.ts'
 
-/** RFC 9457, as every refusal of this service is told. */
+/** RFC 9457: the form of every refusal. */
 export const problemSchema = Type.Object(
   {
     type: Type.String({ description: 'Always "about:blank": `code` is what programs switch on.' }),
     title: Type.String(),
     status: Type.Integer(),
-    code: Type.String({ description: 'Stable word for programs, such as `consultation.already_responded`.' }),
+    code: Type.String({ description: 'Stable identifier for programs, such as `consultation.already_responded`.' }),
     detail: Type.String({ description: 'A sentence for people: what is wrong and what to do next.' }),
     errors: Type.Optional(
       Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
@@ -23,7 +23,7 @@ export const problemSchema = Type.Object(
   { $id: 'Problem', title: 'Problem', additionalProperties: true },
 )
 
-/** The path of one thing. */
+/** Path parameters of a single item. */
 export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 /** Until every route lists its refusals by name. */
@@ -47,7 +47,7 @@ const unnamed = {
   },
 } as const
 
-/** What is read of the generated document here. */
+/** The part of the generated document that is read here. */
 interface Document {
   readonly paths?: Readonly<Record<string, object>>
   readonly components?: object
@@ -59,7 +59,7 @@ interface ProblemResponse {
   readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
 }
 
-/** Always possible, so always listed: a malformed call, a parameter twice, too many calls, a failure, an outage. */
+/** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage. */
 const always = [400, 422, 429, 500, 503] as const
 
 /** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
@@ -75,7 +75,7 @@ export function problems(
           : { ...given, example: { detail: given.detail } },
   )
   const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
-    // The route's own come last and say more than the shared one.
+    // The route's own come last: they are more specific than the shared ones.
     const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))
     const examples = Object.fromEntries([...byCode].map(([code, refusal]) => [code, { value: exampleBody(refusal) }]))
     const description = [...byCode.values()].map(({ example }) => example.detail).join(' · ')
@@ -99,8 +99,8 @@ function exampleBody({ status, code, example }: AnyRefusal): object {
 }
 
 /**
- * Refusals that several operations list stand once, in `components.responses`: said in full at each they are four fifths of
- * the document. They are named by their codes.
+ * Refusals that several operations list are written once, in `components.responses`, named by their codes: repeated in full
+ * at each operation they would be four fifths of the document.
  */
 function shareProblems(document: Document): Document {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {})) as {
@@ -124,12 +124,12 @@ function shareProblems(document: Document): Document {
   return { ...document, components: { ...document.components, responses: components } }
 }
 
-/** A successful reply with its schema, and an example for readers. */
+/** A successful reply with its schema and an example. */
 export function success(description: string, schema: TSchema, example: unknown): Record<string, unknown> {
   return { description, content: { 'application/json': { schema, example } } }
 }
 
-/** Collects the routes that are registered after it into an OpenAPI 3.1 document. */
+/** Collects all routes that are registered afterwards into an OpenAPI 3.1 document. */
 export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
   app.addSchema(problemSchema)
   await app.register(swagger, {
@@ -152,12 +152,12 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         { name: 'factors', description: 'Second factors: authenticator apps, passkeys, recovery codes, step-up.' },
         { name: 'sso', description: "Sign-in with an organization's own OpenID Connect provider." },
         { name: 'organizations', description: 'The organization: its name, its owner, its end.' },
-        { name: 'people', description: 'Who belongs to it: invitations, members, roles.' },
-        { name: 'teams', description: 'Groups of people, and who leads them.' },
-        { name: 'agents', description: 'Who asks, and the switches that hold them back.' },
+        { name: 'people', description: 'The people of an organization: invitations, members, roles.' },
+        { name: 'teams', description: 'Groups of people and their leads.' },
+        { name: 'agents', description: 'The programs that ask, and the switches that pause or stop them.' },
         { name: 'api-keys', description: 'The credentials of agents.' },
         { name: 'audit', description: 'What happened, sealed: read, export, keep, erase.' },
-        { name: 'service', description: 'Is it alive?' },
+        { name: 'service', description: 'Health checks.' },
       ],
       components: {
         securitySchemes: {

@@ -37,7 +37,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
     .send(JSON.stringify(problemBody(problem, request.id)))
 }
 
-/** Everything that is thrown ends here: problems as they are, the framework's refusals translated, the rest as 500. */
+/** Everything that is thrown ends here: problems are sent as they are, the framework's errors translated, the rest becomes 500. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error)
@@ -47,10 +47,10 @@ export function registerProblems(app: FastifyInstance): void {
     }
     return sendProblem(request, reply, problem)
   })
-  // The router answers 404 for a known path with another method; RFC 9110, 15.5.6 asks for 405 and Allow.
+  // The router returns 404 for a known path with another method; RFC 9110, 15.5.6 requires 405 and Allow.
   const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS preflight route is everywhere: it makes no unknown path a known one.
+    // The CORS preflight route matches every path, so it does not make a path known.
     if (url === '*') return
     const source = url
       .replace(/[.\\+?^$()[\]{}|]/g, '\\$&')

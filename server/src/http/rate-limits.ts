@@ -10,7 +10,7 @@ import { rateLimited } from './refusals.ts'
 export type Counted = 'key' | 'person' | 'address'
 
 export interface RateLimits {
-  /** Counts a call of this caller, tells it in the reply's headers, and throws 429 beyond the limit. Mostly at once. */
+  /** Counts a call of this caller, reports the count in the reply's headers, and throws 429 beyond the limit. Mostly synchronous. */
   count(kind: Counted, id: string, reply: FastifyReply): Promise<void> | undefined
 }
 
@@ -23,7 +23,7 @@ const whose: Readonly<Record<Counted, string>> = {
 /** Null: no limit of that kind. */
 export type RateLimitSettings = Readonly<Record<Counted, RateLimit | null>>
 
-/** One row per caller for all processes, under an HMAC of who it is. */
+/** One row per caller for all processes, keyed by an HMAC of the caller's id. */
 export function createRateLimits(db: Db, secretKey: string, settings: RateLimitSettings): RateLimits {
   const { lease } = createRateLimitStore(db)
   const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl rate limits v1', 32)))
@@ -34,8 +34,8 @@ export function createRateLimits(db: Db, secretKey: string, settings: RateLimitS
       limit,
       lease,
       keyOf: (id) => createHmac('sha256', key).update(`${kind} ${id}`).digest().subarray(0, 16),
-      // Whoever has credentials gets 503 then, as from everything. To strangers a refusal is all there is to say, and a
-      // malformed call stays a malformed call: each process counts those alone.
+      // Callers with credentials then get 503, as from every route. Callers without are only refused anyway, and a malformed
+      // call stays a malformed call: each process counts those alone.
       without: kind === 'address' ? 'alone' : 'refuse',
     })
   }
@@ -71,9 +71,9 @@ function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null
 }
 
 /**
- * Counts the calls that nobody authenticated, per network: public pages, sign-in, unknown paths. A guard sits in onRequest
- * and sets `actor`, or refuses and counts by itself; so a call without an actor by preParsing has used no credentials.
- * What says that the service is alive is not counted: balancers ask it, and a neighbour's flood must not take it away.
+ * Counts unauthenticated calls per network: public pages, sign-in, unknown paths. A guard runs in onRequest and either sets
+ * `actor`, or refuses and counts the call itself; a call without an actor at preParsing has used no credentials. Health
+ * checks are not counted: load balancers depend on them, also while a neighbour floods the service.
  */
 export function limitUnauthenticated(app: FastifyInstance, limits: RateLimits): void {
   app.addHook('preParsing', (request, reply, payload, done) => {
@@ -90,7 +90,7 @@ export function limitUnauthenticated(app: FastifyInstance, limits: RateLimits): 
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Calls of this route count for no rate limit. */
+    /** Calls of this route count towards no rate limit. */
     readonly uncounted?: boolean
   }
 }

@@ -1,11 +1,11 @@
 import { malformedJson } from '../platform/json.ts'
 import { type AnyRefusal, invalidFields, refusal, unavailable } from '../platform/problem.ts'
 
-/** The refusals that any route may give. What one module refuses stands beside that module's rules. */
+/** Refusals that any route may give. A module's own refusals are beside its rules. */
 
 /** 401 with the challenge that RFC 9110, 11.6.1 asks for. */
 export const unauthenticated = refusal(401, 'auth.invalid', {
-  detail: 'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
+  detail: 'The access token or API key is not valid, or no longer valid. Sign in again, or use another key.',
   headers: { 'www-authenticate': 'Bearer realm="hitl"' },
 })
 
@@ -19,7 +19,7 @@ export const forbidden = refusal(
 export const bodyTooLarge = refusal(
   413,
   'http.body_too_large',
-  'The body is larger than this service takes. Send less at once.',
+  'The body is larger than this service accepts. Send less at once.',
 )
 
 export const mediaType = refusal(415, 'http.media_type', 'Send the body as application/json.')
@@ -28,7 +28,7 @@ export const rateLimited = refusal(
   429,
   'http.rate_limited',
   (whose: string, calls: number, seconds: number, waitSeconds: number) => ({
-    detail: `Too many calls ${whose}: ${calls} in ${seconds} s are allowed. Go on in ${waitSeconds} s.`,
+    detail: `Too many calls ${whose}: ${calls} in ${seconds} s are allowed. Try again in ${waitSeconds} s.`,
     headers: { 'retry-after': String(waitSeconds) },
   }),
   'with this API key',
@@ -38,7 +38,7 @@ export const rateLimited = refusal(
 )
 
 export const failed = refusal(500, 'service.failed', (cause?: unknown) => ({
-  detail: 'Something went wrong here. Try again; if it stays, report the request_id.',
+  detail: 'Something went wrong here. Try again; if it keeps happening, report the request_id.',
   cause,
 }))
 
@@ -50,7 +50,7 @@ export const badRequest = refusal(
   'The address could not be read. Check its percent-encoding.',
 )
 
-/** What is no HTTP request at all. */
+/** Input that is not an HTTP request at all. */
 export const malformed = refusal(
   400,
   'http.malformed',
@@ -64,8 +64,8 @@ export const malformedForm = refusal(
   'The form is not in UTF-8. Send it in UTF-8.',
 )
 
-/** For everything that has no route. */
-export const notFound = refusal(404, 'http.not_found', 'There is nothing here. See /docs for what is.')
+/** For every path without a route. */
+export const notFound = refusal(404, 'http.not_found', 'There is nothing here. See /docs for what there is.')
 
 /** By status, as routes list them. */
 export const shared = {

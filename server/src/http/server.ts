@@ -19,7 +19,7 @@ export interface HttpOptions {
   readonly bodyLimitBytes: number
   readonly requestTimeoutMs: number
   readonly corsOrigins: readonly string[]
-  /** Where browsers reach the service: https means that they shall never use anything else again. */
+  /** Where browsers reach the service; https makes them insist on it from then on. */
   readonly publicUrl: string
   /** CIDRs of reverse proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
@@ -31,12 +31,12 @@ const maxHeaderBytes = 16 * 1024
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who calls, for the log; set by whoever authenticates, null until then. */
+    /** The caller, for the log; set by authentication, null until then. */
     actor: { readonly kind: string; readonly id: string | null } | null
   }
 }
 
-/** A web server that knows limits, ids, logs and problem+json, and nothing of the product. */
+/** A web server with limits, ids, logs and problem+json. It knows nothing of the product. */
 export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
   const isTrusted = parseNetworks(options.trustedProxies)
   const headers = securityHeaders(options.publicUrl)
@@ -44,28 +44,28 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
     loggerInstance: options.log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: options.bodyLimitBytes,
-    // Slowloris: headers and body must be there within this time. Longer than usual balancers keep idle connections.
+    // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
-    // No X-Forwarded-Host or -Proto: PUBLIC_URL says where the service is. `request.client` knows the caller.
+    // X-Forwarded-Host and -Proto are ignored: PUBLIC_URL is where the service is. `request.client` is the caller.
     trustProxy: false,
     http: {
       maxHeaderSize: maxHeaderBytes,
-      // Node's own refusal is an empty one without headers: see refuseAmbiguous.
+      // Node's own refusal has no body and no headers: see refuseAmbiguous.
       requireHostHeader: false,
       headersTimeout: Math.min(20_000, options.requestTimeoutMs),
       // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
       connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
     },
     genReqId: requestId,
-    // The router's own limit for ids would answer 414 where the schema says 422; the header limit bounds them anyway.
+    // The router's own limit for ids would return 414 where the schema says 422; the header limit bounds them anyway.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxHeaderBytes },
     schemaController,
-    // During a stop, calls on connections that are still open are answered like any other (with Connection: close).
+    // During a stop, calls on connections that are still open are served as usual (with Connection: close).
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      // Not the error: its message holds the address with its query.
+      // Not the error itself: its message holds the address with its query.
       request.log.info({ reason: error.code }, 'refused before routing')
       reply.headers(headers)
       return sendProblem(request, reply, badRequest(badRequest.example.detail)) as never
@@ -78,14 +78,14 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   registerProblems(app)
   registerStop(app, options.stopGraceMs ?? 10_000)
   if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
-  // After it, so that browsers may read these refusals too.
+  // After CORS, so that browsers may read these refusals too.
   refuseAmbiguous(app)
   return app
 }
 
 async function registerCors(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   await app.register(cors, {
-    // Without credentials: the session's cookie is for our own pages (same-site.ts), others bring a bearer token.
+    // Without credentials: the session cookie is for our own pages (same-site.ts); other pages send a bearer token.
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id', 'x-step-up'],
@@ -98,7 +98,7 @@ async function registerCors(app: FastifyInstance, origins: readonly string[]): P
       'ratelimit-policy',
     ],
     maxAge: 600,
-    // Else an OPTIONS call that is no preflight is refused in plain text.
+    // Otherwise an OPTIONS call that is not a preflight would be refused in plain text.
     strictPreflight: false,
   })
 }
@@ -109,13 +109,13 @@ function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && /^[A-Za-z0-9_.:-]{1,128}$/.test(given) ? given : randomUUID()
 }
 
-/** A call that two readers could understand differently is refused before anybody acts on it. */
+/** Refuses a call that two readers could understand differently, before anything acts on it. */
 function refuseAmbiguous(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     try {
       refuseRepeatedHeaders(request.raw.rawHeaders)
       refuseAmbiguousTarget(request.raw.url ?? '/')
-      // RFC 9112, 3.2. Which host it names decides nothing here: links are made with PUBLIC_URL.
+      // RFC 9112, 3.2. The value does not matter here: links are made with PUBLIC_URL.
       if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
         throw malformed('The Host header is missing. Send it once.')
       }
@@ -124,7 +124,7 @@ function refuseAmbiguous(app: FastifyInstance): void {
       done(error as Problem)
     }
   })
-  // Node answers 417 by itself, empty and without headers, to anything but 100-continue (RFC 9110, 10.1.1).
+  // For anything but 100-continue, Node itself would reply 417 without headers or body (RFC 9110, 10.1.1).
   app.server.on('checkExpectation', (request, response) => {
     delete request.headers.expect
     app.server.emit('request', request, response)
@@ -146,7 +146,7 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 100) / 100,
         ip: request.client.address,
-        // Left out of the line when undefined.
+        // Undefined is left out of the line.
         actor_kind: request.actor?.kind,
         actor_id: request.actor?.id,
       },
@@ -157,8 +157,9 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
 }
 
 /**
- * A stop ends idle connections by itself. Those that are busy when it begins end with their answer, not with the client's
- * keep-alive (75 s), and those that never finish a request end with the grace: Node stops looking for them once it closes.
+ * Closing the server ends idle connections. Connections that are busy when the stop begins end after their reply instead of
+ * after the client's keep-alive (75 s). Those that never finish a request end with the grace period, because Node no longer
+ * looks for late requests once the server closes.
  */
 function registerStop(app: FastifyInstance, graceMs: number): void {
   let stopping = false
@@ -172,7 +173,7 @@ function registerStop(app: FastifyInstance, graceMs: number): void {
     done(null, payload)
   })
   app.addHook('onResponse', (request, _reply, done) => {
-    // A reply whose head went out before the stop could not say close. (Injected calls have no real socket.)
+    // A reply whose head was sent before the stop could not carry "Connection: close". (Injected calls have no real socket.)
     if (stopping && request.raw.socket instanceof Socket) request.raw.socket.destroySoon()
     done()
   })
@@ -185,7 +186,7 @@ const headersTooLarge = refusal(
 )
 const requestTimeout = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
 
-/** What never became a request (RFC 9110 section 15.5): told in the same form as everything else, and hung up. */
+/** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
 function refuseNonHttp(headers: Readonly<Record<string, string>>) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return function clientErrorHandler(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {

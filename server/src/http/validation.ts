@@ -10,13 +10,13 @@ const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpP
 }
 
 /**
- * Validates against TypeBox schemas; every wrong field is named at once, as 422. Given as factories, because a scope that
- * calls addSchema forgets what setValidatorCompiler said and falls back to the framework's coercing compiler.
+ * Validates against TypeBox schemas and names every wrong field at once, as 422. Passed as factories, because a scope that
+ * calls addSchema forgets setValidatorCompiler and falls back to the framework's coercing compiler.
  */
 export const schemaController: NonNullable<FastifyServerOptions['schemaController']> = {
   compilersFactory: {
     buildValidator: () => compile as never,
-    // Replies are written by the representations; their schemas are documentation, which the tests hold them to.
+    // Replies are not validated here: their schemas are documentation, and tests hold the replies to them.
     buildSerializer: () => () => (data) => JSON.stringify(data),
   },
 }

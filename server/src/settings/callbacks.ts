@@ -4,7 +4,7 @@ import { integer, list, type Setting, type Values } from './setting.ts'
 
 export const callbackSettings = {
   CALLBACK_ALLOW: list(
-    'CIDRs and hosts beyond the public internet that callbacks may go to.',
+    'CIDRs and hosts that callbacks may reach besides the public internet.',
     '10.1.0.0/16,agent.internal',
     (entries) => void parseAllowList(entries),
   ),

@@ -19,7 +19,7 @@ export const databaseSettings = {
     ),
   ),
   DATABASE_CA: optional(
-    'File with the certificate authority of the database, for sslmode=verify-full.',
+    "File with the database's certificate authority, for sslmode=verify-full.",
     '/run/secrets/db-ca.pem',
   ),
   DATABASE_INSECURE: flag(
@@ -45,7 +45,7 @@ export const databaseRules = (values: DatabaseSettings & ServiceSettings): reado
     return [
       [
         isProduction(values) && !values.DATABASE_INSECURE && !isSafe,
-        `DATABASE_URL leads to another machine ${how}, which production refuses: add ?sslmode=verify-full, and DATABASE_CA where its authority is your own; or allow it with DATABASE_INSECURE=true where you trust the network in between`,
+        `DATABASE_URL leads to another machine ${how}, which production refuses: add ?sslmode=verify-full (and DATABASE_CA if you run your own certificate authority), or allow it with DATABASE_INSECURE=true if you trust the network in between`,
       ],
     ]
   } catch (error) {

@@ -2,7 +2,7 @@ import { httpUrl, optional, type Values } from './setting.ts'
 
 export const eventSettings = {
   AUDIT_HEADS_FILE: optional(
-    "File that each signed head of the audit is appended to; best on a disk that the database's administrators cannot write.",
+    "File that each signed head of the audit is appended to; best on a disk that the database's administrators cannot write to.",
     '/var/log/hitl/audit-heads.jsonl',
   ),
   AUDIT_HEADS_URL: optional(

@@ -34,7 +34,7 @@ export const httpSettings = {
   ),
   BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
   REQUEST_TIMEOUT_SECONDS: integer(
-    'A call must have arrived completely within this time; a client that reads nothing of an export for as long is disconnected.',
+    'A call must arrive completely within this time; a client that reads nothing of an export for this long is disconnected.',
     30,
     1,
     600,

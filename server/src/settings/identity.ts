@@ -3,12 +3,16 @@ import { isProduction, type ServiceSettings } from './service.ts'
 import { integer, list, oneOf, optional, type Rule, secret, type Values } from './setting.ts'
 
 export const identitySettings = {
-  REGISTRATION: oneOf('Who may make an account (open: always as reviewer).', 'invite', ['invite', 'open', 'closed']),
-  ADMIN_EMAIL: optional('First admin, made at the start when it does not exist.', 'admin@example.com'),
+  REGISTRATION: oneOf('Who may create an account (open: anyone, as a reviewer).', 'invite', [
+    'invite',
+    'open',
+    'closed',
+  ]),
+  ADMIN_EMAIL: optional('First admin, created at the start when it does not exist.', 'admin@example.com'),
   ADMIN_PASSWORD: secret(optional("First admin's password, 8 to 72 bytes.", 'choose your own')),
   ACCESS_TOKEN_EXPIRE_MINUTES: integer('Life of an access token.', 30, 1, 1_440),
   ACCESS_TOKEN_ALGORITHM: oneOf(
-    'EdDSA: access tokens are signed with rotating keys that anybody can check at /.well-known/jwks.json.',
+    'EdDSA: access tokens are signed with rotating keys, whose public parts are at /.well-known/jwks.json.',
     'HS256',
     ['HS256', 'EdDSA'],
   ),
@@ -41,13 +45,13 @@ export const identityRules = (values: IdentitySettings & ServiceSettings): reado
   return [
     [
       (ADMIN_EMAIL === null) !== (ADMIN_PASSWORD === null),
-      'ADMIN_EMAIL and ADMIN_PASSWORD belong together: set both or none',
+      'ADMIN_EMAIL and ADMIN_PASSWORD belong together: set both or neither',
     ],
     [ADMIN_EMAIL !== null && !/^[^\s@]+@[^\s@]+$/.test(ADMIN_EMAIL), 'ADMIN_EMAIL must be an email address'],
     [passwordBytes < 8 || passwordBytes > 72, 'ADMIN_PASSWORD must be 8 to 72 bytes long'],
     [
       isProduction(values) && ADMIN_PASSWORD === 'password123',
-      'ADMIN_PASSWORD is the sample password that others know: choose your own',
+      'ADMIN_PASSWORD is the published sample password: choose your own',
     ],
   ]
 }

@@ -12,7 +12,7 @@ export const secretSettings = {
   ),
   SECRET_KEY_PREVIOUS: secret(
     optional(
-      'The former SECRET_KEY: its tokens and sealed values stay good until you remove it.',
+      'The former SECRET_KEY: its tokens and sealed values stay valid until you remove it.',
       'the former SECRET_KEY',
     ),
   ),
@@ -27,7 +27,7 @@ export const secretSettings = {
 
 export type SecretSettings = Values<typeof secretSettings>
 
-/** Published sample values: everybody who has read this repository, or a tutorial, knows them. */
+/** Published sample values, known to everyone who has read this repository or a tutorial. */
 const knownSecrets = /^(secret|change|your|example|sample|test|default|password|supersecret|insecure|please)|(.)\2{15}/i
 
 const isPrintable = ({ key }: KeyEncryptionKey): boolean => /^[ -~]+$/.test(key.export().toString('latin1'))
@@ -44,7 +44,7 @@ export const secretRules = (values: SecretSettings & DatabaseSettings & ServiceS
       `SECRET_KEY is required in production with an external database: ${makeOne}`,
     ],
     [isShort, `SECRET_KEY must have at least 32 characters: ${makeOne}`],
-    [production && !isShort && isKnown, `SECRET_KEY is a sample value that others know: ${makeOne}`],
+    [production && !isShort && isKnown, `SECRET_KEY is a published sample value: ${makeOne}`],
     [
       production && KEY_ENCRYPTION_KEYS.some(isPrintable),
       'KEY_ENCRYPTION_KEYS has a key that is text, not random: make it with "openssl rand -base64 32"',

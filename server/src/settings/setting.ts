@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 
-/** One environment variable: how it is read, and what `.env.example` says of it. */
+/** One environment variable: how it is read, and its description in `.env.example`. */
 export interface Setting<T> {
   readonly about: string
   readonly example: string
@@ -12,7 +12,7 @@ export interface Setting<T> {
 
 export type Settings = Readonly<Record<string, Setting<unknown>>>
 
-/** What is read from a module's settings. */
+/** The parsed values of a module's settings. */
 export type Values<S extends Settings> = { readonly [Name in keyof S]: ReturnType<S[Name]['read']> }
 
 export const text = (about: string, fallback: string): Setting<string> => ({
@@ -80,7 +80,7 @@ export const flag = (about: string, fallback: boolean): Setting<boolean> => ({
   },
 })
 
-/** Comma separated; `check` throws for entries that cannot be meant. */
+/** Comma separated; `check` throws for entries that make no sense. */
 export const list = (
   about: string,
   example: string,

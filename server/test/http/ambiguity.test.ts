@@ -194,7 +194,7 @@ describe('400 for a header that stands twice and may only once; nothing is made'
       const answer = await say(`POST ${requests} HTTP/1.1\r\n${lines()}`, body)
       assert.match(answer, /^HTTP\/1\.1 400 /, answer)
       assert.match(answer, /"code":"http\.repeated_header"/)
-      assert.match(answer, new RegExp(`The header ${name} stands twice`))
+      assert.match(answer, new RegExp(`The header ${name} is there twice`))
       assert.equal(await rows(), before)
     })
   }

@@ -159,7 +159,7 @@ create policy worker on organizations for select
 -- Deletes up to `at_most` rows of the scope's organization, from whatever table has some; returns how many. To be called
 -- until it returns 0. Tables are found by their column organization_id, so none is forgotten. Younger tables come first, as
 -- they refer to older ones; what others still refer to has its turn later. Members are left to the caller, who looks after
--- their accounts; the audit stays.
+-- their accounts; refresh tokens go with their sessions; the audit stays.
 create function hitl_delete_rows(at_most integer) returns integer language plpgsql volatile as $$
 declare
   name text;
@@ -170,7 +170,7 @@ begin
   for name in
     select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id'
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-      and c.relname not in ('organizations', 'users', 'events') and c.relname not like 'audit\_%'
+      and c.relname not in ('organizations', 'users', 'refresh_tokens', 'events') and c.relname not like 'audit\_%'
       and has_table_privilege(c.oid, 'delete')
     order by c.oid desc
   loop

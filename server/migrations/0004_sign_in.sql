@@ -120,6 +120,7 @@ create table passkey_challenges (
   created_at timestamptz(3) not null,
   check ((account_id is null) = (purpose = 'sign_in'))
 );
+create index passkey_challenges_by_account on passkey_challenges (account_id) where account_id is not null;
 create index passkey_challenges_expiring on passkey_challenges (expires_at);
 
 -- Sign-ins that wait for their second factor.
@@ -137,6 +138,7 @@ create table sign_in_challenges (
   created_at timestamptz(3) not null
 );
 create index sign_in_challenges_by_account on sign_in_challenges (account_id);
+create index sign_in_challenges_by_organization on sign_in_challenges (organization_id);
 create index sign_in_challenges_expiring on sign_in_challenges (expires_at);
 
 -- Fresh proofs, each for one act: `digest` says which. The act takes it in its own transaction.

@@ -71,6 +71,8 @@ create table sso_flows (
   foreign key (organization_id, user_id) references users on delete cascade
 );
 create index sso_flows_by_expiry on sso_flows (organization_id, expires_at);
+create index sso_flows_by_provider on sso_flows (provider_id);
+create index sso_flows_by_user on sso_flows (user_id) where user_id is not null;
 
 do $$
 declare

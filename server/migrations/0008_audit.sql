@@ -335,8 +335,11 @@ begin
   end if;
   return query update events e set erasable = null
     from json_to_recordset(keys) as wanted(era smallint, xact xid8, id uuid)
-    where e.organization_id = hitl_organization() and (e.era, e.xact, e.id) = (wanted.era, wanted.xact, wanted.id)
-      and e.erasable is not null
+    cross join lateral (
+      select place.ctid from events place where place.organization_id = hitl_organization()
+        and (place.era, place.xact, place.id) = (wanted.era, wanted.xact, wanted.id) and place.erasable is not null
+      offset 0) place
+    where e.ctid = place.ctid
     returning e.id;
   perform set_config('hitl.audit', '', true);
 end $$;

@@ -44,8 +44,9 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   // A differential poll usually finds few rows: they are collected by updated_at first, and counted as they stand.
   // Without it the primary key gives the order, and the kept totals give the count.
   const text = changed
-    ? `with matching as materialized (select organization_id, id from consultation_requests
-           ${matching}${changed} and ${byUpdate}),
+    ? `with changed as materialized (select organization_id, id, agent_id, state from consultation_requests
+           where organization_id = $1${changed} and ${byUpdate}),
+         matching as (select organization_id, id from changed where true${own}${inState}),
          counted as (select count(*)::int as total from matching),
          page as (select * from matching where true${below} order by id desc limit $2 offset $3)`
     : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),

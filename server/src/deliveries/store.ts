@@ -173,10 +173,13 @@ const moveLeasesStatement: Statement = {
     with held as (
       select o.organization_id, o.id
       from json_to_recordset($1) as given(organization_id uuid, id uuid, lease_token uuid)
-      join deliveries o using (organization_id, id, lease_token)
-      for update of o skip locked
+      cross join lateral (
+        select o.organization_id, o.id from deliveries o
+        where (o.organization_id, o.id, o.lease_token) = (given.organization_id, given.id, given.lease_token)
+        for update skip locked) o
     )
-    update deliveries o set due_at = $2 from held where o.organization_id = held.organization_id and o.id = held.id`,
+    update deliveries set due_at = $2
+    where organization_id = any (array(select organization_id from held)) and id = any (array(select id from held))`,
 }
 
 /**

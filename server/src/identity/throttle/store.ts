@@ -26,8 +26,8 @@ const saveTallies: Statement = {
 
 const forgetTallies: Statement = {
   name: 'attempt_tallies_forget',
-  text: `delete from attempt_tallies where key in (
-    select key from attempt_tallies where forget_at < $1 order by forget_at limit 1000 for update skip locked)
+  text: `delete from attempt_tallies where key = any (array(
+    select key from attempt_tallies where forget_at < $1 order by forget_at limit 1000 for update skip locked))
     returning 1`,
 }
 

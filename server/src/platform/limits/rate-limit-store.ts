@@ -36,9 +36,9 @@ returning encode(key, 'hex') as key, granted, taken, extract(epoch from ends_at)
 /** Windows that ended a while ago say nothing any more. */
 const forgetEnded: Statement = {
   name: 'rate_limit_forget',
-  text: `delete from rate_limits where key in (
-    select key from rate_limits where ends_at < clock_timestamp() - interval '1 minute'
-    order by ends_at limit 1000 for update skip locked)
+  text: `delete from rate_limits where key = any (array(
+    select key from rate_limits where ends_at < now() - interval '1 minute'
+    order by ends_at limit 1000 for update skip locked))
     returning 1`,
 }
 

@@ -57,8 +57,8 @@ export async function takeFlow(
 
 const dropFlows: Statement = {
   name: 'sso_drop_expired_flows',
-  text: `delete from sso_flows where (organization_id, id) in (
-    select organization_id, id from sso_flows where organization_id = $1 and expires_at <= $2 order by expires_at limit 100)`,
+  text: `delete from sso_flows where organization_id = $1 and id = any (array(
+    select id from sso_flows where organization_id = $1 and expires_at <= $2 order by expires_at limit 100))`,
 }
 
 /** Those nobody came back for. A few at a time: each new one clears away more than it adds. */

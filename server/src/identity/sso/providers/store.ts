@@ -178,7 +178,8 @@ export async function unknownTeams(
 
 const outsideSso: Statement = {
   name: 'sso_sessions_outside',
-  text: `select s.id from sessions s join users u on u.organization_id = s.organization_id and u.id = s.user_id
+  text: `select s.id from sessions s cross join lateral (
+      select u.role from users u where u.organization_id = s.organization_id and u.id = s.user_id offset 0) u
     where s.organization_id = $1 and s.revoked_at is null and not ('oidc' = any (s.signed_in_with)) and u.role <> 'owner'`,
 }
 

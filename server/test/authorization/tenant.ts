@@ -19,10 +19,15 @@ export interface Tenant {
   readonly ids: Ids
 }
 
-export async function addTenant(t: TestApp): Promise<Tenant> {
-  const organizationId = newId()
-  const mark = `mark-${organizationId.slice(-12)}`
-  await t.sql('insert into organizations (organization_id, name) values ($1, $2)', [organizationId, mark])
+/** In an organization that there is already, they come to what it has. */
+export async function addTenant(t: TestApp, organizationId = newId()): Promise<Tenant> {
+  const mark = `mark-${newId().slice(-12)}`
+  await t.sql(
+    `insert into organizations (organization_id, name) values ($1, $2)
+     on conflict (organization_id) do update set name = excluded.name`,
+    [organizationId, mark],
+  )
+  await t.sql(`update users set role = 'admin' where organization_id = $1 and role = 'owner'`, [organizationId])
   const person = (role: string) => addPerson(t, organizationId, role)
   const people = {
     owner: await person('owner'),
@@ -31,7 +36,12 @@ export async function addTenant(t: TestApp): Promise<Tenant> {
     auditor: await person('auditor'),
   }
   const colleague = await person('reviewer')
-  await t.sql('update users set name = $2 where organization_id = $1', [organizationId, mark])
+  const everybody = [...Object.values(people), colleague].map(({ id }) => id)
+  await t.sql('update users set name = $3 where organization_id = $1 and id = any ($2)', [
+    organizationId,
+    everybody,
+    mark,
+  ])
   const key = await addApiKey(t, organizationId)
   const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: mark, context: { mark } } })
   const requestId = made.body.id as string

@@ -29,6 +29,8 @@ export type Scene = (day: Day) => Promise<void>
 const auth = '/api/v1/auth'
 const requests = '/api/v1/requests'
 const sameOrigin = { 'sec-fetch-site': 'same-origin', origin: 'https://hitl.example.com' }
+/** Different each time, so that a scene can be played again. */
+const unique = (): string => randomBytes(4).toString('hex')
 const word = (what: string): string => `${what} ${randomBytes(9).toString('base64url')}`
 
 function ok(reply: Reply, ...statuses: readonly number[]): Reply {
@@ -62,6 +64,7 @@ function freshAdmin(day: Day): Promise<string> {
 /** Callback secrets through every ending, refusals and failing receivers. */
 const callbackSecrets: Scene = async (day) => {
   const { t, receiver } = day
+  const run = unique()
   const kinds = [
     `whsec_${randomBytes(24).toString('base64')}`,
     word('sécret "quoted" \\ and <tagged> &'),
@@ -93,7 +96,7 @@ const callbackSecrets: Scene = async (day) => {
         callback_retry_seconds: [],
         timeout_minutes: 1,
       }
-      const headers = { 'idempotency-key': `canary-${index}-${number}` }
+      const headers = { 'idempotency-key': `canary-${run}-${index}-${number}` }
       const { id } = ok(await day.call('POST', requests, { as: t.apiKey, body, headers }), 201).body
       ok(await day.call('POST', requests, { as: t.apiKey, body, headers }), 201)
       const other = { ...body, callback_secret: day.plant('a callback secret of another body', word('other')) }
@@ -143,7 +146,7 @@ const callbackSecrets: Scene = async (day) => {
 /** Passwords typed rightly, wrongly, and into the wrong field. */
 const passwords: Scene = async (day) => {
   const { t, relay } = day
-  const email = 'canary@example.com'
+  const email = `canary-${unique()}@example.com`
   const first = day.plant('a password', word('first'))
   await register(day, email, first)
   const token = await logIn(day, email, first)
@@ -196,8 +199,9 @@ const passwords: Scene = async (day) => {
 /** API keys made, used, mistyped, sent to wrong places, revoked. */
 const apiKeys: Scene = async (day) => {
   const as = await freshAdmin(day)
+  const run = unique()
   for (let n = 0; n < 4; n += 1) {
-    const headers = { 'idempotency-key': `canary-key-${n}` }
+    const headers = { 'idempotency-key': `canary-key-${run}-${n}` }
     const made = ok(await day.take('POST', '/api/v1/api-keys', { as, body: { name: `bot ${n}` }, headers }), 201)
     const key = day.plant('an API key', made.body.key)
     ok(await day.call('GET', requests, { as: key }), 200)
@@ -241,7 +245,7 @@ const sessions: Scene = async (day) => {
 /** An authenticator app and recovery codes, and sign-ins with them. */
 const factors: Scene = async (day) => {
   const { t } = day
-  const email = 'two-factors@example.com'
+  const email = `two-factors-${unique()}@example.com`
   const password = day.plant('a password', word('with a second factor'))
   await register(day, email, password)
   const token = await logIn(day, email, password)
@@ -273,7 +277,8 @@ const singleSignOn: Scene = async (day) => {
     { name: 'Canary', creates_members: true, default_role: 'reviewer' },
     { op, as },
   )
-  const person = { sub: 'canary', email: 'sso@example.com', email_verified: true, name: 'Cana Ry' }
+  const run = unique()
+  const person = { sub: `canary-${run}`, email: `sso-${run}@example.com`, email_verified: true, name: 'Cana Ry' }
   const { browser } = await signInBy({ ...t, call: day.take }, trusted, person)
   day.plant('the cookie of a sign-in through a provider', browser.cookies.get(sessionCookieName) ?? word('none'))
   const wrong = day.plant('another client secret', word('not the one'))
@@ -287,6 +292,7 @@ const singleSignOn: Scene = async (day) => {
   const refused = { name: 'x', issuer: 'http://127.0.0.1:1', client_id: 'x', client_secret: [wrong] }
   ok(await day.call('POST', '/api/v1/identity-providers', { as, body: refused }), 422)
   ok(await day.call('GET', '/api/v1/identity-providers', { as: t.admin.token }), 200)
+  ok(await day.call('DELETE', `/api/v1/identity-providers/${trusted.id}`, { as: await freshAdmin(day) }), 204)
 }
 
 /** A mail relay that refuses, then takes. */

@@ -1,0 +1,63 @@
+import type { TestApp } from '../harness.ts'
+
+/** Grow with the number of agents, providers or keys of an organization, not with its use. */
+const few = [
+  'organizations',
+  'identity_providers',
+  'audit_policies',
+  'consultation_totals',
+  'data_keys',
+  'signing_keys',
+  'schema_access',
+  'schema_migrations',
+]
+
+/** A copied row has these in common with its original; all its other ids are its own. */
+const common: Readonly<Record<string, readonly string[]>> = { consultation_requests: ['agent_id', 'api_key_id'] }
+
+/** Set far ahead where they are set: the copies are not due when their originals are. */
+const due = ['next_action_at', 'due_at', 'warn_at', 'expires_at', 'forget_at', 'ends_at']
+
+interface Column {
+  readonly table: string
+  readonly name: string
+  readonly type: string
+  readonly unique: boolean
+}
+
+/** Copies rows of these organizations, and of people, until each table has about so many more. Nothing is analyzed. */
+export async function grow(t: TestApp, organizationIds: readonly string[], rows: number): Promise<void> {
+  const columns = (await t.sql(
+    `select c.relname as table, a.attname as name, a.atttypid::regtype::text as type, exists (
+       select from pg_index i where i.indrelid = c.oid and i.indisunique and a.attnum = any (i.indkey)) as unique
+     from pg_class c join pg_attribute a on a.attrelid = c.oid
+     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+       and a.attgenerated = ''`,
+  )) as unknown as readonly Column[]
+  // Neither foreign keys nor triggers are asked.
+  await t.sql('set session_replication_role = replica')
+  for (const [table, its] of Map.groupBy(columns, (column) => column.table)) {
+    if (few.includes(table)) continue
+    const ofThem = its.some(({ name }) => name === 'organization_id') ? 'where organization_id = any ($1::uuid[])' : ''
+    const originals = `(select *, $1::uuid[] from ${table} ${ofThem} limit 40) original`
+    await t.sql(
+      `insert into ${table} (${its.map(({ name }) => name)}) overriding system value
+       select ${its.map(copyOf)} from ${originals}
+       cross join generate_series(1, (select $2::int / greatest(count(*), 1) from ${originals})) n`,
+      [organizationIds, rows],
+    )
+  }
+  await t.sql('set session_replication_role = origin')
+}
+
+function copyOf({ table, name, type, unique }: Column): string {
+  if (due.includes(name)) return `case when ${name} is not null then '2900-01-01'::timestamptz end`
+  if (name === 'organization_id' || common[table]?.includes(name)) return name
+  // An organization has one owner.
+  if (name === 'role') return `replace(role, 'owner', 'reviewer')`
+  if (type === 'uuid') return `case when ${name} is not null then gen_random_uuid() end`
+  if (!unique) return name
+  if (type === 'text') return `md5(${name} || n)`
+  if (type === 'bytea') return `sha256(${name} || n::text::bytea)`
+  return type === 'integer' || type === 'bigint' ? `${name} + 1000 * n` : name
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import type { Delivery } from '../../src/deliveries/delivery.ts'
+import { moveLeases } from '../../src/deliveries/store.ts'
+import { usersOfAccount } from '../../src/identity/accounts/store.ts'
+import { newId } from '../../src/platform/ids.ts'
+import * as credentials from '../authorization/credentials.ts'
+import { allowed } from '../authorization/expectations.ts'
+import { operationsOf } from '../authorization/operations.ts'
+import { replyOnOwn } from '../authorization/own-reply.ts'
+import { addTenant } from '../authorization/tenant.ts'
+import { type Day, scenes } from '../canary/scenes.ts'
+import type { Reply } from '../harness.ts'
+
+/** These change what the whole organization may do, or end it: each has one of its own. */
+const ofItsOwn = new Set([
+  'changeOrganization',
+  'pauseOrganization',
+  'resumeOrganization',
+  'stopOrganization',
+  'transferOrganization',
+  'deleteOrganization',
+  'restoreOrganization',
+])
+
+function done(what: string, reply: Reply): Reply {
+  assert.ok(reply.status < 400, `${what}: ${reply.status} ${reply.text}`)
+  return reply
+}
+
+/**
+ * Everything that the service does, once: requests through all their endings, people and keys from beginning to end, each
+ * operation of the API by an owner or an agent of this organization, and what the background loops find to do.
+ */
+export async function live(day: Day, organizationId: string): Promise<void> {
+  const { callbackSecrets, passwords, apiKeys, sessions, factors, singleSignOn, mail } = scenes
+  for (const scene of [callbackSecrets, passwords, apiKeys, sessions, factors, singleSignOn, mail]) await scene?.(day)
+  await operate(day, organizationId)
+  await day.t.app.signingKeys.rotate('certificate')
+}
+
+/** Each operation of the API, its lists with all their filters, and what the background loops find to do then. */
+export async function operate(day: Day, organizationId: string): Promise<void> {
+  await operations(day, organizationId)
+  await repeats(day)
+  await lists(day)
+  await seldom(day)
+  await deletion(day)
+  await day.t.app.drain()
+}
+
+async function operations({ t, provider }: Day, organizationId: string): Promise<void> {
+  const body = {
+    name: 'Example accounts',
+    client_id: newId(),
+    scopes: ['email'],
+    role_map: {},
+    issuer: provider.issuer,
+  }
+  const host = await addTenant(t)
+  for (const operation of operationsOf(t, { createIdentityProvider: body, createTeam: { name: newId() } })) {
+    const may = allowed[operation.id]
+    for (const caller of ['owner', 'agent'] as const) {
+      if (may === undefined || may === 'public' || !may.includes(caller)) continue
+      const tenant = await addTenant(t, ofItsOwn.has(operation.id) ? newId() : organizationId)
+      const scene = { t, tenant, caller, token: credentials.live(tenant, caller), host, issuer: provider.issuer }
+      const reply = await replyOnOwn(operation, scene, (call, as, stepUp) => {
+        const headers = stepUp === undefined ? {} : { 'x-step-up': stepUp }
+        return t.call(call.method, call.path, { as, headers, ...(call.body === undefined ? {} : { body: call.body }) })
+      })
+      done(`${operation.id} by ${caller}`, reply)
+    }
+  }
+}
+
+/** What takes two processes, or a crash, to happen. */
+async function seldom({ t }: Day): Promise<void> {
+  const lease = { organizationId: t.organizationId, id: newId(), leaseToken: newId() } as Delivery
+  await moveLeases(t.app.db.within({ worker: true }), [lease], t.clock.now())
+  await usersOfAccount(t.app.db.within({ accountId: t.admin.id }), t.admin.id)
+}
+
+/** What is asked again, and what an agent meets while it is paused. */
+async function repeats({ t }: Day): Promise<void> {
+  const as = t.admin.token
+  const headers = { 'idempotency-key': newId() }
+  const register = () => t.call('POST', '/api/v1/agents', { as, body: { name: 'again' }, headers })
+  const { id } = done('register', await register()).body
+  assert.equal(done('register again', await register()).body.id, id)
+  const { key } = done(
+    'a key',
+    await t.call('POST', '/api/v1/api-keys', { as, body: { name: 'x', agent_id: id } }),
+  ).body
+  done('pause', await t.call('POST', `/api/v1/agents/${id}/pause`, { as, body: { reason: 'a test' } }))
+  const refused = await t.call('POST', '/api/v1/requests', { as: key, body: { title: 'May I?', context: {} } })
+  assert.equal(refused.body.code, 'agent.paused')
+  await t.app.audit.drain()
+  const erasure = { user_id: t.reviewer.id, reason: 'a test' }
+  done('erase', await t.call('POST', '/api/v1/events/erasures', { as, body: erasure }))
+}
+
+/** Each combination of filters: the first page, and one behind its cursor. */
+async function lists({ t }: Day): Promise<void> {
+  const since = encodeURIComponent(t.clock.now().toISOString())
+  const { id } = await t.createRequest()
+  const pages = async (path: string, as: string): Promise<void> => {
+    const { next_cursor: cursor } = done(path, await t.call('GET', path, { as })).body
+    if (cursor !== null) done(path, await t.call('GET', `${path}&cursor=${encodeURIComponent(cursor)}`, { as }))
+  }
+  for (let n = 0; n < 3; n += 1) await t.createRequest()
+  for (const as of [t.admin.token, t.apiKey]) {
+    for (const filter of ['', '&state=pending']) {
+      for (const changed of ['', `&updated_after=${since}`])
+        await pages(`/api/v1/requests?limit=2${filter}${changed}`, as)
+    }
+  }
+  const filters = ['', `&request_id=${id}`, '&kind=request.created', '&actor_kind=agent', `&actor_id=${t.reviewer.id}`]
+  for (const filter of filters) {
+    for (const window of ['', '&since=2020-01-01T00:00:00Z', '&until=2100-01-01T00:00:00Z']) {
+      await pages(`/api/v1/events?limit=1${filter}${window}`, t.admin.token)
+    }
+  }
+  await pages(`/api/v1/requests/${id}/events?limit=1`, t.admin.token)
+  done('export', await t.call('GET', '/api/v1/events/export?format=csv', { as: t.admin.token }))
+  done('evidence', await t.call('GET', `/api/v1/requests/${id}/evidence`, { as: t.admin.token }))
+}
+
+/** An organization whose time is up. */
+async function deletion({ t }: Day): Promise<void> {
+  const { organizationId } = await addTenant(t)
+  await t.sql('update organizations set delete_after = $2 where organization_id = $1', [organizationId, t.clock.now()])
+  t.clock.advance(1)
+  await t.app.drain()
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { addTenant } from '../authorization/tenant.ts'
+import type { Day } from '../canary/scenes.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { type OpenIdProvider, startOpenIdProvider } from '../identity/sso/openid-provider.ts'
+import { type MailRelay, startMailRelay } from '../platform/mail-relay.ts'
+import { type Receiver, startReceiver } from '../receivers.ts'
+import { grow } from './growth.ts'
+import { live, operate } from './lifecycles.ts'
+import { createMeter, type PlanCacheMode, type Run } from './meter.ts'
+import { statementsInSource } from './statements.ts'
+
+// A new installation has no statistics, and the plans of its first hour were made while its tables were empty. Everything that
+// the service does is done once on nearly empty tables, and again when each has 20,000 rows more. Nothing is ever analyzed.
+const rows = 20_000
+
+/** What a statement may read, besides three rows for each one that it returns or is given. */
+const fewRows = 200
+
+/** Statements that read more by purpose: how many rows at most, and why. */
+const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: string])[] = [
+  [/^audit_export_(jsonl|csv)$/, 1_100, 'an export is read by pages of 1,000 events, and a page is one text'],
+  [/^audit_next_batches$/, 1_300, 'a seal is over up to 1,024 events'],
+  [
+    /^events_list_\w+_\w*[tak]/,
+    10_100,
+    'a page of one kind or actor looks through up to 10,000 events, and goes on from there',
+  ],
+  [
+    /^sso_sessions_outside$/,
+    2 * rows,
+    'when a provider becomes the only way in, every other session of the organization ends',
+  ],
+]
+
+/** Statements that these lifecycles do not reach, and why. */
+const notLived: Readonly<Record<string, string>> = {
+  'sealed_page_*_*': 'a change of keys goes through whole tables, page by page',
+  'sealed_replace_*_*': 'the same; it looks up the rows of a page by their ids',
+  data_keys_insert: 'an organization has a handful of data keys',
+  data_keys_retire: 'the same',
+  data_keys_save: 'the same',
+  sso_join_team: 'one row, which it inserts',
+  audit_policy_save: 'an organization has one policy',
+  audit_seal: 'one row by its primary key',
+  attempt_tallies_forget: 'runs once in ten minutes of the process, and reads as rate_limit_forget does',
+  identity_lock_setup: 'locks, and reads no table',
+  deliveries_notify: 'notifies, and reads no table',
+}
+
+const meter = createMeter()
+let t: TestApp
+let receiver: Receiver
+let notary: Receiver
+let relay: MailRelay
+let provider: OpenIdProvider
+const grown = new Map<PlanCacheMode, readonly Run[]>()
+
+before(async () => {
+  receiver = await startReceiver()
+  notary = await startReceiver()
+  relay = await startMailRelay({})
+  provider = await startOpenIdProvider()
+  t = await startTestApp({
+    openDb: meter.open,
+    environment: {
+      // One connection for calls and one for the workers: each plan is made once.
+      DATABASE_POOL: '2',
+      PUBLIC_URL: 'https://hitl.example.com',
+      // Hours pass on the fake clock.
+      ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
+      STEP_UP_FRESH_MINUTES: '1440',
+      SMTP_URL: `smtp://127.0.0.1:${relay.port}`,
+      MAIL_FROM: 'hitl@example.com',
+      SSO_ALLOW: '127.0.0.0/8',
+      AUDIT_HEADS_URL: notary.url,
+      RATE_LIMIT_ADDRESS: '1000000/60',
+    },
+  })
+  const tables = await t.sql(
+    `select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`,
+  )
+  for (const { name } of tables) await t.sql(`alter table ${name} set (autovacuum_enabled = false)`)
+  const { organizationId } = await addTenant(t)
+  const text = (_: string, secret: string): string => secret
+  const day: Day = { t, receiver, relay, provider, plant: text, call: t.call, take: t.call, text: () => {} }
+  const lived = () => live(day, organizationId)
+  await meter.measure('force_generic_plan', lived)
+  await grow(t, [t.organizationId, organizationId], rows)
+  grown.set('force_generic_plan', await meter.measure('force_generic_plan', lived))
+  grown.set('force_custom_plan', await meter.measure('force_custom_plan', () => operate(day, organizationId)))
+})
+after(async () => {
+  await t.stop()
+  await Promise.all([receiver.close(), notary.close(), relay.close(), provider.close()])
+})
+
+const allowedRows = ({ statement, returned, given }: Run): number =>
+  byPurpose.find(([statements]) => statements.test(statement))?.[1] ?? fewRows + 3 * (returned + given)
+
+for (const [plans, when] of [
+  ['force_generic_plan', 'planned while the tables were empty'],
+  ['force_custom_plan', 'planned without statistics'],
+] as const) {
+  test(`among ${rows} rows, each statement reads what it returns and a few more when it was ${when}`, () => {
+    const worst = new Map<string, Run>()
+    for (const run of grown.get(plans) ?? []) {
+      if (run.read > Math.max(allowedRows(run), worst.get(run.statement)?.read ?? 0)) worst.set(run.statement, run)
+    }
+    const told = [...worst.values()].map(
+      ({ statement, read, returned, given }) => `${statement}: read ${read}, returned ${returned}, given ${given}`,
+    )
+    assert.deepEqual(told, [])
+  })
+}
+
+test('each statement of the source was run on the grown tables, or is named with the reason', async () => {
+  const ran = new Set((grown.get('force_generic_plan') ?? []).map(({ statement }) => statement))
+  const found = await statementsInSource()
+  const missed = found.filter(({ name, pattern }) => !(name in notLived) && ![...ran].some((one) => pattern.test(one)))
+  assert.deepEqual(
+    missed.map(({ file, name }) => `${name} in ${file}`),
+    [],
+  )
+  for (const name of Object.keys(notLived))
+    assert.ok(
+      found.some((one) => one.name === name),
+      `${name} is gone`,
+    )
+})
+
+test('each prepared statement that ran is found in the source, and no two have one name', async () => {
+  const found = await statementsInSource()
+  const names = found.map(({ name }) => name)
+  assert.deepEqual(
+    names.filter((name, at) => names.indexOf(name) !== at),
+    [],
+  )
+  // A query that has no name is named by its text.
+  for (const { statement } of [...grown.values()].flat()) {
+    if (statement.includes(' ')) continue
+    const meeting = found.filter(({ pattern }) => pattern.test(statement)).map(({ name }) => name)
+    assert.equal(meeting.length, 1, `${statement}: ${meeting}`)
+  }
+})

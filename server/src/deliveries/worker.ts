@@ -10,7 +10,6 @@ import * as store from './store.ts'
 import { createTargets, type Receiver, type TargetOptions, type Targets } from './targets.ts'
 
 const heartbeatMs = 2_000
-const pollMs = 500
 /** Most that one claim takes (bodies may be large): more comes with the next round, at once. */
 const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
 
@@ -20,6 +19,8 @@ export interface DeliveryDependencies {
   readonly log: Logger
   readonly channels: Channels
   readonly targets?: TargetOptions
+  /** How often it looks for deliveries that nothing has woken it for. */
+  readonly pollMs?: number
 }
 
 export interface DeliveryWorker {
@@ -38,7 +39,7 @@ export interface DeliveryWorker {
   stop(graceMs: number): Promise<void>
 }
 
-interface Context extends Omit<DeliveryDependencies, 'db' | 'targets'> {
+interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'> {
   /** Claims and leases go over organizations. */
   readonly outbox: Queryable
   readonly targets: Targets
@@ -53,7 +54,8 @@ interface Context extends Omit<DeliveryDependencies, 'db' | 'targets'> {
   lastServed: string
 }
 
-export function createDeliveryWorker({ db, targets, ...dependencies }: DeliveryDependencies): DeliveryWorker {
+export function createDeliveryWorker(options: DeliveryDependencies): DeliveryWorker {
+  const { db, targets, pollMs = 500, ...dependencies } = options
   const { log, channels } = dependencies
   const context: Context = {
     ...dependencies,

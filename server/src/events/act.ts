@@ -1,4 +1,4 @@
-import { type Fact, factBy, type Report } from '../facts/fact.ts'
+import { type Fact, factBy, type Report, system } from '../facts/fact.ts'
 import type { EventKind } from '../facts/kinds.ts'
 import { byCaller, type Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -24,4 +24,15 @@ export function createRecordAct(db: Db, report: Report, clock: Clock): RecordAct
 export function actFact(by: Caller, { kind, subject, before = null, ...change }: AuditAct, occurredAt: Date): Fact {
   const about = subject ?? { kind: 'organization', id: by.principal.organizationId }
   return factBy(byCaller(by), kind, [about.kind, about.id], { before, ...change, occurredAt })
+}
+
+/** What the service does with an organization's audit because a time is up. */
+export function timerFact(
+  organizationId: string,
+  kind: AuditAct['kind'],
+  after: Fact['after'],
+  occurredAt: Date,
+): Fact {
+  const origin = { organizationId, actor: { ...system, kind: 'timer' }, httpRequestId: null } as const
+  return factBy(origin, kind, ['organization', organizationId], { before: null, after, occurredAt })
 }

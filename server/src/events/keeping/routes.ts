@@ -4,7 +4,8 @@ import { legalHold } from '../../facts/legal-hold.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import { invalid } from '../../platform/problem.ts'
-import type { ErasureSubject, Keeping } from './service.ts'
+import type { ErasureSubject } from './erasure.ts'
+import type { Keeping } from './service.ts'
 import type { Policy } from './store.ts'
 
 const reason = Type.String({

@@ -1,0 +1,125 @@
+import type { Report } from '../../facts/fact.ts'
+import { legalHold } from '../../facts/legal-hold.ts'
+import type { Caller } from '../../identity/principal.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { actFact, timerFact } from '../act.ts'
+import type { ChainKey } from '../seals/seal.ts'
+import * as store from './store.ts'
+
+export interface KeepingContext {
+  readonly db: Db
+  readonly clock: Clock
+  readonly report: Report
+}
+
+/**
+ * Whose personal data: a user's, in what they did, what was done to them and what invited them; all that a request said; or the
+ * address that an invitation was sent to, of somebody who may never have come.
+ */
+export interface ErasureSubject {
+  readonly kind: 'user' | 'request' | 'invitation'
+  readonly id: string
+}
+
+/** Ids that one `audit.erased` event lists: 40 KB of record. */
+const erasedAtOnce = 1_000
+/** Events that one statement looks at for an actor. */
+const stepSize = 10_000
+
+const nowhere: ChainKey = { era: -32_768, xact: '0', id: '00000000-0000-0000-0000-000000000000' }
+
+/** Erases the erasable parts of a subject's events and returns how many. Commits in batches, so it can be repeated. */
+export async function erase(
+  context: KeepingContext,
+  by: Caller,
+  subject: ErasureSubject,
+  reason: string,
+): Promise<number> {
+  const { organizationId } = by.principal
+  const rows = context.db.within({ organizationId })
+  // Also where there is nothing to erase.
+  requireNoHold(await store.policy(rows, organizationId))
+  let erased = await eraseAbout(context, by, subject, reason)
+  if (subject.kind !== 'user') return erased
+  for (const id of await store.invitationsOf(rows, organizationId, subject.id)) {
+    erased += await eraseAbout(context, by, { kind: 'invitation', id }, reason)
+  }
+  return erased + (await eraseBy(context, by, subject, reason))
+}
+
+async function eraseAbout(
+  context: KeepingContext,
+  by: Caller,
+  subject: ErasureSubject,
+  reason: string,
+): Promise<number> {
+  const { organizationId } = by.principal
+  let erased = 0
+  for (;;) {
+    const keys = await store.erasableOf(context.db.within({ organizationId }), organizationId, subject.id, erasedAtOnce)
+    const count = keys.length === 0 ? 0 : await eraseSome(context, by, subject, reason, keys)
+    erased += count
+    if (count < erasedAtOnce) return erased
+  }
+}
+
+async function eraseBy(context: KeepingContext, by: Caller, subject: ErasureSubject, reason: string): Promise<number> {
+  const { organizationId } = by.principal
+  const rows = context.db.within({ organizationId })
+  // What people erase of themselves is an act of theirs as well: only what is there now, or there would be no end.
+  const until = await store.newest(rows, organizationId)
+  let erased = 0
+  for (let from: ChainKey | null = until === null ? null : nowhere; from !== null && until !== null; ) {
+    const step = await store.stepForActor(rows, organizationId, subject.id, from, until, stepSize)
+    for (let at = 0; at < step.wanted.length; at += erasedAtOnce) {
+      erased += await eraseSome(context, by, subject, reason, step.wanted.slice(at, at + erasedAtOnce))
+    }
+    from = step.last
+  }
+  return erased
+}
+
+function eraseSome(
+  { db, clock, report }: KeepingContext,
+  by: Caller,
+  subject: ErasureSubject,
+  reason: string,
+  keys: readonly ChainKey[],
+): Promise<number> {
+  const { organizationId } = by.principal
+  return inTransaction(db, { organizationId }, async (tx) => {
+    requireNoHold(await store.policyBehindLock(tx, organizationId))
+    const ids = await store.erase(tx, keys)
+    if (ids.length === 0) return 0
+    // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
+    const act = { kind: 'audit.erased', after: { events: ids, reason }, subject } as const
+    tx.last(report(tx, [actFact(by, act, clock.now())]))
+    return ids.length
+  })
+}
+
+/**
+ * For an organization that is being deleted: erases what can be erased of the next events behind `from`, and returns where
+ * to go on; null at the end of the chain.
+ */
+export function eraseFrom(
+  { db, clock, report }: KeepingContext,
+  organizationId: string,
+  from?: string,
+): Promise<string | null> {
+  return inTransaction(db, { organizationId }, async (tx) => {
+    const key = from === undefined ? nowhere : (JSON.parse(from) as ChainKey)
+    const { wanted, last } = await store.stepOverErasable(tx, organizationId, key, erasedAtOnce)
+    const ids = wanted.length === 0 ? [] : await store.erase(tx, wanted)
+    if (ids.length > 0) {
+      const after = { events: ids, reason: 'the organization was deleted' }
+      tx.last(report(tx, [timerFact(organizationId, 'audit.erased', after, clock.now())]))
+    }
+    return last === null ? null : JSON.stringify({ era: last.era, xact: last.xact, id: last.id })
+  })
+}
+
+function requireNoHold(policy: store.Policy): void {
+  if (policy.legalHold) throw legalHold()
+}

@@ -85,7 +85,7 @@ describe('refused, exit 1, nothing changed and no password repeated', () => {
       'another password\n',
       /There is an account Ada@Example\.com already/,
     ],
-    ['a second owner', 'otto@example.com', ['--role', 'owner'], undefined, /has an owner, and one is the most/],
+    ['a second owner', 'otto@example.com', ['--role', 'owner'], undefined, /has an owner already/],
     [
       'an organization that is not there',
       'otto@example.com',

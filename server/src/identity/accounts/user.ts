@@ -1,6 +1,10 @@
 import { invalid, refusal } from '../../platform/problem.ts'
 import type { Role } from '../principal.ts'
 
+/** The roles that an administrator can give: the owner changes by handing over only. */
+export const grantableRoles = ['admin', 'reviewer', 'auditor'] as const satisfies readonly Role[]
+export type GrantableRole = (typeof grantableRoles)[number]
+
 export interface User {
   readonly organizationId: string
   readonly id: string

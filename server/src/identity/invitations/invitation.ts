@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { refusal } from '../../platform/problem.ts'
-import { emailKey } from '../accounts/user.ts'
-import type { Role } from '../principal.ts'
+import { emailKey, type GrantableRole } from '../accounts/user.ts'
 
 /** A one-time link that lets one person join with a role; made by an administrator, or at the first start (`createdBy` null). */
 export interface Invitation {
@@ -9,7 +8,7 @@ export interface Invitation {
   readonly id: string
   /** When set, only this address may use the link. */
   readonly email: string | null
-  readonly role: Exclude<Role, 'owner'>
+  readonly role: GrantableRole
   readonly createdBy: string | null
   readonly expiresAt: Date
   readonly usedAt: Date | null

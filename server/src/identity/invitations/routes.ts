@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
-import * as schemas from '../accounts/schemas.ts'
+import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
@@ -16,6 +16,7 @@ import {
   registrationClosed,
   tooManyInvitations,
 } from './invitation.ts'
+import * as schemas from './schemas.ts'
 import type { Invitations } from './service.ts'
 
 export interface InvitationRoutes {
@@ -25,6 +26,7 @@ export interface InvitationRoutes {
 }
 
 const common = { tags: ['people'], security: [{ bearer: [] }, { person: [] }] }
+
 export function registerInvitationRoutes(app: FastifyInstance, routes: InvitationRoutes): void {
   const { invitations, guard } = routes
   for (const schema of [schemas.invitationSchema, schemas.invitationPageSchema]) app.addSchema(schema)
@@ -77,7 +79,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
     },
   )
 
-  app.post<{ Body: Static<typeof schemas.joinBody> }>(
+  app.post<{ Body: Static<typeof schemas.acceptBody> }>(
     '/invitations/accept',
     {
       ...guard('profile.read'),
@@ -85,9 +87,9 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
         ...common,
         summary: 'Join another organization by its link. POST /auth/switch takes you into it',
         operationId: 'acceptInvitation',
-        body: { ...schemas.joinBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
+        body: { ...schemas.acceptBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
-          201: success('The membership', Type.Ref('User'), schemas.exampleUser),
+          201: success('The membership', Type.Ref('User'), exampleUser),
           ...problems(401, 403, invitationNotValid, otherOrganization, registrationClosed, alreadyMember, 413, 415),
         },
       },
@@ -119,14 +121,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
         headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
         body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
         response: {
-          201: success('The invitation', Type.Ref('Invitation'), {
-            id: schemas.exampleUser.id,
-            role: 'reviewer',
-            email: 'reviewer@example.com',
-            expires_at: '2026-02-07T09:00:00.000Z',
-            token: 'b2theS1yYW5kb20tdG9rZW4',
-            url: 'https://hitl.example.com/setup#b2theS1yYW5kb20tdG9rZW4',
-          }),
+          201: success('The invitation', Type.Ref('Invitation'), schemas.exampleInvitation),
           ...problems(401, 403, stepUpMeaning, registrationClosed, tooManyInvitations, 413, 415),
         },
       },

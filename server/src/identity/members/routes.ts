@@ -3,12 +3,13 @@ import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
-import * as schemas from '../accounts/schemas.ts'
+import { exampleUser } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { isOwner, notOwnRights, ownerByTransferOnly } from '../organizations/organization.ts'
 import type { Role } from '../principal.ts'
+import * as schemas from './schemas.ts'
 import type { Members } from './service.ts'
 
 export interface MemberRoutes {
@@ -32,7 +33,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         operationId: 'listUsers',
         querystring: pageQuery,
         response: {
-          200: success('A page of people', Type.Ref('UserPage'), { items: [schemas.exampleUser], next_cursor: null }),
+          200: success('A page of people', Type.Ref('UserPage'), { items: [exampleUser], next_cursor: null }),
           ...problems(401, 403),
         },
       },
@@ -53,7 +54,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         operationId: 'getUser',
         params: idParams,
         response: {
-          200: success('The member', Type.Ref('User'), schemas.exampleUser),
+          200: success('The member', Type.Ref('User'), exampleUser),
           ...problems(401, 403, userNotFound),
         },
       },
@@ -61,7 +62,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
     async (request) => userJson(await members.one(personOf(request).principal, request.params.id.toLowerCase())),
   )
 
-  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeUserBody> }>(
+  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeBody> }>(
     '/users/:id',
     {
       ...guard('user.manage'),
@@ -72,9 +73,9 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         operationId: 'changeUser',
         params: idParams,
         headers: stepUpHeaders,
-        body: { ...schemas.changeUserBody, examples: [{ role: 'auditor' }, { is_active: false }] },
+        body: { ...schemas.changeBody, examples: [{ role: 'auditor' }, { is_active: false }] },
         response: {
-          200: success('The member', Type.Ref('User'), schemas.exampleUser),
+          200: success('The member', Type.Ref('User'), exampleUser),
           ...problems(401, 403, stepUpMeaning, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
         },
       },

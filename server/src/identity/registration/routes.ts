@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
-import * as schemas from '../accounts/schemas.ts'
+import { exampleUser, tokenExample, tokenSchema, userSchema } from '../accounts/schemas.ts'
 import { emailTaken, userJson } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { invitationNotValid, registrationClosed } from '../invitations/invitation.ts'
 import { closing } from '../organizations/organization.ts'
+import * as schemas from './schemas.ts'
 import type { People } from './service.ts'
 
 const bearer = [{ bearer: [] }, { person: [] }]
@@ -25,9 +26,7 @@ export interface PeopleRoutes {
 }
 
 export function registerPeopleRoutes(app: FastifyInstance, { people, guard, signIn }: PeopleRoutes): void {
-  for (const schema of [schemas.userSchema, schemas.tokenSchema]) {
-    app.addSchema(schema)
-  }
+  for (const schema of [userSchema, tokenSchema]) app.addSchema(schema)
 
   app.post<{ Body: Static<typeof schemas.registerBody> }>(
     '/auth/register',
@@ -38,7 +37,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
         operationId: 'register',
         body: { ...schemas.registerBody, examples: [schemas.registerExample] },
         response: {
-          201: success('The account', Type.Ref('User'), schemas.exampleUser),
+          201: success('The account', Type.Ref('User'), exampleUser),
           ...problems(registrationClosed, invitationNotValid, closing, emailTaken, 413, 415, 422),
         },
       },
@@ -60,7 +59,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
           consumes: ['application/x-www-form-urlencoded', 'multipart/form-data', 'application/json'],
           body: { ...schemas.loginBody, examples: [schemas.loginExample] },
           response: {
-            200: success('An access token', Type.Ref('AccessToken'), schemas.tokenExample),
+            200: success('An access token', Type.Ref('AccessToken'), tokenExample),
             ...problems(
               { status: 401, code: 'auth.wrong_credentials', detail: 'Incorrect email or password' },
               {
@@ -94,7 +93,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
         operationId: 'me',
         security: bearer,
         response: {
-          200: success('The signed-in person', Type.Ref('User'), schemas.exampleUser),
+          200: success('The signed-in person', Type.Ref('User'), exampleUser),
           ...problems(401, 403),
         },
       },

@@ -1,32 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Static, Type } from 'typebox'
-import { problems, success } from '../../http/openapi.ts'
+import type { Static } from 'typebox'
+import { problems } from '../../http/openapi.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
-import { emailPattern } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { noMail } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
+import * as schemas from './schemas.ts'
 import type { PasswordChanges } from './service.ts'
-
-const password = (description: string) => Type.String({ maxLength: 1_000, description })
-const chosen = '8 to 72 bytes in UTF-8; none of the most common ones.'
-
-const changeBody = Type.Object(
-  { current_password: password('The current one.'), new_password: password(chosen) },
-  { title: 'PasswordChange' },
-)
-const forgotBody = Type.Object(
-  { email: Type.String({ maxLength: 254, pattern: emailPattern, description: 'Compared without regard to case.' }) },
-  { title: 'ForgottenPassword' },
-)
-const resetBody = Type.Object(
-  {
-    token: Type.String({ minLength: 1, maxLength: 100, description: 'The part of the link after the #.' }),
-    password: password(chosen),
-  },
-  { title: 'PasswordReset' },
-)
 
 /** Told by routes behind the throttle of passwords and links. */
 export const throttledMeaning = {
@@ -34,11 +15,6 @@ export const throttledMeaning = {
   code: 'auth.throttled',
   detail: 'Too many attempts have failed. Try again in 8 s.',
 }
-
-export const done = (description: string) => ({ description, type: 'null' })
-
-/** A 202, whose `detail` tells people what happens next. */
-export const accepted = (detail: string) => success('Accepted', Type.Object({ detail: Type.String() }), { detail })
 
 const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
 
@@ -52,7 +28,7 @@ export function registerPasswordRoutes(
 ): void {
   const common = { tags: ['auth'] }
 
-  app.post<{ Body: Static<typeof changeBody> }>(
+  app.post<{ Body: Static<typeof schemas.changePasswordBody> }>(
     '/auth/password/change',
     {
       ...guard('account.change'),
@@ -61,9 +37,12 @@ export function registerPasswordRoutes(
         summary: 'Change your password; your other sessions end',
         operationId: 'changePassword',
         security: [{ bearer: [] }, { person: [] }],
-        body: { ...changeBody, examples: [{ current_password: 'correct horse', new_password: 'battery staple' }] },
+        body: {
+          ...schemas.changePasswordBody,
+          examples: [{ current_password: 'correct horse', new_password: 'battery staple' }],
+        },
         response: {
-          204: done('The new password counts from now on.'),
+          204: schemas.done('The new password counts from now on.'),
           ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttledMeaning),
         },
       },
@@ -75,16 +54,16 @@ export function registerPasswordRoutes(
     },
   )
 
-  app.post<{ Body: Static<typeof forgotBody> }>(
+  app.post<{ Body: Static<typeof schemas.forgotBody> }>(
     '/auth/password/forgot',
     {
       schema: {
         ...common,
         summary: 'Ask for a mailed link to choose a new password; the reply does not tell whether there is an account',
         operationId: 'forgotPassword',
-        body: { ...forgotBody, examples: [{ email: 'reviewer@example.com' }] },
+        body: { ...schemas.forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {
-          202: accepted(forgotten),
+          202: schemas.accepted(forgotten),
           ...problems(noMail, 413, 415, 422, throttledMeaning),
         },
       },
@@ -95,16 +74,16 @@ export function registerPasswordRoutes(
     },
   )
 
-  app.post<{ Body: Static<typeof resetBody> }>(
+  app.post<{ Body: Static<typeof schemas.resetBody> }>(
     '/auth/password/reset',
     {
       schema: {
         ...common,
         summary: 'Choose a new password with a mailed link; every session of the account ends',
         operationId: 'resetPassword',
-        body: { ...resetBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4', password: 'battery staple' }] },
+        body: { ...schemas.resetBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4', password: 'battery staple' }] },
         response: {
-          204: done('The new password counts from now on. Sign in with it.'),
+          204: schemas.done('The new password counts from now on. Sign in with it.'),
           ...problems(linkNotValid, 413, 415, 422, throttledMeaning),
         },
       },

@@ -1,26 +1,15 @@
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
-import { emailPattern, emailTaken } from '../accounts/user.ts'
+import { emailTaken } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { noMail, tooManyEmails } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
 import { alreadyVerified, noEmail } from './email-change.ts'
-import { accepted, done, throttledMeaning, visitor } from './password-reset-routes.ts'
+import { throttledMeaning, visitor } from './password-routes.ts'
+import * as schemas from './schemas.ts'
 import type { EmailChanges } from './service.ts'
-
-const changeBody = Type.Object(
-  {
-    email: Type.String({ maxLength: 254, pattern: emailPattern }),
-    current_password: Type.Optional(Type.String({ maxLength: 1_000, description: 'Required if you have one.' })),
-  },
-  { title: 'EmailChange' },
-)
-const confirmBody = Type.Object(
-  { token: Type.String({ minLength: 1, maxLength: 100, description: 'The part of the link after the #.' }) },
-  { title: 'EmailConfirmation' },
-)
 
 const verificationSent = 'The link is on its way. It works once, for a day.'
 const changeSent = 'A link is on its way to the new address, and a notice to the old one. It works once, for a day.'
@@ -41,7 +30,7 @@ export function registerEmailRoutes(
         summary: 'Ask for a mailed link that confirms your address',
         operationId: 'requestEmailVerification',
         response: {
-          202: accepted(verificationSent),
+          202: schemas.accepted(verificationSent),
           ...problems(401, 403, wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
         },
       },
@@ -52,7 +41,7 @@ export function registerEmailRoutes(
     },
   )
 
-  app.post<{ Body: Static<typeof changeBody> }>(
+  app.post<{ Body: Static<typeof schemas.changeEmailBody> }>(
     '/auth/email/change',
     {
       ...guard('account.change'),
@@ -60,9 +49,12 @@ export function registerEmailRoutes(
         ...signedIn,
         summary: 'Ask to change your address; it changes once the link mailed to the new one is used',
         operationId: 'changeEmail',
-        body: { ...changeBody, examples: [{ email: 'new@example.com', current_password: 'correct horse' }] },
+        body: {
+          ...schemas.changeEmailBody,
+          examples: [{ email: 'new@example.com', current_password: 'correct horse' }],
+        },
         response: {
-          202: accepted(changeSent),
+          202: schemas.accepted(changeSent),
           ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttledMeaning),
         },
       },
@@ -74,16 +66,16 @@ export function registerEmailRoutes(
     },
   )
 
-  app.post<{ Body: Static<typeof confirmBody> }>(
+  app.post<{ Body: Static<typeof schemas.confirmBody> }>(
     '/auth/email/confirm',
     {
       schema: {
         ...common,
         summary: 'Confirm an address with the mailed link',
         operationId: 'confirmEmail',
-        body: { ...confirmBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
+        body: { ...schemas.confirmBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
-          204: done('The address is confirmed, and is the account’s address from now on.'),
+          204: schemas.done('The address is confirmed, and is the account’s address from now on.'),
           ...problems(linkNotValid, emailTaken, 413, 415, 422, throttledMeaning),
         },
       },

@@ -1,0 +1,30 @@
+import { Type } from 'typebox'
+import { noNul, nullable } from '../../http/schema-parts.ts'
+import { email } from '../accounts/schemas.ts'
+
+export const registerBody = Type.Object(
+  {
+    email,
+    password: Type.String({ description: '8 to 72 bytes in UTF-8.', maxLength: 1_000 }),
+    name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 255 }))),
+    invitation: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 100, description: 'The token of an invitation or of the set-up link.' }),
+    ),
+  },
+  { title: 'Registration' },
+)
+export const registerExample = { email: 'reviewer@example.com', password: 'correct horse', name: 'Robin Reviewer' }
+
+export const loginBody = Type.Object(
+  {
+    username: Type.String({ maxLength: 320, pattern: noNul, description: 'The email address.' }),
+    password: Type.String({ maxLength: 1_000, pattern: noNul }),
+    session_cookie: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Enum(['true', 'false'])], {
+        description: 'true: also set a cookie, with which a browser renews the session through POST /auth/refresh.',
+      }),
+    ),
+  },
+  { title: 'Login' },
+)
+export const loginExample = { username: 'reviewer@example.com', password: 'correct horse' }

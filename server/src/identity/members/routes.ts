@@ -50,7 +50,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
       ...guard('user.read'),
       schema: {
         ...common,
-        summary: 'One member',
+        summary: 'Get a member',
         operationId: 'getUser',
         params: idParams,
         response: {

@@ -78,7 +78,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       ...guard('organization.read'),
       schema: {
         ...common,
-        summary: 'The organization that I work in',
+        summary: 'Get the organization that I work in',
         operationId: 'getOrganization',
         response: { 200: one('The organization'), ...problems(401, 403) },
       },

@@ -25,7 +25,7 @@ export function registerTeamRoutes(
       ...guard('team.read'),
       schema: {
         ...common,
-        summary: 'The teams of the organization, oldest first',
+        summary: 'List the teams, oldest first',
         operationId: 'listTeams',
         querystring: pageQuery,
         response: {
@@ -46,7 +46,7 @@ export function registerTeamRoutes(
       ...guard('team.create'),
       schema: {
         ...common,
-        summary: 'Make a team',
+        summary: 'Create a team',
         operationId: 'createTeam',
         headers: idempotencyHeaders,
         body: { ...schemas.createBody, examples: [{ name: 'Payments' }] },
@@ -68,7 +68,7 @@ export function registerTeamRoutes(
       ...guard('team.read'),
       schema: {
         ...common,
-        summary: 'One team',
+        summary: 'Get a team',
         operationId: 'getTeam',
         params: idParams,
         response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
@@ -83,7 +83,7 @@ export function registerTeamRoutes(
       ...guard('team.read'),
       schema: {
         ...common,
-        summary: 'The members of a team, and its leads',
+        summary: 'List the members of a team, and which of them lead it',
         operationId: 'listTeamMembers',
         params: idParams,
         querystring: pageQuery,

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { htmlPage, sendPage } from './html-page.ts'
 
 const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
 
@@ -23,12 +24,10 @@ const redocPage = `<!doctype html>
 </html>
 `
 // People open the address that the start prints. Not a redirect: this service never redirects.
-const frontPage = `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>HITL</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><h1>HITL</h1><p><a href="/docs">Try the API</a> · <a href="/redoc">Read about the API</a></p></body>
-</html>
-`
+const frontPage = htmlPage({
+  title: 'HITL',
+  body: '<h1>HITL</h1><p><a href="/docs">Try the API</a> · <a href="/redoc">Read about the API</a></p>',
+})
 const redocStart = `import { init } from '/redoc/redoc.js'
 init('/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
 `
@@ -52,10 +51,8 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   for (const path of ['/openapi.json', '/api/v1/openapi.json']) {
     app.get(path, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
   }
-  app.get('/', hidden, async (_request, reply) => reply.type('text/html; charset=utf-8').send(frontPage))
-  app.get('/redoc', hidden, async (_request, reply) =>
-    reply.type('text/html; charset=utf-8').header('content-security-policy', redocPolicy).send(redocPage),
-  )
+  app.get('/', hidden, async (_request, reply) => sendPage(reply, frontPage))
+  app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage, policy: redocPolicy }))
   app.get('/redoc/start.js', hidden, async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').send(redocStart),
   )

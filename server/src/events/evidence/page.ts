@@ -1,12 +1,11 @@
-import { hash } from 'node:crypto'
+import { type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.ts'
 import { type Evidence, evidenceJson } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
 /** The pack as a page that needs nothing else: for people, for paper, and to be kept. Everything on it is escaped. */
 
 const style = `
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 60rem; margin: 2rem auto; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
 th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; }
@@ -15,25 +14,14 @@ code { overflow-wrap: anywhere; } .erased { font-style: italic; }
 @media print { details { display: none; } }
 `
 
-/** No script, no image, no form, no frame, nothing from anywhere: only this very style. */
-export const evidencePolicy =
-  `default-src 'none'; style-src 'sha256-${hash('sha256', style, 'base64')}'; base-uri 'none'; form-action 'none'; ` +
-  "frame-ancestors 'none'; sandbox"
-
 type Members = Readonly<Record<string, unknown>>
 
-export function evidencePage(evidence: Evidence): string {
+/** No script, no image, no form, no frame, nothing from anywhere. */
+export function evidencePage(evidence: Evidence): HtmlPage {
   const request = JSON.parse(evidence.request) as Members
   const response = request.response as Members | null
   const deliveries = JSON.parse(evidence.deliveries) as readonly Members[]
-  return `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Evidence: ${text(request.title)}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="content-security-policy" content="${text(evidencePolicy.replace(/ frame-ancestors 'none'; sandbox$/, ''))}">
-<style>${style}</style></head>
-<body>
-<h1>${text(request.title)}</h1>
+  const body = `<h1>${text(request.title)}</h1>
 <p>Evidence of request <code>${text(evidence.requestId)}</code> of organization <code>${text(evidence.organizationId)}</code>,
 made ${text(evidence.generatedAt.toISOString())}.</p>
 <h2>What was asked</h2>
@@ -77,10 +65,8 @@ ${
 <p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
 under one of the keys below. docs/audit.md of the service explains each step. The pack shows that the events with a position were sealed
 as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
-<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>
-</body>
-</html>
-`
+<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>`
+  return htmlPage({ title: `Evidence: ${request.title}`, body, style, isFile: true })
 }
 
 function leftOut({ events, eventsTotal }: Evidence): string {
@@ -129,22 +115,4 @@ function table(names: readonly string[], rows: readonly (readonly string[])[]): 
 
 function pretty(value: unknown): string {
   return JSON.stringify(value, null, 2)
-}
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-/** As HTML text or attribute value. Direction marks are shown by their numbers: they make a text read as another. */
-function text(value: unknown): string {
-  return String(value)
-    .replace(/[&<>"']/g, (sign) => escapes[sign] ?? '')
-    .replace(
-      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-      (mark) => `&amp;#x${mark.codePointAt(0)?.toString(16)};`,
-    )
 }

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { sendPage } from '../../http/html-page.ts'
 import { idParams, problems } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import type { RecordAct } from '../act.ts'
-import { evidencePage, evidencePolicy } from './page.ts'
+import { evidencePage } from './page.ts'
 import { type Evidence, evidenceJson } from './service.ts'
 import { provenEvents } from './store.ts'
 
@@ -109,8 +110,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       }
       reply.header('content-disposition', `attachment; filename="evidence-${id}.${format}"`)
       if (format === 'json') return reply.type('application/json; charset=utf-8').send(evidenceJson(evidence))
-      const page = evidencePage(evidence)
-      return reply.type('text/html; charset=utf-8').header('content-security-policy', evidencePolicy).send(page)
+      return sendPage(reply, evidencePage(evidence))
     },
   )
 }

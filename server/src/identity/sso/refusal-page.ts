@@ -1,21 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { escaped, htmlPage, sendPage } from '../../http/html-page.ts'
 import { Problem } from '../../platform/problem.ts'
-
-const style =
-  'body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1rem; color-scheme: light dark }'
-const policy =
-  `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; ` +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (char) => escapes[char] ?? char)
 
 /**
  * These addresses are opened by browsers, where a person reads the answer: to them a refusal is a page, to programs
@@ -31,18 +16,10 @@ export async function refusingInWords(
   } catch (error) {
     const isPage = /^text\/html\b/i.test(request.headers.accept ?? '')
     if (!(error instanceof Problem) || !isPage) throw error
-    const html = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Sign-in did not work</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>${style}</style></head>
-<body><h1>Sign-in did not work</h1><p>${escaped(error.message)}</p>
-<p><small>${escaped(error.code)} · ${escaped(request.id)}</small></p></body></html>
-`
-    return reply
-      .status(error.status)
-      .headers(error.headers)
-      .header('content-security-policy', policy)
-      .type('text/html; charset=utf-8')
-      .send(html)
+    const title = 'Sign-in did not work'
+    const body = `<h1>${title}</h1><p>${escaped(error.message)}</p>
+<p><small>${escaped(error.code)} · ${escaped(request.id)}</small></p>`
+    return sendPage(reply.status(error.status).headers(error.headers), htmlPage({ title, body }))
   }
 }
 

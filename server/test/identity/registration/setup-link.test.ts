@@ -106,7 +106,7 @@ test('the page /setup holds a form, loads nothing from elsewhere, and sends no r
     const page = await start.app.http.inject({ url })
     assert.equal(page.statusCode, 200)
     assert.match(String(page.headers['content-type']), /^text\/html/)
-    assert.match(page.body, /<form>/)
+    assert.match(page.body, /<form data-call="\/api\/v1\/auth\/register" data-token="invitation"/)
     assert.doesNotMatch(page.body, /(src|href)=|https?:/)
     assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)
     assert.equal(page.headers['referrer-policy'], 'no-referrer')

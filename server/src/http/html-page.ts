@@ -1,0 +1,107 @@
+import { hash } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+
+/** A page of this service, until the web application takes its place. It loads nothing, from nowhere. */
+export interface HtmlPage {
+  readonly html: string
+  /** Its Content-Security-Policy: only its very own style and script. */
+  readonly policy: string
+}
+
+export interface PageParts {
+  readonly title: string
+  /** HTML: what others wrote in it has gone through `escaped`. */
+  readonly body: string
+  readonly style?: string
+  /** It may call this service. */
+  readonly script?: string
+  /** The page will be kept as a file: it carries its policy itself, and is no page of this origin. */
+  readonly isFile?: boolean
+}
+
+const shellStyle =
+  'body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1rem; color-scheme: light dark }'
+
+const source = (text: string): string => `'sha256-${hash('sha256', text, 'base64')}'`
+
+export function htmlPage({ title, body, style = '', script, isFile = false }: PageParts): HtmlPage {
+  const wholeStyle = `${shellStyle}\n${style}`
+  const scripts = script === undefined ? '' : ` script-src ${source(script)};`
+  const calls = script === undefined ? '' : " connect-src 'self';"
+  const policy = `default-src 'none';${scripts} style-src ${source(wholeStyle)};${calls} base-uri 'none'; form-action 'none'`
+  const meta = isFile ? `\n<meta http-equiv="content-security-policy" content="${escaped(policy)}">` : ''
+  const html = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">${meta}<style>${wholeStyle}</style></head>
+<body>${body}${script === undefined ? '' : `<script>${script}</script>`}</body></html>
+`
+  // These two count in the header alone.
+  return { html, policy: `${policy}; frame-ancestors 'none'${isFile ? '; sandbox' : ''}` }
+}
+
+export function sendPage(reply: FastifyReply, { html, policy }: HtmlPage): FastifyReply {
+  return reply.type('text/html; charset=utf-8').header('content-security-policy', policy).send(html)
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
+
+/** As HTML text or attribute value. Direction marks are shown by their numbers: they make a text read as another. */
+export function escaped(value: unknown): string {
+  return String(value)
+    .replace(/[&<>"']/g, (sign) => escapes[sign] ?? '')
+    .replace(
+      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+      (mark) => `&amp;#x${mark.codePointAt(0)?.toString(16)};`,
+    )
+}
+
+export interface FormParts {
+  readonly title: string
+  /** The path that the fields are posted to, as JSON. */
+  readonly call: string
+  /** The member that holds the link's token. */
+  readonly token?: string
+  /** HTML. */
+  readonly fields: string
+  readonly button: string
+  readonly done: string
+}
+
+// The token stands behind the #, which browsers never send: it is in no access log and no Referer.
+const formScript = `
+const form = document.querySelector('form'), out = document.querySelector('output')
+form.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  out.textContent = 'One moment…'
+  const given = [...new FormData(form), [form.dataset.token, location.hash.slice(1)]]
+  const body = Object.fromEntries(given.filter(([, value]) => value !== ''))
+  try {
+    const reply = await fetch(form.dataset.call, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    out.textContent = reply.ok ? form.dataset.done : (await reply.json()).detail
+    if (reply.ok) { form.querySelector('button').disabled = true; history.replaceState(null, '', location.pathname) }
+  } catch { out.textContent = 'The service did not answer. Try again.' }
+})
+`
+const formStyle = `
+body { max-width: 24rem }
+label { display: block; margin: 1rem 0 .25rem } input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit }
+button { margin: 1.5rem 0 1rem; padding: .6rem 1.2rem; font: inherit }
+`
+
+/** One form that a mailed link leads to, or from which a person asks for one. */
+export function formPage({ title, call, token = 'token', fields, button, done }: FormParts): HtmlPage {
+  const body = `<h1>${title}</h1>
+<form data-call="${call}" data-token="${token}" data-done="${done}">${fields}
+<button>${button}</button></form><output role="status"></output>`
+  return htmlPage({ title, body, style: formStyle, script: formScript })
+}

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { type Config, ConfigError } from './config.ts'
+import { applicationRole } from './platform/database/application-role.ts'
 import { type Connection, type Db, type DbOptions, openDb } from './platform/database/db.ts'
 import { databaseConnection } from './platform/database/transport.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.ts'
@@ -42,14 +43,16 @@ function connectionsFor(config: Config): number {
 export interface PoolOptions {
   readonly config: Config
   readonly connection: Connection
-  /** The role whose rights the statements have; null: that of the connection. */
-  readonly role: string | null
+  /** The role that statements run as (platform/database/application-role.ts); null: the role of the connection. */
+  readonly role?: string | null
   readonly log: Logger
-  readonly open?: ((options: DbOptions) => Db) | undefined
+  /** Tests put something in front of the database. */
+  readonly openDb?: (options: DbOptions) => Db
 }
 
 /** The process's connections: for calls, and others for its workers, whose leases and deadlines a flood of calls must not delay. */
-export function openPools({ config, connection, role, log, open = openDb }: PoolOptions) {
+export function openPools({ config, connection, role = applicationRole, log, ...options }: PoolOptions) {
+  const open = options.openDb ?? openDb
   const openPool = (poolSize: number) =>
     open({
       connection,

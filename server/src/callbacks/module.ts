@@ -47,7 +47,6 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerCallbackRoutes(api, { callbacks, guard, requireVisible }),
-    loops: [],
     sealedColumns,
   }
 }

@@ -3,6 +3,7 @@ import type { Db } from '../platform/database/db.ts'
 import { type Listener, listen } from '../platform/database/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { BackgroundWork } from '../platform/loop.ts'
+import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
 import { createDeliveries } from './service.ts'
 import { dueNotification } from './store.ts'
@@ -15,13 +16,12 @@ export interface DeliveryModuleDependencies {
   readonly clock: Clock
   readonly log: Logger
   readonly connection: Parameters<typeof listen>[0]
-  /** Whether this process delivers; else another one is notified of what is due. */
-  readonly delivers: boolean
+  readonly settings: ServiceSettings
 }
 
 export type DeliveryModule = ReturnType<typeof createDeliveryModule>
 
-export function createDeliveryModule({ db, workerDb, clock, log, connection, delivers }: DeliveryModuleDependencies) {
+export function createDeliveryModule({ db, workerDb, clock, log, connection, settings }: DeliveryModuleDependencies) {
   const channels = new Map<string, Channel>()
   const worker = createDeliveryWorker({ db: workerDb, clock, log, channels })
   let listener: Listener | null = null
@@ -34,7 +34,7 @@ export function createDeliveryModule({ db, workerDb, clock, log, connection, del
     stop: async (graceMs) => void (await Promise.all([listener?.stop(), worker.stop(graceMs)])),
   }
   return {
-    ...createDeliveries({ db, clock, worker: delivers ? worker : null }),
+    ...createDeliveries({ db, clock, worker: settings.ROLE === 'api' ? null : worker }),
     /** For the modules above: what they enqueue names a channel that they have added. */
     addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
     loops: [work],

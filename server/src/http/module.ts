@@ -3,9 +3,11 @@ import type { Db } from '../platform/database/db.ts'
 import type { Logger } from '../platform/log.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { ServiceSettings } from '../settings/service.ts'
+import { registerDocs } from './docs.ts'
+import { registerHealth } from './health.ts'
 import { registerIdempotency } from './idempotency.ts'
 import { registerOpenApi } from './openapi.ts'
-import { createRateLimits, limitUnauthenticated, type RateLimits } from './rate-limits.ts'
+import { createRateLimits, limitUnauthenticated } from './rate-limits.ts'
 import { createHttpServer } from './server.ts'
 
 export interface HttpModuleDependencies {
@@ -17,13 +19,18 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpModule {
-  readonly http: FastifyInstance
-  readonly limits: RateLimits
+export interface HttpContents {
+  /** Routes under `/api/v1`. */
+  readonly routes: readonly ((api: FastifyInstance) => void)[]
+  /** Routes at the root. */
+  readonly pages: readonly ((http: FastifyInstance) => void)[]
+  /** Throws when the database does not answer. */
+  readonly ping: () => Promise<void>
+  readonly stopping: () => boolean
 }
 
 /** The web server, ready for routes. */
-export async function createHttpModule(dependencies: HttpModuleDependencies): Promise<HttpModule> {
+export async function createHttpModule(dependencies: HttpModuleDependencies) {
   const { db, log, secretKeys, settings, version } = dependencies
   const http = await createHttpServer({
     log,
@@ -42,5 +49,19 @@ export async function createHttpModule(dependencies: HttpModuleDependencies): Pr
     address: settings.RATE_LIMIT_ADDRESS,
   })
   limitUnauthenticated(http, limits)
-  return { http, limits }
+
+  return {
+    http,
+    limits,
+    /** Takes in what the modules serve; a worker serves nothing but its health. */
+    open: async ({ routes, pages, ping, stopping }: HttpContents): Promise<void> => {
+      if (settings.ROLE !== 'worker') {
+        await http.register(async (api) => routes.forEach((register) => void register(api)), { prefix: '/api/v1' })
+        for (const register of pages) register(http)
+        await registerDocs(http)
+      }
+      registerHealth(http, { version, environment: settings.NODE_ENV, ping, stopping })
+      await http.ready()
+    },
+  }
 }

@@ -41,12 +41,12 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
       createGuard(http, identity.authenticator, limits),
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerIdentityRoutes(api, { identity, guard, clock, publicUrl }),
-    pages: (http: FastifyInstance): void => {
-      registerKeySet(http, identity.signingKeys)
-      registerKeyFormat(http, publicUrl)
-      registerSetupPage(http)
-      registerAccountPages(http)
-    },
+    pages: [
+      (http: FastifyInstance) => registerKeySet(http, identity.signingKeys),
+      (http: FastifyInstance) => registerKeyFormat(http, publicUrl),
+      registerSetupPage,
+      registerAccountPages,
+    ],
     loops: [
       createExpiryWarnings({ db: workerDb, clock, log, report }),
       createFactorSweeper(identity.factors, log),

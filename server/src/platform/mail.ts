@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { getCACertificates } from 'node:tls'
 import { createTransport } from 'nodemailer'
 import type { Logger } from './log.ts'
@@ -34,6 +35,20 @@ export interface MailSettings {
 export type MailFailure = Error & { readonly code: 'address' | 'full' | 'refused' | 'unreachable' | 'stopped' }
 
 const sendsAtOnce = 2
+
+export interface MailPlace {
+  readonly relay: Relay | null
+  readonly from: Mailbox | null
+  /** File with one more trusted certificate authority. */
+  readonly caFile: string | null
+  readonly log: Logger
+}
+
+/** Null where no relay is named: then no mail is sent. */
+export function openMail({ relay, from, caFile, log }: MailPlace): Mail | null {
+  if (relay === null || from === null) return null
+  return createMail({ relay, from, ca: caFile === null ? null : readFileSync(caFile, 'utf8'), log })
+}
 
 /**
  * Mail over one relay. Not an outbox: what is mailed are links that live for minutes and of which a person can ask for

@@ -3,10 +3,12 @@ import { type AnyRefusal, invalidFields, refusal, unavailable } from '../platfor
 
 /** Refusals that any route may give. A module's own refusals are beside its rules. */
 
-/** 401 with the challenge that RFC 9110, 11.6.1 asks for. */
+/** The challenge that RFC 9110, 11.6.1 asks for with each 401. */
+export const bearerChallenge = { 'www-authenticate': 'Bearer realm="hitl"' } as const
+
 export const unauthenticated = refusal(401, 'auth.invalid', {
   detail: 'The access token or API key is not valid, or no longer valid. Sign in again, or use another key.',
-  headers: { 'www-authenticate': 'Bearer realm="hitl"' },
+  headers: bearerChallenge,
 })
 
 export const forbidden = refusal(

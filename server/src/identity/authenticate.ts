@@ -1,5 +1,6 @@
+import { bearerChallenge, unauthenticated } from '../http/refusals.ts'
 import type { Clock } from '../platform/clock.ts'
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
 import { createCredentialCache } from './credential-cache.ts'
 import type { Agent, Call, Person, Principal, Role } from './principal.ts'
@@ -72,15 +73,10 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
     authenticate: async (authorization, call) => {
       // RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
       const token = /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1]
-      if (token === undefined) {
-        throw unauthenticated('auth.missing', 'Send an Authorization header: "Bearer" and an access token or API key.')
-      }
+      if (token === undefined) throw credentialsMissing()
       const principal = token.startsWith('hitl_') ? await keys.agentOf(token, call) : await personOf(token)
-      if (principal !== null) return principal
-      throw unauthenticated(
-        'auth.invalid',
-        'The access token or API key is not valid any more, or never was. Sign in again, or use another key.',
-      )
+      if (principal === null) throw unauthenticated()
+      return principal
     },
     refused: (principal, error, call) => {
       if (principal.kind === 'agent') refusals.rightRefused(principal, error, call)
@@ -95,11 +91,12 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
   }
 }
 
-/** 401 with the challenge that RFC 9110, 11.6.1 asks for. */
-export function unauthenticated(code: string, detail: string): Problem {
-  return new Problem(401, code, detail, { headers: { 'www-authenticate': 'Bearer realm="hitl"' } })
-}
+export const credentialsMissing = refusal(401, 'auth.missing', {
+  detail: 'Send an Authorization header: "Bearer" and an access token or API key.',
+  headers: bearerChallenge,
+})
 
-export function sessionOver(): Problem {
-  return unauthenticated('session.over', 'This session has ended. Sign in again.')
-}
+export const sessionOver = refusal(401, 'session.over', {
+  detail: 'This session has ended. Sign in again.',
+  headers: bearerChallenge,
+})

@@ -1,5 +1,6 @@
 import type { Actor, Origin } from '../facts/fact.ts'
-import { Problem } from '../platform/problem.ts'
+import { forbidden } from '../http/refusals.ts'
+import { type Problem, refusal } from '../platform/problem.ts'
 
 export const roles = ['owner', 'admin', 'reviewer', 'auditor'] as const
 export type Role = (typeof roles)[number]
@@ -154,13 +155,49 @@ export function requireRight(principal: Principal, right: Right): void {
   if (hold !== null && suspendedByPause.includes(right)) throw heldBack(hold)
 }
 
-/** 403: the agent's, or the organization's, switch is not on `active`. */
-export function heldBack({ on, status, since, reason }: Omit<Hold, 'isAcknowledged'>): Problem {
-  const who = on === 'agent' ? 'This agent is' : 'All agents of this organization are'
-  const what = status === 'paused' ? 'New requests are refused until' : 'Every call is refused until'
-  const why = reason === null ? '' : ` (${reason})`
-  const detail = `${who} ${status} since ${since.toISOString()}${why}. ${what} an administrator resumes ${on === 'agent' ? 'it' : 'them'}.`
-  return new Problem(403, `${on}.${status}`, detail, { extra: { since, reason } })
+type Held = Pick<Hold, 'since' | 'reason'>
+
+const heldBackBy =
+  (subject: string, refused: string, them: string) =>
+  ({ since, reason }: Held) => ({
+    detail: `${subject} since ${since.toISOString()}${reason === null ? '' : ` (${reason})`}. ${refused} until an administrator resumes ${them}.`,
+    extra: { since, reason },
+  })
+const exampleHold: Held = { since: new Date('2026-01-31T10:00:00Z'), reason: 'It asks the same thing again and again.' }
+
+export const agentPaused = refusal(
+  403,
+  'agent.paused',
+  heldBackBy('This agent is paused', 'New requests are refused', 'it'),
+  exampleHold,
+)
+export const agentStopped = refusal(
+  403,
+  'agent.stopped',
+  heldBackBy('This agent is stopped', 'Every call is refused', 'it'),
+  exampleHold,
+)
+export const allAgentsPaused = refusal(
+  403,
+  'organization.paused',
+  heldBackBy('All agents of this organization are paused', 'New requests are refused', 'them'),
+  exampleHold,
+)
+export const allAgentsStopped = refusal(
+  403,
+  'organization.stopped',
+  heldBackBy('All agents of this organization are stopped', 'Every call is refused', 'them'),
+  exampleHold,
+)
+
+const holds = {
+  agent: { paused: agentPaused, stopped: agentStopped },
+  organization: { paused: allAgentsPaused, stopped: allAgentsStopped },
+} as const
+
+/** The refusal for an agent whose own or whose organization's switch is not on `active`. */
+export function heldBack(hold: Omit<Hold, 'isAcknowledged'>): Problem {
+  return holds[hold.on][hold.status](hold)
 }
 
 function requireRole(principal: Principal, right: Right): void {
@@ -174,15 +211,19 @@ function requireRole(principal: Principal, right: Right): void {
       : allowed.includes('reviewer')
         ? `the access token of a person whose role is ${listed(allowed)}`
         : `the access token of an administrator: ${listed(allowed)}`
-  throw new Problem(403, 'auth.forbidden', `This call needs ${needed}.`)
+  throw forbidden(needed)
 }
 
 /** RFC 6750, 3.1. */
-function scopeMissing(scope: KeyScope): Problem {
-  const detail = `This API key was not made for this: it lacks the scope ${scope}. Use a key that has it.`
-  const challenge = `Bearer realm="hitl", error="insufficient_scope", scope="${scope}"`
-  return new Problem(403, 'auth.scope_missing', detail, { headers: { 'www-authenticate': challenge } })
-}
+export const scopeMissing = refusal(
+  403,
+  'auth.scope_missing',
+  (scope: KeyScope) => ({
+    detail: `This API key was not made for this: it lacks the scope ${scope}. Use a key that has it.`,
+    headers: { 'www-authenticate': `Bearer realm="hitl", error="insufficient_scope", scope="${scope}"` },
+  }),
+  'requests:create',
+)
 
 function listed(roles: readonly string[]): string {
   return roles

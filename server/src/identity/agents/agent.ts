@@ -1,4 +1,4 @@
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import type { Hold } from '../principal.ts'
 
 /** The rules of agents and of the switch that holds them back: pure. */
@@ -61,6 +61,18 @@ export function newAgent(
   }
 }
 
+export const agentNotFound = refusal(404, 'agent.not_found', 'Agent not found')
+
+/** Why a stopped switch cannot be set to paused. */
+export const alreadyStopped = {
+  agent: refusal(409, 'agent.already_stopped', 'This agent is stopped, which is more than paused. Resume it first.'),
+  organization: refusal(
+    409,
+    'organization.already_stopped',
+    'The agents of this organization are stopped, which is more than paused. Resume them first.',
+  ),
+} as const
+
 export type SwitchAct = 'pause' | 'resume' | 'stop'
 
 const target: Readonly<Record<SwitchAct, Status>> = { pause: 'paused', resume: 'active', stop: 'stopped' }
@@ -80,8 +92,7 @@ export function turn(
   if (before.status === status) return before
   if (status === 'active') return active
   if (before.status === 'stopped') {
-    const what = whose === 'agent' ? 'This agent is' : 'The agents of this organization are'
-    throw new Problem(409, `${whose}.already_stopped`, `${what} stopped, which is more than paused. Resume first.`)
+    throw alreadyStopped[whose]()
   }
   return { status, since: now, by: by.userId, reason: by.reason }
 }

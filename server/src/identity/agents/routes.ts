@@ -4,7 +4,14 @@ import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { callerOf, type Guard, personOf } from '../guard.ts'
-import type { RegisteredAgent, Status, Switch, SwitchAct } from './agent.ts'
+import {
+  agentNotFound,
+  alreadyStopped,
+  type RegisteredAgent,
+  type Status,
+  type Switch,
+  type SwitchAct,
+} from './agent.ts'
 import * as schemas from './schemas.ts'
 import type { Agents } from './service.ts'
 import type { Switches } from './switches.ts'
@@ -16,7 +23,6 @@ export interface AgentRoutes {
 }
 
 const common = { tags: ['agents'], security: [{ bearer: [] }, { person: [] }] }
-const notFound = { status: 404, code: 'agent.not_found', detail: 'Agent not found' }
 const one = (description: string) => success(description, Type.Ref('Agent'), schemas.exampleAgent)
 
 export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): void {
@@ -85,7 +91,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
         summary: 'One agent',
         operationId: 'getAgent',
         params: idParams,
-        response: { 200: one('The agent'), ...problems(401, 403, notFound) },
+        response: { 200: one('The agent'), ...problems(401, 403, agentNotFound) },
       },
     },
     async (request) => agentJson(await agents.one(callerOf(request).principal, request.params.id)),
@@ -101,7 +107,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
         operationId: 'changeAgent',
         params: idParams,
         body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
-        response: { 200: one('The agent'), ...problems(401, 403, notFound, 413, 415) },
+        response: { 200: one('The agent'), ...problems(401, 403, agentNotFound, 413, 415) },
       },
     },
     async (request) => {
@@ -123,13 +129,8 @@ const acts: Readonly<Record<SwitchAct, { readonly body: TSchema; readonly effect
 /** Everywhere within a second; open requests are marked with `agent_paused`. */
 function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes): void {
   const example = { reason: schemas.exampleAgent.pause_reason }
-  const alreadyStopped = (whose: 'agent' | 'organization') => ({
-    status: 409,
-    code: `${whose}.already_stopped`,
-    detail: 'This agent is stopped, which is more than paused. Resume first.',
-  })
   for (const [act, { body, effect, done }] of Object.entries(acts) as [SwitchAct, (typeof acts)[SwitchAct]][]) {
-    const conflicts = (whose: 'agent' | 'organization') => (act === 'pause' ? [alreadyStopped(whose)] : [])
+    const conflicts = (whose: 'agent' | 'organization') => (act === 'pause' ? [alreadyStopped[whose]] : [])
     const verb = act.charAt(0).toUpperCase() + act.slice(1)
 
     app.post<{ Params: { id: string }; Body: { reason?: string | null } }>(
@@ -144,7 +145,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
           body: { ...body, examples: [example] },
           response: {
             200: one(`The agent, ${done}; within a second everywhere`),
-            ...problems(401, 403, notFound, ...conflicts('agent'), 413, 415),
+            ...problems(401, 403, agentNotFound, ...conflicts('agent'), 413, 415),
           },
         },
       },

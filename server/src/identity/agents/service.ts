@@ -3,10 +3,10 @@ import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
-import { invalid, Problem } from '../../platform/problem.ts'
+import { invalid } from '../../platform/problem.ts'
 import { userById } from '../accounts/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
-import { active, newAgent, type RegisteredAgent } from './agent.ts'
+import { active, agentNotFound, newAgent, type RegisteredAgent } from './agent.ts'
 import { agentFact } from './facts.ts'
 import * as store from './store.ts'
 
@@ -93,8 +93,4 @@ export function createAgents({ db, clock, report }: AgentDependencies) {
 /** What the reply to its registration said. */
 function asRegistered(agent: RegisteredAgent): RegisteredAgent {
   return { ...agent, own: active, pauseAcknowledgedAt: null, lastUsedAt: null, updatedAt: agent.createdAt }
-}
-
-export function agentNotFound(): Problem {
-  return new Problem(404, 'agent.not_found', 'Agent not found')
 }

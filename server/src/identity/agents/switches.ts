@@ -2,9 +2,9 @@ import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import * as organizations from '../organizations/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
-import { type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
+import { agentNotFound, type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
 import { agentFact, organizationSwitchFact, withReason } from './facts.ts'
-import { type AgentDependencies, agentNotFound } from './service.ts'
+import type { AgentDependencies } from './service.ts'
 import * as store from './store.ts'
 
 export interface SwitchDependencies extends AgentDependencies {

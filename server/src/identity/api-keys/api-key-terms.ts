@@ -1,6 +1,6 @@
 import { later } from '../../platform/clock.ts'
 import { canonicalNetwork } from '../../platform/network-address.ts'
-import { invalid, Problem } from '../../platform/problem.ts'
+import { invalid, refusal } from '../../platform/problem.ts'
 import { type KeyScope, keyScopes } from '../principal.ts'
 
 /** The rules of an agent's keys: what each may be used for, how long, and from where. Pure. */
@@ -27,6 +27,51 @@ export interface ApiKey {
   readonly createdAt: Date
   readonly updatedAt: Date
 }
+
+export const apiKeyNotFound = refusal(404, 'api_key.not_found', 'API key not found')
+
+export const keyRevoked = refusal(
+  409,
+  'api_key.revoked',
+  'This key is revoked, so there is nothing to replace. Make a new key.',
+)
+
+export const alreadyRotated = refusal(
+  409,
+  'api_key.rotated',
+  (successor: string) => ({
+    detail: `This key was replaced already, by the key ${successor}. Rotate that one, or make another key.`,
+    extra: { replaced_by: successor },
+  }),
+  '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
+)
+
+export const keyLeaked = refusal(
+  409,
+  'api_key.leaked',
+  'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.',
+)
+
+export const keyExpired = refusal(
+  401,
+  'auth.key_expired',
+  (expiresAt: Date) => ({
+    detail: `This API key expired on ${expiresAt.toISOString()}. An administrator can replace it with POST /api/v1/api-keys/{id}/rotate.`,
+    // RFC 6750, 3.1: expired is an invalid token, as revoked is; `code` tells them apart.
+    headers: {
+      'www-authenticate': 'Bearer realm="hitl", error="invalid_token", error_description="The API key has expired"',
+    },
+  }),
+  new Date('2026-01-31T09:00:00Z'),
+)
+
+export const networkRefused = refusal(
+  403,
+  'auth.network_refused',
+  (address: string | undefined) =>
+    `This API key may not be used from ${address ?? 'where this call comes from'}. Call from one of its networks, or ask an administrator to change them.`,
+  '203.0.113.7',
+)
 
 const dayMs = 86_400_000
 export const defaultLifeDays = 365
@@ -95,9 +140,7 @@ export function rotate(
   terms: { readonly overlapMinutes: number; readonly expiresAt: Date | undefined },
   now: Date,
 ): { readonly old: ApiKey; readonly fresh: ApiKey } {
-  if (!before.isActive) {
-    throw new Problem(409, 'api_key.revoked', 'This key is revoked, so there is nothing to replace. Make a new key.')
-  }
+  if (!before.isActive) throw keyRevoked()
   const life = before.expiresAt.getTime() - before.createdAt.getTime()
   const asLong = new Date(now.getTime() + Math.min(life, maxLifeDays * dayMs))
   const overlapEnds = new Date(now.getTime() + terms.overlapMinutes * 60_000)
@@ -120,11 +163,7 @@ export function rotate(
 /** Revoked, or restored, by somebody. A key that was shown around is never restored. */
 export function setActive(before: ApiKey, isActive: boolean, by: string, now: Date): ApiKey {
   if (before.isActive === isActive) return before
-  if (isActive && before.leakedAt !== null) {
-    const detail =
-      'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.'
-    throw new Problem(409, 'api_key.leaked', detail)
-  }
+  if (isActive && before.leakedAt !== null) throw keyLeaked()
   return isActive
     ? { ...before, isActive, revokedAt: null, revokedBy: null }
     : { ...before, isActive, revokedAt: now, revokedBy: by }

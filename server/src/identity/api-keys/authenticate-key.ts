@@ -2,12 +2,12 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import { type NetworkMatcher, parseNetworks } from '../../platform/network-address.ts'
-import { Problem, unavailable } from '../../platform/problem.ts'
+import { type Problem, unavailable } from '../../platform/problem.ts'
 import { holdOf } from '../agents/agent.ts'
 import { createCredentialCache } from '../credential-cache.ts'
 import { type Agent, type Call, heldBack } from '../principal.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
-import { expiresSoon, isExpired } from './api-key-terms.ts'
+import { expiresSoon, isExpired, keyExpired, networkRefused } from './api-key-terms.ts'
 import * as store from './credential-store.ts'
 import { createKeyUses } from './key-uses.ts'
 import type { Refusals } from './refusals.ts'
@@ -86,17 +86,4 @@ function known(credential: store.Credential, now: Date): Known {
     agent: { kind: 'agent', organizationId, agentId, apiKeyId: keyId, scopes, hold, keyExpiring },
     isAllowed: allowedNetworks.length === 0 ? null : parseNetworks(allowedNetworks),
   }
-}
-
-function keyExpired(expiresAt: Date): Problem {
-  const detail = `This API key expired on ${expiresAt.toISOString()}. An administrator makes another with POST /api/v1/api-keys/{id}/rotate.`
-  // RFC 6750, 3.1: expired is an invalid token, as revoked is; `code` tells them apart.
-  const challenge = 'Bearer realm="hitl", error="invalid_token", error_description="The API key has expired"'
-  return new Problem(401, 'auth.key_expired', detail, { headers: { 'www-authenticate': challenge } })
-}
-
-function networkRefused(address: string | undefined): Problem {
-  const from = address === undefined ? 'where this call comes from' : address
-  const detail = `This API key may not be used from ${from}. Call from one of its networks, or let an administrator change them.`
-  return new Problem(403, 'auth.network_refused', detail)
 }

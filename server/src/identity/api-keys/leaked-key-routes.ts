@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../http/openapi.ts'
+import { throttled } from '../throttle/attempts.ts'
 import { keyFormat } from './api-key.ts'
 import type { LeakedKeys } from './leaked-keys.ts'
 import * as schemas from './schemas.ts'
@@ -23,11 +24,7 @@ export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedK
         body: { ...schemas.leakedKeyBody, examples: [{ key: `hitl_${'0'.repeat(71)}` }] },
         response: {
           202: success('Thank you', Type.Ref('LeakedKeyReceipt'), { status: 'accepted' }),
-          ...problems(413, 415, {
-            status: 429,
-            code: 'auth.throttled',
-            detail: 'Too many attempts have failed. Try again in 2 s.',
-          }),
+          ...problems(413, 415, throttled),
         },
       },
     },

@@ -2,12 +2,21 @@ import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from '
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
-import { idParams, type OwnMeaning, problems, success } from '../../http/openapi.ts'
+import { idParams, problems, success } from '../../http/openapi.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { invalid } from '../../platform/problem.ts'
-import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
-import { type ApiKey, defaultOverlapMinutes, expiresSoon } from './api-key-terms.ts'
+import {
+  type ApiKey,
+  alreadyRotated,
+  apiKeyNotFound,
+  defaultOverlapMinutes,
+  expiresSoon,
+  keyLeaked,
+  keyRevoked,
+} from './api-key-terms.ts'
 import * as schemas from './schemas.ts'
 import type { ApiKeys, MadeKey } from './service.ts'
 
@@ -19,7 +28,6 @@ export interface ApiKeyRoutes {
 }
 
 const common = { tags: ['api-keys'], security: [{ bearer: [] }, { person: [] }] }
-const keyNotFound = { status: 404, code: 'api_key.not_found', detail: 'API key not found' }
 const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
 const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
 
@@ -62,7 +70,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
         },
         response: {
           201: success('The key, raw for this once', Type.Ref('NewApiKey'), exampleNewKey),
-          ...problems(400, 401, stepUpMeaning, 413, 415, 422),
+          ...problems(400, 401, stepUpRequired, 413, 415, 422),
         },
       },
     },
@@ -100,7 +108,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
             ...exampleNewKey,
             rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
           }),
-          ...problems(400, 401, stepUpMeaning, keyNotFound, notRotatable, 413, 415, 422),
+          ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
         },
       },
     },
@@ -149,7 +157,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
         params: idParams,
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(401, 403, keyNotFound, 422),
+          ...problems(401, 403, apiKeyNotFound, 422),
         },
       },
     },
@@ -157,13 +165,6 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
   )
 
   registerChange(app, routes, json)
-}
-
-const notRotatable: OwnMeaning = {
-  status: 409,
-  code: 'api_key.rotated',
-  detail:
-    'This key was replaced already, by the key 01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60. Rotate that one, or make another key.',
 }
 
 type Changes = Static<typeof schemas.changeApiKeyBody>
@@ -194,20 +195,7 @@ function registerChange(
         body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
         response: {
           200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(
-            401,
-            stepUpMeaning,
-            keyNotFound,
-            {
-              status: 409,
-              code: 'api_key.leaked',
-              detail:
-                'This key was reported as leaked and stays revoked. Make a new key, or rotate another one of the agent.',
-            },
-            413,
-            415,
-            422,
-          ),
+          ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422),
         },
       },
     },

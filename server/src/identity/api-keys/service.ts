@@ -3,7 +3,7 @@ import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
-import { invalid, Problem } from '../../platform/problem.ts'
+import { invalid } from '../../platform/problem.ts'
 import { newAgent, type RegisteredAgent } from '../agents/agent.ts'
 import { agentFact } from '../agents/facts.ts'
 import * as agents from '../agents/store.ts'
@@ -148,9 +148,9 @@ export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDe
       const freshId = newId()
       const made = await make(by, freshId, idempotency, permit, async (tx) => {
         const before = await store.apiKeyById(tx, organizationId, id, true)
-        if (before === null) throw apiKeyNotFound()
+        if (before === null) throw terms.apiKeyNotFound()
         const successor = await store.successorOf(tx, before)
-        if (successor !== null) throw alreadyRotated(successor)
+        if (successor !== null) throw terms.alreadyRotated(successor)
         const { old, fresh } = terms.rotate(before, freshId, asked, clock.now())
         // Its end is known to whoever replaced it: no warning.
         await store.saveApiKey(tx, old, null)
@@ -171,7 +171,7 @@ export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDe
 
     apiKey: async ({ organizationId }: Person, id: string): Promise<ApiKey> => {
       const key = await store.apiKeyById(db.within({ organizationId }), organizationId, id)
-      if (key === null) throw apiKeyNotFound()
+      if (key === null) throw terms.apiKeyNotFound()
       return key
     },
 
@@ -184,7 +184,7 @@ export function createApiKeys({ db, clock, secretKey, report, forget }: ApiKeyDe
       const { organizationId, userId } = by.principal
       const after = await inTransaction(db, scopeOf(by.principal), async (tx) => {
         const before = await store.apiKeyById(tx, organizationId, id, true)
-        if (before === null) throw apiKeyNotFound()
+        if (before === null) throw terms.apiKeyNotFound()
         const now = clock.now()
         const moved = change(before, changes, userId, now)
         if (moved === null) return before
@@ -248,13 +248,4 @@ function warningFor(before: ApiKey, after: ApiKey): Date | null | undefined {
   if (!after.isActive) return null
   const isSame = before.isActive && after.expiresAt.getTime() === before.expiresAt.getTime()
   return isSame ? undefined : terms.warnAtOf(after)
-}
-
-function apiKeyNotFound(): Problem {
-  return new Problem(404, 'api_key.not_found', 'API key not found')
-}
-
-function alreadyRotated(successor: string): Problem {
-  const detail = `This key was replaced already, by the key ${successor}. Rotate that one, or make another key.`
-  return new Problem(409, 'api_key.rotated', detail, { extra: { replaced_by: successor } })
 }

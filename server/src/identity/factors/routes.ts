@@ -2,12 +2,18 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { throttled } from '../throttle/attempts.ts'
+import { passkeyNotFound, passkeyRefused, passkeyRegistered, tooManyPasskeys } from './enrolment/passkeys.ts'
+import { nothingToRecover } from './enrolment/recovery-codes.ts'
+import { totpCodeWrong, totpNotBegun, totpNotFound } from './enrolment/totp.ts'
+import { passkeysUnavailable } from './passkeys/ceremonies.ts'
 import type { Passkey } from './passkeys/passkey.ts'
 import { registrationOf } from './proof-input.ts'
 import * as schemas from './schemas.ts'
 import type { FactorList, Factors } from './service.ts'
 import { registerSignInRoutes, type SignInRoutes } from './sign-in/routes.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from './step-ups/require-step-up.ts'
+import { stepUpRequired } from './step-up.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders } from './step-ups/require-step-up.ts'
 import { registerStepUpRoutes } from './step-ups/routes.ts'
 import type { Totp } from './totp/store.ts'
 
@@ -70,11 +76,7 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
         headers: stepUpHeaders,
         response: {
           201: success('The codes, for this once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
-          ...problems(401, stepUpMeaning, {
-            status: 409,
-            code: 'recovery_codes.no_factor',
-            detail: 'Recovery codes stand in for a passkey or an authenticator app: add one of those first.',
-          }),
+          ...problems(401, stepUpRequired, nothingToRecover),
         },
       },
     },
@@ -98,7 +100,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
         headers: stepUpHeaders,
         response: {
           201: success('The secret, for this once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
-          ...problems(401, stepUpMeaning),
+          ...problems(401, stepUpRequired),
         },
       },
     },
@@ -120,18 +122,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
         body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
         response: {
           200: success('The authenticator app', Type.Ref('AuthenticatorApp'), schemas.exampleTotp),
-          ...problems(
-            401,
-            403,
-            {
-              status: 404,
-              code: 'totp.not_begun',
-              detail: 'This authenticator app is not being added, or the time for its first code is over. Begin again.',
-            },
-            413,
-            415,
-            422,
-          ),
+          ...problems(401, 403, totpNotBegun, 413, 415, totpCodeWrong, throttled),
         },
       },
     },
@@ -151,12 +142,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
         headers: stepUpHeaders,
         response: {
           204: gone,
-          ...problems(
-            401,
-            stepUpMeaning,
-            { status: 404, code: 'totp.not_found', detail: 'Authenticator app not found' },
-            422,
-          ),
+          ...problems(401, stepUpRequired, totpNotFound, 422),
         },
       },
     },
@@ -166,8 +152,6 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
     },
   )
 }
-
-const noPasskey = { status: 404, code: 'passkey.not_found', detail: 'Passkey not found' }
 
 function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
   app.post(
@@ -182,7 +166,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
         headers: stepUpHeaders,
         response: {
           200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleRegistrationOptions),
-          ...problems(401, stepUpMeaning, schemas.noDomain),
+          ...problems(401, stepUpRequired, passkeysUnavailable, tooManyPasskeys),
         },
       },
     },
@@ -203,18 +187,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
         },
         response: {
           201: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-          ...problems(
-            401,
-            403,
-            {
-              status: 409,
-              code: 'passkey.registered_already',
-              detail: 'This passkey is registered already. Use it, or make another.',
-            },
-            413,
-            415,
-            422,
-          ),
+          ...problems(401, 403, passkeyRegistered, tooManyPasskeys, passkeysUnavailable, 413, 415, passkeyRefused),
         },
       },
     },
@@ -237,7 +210,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
         body: { ...schemas.renamePasskeyBody, examples: [{ name: 'Old laptop' }] },
         response: {
           200: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-          ...problems(401, 403, noPasskey, 413, 415, 422),
+          ...problems(401, 403, passkeyNotFound, 413, 415, 422),
         },
       },
     },
@@ -256,7 +229,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
         operationId: 'removePasskey',
         params: idParams,
         headers: stepUpHeaders,
-        response: { 204: gone, ...problems(401, stepUpMeaning, noPasskey, 422) },
+        response: { 204: gone, ...problems(401, stepUpRequired, passkeyNotFound, 422) },
       },
     },
     async (request, reply) => {

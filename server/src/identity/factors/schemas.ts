@@ -36,13 +36,6 @@ export const registrationSchema = Type.Object(
   { description: 'The answer of navigator.credentials.create(), as its toJSON() gives it.' },
 )
 
-/** Told where there can be no passkeys. */
-export const noDomain = {
-  status: 409,
-  code: 'passkey.unavailable',
-  detail: 'Passkeys belong to a domain, and PUBLIC_URL names an address. Whoever runs the service can change it.',
-}
-
 /** Passed on to the browser as they are (parseCreationOptionsFromJSON, parseRequestOptionsFromJSON). */
 export const ceremonyOptionsSchema = Type.Object(
   { challenge: Type.String() },

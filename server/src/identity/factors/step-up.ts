@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } from './factor.ts'
 
 /** How long a granted step-up waits for its act. */
@@ -117,19 +117,31 @@ export function judge(situation: Situation): Verdict {
 }
 
 /** 403 with what the client needs to earn a step-up for the act. */
-export function stepUpRequired(situation: Situation, digest: Buffer): Problem {
-  const methods = proofMethods(situation.factors)
-  const next =
-    methods.length > 0
-      ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with X-Step-Up.'
-      : situation.signedInFreshly
-        ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
-        : 'Sign in again, then repeat the call.'
-  const why =
-    situation.token === 'none'
-      ? 'This call needs a fresh proof that it is you.'
-      : 'This step-up is not for this call, was used, or has expired.'
-  return new Problem(403, 'auth.step_up_required', `${why} ${next}`, {
-    extra: { digest: digest.toString('hex'), methods },
-  })
-}
+export const stepUpRequired = refusal(
+  403,
+  'auth.step_up_required',
+  ({ token, factors, signedInFreshly }: Situation, digest: Buffer) => {
+    const methods = proofMethods(factors)
+    const next =
+      methods.length > 0
+        ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with X-Step-Up.'
+        : signedInFreshly
+          ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
+          : 'Sign in again, then repeat the call.'
+    const why =
+      token === 'none'
+        ? 'This call needs a fresh proof that it is you.'
+        : 'This step-up is not for this call, was used, or has expired.'
+    return { detail: `${why} ${next}`, extra: { digest: digest.toString('hex'), methods } }
+  },
+  {
+    token: 'none',
+    tokenMethod: null,
+    factors: { hasPassword: true, hasTotp: true, passkeys: 1, recoveryCodes: 0 },
+    organizationRequires: false,
+    signedInFreshly: false,
+    enrols: false,
+    repeats: false,
+  },
+  Buffer.alloc(32, 0x2c),
+)

@@ -5,7 +5,8 @@ import { idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
-import { type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { otherOrganization } from '../organizations/organization.ts'
 import {
@@ -122,7 +123,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
         body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
         response: {
           201: success('The invitation', Type.Ref('Invitation'), schemas.exampleInvitation),
-          ...problems(401, 403, stepUpMeaning, registrationClosed, tooManyInvitations, 413, 415),
+          ...problems(401, 403, stepUpRequired, registrationClosed, tooManyInvitations, 413, 415),
         },
       },
     },

@@ -5,7 +5,8 @@ import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { isOwner, notOwnRights, ownerByTransferOnly } from '../organizations/organization.ts'
 import type { Role } from '../principal.ts'
@@ -76,7 +77,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         body: { ...schemas.changeBody, examples: [{ role: 'auditor' }, { is_active: false }] },
         response: {
           200: success('The member', Type.Ref('User'), exampleUser),
-          ...problems(401, 403, stepUpMeaning, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
+          ...problems(401, 403, stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
         },
       },
     },

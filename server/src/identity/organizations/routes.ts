@@ -5,7 +5,8 @@ import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import type { OrganizationDeletion } from './deletion.ts'
 import { isOwner, notOwner, type Organization, otherOrganization, tooManyOwned } from './organization.ts'
@@ -107,7 +108,7 @@ function registerSensitiveRoutes(
         summary: 'Rename the organization, or require step-ups of everybody',
         operationId: 'changeOrganization',
         body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
-        response: { 200: one('The organization'), ...problems(401, 403, stepUpMeaning, 413, 415) },
+        response: { 200: one('The organization'), ...problems(401, 403, stepUpRequired, 413, 415) },
       },
     },
     async (request) => {
@@ -129,7 +130,7 @@ function registerSensitiveRoutes(
         body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
         response: {
           204: { description: 'Handed over', type: 'null' },
-          ...problems(401, stepUpMeaning, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
+          ...problems(401, stepUpRequired, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
         },
       },
     },
@@ -153,7 +154,7 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
         body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
         response: {
           202: one('The organization, with the date of its deletion'),
-          ...problems(401, stepUpMeaning, 403, notOwner, legalHold, 413, 415),
+          ...problems(401, stepUpRequired, 403, notOwner, legalHold, 413, 415),
         },
       },
     },

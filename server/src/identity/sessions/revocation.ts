@@ -1,7 +1,6 @@
 import type { Actor, Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import { Problem } from '../../platform/problem.ts'
 import { memberActor } from '../accounts/account-facts.ts'
 import { dropOpenLinks, switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
@@ -9,7 +8,7 @@ import { userNotFound } from '../accounts/user.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import { ownActor, sessionFact } from './facts.ts'
-import { hashRefreshToken, type RevocationCause, type Session } from './session.ts'
+import { hashRefreshToken, type RevocationCause, type Session, sessionNotFound } from './session.ts'
 import * as store from './store.ts'
 
 export interface RevocationDependencies {
@@ -145,8 +144,4 @@ export function createRevocation({ db, clock, report, forget }: RevocationDepend
       if (ended.length === 0) throw sessionNotFound()
     },
   }
-}
-
-function sessionNotFound(): Problem {
-  return new Problem(404, 'session.not_found', 'Session not found, or already ended')
 }

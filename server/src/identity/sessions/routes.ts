@@ -2,16 +2,26 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { readCookie } from '../../http/cookies.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import type { RequireSameSite } from '../../http/same-site.ts'
+import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { Problem } from '../../platform/problem.ts'
 import { tokenExample } from '../accounts/schemas.ts'
-import { userJson } from '../accounts/user.ts'
-import { unauthenticated } from '../authenticate.ts'
+import { userJson, userNotFound } from '../accounts/user.ts'
+import { sessionOver } from '../authenticate.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { organizationNotFound } from '../organizations/organization.ts'
 import * as schemas from './schemas.ts'
 import type { OpenedSession, Sessions, Visit } from './service.ts'
-import { isRefreshToken, type Session, sessionCookie, sessionCookieName } from './session.ts'
+import {
+  cookieMissing,
+  entryRefused,
+  isRefreshToken,
+  noSession,
+  type Session,
+  sessionCookie,
+  sessionCookieName,
+  sessionNotFound,
+} from './session.ts'
 
 export interface SessionRoutes {
   readonly sessions: Sessions
@@ -39,8 +49,6 @@ export function visitOf(request: FastifyRequest, browser: boolean): Visit {
 }
 
 const security = [{ bearer: [] }, { person: [] }]
-const over = { status: 401, code: 'session.over', detail: 'This session has ended. Sign in again.' }
-const notFound = { status: 404, code: 'session.not_found', detail: 'Session not found, or already ended' }
 const common = { tags: ['auth'], security }
 const memberParams = Type.Object({ id: Type.String({ format: 'uuid' }), session_id: Type.String({ format: 'uuid' }) })
 
@@ -63,14 +71,14 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
         operationId: 'refreshSession',
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(over, 403, 429),
+          ...problems(sessionOver, noSession, crossSite, 429),
         },
       },
     },
     async (request, reply) => {
       requireSameSite(request)
       const token = tokenOf(request)
-      if (token === null) throw unauthenticated('session.missing', 'There is no session to renew. Sign in.')
+      if (token === null) throw noSession()
       try {
         return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
       } catch (error) {
@@ -145,14 +153,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
         body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
         response: {
           200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
-          ...problems(
-            401,
-            403,
-            { status: 404, code: 'organization.not_found', detail: 'Organization not found' },
-            413,
-            415,
-            422,
-          ),
+          ...problems(401, entryRefused, cookieMissing, organizationNotFound, 413, 415, 422),
         },
       },
     },
@@ -214,7 +215,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
         summary: 'End one of my sessions',
         operationId: 'revokeSession',
         params: idParams,
-        response: { ...ended, ...problems(401, 403, notFound, 422) },
+        response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
       },
     },
     async (request, reply) => {
@@ -235,7 +236,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
         params: idParams,
         response: {
           200: list,
-          ...problems(401, 403, { status: 404, code: 'user.not_found', detail: 'User not found' }, 422),
+          ...problems(401, 403, userNotFound, 422),
         },
       },
     },
@@ -256,7 +257,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
         summary: "End one of a member's sessions in this organization",
         operationId: 'revokeUserSession',
         params: memberParams,
-        response: { ...ended, ...problems(401, 403, notFound, 422) },
+        response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
       },
     },
     async (request, reply) => {

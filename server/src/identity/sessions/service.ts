@@ -12,7 +12,15 @@ import { organizationNotFound, requireOwnSignIn } from '../organizations/organiz
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import { ownActor, sessionFact } from './facts.ts'
 import { createRevocation } from './revocation.ts'
-import { hashRefreshToken, isLive, judgeRefresh, newRefreshToken, type Session } from './session.ts'
+import {
+  cookieMissing,
+  entryRefused,
+  hashRefreshToken,
+  isLive,
+  judgeRefresh,
+  newRefreshToken,
+  type Session,
+} from './session.ts'
 import * as store from './store.ts'
 
 export interface SessionDependencies {
@@ -118,7 +126,8 @@ export function createSessions(dependencies: SessionDependencies) {
   const requireCookieOf = async (tx: Tx, session: Session, token: string | null): Promise<void> => {
     if (session.kind !== 'browser') return
     const state = token === null ? null : await store.refreshState(tx, session.id, hashRefreshToken(token))
-    if (state?.token == null || judgeRefresh(state.token, state.newest, clock.now()).kind === 'reuse') throw noCookie()
+    if (state?.token == null || judgeRefresh(state.token, state.newest, clock.now()).kind === 'reuse')
+      throw cookieMissing()
   }
 
   /** The session that takes the place of one: no proof becomes fresher by it, and no session longer. */
@@ -148,7 +157,7 @@ export function createSessions(dependencies: SessionDependencies) {
       const session = newSession(user, methods, visit)
       const { organizationId, accountId } = session
       const refreshToken = await inTransaction(db, { organizationId, accountId }, async (tx) => {
-        if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw noEntry()
+        if ((await people.entrant(tx, organizationId, user.id, true)) === null) throw entryRefused()
         return open(tx, session, visit, provenAt)
       })
       return opened(session, user, refreshToken)
@@ -235,15 +244,3 @@ export function createSessions(dependencies: SessionDependencies) {
 }
 
 const forgottenAtOnce = 1_000
-
-/** 403 for a member who was let in a moment ago, and is not any more. */
-function noEntry(): Problem {
-  const detail =
-    'You do not get into this organization now: your membership is not active, or it is being deleted. Ask an administrator.'
-  return new Problem(403, 'organization.no_entry', detail)
-}
-
-function noCookie(): Problem {
-  const detail = "This is a browser's session: send its cookie along (fetch with credentials), or sign in again."
-  return new Problem(403, 'session.cookie_missing', detail)
-}

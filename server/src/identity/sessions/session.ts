@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { bearerChallenge } from '../../http/refusals.ts'
+import { refusal } from '../../platform/problem.ts'
 
 /** The rules of sessions: pure. */
 
@@ -69,3 +71,28 @@ export function sessionCookie(token: string | null, expiresAt: Date, now: Date, 
   const secure = isHttps ? '; Secure' : ''
   return `${sessionCookieName(isHttps)}=${token ?? ''}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`
 }
+
+export const sessionNotFound = refusal(404, 'session.not_found', 'Session not found, or already ended')
+
+export const noSession = refusal(401, 'session.missing', {
+  detail: 'There is no session to renew. Sign in.',
+  headers: bearerChallenge,
+})
+
+export const wrongCredentials = refusal(401, 'auth.wrong_credentials', {
+  detail: 'Incorrect email or password',
+  headers: bearerChallenge,
+})
+
+/** For a member who could enter a moment ago and no longer can. */
+export const entryRefused = refusal(
+  403,
+  'organization.no_entry',
+  'You cannot enter this organization now: your membership is not active, or it is being deleted. Ask an administrator.',
+)
+
+export const cookieMissing = refusal(
+  403,
+  'session.cookie_missing',
+  "This is a browser's session: send its cookie along (fetch with credentials), or sign in again.",
+)

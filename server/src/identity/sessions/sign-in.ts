@@ -3,15 +3,15 @@ import type { Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
-import { Problem } from '../../platform/problem.ts'
+import type { Problem } from '../../platform/problem.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import * as people from '../accounts/store.ts'
 import { emailKey, type User } from '../accounts/user.ts'
-import { unauthenticated } from '../authenticate.ts'
 import type { Factors } from '../factors/service.ts'
-import { secondFactorRequired } from '../factors/sign-in/service.ts'
+import { noMembership, secondFactorRequired } from '../factors/sign-in/service.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import type { OpenedSession, Sessions, Visit } from './service.ts'
+import { wrongCredentials } from './session.ts'
 
 export interface SignInDependencies {
   readonly db: Db
@@ -115,7 +115,7 @@ export function createSignIn(dependencies: SignInDependencies) {
       if (user === null) {
         await reportFailure(accountId, entrances[0] ?? null, email, visit)
         await untilNextTick(beganAt)
-        throw unauthenticated('auth.wrong_credentials', 'Incorrect email or password')
+        throw wrongCredentials()
       }
       if (!(await factors.signIn.secondFactorNeeded(accountId)))
         return sessions.begin(user, ['password'], visit, provenAt)
@@ -137,13 +137,7 @@ export function createSignIn(dependencies: SignInDependencies) {
     ): Promise<OpenedSession> => {
       const entrances = await entrancesOf(proved.accountId, proved.organizationId)
       const user = await firstOpen(entrances, proved.methods)
-      if (user === null) {
-        throw new Problem(
-          403,
-          'auth.no_membership',
-          'This account belongs to no organization now. Ask an administrator.',
-        )
-      }
+      if (user === null) throw noMembership()
       return sessions.begin(user, proved.methods, visit, proved.provenAt)
     },
   }

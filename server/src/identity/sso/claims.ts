@@ -52,8 +52,10 @@ export function profileFrom(claims: Claims): ClaimedProfile | null {
   return { email, isVerified: verified === true, name: shown === '' ? null : shown }
 }
 
+export type ReasonAgainst = 'not_a_member' | 'no_address' | 'address_not_verified' | 'domain_not_allowed'
+
 /** Why the claims make nobody a member; null when they do. */
-export function refusalOfNewMember(provider: IdentityProvider, profile: ClaimedProfile | null): string | null {
+export function refusalOfNewMember(provider: IdentityProvider, profile: ClaimedProfile | null): ReasonAgainst | null {
   if (!provider.createsMembers) return 'not_a_member'
   if (profile === null) return 'no_address'
   if (provider.emailDomains.length === 0) return null

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { invalid } from '../../platform/problem.ts'
+import { invalid, refusal } from '../../platform/problem.ts'
 import type { Role } from '../principal.ts'
 
 /** Roles that claims may give. Ownership is handed over by its owner, never by a provider. */
@@ -35,6 +35,41 @@ export interface IdentityProvider {
   readonly createdAt: Date
   readonly updatedAt: Date
 }
+
+export const providerNotFound = refusal(404, 'identity_provider.not_found', 'Identity provider not found')
+
+/** Enforcing a provider that does not work would lock everybody out. */
+export const providerNotProven = refusal(
+  409,
+  'identity_provider.not_proven',
+  'Nobody has signed in through this provider yet, as it is configured now. Sign in or link your own account with it once, ' +
+    'then enforce it.',
+)
+
+export const providerExists = refusal(
+  409,
+  'identity_provider.exists',
+  'This organization has a provider with this issuer and client already. Change that one.',
+)
+
+export const providerChanged = refusal(
+  409,
+  'identity_provider.changed',
+  'Somebody else changed this provider just now. Read it again.',
+)
+
+export const ssoRequired = refusal(
+  403,
+  'sso.required',
+  ({ id }: Pick<IdentityProvider, 'id'>) => {
+    const start = `/api/v1/auth/sso/${id}/start`
+    return {
+      detail: `This organization accepts sign-ins through its identity provider only. Open ${start} to sign in.`,
+      extra: { sso_start: start },
+    }
+  },
+  { id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70' },
+)
 
 /** `http` is for a provider on this machine; the list of allowed targets must name it, too. */
 export function isSecureUrl(url: URL): boolean {

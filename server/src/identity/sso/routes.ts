@@ -2,12 +2,23 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { readCookie } from '../../http/cookies.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { checkReturnTo, flowCookie, flowCookieName } from './flows/flow.ts'
+import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
+import { providerNotFound } from './provider.ts'
 import { alsoAsPages, refusingInWords } from './refusal-page.ts'
 import * as schemas from './schemas.ts'
-import type { SsoSignedIn, SsoSignIn } from './sign-in.ts'
+import {
+  flowNotBegunHere,
+  identityNotFound,
+  providerUnavailable,
+  type SsoSignedIn,
+  type SsoSignIn,
+  ssoAnswerRefused,
+  ssoDenied,
+} from './sign-in.ts'
 
 export interface SsoRoutes {
   readonly sso: SsoSignIn
@@ -18,24 +29,15 @@ export interface SsoRoutes {
   readonly signIn: (signedIn: SsoSignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<void>
 }
 
-const notFound = { status: 404, code: 'identity_provider.not_found', detail: 'Identity provider not found' }
-const down = {
-  status: 503,
-  code: 'sso.provider_unavailable',
-  detail: 'Your identity provider does not answer just now. Try again in a moment.',
-}
-const notBegunHere = {
-  status: 403,
-  code: 'sso.not_begun_here',
-  detail:
-    'This sign-in was not begun in this browser, is finished already, or took longer than 10 minutes. Start again.',
-}
-const taken = {
-  status: 409,
-  code: 'sso.address_taken',
-  detail:
-    'A member of this organization has your address already. If it is you, sign in as before and link this identity in your settings.',
-}
+/** Why the browser comes back from the provider and is not signed in. */
+const signInRefusals = [
+  flowNotBegunHere,
+  ssoDenied,
+  ssoAnswerRefused,
+  memberInactive,
+  noRole,
+  ...Object.values(notAMember),
+]
 
 export function registerSsoRoutes(app: FastifyInstance, routes: SsoRoutes): void {
   app.addSchema(schemas.linkSchema)
@@ -64,7 +66,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         querystring: schemas.startQuery,
         response: {
           303: { description: 'To the provider', type: 'null' },
-          ...alsoAsPages(problems(notFound, 422, down)),
+          ...alsoAsPages(problems(providerNotFound, 422, providerUnavailable)),
         },
       },
     },
@@ -88,7 +90,9 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         querystring: schemas.callbackQuery,
         response: {
           303: { description: 'Signed in; to the page that was asked for', type: 'null' },
-          ...alsoAsPages(problems(notBegunHere, notFound, taken, 422, down)),
+          ...alsoAsPages(
+            problems(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, 422, providerUnavailable),
+          ),
         },
       },
     },
@@ -125,7 +129,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
         body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
         response: {
           200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
-          ...problems(401, stepUpMeaning, notFound, 413, 415, 422, down),
+          ...problems(401, stepUpRequired, providerNotFound, 413, 415, 422, providerUnavailable),
         },
       },
     },
@@ -174,12 +178,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
         headers: stepUpHeaders,
         response: {
           204: { description: 'It is gone', type: 'null' },
-          ...problems(
-            401,
-            stepUpMeaning,
-            { status: 404, code: 'sso_identity.not_found', detail: 'Linked identity not found' },
-            422,
-          ),
+          ...problems(401, stepUpRequired, identityNotFound, 422),
         },
       },
     },

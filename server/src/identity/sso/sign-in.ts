@@ -2,7 +2,7 @@ import type { Fact } from '../../facts/fact.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
-import { Problem } from '../../platform/problem.ts'
+import { Problem, refusal } from '../../platform/problem.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
@@ -15,8 +15,8 @@ import * as flows from './flows/store.ts'
 import { createMemberships, type Entered } from './members/memberships.ts'
 import * as identities from './members/store.ts'
 import { isFailure, type Party } from './oidc-client.ts'
-import type { IdentityProvider } from './provider.ts'
-import { providerNotFound, type SsoDependencies, secretPlace } from './providers/service.ts'
+import { type IdentityProvider, providerNotFound } from './provider.ts'
+import { type SsoDependencies, secretPlace } from './providers/service.ts'
 import { markProven, providerById, type StoredProvider } from './providers/store.ts'
 
 /** Who has come in. The session that this opens is for this organization alone: no other one's provider spoke for them. */
@@ -211,14 +211,14 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       const stored = await activeProvider(providerId)
       const { provider } = stored
       const { organizationId } = provider
-      if (!isFlowSecret(answer.state) || !isFlowSecret(browser)) throw notBegunHere()
+      if (!isFlowSecret(answer.state) || !isFlowSecret(browser)) throw flowNotBegunHere()
       const taken = await flows.takeFlow(db.within({ organizationId }), {
         organizationId,
         providerId: provider.id,
         state: hashFlowSecret(answer.state),
         browser: hashFlowSecret(browser),
       })
-      if (taken === null) throw notBegunHere()
+      if (taken === null) throw flowNotBegunHere()
       const { flow, sealedSecrets } = taken
       const claims = await askProvider(stored, answer, flow, sealedSecrets, visitor)
       const { userId } = flow
@@ -230,7 +230,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
         members.enter(tx, provider, claims, accountId, visitor),
       )
       const user = await userById(db.within({ organizationId }), organizationId, entered.userId)
-      if (user === null) throw notBegunHere()
+      if (user === null) throw flowNotBegunHere()
       return { signedIn: { user, methods: ['oidc'], provenAt }, returnTo: flow.returnTo }
     },
 
@@ -243,7 +243,7 @@ export function createSsoSignIn(dependencies: SignInDependencies) {
       await inTransaction(db, { organizationId }, async (tx) => {
         const assurance = await permit.use(tx)
         const identity = await identities.deleteIdentity(tx, organizationId, userId, id)
-        if (identity === null) throw new Problem(404, 'sso_identity.not_found', 'Linked identity not found')
+        if (identity === null) throw identityNotFound()
         await report(tx, [
           {
             organizationId,
@@ -269,29 +269,38 @@ function flowPlace({ organizationId, id }: Flow) {
   return { organizationId, table: 'sso_flows', column: 'secrets', row: id }
 }
 
-/** One text for every cause: an answer without its browser teaches nobody anything. */
-function notBegunHere(): Problem {
-  const detail =
-    'This sign-in was not begun in this browser, is finished already, or took longer than 10 minutes. Start again.'
-  return new Problem(403, 'sso.not_begun_here', detail)
-}
+/** The same for every cause, so that an answer from another browser teaches nobody anything. */
+export const flowNotBegunHere = refusal(
+  403,
+  'sso.not_begun_here',
+  `This sign-in was not begun in this browser, is finished already, or took longer than ${flowMinutes} minutes. Start again.`,
+)
+
+export const ssoDenied = refusal(
+  403,
+  'sso.denied',
+  'Your identity provider did not let you in. Ask its administrator for access.',
+)
+
+export const ssoAnswerRefused = refusal(
+  403,
+  'sso.answer_refused',
+  "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id.",
+)
+
+export const providerUnavailable = refusal(503, 'sso.provider_unavailable', {
+  detail: 'Your identity provider does not answer just now. Try again in a moment.',
+  headers: { 'retry-after': '5' },
+})
+
+export const identityNotFound = refusal(404, 'sso_identity.not_found', 'Linked identity not found')
 
 function refused(reason: string): Problem {
-  if (reason === 'too_late') return notBegunHere()
-  if (reason === 'answered_access_denied') {
-    return new Problem(
-      403,
-      'sso.denied',
-      'Your identity provider did not let you in. Ask its administrator for access.',
-    )
-  }
-  const detail =
-    "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id."
-  return new Problem(403, 'sso.answer_refused', detail)
+  if (reason === 'too_late') return flowNotBegunHere()
+  return reason === 'answered_access_denied' ? ssoDenied() : ssoAnswerRefused()
 }
 
 function providerDown(reason: string, log: Logger): Problem {
   log.warn({ reason }, 'an identity provider did not answer')
-  const detail = 'Your identity provider does not answer just now. Try again in a moment.'
-  return new Problem(503, 'sso.provider_unavailable', detail, { headers: { 'retry-after': '5' } })
+  return providerUnavailable()
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { provesRollback } from '../../platform/database/errors.ts'
 import { callersNetwork } from '../../platform/network-address.ts'
-import { Problem } from '../../platform/problem.ts'
+import { refusal } from '../../platform/problem.ts'
 import * as store from './store.ts'
 import {
   type AttemptKind,
@@ -26,6 +26,19 @@ export interface Attempter {
   /** `request.client.network`, or an address; null where there is none. */
   readonly network: string | null
 }
+
+export const throttled = refusal(
+  429,
+  'auth.throttled',
+  (waitMs: number) => {
+    const seconds = Math.max(1, Math.ceil(waitMs / 1_000))
+    return {
+      detail: `Too many attempts have failed. Try again in ${seconds} s.`,
+      headers: { 'retry-after': String(seconds) },
+    }
+  },
+  2_000,
+)
 
 /** Throttling of sign-in, second-factor codes and tokens from links: the same for accounts that exist and that do not. */
 export interface Attempts {
@@ -161,11 +174,4 @@ function isSame(one: Tally, other: Tally): boolean {
     one.notBefore === other.notBefore &&
     one.knownAt === other.knownAt
   )
-}
-
-function throttled(waitMs: number): Problem {
-  const seconds = Math.max(1, Math.ceil(waitMs / 1_000))
-  return new Problem(429, 'auth.throttled', `Too many attempts have failed. Try again in ${seconds} s.`, {
-    headers: { 'retry-after': String(seconds) },
-  })
 }

@@ -1,6 +1,6 @@
 import { inTransaction } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -19,6 +19,26 @@ import type { Permit } from '../step-ups/service.ts'
 import { emailOf, lockAccount } from '../store.ts'
 import { dropLoneRecoveryCodes } from './recovery-codes.ts'
 
+export const passkeyNotFound = refusal(404, 'passkey.not_found', 'Passkey not found')
+
+export const tooManyPasskeys = refusal(
+  409,
+  'passkey.too_many',
+  `You already have ${maxPasskeys} passkeys, the maximum. Remove one that you do not use.`,
+)
+
+export const passkeyRegistered = refusal(
+  409,
+  'passkey.registered_already',
+  'This passkey is registered already. Use it, or make another.',
+)
+
+export const passkeyRefused = refusal(
+  422,
+  'passkey.refused',
+  'The answer of the authenticator does not hold, or came too late. Begin again.',
+)
+
 export function createPasskeys({ db, clock, report }: FactorDependencies, ceremonies: Ceremonies) {
   const registrationOf = (accountId: string): Ceremony => ({ purpose: 'registration', accountId, boundTo: null })
 
@@ -31,7 +51,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
       const { email, known } = await inTransaction(db, { ...scopeOf(by.principal), lookUp }, async (tx) => {
         await lockAccount(tx, by.principal)
         const passkeys = await store.passkeys(tx, accountId)
-        if (passkeys.length >= maxPasskeys) throw tooMany()
+        if (passkeys.length >= maxPasskeys) throw tooManyPasskeys()
         const assurance = await permit.use(tx)
         await keep(tx, assurance)
         const after = { assurance: assuranceJson(assurance) }
@@ -54,15 +74,15 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
           return null
         }
         await lockAccount(tx, by.principal)
-        if ((await store.passkeys(tx, accountId)).length >= maxPasskeys) throw tooMany()
+        if ((await store.passkeys(tx, accountId)).length >= maxPasskeys) throw tooManyPasskeys()
         const passkey: Passkey = { ...made, accountId, id: newId(), name, lastUsedAt: null, createdAt: now }
-        if (!(await store.insertPasskey(tx, passkey))) throw alreadyRegistered()
+        if (!(await store.insertPasskey(tx, passkey))) throw passkeyRegistered()
         const assurance = challenge?.assurance == null ? null : assuranceJson(challenge.assurance)
         const after = { passkey_id: passkey.id, is_backed_up: passkey.isBackedUp, assurance }
         await report(tx, [{ ...factAbout(by, 'passkey.added', { after }, now), erasable: { name } }])
         return passkey
       })
-      if (added === null) throw refused()
+      if (added === null) throw passkeyRefused()
       return added
     },
 
@@ -71,7 +91,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
       return inTransaction(db, scopeOf(by.principal), async (tx) => {
         await lockAccount(tx, by.principal)
         const before = await store.passkeyById(tx, accountId, id)
-        if (before === null) throw notFound()
+        if (before === null) throw passkeyNotFound()
         if (before.name === name) return before
         const after = { ...before, name }
         await store.renamePasskey(tx, after)
@@ -86,7 +106,7 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
       await inTransaction(db, scopeOf(by.principal), async (tx) => {
         await lockAccount(tx, by.principal)
         const passkey = await store.passkeyById(tx, accountId, id)
-        if (passkey === null) throw notFound()
+        if (passkey === null) throw passkeyNotFound()
         const assurance = assuranceJson(await permit.use(tx))
         await store.deletePasskey(tx, passkey)
         const voided = await dropLoneRecoveryCodes(tx, accountId)
@@ -96,22 +116,4 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
       })
     },
   }
-}
-
-function notFound(): Problem {
-  return new Problem(404, 'passkey.not_found', 'Passkey not found')
-}
-
-function tooMany(): Problem {
-  const detail = `There are ${maxPasskeys} passkeys already, which is the most. Remove one that you do not use.`
-  return new Problem(409, 'passkey.too_many', detail)
-}
-
-function alreadyRegistered(): Problem {
-  return new Problem(409, 'passkey.registered_already', 'This passkey is registered already. Use it, or make another.')
-}
-
-function refused(): Problem {
-  const detail = 'The answer of the authenticator does not hold, or came too late. Begin again.'
-  return new Problem(422, 'passkey.refused', detail)
 }

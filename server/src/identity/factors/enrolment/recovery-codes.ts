@@ -1,5 +1,5 @@
 import { inTransaction, type Tx } from '../../../platform/database/db.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -9,6 +9,12 @@ import * as store from '../recovery-codes/store.ts'
 import { assuranceJson } from '../step-up.ts'
 import type { Permit } from '../step-ups/service.ts'
 import { factorState, lockAccount } from '../store.ts'
+
+export const nothingToRecover = refusal(
+  409,
+  'recovery_codes.no_factor',
+  'Recovery codes stand in for a passkey or an authenticator app: add one of those first.',
+)
 
 export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
   return {
@@ -35,9 +41,4 @@ export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
 /** Codes stand in for another factor: with the last one they go, and come to no new life with the next. */
 export async function dropLoneRecoveryCodes(tx: Tx, accountId: string): Promise<number> {
   return hasSecondFactor(await factorState(tx, accountId)) ? 0 : store.deleteRecoveryCodes(tx, accountId)
-}
-
-function nothingToRecover(): Problem {
-  const detail = 'Recovery codes stand in for a passkey or an authenticator app: add one of those first.'
-  return new Problem(409, 'recovery_codes.no_factor', detail)
 }

@@ -1,6 +1,6 @@
 import { inTransaction } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -20,6 +20,19 @@ export interface TotpEnrolment {
   readonly expiresAt: Date
 }
 
+export const totpNotFound = refusal(404, 'totp.not_found', 'Authenticator app not found')
+
+export const totpNotBegun = refusal(
+  404,
+  'totp.not_begun',
+  'This authenticator app is not being added, or the time for its first code is over. Begin again.',
+)
+
+export const totpCodeWrong = refusal(422, 'totp.code_wrong', {
+  detail: 'This code does not fit. Type the one that the app shows now; its clock must be right.',
+  errors: [{ path: 'code', message: 'does not fit' }],
+})
+
 /** Authenticator apps: one at a time for each person. */
 export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorDependencies, proofs: Proofs) {
   const takeFirstCode = (
@@ -36,7 +49,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
       await lockAccount(tx, by.principal)
       const earlier = await store.totpOf(tx, begun.accountId, 'confirmed')
       if (earlier !== null) await store.deleteTotp(tx, earlier)
-      if (!(await store.confirmTotp(tx, begun, step, now))) throw notBegun()
+      if (!(await store.confirmTotp(tx, begun, step, now))) throw totpNotBegun()
       const before = earlier === null ? null : { factor_id: earlier.id }
       const after = { factor_id: begun.id, assurance: assuranceJson(begun.assurance) }
       await report(tx, [factAbout(by, 'totp.confirmed', { before, after }, now)])
@@ -77,10 +90,10 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
       const { accountId } = by.principal
       const now = clock.now()
       const begun = await store.totpOf(db.within({ accountId }), accountId, 'begun')
-      if (begun === null || begun.id !== id.toLowerCase()) throw notBegun()
+      if (begun === null || begun.id !== id.toLowerCase()) throw totpNotBegun()
       const seed = await sealer.open(begun.seed, seedPlace(begun.id))
       const flaw = await proofs.attempt(proverOf(by), () => takeFirstCode(by, begun, totpStep(seed, code, now), now))
-      if (flaw !== null) throw wrongCode()
+      if (flaw !== null) throw totpCodeWrong()
       return { ...begun, confirmedAt: now, expiresAt: null, lastUsedAt: now }
     },
 
@@ -89,7 +102,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
       await inTransaction(db, scopeOf(by.principal), async (tx) => {
         await lockAccount(tx, by.principal)
         const totp = await store.totpOf(tx, accountId, 'confirmed')
-        if (totp === null || totp.id !== id.toLowerCase()) throw notFound()
+        if (totp === null || totp.id !== id.toLowerCase()) throw totpNotFound()
         const assurance = assuranceJson(await permit.use(tx))
         await store.deleteTotp(tx, totp)
         const voided = await dropLoneRecoveryCodes(tx, accountId)
@@ -98,18 +111,4 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
       })
     },
   }
-}
-
-function notFound(): Problem {
-  return new Problem(404, 'totp.not_found', 'Authenticator app not found')
-}
-
-function notBegun(): Problem {
-  const detail = 'This authenticator app is not being added, or the time for its first code is over. Begin again.'
-  return new Problem(404, 'totp.not_begun', detail)
-}
-
-function wrongCode(): Problem {
-  const detail = 'This code does not fit. Type the one that the app shows now; its clock must be right.'
-  return new Problem(422, 'totp.code_wrong', detail, { errors: [{ path: 'code', message: 'does not fit' }] })
 }

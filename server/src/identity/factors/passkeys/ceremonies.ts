@@ -1,6 +1,6 @@
 import type { Clock } from '../../../platform/clock.ts'
 import type { Db, Queryable } from '../../../platform/database/db.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { Assurance } from '../step-up.ts'
 import {
   type AssertionOptions,
@@ -36,6 +36,12 @@ export type JudgedAssertion =
   | { readonly refused: 'challenge' | 'unknown'; readonly passkey: null }
   | { readonly refused: 'wrong'; readonly passkey: Passkey }
 
+export const passkeysUnavailable = refusal(
+  409,
+  'passkey.unavailable',
+  'Passkeys belong to a domain, and PUBLIC_URL names an address. The operator of this service can change it.',
+)
+
 export type Ceremonies = ReturnType<typeof createCeremonies>
 
 /** The challenges of passkeys: each is stored until it is answered, for five minutes, and taken out by the first answer. */
@@ -47,10 +53,8 @@ export function createCeremonies(options: {
   const { db, clock } = options
 
   const party = (): RelyingParty => {
-    if (options.party !== null) return options.party
-    const detail =
-      'Passkeys belong to a domain, and PUBLIC_URL names an address. Whoever runs the service can change it.'
-    throw new Problem(409, 'passkey.unavailable', detail)
+    if (options.party === null) throw passkeysUnavailable()
+    return options.party
   }
 
   /** A challenge that is not stored yet, and how to store it: the statement must run within a look-up of its hash. */

@@ -2,10 +2,19 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
 import { tokenExample } from '../../accounts/schemas.ts'
+import { throttled } from '../../throttle/attempts.ts'
 import type { Visitor } from '../fact.ts'
+import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
-import type { SecondFactorSignIn, SignedIn } from './service.ts'
+import {
+  challengeOver,
+  noMembership,
+  passkeyNotAccepted,
+  type SecondFactorSignIn,
+  type SignedIn,
+  wrongSecondFactor,
+} from './service.ts'
 
 export interface SignInRoutes {
   readonly signIn: SecondFactorSignIn
@@ -14,17 +23,6 @@ export interface SignInRoutes {
 }
 
 const visitorOf = (request: FastifyRequest): Visitor => ({ httpRequestId: request.id, network: request.client.address })
-
-const noMembership = {
-  status: 403,
-  code: 'auth.no_membership',
-  detail: 'This account belongs to no organization now. Ask an administrator.',
-}
-const over = {
-  status: 401,
-  code: 'auth.challenge_over',
-  detail: 'This sign-in was completed, or its time is over. Sign in again.',
-}
 
 export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession }: SignInRoutes): void {
   const common = { tags: ['auth'] }
@@ -42,18 +40,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         },
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(
-            {
-              status: 401,
-              code: 'auth.second_factor_wrong',
-              detail: 'This second factor is wrong, was used before, or came too late. Try again.',
-            },
-            noMembership,
-            413,
-            415,
-            422,
-            429,
-          ),
+          ...problems(wrongSecondFactor, challengeOver, noMembership, 413, 415, 422, throttled),
         },
       },
     },
@@ -73,7 +60,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         body: { ...schemas.passkeyOptionsBody, examples: [{}, { challenge: schemas.exampleChallenge }] },
         response: {
           200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
-          ...problems(over, schemas.noDomain, 413, 415, 422, 429),
+          ...problems(challengeOver, passkeysUnavailable, 413, 415, 422, 429),
         },
       },
     },
@@ -90,20 +77,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         body: { ...schemas.passkeySignInBody, examples: [{ assertion: schemas.exampleAssertion }] },
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(
-            {
-              status: 401,
-              code: 'auth.passkey_refused',
-              detail:
-                'This passkey is not known here, or its answer came too late. Try again, or sign in with your password.',
-            },
-            noMembership,
-            schemas.noDomain,
-            413,
-            415,
-            422,
-            429,
-          ),
+          ...problems(passkeyNotAccepted, noMembership, passkeysUnavailable, 413, 415, 422, throttled),
         },
       },
     },

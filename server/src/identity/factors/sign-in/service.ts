@@ -1,8 +1,8 @@
 import type { Fact } from '../../../facts/fact.ts'
+import { bearerChallenge } from '../../../http/refusals.ts'
 import { inTransaction } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
-import { Problem } from '../../../platform/problem.ts'
-import { unauthenticated } from '../../authenticate.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { FactorDependencies } from '../dependencies.ts'
 import type { Visitor } from '../fact.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
@@ -46,6 +46,53 @@ export interface BegunChallenge {
 }
 
 export type SecondFactorProof = Exclude<Proof, { method: 'password' }>
+
+/** Asks for the second factor. A client that knows only passwords shows its `detail`. */
+export const secondFactorRequired = refusal(
+  401,
+  'auth.second_factor_required',
+  ({ challenge, methods, expiresAt }: BegunChallenge) => ({
+    detail:
+      'This account has a second factor. Send it to POST /api/v1/auth/login/second-factor together with the challenge.',
+    headers: bearerChallenge,
+    extra: { challenge, methods, expires_at: expiresAt },
+  }),
+  {
+    challenge: '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+    methods: ['passkey', 'totp'],
+    expiresAt: new Date('2026-01-31T09:05:00Z'),
+  },
+)
+
+export const wrongSecondFactor = refusal(
+  401,
+  'auth.second_factor_wrong',
+  (triesLeft: number) => ({
+    detail:
+      triesLeft > 0
+        ? 'This second factor is wrong, was used before, or came too late. Try again.'
+        : 'This second factor is wrong, and it was the last try. Sign in again.',
+    headers: bearerChallenge,
+    extra: { tries_left: triesLeft },
+  }),
+  4,
+)
+
+export const challengeOver = refusal(401, 'auth.challenge_over', {
+  detail: 'This sign-in was completed, or its time is over. Sign in again.',
+  headers: bearerChallenge,
+})
+
+export const noMembership = refusal(
+  403,
+  'auth.no_membership',
+  'This account belongs to no organization now. Ask an administrator.',
+)
+
+export const passkeyNotAccepted = refusal(401, 'auth.passkey_refused', {
+  detail: 'This passkey is not known here, or its answer came too late. Try again, or sign in with your password.',
+  headers: bearerChallenge,
+})
 
 export type SecondFactorSignIn = ReturnType<typeof createSecondFactorSignIn>
 
@@ -170,42 +217,8 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
         accountId = judged.passkey?.accountId ?? null
         return spendAssertion(judged, visitor)
       })
-      if (flaw !== null || accountId === null) throw passkeyRefused()
+      if (flaw !== null || accountId === null) throw passkeyNotAccepted()
       return { accountId, organizationId: null, methods: ['passkey'], provenAt }
     },
   }
-}
-
-const bearerChallenge = { 'www-authenticate': 'Bearer realm="hitl"' }
-
-/** 401 that asks for the second factor: what a client that knows only passwords shows is its `detail`. */
-export function secondFactorRequired(begun: BegunChallenge): Problem {
-  const detail =
-    'This account has a second factor. Send it to POST /api/v1/auth/login/second-factor together with the challenge.'
-  return new Problem(401, 'auth.second_factor_required', detail, {
-    headers: bearerChallenge,
-    extra: { challenge: begun.challenge, methods: begun.methods, expires_at: begun.expiresAt },
-  })
-}
-
-function wrongSecondFactor(triesLeft: number): Problem {
-  const detail =
-    triesLeft > 0
-      ? 'This second factor is wrong, was used before, or came too late. Try again.'
-      : 'This second factor is wrong, and it was the last try. Sign in again.'
-  return new Problem(401, 'auth.second_factor_wrong', detail, {
-    headers: bearerChallenge,
-    extra: { tries_left: triesLeft },
-  })
-}
-
-function challengeOver(): Problem {
-  return unauthenticated('auth.challenge_over', 'This sign-in was completed, or its time is over. Sign in again.')
-}
-
-function passkeyRefused(): Problem {
-  return unauthenticated(
-    'auth.passkey_refused',
-    'This passkey is not known here, or its answer came too late. Try again, or sign in with your password.',
-  )
 }

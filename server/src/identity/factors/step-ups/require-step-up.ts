@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify'
 import { Type } from 'typebox'
 import { idempotencyOf } from '../../../http/idempotency.ts'
-import type { OwnMeaning } from '../../../http/openapi.ts'
 import { personOf } from '../../guard.ts'
 import type { Permit, StepUps } from './service.ts'
 
@@ -21,15 +20,6 @@ export const stepUpHeaders = Type.Object({
     }),
   ),
 })
-
-/** For the problems of such a route. */
-export const stepUpMeaning: OwnMeaning = {
-  status: 403,
-  code: 'auth.step_up_required',
-  detail:
-    'This call needs a fresh proof that it is you. Send POST /api/v1/auth/step-up with this digest and one of the ' +
-    'methods, then repeat the call with X-Step-Up.',
-}
 
 /**
  * What a sensitive route puts behind its guard. Its service takes the permit. `enrols`: the route adds a factor; `repeats`:

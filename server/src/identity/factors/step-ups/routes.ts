@@ -2,15 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
 import { type Guard, personOf } from '../../guard.ts'
+import { throttled } from '../../throttle/attempts.ts'
+import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
-import type { StepUps } from './service.ts'
-
-const refused = {
-  status: 403,
-  code: 'auth.step_up_refused',
-  detail: 'This proof is wrong, was used before, or came too late. Try again with a new one.',
-}
+import { methodUnavailable, proofRefused, type StepUps } from './service.ts'
 
 export function registerStepUpRoutes(
   app: FastifyInstance,
@@ -32,7 +28,7 @@ export function registerStepUpRoutes(
         },
         response: {
           200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
-          ...problems(401, refused, 413, 415, 422, 429),
+          ...problems(401, proofRefused, methodUnavailable, 413, 415, 422, throttled),
         },
       },
     },
@@ -54,7 +50,7 @@ export function registerStepUpRoutes(
         body: { ...schemas.stepUpOptionsBody, examples: [{ digest: schemas.exampleDigest }] },
         response: {
           200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
-          ...problems(401, 403, schemas.noDomain, 413, 415, 422),
+          ...problems(401, 403, passkeysUnavailable, 413, 415, 422),
         },
       },
     },

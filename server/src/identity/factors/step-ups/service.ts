@@ -1,11 +1,11 @@
 import type { EventKind } from '../../../facts/kinds.ts'
 import { inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { refusal } from '../../../platform/problem.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
-import { proofMethods } from '../factor.ts'
+import { type ProofMethod, proofMethods } from '../factor.ts'
 import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
 import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
@@ -43,6 +43,30 @@ export interface Shown {
   /** Null, too, for calls that do not read the header. */
   readonly idempotencyKey: string | null
 }
+
+export const methodUnavailable = refusal(
+  403,
+  'auth.step_up_method',
+  (methods: readonly ProofMethod[]) => ({
+    detail:
+      methods.length === 0
+        ? 'You have nothing to prove yourself with here: add a passkey or an authenticator app first.'
+        : `This method is not open to you. Use one of: ${methods.join(', ')}.`,
+    extra: { methods },
+  }),
+  ['passkey', 'totp'],
+)
+
+/** The same for every flaw, so that nobody learns that a code was right once. */
+export const proofRefused = refusal(
+  403,
+  'auth.step_up_refused',
+  (methods: readonly ProofMethod[]) => ({
+    detail: 'This proof is wrong, was used before, or came too late. Try again with a new one.',
+    extra: { methods },
+  }),
+  ['passkey', 'totp'],
+)
 
 export type StepUps = ReturnType<typeof createStepUps>
 
@@ -176,18 +200,4 @@ export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, 
     passkeyOptions: ({ accountId }: Person, digest: Buffer): Promise<AssertionOptions> =>
       ceremonies.options({ purpose: 'step_up', accountId, boundTo: digest }),
   }
-}
-
-function methodUnavailable(methods: readonly string[]): Problem {
-  const detail =
-    methods.length === 0
-      ? 'You have nothing to prove yourself with here: add a passkey or an authenticator app first.'
-      : `This method is not open to you. Use one of: ${methods.join(', ')}.`
-  return new Problem(403, 'auth.step_up_method', detail, { extra: { methods } })
-}
-
-/** One answer for every flaw: a code that was right once teaches nobody anything. */
-function proofRefused(methods: readonly string[]): Problem {
-  const detail = 'This proof is wrong, was used before, or came too late. Try again with a new one.'
-  return new Problem(403, 'auth.step_up_refused', detail, { extra: { methods } })
 }

@@ -3,12 +3,20 @@ import type { EventKind } from '../../../facts/kinds.ts'
 import { later } from '../../../platform/clock.ts'
 import type { Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
-import { Problem } from '../../../platform/problem.ts'
+import { type Problem, type Refusal, refusal } from '../../../platform/problem.ts'
 import type { Visitor } from '../../accounts/account-facts.ts'
 import { placeholderEmail } from '../../accounts/account-link.ts'
 import * as people from '../../accounts/store.ts'
 import { emailKey, type User } from '../../accounts/user.ts'
-import { type Claims, profileFrom, refusalOfNewMember, roleFrom, teamsDecidedBy, teamsFrom } from '../claims.ts'
+import {
+  type Claims,
+  profileFrom,
+  type ReasonAgainst,
+  refusalOfNewMember,
+  roleFrom,
+  teamsDecidedBy,
+  teamsFrom,
+} from '../claims.ts'
 import type { ClaimableRole, IdentityProvider } from '../provider.ts'
 import type { SsoDependencies } from '../providers/service.ts'
 import { lockProvider } from '../providers/store.ts'
@@ -18,6 +26,54 @@ export interface Entered {
   readonly accountId: string
   readonly userId: string
 }
+
+export const memberInactive = refusal(
+  403,
+  'sso.member_inactive',
+  'Your membership in this organization is not active. Ask an administrator.',
+)
+
+export const noRole = refusal(
+  403,
+  'sso.no_role',
+  'Your identity provider gives you no role here. Ask its administrator for one of the groups that have one.',
+)
+
+/** Why an identity that is not linked yet makes nobody a member. */
+export const notAMember = {
+  not_a_member: refusal(
+    403,
+    'sso.not_a_member',
+    'This identity belongs to no member here. Sign in as before and link it in your settings, or ask an administrator.',
+  ),
+  no_address: refusal(
+    403,
+    'sso.no_address',
+    'Your identity provider did not send your address, which a new member needs. Ask its administrator.',
+  ),
+  address_not_verified: refusal(
+    403,
+    'sso.address_not_verified',
+    'Your identity provider has not verified your address. Verify it there, then start again.',
+  ),
+  domain_not_allowed: refusal(
+    403,
+    'sso.domain_not_allowed',
+    'Addresses of your domain do not become members by themselves. Ask an administrator.',
+  ),
+} as const satisfies Readonly<Record<ReasonAgainst, Refusal>>
+
+export const addressTaken = refusal(
+  409,
+  'sso.address_taken',
+  'A member of this organization has your address already. If it is you, sign in as before and link this identity in your settings.',
+)
+
+export const linkedElsewhere = refusal(
+  409,
+  'sso.linked_elsewhere',
+  'This identity is linked to another member. Unlink it there first.',
+)
 
 /** Whom a provider's word makes whom, in its organization. Refusals are answered, not thrown: they are events too. */
 export function createMemberships({ clock, report, teams }: Pick<SsoDependencies, 'clock' | 'report' | 'teams'>) {
@@ -110,7 +166,7 @@ export function createMemberships({ clock, report, teams }: Pick<SsoDependencies
     // who is left to manage.
     if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
     const [member] = await people.lockUsers(tx, provider.organizationId, [identity.userId])
-    if (member === undefined || !member.isActive) return inactive()
+    if (member === undefined || !member.isActive) return memberInactive()
     if (!(await applyRole(tx, provider, member, roleFrom(provider, claims), visitor))) return noRole()
     await joinTeams(tx, provider, claims, member.id, visitor)
     await store.markIdentityUsed(tx, identity, clock.now())
@@ -125,8 +181,8 @@ export function createMemberships({ clock, report, teams }: Pick<SsoDependencies
     visitor: Visitor,
   ): Promise<Entered | Problem> => {
     const profile = profileFrom(claims)
-    const refusal = refusalOfNewMember(provider, profile)
-    if (refusal !== null || profile === null) return notAMember(refusal ?? 'no_address')
+    const reason = refusalOfNewMember(provider, profile)
+    if (reason !== null || profile === null) return notAMember[reason ?? 'no_address']()
     const role = roleFrom(provider, claims)
     if (role === null) return noRole()
     const { organizationId, issuer } = provider
@@ -187,7 +243,7 @@ export function createMemberships({ clock, report, teams }: Pick<SsoDependencies
     ): Promise<Entered | Problem> => {
       const { organizationId, issuer } = provider
       const [member] = await people.lockUsers(tx, organizationId, [userId])
-      if (member === undefined || !member.isActive) return inactive()
+      if (member === undefined || !member.isActive) return memberInactive()
       const entered = { accountId: member.accountId, userId }
       if (await store.insertIdentity(tx, newIdentity(provider, claims, userId))) {
         await report(tx, [linkedFact(provider, claims, userId, visitor)])
@@ -197,37 +253,4 @@ export function createMemberships({ clock, report, teams }: Pick<SsoDependencies
       return identity?.userId === userId ? entered : linkedElsewhere()
     },
   }
-}
-
-function inactive(): Problem {
-  const detail = 'Your membership in this organization is not active. Ask an administrator.'
-  return new Problem(403, 'sso.member_inactive', detail)
-}
-
-function noRole(): Problem {
-  const detail =
-    'Your identity provider gives you no role here. Ask its administrator for one of the groups that have one.'
-  return new Problem(403, 'sso.no_role', detail)
-}
-
-const whyNot: Readonly<Record<string, string>> = {
-  not_a_member:
-    'This identity belongs to no member here. Sign in as before and link it in your settings, or ask an administrator.',
-  no_address: 'Your identity provider did not tell your address, which a new member needs. Ask its administrator.',
-  address_not_verified: 'Your identity provider has not verified your address. Verify it there, then start again.',
-  domain_not_allowed: 'Addresses of your domain do not become members by themselves. Ask an administrator.',
-}
-
-function notAMember(reason: string): Problem {
-  return new Problem(403, `sso.${reason}`, whyNot[reason] ?? 'Ask an administrator.')
-}
-
-function addressTaken(): Problem {
-  const detail =
-    'A member of this organization has your address already. If it is you, sign in as before and link this identity in your settings.'
-  return new Problem(409, 'sso.address_taken', detail)
-}
-
-function linkedElsewhere(): Problem {
-  return new Problem(409, 'sso.linked_elsewhere', 'This identity is linked to another member. Unlink it there first.')
 }

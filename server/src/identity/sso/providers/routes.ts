@@ -3,20 +3,18 @@ import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
 import { idParams, problems, success } from '../../../http/openapi.ts'
 import { invalid } from '../../../platform/problem.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders, stepUpMeaning } from '../../factors/step-ups/require-step-up.ts'
+import { stepUpRequired } from '../../factors/step-up.ts'
+import { permitOf, type RequireStepUp, stepUpHeaders } from '../../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../../guard.ts'
-import type { IdentityProvider } from '../provider.ts'
+import {
+  type IdentityProvider,
+  providerChanged,
+  providerExists,
+  providerNotFound,
+  providerNotProven,
+} from '../provider.ts'
 import * as schemas from './schemas.ts'
 import type { IdentityProviders } from './service.ts'
-
-const notFound = { status: 404, code: 'identity_provider.not_found', detail: 'Identity provider not found' }
-const notProven = {
-  status: 409,
-  code: 'identity_provider.not_proven',
-  detail:
-    'Nobody has come in through this provider yet, as it is configured now. Sign in or link your own account with it once, ' +
-    'then enforce it.',
-}
 
 export interface ProviderRoutes {
   readonly providers: IdentityProviders
@@ -61,7 +59,7 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
         params: idParams,
         response: {
           200: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(401, 403, notFound, 422),
+          ...problems(401, 403, providerNotFound, 422),
         },
       },
     },
@@ -81,7 +79,7 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
         body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
         response: {
           201: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(401, stepUpMeaning, notProven, 413, 415, 422),
+          ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
         },
       },
     },
@@ -107,7 +105,17 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
         body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
         response: {
           200: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(401, stepUpMeaning, notFound, notProven, 413, 415, 422),
+          ...problems(
+            401,
+            stepUpRequired,
+            providerNotFound,
+            providerChanged,
+            providerExists,
+            providerNotProven,
+            413,
+            415,
+            422,
+          ),
         },
       },
     },
@@ -132,7 +140,10 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
         operationId: 'deleteIdentityProvider',
         params: idParams,
         headers: stepUpHeaders,
-        response: { 204: { description: 'It is gone', type: 'null' }, ...problems(401, stepUpMeaning, notFound, 422) },
+        response: {
+          204: { description: 'It is gone', type: 'null' },
+          ...problems(401, stepUpRequired, providerNotFound, 422),
+        },
       },
     },
     async (request, reply) => {

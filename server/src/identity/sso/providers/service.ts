@@ -4,13 +4,22 @@ import type { Clock } from '../../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { type Idempotency, idempotencyMismatch } from '../../../platform/idempotency.ts'
 import { newId } from '../../../platform/ids.ts'
-import { invalid, Problem } from '../../../platform/problem.ts'
+import { invalid, type Problem } from '../../../platform/problem.ts'
 import type { Sealer } from '../../../platform/secrets/sealed-text.ts'
 import { assuranceJson } from '../../factors/step-up.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
 import { actorOf, type Caller, type Person, type Role } from '../../principal.ts'
 import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
-import { checkProvider, type IdentityProvider, isSameParty } from '../provider.ts'
+import {
+  checkProvider,
+  type IdentityProvider,
+  isSameParty,
+  providerChanged,
+  providerExists,
+  providerNotFound,
+  providerNotProven,
+  ssoRequired,
+} from '../provider.ts'
 import { blank, changed, type NewProviderInput, type ProviderInput, shown } from './provider-settings.ts'
 import * as store from './store.ts'
 
@@ -105,7 +114,7 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
       if (isNew) return { provider, replayed: false }
       // The same call may have come twice at once.
       const first = await replayOf(by.principal, idempotency)
-      if (first === null) throw alreadyThere()
+      if (first === null) throw providerExists()
       return first
     },
 
@@ -124,7 +133,7 @@ export function createIdentityProviders({ db, clock, sealer, client, ...dependen
         const now = await store.lockProvider(tx, planned.id)
         if (now === null) throw providerNotFound()
         // What was judged is what is saved: nothing of a change that came between is lost in silence.
-        if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw changedMeanwhile()
+        if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw providerChanged()
         await store.saveProvider(tx, planned, secret)
         const after = { ...shown(planned), secret_changed: given !== undefined, assurance: assuranceJson(assurance) }
         const fact = factAbout(by, planned, 'identity_provider.changed')
@@ -181,17 +190,8 @@ export function secretPlace(provider: { readonly organizationId: string; readonl
   }
 }
 
-export function providerNotFound(): Problem {
-  return new Problem(404, 'identity_provider.not_found', 'Identity provider not found')
-}
-
-/** Whoever enforces a provider that does not work locks everybody out. */
 function refuseUnproven(provider: IdentityProvider): void {
-  if (!provider.isEnforced || provider.provenAt !== null) return
-  const detail =
-    'Nobody has come in through this provider yet, as it is configured now. Sign in or link your own account with it once, ' +
-    'then enforce it.'
-  throw new Problem(409, 'identity_provider.not_proven', detail)
+  if (provider.isEnforced && provider.provenAt === null) throw providerNotProven()
 }
 
 /** The secret can be written and never read: sending it to another issuer would be reading it. */
@@ -231,19 +231,4 @@ function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: EventKi
     after: null,
     occurredAt: provider.updatedAt,
   }
-}
-
-function alreadyThere(): Problem {
-  const detail = 'This organization has a provider with this issuer and client already. Change that one.'
-  return new Problem(409, 'identity_provider.exists', detail)
-}
-
-function changedMeanwhile(): Problem {
-  return new Problem(409, 'identity_provider.changed', 'Somebody else changed this provider just now. Read it again.')
-}
-
-function ssoRequired(provider: IdentityProvider): Problem {
-  const start = `/api/v1/auth/sso/${provider.id}/start`
-  const detail = `This organization is entered through its identity provider only. Open ${start} to sign in.`
-  return new Problem(403, 'sso.required', detail, { extra: { sso_start: start } })
 }

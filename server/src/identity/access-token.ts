@@ -1,4 +1,5 @@
 import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { createBoundedMap } from '../platform/bounded-map.ts'
 import type { SigningKeys } from './signing-keys/service.ts'
 import { encodeJson, headerOf } from './signing-keys/signing-key.ts'
 
@@ -52,7 +53,7 @@ export function createAccessTokens(
   { previousSecretKey = null, signingKeys = null }: AccessTokenOptions = {},
 ): AccessTokens {
   const scheme = signingKeys === null ? createHmacScheme(secretKey, previousSecretKey) : createEdDsaScheme(signingKeys)
-  const remembered = new Map<string, Remembered>()
+  const remembered = createBoundedMap<string, Remembered>(maxRemembered)
   const expiresInSeconds = expireMinutes * 60
 
   return {
@@ -73,7 +74,6 @@ export function createAccessTokens(
       const verified = await scheme.verify(token, now)
       const claims = verified === null ? null : readClaims(verified.payload, now, expiresInSeconds)
       if (verified === null || claims === null) return null
-      if (remembered.size >= maxRemembered) remembered.clear()
       remembered.set(digest, { ...claims, kid: verified.kid })
       return claims.subject
     },

@@ -6,29 +6,29 @@ import { createCredentialCache } from './credential-cache.ts'
 import type { Agent, Call, Person, Principal, Role } from './principal.ts'
 
 export interface Authenticator {
-  /** The principal behind an `Authorization` header. Throws 401, and 403 for a key that may not be used from there. */
+  /** The principal behind an `Authorization` header. Throws 401, or 403 for a key that may not be used from that address. */
   authenticate(authorization: string | undefined, call: Call): Promise<Principal>
-  /** Tells the audit what it is to know of a call that its caller had no right to. */
+  /** Reports a call that its caller had no right to, where the audit keeps it. */
   refused(principal: Principal, error: unknown, call: Call): void
-  /** Called when a key, a user or a session changed in this process, which then notices at once; others within a second. */
+  /** Call it when a key, a user or a session changed: this process notices at once, others within a second. */
   forget(id: string): void
-  /** Writes what is pending: the marks of keys, what the audit is told of refusals. */
+  /** Writes what is pending: uses of keys and reports of refused calls. */
   close(): Promise<void>
 }
 
-/** What an access token's session is now. */
+/** The current state of an access token's session. */
 export interface SessionForAuthentication {
   readonly accountId: string
   readonly role: Role
   readonly isActive: boolean
   readonly signedInWith: readonly string[]
   readonly signedInAt: Date
-  /** Null: live until it runs out. */
+  /** Null while it is live. */
   readonly revokedAt: Date | null
   readonly expiresAt: Date
 }
 
-/** The rooms that keep credentials stand above this one, so it is given how to look them up. */
+/** The rooms that keep credentials stand above this one, so they hand in how to look them up. */
 export interface AuthenticatorDependencies {
   readonly clock: Clock
   readonly tokens: AccessTokens
@@ -38,12 +38,12 @@ export interface AuthenticatorDependencies {
     sessionId: string,
   ) => Promise<SessionForAuthentication | null>
   readonly keys: {
-    /** Null for what is no key, or none any more. Throws 401 for one that has expired, 403 for one from elsewhere. */
+    /** Null unless it is a valid key. Throws 401 if it has expired, 403 if it is used from an address it is not for. */
     agentOf(raw: string, call: Call): Promise<Agent | null>
     forget(id: string): void
     close(): Promise<void>
   }
-  readonly refusals: {
+  readonly refusedCalls: {
     rightRefused(agent: Agent, error: unknown, call: Call): void
     /** Resolves when everything is written. */
     settled(): Promise<void>
@@ -51,7 +51,7 @@ export interface AuthenticatorDependencies {
 }
 
 export function createAuthenticator(dependencies: AuthenticatorDependencies): Authenticator {
-  const { clock, tokens, findSession, keys, refusals } = dependencies
+  const { clock, tokens, findSession, keys, refusedCalls } = dependencies
   const people = createCredentialCache((all) => {
     const [organizationId = '', userId = '', sessionId = ''] = all.split('/')
     return findSession(organizationId, userId, sessionId)
@@ -79,14 +79,14 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
       return principal
     },
     refused: (principal, error, call) => {
-      if (principal.kind === 'agent') refusals.rightRefused(principal, error, call)
+      if (principal.kind === 'agent') refusedCalls.rightRefused(principal, error, call)
     },
     forget: (id) => {
       keys.forget(id)
       people.forget(id)
     },
     close: async () => {
-      await Promise.all([keys.close(), refusals.settled()])
+      await Promise.all([keys.close(), refusedCalls.settled()])
     },
   }
 }

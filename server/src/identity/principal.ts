@@ -250,5 +250,10 @@ export function byCaller({ principal, httpRequestId, network }: Caller): Origin 
   }
 }
 
-/** One HTTP call, whoever made it. */
+/** Where the facts of a call come from that nobody has signed in for. */
+export function byNobody(organizationId: string, { httpRequestId, network }: Call): Origin {
+  return { organizationId, actor: { kind: 'anonymous', id: null }, httpRequestId, network: network ?? null }
+}
+
+/** One HTTP call, by anybody. */
 export type Call = Omit<Caller, 'principal'>

@@ -16,7 +16,7 @@ import { createAgents } from './agents/service.ts'
 import { createSwitches } from './agents/switches.ts'
 import { createKeyAuthenticator } from './api-keys/authenticate-key.ts'
 import { createLeakedKeys } from './api-keys/leaked-keys.ts'
-import { createRefusals } from './api-keys/refusals.ts'
+import { createRefusedCalls } from './api-keys/refused-calls.ts'
 import { createApiKeys } from './api-keys/service.ts'
 import { createAuthenticator } from './authenticate.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
@@ -72,15 +72,15 @@ export function createIdentity(dependencies: IdentityDependencies) {
     previousSecretKey: settings.SECRET_KEY_PREVIOUS,
     signingKeys: signsTokens ? signingKeys : null,
   })
-  const refusals = createRefusals({ db, clock, report })
-  const agentKeys = createKeyAuthenticator(db, clock, refusals)
+  const refusedCalls = createRefusedCalls({ db, clock, report })
+  const agentKeys = createKeyAuthenticator(db, clock, refusedCalls)
   const authenticator = createAuthenticator({
     clock,
     tokens,
     findSession: (organizationId, userId, sessionId) =>
       sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId),
     keys: agentKeys,
-    refusals,
+    refusedCalls,
   })
   const { forget } = authenticator
   const attempts = createAttempts(db, clock, secretKey)

@@ -5,7 +5,7 @@ import type { Hold } from '../principal.ts'
 
 export type Status = 'active' | 'paused' | 'stopped'
 
-/** Who let it through, or did not: an agent's own switch, or its organization's. */
+/** The switch of one agent, or of all agents of an organization. */
 export interface Switch {
   readonly status: Status
   /** Null while it is active. */
@@ -14,18 +14,18 @@ export interface Switch {
   readonly reason: string | null
 }
 
-/** An agent as people see it; what it is when it calls is the `Agent` of principal.ts. */
+/** An agent as people see it; as a caller it is the `Agent` of principal.ts. */
 export interface RegisteredAgent {
   readonly organizationId: string
   readonly id: string
   readonly name: string
   readonly description: string | null
-  /** The person who answers for it. */
+  /** The person responsible for it. */
   readonly ownerId: string | null
   readonly own: Switch
-  /** What the organization says of all its agents. */
+  /** The position of the switch of all the organization's agents. */
   readonly organizationStatus: Status
-  /** When it was first refused because of the present pause. */
+  /** When it was first refused because of the current pause. */
   readonly pauseAcknowledgedAt: Date | null
   /** The last use of any of its keys. */
   readonly lastUsedAt: Date | null
@@ -35,7 +35,6 @@ export interface RegisteredAgent {
 
 export const active: Switch = { status: 'active', since: null, by: null, reason: null }
 
-/** An agent as it is registered. */
 export function newAgent(
   input: {
     readonly organizationId: string
@@ -78,8 +77,8 @@ export type SwitchAct = 'pause' | 'resume' | 'stop'
 const target: Readonly<Record<SwitchAct, Status>> = { pause: 'paused', resume: 'active', stop: 'stopped' }
 
 /**
- * The switch after an act. Pressed twice it stays as it is, with its first time and reason: whoever presses it in a hurry
- * wants the state, not the change. Only resuming leads out of a stop, so that a pause never lets a stopped agent go on.
+ * The switch after an act. Pressed twice it keeps its first time and reason: a person in a hurry wants the state, not the
+ * change. Only resuming ends a stop, so that a pause never lets a stopped agent go on.
  */
 export function turn(
   before: Switch,
@@ -97,7 +96,7 @@ export function turn(
   return { status, since: now, by: by.userId, reason: by.reason }
 }
 
-/** What holds an agent back: the stronger of its own switch and its organization's, the organization's where they are equal. */
+/** What holds an agent back: the stricter of its own switch and its organization's; the organization's if they are equal. */
 export function holdOf(own: Switch, organization: Switch, isAcknowledged: boolean): Hold | null {
   const rank = { active: 0, paused: 1, stopped: 2 } as const
   const [on, strongest] =

@@ -1,26 +1,25 @@
-import { type Fact, personalFields } from '../../facts/fact.ts'
+import { type Fact, factBy, personalFields } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
-import { actorOf, type Caller } from '../principal.ts'
+import { byCaller, type Caller } from '../principal.ts'
 import type { RegisteredAgent, Switch } from './agent.ts'
 
-/** What the audit keeps of agents: names, descriptions and reasons are people's words, so they can be erased. */
-
-export function agentFact(by: Caller, kind: EventKind, before: RegisteredAgent | null, after: RegisteredAgent): Fact {
-  const shown = (agent: RegisteredAgent) => ({ owner_id: agent.ownerId, ...switchShown(agent.own) })
-  const words = (agent: RegisteredAgent) => ({ name: agent.name, description: agent.description })
-  return {
-    organizationId: after.organizationId,
-    kind,
-    subjectKind: 'agent',
-    subjectId: after.id,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: before === null ? null : shown(before),
-    after: shown(after),
-    ...personalFields(before === null ? null : words(before), words(after)),
+/** What the audit keeps of an agent. Names, descriptions and reasons are people's words, so they can be erased. */
+export function agentFact(
+  by: Caller,
+  kind: EventKind,
+  before: RegisteredAgent | null,
+  after: RegisteredAgent,
+  reason: string | null = null,
+): Fact {
+  const auditedFields = (agent: RegisteredAgent) => ({ owner_id: agent.ownerId, ...switchFields(agent.own) })
+  const texts = ({ name, description }: RegisteredAgent) => ({ name, description })
+  const { erasable } = personalFields(before && texts(before), texts(after))
+  return factBy(byCaller(by), kind, ['agent', after.id], {
+    before: before && auditedFields(before),
+    after: auditedFields(after),
+    ...withReason(erasable, reason),
     occurredAt: after.updatedAt,
-  }
+  })
 }
 
 export function organizationSwitchFact(
@@ -28,28 +27,22 @@ export function organizationSwitchFact(
   kind: EventKind,
   before: Switch,
   after: Switch,
+  reason: string | null,
   occurredAt: Date,
 ): Fact {
-  const { organizationId } = by.principal
-  return {
-    organizationId,
-    kind,
-    subjectKind: 'organization',
-    subjectId: organizationId,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: switchShown(before),
-    after: switchShown(after),
+  return factBy(byCaller(by), kind, ['organization', by.principal.organizationId], {
+    before: switchFields(before),
+    after: switchFields(after),
+    ...withReason(undefined, reason),
     occurredAt,
-  }
+  })
 }
 
-/** Why a switch was turned, in the words of whoever did it. */
-export function withReason(fact: Fact, reason: string | null): Fact {
-  return reason === null ? fact : { ...fact, erasable: { ...fact.erasable, reason } }
+function withReason(erasable: Fact['erasable'], reason: string | null): Pick<Fact, 'erasable'> {
+  if (reason !== null) return { erasable: { ...erasable, reason } }
+  return erasable === undefined ? {} : { erasable }
 }
 
-function switchShown({ status, since }: Switch) {
+function switchFields({ status, since }: Switch) {
   return { status, paused_at: since }
 }

@@ -35,7 +35,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       ...guard('agent.manage'),
       schema: {
         ...common,
-        summary: 'Register an agent; keys for it are made with POST /api-keys',
+        summary: 'Register an agent; make keys for it with POST /api-keys',
         operationId: 'registerAgent',
         headers: idempotencyHeaders,
         body: {
@@ -43,7 +43,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
           examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
         },
         response: {
-          201: one('The agent; you answer for it unless you name somebody else'),
+          201: one('The agent; you are responsible for it unless you name somebody else'),
           ...problems(401, 403, 413, 415),
         },
       },
@@ -51,7 +51,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
     async (request, reply) => {
       const { owner_id, ...input } = request.body
       const asked = { ...input, ownerId: owner_id?.toLowerCase() }
-      const { agent, replayed } = await agents.register(personOf(request), asked, idempotencyOf(request))
+      const { made: agent, replayed } = await agents.register(personOf(request), asked, idempotencyOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.status(201).header('location', `/api/v1/agents/${agent.id}`).send(agentJson(agent))
     },
@@ -63,7 +63,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       ...guard('agent.read'),
       schema: {
         ...common,
-        summary: 'The registered agents, newest first',
+        summary: 'List the registered agents, newest first',
         operationId: 'listAgents',
         querystring: schemas.listAgentsQuery,
         response: {
@@ -88,7 +88,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       ...guard('agent.read'),
       schema: {
         ...common,
-        summary: 'One agent',
+        summary: 'Get one agent',
         operationId: 'getAgent',
         params: idParams,
         response: { 200: one('The agent'), ...problems(401, 403, agentNotFound) },
@@ -103,7 +103,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       ...guard('agent.manage'),
       schema: {
         ...common,
-        summary: 'Rename or describe an agent, or say who answers for it',
+        summary: 'Rename or describe an agent, or name the person responsible for it',
         operationId: 'changeAgent',
         params: idParams,
         body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
@@ -123,10 +123,9 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
 const acts: Readonly<Record<SwitchAct, { readonly body: TSchema; readonly effect: string; readonly done: string }>> = {
   pause: { body: schemas.pauseBody, effect: 'new requests are refused, everything else works', done: 'paused' },
   resume: { body: schemas.resumeBody, effect: 'everything works again', done: 'resumed' },
-  stop: { body: schemas.pauseBody, effect: 'every call is refused; keys stay, but are useless', done: 'stopped' },
+  stop: { body: schemas.pauseBody, effect: 'every call is refused; its keys stay but do nothing', done: 'stopped' },
 }
 
-/** Everywhere within a second; open requests are marked with `agent_paused`. */
 function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes): void {
   const example = { reason: schemas.exampleAgent.pause_reason }
   for (const [act, { body, effect, done }] of Object.entries(acts) as [SwitchAct, (typeof acts)[SwitchAct]][]) {
@@ -185,7 +184,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
       ...guard('agent.read'),
       schema: {
         ...common,
-        summary: 'Whether the agents of the organization are paused or stopped, since when and why',
+        summary: 'Get whether the agents of the organization are paused or stopped, since when and why',
         operationId: 'getOrganizationSwitch',
         response: {
           200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),

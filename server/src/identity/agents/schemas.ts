@@ -36,15 +36,18 @@ export const agentSchema = Type.Object(
     id,
     name: Type.String(),
     description: nullable(Type.String()),
-    owner_id: nullable(Type.String({ format: 'uuid', description: 'The person who answers for it.' })),
+    owner_id: nullable(Type.String({ format: 'uuid', description: 'The person responsible for it.' })),
     ...switchFields,
     pause_acknowledged_at: nullable(
-      Type.String({ format: 'date-time', description: 'When a call of its was first refused because of this pause.' }),
+      Type.String({
+        format: 'date-time',
+        description: 'When one of its calls was first refused because of this pause.',
+      }),
     ),
     organization_status: Type.Enum(statuses, {
-      description: 'What holds for all agents of the organization; the stronger of the two counts.',
+      description: 'The switch of all agents of the organization; the stricter of the two counts.',
     }),
-    last_used_at: nullable(Type.String({ format: 'date-time', description: 'Of any of its keys.' })),
+    last_used_at: nullable(Type.String({ format: 'date-time', description: 'The last use of any of its keys.' })),
     created_at: time,
     updated_at: time,
   },
@@ -74,14 +77,16 @@ export const changeAgentBody = Type.Object(
 )
 
 export const listAgentsQuery = Type.Object({
-  status: Type.Optional(Type.Enum(statuses, { description: "Of the agent's own switch." })),
+  status: Type.Optional(Type.Enum(statuses, { description: 'Only agents whose own switch is in this position.' })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
-  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 100, description: '`next_cursor` of the previous page.' }),
+  ),
 })
 
-const reason = Type.String({ minLength: 1, maxLength: 512, description: 'Told to the agent with every refusal.' })
+const reason = Type.String({ minLength: 1, maxLength: 512, description: 'Sent to the agent with every refusal.' })
 
-/** Who holds somebody back says why. */
+/** Pausing and stopping need a reason; resuming may have one. */
 export const pauseBody = Type.Object({ reason }, { title: 'Pause' })
 export const resumeBody = Type.Object({ reason: Type.Optional(nullable(reason)) }, { title: 'Resumption' })
 

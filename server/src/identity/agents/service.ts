@@ -1,7 +1,7 @@
 import type { Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userById } from '../accounts/store.ts'
@@ -10,7 +10,7 @@ import { active, agentNotFound, newAgent, type RegisteredAgent } from './agent.t
 import { agentFact } from './facts.ts'
 import * as store from './store.ts'
 
-export interface AgentDependencies {
+export interface AgentContext {
   readonly db: Db
   readonly clock: Clock
   /** Appends to the event log in the caller's transaction. */
@@ -25,72 +25,82 @@ export interface AgentChanges {
 
 export type Agents = ReturnType<typeof createAgents>
 
-/** The register of agents: who asks, what for, and which person answers for it. */
-export function createAgents({ db, clock, report }: AgentDependencies) {
-  /** Somebody has to be there who answers for it. */
-  const requireMember = async (tx: Tx, organizationId: string, userId: string): Promise<void> => {
-    const owner = await userById(tx, organizationId, userId)
-    if (owner === null || !owner.isActive) throw invalid('owner_id', 'names no active member of this organization')
-  }
-
+/** The register of agents: their names, their purpose, and the person responsible for each. */
+export function createAgents(context: AgentContext) {
   return {
-    register: async (
-      by: Caller<Person>,
-      input: AgentChanges & { readonly name: string },
-      idempotency: Idempotency | null,
-    ): Promise<{ readonly agent: RegisteredAgent; readonly replayed: boolean }> => {
-      const { organizationId, userId } = by.principal
-      const ownerId = input.ownerId ?? userId
-      const { name, description } = input
-      const agent = newAgent({ organizationId, name, description, ownerId }, newId(), clock.now())
-      const added = await inTransaction(db, { organizationId }, async (tx) => {
+    register: register.bind(null, context),
+    list: list.bind(null, context),
+    one: one.bind(null, context),
+    change: change.bind(null, context),
+  }
+}
+
+async function register(
+  { db, clock, report }: AgentContext,
+  by: Caller<Person>,
+  input: AgentChanges & { readonly name: string },
+  idempotency: Idempotency | null,
+): Promise<CreatedOnce<RegisteredAgent>> {
+  const { organizationId, userId } = by.principal
+  const { name, description, ownerId = userId } = input
+  const agent = newAgent({ organizationId, name, description, ownerId }, newId(), clock.now())
+  return createOnce(idempotency, {
+    insert: () =>
+      inTransaction(db, { organizationId }, async (tx) => {
         await requireMember(tx, organizationId, ownerId)
         const inserted = await store.insertAgent(tx, agent, userId, idempotency)
         if (inserted !== null) await report(tx, [agentFact(by, 'agent.created', null, inserted)])
         return inserted
-      })
-      if (added !== null) return { agent: added, replayed: false }
-      const key = idempotency?.key ?? ''
-      const earlier = await store.agentByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key)
-      if (earlier === null || !idempotency?.isOf(earlier.hash)) throw idempotencyMismatch()
-      return { agent: asRegistered(earlier.agent), replayed: true }
-    },
-
-    /** One more than `limit` tells that there are more. */
-    list: async (
-      { organizationId }: Principal,
-      filter: store.AgentFilter,
-      limit: number,
-    ): Promise<{ readonly items: readonly RegisteredAgent[]; readonly hasMore: boolean }> => {
-      const found = await store.agents(db.within({ organizationId }), organizationId, filter, limit + 1)
-      return { items: found.slice(0, limit), hasMore: found.length > limit }
-    },
-
-    one: async ({ organizationId }: Principal, id: string): Promise<RegisteredAgent> => {
-      const agent = await store.agentById(db.within({ organizationId }), organizationId, id)
-      if (agent === null) throw agentNotFound()
-      return agent
-    },
-
-    change: (by: Caller<Person>, id: string, changes: AgentChanges): Promise<RegisteredAgent> => {
-      const { organizationId } = by.principal
-      return inTransaction(db, { organizationId }, async (tx) => {
-        const before = await store.agentById(tx, organizationId, id, true)
-        if (before === null) throw agentNotFound()
-        const { name = before.name, description = before.description, ownerId = before.ownerId } = changes
-        const isSame = name === before.name && description === before.description && ownerId === before.ownerId
-        if (isSame) return before
-        if (ownerId !== null && ownerId !== before.ownerId) await requireMember(tx, organizationId, ownerId)
-        const after = { ...before, name, description, ownerId, updatedAt: later(before, clock.now()) }
-        await store.saveAgent(tx, after)
-        await report(tx, [agentFact(by, 'agent.changed', before, after)])
-        return after
-      })
-    },
-  }
+      }),
+    find: (key) => store.agentByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
+    initialReply: (made) => ({
+      ...made,
+      own: active,
+      pauseAcknowledgedAt: null,
+      lastUsedAt: null,
+      updatedAt: made.createdAt,
+    }),
+  })
 }
 
-/** What the reply to its registration said. */
-function asRegistered(agent: RegisteredAgent): RegisteredAgent {
-  return { ...agent, own: active, pauseAcknowledgedAt: null, lastUsedAt: null, updatedAt: agent.createdAt }
+async function list(
+  { db }: AgentContext,
+  { organizationId }: Principal,
+  filter: store.AgentFilter,
+  limit: number,
+): Promise<{ readonly items: readonly RegisteredAgent[]; readonly hasMore: boolean }> {
+  const found = await store.agents(db.within({ organizationId }), organizationId, filter, limit + 1)
+  return { items: found.slice(0, limit), hasMore: found.length > limit }
+}
+
+async function one({ db }: AgentContext, { organizationId }: Principal, id: string): Promise<RegisteredAgent> {
+  const agent = await store.agentById(db.within({ organizationId }), organizationId, id)
+  if (agent === null) throw agentNotFound()
+  return agent
+}
+
+function change(
+  { db, clock, report }: AgentContext,
+  by: Caller<Person>,
+  id: string,
+  changes: AgentChanges,
+): Promise<RegisteredAgent> {
+  const { organizationId } = by.principal
+  return inTransaction(db, { organizationId }, async (tx) => {
+    const before = await store.agentById(tx, organizationId, id, true)
+    if (before === null) throw agentNotFound()
+    const { name = before.name, description = before.description, ownerId = before.ownerId } = changes
+    const isSame = name === before.name && description === before.description && ownerId === before.ownerId
+    if (isSame) return before
+    if (ownerId !== null && ownerId !== before.ownerId) await requireMember(tx, organizationId, ownerId)
+    const after = { ...before, name, description, ownerId, updatedAt: later(before, clock.now()) }
+    await store.saveAgent(tx, after)
+    await report(tx, [agentFact(by, 'agent.changed', before, after)])
+    return after
+  })
+}
+
+async function requireMember(tx: Tx, organizationId: string, userId: string): Promise<void> {
+  const owner = await userById(tx, organizationId, userId)
+  if (owner === null || !owner.isActive) throw invalid('owner_id', 'names no active member of this organization')
 }

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status } from './agent.ts'
 
@@ -45,7 +45,7 @@ const insertStatement: Statement = {
     returning organization_status`,
 }
 
-/** The agent as it stands there; null when the creator has already used this Idempotency-Key. */
+/** The agent as inserted; null when the creator has already used this Idempotency-Key. */
 export async function insertAgent(
   tx: Queryable,
   agent: RegisteredAgent,
@@ -70,10 +70,10 @@ export async function agentByIdempotencyKey(
   organizationId: string,
   createdBy: string,
   key: string,
-): Promise<{ readonly agent: RegisteredAgent; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<RegisteredAgent> | null> {
   const values = [organizationId, createdBy, key]
   const [row] = await db.execute<Row & { idempotency_hash: Buffer | null }>(byIdempotencyKeyStatement, values)
-  return row === undefined ? null : { agent: toAgent(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toAgent(row), hash: row.idempotency_hash }
 }
 
 const findStatement: Statement = {

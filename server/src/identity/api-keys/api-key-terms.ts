@@ -3,7 +3,7 @@ import { canonicalNetwork } from '../../platform/network-address.ts'
 import { invalid, refusal } from '../../platform/problem.ts'
 import { type KeyScope, keyScopes } from '../principal.ts'
 
-/** The rules of an agent's keys: what each may be used for, how long, and from where. Pure. */
+/** The rules of an agent's keys: what each may be used for, for how long, and from where. Pure. */
 
 export interface ApiKey {
   readonly organizationId: string
@@ -14,7 +14,7 @@ export interface ApiKey {
   readonly isActive: boolean
   readonly scopes: readonly KeyScope[]
   readonly expiresAt: Date
-  /** Canonical CIDRs; none means from everywhere. */
+  /** Canonical CIDRs; none means anywhere. */
   readonly allowedNetworks: readonly string[]
   readonly lastUsedAt: Date | null
   readonly lastUsedAddress: string | null
@@ -22,7 +22,7 @@ export interface ApiKey {
   readonly rotatedFrom: string | null
   readonly revokedAt: Date | null
   readonly revokedBy: string | null
-  /** When somebody showed it who should not have it. */
+  /** When somebody reported it who should not have it. */
   readonly leakedAt: Date | null
   readonly createdAt: Date
   readonly updatedAt: Date
@@ -75,14 +75,14 @@ export const networkRefused = refusal(
 
 const dayMs = 86_400_000
 export const defaultLifeDays = 365
-/** Three years, one of them a leap year. Longer, or for ever, is refused: a key that nobody replaces is a key that nobody knows. */
+/** Three years, one of them a leap year. Longer, or for ever, is refused: keys that are never replaced are forgotten. */
 export const maxLifeDays = 1_096
 export const soonDays = 30
 export const maxNetworks = 50
 export const defaultOverlapMinutes = 1_440
 export const maxOverlapMinutes = 43_200
 
-/** When a new key ends. Throws 422 for a time that no key may have. */
+/** When a new key expires. Throws 422 for a time that no key may have. */
 export function expiryOf(asked: Date | undefined, now: Date): Date {
   const expiresAt = asked ?? new Date(now.getTime() + defaultLifeDays * dayMs)
   if (expiresAt <= now) throw invalid('expires_at', 'must lie in the future')
@@ -96,26 +96,26 @@ export function isExpired(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
   return key.expiresAt <= now
 }
 
-/** Time to replace it; also when it is too late. */
+/** Time to replace it; true as well once it has expired. */
 export function expiresSoon(key: Pick<ApiKey, 'expiresAt'>, now: Date): boolean {
   return key.expiresAt.getTime() - now.getTime() <= soonDays * dayMs
 }
 
 /**
- * When its people are told that it will expire: 30 days before, but never in the first half of its life. Who makes a key
- * for a week knows that, and need not be told at once.
+ * When to warn that it will expire: 30 days before, but never in the first half of its life. A person who makes a key for a
+ * week knows that, and needs no warning at once.
  */
 export function warnAtOf(key: Pick<ApiKey, 'expiresAt' | 'createdAt'>): Date {
   const [born, ends] = [key.createdAt.getTime(), key.expiresAt.getTime()]
   return new Date(Math.max(ends - soonDays * dayMs, born + (ends - born) / 2))
 }
 
-/** In one order, each once. */
+/** In the order of `keyScopes`, each once. */
 export function scopesOf(asked: readonly string[] | undefined): readonly KeyScope[] {
   return asked === undefined ? keyScopes : keyScopes.filter((scope) => asked.includes(scope))
 }
 
-/** In one spelling, each once. Throws 422 for what is no network. */
+/** In canonical spelling, each once. Throws 422 for an entry that is no network. */
 export function networksOf(asked: readonly string[] | undefined): readonly string[] {
   return [
     ...new Set(
@@ -131,8 +131,8 @@ export function networksOf(asked: readonly string[] | undefined): readonly strin
 }
 
 /**
- * The key that replaces `before`: for the same agent, the same scopes and networks, and as long a life as that was given.
- * `before` goes on until the overlap ends, so that nobody has to replace it everywhere in one moment.
+ * The key that replaces `before`, with its agent, scopes, networks and length of life. `before` goes on until the overlap
+ * ends, so that nobody has to replace it everywhere at one moment.
  */
 export function rotate(
   before: ApiKey,
@@ -160,7 +160,7 @@ export function rotate(
   }
 }
 
-/** Revoked, or restored, by somebody. A key that was shown around is never restored. */
+/** Revokes or restores a key. One that was reported as leaked is never restored. */
 export function setActive(before: ApiKey, isActive: boolean, by: string, now: Date): ApiKey {
   if (before.isActive === isActive) return before
   if (isActive && before.leakedAt !== null) throw keyLeaked()

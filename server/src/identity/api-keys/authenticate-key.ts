@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { createBoundedMap } from '../../platform/bounded-map.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import { type NetworkMatcher, parseNetworks } from '../../platform/network-address.ts'
@@ -10,12 +11,12 @@ import { apiKeyId, hashApiKey } from './api-key.ts'
 import { expiresSoon, isExpired, keyExpired, networkRefused } from './api-key-terms.ts'
 import * as store from './credential-store.ts'
 import { createKeyUses } from './key-uses.ts'
-import type { Refusals } from './refusals.ts'
+import type { RefusedCalls } from './refused-calls.ts'
 
 /** Keys whose id is remembered: 200 bytes each. */
 const maxReadIds = 10_000
 
-/** What is worked out once per look-up and not per call. */
+/** What is worked out once per look-up, not per call. */
 interface Known {
   readonly credential: store.Credential
   readonly agent: Agent
@@ -25,18 +26,18 @@ interface Known {
 
 export type KeyAuthenticator = ReturnType<typeof createKeyAuthenticator>
 
-/** From a raw API key to the agent that shows it. */
-export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals) {
+/** Finds the agent behind a raw API key. */
+export function createKeyAuthenticator(db: Db, clock: Clock, refusedCalls: RefusedCalls) {
   const keys = createCredentialCache(async (id): Promise<Known | null> => {
     const credential = await store.findCredential(db.within({ lookUp: id }), id)
     return credential === null ? null : known(credential, clock.now())
   })
-  // By the key's hash, for keys that were right: to read the id from the key takes four times as long as to hash it.
-  const readIds = new Map<string, string>()
+  // By the key's hash, for keys that were valid: reading the id from a key takes four times as long as hashing it.
+  const readIds = createBoundedMap<string, string>(maxReadIds)
   const uses = createKeyUses(db, clock)
 
   return {
-    /** Null for what is no key, or none any more. Throws 401 for one that has expired, 403 for one from elsewhere. */
+    /** Null unless it is a valid key. Throws 401 if it has expired, 403 if it is used from an address it is not for. */
     agentOf: async (raw: string, call: Call): Promise<Agent | null> => {
       const hash = hashApiKey(raw)
       const hashText = hash.toString('base64')
@@ -45,30 +46,27 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusals: Refusals)
       const found = id === null ? null : await keys.get(id)
       if (id === null || found === null || !found.credential.isActive) return null
       if (!timingSafeEqual(found.credential.hash, hash)) return null
-      if (read === undefined) {
-        if (readIds.size >= maxReadIds) readIds.clear()
-        readIds.set(hashText, id)
-      }
+      if (read === undefined) readIds.set(hashText, id)
       const { credential, agent, isAllowed } = found
-      // Only from here on is it told apart what is wrong: whoever asks holds the key.
+      // Only from here on does the refusal say what is wrong: the caller holds the key.
       if (isExpired(credential, clock.now())) {
-        refusals.keyRefused(agent, 'expired', call)
+        refusedCalls.keyRefused(agent, 'expired', call)
         throw keyExpired(credential.expiresAt)
       }
       if (isAllowed !== null && !isAllowed(call.network ?? '')) {
-        refusals.keyRefused(agent, 'network', call)
+        refusedCalls.keyRefused(agent, 'network', call)
         throw networkRefused(call.network)
       }
       uses.used(agent, call.network ?? null)
       return agent
     },
-    /** Why an agent is held back just now, for a call that passed while this process did not know of it. */
+    /** Why an agent is held back now, for a call that was let through before this process knew of it. */
     refusalOf: async (agent: Agent, call: Call): Promise<Problem> => {
       keys.forget(agent.apiKeyId)
       const hold = (await keys.get(agent.apiKeyId))?.agent.hold ?? null
       if (hold === null) return unavailable('This agent was held back for a moment. Send the request again.')
       const refusal = heldBack(hold)
-      refusals.rightRefused({ ...agent, hold }, refusal, call)
+      refusedCalls.rightRefused({ ...agent, hold }, refusal, call)
       return refusal
     },
     forget: keys.forget,

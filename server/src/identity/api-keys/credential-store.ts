@@ -2,13 +2,13 @@ import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Switch } from '../agents/agent.ts'
 import { type KeyScope, keyScopes } from '../principal.ts'
 
-/** What a call needs to know of the key that it shows. */
+/** What is needed to authenticate a call by its key. */
 export interface Credential {
   readonly organizationId: string
   readonly agentId: string
   readonly apiKeyId: string
   readonly hash: Buffer
-  /** False as well while the organization waits to be deleted: only its owner gets in then. */
+  /** False as well while the organization waits to be deleted: only its owner can enter then. */
   readonly isActive: boolean
   readonly scopes: readonly KeyScope[]
   readonly expiresAt: Date
@@ -49,8 +49,8 @@ const findStatement: Statement = {
 }
 
 /**
- * By the id that stands in the key itself, which is the scope too: nobody knows the organization yet. The hash decides whether
- * the rest of the key is right.
+ * By the id in the key itself, which is the scope too: the organization is not known yet. The hash decides whether the rest
+ * of the key is right.
  */
 export async function findCredential(db: Queryable, id: string): Promise<Credential | null> {
   const [row] = await db.execute<Row>(findStatement, [id])

@@ -3,9 +3,9 @@ import type { Db } from '../../platform/database/db.ts'
 import type { Agent } from '../principal.ts'
 import * as store from './credential-store.ts'
 
-/** What is not written at once is written this long after: so `last_used_at` is at most a minute stale. */
+/** Uses that are not written at once are written after this long, so `last_used_at` is at most a minute stale. */
 const everyMs = 30_000
-/** Per key, process and `everyMs`: the first use, and some from another address than the one that was written last. */
+/** Per key, process and `everyMs`: the first use, and a few from an address other than the last one written. */
 const maxWritesAtOnce = 4
 /** Keys whose last use is remembered: 300 bytes each. */
 const maxMarks = 50_000
@@ -16,18 +16,18 @@ interface Mark {
   /** The one of `last` that was handed to the database; null when that failed. */
   written: store.KeyUse | null
   since: number
-  /** Since then. */
+  /** Since `since`. */
   writes: number
 }
 
 export type KeyUses = ReturnType<typeof createKeyUses>
 
-/** Runs it once, so much later; without keeping the process alive. */
+/** Runs `work` once after `ms`, without keeping the process alive. */
 export type Schedule = (work: () => void, ms: number) => void
 
 const byTimer: Schedule = (work, ms) => void setTimeout(work, ms).unref()
 
-/** When and from where keys were last used, on its way to the database. No call waits for it. */
+/** Writes down when and from where keys were last used. No call waits for it. */
 export function createKeyUses(db: Db, clock: Clock, schedule: Schedule = byTimer) {
   const marks = new Map<string, Mark>()
   let writing: Promise<void> = Promise.resolve()
@@ -41,13 +41,13 @@ export function createKeyUses(db: Db, clock: Clock, schedule: Schedule = byTimer
     })
     writing = writing
       .then(() => store.markUsed(db.within({ organizationId }), organizationId, uses))
-      // They wait for the next turn, as what was not yet to be written does.
+      // They are written at the next turn, with the uses that are not due yet.
       .catch(() => {
         for (const mark of given) mark.written = null
       })
   }
 
-  /** Writes what is not written, and forgets keys that are not in use any more. */
+  /** Writes what is left to write, and forgets keys that are no longer in use. */
   const flush = (): void => {
     const now = clock.now().getTime()
     const late = new Map<string, Mark[]>()
@@ -86,7 +86,7 @@ export function createKeyUses(db: Db, clock: Clock, schedule: Schedule = byTimer
   }
 
   return {
-    /** Notes a use. Its address is written at once when it is another one, so that no later silence hides it. */
+    /** Notes a use. A new address is written at once, so that a later crash cannot hide it. */
     used: ({ organizationId, apiKeyId }: Agent, address: string | null): void => {
       const at = clock.now()
       const last = { apiKeyId, at, address }

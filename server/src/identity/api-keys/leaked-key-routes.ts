@@ -8,7 +8,7 @@ import * as schemas from './schemas.ts'
 
 const path = '/api-keys/revoke-leaked'
 
-/** No sign-in: whoever has the key may end it, and nothing else can be done here. */
+/** No sign-in: holding the key is enough to revoke it, and nothing else can be done here. */
 export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedKeys): void {
   app.addSchema(schemas.leakedKeySchema)
   app.post<{ Body: Static<typeof schemas.leakedKeyBody> }>(
@@ -16,10 +16,10 @@ export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedK
     {
       schema: {
         tags: ['api-keys'],
-        summary: 'Revoke an API key that was found where it should not be; needs nothing but the key',
+        summary: 'Revoke a leaked API key; needs nothing but the key',
         description:
-          'For secret scanners and finders. The answer is the same whether there is such a key or not; if there is, it is ' +
-          'useless within a second, for good. The pattern of keys is at `/.well-known/hitl-api-key.json`.',
+          'For secret scanners and finders. The reply is the same whether or not there is such a key; if there is, it is ' +
+          'revoked everywhere within a second, for good. The pattern of keys is at `/.well-known/hitl-api-key.json`.',
         operationId: 'revokeLeakedApiKey',
         body: { ...schemas.leakedKeyBody, examples: [{ key: `hitl_${'0'.repeat(71)}` }] },
         response: {
@@ -36,7 +36,7 @@ export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedK
   )
 }
 
-/** At the root, where RFC 8615 has such things: what a secret scanner looks for, and where it tells what it found. */
+/** At the well-known place of RFC 8615: what a secret scanner looks for, and where it reports what it found. */
 export function registerKeyFormat(app: FastifyInstance, publicUrl: string): void {
   app.addSchema(schemas.keyFormatSchema)
   const document = {
@@ -48,10 +48,10 @@ export function registerKeyFormat(app: FastifyInstance, publicUrl: string): void
     {
       schema: {
         tags: ['api-keys'],
-        summary: 'What API keys look like, for secret scanners',
+        summary: 'Get the pattern of API keys, for secret scanners',
         operationId: 'getApiKeyFormat',
         response: {
-          200: success('The pattern, its check and the call', Type.Ref('ApiKeyFormat'), document),
+          200: success('The pattern, its checksum and the call that revokes', Type.Ref('ApiKeyFormat'), document),
           ...problems(),
         },
       },

@@ -1,7 +1,7 @@
-import type { Fact, Report } from '../../facts/fact.ts'
+import { factBy, type Report } from '../../facts/fact.ts'
 import { type Clock, later } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
-import type { Call } from '../principal.ts'
+import { byNobody, type Call } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
 import type { ApiKey } from './api-key-terms.ts'
@@ -18,7 +18,7 @@ export interface LeakedKeyDependencies {
 
 export type LeakedKeys = ReturnType<typeof createLeakedKeys>
 
-/** Whoever holds a key that they should not have may end it: a secret scanner, a finder, its own agent. */
+/** Anybody who holds a key that they should not have can revoke it: a secret scanner, a finder, the agent itself. */
 export function createLeakedKeys({ db, clock, attempts, report, forget }: LeakedKeyDependencies) {
   const revoke = async (raw: string, call: Call): Promise<boolean> => {
     const id = apiKeyId(raw)
@@ -28,7 +28,7 @@ export function createLeakedKeys({ db, clock, attempts, report, forget }: Leaked
     const { organizationId, apiKeyId: keyId } = found
     await inTransaction(db, { organizationId }, async (tx) => {
       const before = await store.apiKeyById(tx, organizationId, keyId, true)
-      // Told once: the key is dead already, and its people know.
+      // Reported once: the key is revoked already, and its organization knows.
       if (before === null || before.leakedAt !== null) return
       const now = clock.now()
       const after: ApiKey = {
@@ -39,7 +39,13 @@ export function createLeakedKeys({ db, clock, attempts, report, forget }: Leaked
         updatedAt: later(before, now),
       }
       await store.saveApiKey(tx, after, null)
-      await report(tx, [leakedFact(before, after, call)])
+      const { agentId, leakedAt, updatedAt: occurredAt } = after
+      const change = {
+        before: { is_active: before.isActive },
+        after: { agent_id: agentId, is_active: false, leaked_at: leakedAt },
+        occurredAt,
+      }
+      await report(tx, [factBy(byNobody(organizationId, call), 'api_key.leaked', ['api_key', keyId], change)])
     })
     forget(keyId)
     return true
@@ -47,26 +53,11 @@ export function createLeakedKeys({ db, clock, attempts, report, forget }: Leaked
 
   return {
     /**
-     * The same answer whether there is such a key or not, and revoked when it is given. Who names keys at random is slowed
-     * down, as everybody who guesses.
+     * Returns the same whether or not there is such a key; if there is, it is revoked by then. Callers that send keys at
+     * random are slowed down like every guesser.
      */
     revoke: async (raw: string, network: string, call: Call): Promise<void> => {
       await attempts.prove({ kind: 'token', subject: null, network }, () => revoke(raw, call))
     },
-  }
-}
-
-function leakedFact(before: ApiKey, after: ApiKey, call: Call): Fact {
-  return {
-    organizationId: after.organizationId,
-    kind: 'api_key.leaked',
-    subjectKind: 'api_key',
-    subjectId: after.id,
-    actor: { kind: 'anonymous', id: null },
-    httpRequestId: call.httpRequestId,
-    network: call.network ?? null,
-    before: { is_active: before.isActive },
-    after: { agent_id: after.agentId, is_active: false, leaked_at: after.leakedAt },
-    occurredAt: after.updatedAt,
   }
 }

@@ -52,7 +52,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       ...requireStepUp({ repeats: true }),
       schema: {
         ...common,
-        summary: 'Make an API key; the raw key is shown this once',
+        summary: 'Make an API key; the raw key is shown only once',
         operationId: 'createApiKey',
         headers: sensitiveHeaders,
         body: {
@@ -69,7 +69,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
           ],
         },
         response: {
-          201: success('The key, raw for this once', Type.Ref('NewApiKey'), exampleNewKey),
+          201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
           ...problems(400, 401, stepUpRequired, 413, 415, 422),
         },
       },
@@ -98,13 +98,13 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       ...requireStepUp({ repeats: true }),
       schema: {
         ...common,
-        summary: 'Replace an API key: the old one goes on until the overlap ends',
+        summary: 'Replace an API key; the old one works until the overlap ends',
         operationId: 'rotateApiKey',
         params: idParams,
         headers: sensitiveHeaders,
         body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
         response: {
-          201: success('The new key, raw for this once', Type.Ref('NewApiKey'), {
+          201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
             ...exampleNewKey,
             rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
           }),
@@ -119,7 +119,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       const asked = { overlapMinutes, expiresAt }
       return sendMade(
         reply,
-        // Bodies of rotations look alike: what is rotated is part of what may be repeated.
+        // Rotations have similar bodies, so the key that is rotated is part of what is compared.
         await apiKeys.rotate(personOf(request), id, asked, idempotencyOf(request, `rotate ${id} `), request.permit),
       )
     },
@@ -131,7 +131,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       ...manage,
       schema: {
         ...common,
-        summary: 'All API keys, newest first',
+        summary: 'List all API keys, newest first',
         operationId: 'listApiKeys',
         querystring: schemas.listApiKeysQuery,
         response: {
@@ -152,7 +152,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
       ...manage,
       schema: {
         ...common,
-        summary: 'One API key',
+        summary: 'Get one API key',
         operationId: 'getApiKey',
         params: idParams,
         response: {
@@ -175,7 +175,7 @@ function registerChange(
   json: (key: ApiKey) => unknown,
 ): void {
   const { preHandler } = requireStepUp()
-  // Revoking must be quick, and renaming is harmless: only what may let the key do more needs a fresh proof.
+  // Revoking must be quick, and renaming is harmless: only a change that may let the key do more needs a fresh proof.
   const ifItMayDoMore: preHandlerAsyncHookHandler = async function (request, reply) {
     if (mayDoMore(request.body as Changes)) await preHandler.call(this, request, reply)
   }
@@ -188,7 +188,7 @@ function registerChange(
       schema: {
         ...common,
         summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
-        description: 'A step-up is needed to restore it and to change scopes, networks or end; to revoke it, none.',
+        description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
         operationId: 'changeApiKey',
         params: idParams,
         headers: stepUpHeaders,
@@ -203,7 +203,7 @@ function registerChange(
       const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
       const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
       const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
-      // Unknown fields are ignored, but a call of nothing else wants something that would not happen (contract).
+      // Unknown fields are ignored, but a call with nothing else expects a change that would not happen (contract).
       const isKnown = Object.values(changes).some((change) => change !== undefined)
       if (Object.keys(request.body).length > 0 && !isKnown) {
         const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'

@@ -36,16 +36,16 @@ export const exampleApiKey = {
 
 const apiKeyFields = {
   id,
-  agent_id: Type.String({ format: 'uuid', description: 'The agent that it proves. Requests belong to the agent.' }),
+  agent_id: Type.String({ format: 'uuid', description: 'The agent that uses it. Requests belong to the agent.' }),
   name: Type.String(),
   description: nullable(Type.String()),
-  is_active: Type.Boolean({ description: 'Not revoked. A key that has expired is refused all the same.' }),
+  is_active: Type.Boolean({ description: 'Not revoked. An expired key is refused even so.' }),
   scopes: Type.Array(Type.Enum([...keyScopes]), { description: 'What it may be used for.' }),
   expires_at: time,
   expires_soon: Type.Boolean({
-    description: `It expires within ${soonDays} days, or has. Calls with it are answered with the header API-Key-Expires then.`,
+    description: `It expires within ${soonDays} days, or has expired. Replies to its calls then carry the header API-Key-Expires.`,
   }),
-  allowed_networks: Type.Array(Type.String(), { description: 'CIDRs that it may be used from; none means anywhere.' }),
+  allowed_networks: Type.Array(Type.String(), { description: 'CIDRs that it may be used from; empty means anywhere.' }),
   last_used_at: nullable(Type.String({ format: 'date-time', description: 'At most a minute stale.' })),
   last_used_address: nullable(Type.String()),
   rotated_from: nullable(Type.String({ format: 'uuid', description: 'The key that it replaces.' })),
@@ -72,21 +72,21 @@ const terms = {
     Type.Array(Type.Enum([...keyScopes]), {
       minItems: 1,
       uniqueItems: true,
-      description: 'What the key may be used for; default: everything. Give an agent no more than it needs.',
+      description: 'What the key may be used for; everything by default. Give an agent no more than it needs.',
     }),
   ),
   expires_at: Type.Optional(
     Type.String({
       maxLength: 40,
       description:
-        `RFC 3339; default: in ${defaultLifeDays} days, at most in ${maxLifeDays}. Every key ends: null is refused. ` +
-        'Before its end, rotate it.',
+        `RFC 3339; by default in ${defaultLifeDays} days, at most in ${maxLifeDays}. Every key expires: null is refused. ` +
+        'Rotate it before then.',
     }),
   ),
   allowed_networks: Type.Optional(
     Type.Array(Type.String({ minLength: 1, maxLength: 50 }), {
       maxItems: maxNetworks,
-      description: 'CIDRs or addresses, IPv4 or IPv6, that the key may be used from; none: from anywhere.',
+      description: 'CIDRs or addresses, IPv4 or IPv6, that the key may be used from; empty means anywhere.',
     }),
   ),
 }
@@ -98,7 +98,8 @@ export const createApiKeyBody = Type.Object(
     agent_id: Type.Optional(
       Type.String({
         format: 'uuid',
-        description: 'A registered agent, of POST /agents; left out: a new agent of the same name and description.',
+        description:
+          'An agent registered with POST /agents. Left out, a new agent of the same name and description is made.',
       }),
     ),
     ...terms,
@@ -123,13 +124,13 @@ export const rotateApiKeyBody = Type.Object(
         minimum: 0,
         maximum: maxOverlapMinutes,
         default: defaultOverlapMinutes,
-        description: 'How long the old key goes on; 0 ends it at once.',
+        description: 'How long the old key goes on working; 0 ends it at once.',
       }),
     ),
     expires_at: Type.Optional(
       Type.String({
         maxLength: 40,
-        description: 'RFC 3339; default: the new key lives as long as the old one was to.',
+        description: 'RFC 3339; by default the new key lives as long as the old one was meant to.',
       }),
     ),
   },
@@ -154,7 +155,7 @@ export const keyFormatSchema = Type.Object(
   {
     name: Type.String(),
     prefix: Type.String(),
-    regex: Type.String({ description: 'Understood alike by RE2, PCRE and JavaScript.' }),
+    regex: Type.String({ description: 'Works in RE2, PCRE and JavaScript.' }),
     length: Type.Integer(),
     alphabet: Type.String(),
     parts: Type.Array(Type.Object({ name: Type.String(), length: Type.Integer(), description: Type.String() })),
@@ -162,7 +163,7 @@ export const keyFormatSchema = Type.Object(
     revocation: Type.Object({
       method: Type.String(),
       url: Type.String(),
-      body: Type.String({ description: 'JSON; the answer is 202 whether there is such a key or not.' }),
+      body: Type.String({ description: 'JSON; the reply is 202 whether or not there is such a key.' }),
     }),
   },
   { $id: 'ApiKeyFormat', title: 'ApiKeyFormat' },

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
-import type { Idempotency } from '../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { KeyScope } from '../principal.ts'
 import { type ApiKey, warnAtOf } from './api-key-terms.ts'
 
@@ -84,7 +84,7 @@ export async function apiKeyByIdempotencyKey(
   organizationId: string,
   createdBy: string,
   idempotencyKey: string,
-): Promise<{ readonly key: ApiKey; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<ApiKey> | null> {
   const query = sql
     .selectFrom('api_keys')
     .selectAll()
@@ -92,7 +92,7 @@ export async function apiKeyByIdempotencyKey(
     .where('created_by', '=', createdBy)
     .where('idempotency_key', '=', idempotencyKey)
   const [row] = await db.run(query)
-  return row === undefined ? null : { key: toApiKey(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toApiKey(row), hash: row.idempotency_hash }
 }
 
 /** Newest first; of all agents, or of one. */
@@ -133,7 +133,7 @@ export async function successorOf(tx: Queryable, key: ApiKey): Promise<string | 
   return row?.id ?? null
 }
 
-/** `warnAt`: when its people are to be told that it will expire; null when they need not be, left out when that stays. */
+/** `warnAt`: when to warn that it will expire; null for never, left out to keep it as it is. */
 export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | null): Promise<void> {
   await tx.run(
     sql
@@ -144,7 +144,7 @@ export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | nul
   )
 }
 
-/** Those of whose end it is time to tell, of any organization: the scope is the worker's. */
+/** Keys of any organization whose expiry is to be warned of now. The scope is the worker's. */
 export async function keysToWarnOf(
   db: Queryable,
   now: Date,
@@ -155,7 +155,7 @@ export async function keysToWarnOf(
   return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
 }
 
-/** Takes a key off the list of those to tell of; null when another process was first. */
+/** Takes a key off the list of keys to warn of; null when another process was first. */
 export async function takeWarning(tx: Queryable, organizationId: string, id: string): Promise<ApiKey | null> {
   const query = sql
     .updateTable('api_keys')

@@ -250,9 +250,12 @@ export function byCaller({ principal, httpRequestId, network }: Caller): Origin 
   }
 }
 
-/** Where the facts of a call come from that nobody has signed in for. */
-export function byNobody(organizationId: string, { httpRequestId, network }: Call): Origin {
-  return { organizationId, actor: { kind: 'anonymous', id: null }, httpRequestId, network: network ?? null }
+/** Where the facts of a call come from that carries no valid credential. */
+export function byNobody(
+  organizationId: string,
+  { httpRequestId, network = null }: Pick<Origin, 'httpRequestId' | 'network'>,
+): Origin {
+  return { organizationId, actor: { kind: 'anonymous', id: null }, httpRequestId, network }
 }
 
 /** One HTTP call, by anybody. */

@@ -196,8 +196,8 @@ export async function usersOfAccount(db: Queryable, accountId: string): Promise<
   return rows.filter((row) => row.id !== null).map(toUser)
 }
 
-const entrancesStatement: Statement = {
-  name: 'people_entrances',
+const enterableMembershipsStatement: Statement = {
+  name: 'people_enterable_memberships',
   text: `select u.* from (values (1)) as always
     left join (users u join organizations o on o.organization_id = u.organization_id) on u.account_id = $1 and ${mayEnter}
     left join accounts a on a.id = $1
@@ -205,22 +205,27 @@ const entrancesStatement: Statement = {
 }
 
 /** The memberships whose organization can be entered: that of the last sign-in first, then the oldest. The scope is the account. */
-export async function entrances(db: Queryable, accountId: string): Promise<readonly User[]> {
-  const rows = await db.execute<UserRow | { readonly id: null }>(entrancesStatement, [accountId])
+export async function enterableMemberships(db: Queryable, accountId: string): Promise<readonly User[]> {
+  const rows = await db.execute<UserRow | { readonly id: null }>(enterableMembershipsStatement, [accountId])
   return rows.filter((row) => row.id !== null).map(toUser)
 }
 
-const entrantText = `select u.* from users u join organizations o on o.organization_id = u.organization_id
+const enterableText = `select u.* from users u join organizations o on o.organization_id = u.organization_id
   where u.organization_id = $1 and u.id = $2 and ${mayEnter}`
-const entrantStatement: Statement = { name: 'people_entrant', text: entrantText }
-const lockedEntrantStatement: Statement = { name: 'people_entrant_locked', text: `${entrantText} for share of u` }
+const enterableStatement: Statement = { name: 'people_enterable', text: enterableText }
+const lockedEnterableStatement: Statement = { name: 'people_enterable_locked', text: `${enterableText} for share of u` }
 
 /**
  * The member, if they can enter the organization now. `locked`: a call that deactivates them in this moment waits, and then
  * ends what this transaction opens.
  */
-export async function entrant(tx: Queryable, organizationId: string, id: string, locked = false): Promise<User | null> {
-  const [row] = await tx.execute<UserRow>(locked ? lockedEntrantStatement : entrantStatement, [organizationId, id])
+export async function enterableMembership(
+  tx: Queryable,
+  organizationId: string,
+  id: string,
+  locked = false,
+): Promise<User | null> {
+  const [row] = await tx.execute<UserRow>(locked ? lockedEnterableStatement : enterableStatement, [organizationId, id])
   return row === undefined ? null : toUser(row)
 }
 

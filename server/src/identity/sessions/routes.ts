@@ -10,8 +10,9 @@ import { userJson, userNotFound } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { organizationNotFound } from '../organizations/organization.ts'
+import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
-import type { OpenedSession, Sessions, Visit } from './service.ts'
+import type { Sessions } from './service.ts'
 import {
   cookieMissing,
   entryRefused,
@@ -31,7 +32,7 @@ export interface SessionRoutes {
   readonly isHttps: boolean
 }
 
-/** Answers a sign-in: the access token in the body, the means to renew it in a cookie that no script can read. */
+/** Sends a session: the access token in the body, the token that renews it in a cookie that no script can read. */
 export type SendSession = (reply: FastifyReply, opened: OpenedSession) => unknown
 
 export function createSendSession(clock: Clock, isHttps: boolean): SendSession {
@@ -67,7 +68,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
     {
       schema: {
         tags: ['auth'],
-        summary: 'A new access token for the session whose cookie the browser sends; the cookie is replaced',
+        summary: 'Renew the session whose cookie the browser sends; the cookie is replaced',
         operationId: 'refreshSession',
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
@@ -82,7 +83,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
       try {
         return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
       } catch (error) {
-        // Anything else, such as a database that is away, says nothing of the session.
+        // Any other error, such as a database that is down, says nothing about the session.
         if (error instanceof Problem && error.status === 401) clearCookie(reply)
         throw error
       }
@@ -98,14 +99,14 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
     }
   }
 
-  /** False: it sends no cookie of a session. */
+  /** False when the call has no session cookie. */
   const endByCookie = async (request: FastifyRequest): Promise<boolean> => {
     const token = tokenOf(request)
     if (token === null) return false
     return sessions.endByCookie(token, { httpRequestId: request.id, network: request.client.address })
   }
 
-  /** Answers the 401 of an access token that is not valid. */
+  /** Returns the 401 of an access token that is not valid. */
   const endByBearer = async (request: FastifyRequest, reply: FastifyReply): Promise<Problem | null> => {
     try {
       await guard('profile.read').onRequest.call(app, request, reply)
@@ -122,7 +123,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
     {
       schema: {
         tags: ['auth'],
-        summary: 'Sign out: end the session of the access token, and the one of the cookie that a browser sends',
+        summary: 'Sign out: end the session of the access token and that of the session cookie',
         operationId: 'logout',
         security: [{}, ...security],
         response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
@@ -134,7 +135,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
         await endByCookie(request)
       } else {
         const refusal = await endByBearer(request, reply)
-        // The access token of a browser may have run out, or be another session's: its cookie must not outlive the sign-out.
+        // A browser's access token may have expired or belong to another session: its cookie must not outlive the sign-out.
         const ended = isSameSite(request) && (await endByCookie(request))
         if (refusal !== null && !ended) throw refusal
       }
@@ -148,7 +149,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'Go on in another organization that you belong to',
+        summary: 'Switch to another organization that you belong to',
         operationId: 'switchOrganization',
         body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
         response: {
@@ -178,7 +179,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'Where am I signed in?',
+        summary: 'List my sessions',
         operationId: 'listSessions',
         response: { 200: list, ...problems(401, 403) },
       },
@@ -195,7 +196,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'End all of my sessions but this one',
+        summary: 'End all of my sessions except this one',
         operationId: 'revokeOtherSessions',
         response: {
           200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
@@ -231,7 +232,7 @@ function registerSessionLists(app: FastifyInstance, { sessions, guard }: Session
       schema: {
         ...common,
         tags: ['people'],
-        summary: "A member's open sessions in this organization",
+        summary: "List a member's sessions in this organization",
         operationId: 'listUserSessions',
         params: idParams,
         response: {

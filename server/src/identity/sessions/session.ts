@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import type { Actor } from '../../facts/fact.ts'
 import { bearerChallenge } from '../../http/refusals.ts'
 import { refusal } from '../../platform/problem.ts'
 
@@ -12,7 +13,7 @@ export interface Session {
   readonly accountId: string
   readonly organizationId: string
   readonly userId: string
-  /** A browser renews its session with a cookie; a bearer's ends with its access token. */
+  /** A browser renews its session with a cookie; a bearer's session ends with its access token. */
   readonly kind: 'browser' | 'bearer'
   readonly signedInWith: readonly string[]
   readonly signedInAt: Date
@@ -29,19 +30,24 @@ export interface RefreshToken {
   readonly replacedAt: Date | null
 }
 
-/** Two tabs that renew at once send the same token: the slower one gets a sister of the faster one's new token. */
+/** Two tabs that renew at once send the same token: the slower one gets another token of the newest generation. */
 export const graceMs = 10_000
 
 export type RefreshVerdict = { readonly kind: 'rotate'; readonly generation: number } | { readonly kind: 'reuse' }
 
 /**
- * What a refresh token that was ours once is worth now (RFC 9700, 4.14.2). A live one is replaced by the next generation;
- * one replaced moments ago gets one more of the newest; any other is in the hands of two, and the session ends.
+ * What to do with a refresh token that this service issued (RFC 9700, 4.14.2). A live one is replaced by the next
+ * generation; one replaced moments ago gets another of the newest; any other was copied, so the session ends.
  */
 export function judgeRefresh(token: RefreshToken, newest: number, now: Date): RefreshVerdict {
   if (token.replacedAt === null) return { kind: 'rotate', generation: token.generation + 1 }
   if (now.getTime() - token.replacedAt.getTime() < graceMs) return { kind: 'rotate', generation: newest }
   return { kind: 'reuse' }
+}
+
+/** The person whose session it is. */
+export function ownActor({ id, userId, signedInWith }: Session): Actor {
+  return { kind: 'person', id: userId, sessionId: id, signedInWith }
 }
 
 export function isLive(session: Session, now: Date): boolean {
@@ -65,7 +71,7 @@ export function sessionCookieName(isHttps: boolean): string {
   return isHttps ? '__Host-hitl_session' : 'hitl_session'
 }
 
-/** `Strict`: only pages of this service send it, and only calls to it are made with it. Null clears it. */
+/** `Strict`: browsers send it only with calls that pages of this service make. A null token clears it. */
 export function sessionCookie(token: string | null, expiresAt: Date, now: Date, isHttps: boolean): string {
   const seconds = token === null ? 0 : Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1_000))
   const secure = isHttps ? '; Secure' : ''

@@ -54,7 +54,7 @@ const forAuthentication: Statement = {
     where s.organization_id = $1 and s.user_id = $2 and s.id = $3`,
 }
 
-/** What an access token stands for now. */
+/** The current state of an access token's session. */
 export async function sessionForAuthentication(
   db: Queryable,
   organizationId: string,
@@ -88,7 +88,7 @@ export async function sessionById(db: Queryable, accountId: string, id: string):
   return row === undefined ? null : toSession(row)
 }
 
-/** Where an account has sessions that are not ended, in one order for all; the scope is the account. */
+/** Where an account has sessions that have not ended, always in the same order; the scope is the account. */
 export async function membershipsWithSessions(
   tx: Queryable,
   accountId: string,
@@ -109,7 +109,7 @@ export async function lockSession(tx: Queryable, accountId: string, id: string):
   return row === undefined ? null : toSession(row)
 }
 
-/** Sessions of one account (its scope) or, with `userId`, of one member (the organization's scope); live ones, newest first. */
+/** Live sessions, newest first: of one account (its scope) or, with `userId`, of one member (the organization's scope). */
 export async function liveSessions(
   db: Queryable,
   of: { readonly accountId: string } | { readonly organizationId: string; readonly userId: string },
@@ -139,7 +139,7 @@ export interface SessionsToRevoke {
   readonly exceptSessionId?: string
 }
 
-/** Ends those that are not ended; answers them. */
+/** Ends those that are live, and returns them. */
 export async function revokeSessions(
   tx: Queryable,
   which: SessionsToRevoke,
@@ -175,7 +175,7 @@ export async function renewSession(
   )
 }
 
-/** Whose a refresh token is; the scope is a look-up of its hash in hex. */
+/** The session of a refresh token; the scope is a look-up of its hash in hex. */
 export async function findRefreshToken(
   db: Queryable,
   hash: Buffer,
@@ -185,7 +185,7 @@ export async function findRefreshToken(
   return { accountId: row.account_id, organizationId: row.organization_id, sessionId: row.session_id }
 }
 
-/** The token as it is, and the newest generation of its session; the session is locked. */
+/** The token's state and the newest generation of its session. The session must be locked. */
 export async function refreshState(
   tx: Queryable,
   sessionId: string,
@@ -229,8 +229,8 @@ export async function insertRefreshToken(
   )
 }
 
-/** At most `limit` of the sessions that ended before then, with their tokens; for the worker. Answers how many. */
-export async function deleteSessionsOver(db: Queryable, before: Date, limit: number): Promise<number> {
+/** Deletes at most `limit` sessions that ended before then, with their tokens; returns how many. For the worker. */
+export async function deleteSessionsEndedBefore(db: Queryable, before: Date, limit: number): Promise<number> {
   const over = sql.selectFrom('sessions').select('id').where('expires_at', '<', before).limit(limit)
   return (await db.run(sql.deleteFrom('sessions').where('id', 'in', over).returning('id'))).length
 }

@@ -2,9 +2,9 @@ import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
 import type { Sessions } from './service.ts'
 
-/** They ended a month ago: some minutes more matter to nobody. */
+/** They ended a month ago, so a few minutes more do not matter. */
 const everyMs = 300_000
 
 export function createSessionSweeper(sessions: Sessions, log: Logger): Loop {
-  return createLoop('sessions that are over', everyMs, log, () => sessions.forgetOver())
+  return createLoop('ended sessions', everyMs, log, () => sessions.deleteEndedSessions())
 }

@@ -39,6 +39,9 @@ export interface FactChange {
   readonly occurredAt: Date
 }
 
+/** A change as it is reported: `before` and `after` are null where they are left out. */
+export type ReportedChange = Partial<FactChange> & Pick<FactChange, 'occurredAt'>
+
 /** One thing that happened, as a module reports it in the transaction that changed it. */
 export interface Fact extends Origin, FactChange {
   readonly kind: EventKind
@@ -53,9 +56,10 @@ export function factBy(
   { organizationId, actor, httpRequestId, network = null }: Origin,
   kind: EventKind,
   [subjectKind, subjectId]: readonly [SubjectKind, string],
-  change: FactChange,
+  { before = null, after = null, ...change }: ReportedChange,
 ): Fact {
-  return { organizationId, kind, subjectKind, subjectId, actor, httpRequestId, network, ...change }
+  const subject = { organizationId, kind, subjectKind, subjectId }
+  return { ...subject, actor, httpRequestId, network, before, after, ...change }
 }
 
 /** The service itself, without a call. */

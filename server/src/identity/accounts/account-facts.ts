@@ -1,4 +1,4 @@
-import { type Actor, type FactChange, factBy, type Origin, type Report } from '../../facts/fact.ts'
+import { type Actor, factBy, type Origin, type Report, type ReportedChange } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
 import type { Tx } from '../../platform/database/db.ts'
 import { networkOf } from '../../platform/network-address.ts'
@@ -55,12 +55,10 @@ export function reportEverywhere(
   report: Report,
   origin: AccountOrigin,
   kind: EventKind,
-  change: Partial<FactChange> & Pick<FactChange, 'occurredAt'>,
+  change: ReportedChange,
 ): Promise<void> {
   return everywhere(tx, accountId, (membership) =>
-    report(tx, [
-      factBy(originIn(membership, origin), kind, ['user', membership.userId], { before: null, after: null, ...change }),
-    ]),
+    report(tx, [factBy(originIn(membership, origin), kind, ['user', membership.userId], change)]),
   )
 }
 

@@ -1,4 +1,4 @@
-import { type Fact, type FactChange, factBy, type Origin } from '../../facts/fact.ts'
+import { type Fact, factBy, type Origin, type ReportedChange } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { createOnce, type Idempotency } from '../../platform/idempotency.ts'
@@ -76,7 +76,7 @@ export async function revoke({ db, clock, report }: InvitationContext, by: Calle
     const revoked = await store.revokeInvitation(tx, organizationId, id, occurredAt)
     if (revoked === null) throw invitationNotFound()
     const before = { role: revoked.role, expires_at: revoked.expiresAt }
-    await report(tx, [invitationFact(byCaller(by), 'invitation.revoked', revoked, { before, after: null, occurredAt })])
+    await report(tx, [invitationFact(byCaller(by), 'invitation.revoked', revoked, { before, occurredAt })])
   })
 }
 
@@ -103,7 +103,7 @@ async function add(
   if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), idempotency))) return false
   const { digest = null, ...assurance } = await usePermit(tx, permit)
   const { role, expiresAt, createdAt: occurredAt } = invitation
-  const change = { before: null, after: { role, expires_at: expiresAt, ...assurance }, digest, occurredAt }
+  const change = { after: { role, expires_at: expiresAt, ...assurance }, digest, occurredAt }
   await report(tx, [invitationFact(origin, 'invitation.created', invitation, change)])
   return true
 }
@@ -115,6 +115,6 @@ async function requireEmailsLeft(tx: Tx, { organizationId, email, createdAt }: I
   if ((await store.countAddressedSince(tx, organizationId, hourAgo)) > emailsPerHour) throw tooManyInvitations()
 }
 
-function invitationFact(origin: Origin, kind: EventKind, { id, email }: Invitation, change: FactChange): Fact {
+function invitationFact(origin: Origin, kind: EventKind, { id, email }: Invitation, change: ReportedChange): Fact {
   return factBy(origin, kind, ['invitation', id], { ...change, ...(email === null ? {} : { erasable: { email } }) })
 }

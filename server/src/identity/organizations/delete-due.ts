@@ -99,7 +99,7 @@ function organizationEnds(
   inLogOf: string,
   occurredAt: Date,
 ): Fact {
-  return factBy(byTimer(inLogOf), kind, ['organization', organizationId], { before: null, after: null, occurredAt })
+  return factBy(byTimer(inLogOf), kind, ['organization', organizationId], { occurredAt })
 }
 
 function byTimer(organizationId: string): Origin {

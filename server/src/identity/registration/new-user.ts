@@ -38,7 +38,6 @@ export async function addUser(
   if (!isNew) throw emailTaken()
   await report(tx, [
     factBy(origin, 'user.registered', ['user', user.id], {
-      before: null,
       after: { role: user.role, is_active: user.isActive, invitation_id: invitationId },
       occurredAt: user.createdAt,
     }),

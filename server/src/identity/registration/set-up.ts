@@ -19,7 +19,6 @@ export async function ensureOrganization({ db, clock, report }: RegistrationCont
     await organizations.insertOrganization(tx, made, { createdBy: null, idempotency: null })
     await report(tx, [
       factBy(bySystem(organizationId), 'organization.created', ['organization', organizationId], {
-        before: null,
         after: { name },
         occurredAt,
       }),

@@ -79,8 +79,6 @@ function create(
         if (!(await store.insertTeam(tx, team, userId, idempotency))) return null
         await report(tx, [
           factBy(byCaller(by), 'team.created', ['team', team.id], {
-            before: null,
-            after: null,
             ...personalFields(null, namesOf(team)),
             occurredAt: now,
           }),
@@ -118,8 +116,6 @@ function change(context: TeamContext, by: Caller<Person>, id: string, changes: P
     await store.saveTeam(tx, after)
     await context.report(tx, [
       factBy(byCaller(by), 'team.changed', ['team', id], {
-        before: null,
-        after: null,
         ...personalFields(namesOf(before), namesOf(after)),
         occurredAt: after.updatedAt,
       }),
@@ -135,8 +131,6 @@ function remove(context: TeamContext, by: Caller<Person>, id: string): Promise<v
     await store.deleteTeam(tx, team)
     await context.report(tx, [
       factBy(byCaller(by), 'team.deleted', ['team', id], {
-        before: null,
-        after: null,
         ...personalFields(null, namesOf(team)),
         occurredAt: context.clock.now(),
       }),
@@ -171,7 +165,6 @@ function removeMember(context: TeamContext, by: Caller<Person>, id: string, user
     await context.report(tx, [
       factBy(byCaller(by), 'team.member_removed', ['team', id], {
         before: memberJson(before),
-        after: null,
         occurredAt: context.clock.now(),
       }),
     ])

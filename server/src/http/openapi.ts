@@ -26,26 +26,12 @@ export const problemSchema = Type.Object(
 /** Path parameters of a single item. */
 export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-/** Until every route lists its refusals by name. */
-export interface OwnMeaning {
-  readonly status: number
-  readonly code: string
-  readonly detail: string
+/** For routes below `/requests/{id}` whose modules do not know the module of requests; its own routes list it by name. */
+const requestNotFound: AnyRefusal = {
+  status: 404,
+  code: 'consultation.not_found',
+  example: { detail: 'Request not found' },
 }
-
-const unnamed = {
-  404: { status: 404, code: 'consultation.not_found', example: { detail: 'Request not found' } },
-  409: {
-    status: 409,
-    code: 'consultation.already_responded',
-    example: { detail: 'Request is already responded, cannot respond' },
-  },
-  412: {
-    status: 412,
-    code: 'consultation.revision_changed',
-    example: { detail: 'The request is at revision 2, the answer was given on revision 1. Read it again.' },
-  },
-} as const
 
 /** The part of the generated document that is read here. */
 interface Document {
@@ -59,21 +45,16 @@ interface ProblemResponse {
   readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
 }
 
+const byStatus = { ...shared, 404: requestNotFound }
+
 /** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage. */
 const always = [400, 422, 429, 500, 503] as const
 
 /** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
 export function problems(
-  ...listed: readonly (keyof typeof shared | keyof typeof unnamed | AnyRefusal | OwnMeaning)[]
+  ...listed: readonly (keyof typeof shared | 404 | AnyRefusal)[]
 ): Record<string, ProblemResponse> {
-  const all = [...always, ...listed].map(
-    (given): AnyRefusal =>
-      typeof given === 'number'
-        ? { ...shared, ...unnamed }[given]
-        : 'example' in given
-          ? given
-          : { ...given, example: { detail: given.detail } },
-  )
+  const all = [...always, ...listed].map((given) => (typeof given === 'number' ? byStatus[given] : given))
   const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
     // The route's own come last: they are more specific than the shared ones.
     const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))

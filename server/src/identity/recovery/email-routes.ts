@@ -4,10 +4,11 @@ import { problems } from '../../http/openapi.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
 import { emailTaken } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { throttled } from '../throttle/attempts.ts'
 import { noMail, tooManyEmails } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
 import { alreadyVerified, noEmail } from './email-change.ts'
-import { throttledMeaning, visitor } from './password-routes.ts'
+import { visitor } from './password-routes.ts'
 import * as schemas from './schemas.ts'
 import type { EmailChanges } from './service.ts'
 
@@ -55,7 +56,7 @@ export function registerEmailRoutes(
         },
         response: {
           202: schemas.accepted(changeSent),
-          ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttledMeaning),
+          ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
         },
       },
     },
@@ -76,7 +77,7 @@ export function registerEmailRoutes(
         body: { ...schemas.confirmBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
           204: schemas.done('The address is confirmed, and is the account’s address from now on.'),
-          ...problems(linkNotValid, emailTaken, 413, 415, 422, throttledMeaning),
+          ...problems(linkNotValid, emailTaken, 413, 415, 422, throttled),
         },
       },
     },

@@ -4,17 +4,11 @@ import { problems } from '../../http/openapi.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
 import { type Guard, personOf } from '../guard.ts'
+import { throttled } from '../throttle/attempts.ts'
 import { noMail } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
 import * as schemas from './schemas.ts'
 import type { PasswordChanges } from './service.ts'
-
-/** Told by routes behind the throttle of passwords and links. */
-export const throttledMeaning = {
-  status: 429,
-  code: 'auth.throttled',
-  detail: 'Too many attempts have failed. Try again in 8 s.',
-}
 
 const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
 
@@ -43,7 +37,7 @@ export function registerPasswordRoutes(
         },
         response: {
           204: schemas.done('The new password counts from now on.'),
-          ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttledMeaning),
+          ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttled),
         },
       },
     },
@@ -64,7 +58,7 @@ export function registerPasswordRoutes(
         body: { ...schemas.forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {
           202: schemas.accepted(forgotten),
-          ...problems(noMail, 413, 415, 422, throttledMeaning),
+          ...problems(noMail, 413, 415, 422, throttled),
         },
       },
     },
@@ -84,7 +78,7 @@ export function registerPasswordRoutes(
         body: { ...schemas.resetBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4', password: 'battery staple' }] },
         response: {
           204: schemas.done('The new password counts from now on. Sign in with it.'),
-          ...problems(linkNotValid, 413, 415, 422, throttledMeaning),
+          ...problems(linkNotValid, 413, 415, 422, throttled),
         },
       },
     },

@@ -7,6 +7,9 @@ import { emailTaken, userJson } from '../accounts/user.ts'
 import { type Guard, personOf } from '../guard.ts'
 import { invitationNotValid, registrationClosed } from '../invitations/invitation.ts'
 import { closing } from '../organizations/organization.ts'
+import { wrongCredentials } from '../sessions/session.ts'
+import { ssoRequired } from '../sso/provider.ts'
+import { throttled } from '../throttle/attempts.ts'
 import * as schemas from './schemas.ts'
 import type { People } from './service.ts'
 
@@ -60,19 +63,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
           body: { ...schemas.loginBody, examples: [schemas.loginExample] },
           response: {
             200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-            ...problems(
-              { status: 401, code: 'auth.wrong_credentials', detail: 'Incorrect email or password' },
-              {
-                status: 403,
-                code: 'sso.required',
-                detail:
-                  'This organization is entered through its identity provider only. Open ' +
-                  '/api/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/start to sign in.',
-              },
-              413,
-              415,
-              422,
-            ),
+            ...problems(wrongCredentials, ssoRequired, throttled, 413, 415, 422),
           },
         },
       },

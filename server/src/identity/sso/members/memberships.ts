@@ -1,4 +1,4 @@
-import type { Fact } from '../../../facts/fact.ts'
+import { type Fact, type FactChange, factBy } from '../../../facts/fact.ts'
 import type { EventKind } from '../../../facts/kinds.ts'
 import { later } from '../../../platform/clock.ts'
 import type { Tx } from '../../../platform/database/db.ts'
@@ -18,7 +18,7 @@ import {
   teamsFrom,
 } from '../claims.ts'
 import type { ClaimableRole, IdentityProvider } from '../provider.ts'
-import type { SsoDependencies } from '../providers/service.ts'
+import type { ProviderContext } from '../providers/service.ts'
 import { lockProvider } from '../providers/store.ts'
 import * as store from './store.ts'
 
@@ -75,182 +75,171 @@ export const linkedElsewhere = refusal(
   'This identity is linked to another member. Unlink it there first.',
 )
 
-/** Whom a provider's word makes whom, in its organization. Refusals are answered, not thrown: they are events too. */
-export function createMemberships({ clock, report, teams }: Pick<SsoDependencies, 'clock' | 'report' | 'teams'>) {
-  const factAbout = (
-    provider: IdentityProvider,
-    userId: string,
-    visitor: Visitor,
-    kind: EventKind,
-  ): Omit<Fact, 'before' | 'after'> => ({
-    organizationId: provider.organizationId,
-    kind,
-    subjectKind: 'user',
-    subjectId: userId,
-    actor: { kind: 'person', id: userId, signedInWith: ['oidc'] },
-    httpRequestId: visitor.httpRequestId,
-    network: visitor.network,
-    occurredAt: clock.now(),
-  })
+/** Maps a provider's claims to a member. Refusals are returned, not thrown, as the caller reports them too. */
 
-  const newIdentity = (provider: IdentityProvider, claims: Claims, userId: string): store.SsoIdentity => ({
-    organizationId: provider.organizationId,
-    id: newId(),
-    issuer: provider.issuer,
-    subject: claims.subject,
-    userId,
-    createdAt: clock.now(),
-    lastUsedAt: clock.now(),
-  })
+type Context = Pick<ProviderContext, 'clock' | 'report' | 'teams'>
 
-  const linkedFact = (provider: IdentityProvider, claims: Claims, userId: string, visitor: Visitor): Fact => ({
-    ...factAbout(provider, userId, visitor, 'sso.linked'),
+/** Somebody whom a provider has identified. */
+export interface Arrival {
+  readonly provider: IdentityProvider
+  readonly claims: Claims
+  readonly visitor: Visitor
+}
+
+/** A sign-in. Issuer and subject say who it is; nobody is recognized by an address. */
+export async function enter(
+  context: Context,
+  tx: Tx,
+  arrival: Arrival,
+  newAccountId: string,
+): Promise<Entered | Problem> {
+  const identity = await identityOf(tx, arrival)
+  return identity === null ? enterNew(context, tx, arrival, newAccountId) : enterKnown(context, tx, arrival, identity)
+}
+
+/** The signed-in member `userId` has shown that the identity is theirs. */
+export async function link(context: Context, tx: Tx, arrival: Arrival, userId: string): Promise<Entered | Problem> {
+  const [member] = await people.lockUsers(tx, arrival.provider.organizationId, [userId])
+  if (member === undefined || !member.isActive) return memberInactive()
+  const entered = { accountId: member.accountId, userId }
+  if (await store.insertIdentity(tx, newIdentity(context, arrival, userId))) {
+    await context.report(tx, [linkedFact(context, arrival, userId)])
+    return entered
+  }
+  const identity = await identityOf(tx, arrival)
+  return identity?.userId === userId ? entered : linkedElsewhere()
+}
+
+async function enterKnown(
+  context: Context,
+  tx: Tx,
+  arrival: Arrival,
+  identity: store.SsoIdentity,
+): Promise<Entered | Problem> {
+  const { provider, claims } = arrival
+  // One after the other where claims give roles, so that of two who lose theirs at once neither counts the other as the one
+  // who is left to manage.
+  if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
+  const [member] = await people.lockUsers(tx, provider.organizationId, [identity.userId])
+  if (member === undefined || !member.isActive) return memberInactive()
+  if (!(await applyRole(context, tx, arrival, member, roleFrom(provider, claims)))) return noRole()
+  await applyTeams(context, tx, arrival, member.id)
+  await store.markIdentityUsed(tx, identity, context.clock.now())
+  return { accountId: member.accountId, userId: member.id }
+}
+
+async function enterNew(context: Context, tx: Tx, arrival: Arrival, accountId: string): Promise<Entered | Problem> {
+  const { provider, claims } = arrival
+  const profile = profileFrom(claims)
+  const reason = refusalOfNewMember(provider, profile)
+  if (reason !== null || profile === null) return notAMember[reason ?? 'no_address']()
+  const role = roleFrom(provider, claims)
+  if (role === null) return noRole()
+  const { organizationId } = provider
+  // One after the other, so that two first sign-ins of one person at once make one member.
+  await lockProvider(tx, provider.id)
+  const first = await identityOf(tx, arrival)
+  if (first !== null) return enterKnown(context, tx, arrival, first)
+  const { email, name } = profile
+  if (await people.hasAddress(tx, organizationId, emailKey(email))) return addressTaken()
+  const now = context.clock.now()
+  const userId = newId()
+  const user = {
+    organizationId,
+    id: userId,
+    accountId,
+    email,
+    name,
+    role,
+    isActive: true,
+    createdAt: now,
+    updatedAt: now,
+  }
+  // The account gets no address: one organization's provider claims it for them, which proves nothing to others, and its
+  // real owner must find it free.
+  await people.insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
+  // Thrown, so that the account is rolled back: somebody else became a member with this address in the same moment.
+  if (!(await people.insertUser(tx, user))) throw addressTaken()
+  await store.insertIdentity(tx, newIdentity(context, arrival, userId))
+  const after = { role, is_active: true, identity_provider_id: provider.id }
+  const registered = factAbout(context, arrival, userId, 'user.registered', { before: null, after })
+  await context.report(tx, [registered, linkedFact(context, arrival, userId)])
+  await applyTeams(context, tx, arrival, userId)
+  return { accountId, userId }
+}
+
+/** False when the claims give no role, and so no entry. The owner stays the owner, whatever the claims say. */
+async function applyRole(
+  context: Context,
+  tx: Tx,
+  arrival: Arrival,
+  member: User,
+  role: ClaimableRole | null,
+): Promise<boolean> {
+  const { provider } = arrival
+  if (provider.roleClaim === null || member.role === 'owner' || member.role === role) return true
+  if (role === null) return false
+  // A mistake in the mapping must not leave an organization without anybody who could correct it.
+  if (member.role === 'admin' && !(await people.hasOtherManager(tx, provider.organizationId, member.id))) return true
+  await people.saveUser(tx, { ...member, role, updatedAt: later(member, context.clock.now()) })
+  const change = { before: { role: member.role }, after: { role, because: 'claims' } }
+  await context.report(tx, [factAbout(context, arrival, member.id, 'user.role_changed', change)])
+  return true
+}
+
+async function applyTeams(context: Context, tx: Tx, arrival: Arrival, userId: string): Promise<void> {
+  const { clock, report, teams } = context
+  const { provider, claims } = arrival
+  const { organizationId } = provider
+  const decided = teamsDecidedBy(provider)
+  if (decided.size === 0) return
+  const [wanted, current] = [teamsFrom(provider, claims), await teams.of(tx, organizationId, userId)]
+  const joined: string[] = []
+  const left: string[] = []
+  for (const team of decided) {
+    if (wanted.has(team) && !current.has(team)) {
+      if (await teams.join(tx, organizationId, team, userId, clock.now())) joined.push(team)
+    } else if (!wanted.has(team) && current.has(team)) {
+      await teams.leave(tx, { organizationId, id: team }, userId)
+      left.push(team)
+    }
+  }
+  if (joined.length + left.length === 0) return
+  const change = { before: null, after: { joined, left, because: 'claims' } }
+  await report(tx, [factAbout(context, arrival, userId, 'user.teams_changed', change)])
+}
+
+function identityOf(tx: Tx, { provider, claims }: Arrival): Promise<store.SsoIdentity | null> {
+  return store.identityBySubject(tx, provider.organizationId, provider.issuer, claims.subject)
+}
+
+function newIdentity({ clock }: Context, { provider, claims }: Arrival, userId: string): store.SsoIdentity {
+  const { organizationId, issuer } = provider
+  const now = clock.now()
+  return { organizationId, id: newId(), issuer, subject: claims.subject, userId, createdAt: now, lastUsedAt: now }
+}
+
+function linkedFact(context: Context, arrival: Arrival, userId: string): Fact {
+  const { provider, claims } = arrival
+  const after = { identity_provider_id: provider.id, issuer: provider.issuer }
+  return factAbout(context, arrival, userId, 'sso.linked', {
     before: null,
-    after: { identity_provider_id: provider.id, issuer: provider.issuer },
+    after,
     erasable: { subject: claims.subject },
   })
+}
 
-  const joinTeams = async (
-    tx: Tx,
-    provider: IdentityProvider,
-    claims: Claims,
-    userId: string,
-    visitor: Visitor,
-  ): Promise<void> => {
-    const { organizationId } = provider
-    const decided = teamsDecidedBy(provider)
-    if (decided.size === 0) return
-    const [wanted, current] = [teamsFrom(provider, claims), await teams.of(tx, organizationId, userId)]
-    const joined: string[] = []
-    const left: string[] = []
-    for (const team of decided) {
-      if (wanted.has(team) && !current.has(team)) {
-        if (await teams.join(tx, organizationId, team, userId, clock.now())) joined.push(team)
-      } else if (!wanted.has(team) && current.has(team)) {
-        await teams.leave(tx, { organizationId, id: team }, userId)
-        left.push(team)
-      }
-    }
-    if (joined.length + left.length === 0) return
-    const fact = factAbout(provider, userId, visitor, 'user.teams_changed')
-    await report(tx, [{ ...fact, before: null, after: { joined, left, because: 'claims' } }])
-  }
-
-  /** Null: the claims give no role, and so no entry. The owner stays the owner, whatever they say. */
-  const applyRole = async (
-    tx: Tx,
-    provider: IdentityProvider,
-    member: User,
-    role: ClaimableRole | null,
-    visitor: Visitor,
-  ): Promise<boolean> => {
-    const { organizationId } = provider
-    if (provider.roleClaim === null || member.role === 'owner' || member.role === role) return true
-    if (role === null) return false
-    // A mistake in the mapping must not leave an organization without anybody who could correct it.
-    if (member.role === 'admin' && !(await people.hasOtherManager(tx, organizationId, member.id))) return true
-    await people.saveUser(tx, { ...member, role, updatedAt: later(member, clock.now()) })
-    const fact = factAbout(provider, member.id, visitor, 'user.role_changed')
-    await report(tx, [{ ...fact, before: { role: member.role }, after: { role, because: 'claims' } }])
-    return true
-  }
-
-  const enterKnown = async (
-    tx: Tx,
-    provider: IdentityProvider,
-    claims: Claims,
-    identity: store.SsoIdentity,
-    visitor: Visitor,
-  ): Promise<Entered | Problem> => {
-    // One after the other where claims give roles, so that two who lose theirs at once do not both see the other as the one
-    // who is left to manage.
-    if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
-    const [member] = await people.lockUsers(tx, provider.organizationId, [identity.userId])
-    if (member === undefined || !member.isActive) return memberInactive()
-    if (!(await applyRole(tx, provider, member, roleFrom(provider, claims), visitor))) return noRole()
-    await joinTeams(tx, provider, claims, member.id, visitor)
-    await store.markIdentityUsed(tx, identity, clock.now())
-    return { accountId: member.accountId, userId: member.id }
-  }
-
-  const enterNew = async (
-    tx: Tx,
-    provider: IdentityProvider,
-    claims: Claims,
-    accountId: string,
-    visitor: Visitor,
-  ): Promise<Entered | Problem> => {
-    const profile = profileFrom(claims)
-    const reason = refusalOfNewMember(provider, profile)
-    if (reason !== null || profile === null) return notAMember[reason ?? 'no_address']()
-    const role = roleFrom(provider, claims)
-    if (role === null) return noRole()
-    const { organizationId, issuer } = provider
-    // One after the other, so that two first sign-ins of one person at once make one member.
-    await lockProvider(tx, provider.id)
-    const first = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
-    if (first !== null) return enterKnown(tx, provider, claims, first, visitor)
-    if (await people.hasAddress(tx, organizationId, emailKey(profile.email))) return addressTaken()
-    const now = clock.now()
-    const userId = newId()
-    const user = {
-      organizationId,
-      id: userId,
-      accountId,
-      email: profile.email,
-      name: profile.name,
-      role,
-      isActive: true,
-      createdAt: now,
-      updatedAt: now,
-    }
-    // The account gets no address: one organization's provider says it is theirs, which for others proves nothing, and
-    // whoever it really belongs to must find it free.
-    await people.insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
-    // Thrown, as the account must go with it: somebody else became a member with this address in the same moment.
-    if (!(await people.insertUser(tx, user))) throw addressTaken()
-    await store.insertIdentity(tx, newIdentity(provider, claims, userId))
-    const after = { role, is_active: true, identity_provider_id: provider.id }
-    const fact = factAbout(provider, userId, visitor, 'user.registered')
-    await report(tx, [{ ...fact, before: null, after }, linkedFact(provider, claims, userId, visitor)])
-    await joinTeams(tx, provider, claims, userId, visitor)
-    return { accountId, userId }
-  }
-
-  return {
-    /** A sign-in: issuer and subject say who it is. Nobody is recognized by an address. */
-    enter: async (
-      tx: Tx,
-      provider: IdentityProvider,
-      claims: Claims,
-      newAccountId: string,
-      visitor: Visitor,
-    ): Promise<Entered | Problem> => {
-      const { organizationId, issuer } = provider
-      const identity = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
-      return identity === null
-        ? enterNew(tx, provider, claims, newAccountId, visitor)
-        : enterKnown(tx, provider, claims, identity, visitor)
-    },
-
-    /** The signed-in member `userId` has shown that the identity is theirs. */
-    link: async (
-      tx: Tx,
-      provider: IdentityProvider,
-      claims: Claims,
-      userId: string,
-      visitor: Visitor,
-    ): Promise<Entered | Problem> => {
-      const { organizationId, issuer } = provider
-      const [member] = await people.lockUsers(tx, organizationId, [userId])
-      if (member === undefined || !member.isActive) return memberInactive()
-      const entered = { accountId: member.accountId, userId }
-      if (await store.insertIdentity(tx, newIdentity(provider, claims, userId))) {
-        await report(tx, [linkedFact(provider, claims, userId, visitor)])
-        return entered
-      }
-      const identity = await store.identityBySubject(tx, organizationId, issuer, claims.subject)
-      return identity?.userId === userId ? entered : linkedElsewhere()
-    },
-  }
+/** By the member themselves, whom the provider has identified. */
+function factAbout(
+  { clock }: Context,
+  { provider, visitor }: Arrival,
+  userId: string,
+  kind: EventKind,
+  change: Omit<FactChange, 'occurredAt'>,
+): Fact {
+  const { organizationId } = provider
+  const actor = { kind: 'person', id: userId, signedInWith: ['oidc'] } as const
+  const { httpRequestId, network } = visitor
+  const occurredAt = clock.now()
+  return factBy({ organizationId, actor, httpRequestId, network }, kind, ['user', userId], { ...change, occurredAt })
 }

@@ -78,8 +78,8 @@ function lowered(teamMap: Readonly<Record<string, string>> | undefined): Readonl
   return teamMap && Object.fromEntries(Object.entries(teamMap).map(([value, id]) => [value, id.toLowerCase()]))
 }
 
-/** As events keep it: no secret. */
-export function shown(provider: IdentityProvider) {
+/** What events keep of it: no secret. */
+export function auditedFields(provider: IdentityProvider) {
   return {
     name: provider.name,
     issuer: provider.issuer,

@@ -85,7 +85,12 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
     },
     async (request, reply) => {
       const by = personOf(request)
-      const { provider, replayed } = await providers.create(by, request.body, idempotencyOf(request), permitOf(request))
+      const { made: provider, replayed } = await providers.create(
+        by,
+        request.body,
+        idempotencyOf(request),
+        permitOf(request),
+      )
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.status(201).header('location', `/api/v1/identity-providers/${provider.id}`).send(wire(provider))
     },

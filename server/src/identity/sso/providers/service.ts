@@ -1,14 +1,14 @@
-import type { Actor, Fact, Report } from '../../../facts/fact.ts'
+import { type Fact, type FactChange, factBy, type Origin, type Report } from '../../../facts/fact.ts'
 import type { EventKind } from '../../../facts/kinds.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../../platform/database/db.ts'
-import { type Idempotency, idempotencyMismatch } from '../../../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency } from '../../../platform/idempotency.ts'
 import { newId } from '../../../platform/ids.ts'
 import { invalid, type Problem } from '../../../platform/problem.ts'
 import type { Sealer } from '../../../platform/secrets/sealed-text.ts'
 import { assuranceJson } from '../../factors/step-up.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
-import { actorOf, type Caller, type Person, type Role } from '../../principal.ts'
+import { byCaller, type Caller, type Person, type Role } from '../../principal.ts'
 import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
 import {
   checkProvider,
@@ -20,19 +20,19 @@ import {
   providerNotProven,
   ssoRequired,
 } from '../provider.ts'
-import { blank, changed, type NewProviderInput, type ProviderInput, shown } from './provider-settings.ts'
+import { auditedFields, blank, changed, type NewProviderInput, type ProviderInput } from './provider-settings.ts'
 import * as store from './store.ts'
 
-export interface SsoDependencies {
+export interface ProviderContext {
   readonly db: Db
   readonly clock: Clock
   readonly sealer: Sealer
   readonly client: OidcClient
-  /** Ends a session, and tells it; the scope is the organization. */
+  /** Ends a session and reports it; the scope is the organization. */
   readonly endSession: (
     tx: Tx,
     of: { readonly organizationId: string; readonly id: string },
-    by: { readonly actor: Actor; readonly httpRequestId: string | null },
+    by: Omit<Origin, 'organizationId'>,
   ) => Promise<void>
   /** Appends to the event log in the caller's transaction. */
   readonly report: Report
@@ -47,136 +47,147 @@ export interface SsoDependencies {
 
 export type IdentityProviders = ReturnType<typeof createIdentityProviders>
 
-export function createIdentityProviders({ db, clock, sealer, client, ...dependencies }: SsoDependencies) {
-  const { report, endSession } = dependencies
-
-  const found = async (organizationId: string, id: string): Promise<store.StoredProvider> => {
-    const stored = await store.providerById(db.within({ organizationId }), id.toLowerCase())
-    if (stored?.provider.organizationId !== organizationId) throw providerNotFound()
-    return stored
-  }
-
-  const sealed = (provider: IdentityProvider, secret: string | null): Promise<Buffer | null> =>
-    secret === null ? Promise.resolve(null) : sealer.seal(secret, secretPlace(provider))
-
-  const checkTeams = async (provider: IdentityProvider): Promise<void> => {
-    const { organizationId } = provider
-    const named = [...new Set(Object.values(provider.teamMap))]
-    const [unknown] = await store.unknownTeams(db.within({ organizationId }), organizationId, named)
-    if (unknown !== undefined) throw invalid('team_map', `names ${unknown}, which is no team of this organization`)
-  }
-
-  /** Those that were opened otherwise than through a provider; the owner's go on, as `refusalOf` lets them in. */
-  const endOtherSessions = async (tx: Tx, by: Caller<Person>): Promise<void> => {
-    const { organizationId } = by.principal
-    for (const id of await store.sessionsOutsideSso(tx, organizationId)) {
-      const made = { actor: actorOf(by.principal), httpRequestId: by.httpRequestId }
-      await endSession(tx, { organizationId, id }, made)
-    }
-  }
-
-  const replayOf = async ({ organizationId, userId }: Person, idempotency: Idempotency | null) => {
-    if (idempotency === null) return null
-    const within = db.within({ organizationId })
-    const earlier = await store.providerByIdempotencyKey(within, organizationId, userId, idempotency.key)
-    if (earlier === null) return null
-    if (!idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
-    return { provider: earlier.provider, replayed: true }
-  }
-
+export function createIdentityProviders(context: ProviderContext) {
   return {
-    list: (person: Person): Promise<readonly IdentityProvider[]> =>
-      store.providers(db.within(person), person.organizationId),
+    list: list.bind(null, context),
+    get: get.bind(null, context),
+    create: create.bind(null, context),
+    change: change.bind(null, context),
+    remove: remove.bind(null, context),
+    endSessionsOutside: endSessionsOutside.bind(null, context),
+    refusalOf: refusalOf.bind(null, context),
+  }
+}
 
-    get: async (person: Person, id: string): Promise<IdentityProvider> =>
-      (await found(person.organizationId, id)).provider,
+function list({ db }: ProviderContext, person: Person): Promise<readonly IdentityProvider[]> {
+  return store.providers(db.within(person), person.organizationId)
+}
 
-    create: async (
-      by: Caller<Person>,
-      input: NewProviderInput,
-      idempotency: Idempotency | null,
-      permit: Permit,
-    ): Promise<{ readonly provider: IdentityProvider; readonly replayed: boolean }> => {
-      const { organizationId, userId } = by.principal
-      const earlier = await replayOf(by.principal, idempotency)
-      if (earlier !== null) return earlier
+async function get(context: ProviderContext, person: Person, id: string): Promise<IdentityProvider> {
+  return (await find(context, person.organizationId, id)).provider
+}
+
+async function create(
+  context: ProviderContext,
+  by: Caller<Person>,
+  input: NewProviderInput,
+  idempotency: Idempotency | null,
+  permit: Permit,
+): Promise<CreatedOnce<IdentityProvider>> {
+  const { db, clock, client, report } = context
+  const { organizationId, userId } = by.principal
+  return createOnce(idempotency, {
+    findFirst: true,
+    find: (key) => store.providerByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
+    taken: providerExists,
+    insert: async () => {
       const provider = checkProvider(changed(blank(organizationId, newId(), clock.now()), input, clock.now()))
       refuseUnproven(provider)
-      await checkTeams(provider)
+      await checkTeams(context, provider)
       await checkAnswers(client, provider)
-      const secret = await sealed(provider, input.client_secret ?? null)
-      const isNew = await inTransaction(db, { organizationId }, async (tx) => {
-        if (!(await store.insertProvider(tx, provider, secret, { by: userId, idempotency }))) return false
-        const after = { ...shown(provider), assurance: assuranceJson(await permit.use(tx)) }
-        await report(tx, [{ ...factAbout(by, provider, 'identity_provider.created'), digest: permit.digest, after }])
-        return true
-      })
-      if (isNew) return { provider, replayed: false }
-      // The same call may have come twice at once.
-      const first = await replayOf(by.principal, idempotency)
-      if (first === null) throw providerExists()
-      return first
-    },
-
-    change: async (by: Caller<Person>, id: string, input: ProviderInput, permit: Permit): Promise<IdentityProvider> => {
-      const { organizationId } = by.principal
-      const before = await found(organizationId, id)
-      const planned = checkProvider(changed(before.provider, input, clock.now()))
-      refuseUnproven(planned)
-      refuseSecretForStranger(before, planned, input)
-      await checkTeams(planned)
-      if (!isSameParty(before.provider, planned)) await checkAnswers(client, planned)
-      const { client_secret: given } = input
-      const secret = given === undefined ? before.sealedSecret : await sealed(planned, given)
+      const secret = await seal(context, provider, input.client_secret ?? null)
       return inTransaction(db, { organizationId }, async (tx) => {
-        const assurance = await permit.use(tx)
-        const now = await store.lockProvider(tx, planned.id)
-        if (now === null) throw providerNotFound()
-        // What was judged is what is saved: nothing of a change that came between is lost in silence.
-        if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw providerChanged()
-        await store.saveProvider(tx, planned, secret)
-        const after = { ...shown(planned), secret_changed: given !== undefined, assurance: assuranceJson(assurance) }
-        const fact = factAbout(by, planned, 'identity_provider.changed')
-        await report(tx, [{ ...fact, digest: permit.digest, before: shown(before.provider), after }])
-        if (planned.isEnforced && !before.provider.isEnforced) await endOtherSessions(tx, by)
-        return planned
+        if (!(await store.insertProvider(tx, provider, secret, { by: userId, idempotency }))) return null
+        const after = { ...auditedFields(provider), assurance: assuranceJson(await permit.use(tx)) }
+        await report(tx, [factAbout(by, provider, 'identity_provider.created', permit, null, after)])
+        return provider
       })
     },
+  })
+}
 
-    /** With it goes what people had linked, unless another provider speaks for the same issuer. */
-    remove: async (by: Caller<Person>, id: string, permit: Permit): Promise<void> => {
-      const { organizationId } = by.principal
-      const { provider } = await found(organizationId, id)
-      await inTransaction(db, { organizationId }, async (tx) => {
-        const assurance = await permit.use(tx)
-        await store.deleteProvider(tx, organizationId, provider.id)
-        await store.deleteOrphanedIdentities(tx, organizationId, provider.issuer)
-        const after = { assurance: assuranceJson(assurance) }
-        const fact = factAbout(by, provider, 'identity_provider.deleted')
-        await report(tx, [{ ...fact, digest: permit.digest, before: shown(provider), after }])
-      })
-    },
+async function change(
+  context: ProviderContext,
+  by: Caller<Person>,
+  id: string,
+  input: ProviderInput,
+  permit: Permit,
+): Promise<IdentityProvider> {
+  const { db, clock, client, report } = context
+  const { organizationId } = by.principal
+  const before = await find(context, organizationId, id)
+  const planned = checkProvider(changed(before.provider, input, clock.now()))
+  refuseUnproven(planned)
+  refuseSecretForStranger(before, planned, input)
+  await checkTeams(context, planned)
+  if (!isSameParty(before.provider, planned)) await checkAnswers(client, planned)
+  const { client_secret: given } = input
+  const secret = given === undefined ? before.sealedSecret : await seal(context, planned, given)
+  return inTransaction(db, { organizationId }, async (tx) => {
+    const assurance = assuranceJson(await permit.use(tx))
+    const now = await store.lockProvider(tx, planned.id)
+    if (now === null) throw providerNotFound()
+    // What was checked is what is saved: a change that came in between must not be lost silently.
+    if (now.provider.updatedAt.getTime() !== before.provider.updatedAt.getTime()) throw providerChanged()
+    await store.saveProvider(tx, planned, secret)
+    const after = { ...auditedFields(planned), secret_changed: given !== undefined, assurance }
+    const fields = auditedFields(before.provider)
+    await report(tx, [factAbout(by, planned, 'identity_provider.changed', permit, fields, after)])
+    if (planned.isEnforced && !before.provider.isEnforced) await endOtherSessions(context, tx, by)
+    return planned
+  })
+}
 
-    /** For who was the owner until now, whose password opens nothing any more where single sign-on is enforced. */
-    endSessionsOutside: async (tx: Tx, by: Caller<Person>): Promise<void> => {
-      if ((await store.enforcedProvider(tx, by.principal.organizationId)) !== null) await endOtherSessions(tx, by)
-    },
+/** With it goes what people have linked, unless another provider has the same issuer. */
+async function remove(context: ProviderContext, by: Caller<Person>, id: string, permit: Permit): Promise<void> {
+  const { organizationId } = by.principal
+  const { provider } = await find(context, organizationId, id)
+  await inTransaction(context.db, { organizationId }, async (tx) => {
+    const assurance = assuranceJson(await permit.use(tx))
+    await store.deleteProvider(tx, organizationId, provider.id)
+    await store.deleteOrphanedIdentities(tx, organizationId, provider.issuer)
+    const before = auditedFields(provider)
+    await context.report(tx, [factAbout(by, provider, 'identity_provider.deleted', permit, before, { assurance })])
+  })
+}
 
-    /**
-     * Why a member must not come in the way they did; null when they may. Where single sign-on is enforced, the owner's
-     * password still opens: else a provider that is down, or gone, would lock the organization out for good. The owner
-     * cannot be made by claims, is one person, and their sign-in is in the audit like every other.
-     */
-    refusalOf: async (
-      member: { readonly organizationId: string; readonly role: Role },
-      methods: readonly string[],
-      tx?: Tx,
-    ): Promise<Problem | null> => {
-      const { organizationId, role } = member
-      if (role === 'owner' || methods.includes('oidc')) return null
-      const provider = await store.enforcedProvider(tx ?? db.within({ organizationId }), organizationId)
-      return provider === null ? null : ssoRequired(provider)
-    },
+/** For the former owner, whose password opens nothing any more where single sign-on is enforced. */
+async function endSessionsOutside(context: ProviderContext, tx: Tx, by: Caller<Person>): Promise<void> {
+  const provider = await store.enforcedProvider(tx, by.principal.organizationId)
+  if (provider !== null) await endOtherSessions(context, tx, by)
+}
+
+/**
+ * Why a member may not sign in by these methods; null when they may. Where single sign-on is enforced, the owner's password
+ * still works: otherwise a provider that is down, or gone, would lock the organization out for good. Claims cannot make an
+ * owner, there is only one, and their sign-in is in the audit like every other.
+ */
+async function refusalOf(
+  { db }: ProviderContext,
+  { organizationId, role }: { readonly organizationId: string; readonly role: Role },
+  methods: readonly string[],
+  tx?: Tx,
+): Promise<Problem | null> {
+  if (role === 'owner' || methods.includes('oidc')) return null
+  const provider = await store.enforcedProvider(tx ?? db.within({ organizationId }), organizationId)
+  return provider === null ? null : ssoRequired(provider)
+}
+
+async function find({ db }: ProviderContext, organizationId: string, id: string): Promise<store.StoredProvider> {
+  const stored = await store.providerById(db.within({ organizationId }), id.toLowerCase())
+  if (stored?.provider.organizationId !== organizationId) throw providerNotFound()
+  return stored
+}
+
+async function seal(
+  { sealer }: ProviderContext,
+  provider: IdentityProvider,
+  secret: string | null,
+): Promise<Buffer | null> {
+  return secret === null ? null : sealer.seal(secret, secretPlace(provider))
+}
+
+async function checkTeams({ db }: ProviderContext, { organizationId, teamMap }: IdentityProvider): Promise<void> {
+  const named = [...new Set(Object.values(teamMap))]
+  const [unknown] = await store.unknownTeams(db.within({ organizationId }), organizationId, named)
+  if (unknown !== undefined) throw invalid('team_map', `names ${unknown}, which is no team of this organization`)
+}
+
+/** Sessions that were opened otherwise than through a provider; the owner's go on, as `refusalOf` accepts them. */
+async function endOtherSessions({ endSession }: ProviderContext, tx: Tx, by: Caller<Person>): Promise<void> {
+  const { organizationId, actor, httpRequestId } = byCaller(by)
+  for (const id of await store.sessionsOutsideSso(tx, organizationId)) {
+    await endSession(tx, { organizationId, id }, { actor, httpRequestId })
   }
 }
 
@@ -218,17 +229,13 @@ const mistakes: Readonly<Record<string, string>> = {
   metadata_insecure: 'has a discovery document with an endpoint that is not https',
 }
 
-function factAbout(by: Caller<Person>, provider: IdentityProvider, kind: EventKind): Fact {
-  return {
-    organizationId: provider.organizationId,
-    kind,
-    subjectKind: 'identity_provider',
-    subjectId: provider.id,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: null,
-    after: null,
-    occurredAt: provider.updatedAt,
-  }
+function factAbout(
+  by: Caller<Person>,
+  { id, updatedAt: occurredAt }: IdentityProvider,
+  kind: EventKind,
+  { digest }: Permit,
+  before: FactChange['before'],
+  after: FactChange['after'],
+): Fact {
+  return factBy(byCaller(by), kind, ['identity_provider', id], { digest, before, after, occurredAt })
 }

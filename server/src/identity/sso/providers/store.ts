@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
-import type { Idempotency } from '../../../platform/idempotency.ts'
+import type { Earlier, Idempotency } from '../../../platform/idempotency.ts'
 import type { IdentityProvider } from '../provider.ts'
 
 type ProviderRow = Selectable<Schema['identity_providers']>
@@ -79,7 +79,7 @@ export async function providerByIdempotencyKey(
   organizationId: string,
   createdBy: string,
   key: string,
-): Promise<{ readonly provider: IdentityProvider; readonly hash: Buffer | null } | null> {
+): Promise<Earlier<IdentityProvider> | null> {
   const query = sql
     .selectFrom('identity_providers')
     .selectAll()
@@ -87,7 +87,7 @@ export async function providerByIdempotencyKey(
     .where('created_by', '=', createdBy)
     .where('idempotency_key', '=', key)
   const [row] = await db.run(query)
-  return row === undefined ? null : { provider: toProvider(row), hash: row.idempotency_hash }
+  return row === undefined ? null : { made: toProvider(row), hash: row.idempotency_hash }
 }
 
 export interface StoredProvider {

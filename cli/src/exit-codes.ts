@@ -5,7 +5,7 @@ export const exitCodes = {
   tampered: 2,
   /** EX_USAGE: the command line is wrong, and will be the next time. */
   usage: 64,
-  /** EX_UNAVAILABLE: a database or a service does not answer; the same command may work later. */
+  /** EX_UNAVAILABLE: a database or a service does not respond; the same command may work later. */
   unavailable: 69,
   /** EX_CONFIG: a setting is wrong; a supervisor should not try again. */
   config: 78,

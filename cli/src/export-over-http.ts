@@ -16,7 +16,11 @@ export async function requestExport({ url, token, format, after }: RemoteExport)
   // Never followed: the token is for this address.
   const options = { headers: { authorization: `Bearer ${token}` }, redirect: 'manual' } as const
   const answer = await fetch(target, options).catch((error: unknown) => {
-    throw unavailable('service.unavailable', `${url.origin} does not answer: ${reasonOf(error)}.`, 'Check the address.')
+    throw unavailable(
+      'service.unavailable',
+      `${url.origin} does not respond: ${reasonOf(error)}.`,
+      'Check the address.',
+    )
   })
   if (answer.status !== 200 || answer.body === null) throw await refusal(answer, url)
   return answer.body as AsyncIterable<Uint8Array>

@@ -78,7 +78,7 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
       ['1', 'failed, the reason is on standard error'],
       ['2', 'audit verify: the export was changed'],
       ['64', 'the command line is wrong'],
-      ['69', 'a database or service does not answer; try again later'],
+      ['69', 'a database or service does not respond; try again later'],
       ['78', 'a setting is wrong'],
     ])}`,
     'hitl <command> --help teaches a command. More in docs/cli.md.',

@@ -212,7 +212,7 @@ describe('a service that refuses', () => {
     const args = ['audit', 'export', '--url', 'http://127.0.0.1:9', '--token', token]
     const { code, stderr } = await hitl(args, { cwd: folder.path })
     assert.equal(code, 69)
-    assert.match(stderr, /http:\/\/127\.0\.0\.1:9 does not answer: /)
+    assert.match(stderr, /http:\/\/127\.0\.0\.1:9 does not respond: /)
   })
 })
 

@@ -208,12 +208,12 @@ test('five mistakes in the environment: each command tells all five, exit 78, no
   }
 })
 
-test('a database that does not answer: exit 69 and what to check', async () => {
+test('a database that does not respond: exit 69 and what to check', async () => {
   const away = { DATABASE_URL: `postgres://hitl:s3cret@localhost:${await freePort()}/hitl` }
   for (const args of [['migrate'], ['seed'], ['config', 'check', '--connect'], ['keys', 'rotate']]) {
     const { code, stdout, stderr } = await inFolder(args, away)
     assert.equal(code, 69, `${args.join(' ')}: ${stderr}`)
-    assert.match(`${stdout}${stderr}`, /the database does not answer \(connect ECONNREFUSED/)
+    assert.match(`${stdout}${stderr}`, /the database does not respond \(connect ECONNREFUSED/)
     assert.match(`${stdout}${stderr}`, /Check that it runs, and that DATABASE_URL names its host and port/)
     assert.doesNotMatch(`${stdout}${stderr}`, /s3cret|\bat .*:\d+:\d+/)
   }

@@ -1,11 +1,11 @@
 import { adminCreateCommand } from './commands/admin-create.ts'
 import { adminRecoverCommand } from './commands/admin-recover.ts'
 import { auditExportCommand } from './commands/audit-export.ts'
-import { type Command, type Output, understand } from './commands/command.ts'
+import { type Command, type Output, parseCommand } from './commands/command.ts'
 import { configCheckCommand } from './commands/config-check.ts'
 import { keysRotateCommand } from './commands/keys-rotate.ts'
 import { migrateCommand } from './commands/migrate.ts'
-import { outcomeOf, tellOutcome } from './commands/outcome.ts'
+import { outcomeOf, printOutcome } from './commands/outcome.ts'
 import { seedCommand } from './commands/seed.ts'
 import { serveCommand } from './commands/serve.ts'
 import { loadConfig } from './config.ts'
@@ -43,10 +43,10 @@ function isTraced(): boolean {
 
 const args = process.argv.slice(2)
 try {
-  const { command, options } = understand(commands, args)
+  const { command, options } = parseCommand(commands, args)
   process.exitCode = (await command.run(options, createOutput(options.json === true))) ?? process.exitCode ?? 0
 } catch (error) {
   const outcome = outcomeOf(error)
-  tellOutcome(outcome, args.includes('--json'), isTraced())
+  printOutcome(outcome, args.includes('--json'), isTraced())
   process.exit(outcome.exitCode)
 }

@@ -2,12 +2,12 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import type { Logger } from './platform/log.ts'
 
-/** A process that dies at its start must not be restarted in a tight circle. */
+/** A process that dies at its start must not be restarted in a tight loop. */
 const restartMs = 1_000
 
 /**
- * Runs `count` copies of this program on one port (node:cluster); one that dies is replaced. Resolves when all listen,
- * with a function that stops them gracefully. Rejects when one of the first ones ends before it listens.
+ * Runs `count` copies of this program on one port (node:cluster) and replaces any that dies. Resolves when all listen, with
+ * a function that stops them gracefully. Rejects when one of the first ones ends before it listens.
  */
 export async function runCluster(count: number, log: Logger): Promise<() => Promise<void>> {
   let stopping = false
@@ -42,7 +42,7 @@ function listening(worker: Worker): Promise<void> {
   return new Promise((resolve, reject) => {
     worker.once('listening', () => resolve())
     worker.once('exit', (code, signal) => {
-      reject(new Error(`one of its processes ended with ${signal ?? `code ${code}`}; what it said is above.`))
+      reject(new Error(`one of its processes ended with ${signal ?? `code ${code}`}; its output is above.`))
     })
   })
 }

@@ -20,7 +20,7 @@ export interface SecretDependencies {
   readonly report: Report
 }
 
-/** The keys of the installation, and what seals stored secrets with them. */
+/** The keys of the installation, and the sealer of stored secrets. */
 export function createSecrets({ db, clock, log, config, secretKey, report }: SecretDependencies) {
   const previousSecretKey = config.SECRET_KEY_PREVIOUS
   const keyRing = createKeyRing({ configured: config.KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey })
@@ -31,10 +31,10 @@ export function createSecrets({ db, clock, log, config, secretKey, report }: Sec
   }
   const sealer = createEnvelope({ db, keyRing, report: reportChange })
   return {
-    /** The current one first. */
+    /** The current key first. */
     secretKeys,
     sealer,
-    /** Brings every stored secret under the current keys, while services run. */
+    /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (
       columns: readonly SealedColumn[],
       organizationIds: () => Promise<readonly string[]>,
@@ -43,7 +43,7 @@ export function createSecrets({ db, clock, log, config, secretKey, report }: Sec
   }
 }
 
-/** SECRET_KEY as configured, or the one in DATA_DIR, made at the first start (384 random bits, readable by its owner). */
+/** SECRET_KEY as configured, or the one in DATA_DIR, created at the first start (384 random bits, readable only by its owner). */
 export async function resolveSecretKey(config: Config): Promise<string> {
   if (config.SECRET_KEY !== null) return config.SECRET_KEY
   const path = join(config.DATA_DIR, 'secret-key')

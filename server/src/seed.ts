@@ -30,13 +30,13 @@ const samples = [
   },
 ] as const
 
-/** First data: two accounts, one API key, three requests. Run again, it finds everything in place and changes nothing. */
+/** Sample data: two accounts, one API key, three requests. A second run finds everything in place and changes nothing. */
 export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   const { consultations } = app
   const { people, apiKeys } = app.identity
   if (await people.isInUseWithout(sampleAdmin)) {
-    const reason = 'this installation has accounts of its own; the sample ones have a password that everybody knows'
-    throw new ConfigError([`seed and DEMO are refused: ${reason}. Use another DATA_DIR to try things out`])
+    const reason = 'this installation has other accounts, and the password of the sample accounts is public'
+    throw new ConfigError([`seed and DEMO are refused: ${reason}. Use another DATA_DIR to try the service out`])
   }
   const admin = await people.ensureUser({ email: sampleAdmin, password: samplePassword, name: 'Ada Admin' }, 'admin')
   await people.ensureUser({ email: sampleReviewer, password: samplePassword, name: 'Robin Reviewer' }, 'reviewer')
@@ -63,7 +63,7 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   return { apiKey: raw }
 }
 
-/** The samples are no secret: their hash needs no key. */
+/** The samples are not secret, so their hash needs no key. */
 function once(what: string): Idempotency {
   const hash = createHash('sha256').update(what).digest()
   return { key: `seed-${hash.toString('hex').slice(0, 16)}`, hash, isOf: (stored) => stored?.equals(hash) === true }

@@ -46,7 +46,7 @@ export const adminCreate: Command = {
     [0, 'the account is made'],
     [1, 'there is such an account or owner already, the password will not do, or the database needs hitl migrate'],
     [64, 'an option is wrong, or there is no terminal to ask for the password'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'a setting is wrong'],
   ],
   run: (given) => runInService('admin create', given.canonical),

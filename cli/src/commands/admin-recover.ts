@@ -24,7 +24,7 @@ export const adminRecover: Command = {
     [0, 'the link is printed'],
     [1, 'there is no such account, or the database needs hitl migrate'],
     [64, 'an option is wrong'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'a setting is wrong'],
   ],
   run: (given) => runInService('admin recover', given.canonical),

@@ -51,7 +51,7 @@ export const auditExport: Command = {
     [0, 'the export is whole'],
     [1, 'refused, or the file cannot be written'],
     [64, 'the command line is wrong'],
-    [69, 'the database or the service does not answer, or the export broke off: run it again'],
+    [69, 'the database or the service does not respond, or the export broke off: run it again'],
     [78, 'a setting is wrong'],
   ],
   run,

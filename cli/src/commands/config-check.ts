@@ -19,7 +19,7 @@ export const configCheck: Command = {
   ],
   exits: [
     [0, 'the service can start with these settings'],
-    [69, 'the database does not answer (with --connect)'],
+    [69, 'the database does not respond (with --connect)'],
     [78, 'a setting is wrong; with --strict also: weak'],
   ],
   run: (given) => runInService('config check', given.canonical),

@@ -33,7 +33,7 @@ export const keysRotate: Command = {
     [0, 'rotated'],
     [1, 'not all of it could be done: the keys that protect some secrets are not in the settings'],
     [64, 'an option is wrong'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'a setting is wrong'],
   ],
   run: (given) => runInService('keys rotate', given.canonical),

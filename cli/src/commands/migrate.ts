@@ -17,7 +17,7 @@ export const migrate: Command = {
   exits: [
     [0, 'the database is up to date'],
     [1, 'a migration failed and was rolled back, or the database is ahead of this version'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'a setting is wrong'],
   ],
   run: (given) => runInService('migrate', given.canonical),

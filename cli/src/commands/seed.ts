@@ -16,7 +16,7 @@ export const seed: Command = {
   ],
   exits: [
     [0, 'the sample data is there'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'refused here, or a setting is wrong'],
   ],
   run: (given) => runInService('seed', given.canonical),

@@ -31,7 +31,7 @@ export const serve: Command = {
   exits: [
     [0, 'it was stopped, in order'],
     [1, 'it could not start or stop, as when its port is taken'],
-    [69, 'the database does not answer'],
+    [69, 'the database does not respond'],
     [78, 'a setting is wrong; starting again will not help'],
   ],
   run: (given) => runInService('serve', given.canonical),

@@ -16,7 +16,7 @@ export const adminCreateCommand: Command = {
   },
   run: async (options, output) => {
     const asked = read(options)
-    // What makes a start impossible is told first: nobody should look for a terminal in vain.
+    // A broken configuration is reported first: it should not hide behind a missing terminal.
     loadConfig()
     checkPasswordOptions(options)
     return withApp((app, installation) => create(app, installation, asked, options, output))
@@ -54,7 +54,7 @@ async function create(
   const facts = { id: user.id, email: user.email, name: user.name, role, organization_id: user.organizationId }
   const lines = [
     `${user.email} is ${role === 'owner' ? 'the owner' : 'an admin'} of the organization ${user.organizationId}.`,
-    ...(generated ? [`Password: ${password}`, 'It is shown this once, and stored nowhere.'] : []),
+    ...(generated ? [`Password: ${password}`, 'It is shown only once, and stored nowhere.'] : []),
     `They sign in at ${config.publicUrl}.`,
   ]
   output.result(generated ? { ...facts, password } : facts, lines.join('\n'))
@@ -62,6 +62,6 @@ async function create(
 }
 
 function taken(email: string, cause: Problem): Problem {
-  const detail = `There is an account ${email} already, and it was left as it is. Change its role in the service, or use another address.`
+  const detail = `There is already an account ${email}; it was left unchanged. Change its role in the service, or use another address.`
   return new Problem(409, cause.code, detail, { cause })
 }

@@ -25,21 +25,23 @@ async function recover(app: App, email: string, withSecondFactors: boolean, outp
     removed: removed && { totp: removed.totp, passkeys: removed.passkeys, recovery_codes: removed.recoveryCodes },
   }
   const lines = [
-    ...(removed === null ? [] : [told(removed)]),
+    ...(removed === null ? [] : [describe(removed)]),
     `${recovered.email} chooses a new password here, once, within ${linkMinutes.password_reset} minutes:`,
     link,
   ]
   output.result(facts, lines.join('\n'))
-  output.note('Hand it over in person or by a way that only they read: whoever opens it first has the account.')
+  output.note(
+    'Hand it over in person or over a channel that only they can read: the first to open it gets the account.',
+  )
   return undefined
 }
 
-function told({ totp, passkeys, recoveryCodes }: NonNullable<Recovered['removed']>): string {
+function describe({ totp, passkeys, recoveryCodes }: NonNullable<Recovered['removed']>): string {
   const removed = `Removed: authenticator apps ${totp}, passkeys ${passkeys}, unused recovery codes ${recoveryCodes}.`
   return `${removed} All sessions have ended.`
 }
 
 function nobody(email: string) {
-  const detail = `There is no account ${email}. Look for another spelling, or make one with "hitl admin create".`
+  const detail = `There is no account ${email}. Check the spelling, or create one with "hitl admin create".`
   return userNotFound(detail)
 }

@@ -8,7 +8,7 @@ import { Problem } from '../platform/problem.ts'
 import { type Command, organizationOption, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 
-/** To standard output alone: the `hitl` command puts it into a file. */
+/** Writes to standard output only: the `hitl` command puts it into a file. */
 export const auditExportCommand: Command = {
   options: { organization: { type: 'string' }, format: { type: 'string' }, after: { type: 'string' } },
   run: async (options) => {
@@ -21,11 +21,11 @@ export const auditExportCommand: Command = {
       const organizationId = await choose(app, asked)
       const lines = await app.audit.exportHere(organizationId, format, after === null ? null : Number(after))
       if (lines === null) {
-        const detail = `There is no seal ${after} to begin behind. Leave out --after, or name the last seal of an export.`
+        const detail = `There is no seal ${after} to start after. Leave out --after, or name the last seal of an export.`
         throw new Problem(404, 'audit.seal_not_found', detail)
       }
       await pipeline(Readable.from(lines), process.stdout, { end: false }).catch((error: NodeJS.ErrnoException) => {
-        // As with `| head`: whoever reads has had enough.
+        // The reader closed the pipe, as `| head` does.
         if (error.code !== 'EPIPE') throw error
       })
       return undefined

@@ -1,15 +1,15 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
-/** What one command of the service's own entry takes and does. The `hitl` command teaches them; here they are only strict. */
+/** The options and action of one command of the service's own entry point. Help texts are in the `hitl` command. */
 export interface Command {
   readonly options: NonNullable<ParseArgsConfig['options']>
-  /** Answers the exit code, if it is another one than 0. */
+  /** Returns the exit code when it is not 0. */
   readonly run: (options: Options, output: Output) => Promise<number | undefined>
 }
 
 export type Options = Readonly<Record<string, string | boolean | undefined>>
 
-/** The result goes to standard output, all that is said about it to standard error. */
+/** The result goes to standard output, remarks about it to standard error. */
 export interface Output {
   readonly json: boolean
   result(value: unknown, text: string): void
@@ -17,13 +17,13 @@ export interface Output {
   note(text: string): void
 }
 
-export interface Understood {
+export interface ParsedCommand {
   readonly name: string
   readonly command: Command
   readonly options: Options
 }
 
-/** The command line is wrong, and will be the next time. */
+/** The command line is wrong, so trying again cannot help. */
 export class UsageError extends Error {
   readonly next: string | undefined
 
@@ -34,8 +34,8 @@ export class UsageError extends Error {
   }
 }
 
-/** Finds the command that `args` begin with, `serve` when there are none, and reads its options. Throws UsageError. */
-export function understand(commands: Readonly<Record<string, Command>>, args: readonly string[]): Understood {
+/** Finds the command that `args` begin with, `serve` by default, and parses its options. Throws UsageError. */
+export function parseCommand(commands: Readonly<Record<string, Command>>, args: readonly string[]): ParsedCommand {
   const words = args.length === 0 ? ['serve'] : args
   const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((candidate) => Object.hasOwn(commands, candidate))
   const command = name === undefined ? undefined : commands[name]
@@ -50,7 +50,7 @@ export function understand(commands: Readonly<Record<string, Command>>, args: re
     })
     return { name, command, options: values as Options }
   } catch (error) {
-    // Node's sentences name options, never their values. What they advise, with a positional argument, is for programmers.
+    // Node's messages name options, never their values. Their advice about positional arguments is for programmers.
     const [sentence = ''] = (error as Error).message.split(/(?<=[^.]\.) |, use /)
     const shown = /^Unexpected argument/.test(sentence) ? 'it takes options only, no arguments' : sentence
     throw new UsageError(`${name}: ${shown}`, `See: hitl ${name} --help`)

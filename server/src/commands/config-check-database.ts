@@ -10,7 +10,7 @@ import { createLog } from '../platform/log.ts'
 import type { Warning } from './config-warnings.ts'
 import { exitConfig, outcomeOf } from './outcome.ts'
 
-/** What the database answered, for people (`lines`) and scripts (`facts`). */
+/** What the database reported, for people (`lines`) and scripts (`facts`). */
 export interface DatabaseCheck {
   readonly exitCode: number
   readonly lines: readonly string[]
@@ -19,14 +19,14 @@ export interface DatabaseCheck {
 }
 
 const supported = { from: 15, to: 18 }
-/** Leases are times of the processes' own clocks: they last 8 s, and a second does no harm (ARCHITECTURE.md). */
+/** Leases use the clocks of the processes and last 8 s: a difference of one second does no harm. */
 const harmlessOffsetMs = 1_000
 
-/** Asks the database, and changes nothing: an embedded one that was never started is not made for this. */
+/** Asks the database and changes nothing: an embedded one that was never started is not created for this. */
 export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   const embedded = config.DATABASE_URL === null
   if (embedded && !existsSync(join(config.DATA_DIR, 'postgres', 'PG_VERSION'))) {
-    const line = `There is none in ${config.DATA_DIR} yet; the first start makes it.`
+    const line = `There is none in ${config.DATA_DIR} yet; the first start creates it.`
     return { exitCode: 0, lines: [line], facts: { kind: 'embedded', exists: false }, warnings: [] }
   }
   try {
@@ -46,13 +46,13 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
 async function ask({ production, DATABASE_URL }: Config, connection: Connection): Promise<DatabaseCheck> {
   const report = await reportOn(connection)
   const missing = await missingMigrations(connection)
-  // The first migration makes the application's role, where it may.
+  // The first migration creates the application's role, if it may.
   const isAhead = missing.includes('0001_ground.sql') && report.makesRoles
   const access = isAhead ? null : (await accessOf(connection)).warning
   const refused = production ? access : null
   const { version, user, database, tls, clockOffsetMs } = report
   const lines = [
-    `PostgreSQL ${version} answers as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
+    `Connected to PostgreSQL ${version} as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
     missing.length === 0
       ? 'It is up to date.'
       : `It lacks ${missing.length} migrations (${missing[0]} ...): hitl migrate, or the next start, applies them.`,

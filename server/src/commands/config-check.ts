@@ -2,7 +2,7 @@ import { type Config, ConfigError, loadConfig, settings } from '../config.ts'
 import type { Command } from './command.ts'
 import { checkDatabase, type DatabaseCheck } from './config-check-database.ts'
 import { exposedEnvFile, misspeltNames, type Source, sourceOf } from './config-sources.ts'
-import { type Warning, weaknessesOf } from './config-warnings.ts'
+import { type Warning, warningsFor } from './config-warnings.ts'
 import { exitConfig } from './outcome.ts'
 
 interface ShownSetting {
@@ -26,7 +26,7 @@ export const configCheckCommand: Command = {
     const warnings = [
       ...misspeltNames(),
       ...exposedEnvFile(),
-      ...(read.config === null ? [] : weaknessesOf(read.config)),
+      ...(read.config === null ? [] : warningsFor(read.config)),
       ...(database?.warnings ?? []),
     ]
     const inEffect = read.config === null ? [] : shownSettings(read.config)
@@ -46,7 +46,7 @@ function readConfig(): { readonly config: Config | null; readonly mistakes: read
   }
 }
 
-/** A mistake says which setting; whoever is to correct it also needs to know where that was set. */
+/** Adds to a mistake where its setting was set, which is where to correct it. */
 function withSource(mistake: string): string {
   const name = /^[A-Z][A-Z_]+/.exec(mistake)?.[0] ?? ''
   const source = name in settings ? sourceOf(name).name : 'default'
@@ -66,7 +66,7 @@ function shownSettings(config: Config): readonly ShownSetting[] {
   })
 }
 
-/** The value in effect where it is a plain one; else as it was written. */
+/** The value in effect when it is a plain one; else the text that was written. */
 function shown(value: unknown, source: Source, setting: { readonly example: string }): string {
   const entries = Array.isArray(value) ? value : [value]
   const isPlain = entries.every((entry) => ['string', 'number', 'boolean'].includes(typeof entry))
@@ -80,7 +80,7 @@ function masked(value: unknown): string {
   return maskedUrl(String(value)) ?? '(set, not shown)'
 }
 
-/** Of a database's URL everything but the password: the rest is what one looks for. Other secrets are not shown at all. */
+/** A database URL is shown without its password, because the rest is worth checking. Other secrets are not shown at all. */
 function maskedUrl(value: string): string | null {
   if (!/^postgres(ql)?:/.test(value)) return null
   const url = new URL(value)

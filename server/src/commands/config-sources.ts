@@ -8,7 +8,7 @@ const known: readonly string[] = Object.keys(settings)
 export interface Source {
   /** `default`, `environment`, `.env`, or the file behind NAME_FILE. */
   readonly name: string
-  /** What stands there; null when it is the default, or in a file. */
+  /** The text found there; null when it is the default, or in a file. */
   readonly text: string | null
 }
 
@@ -16,7 +16,7 @@ export interface Source {
 export function sourceOf(name: string): Source {
   const { environment, fromFile } = givenSettings()
   for (const variable of [name, `${name}_FILE`]) {
-    // As loadConfig sees it: the environment hides .env, and an empty value is an unset one.
+    // As in loadConfig: the environment overrides .env, and an empty value counts as unset.
     const text = (environment[variable] ?? fromFile[variable] ?? '').trim()
     if (text === '') continue
     const place = environment[variable] === undefined ? envFile : 'environment'
@@ -25,12 +25,12 @@ export function sourceOf(name: string): Source {
   return { name: 'default', text: null }
 }
 
-/** Names that nobody reads, and that look like a setting: a slip there means a service with other settings than meant. */
+/** Unknown names that look like a setting: a typo there means that the service runs with other settings than meant. */
 export function misspeltNames(): readonly Warning[] {
   const { environment, fromFile } = givenSettings()
   const names = [
     ...Object.keys(fromFile).map((name) => ({ name, place: `in ${envFile}` })),
-    // Short names of other programs look like ours by chance.
+    // Short names of other programs can look like ours by chance.
     ...Object.keys(environment)
       .filter((name) => name.length >= 8)
       .map((name) => ({ name, place: 'in the environment' })),
@@ -39,11 +39,11 @@ export function misspeltNames(): readonly Warning[] {
     const bare = name.replace(/_FILE$/, '')
     if (known.includes(name) || known.includes(bare)) return []
     const meant = known.find((setting) => isOneSlipAway(plain(bare), plain(setting)))
-    return meant === undefined ? [] : [{ setting: name, message: `${place} is no setting. Did you mean ${meant}?` }]
+    return meant === undefined ? [] : [{ setting: name, message: `${place} is not a setting. Did you mean ${meant}?` }]
   })
 }
 
-/** `.env` may hold secrets; on a machine with other users it is nobody else's to read. */
+/** `.env` may hold secrets, so other users of the machine must not be able to read it. */
 export function exposedEnvFile(): readonly Warning[] {
   const { fromFile } = givenSettings()
   const secrets = Object.entries(settings).filter(([name, setting]) => 'secret' in setting && fromFile[name])

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import { type DatabaseTransport, databaseTransport } from '../platform/database/transport.ts'
 import { isThisMachine } from '../platform/network-address.ts'
 
-/** Something that works and had better be otherwise. */
+/** A setting that works but is risky. */
 export interface Warning {
   readonly setting: string
   readonly message: string
@@ -25,49 +25,49 @@ const weaknesses: readonly Weakness[] = [
     setting: 'PUBLIC_URL',
     when: (config) => isPublic(config) && !config.publicUrl.startsWith('https://'),
     message:
-      'is not https, though other machines can reach the service: passwords and tokens would cross the network readable. Put it behind a proxy that speaks TLS, and set PUBLIC_URL=https://...',
+      'is not https, though other machines can reach the service: passwords and tokens would cross the network in the clear. Put it behind a proxy that speaks TLS, and set PUBLIC_URL=https://...',
   },
   {
     setting: 'TRUSTED_PROXIES',
     when: (config) =>
       isPublic(config) && config.publicUrl.startsWith('https://') && config.TRUSTED_PROXIES.length === 0,
     message:
-      'is empty, though PUBLIC_URL means a proxy: everybody would seem to come from its address, in the audit and for the limits. Name the CIDR of the proxy.',
+      'is empty, though PUBLIC_URL implies a proxy: every call would seem to come from its address, in the audit and for the limits. Name the CIDR of the proxy.',
   },
   {
     setting: 'DATABASE_URL',
     when: (config) => transportOf(config) === 'plain',
     message:
-      'leads to another machine without TLS: whoever is in between reads everything. Add ?sslmode=verify-full, and DATABASE_CA where its authority is your own.',
+      'leads to another machine without TLS: anyone in between can read everything. Add ?sslmode=verify-full, and DATABASE_CA if you run your own certificate authority.',
   },
   {
     setting: 'DATABASE_URL',
     when: (config) => transportOf(config) === 'unverified',
     message:
-      'encrypts, but to whoever answers: nobody checks that it is your database. Use sslmode=verify-full, and DATABASE_CA where its authority is your own.',
+      'encrypts, but does not check that the server is your database. Use sslmode=verify-full, and DATABASE_CA if you run your own certificate authority.',
   },
   {
     setting: 'REGISTRATION',
     when: (config) => config.REGISTRATION === 'open' && (config.production || isPublic(config)),
     message:
-      'is open: anybody who reaches the service makes an account and sees requests. Use invite, unless that is meant.',
+      'is open: anyone who reaches the service can create an account and see requests. Use invite, unless that is intended.',
   },
   {
     setting: 'CORS_ORIGINS',
     when: (config) => config.CORS_ORIGINS.includes('*') && (config.production || isPublic(config)),
-    message: 'is *: every web page may call the API with a token it got hold of. Name the origins that need to.',
+    message: 'is *: any web page may call the API with a token it has got hold of. Name the origins that need to.',
   },
   {
     setting: 'CALLBACK_ALLOW',
     when: (config) =>
       config.production && config.CALLBACK_ALLOW.some((entry) => isEverybody(entry) || isMetadata(entry)),
     message:
-      'lets callbacks go to link-local addresses, where clouds hand out credentials (169.254.169.254). Name your receivers alone.',
+      'lets callbacks go to link-local addresses, where clouds hand out credentials (169.254.169.254). Name only your receivers.',
   },
   {
     setting: 'ADMIN_PASSWORD',
     when: (config) => config.production && config.ADMIN_PASSWORD !== null,
-    message: 'stays in the environment after it made the first admin: take it and ADMIN_EMAIL out again.',
+    message: 'stays in the environment after it has created the first admin: remove it and ADMIN_EMAIL.',
   },
   {
     setting: 'SECRET_KEY',
@@ -77,7 +77,7 @@ const weaknesses: readonly Weakness[] = [
   },
 ]
 
-export function weaknessesOf(config: Config): readonly Warning[] {
+export function warningsFor(config: Config): readonly Warning[] {
   return weaknesses.filter(({ when }) => when(config)).map(({ setting, message }) => ({ setting, message }))
 }
 

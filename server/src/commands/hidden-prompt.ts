@@ -1,6 +1,6 @@
 import type { ReadStream } from 'node:tty'
 
-/** Ctrl-C or Ctrl-D at a question: nothing is to be done. */
+/** Ctrl-C or Ctrl-D at a prompt. */
 export class Interrupted extends Error {
   constructor() {
     super('Interrupted; nothing was changed.')
@@ -17,11 +17,11 @@ const escapeSequences = /\u001b(?:\[[0-9;?]*[A-Za-z~]|O[A-Z])/g
 export interface Typed {
   readonly line: string
   readonly state: 'open' | 'entered' | 'interrupted'
-  /** What was typed behind the end of the line, for the next question. */
+  /** What was typed after the end of the line, for the next prompt. */
   readonly ahead: string
 }
 
-/** The line after these keys, as a terminal would edit it. */
+/** Applies these keys to the line, as a terminal would. */
 export function afterKeys(begun: string, chunk: string): Typed {
   const keys = [...chunk.replace(escapeSequences, '')]
   let line = begun
@@ -35,7 +35,7 @@ export function afterKeys(begun: string, chunk: string): Typed {
   return { line, state: 'open', ahead: '' }
 }
 
-/** Asks on a terminal and does not show what is typed. */
+/** Asks on a terminal without showing what is typed. */
 export async function askHidden(question: string, input: Input, output: NodeJS.WritableStream): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let line = ''

@@ -16,8 +16,8 @@ export interface Installation {
 }
 
 /**
- * Opens the database for `work`: the external one, or the embedded one, which this process starts or shares with the
- * service that runs on it. What is logged goes to standard error, and only from warnings on: standard output is the result's.
+ * Opens the database for `work`: the external one, or the embedded one, which this process starts or shares with a running
+ * service. Logs, warnings and above only, go to standard error: standard output is for the result.
  */
 export async function withInstallation<T>(work: (installation: Installation) => Promise<T>): Promise<T> {
   const config = loadConfig()
@@ -33,7 +33,7 @@ export async function withInstallation<T>(work: (installation: Installation) => 
       await database.stop()
     }
   } catch (error) {
-    // The database was taken from under the work: that is no failure to tell, and the signal's handler ends the process.
+    // The signal closed the database under the work: not a failure to report, since the signal's handler ends the process.
     if (isBrokenOff()) await new Promise(() => {})
     throw error
   } finally {
@@ -43,15 +43,15 @@ export async function withInstallation<T>(work: (installation: Installation) => 
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
-/** A command that is broken off must not leave an embedded database running that it started. */
+/** An interrupted command must not leave an embedded database running that it started. */
 function stopOnSignal(opening: Promise<Database>) {
   let isBrokenOff = false
   const handler = (signal: NodeJS.Signals): void => {
-    // Ctrl-C reaches us twice, from the terminal and from the command that runs us: signals that come together are one.
+    // Ctrl-C reaches this process twice, from the terminal and from the parent command: signals close together count as one.
     if (isBrokenOff) return
     isBrokenOff = true
     const stopped = opening.then((database) => database.stop())
-    // As shells tell it. An exit, not the signal again: Node gives the terminal back as it was.
+    // The code that shells use. An exit, not the signal again, so that Node restores the terminal.
     void stopped.catch(() => {}).finally(() => process.exit(128 + constants.signals[signal]))
   }
   for (const signal of signals) process.on(signal, handler)
@@ -63,16 +63,16 @@ function stopOnSignal(opening: Promise<Database>) {
   }
 }
 
-/** The app, with no more rights in the database than it needs; in production nothing else is opened. */
+/** The app, with no more rights in the database than it needs; production refuses anything else. */
 export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
   const { role, warning } = await accessOf(connection)
   if (warning !== null && config.production)
-    throw new ConfigError([`DATABASE_URL gives more rights than may be. ${warning}`])
+    throw new ConfigError([`DATABASE_URL gives more rights than production allows. ${warning}`])
   if (warning !== null) log.warn(warning)
   return createApp({ config, log, connection, role, secretKey: await resolveSecretKey(config) })
 }
 
-/** The service without its doors and workers, on a database that has all this version needs. */
+/** The service without web server and workers, on a database that has all migrations. */
 export function withApp<T>(work: (app: App, installation: Installation) => Promise<T>): Promise<T> {
   return withInstallation(async (installation) => {
     const { config, log, database } = installation
@@ -90,5 +90,5 @@ export function withApp<T>(work: (app: App, installation: Installation) => Promi
 export function refuseBehind(missing: readonly string[]): void {
   if (missing.length === 0) return
   const names = missing.length === 1 ? missing[0] : `${missing.length} migrations, from ${missing[0]} on`
-  throw new Problem(409, 'database.behind', `The database lacks ${names}. Run "hitl migrate" first, then this again.`)
+  throw new Problem(409, 'database.behind', `The database lacks ${names}. Run "hitl migrate" first, then try again.`)
 }

@@ -19,7 +19,7 @@ export const keysRotateCommand: Command = {
       throw new UsageError('--only must be one of: signing, data.')
     }
     if ((leaked !== null && only === 'data') || (newDataKeys && (only === 'signing' || leaked !== null))) {
-      throw new UsageError('--leaked is about signing keys, --new-data-keys about data keys.')
+      throw new UsageError('--leaked is for signing keys, --new-data-keys for data keys.')
     }
     const signing = only !== 'data'
     const data = only !== 'signing' && leaked === null
@@ -27,7 +27,7 @@ export const keysRotateCommand: Command = {
       const made = signing ? await rotateSigning(app, leaked) : []
       if (newDataKeys) output.note('This waits half a minute, until every process seals with the new data keys.')
       const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null
-      return tell(made, rewrapped, output)
+      return report(made, rewrapped, output)
     })
   },
 }
@@ -45,7 +45,7 @@ interface NewKey {
   readonly revoked: boolean
 }
 
-/** A new key for everything that this installation signs; or, at once, for the one purpose whose key is known to others. */
+/** Makes new signing keys for every purpose; or, at once, for the one purpose whose key has leaked. */
 async function rotateSigning({ signingKeys }: App, leaked: Purpose | null): Promise<readonly NewKey[]> {
   const inUse = new Set((await signingKeys.keySet()).map(({ purpose }) => purpose))
   const wanted = leaked === null ? purposes.filter((purpose) => inUse.has(purpose)) : [leaked]
@@ -57,7 +57,7 @@ async function rotateSigning({ signingKeys }: App, leaked: Purpose | null): Prom
   return made
 }
 
-function tell(made: readonly NewKey[], report: RewrapReport | null, output: Output): number | undefined {
+function report(made: readonly NewKey[], rewrapped: RewrapReport | null, output: Output): number | undefined {
   const facts = {
     signing_keys: made.map(({ purpose, kid, activeAt, revoked }) => ({
       purpose,
@@ -65,35 +65,35 @@ function tell(made: readonly NewKey[], report: RewrapReport | null, output: Outp
       active_at: activeAt,
       earlier_revoked: revoked,
     })),
-    data_keys: report === null ? null : { organizations: report.organizations, ...report.dataKeys },
-    values: report?.values ?? null,
+    data_keys: rewrapped === null ? null : { organizations: rewrapped.organizations, ...rewrapped.dataKeys },
+    values: rewrapped?.values ?? null,
   }
   const lines = [
     ...made.map(
       ({ purpose, kid, activeAt, revoked }) =>
-        `New key for ${purpose}: ${kid}, ${revoked ? 'signs now; what earlier ones signed counts no more' : `signs from ${activeAt.toISOString()} on`}.`,
+        `New key for ${purpose}: ${kid}, ${revoked ? 'signs now; signatures of earlier keys no longer count' : `signs from ${activeAt.toISOString()}`}.`,
     ),
-    ...(report === null ? [] : dataLines(report)),
+    ...(rewrapped === null ? [] : dataLines(rewrapped)),
   ]
   output.result(facts, lines.join('\n'))
-  return report !== null && lost(report) > 0 ? exitFailed : undefined
+  return rewrapped !== null && lost(rewrapped) > 0 ? exitFailed : undefined
 }
 
 const lost = ({ dataKeys, values }: RewrapReport): number => dataKeys.unavailable + values.unreadable
 
 function dataLines(report: RewrapReport): readonly string[] {
   const { dataKeys, values } = report
-  const done = `${counted(dataKeys.rewrapped, 'data key')} wrapped anew, ${counted(values.resealed, 'stored secret')} sealed anew.`
+  const done = `${counted(dataKeys.rewrapped, 'data key')} wrapped again, ${counted(values.resealed, 'stored secret')} encrypted again.`
   if (lost(report) === 0) {
     return [
       done,
-      'Every one is under the current keys; earlier KEY_ENCRYPTION_KEYS may go.',
-      'SECRET_KEY_PREVIOUS may go later: not before the access tokens of the former SECRET_KEY are over, ACCESS_TOKEN_EXPIRE_MINUTES after the last process was started with the new one. Repeating a call of before then under its Idempotency-Key needs it, too.',
+      'All are under the current keys; earlier KEY_ENCRYPTION_KEYS can be removed.',
+      'Keep SECRET_KEY_PREVIOUS until the access tokens of the former SECRET_KEY have expired, ACCESS_TOKEN_EXPIRE_MINUTES after the last process started with the new one. Repeating an older call under its Idempotency-Key needs it, too.',
     ]
   }
   return [
     done,
-    `${counted(dataKeys.unavailable, 'data key')} and ${counted(values.unreadable, 'stored secret')} could not be opened: the keys that protect them are not in the settings. Keep the earlier keys in KEY_ENCRYPTION_KEYS and SECRET_KEY_PREVIOUS, and run this again; the log above says which they are.`,
+    `${counted(dataKeys.unavailable, 'data key')} and ${counted(values.unreadable, 'stored secret')} could not be opened: the keys that protect them are not in the settings. Keep the earlier keys in KEY_ENCRYPTION_KEYS and SECRET_KEY_PREVIOUS, and run this again; the log above names them.`,
   ]
 }
 

@@ -4,21 +4,21 @@ import { Problem } from '../platform/problem.ts'
 import { UsageError } from './command.ts'
 import { Interrupted } from './hidden-prompt.ts'
 
-/** Of sysexits.h: a supervisor should not restart what cannot get better by itself (64, 78), and may restart the rest. */
+/** From sysexits.h: a supervisor should not restart after failures that stay (64, 78), and may restart after the others. */
 export const exitFailed = 1
 export const exitUsage = 64
 export const exitUnavailable = 69
 export const exitConfig = 78
 
-/** How a command ended badly, for a person and for a script. */
+/** How a command failed, for people and scripts. */
 export interface Outcome {
   readonly exitCode: number
   readonly code: string
   readonly message: string
-  /** What to do next, where the message does not say so. */
+  /** What to do next, when the message does not say it. */
   readonly next?: string | undefined
   readonly mistakes?: readonly string[]
-  /** Nobody foresaw this: whoever looks for the cause needs to know where it happened. */
+  /** Of an unexpected error: where it happened. */
   readonly stack?: string | undefined
 }
 
@@ -27,7 +27,7 @@ export function outcomeOf(thrown: unknown): Outcome {
   if (error instanceof UsageError) {
     return { exitCode: exitUsage, code: 'usage', message: error.message, next: error.next }
   }
-  // As shells tell SIGINT, which Ctrl-C would have been.
+  // As shells report SIGINT, which is what Ctrl-C would have sent.
   if (error instanceof Interrupted) return { exitCode: 130, code: 'interrupted', message: error.message }
   if (error instanceof ConfigError) {
     const { message, mistakes } = error
@@ -39,7 +39,7 @@ export function outcomeOf(thrown: unknown): Outcome {
   return ofDatabase(error) ?? ofMachine(error)
 }
 
-/** Several addresses of one name were tried in vain: the first reason stands for all. */
+/** When all addresses of a name failed, the first reason is reported. */
 function firstOf(error: unknown): unknown {
   return error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
 }
@@ -51,7 +51,7 @@ function ofDatabase(error: unknown): Outcome | null {
   const refused = { exitCode: exitConfig, code: 'database.refused' }
   if (/^(28|3D|42501)/.test(state)) {
     const next = 'Check user, password, database and rights in DATABASE_URL.'
-    return { ...refused, message: `The database refuses us: ${message}.`, next }
+    return { ...refused, message: `The database refuses the connection: ${message}.`, next }
   }
   if (/CERT|SELF_SIGNED|ALTNAME|SSL connections|SSL\/TLS required/i.test(`${code} ${message}`)) {
     const next = 'Set DATABASE_CA to the file with its certificate authority, or see sslmode in DATABASE_URL.'
@@ -64,7 +64,7 @@ function ofDatabase(error: unknown): Outcome | null {
   return {
     exitCode: exitUnavailable,
     code: 'database.unavailable',
-    message: `the database does not answer (${reason}).`,
+    message: `the database does not respond (${reason}).`,
     next: 'Check that it runs, and that DATABASE_URL names its host and port.',
   }
 }
@@ -78,9 +78,9 @@ function ofMachine(error: unknown): Outcome {
   return { exitCode: exitFailed, code: 'failed', message, stack }
 }
 
-/** To standard error; as one JSON object when asked for. */
-export function tellOutcome({ exitCode, stack, ...told }: Outcome, json: boolean, traced: boolean): void {
-  const hint = stack === undefined || traced ? told.next : 'LOG_LEVEL=debug shows where it happened.'
-  const lines = [`hitl: ${told.message}`, hint, traced ? stack : undefined].filter((line) => line !== undefined)
-  process.stderr.write(`${json ? JSON.stringify({ error: { ...told, next: hint } }) : lines.join('\n')}\n`)
+/** Prints to standard error, as one JSON object if asked. */
+export function printOutcome({ exitCode, stack, ...error }: Outcome, json: boolean, traced: boolean): void {
+  const hint = stack === undefined || traced ? error.next : 'LOG_LEVEL=debug shows where it happened.'
+  const lines = [`hitl: ${error.message}`, hint, traced ? stack : undefined].filter((line) => line !== undefined)
+  process.stderr.write(`${json ? JSON.stringify({ error: { ...error, next: hint } }) : lines.join('\n')}\n`)
 }

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { type Options, UsageError } from './command.ts'
 import { askHidden } from './hidden-prompt.ts'
 
-/** Without 0 O 1 l I and the like: such a password is read out and typed. */
+/** Without 0 O 1 l I and the like: such a password is read aloud and typed. */
 const letters = 'abcdefghjkmnpqrstuvwxyz23456789'
 
 /** 24 letters of 31: 118 bits. */
@@ -13,7 +13,7 @@ export function generatePassword(): string {
 
 export interface ChosenPassword {
   readonly password: string
-  /** To be printed, because nobody has seen it. */
+  /** To be printed, because no one has seen it. */
   readonly generated: boolean
 }
 
@@ -21,7 +21,7 @@ export interface ChosenPassword {
 export function checkPasswordOptions(options: Options): void {
   const piped = options['password-stdin'] === true
   if (piped && options['generate-password'] === true) {
-    throw new UsageError('--password-stdin and --generate-password exclude one another.')
+    throw new UsageError('Use either --password-stdin or --generate-password, not both.')
   }
   if (piped && process.stdin.isTTY) {
     throw new UsageError(
@@ -44,11 +44,11 @@ export async function choosePassword(options: Options, email: string): Promise<C
   for (;;) {
     const password = await ask(`Password for ${email} (8 to 72 bytes, not shown): `)
     if (password === (await ask('Again: '))) return { password, generated: false }
-    process.stderr.write('These were not the same. Once more:\n')
+    process.stderr.write('The two were not the same. Try again:\n')
   }
 }
 
-/** The first line, as password stores print it; what follows are their notes. */
+/** The first line: password stores print notes after it. */
 async function firstLine(input: NodeJS.ReadStream): Promise<string> {
   let text = ''
   for await (const chunk of input.setEncoding('utf8')) {

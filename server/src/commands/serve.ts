@@ -14,7 +14,7 @@ import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
 /** SQLSTATE (PostgreSQL, appendix A). */
 const insufficientPrivilege = '42501'
 
-/** Says what is there to say once the service takes calls. */
+/** Prints the welcome once the service takes calls. */
 type Announce = () => Promise<void>
 
 export const serveCommand: Command = {
@@ -32,7 +32,7 @@ async function serve(config: Config, log: Logger, output: Output): Promise<void>
   const database = await openDatabase(config, log)
   try {
     const starting = serveOn(database, config, log, output)
-    // A start on the embedded database ends soon, and then in order. One that waits for a database elsewhere may not.
+    // A start on the embedded database is short, so it finishes before the stop. One that waits for a remote database may not.
     const stop = database.kind === 'embedded' ? await starting : await Promise.race([starting, signalled])
     await signalled
     await stop?.().catch((error: unknown) => {
@@ -45,7 +45,7 @@ async function serve(config: Config, log: Logger, output: Output): Promise<void>
   log.flush(() => process.exit(process.exitCode ?? 0))
 }
 
-/** Begins to serve; answers how to stop it gracefully, the database aside. */
+/** Starts to serve; returns the function that stops it gracefully, except for the database. */
 async function serveOn(database: Database, config: Config, log: Logger, output: Output): Promise<() => Promise<void>> {
   if (cluster.isPrimary) {
     const names = await bringUpToDate(database)
@@ -70,7 +70,7 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
   return app.stop
 }
 
-/** Who signed in may lack the right to change the schema: that is well, as long as somebody else has migrated. */
+/** The role may lack DDL rights; that is fine if the migrations were already applied. */
 async function bringUpToDate({ connection }: Database): Promise<readonly string[]> {
   try {
     return await migrate(connection)
@@ -81,7 +81,7 @@ async function bringUpToDate({ connection }: Database): Promise<readonly string[
   }
 }
 
-/** A worker listens for health checks only, and does without when another process of this machine has the port. */
+/** A worker listens for health checks only, and goes without them when another process has the port. */
 async function listen(app: App, config: Config, log: Logger): Promise<void> {
   const address = { host: config.HOST, port: config.PORT }
   if (config.ROLE !== 'worker') await app.http.listen(address)
@@ -94,7 +94,7 @@ async function listen(app: App, config: Config, log: Logger): Promise<void> {
 /** First data and first admin. */
 async function prepare(config: Config, app: App, output: Output): Promise<Announce> {
   const { ADMIN_EMAIL, ADMIN_PASSWORD, publicUrl } = config
-  // First of all: it refuses an installation that has accounts of its own.
+  // First: it refuses an installation that has other accounts.
   const sample = config.DEMO ? await seed(app) : null
   if (ADMIN_EMAIL !== null && ADMIN_PASSWORD !== null) {
     await app.identity.people.ensureUser({ email: ADMIN_EMAIL, password: ADMIN_PASSWORD }, 'admin')
@@ -103,7 +103,7 @@ async function prepare(config: Config, app: App, output: Output): Promise<Announ
     return async () => output.result({ event: 'working', version }, `HITL ${version}: worker running.`)
   }
   return async () => {
-    // Only once it listens: a start that fails must not void the link that an earlier one printed.
+    // Only once it listens: a failed start must not void the link that an earlier one printed.
     const token = sample === null ? await app.identity.people.setupToken() : null
     const welcome: Welcome = {
       publicUrl,
@@ -115,15 +115,15 @@ async function prepare(config: Config, app: App, output: Output): Promise<Announ
 }
 
 /**
- * Resolves with the first signal; one more, a second or more later, leaves at once. Not in a cluster's child: Ctrl-C and
- * service managers signal all processes, and the parent then signals its children once more.
+ * Resolves with the first signal; a second one, at least a second later, exits at once. Not in a cluster's child: Ctrl-C and
+ * service managers signal all processes, and the parent then signals its children again.
  */
 function stopSignal(log: Logger): Promise<undefined> {
   return new Promise((resolve) => {
     let stoppingSince: number | null = null
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        // Ctrl-C on `npm start` reaches us twice, from the terminal and from npm: signals that come together are one.
+        // Ctrl-C on `npm start` reaches this process twice, from the terminal and from npm: signals close together count as one.
         const again = stoppingSince !== null && performance.now() - stoppingSince > 1_000
         if (again && cluster.isPrimary) process.exit(1)
         if (stoppingSince !== null) return

@@ -2,12 +2,12 @@ import { version } from '../app.ts'
 import type { Config } from '../config.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../seed.ts'
 
-/** What the first lines after a start say. */
+/** What the first lines after a start show. */
 export interface Welcome {
   readonly publicUrl: string
-  /** Made with DEMO; null without. */
+  /** The key that DEMO creates; null without DEMO. */
   readonly sampleApiKey: string | null
-  /** The link that makes the first administrator, while there is none. */
+  /** The link that creates the first administrator, while there is none. */
   readonly setupUrl: string | null
 }
 

@@ -26,7 +26,7 @@ const aliveSchema = Type.Object({ status: Type.Literal('alive') })
 const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
 
 /** A health check must reply before its caller gives up, whatever the database does. */
-const patienceMs = 2_000
+const timeoutMs = 2_000
 
 /** `/health` and `/readyz` ask the database, `/livez` only shows that the process runs; also under `/api/v1`. */
 export function registerHealth(app: FastifyInstance, options: HealthOptions): void {
@@ -105,7 +105,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
 async function inTime(answer: Promise<boolean>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, patienceMs, false)
+    timer = setTimeout(resolve, timeoutMs, false)
   })
   const first = await Promise.race([answer, late])
   clearTimeout(timer)

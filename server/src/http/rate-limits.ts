@@ -50,7 +50,7 @@ function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null
   }
   const policies = { key: policyOf('key'), person: policyOf('person'), address: policyOf('address') }
 
-  const tell = (kind: Counted, { refused, remaining, reset }: Standing, reply: FastifyReply): void => {
+  const report = (kind: Counted, { refused, remaining, reset }: Standing, reply: FastifyReply): void => {
     reply.header('ratelimit-policy', policies[kind])
     reply.header('ratelimit', `"${kind}";r=${refused ? 0 : remaining};t=${reset}`)
     if (!refused) return
@@ -63,8 +63,8 @@ function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null
       const limiter = limiters[kind]
       if (limiter === null) return undefined
       const standing = limiter.take(id)
-      if (standing instanceof Promise) return standing.then((told) => tell(kind, told, reply))
-      tell(kind, standing, reply)
+      if (standing instanceof Promise) return standing.then((settled) => report(kind, settled, reply))
+      report(kind, standing, reply)
       return undefined
     },
   }

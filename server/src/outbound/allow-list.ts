@@ -14,7 +14,7 @@ interface AllowedName {
   readonly port: number | null
 }
 
-/** What calls may reach beyond the public internet. */
+/** Where calls may go besides the public internet. */
 export interface AllowList {
   readonly ranges: readonly AllowedRange[]
   readonly names: readonly AllowedName[]
@@ -24,7 +24,7 @@ const hostName = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/
 
 /**
  * Parses CIDRs and single addresses (IPv4, IPv6), host names and `*.suffix`, each with an optional `:port`; an IPv6 address
- * with a port stands in brackets. Throws an Error that names the bad entry, to be put behind the setting's name.
+ * with a port is in brackets. Throws an Error whose message names the bad entry and follows the setting's name.
  */
 export function parseAllowList(entries: readonly string[]): AllowList {
   const ranges: AllowedRange[] = []
@@ -84,7 +84,7 @@ function parseRange(entry: string, cidr: string): { readonly network: IpAddress;
   return { network, bits }
 }
 
-// 10.0.0.1/8 may be meant as 10.0.0.1 or as 10.0.0.0/8; opening the wider one on a guess is not ours to decide.
+// 10.0.0.1/8 may mean 10.0.0.1 or 10.0.0.0/8; the wider one is not opened on a guess.
 function hasBitsBeyond(network: IpAddress, bits: number): boolean {
   return network
     .toByteArray()
@@ -96,7 +96,7 @@ function parseName(entry: string, host: string): { readonly name: string; readon
   const written = below ? host.slice(2) : host
   const url = URL.canParse(`http://${written}/`) ? new URL(`http://${written}/`) : null
   const name = url?.host.replace(/\.$/, '') ?? ''
-  // The URL parser turns 127.1 and 0x7f000001 into an address: a name it does not keep a name is not one.
+  // The URL parser turns 127.1 and 0x7f000001 into addresses: whatever it changes is not a name.
   if (!hostName.test(name) || parseIpAddress(name) !== null || /[/@?#\\%\s]/.test(written)) {
     throw bad(entry, 'write an address, a CIDR, a host name or *.suffix, each with an optional :port')
   }

@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import { createReplyExcerpt, parseRetryAfter } from './reply-excerpt.ts'
 import { describeError, isResetBeforeStatus, type PostError, type Stage, stopped } from './transport-errors.ts'
 
-/** An attempt succeeded when `error` is null and `status` is 2xx; a status beside an error is only worth showing. */
+/** An attempt succeeded when `error` is null and `status` is 2xx; a status beside an error is only informative. */
 export interface PostResult {
   /** null when no final status line arrived */
   readonly status: number | null
@@ -16,7 +16,7 @@ export interface PostResult {
 
 /** What an attempt is made with. */
 export interface AttemptMeans {
-  /** What is called, as in `TargetRules`. */
+  /** The target's name in messages, as in `TargetRules`. */
   readonly what: string
   readonly timeoutMs: number
   readonly now: () => number
@@ -40,12 +40,12 @@ const abandoned = new Error('The attempt is over.')
 /**
  * Makes one attempt: sends the request, reads the status and at most 64 KiB of the reply, keeps to the deadline.
  *
- * - A reply longer than 64 KiB is complete for us at that point: its status counts, the connection is dropped.
- * - A reply that stalls or breaks off before its end is a failed attempt though its status is known: the receiver's
- *   answer did not arrive as the receiver meant it (RFC 9112 8).
- * - A kept connection may have been closed by the receiver just when we wrote to it. If it ends before a byte of the
- *   reply, the request is sent once more on a new connection, within the same deadline. RFC 9110 9.2.2 forbids this for
- *   a POST unless it is known to be safe: what is posted from here may arrive twice, and says by an id that it is the same.
+ * - A reply longer than 64 KiB counts as complete at that point: its status is used, the connection is dropped.
+ * - A reply that stalls or breaks off before its end is a failed attempt although its status is known: it did not arrive
+ *   as the receiver meant it (RFC 9112, 8).
+ * - The receiver may close a kept connection at the moment we write to it. If the connection ends before a byte of the
+ *   reply, the request is sent once more on a new connection, within the same deadline. RFC 9110, 9.2.2 forbids this for
+ *   a POST unless it is known to be safe: what is posted from here may arrive twice, and its id shows the repetition.
  */
 export function startAttempt(request: Dispatcher.DispatchOptions, means: AttemptMeans) {
   const startedAt = performance.now()
@@ -63,8 +63,8 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
     clearTimeout(deadline)
     const durationMs = Math.round(performance.now() - startedAt)
     const outcome = { status, durationMs, reply: excerpt.text(), retryAfterSeconds, error }
-    // undici takes a connection back one turn of the event loop after the reply's end. Were the result given sooner, the
-    // next post would find the connection busy and open another.
+    // undici takes a connection back one turn of the event loop after the reply's end. If this resolved sooner, the next
+    // post would find the connection busy and open another.
     queueMicrotask(() => setImmediate(resolve, outcome))
     controller?.abort(abandoned)
   }
@@ -89,7 +89,7 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
           status = statusCode
           retryAfterSeconds = parseRetryAfter([headers['retry-after'] ?? ''].flat()[0], means.now())
         } else if (++informational > maxInformationalReplies) {
-          settle({ code: 'protocol', message: 'The receiver sends informational replies (1xx) without end.' })
+          settle({ code: 'protocol', message: 'The receiver keeps sending informational replies (1xx).' })
         }
       },
       onResponseData(_, chunk) {
@@ -118,7 +118,7 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
   return { result, stop: () => settle(stopped) }
 }
 
-// Never followed: the address behind it was not vetted, and a signed body is meant for the receiver it was signed for.
+// Never followed: the new address was not vetted, and a signed body is meant for the receiver it was signed for.
 function redirectError(status: number | null, what: string): PostError | null {
   if (status === null || status < 300 || status > 399) return null
   return { code: 'redirect', message: `The receiver redirects (${status}); set the ${what} URL to the final address.` }

@@ -13,11 +13,11 @@ export interface NameResolver {
 }
 
 export interface NameResolverOptions {
-  /** DNS servers to ask instead of the system's ones. */
+  /** DNS servers to ask instead of the system's. */
   readonly servers?: readonly string[]
-  /** Whether the operator of this service has named the host: its look-ups do not wait for other people's. */
+  /** Whether the operator of this service has named the host: its look-ups do not wait for those of other hosts. */
   readonly isOperators?: (hostname: string) => boolean
-  /** What stands in for the operating system's look-up. */
+  /** Replaces the operating system's look-up. */
   readonly systemLookup?: (hostname: string) => Promise<readonly string[]>
 }
 
@@ -25,10 +25,10 @@ const notInDns = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED'])
 
 /**
  * Names go to the DNS servers directly (c-ares) and only then, or when they have a single label, to the operating
- * system's look-up, which also knows the hosts file and search domains. Not the other way round: the latter holds a
- * thread of the pool of four for as long as a name's servers keep it waiting, so that a few slow names would stop
- * password hashing and file reads. For the same reason they run one at a time, the operator's names and anybody's apart:
- * somebody's name server may deny a name at first and then stay silent about it, for as many names as he likes.
+ * system's look-up, which also knows the hosts file and search domains. Not the other way round: the latter occupies one
+ * of the pool's four threads for as long as a name's servers are silent, so a few slow names would stop password hashing
+ * and file reads. For the same reason these look-ups run one at a time, the operator's names in a queue of their own: a
+ * hostile name server may deny a name first and then stay silent, for as many names as it likes.
  */
 export function createNameResolver(options: NameResolverOptions = {}): NameResolver {
   const dns = new Resolver({ timeout: 2_000, tries: 3 })

@@ -4,9 +4,9 @@ import ipaddr from 'ipaddr.js'
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 /**
- * The address meant by `text`, or null when it is none. Only the full spellings pass: `ipaddr.js` alone also reads
- * octal, hexadecimal and short IPv4 forms, so `isIP` stands before it. An address with a zone (`fe80::1%eth0`) is
- * never a public one and is no address here.
+ * Parses an address; null when `text` is not one. Only full spellings pass: `ipaddr.js` alone also reads octal,
+ * hexadecimal and short IPv4 forms, so `isIP` checks first. An address with a zone (`fe80::1%eth0`) is never public and
+ * does not count as an address here.
  */
 export function parseIpAddress(text: string): IpAddress | null {
   if (isIP(text) === 0 || text.includes('%')) return null
@@ -28,8 +28,8 @@ function block(cidr: string, what: string): Block {
 
 // IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its updates), the multicast space (RFC 5771) and one
 // address that looks public but is the platform's own: Azure's host agent at 168.63.129.16. The registry marks a few
-// anycast services inside these blocks as globally reachable (192.0.0.9, 192.31.196.0/24 ...); nobody's agent lives
-// there, so they are refused with the rest.
+// anycast services inside these blocks as globally reachable (192.0.0.9, 192.31.196.0/24 ...); no agent runs there,
+// so they are refused with the rest.
 const specialIpv4: readonly Block[] = [
   block('0.0.0.0/8', 'an address of "this network" (RFC 791)'),
   block('10.0.0.0/8', 'a private address (RFC 1918)'),
@@ -58,13 +58,13 @@ const specialIpv6: readonly Block[] = [
   block('2001::/32', 'a Teredo address (RFC 4380)'),
   block('2001::/23', 'an IETF protocol address (RFC 2928)'),
   block('2001:db8::/32', 'a documentation address (RFC 3849)'),
-  // Whatever IPv4 address it names: that is only a router, and who is behind it is for that router to say.
+  // Whatever IPv4 address it names: that is only a router, and the packets end wherever that router sends them.
   block('2002::/16', 'a 6to4 address (RFC 3056, out of use by RFC 7526)'),
   block('2620:4f:8000::/48', 'an AS112 address (RFC 7534)'),
   block('3fff::/20', 'a documentation address (RFC 9637)'),
 ]
 
-// Only to name the reason; all of these lie outside 2000::/3 and are refused with or without a line here.
+// Only to name the reason: all of these lie outside 2000::/3 and are refused anyway.
 const namedIpv6: readonly Block[] = [
   block('::/128', 'the unspecified address (RFC 4291)'),
   block('::1/128', 'a loopback address (RFC 4291)'),
@@ -80,8 +80,8 @@ const nat64 = block('64:ff9b::/96', '')
 
 /**
  * The IPv4 address that packets to this IPv6 address end at: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
- * by which hosts without IPv4 reach public IPv4 receivers. Null for all others. A network may have chosen a NAT64 prefix
- * of its own among public addresses; nothing in the address shows that, and its gateway has to keep inside targets out.
+ * by which hosts without IPv4 reach public IPv4 receivers. Null for all others. A network may use a NAT64 prefix of its own
+ * among public addresses; nothing in the address shows that, so its gateway has to block internal targets.
  */
 export function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (address instanceof ipaddr.IPv4) return null
@@ -98,7 +98,7 @@ function isIsatap(address: ipaddr.IPv6): boolean {
   return (high === 0 || high === 0x200) && low === 0x5efe
 }
 
-/** What makes the address unfit for the public internet, as the end of "It is ...", or null when it is public unicast. */
+/** Why the address is not public, as the end of "It is ..."; null when it is public unicast. */
 export function specialUse(address: IpAddress): string | null {
   const embedded = embeddedIpv4(address)
   if (embedded !== null) {

@@ -3,7 +3,7 @@ const excerptCharacters = 1_000
 const excerptBytes = 4 * excerptCharacters
 const longestRetryAfterSeconds = 365 * 24 * 3_600
 
-/** Collects the beginning of a reply; `length` counts all bytes that were added, kept or not. */
+/** Collects the beginning of a reply; `length` counts all bytes added, kept or not. */
 export interface ReplyExcerpt {
   readonly length: number
   add(chunk: Uint8Array): void
@@ -22,7 +22,7 @@ export function createReplyExcerpt(): ReplyExcerpt {
     add(chunk) {
       length += chunk.byteLength
       if (keptBytes >= excerptBytes) return
-      // A copy: the chunk is a view of the socket's whole read buffer, which would be held in memory with it.
+      // A copy: the chunk is a view of the socket's whole read buffer and would keep it in memory.
       const part = Buffer.from(chunk.subarray(0, excerptBytes - keptBytes))
       keptBytes += part.byteLength
       kept.push(part)
@@ -32,9 +32,9 @@ export function createReplyExcerpt(): ReplyExcerpt {
 }
 
 /**
- * Reads bytes as UTF-8 and cuts them to 1 000 code points. What is not UTF-8 (a compressed or binary reply) and control
- * characters but tab and line ends become U+FFFD: PostgreSQL refuses NUL, and a log must not carry terminal codes.
- * `isCut`: the bytes end in the midst of a longer reply, perhaps in the midst of a character, which is then left out.
+ * Reads bytes as UTF-8 and cuts them to 1 000 code points. Anything that is not UTF-8 (a compressed or binary reply), and
+ * control characters other than tab and line ends, become U+FFFD: PostgreSQL refuses NUL, and a log must not carry terminal
+ * codes. `isCut`: the bytes end in the middle of a longer reply, perhaps within a character, which is then left out.
  */
 function storableText(bytes: Uint8Array, isCut: boolean): string {
   const decoded = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: isCut })

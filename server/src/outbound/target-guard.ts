@@ -5,14 +5,14 @@ export { type AllowList, parseAllowList }
 
 /** Where calls of one kind may go. */
 export interface TargetRules {
-  /** What is called, as its refusals name it: `callback` makes "The callback URL ..." and "The callback host ...". */
+  /** The target's name in refusals: `callback` makes "The callback URL ..." and "The callback host ...". */
   readonly what: string
   /** The operator's setting that `allow` comes from. */
   readonly setting: string
   readonly allow: AllowList
 }
 
-/** `reason` is a sentence for the person who gave the URL. */
+/** `reason` is a sentence for the person who entered the URL. */
 export type TargetVerdict = { readonly ok: true; readonly url: URL } | { readonly ok: false; readonly reason: string }
 export type AddressVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
@@ -20,8 +20,8 @@ const longestUrl = 2_048
 const longestName = 253
 const hostName = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+$/
 
-// Never delegated in the public DNS, or reserved to stay inside (RFC 6761, 6762, 8375, ICANN's .internal): whatever
-// server resolves them is on the operator's side. Metadata services that carry a public name are caught by their address.
+// Never delegated in the public DNS, or reserved for internal use (RFC 6761, 6762, 8375, ICANN's .internal): any server
+// that resolves them is on the operator's side. Metadata services with a public name are caught by their address.
 const insideSuffixes = [
   'localhost',
   'local',
@@ -37,9 +37,9 @@ const insideSuffixes = [
 const allowed: AddressVerdict = { ok: true }
 
 /**
- * Judges a URL as it is written, without asking the DNS: used when it is given to us and again before every call. The
- * names it lets pass are judged by `checkAddress` once they are resolved. The returned URL is normalised (host in lower
- * case and without its trailing dot) and is the one to connect to.
+ * Checks a URL as it is written, without the DNS: when it is entered and again before every call. `checkAddress` checks
+ * what its host name resolves to. The returned URL is normalised (host in lower case, without trailing dot) and is the one
+ * to connect to.
  */
 export function checkTarget(raw: string, rules: TargetRules): TargetVerdict {
   const malformed = malformation(raw)
@@ -58,7 +58,7 @@ export function checkTarget(raw: string, rules: TargetRules): TargetVerdict {
 /** As many URLs as are likely to be in use; each is at most 2 KiB, most are a hundred bytes. */
 const maxJudged = 1_000
 
-/** Why a URL is refused, null when it is not. An agent names the same one again and again: it is judged once. */
+/** Why a URL is refused; null when it is not. Agents send the same URL again and again, so results are cached. */
 export function createTargetRefusal(rules: TargetRules): (raw: string) => string | null {
   const judged = new Map<string, string | null>()
   return (raw) => {
@@ -73,14 +73,14 @@ export function createTargetRefusal(rules: TargetRules): (raw: string) => string
 }
 
 /**
- * Judges one address that a host name resolved to (or that stood in the URL). Public unicast addresses pass, and what the
- * allow list names: an allowed host name passes with every address, an allowed range with every host name.
+ * Checks one address that a host name resolved to (or that the URL itself contained). Public unicast addresses pass, and so
+ * does everything on the allow list: an allowed host name with any address, an allowed range with any host name.
  */
 export function checkAddress(address: string, hostname: string, port: number, rules: TargetRules): AddressVerdict {
   if (allowsName(rules.allow, hostname, port)) return allowed
   const parsed = parseIpAddress(address)
   const host = address === hostname ? address : `${hostname} resolves to ${address}, which`
-  if (parsed === null) return refuseHost(`${host} is not an address that can be judged`, rules)
+  if (parsed === null) return refuseHost(`${host} is not an address that can be checked`, rules)
   if (allowsAddress(rules.allow, parsed, port)) return allowed
   const use = specialUse(parsed)
   return use === null ? allowed : refuseHost(`${host} is ${use}; only public addresses may be called`, rules)
@@ -96,8 +96,8 @@ export function portOf(url: URL): number {
   return url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
 }
 
-// Spellings on which URL parsers disagree are refused before parsing, so that nobody downstream (a log, a proxy, a
-// person) can read another host out of the text than the one that was judged.
+// Spellings on which URL parsers disagree are refused before parsing, so that no log, proxy or person downstream reads a
+// different host out of the text than the one that was checked.
 function malformation(raw: string): string | null {
   if (raw.length > longestUrl) return `is longer than ${longestUrl} characters.`
   if (!/^https?:\/\/[^/?#]/i.test(raw)) return 'must begin with https:// or http:// and name a host.'
@@ -117,13 +117,13 @@ function checkName(hostname: string, port: number, rules: TargetRules): AddressV
     return refuse(`The ${rules.what} URL has no valid host name.`)
   }
   if (insideSuffixes.some((suffix) => hostname.endsWith(`.${suffix}`) || hostname === suffix)) {
-    return refuseHost(`${hostname} is a name of an inside network`, rules)
+    return refuseHost(`${hostname} is the name of an internal network`, rules)
   }
   return allowed
 }
 
 function refuseHost(why: string, { what, setting }: TargetRules): { readonly ok: false; readonly reason: string } {
-  return refuse(`The ${what} host ${why}. The operator of this service can permit it with ${setting}.`)
+  return refuse(`The ${what} host ${why}. The operator of this service can allow it with ${setting}.`)
 }
 
 function refuse(reason: string): { readonly ok: false; readonly reason: string } {

@@ -30,7 +30,7 @@ export function errorOf(error: PostError): Error {
   return Object.assign(new Error(error.message), { [postError]: error })
 }
 
-/** Why the target was refused, where that is what went wrong; else null. */
+/** Why the target was refused; null when something else went wrong. */
 export function refusalIn(error: unknown): string | null {
   const own = ownError(error)
   return own?.code === 'target_refused' ? own.message : null
@@ -43,7 +43,7 @@ function ownError(error: unknown): PostError | undefined {
 /** How far an attempt has come. */
 export type Stage = 'connecting' | 'awaiting status' | 'reading body'
 
-/** What went wrong, from an error of the socket, TLS or undici. */
+/** Turns an error of the socket, TLS or undici into a PostError. */
 export function describeError(error: unknown, stage: Stage, isTls: boolean): PostError {
   if (!(error instanceof Error)) return protocol('The call failed for an unknown reason.')
   const own = ownError(error)

@@ -8,12 +8,12 @@ export type { PostResult }
 
 export interface PostTarget {
   /**
-   * On whose behalf, an organization: connections are shared only within. With shared ones, 64 hanging posts to a
-   * receiver would hold up everybody else's to it, and the time of a post would tell who else posts there.
+   * The organization that posts: connections are shared only within one. If organizations shared connections, 64 hanging
+   * posts to a receiver would hold up everyone else's, and the timing of a post would reveal who else posts there.
    */
   readonly owner: string
   readonly url: string
-  /** Sent as they are, with `accept-encoding: identity` added. */
+  /** Sent unchanged, with `accept-encoding: identity` added. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -27,7 +27,7 @@ export interface Transport {
 
 /** `timeoutMs` is for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body. */
 export interface TransportOptions extends ConnectorOptions {
-  /** Unix time in milliseconds, to read a `Retry-After` date by */
+  /** Unix time in milliseconds, for a `Retry-After` that is a date. */
   readonly now?: () => number
 }
 
@@ -40,7 +40,7 @@ const clientOptions = {
   keepAliveMaxTimeout: 60_000,
   // A busy connection would outlive every change of the DNS; after this many posts the name is asked again.
   maxRequestsPerClient: 1_000,
-  // The attempt's own deadline covers both.
+  // The attempt's deadline covers both.
   headersTimeout: 0,
   bodyTimeout: 0,
 } as const
@@ -48,7 +48,7 @@ const poolOptions = { ...clientOptions, connections: 64 } as const
 
 /**
  * Posts to addresses that somebody else chose: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
- * redirects, no decompression, no proxy variables. Every target is judged before every attempt, every address before
+ * redirects, no decompression, no proxy variables. Every target is checked before every attempt, every address before
  * every connection.
  */
 export function createTransport(options: TransportOptions): Transport {
@@ -109,7 +109,7 @@ function createPools(create: (origin: string) => Pool) {
   }
 
   const retire = (dispatcher: Dispatcher): void => {
-    // Rejects when it is destroyed meanwhile, by `destroy` below: it is closed then, too.
+    // Rejects when `destroy` below ends it first: it is closed then, too.
     const closed = () => open.delete(dispatcher)
     dispatcher.close().then(closed, closed)
   }

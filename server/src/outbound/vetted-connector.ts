@@ -12,7 +12,7 @@ const addressesTried = 8
 export interface VettedConnector {
   /** Connects to an origin, for undici. */
   readonly connect: buildConnector.connector
-  /** Whether this socket error ended a connection that had answered before: it may have been idle for too long. */
+  /** Whether this socket error ended a connection that had worked before: it may have been idle for too long. */
   endedReusedConnection(error: Error): boolean
   /** Destroys every socket, connected or not, and resolves when they are closed. */
   close(): Promise<void>
@@ -21,7 +21,7 @@ export interface VettedConnector {
 export interface ConnectorOptions {
   readonly rules: TargetRules
   readonly timeoutMs: number
-  /** What stands in for the look-up of names. */
+  /** Replaces the look-up of names. */
   readonly resolve?: Resolve
   /** PEM of one more trusted certificate authority */
   readonly ca?: string
@@ -29,15 +29,15 @@ export interface ConnectorOptions {
 
 /**
  * Opens sockets only to addresses that `checkAddress` lets pass. A host name is resolved once per connection, as the
- * socket's own `lookup`: the addresses that were judged are the very ones dialled, so no second answer of the DNS can
- * slip in between (DNS rebinding). One refused answer among several refuses the name. Literal addresses skip the
- * look-up and are judged here.
+ * socket's own `lookup`: the addresses that were checked are the very ones dialled, so no second DNS reply can slip in
+ * between (DNS rebinding). One refused address among several refuses the name. Literal addresses skip the look-up and are
+ * checked here.
  *
- * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: every connection shows its
- * certificate and has it checked in full.
+ * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: the certificate is checked in
+ * full for every connection.
  */
 export function createVettedConnector({ rules, timeoutMs, ...options }: ConnectorOptions): VettedConnector {
-  // Each connector looks names up on its own: no kind of call waits for the slow names of another.
+  // Each connector has its own resolver: no kind of call waits for the slow names of another.
   const names = createNameResolver({ isOperators: (hostname) => allowsName(rules.allow, hostname, null) })
   const resolve = options.resolve ?? names.resolve
   const sockets = new Set<Socket>()

@@ -1,21 +1,21 @@
 import { unavailable } from './problem.ts'
 
-/** What became of one act of a batch: the batch's commit stands either way, a refusal only concerns its own caller. */
+/** The outcome of one act of a batch: the batch commits either way, a refusal only concerns its own caller. */
 export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown }
 
 export interface BatcherOptions<In, Out> {
-  /** Performs all acts in one commit; must answer one outcome per act, in order. Throwing means that nothing was kept. */
+  /** Performs all acts in one commit and returns one outcome per act, in order. Throwing means that nothing was kept. */
   readonly perform: (acts: readonly In[]) => Promise<readonly Outcome<Out>[]>
   /** Batches under way at once. More cut waiting, fewer make batches larger. */
   readonly concurrency: number
   readonly maxSize: number
   /** Acts waiting for their batch before new ones are refused with 503. */
   readonly maxWaiting?: number
-  /** Bytes that an act carries, where that can be much. */
+  /** The bytes that an act carries; left out when they are few. */
   readonly bytesOf?: (act: In) => number
-  /** Only acts of one group share a commit: what belongs to one organization is one transaction on its rows alone. */
+  /** Only acts of one group share a commit: each transaction touches one organization's rows alone. */
   readonly groupOf?: (act: In) => string
-  /** True when the failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
+  /** Whether this failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
   readonly rolledBack?: (error: unknown) => boolean
 }
 
@@ -34,7 +34,7 @@ interface Waiting<In, Out> {
 /**
  * Group commit: acts that arrive while earlier ones are being committed share the next commit. A lone act goes at once
  * (after the current turn of the event loop), so there is no timer and no added latency without concurrency.
- * If a whole batch fails and was rolled back, its acts are tried alone: one caller's bad luck is not its neighbours'.
+ * If a whole batch fails and was rolled back, its acts are tried one by one, so that one bad act does not fail the others.
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
   const { perform, concurrency, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
@@ -88,7 +88,7 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
     new Promise<Out>((resolve, reject) => {
       const bytes = bytesOf(act)
       if (waiting.length >= maxWaiting || (waitingBytes > 0 && waitingBytes + bytes > maxWaitingBytes)) {
-        reject(unavailable('The service has more work than it can take. Try again in a moment.'))
+        reject(unavailable('The service is overloaded. Try again in a moment.'))
         return
       }
       waitingBytes += bytes

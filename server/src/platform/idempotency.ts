@@ -1,12 +1,12 @@
 import { type Problem, refusal } from './problem.ts'
 
-/** A call that may be repeated: the same key and body make one thing and give one reply. */
+/** A call that may be repeated: calls with the same key and body create one thing and get one reply. */
 export interface Idempotency {
   /** The caller's Idempotency-Key. */
   readonly key: string
   /** Keyed hash of the request body, to be stored. */
   readonly hash: Buffer
-  /** Whether a stored hash is of the same body, by the present or an earlier key. */
+  /** Whether a stored hash is of the same body, under the current or an earlier key. */
   isOf(stored: Buffer | null): boolean
 }
 
@@ -29,16 +29,16 @@ export interface CreatedOnce<Made> {
   readonly replayed: boolean
 }
 
-/** How a thing is made when the call may be a repetition. */
+/** How to create something when the call may be a repetition. */
 export interface Creation<Made> {
-  /** Makes it in one transaction; null, and nothing kept, when the key was used before or `taken` is the reason. */
+  /** Creates it in one transaction; null, keeping nothing, when the key was used before or for the reason of `taken`. */
   insert(): Promise<Made | null>
   find(key: string): Promise<Earlier<Made> | null>
-  /** The earlier one as its first reply described it; left out where nothing in the reply ever changes. */
+  /** The earlier one as its first reply described it; left out when nothing in the reply ever changes. */
   initialReply?(earlier: Made): Made
   /** Why nothing was inserted when no earlier call explains it; left out where only the key can conflict. */
   taken?(): Problem
-  /** Look for an earlier call before anything is checked or a step-up is asked for. */
+  /** Looks for an earlier call before anything is checked or a step-up is required. */
   readonly findFirst?: boolean
 }
 

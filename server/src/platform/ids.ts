@@ -4,7 +4,7 @@ import { quickRandomBytes } from './random.ts'
 let lastMs = 0
 let sequence = 0
 
-/** Stands where an organization's id would, for what belongs to the installation as a whole. */
+/** Used in place of an organization's id for what belongs to the installation as a whole. */
 export const installationId = '00000000-0000-0000-0000-000000000000'
 
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -5,12 +5,12 @@ export const maxJsonDepth = 500
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** A JSON text that is kept as its sender wrote it: valid, no duplicate names, every number and string exact. */
+/** A JSON text kept exactly as its sender wrote it: valid, no duplicate names, every number and string exact. */
 export type JsonText = string & { readonly jsonText: true }
 
 export interface ParsedJson {
   readonly value: unknown
-  /** The source text of each member, when the value is an object: stored and sent back as it came. */
+  /** The source text of each member, when the value is an object: stored and sent back unchanged. */
   readonly members: ReadonlyMap<string, JsonText>
 }
 
@@ -44,7 +44,7 @@ interface Frame {
   index: number
 }
 
-/** Walks a text that JSON.parse has accepted; so only what JSON.parse is silent about needs looking at. */
+/** Walks a text that JSON.parse has accepted, so it only checks what JSON.parse ignores. */
 function scan(text: string): ReadonlyMap<string, JsonText> {
   const members = new Map<string, JsonText>()
   const stack: Frame[] = []
@@ -65,7 +65,7 @@ function scan(text: string): ReadonlyMap<string, JsonText> {
       at = end
       if (frame?.names != null && followedByColon(text, end)) {
         frame.name = decoded
-        if (frame.names.has(decoded)) throw invalid(pathOf(stack), 'stands twice in the same object')
+        if (frame.names.has(decoded)) throw invalid(pathOf(stack), 'is there twice in the same object')
         frame.names.add(decoded)
         if (leadsToPrototype(decoded, stack)) {
           throw invalid(pathOf(stack), 'is a name that changes objects in some programs: choose another')
@@ -99,12 +99,12 @@ function scan(text: string): ReadonlyMap<string, JsonText> {
   return members
 }
 
-/** `__proto__`, or `prototype` in an object that is called `constructor`. */
+/** `__proto__`, or `prototype` in an object named `constructor`. */
 function leadsToPrototype(name: string, stack: readonly Frame[]): boolean {
   return name === '__proto__' || (name === 'prototype' && stack.at(-2)?.name === 'constructor')
 }
 
-/** `open` is at the opening quote; the answer is the place after the closing one. */
+/** `open` is the index of the opening quote; returns the index after the closing one. */
 function endOfString(text: string, open: number): number {
   let at = open + 1
   while (text.charCodeAt(at) !== 0x22) at += text.charCodeAt(at) === 0x5c ? 2 : 1
@@ -128,7 +128,7 @@ function followedByColon(text: string, from: number): boolean {
   return text.charCodeAt(at) === 0x3a
 }
 
-/** The text came from valid UTF-8, so NUL and lone surrogates can only stand in it as escapes. */
+/** The text came from valid UTF-8, so NUL and lone surrogates can only occur as escapes. */
 function decodeString(quoted: string, stack: readonly Frame[]): string {
   if (!quoted.includes('\\')) return quoted.slice(1, -1)
   const decoded = JSON.parse(quoted) as string
@@ -139,7 +139,7 @@ function decodeString(quoted: string, stack: readonly Frame[]): string {
 
 /** True when reading the literal as a double and writing it again gives the same decimal value. */
 function isExact(literal: string): boolean {
-  // 15 significant decimal digits always survive a double (DBL_DIG); an exponent is what may still under- or overflow.
+  // A double always keeps 15 significant decimal digits (DBL_DIG); only an exponent may still under- or overflow.
   if (literal.length <= 15 && !/[eE]/.test(literal)) return true
   const value = Number(literal)
   return Number.isFinite(value) && decimal(literal) === decimal(String(value))

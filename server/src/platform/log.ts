@@ -3,9 +3,9 @@ import { type DestinationStream, type Logger, pino } from 'pino'
 export type { Logger }
 
 /**
- * JSON lines on standard output; pretty on a terminal. Secrets are kept out where lines are written, not cut out here: a
- * list of names to cut is never complete, and looking for them took as long as writing the line. A test calls
- * everything with known secrets and searches the log for them.
+ * JSON lines on standard output; pretty on a terminal. Callers keep secrets out of their lines; none are cut out here: a
+ * list of names to cut is never complete, and searching for them took as long as writing the line. A test calls every
+ * operation with known secrets and searches the log for them.
  */
 export function createLog(level: string, pretty: boolean, destination?: DestinationStream): Logger {
   const options = {
@@ -26,7 +26,7 @@ export function createLog(level: string, pretty: boolean, destination?: Destinat
   return pino(options, pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 500 }))
 }
 
-/** PostgreSQL's errors carry whole rows in `detail` and `where`: only what names the fault is written. */
+/** PostgreSQL's errors carry whole rows in `detail` and `where`: only the fields that name the fault are written. */
 function shownError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { type, message, stack } = pino.stdSerializers.err(error)

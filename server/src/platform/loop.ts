@@ -5,19 +5,19 @@ export interface BackgroundWork {
   start(): void
   /** Works until nothing is left to do; for tests and shutdown. */
   drain(): Promise<void>
-  /** Nothing new is begun; resolves when what is under way has ended, or was given up after `graceMs`. */
+  /** Begins nothing new; resolves when the work under way has ended, or was given up after `graceMs`. */
   stop(graceMs: number): Promise<void>
 }
 
 export interface Loop extends BackgroundWork {
   /** Looks now instead of at the next turn. */
   wake(): void
-  /** No new round is begun; resolves when the current one has ended. */
+  /** Begins no new round; resolves when the current one has ended. */
   stop(): Promise<void>
 }
 
 /**
- * A background loop: `round` does a portion of work and answers whether more is waiting. Runs every `everyMs`, at once
+ * A background loop: `round` does one batch of work and returns whether more is waiting. Runs every `everyMs`, and at once
  * when woken or when more is waiting; a failed round is logged and tried again after a growing pause, at most `maxPauseMs`.
  */
 export function createLoop(

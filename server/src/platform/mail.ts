@@ -14,7 +14,7 @@ export interface Email {
 export interface Mail {
   /** Resolves when the relay has taken the email; rejects with a MailFailure when it never will. */
   send(email: Email): Promise<void>
-  /** Waits so long for what is under way, then gives it up; once it resolves no timer and no attempt is left. */
+  /** Waits that long for mail under way, then gives up; once it resolves, no timer and no attempt is left. */
   close(graceMs?: number): Promise<void>
 }
 
@@ -63,7 +63,7 @@ export function createMail(settings: MailSettings): Mail {
   let isClosing = false
 
   const attempt = async (email: Email): Promise<void> => {
-    // The library's own limits are per step; a relay that answers a byte at a time would outlast their sum.
+    // The library's limits are per step; a relay that replies a byte at a time would outlast their sum.
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
     await transporter.sendMail({ ...messageOf(email, settings.from), signal })
   }
@@ -120,7 +120,7 @@ function connectionOf({ relay, ca, timeoutMs = 20_000 }: MailSettings) {
     secure: relay.isTls,
     requireTLS: !relay.isTls && !relay.isLoopback,
     ...(relay.login === null ? {} : { auth: { user: relay.login.user, pass: relay.login.password } }),
-    // Else a relay that is made to hide its sign-in gets the email anyway, from nobody.
+    // Otherwise a relay whose sign-in an attacker hides would get the email anyway, unauthenticated.
     forceAuth: relay.login !== null,
     connectionTimeout: timeoutMs,
     greetingTimeout: timeoutMs,
@@ -146,7 +146,7 @@ function messageOf({ to, subject, text }: Email, from: Mailbox) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced
     subject: subject.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').slice(0, 200),
     text,
-    // RFC 3834: no vacation reply goes back to the sender.
+    // RFC 3834: suppresses vacation replies.
     headers: { 'Auto-Submitted': 'auto-generated' },
   }
 }
@@ -179,7 +179,7 @@ function atMost(limit: number) {
   }
 }
 
-/** Resolves with the work or with the time, whichever is first. */
+/** Resolves when the work is done or the time is up, whichever is first. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {

@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /**
- * One spelling per address: IPv4 that came mapped into IPv6 (RFC 4291, 2.5.5.2, as sockets that listen on `::` report it)
- * is IPv4, IPv6 is as RFC 5952 writes it, a zone (`%eth0`) is left out. Null for what is no address: names, octal and
- * short forms, which some parsers read as addresses, are none.
+ * One spelling per address: IPv4 mapped into IPv6 (RFC 4291, 2.5.5.2, as sockets that listen on `::` report it) becomes
+ * IPv4, IPv6 is written as in RFC 5952, a zone (`%eth0`) is left out. Null for anything else, such as names and the octal
+ * and short forms that some parsers read as addresses.
  */
 export function canonicalAddress(text: string): string | null {
   const zone = text.indexOf('%')
@@ -23,8 +23,8 @@ export function isThisMachine(host: string): boolean {
 }
 
 /**
- * Who counts as one caller, given a canonical address: an IPv4 address, or the /64 of an IPv6 address, because whoever has
- * one address of a /64 has all of them (RFC 6177).
+ * The network that counts as one caller, given a canonical address: an IPv4 address, or the /64 of an IPv6 address, because
+ * a host with one address of a /64 usually has all of them (RFC 6177).
  */
 export function networkOf(address: string): string {
   if (isIP(address) !== 6) return `${address}/32`
@@ -32,7 +32,7 @@ export function networkOf(address: string): string {
   return `${new ipaddr.IPv6(bytes.fill(0, 8)).toRFC5952String()}/64`
 }
 
-/** The network of whatever is given: an address in any spelling, a network already, or nothing. */
+/** The network of an address in any spelling; networks and the empty text stay as they are. */
 export function callersNetwork(given: string | null): string {
   if (given === null || given === '' || given.includes('/')) return given ?? ''
   return networkOf(canonicalAddress(given) ?? given)
@@ -41,7 +41,7 @@ export function callersNetwork(given: string | null): string {
 /** Whether a canonical address lies in one of some networks. */
 export type NetworkMatcher = (address: string) => boolean
 
-/** Throws an Error whose message completes "NAME has ..." for what is no CIDR or address, or has bits beyond its prefix. */
+/** Throws an Error whose message completes "NAME has ..." for an entry that is not a CIDR or address, or has bits beyond its prefix. */
 export function parseNetworks(entries: readonly string[]): NetworkMatcher {
   const ranges = entries.map(parseRange)
   return (text) => {
@@ -61,12 +61,12 @@ export function canonicalNetwork(entry: string): string {
 function parseRange(entry: string): { readonly network: ipaddr.IPv4 | ipaddr.IPv6; readonly bits: number } {
   const [text = '', length, ...rest] = entry.split('/')
   const address = isIP(text) === 0 || rest.length > 0 ? null : ipaddr.parse(text)
-  if (address === null) throw new Error(`has "${entry}", which is no address or CIDR`)
+  if (address === null) throw new Error(`has "${entry}", which is not an address or CIDR`)
   const written = length === undefined ? address.toByteArray().length * 8 : Number(length)
   if ((length !== undefined && !/^\d{1,3}$/.test(length)) || written > address.toByteArray().length * 8) {
-    throw new Error(`has "${entry}", whose prefix length is no number that fits the address`)
+    throw new Error(`has "${entry}", whose prefix length does not fit the address`)
   }
-  // Everybody is not a network: such an entry would let any caller choose the address that it is known by.
+  // The whole internet is not a network: with such an entry, any caller could choose the address it is known by.
   if (written === 0) throw new Error(`has "${entry}", which is every address there is`)
   if (hasBitsBeyond(address, written)) throw new Error(`has "${entry}", which has bits beyond its prefix length`)
   const mapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
@@ -81,9 +81,9 @@ function hasBitsBeyond(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): boolea
 }
 
 /**
- * The address that a call came from. X-Forwarded-For is a list that each proxy adds to on the right, so it is read from
- * there, and only as far as proxies of ours wrote it: the first address that is none of theirs is the caller. What stands
- * left of it is the caller's own word. An entry that is no address ends the reading at the proxy that passed it on.
+ * The address that a call came from. Each proxy appends to X-Forwarded-For on the right, so it is read from there, and only
+ * as far as our own proxies wrote it: the first address that is not theirs is the caller. Everything left of it is only the
+ * caller's claim. An entry that is not an address ends the reading at the proxy that passed it on.
  */
 export function clientAddress(
   peer: string | undefined,

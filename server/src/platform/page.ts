@@ -11,7 +11,7 @@ export function encodeCursor(lastId: string): string {
 export function decodeCursor(cursor: string): string {
   const id = Buffer.from(cursor, 'base64url').toString('utf8')
   if (!cursorPattern.test(id) || encodeCursor(id) !== cursor) {
-    throw invalid('cursor', 'is not a cursor of this service: send back next_cursor as it was given')
+    throw invalid('cursor', 'is not a cursor of this service: send next_cursor back unchanged')
   }
   return id
 }

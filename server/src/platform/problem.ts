@@ -5,8 +5,8 @@ export interface FieldError {
 }
 
 /**
- * A refusal that is told to the caller as RFC 9457 problem+json. `detail` is a sentence that says what to do next,
- * `code` a stable word for programs. Everything else that is thrown becomes a 500 whose cause stays in the log.
+ * A refusal that the caller gets as RFC 9457 problem+json. `detail` is a sentence that says what to do next, `code` a
+ * stable identifier for programs. Everything else that is thrown becomes a 500 whose cause stays in the log.
  */
 export class Problem extends Error {
   readonly status: number
@@ -50,11 +50,11 @@ export interface Refusal<Args extends readonly unknown[] = readonly []> {
   (...args: Args): Problem
   readonly status: number
   readonly code: string
-  /** As the OpenAPI document shows it: the sentence, and the members beside it, for the example arguments. */
+  /** For the OpenAPI document: the sentence and further members, made from the example arguments. */
   readonly example: Said
 }
 
-/** A refusal whatever its arguments: all that documents need. */
+/** A refusal of any arguments: all that the documents need. */
 export type AnyRefusal = Pick<Refusal, 'status' | 'code' | 'example'>
 
 const known = new Map<string, AnyRefusal>()
@@ -65,8 +65,8 @@ export function refusals(): readonly AnyRefusal[] {
 }
 
 /**
- * @param code stable word for programs, `noun.what_is_wrong`; each is defined once
- * @param says the sentence that tells the reader what to do next, or a function of what was refused
+ * @param code stable identifier for programs, `noun.what_is_wrong`; each is defined once
+ * @param says the sentence, with what to do next, or a function that makes it from what was refused
  * @param example arguments for the sentence in the documents
  */
 export function refusal(status: number, code: string, says: string | Said): Refusal
@@ -115,5 +115,5 @@ export const unavailable = refusal(
   503,
   'service.unavailable',
   (detail: string, cause?: unknown) => ({ detail, headers: { 'retry-after': '1' }, cause }),
-  'The database does not answer just now. Nothing is lost; try again in a moment.',
+  'The database does not respond just now. Nothing is lost; try again in a moment.',
 )

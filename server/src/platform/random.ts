@@ -6,12 +6,12 @@ let fetched = Buffer.alloc(0)
 let taken = 0
 
 /**
- * `size` random bytes (at most 4 096) for what is made with each call and is no secret: ids, nonces, salts. The bytes lie in
- * memory before they are needed; what must stay secret is drawn with `randomBytes` when it is needed.
+ * `size` random bytes (at most 4 096) for values made with each call that are not secret: ids, nonces, salts. The bytes are in
+ * memory before they are needed; secrets are drawn with `randomBytes` at the time of use.
  */
 export function quickRandomBytes(size: number): Buffer {
   if (taken + size > fetched.length) {
-    // A new one each time: who still holds bytes of the last one keeps them.
+    // A new buffer each time: callers still hold slices of the last one.
     fetched = randomFillSync(Buffer.allocUnsafeSlow(fetchedBytes))
     taken = 0
   }

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 export interface Relay {
   readonly host: string
   readonly port: number
-  /** `smtps://`: TLS from the first byte (RFC 8314). Else STARTTLS, which only a relay on this machine may lack. */
+  /** `smtps://`: TLS from the first byte (RFC 8314). Otherwise STARTTLS, which only a relay on this machine may lack. */
   readonly isTls: boolean
   readonly isLoopback: boolean
   readonly login: { readonly user: string; readonly password: string } | null
@@ -16,14 +16,14 @@ export interface Mailbox {
 }
 
 /**
- * dot-atom of RFC 5322 with the letters of RFC 6531. Narrower than what may register: quotes, commas, angle brackets and
- * comments are what turns one recipient into two or ends a header, so an address that needs them gets no mail.
+ * dot-atom of RFC 5322 with the letters of RFC 6531. Narrower than what registration accepts: quotes, commas, angle brackets
+ * and comments can turn one recipient into two or end a header, so an address that needs them gets no mail.
  */
 const localPart = "[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+(?:\\.[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+)*"
 const domain = '[\\p{L}\\p{M}\\p{N}](?:[\\p{L}\\p{M}\\p{N}.-]*[\\p{L}\\p{M}\\p{N}])?'
 const mailable = new RegExp(`^${localPart}@${domain}$`, 'u')
 
-/** Whether the address can stand in an envelope and a header as it is, and could be anybody's (RFC 2606: never `.invalid`). */
+/** Whether the address is safe in an envelope and a header, and could be real (RFC 2606: never `.invalid`). */
 export function isMailable(address: string): boolean {
   return address.length <= 254 && mailable.test(address) && !/[@.]invalid$/i.test(address)
 }

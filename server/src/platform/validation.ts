@@ -4,15 +4,15 @@ import type { Static, TSchema } from 'typebox'
 import { isId } from './ids.ts'
 import { type FieldError, invalidFields, type Problem } from './problem.ts'
 
-// Bodies are taken as typed: "5" is not 5 (contract). Paths and queries are text by nature and are read as numbers.
+// Bodies are typed: "5" is not 5. Paths and queries are always text, so numbers are parsed from it.
 const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: false })
 const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true, useDefaults: true })
 addFormats.default(strict)
 addFormats.default(textual)
-// The library's own format lets `urn:uuid:` through, which no column takes.
+// The library's own format accepts `urn:uuid:`, which PostgreSQL's uuid type does not.
 for (const ajv of [strict, textual]) ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
 
-/** Names every wrong field at once, as 422; null where there is none. */
+/** A 422 that names every wrong field; null when there is none. */
 export type Check = (value: unknown) => Problem | null
 
 export function compileCheck(schema: object, part: 'body' | 'text'): Check {
@@ -20,7 +20,7 @@ export function compileCheck(schema: object, part: 'body' | 'text'): Check {
   return (value) => (validate(value) ? null : toProblem(validate.errors ?? [], part))
 }
 
-/** For use cases: what a door hands over, checked; throws the 422. */
+/** For use cases: checks the input of any door; throws the 422. */
 export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Static<S> {
   const check = compileCheck(schema, 'body')
   return (body) => {
@@ -31,7 +31,7 @@ export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Stat
 }
 
 function toProblem(errors: readonly ErrorObject[], part: 'body' | 'text'): Problem {
-  // "null would do, too" and "none of the alternatives fits" say nothing that the reason beside them does not.
+  // "null would do, too" and "none of the alternatives fits" add nothing to the reason beside them.
   const telling = errors.filter(({ keyword, params }) => keyword !== 'anyOf' && params.type !== 'null')
   const fields = (telling.length > 0 ? telling : errors)
     .slice(0, 20)

@@ -121,7 +121,7 @@ describe('a line that cannot work: exit 64', () => {
       '',
       /no terminal to ask.*\n.*--password-stdin.*--generate-password/,
     ],
-    ['two ways to a password', ['--password-stdin', '--generate-password'], '', /exclude one another/],
+    ['two ways to a password', ['--password-stdin', '--generate-password'], '', /not both/],
     ['nothing on standard input', ['--password-stdin'], '', /Standard input held no password/],
     ['an organization that is no id', ['--organization', 'Default', '--generate-password'], '', /a UUID/],
     ['an unknown role', ['--role', 'root', '--generate-password'], '', /one of: owner, admin/],

@@ -131,7 +131,7 @@ describe('--connect', () => {
     assert.deepEqual(report.database.missing_migrations, [])
     assert.ok(Math.abs(report.database.clock_offset_ms) < 1_000)
     const { stdout } = await check(database.environment, '--connect')
-    assert.match(stdout, /PostgreSQL \S+ answers as "hitl" in "test_\w+", not encrypted\.\n {2}It is up to date\./)
+    assert.match(stdout, /Connected to PostgreSQL \S+ as "hitl" in "test_\w+", not encrypted\.\n {2}It is up to date\./)
   })
 
   test('tells which migrations it lacks, and applies none', async (c) => {
@@ -161,10 +161,10 @@ describe('--connect', () => {
     url.searchParams.set('password', 'wr0ng-word')
     const refused = await check({ DATABASE_URL: url.href }, '--connect')
     assert.equal(refused.code, 78, refused.stdout)
-    assert.match(refused.stdout, /The database refuses us: .*\n.*Check user, password, database and rights/)
+    assert.match(refused.stdout, /The database refuses the connection: .*\n.*Check user, password, database and rights/)
     const away = await check({ DATABASE_URL: 'postgres://hitl:wr0ng-word@127.0.0.1:1/hitl' }, '--connect')
     assert.equal(away.code, 69)
-    assert.match(away.stdout, /the database does not answer \(connect ECONNREFUSED/)
+    assert.match(away.stdout, /the database does not respond \(connect ECONNREFUSED/)
     for (const { stdout, stderr } of [refused, away]) {
       assert.doesNotMatch(`${stdout}${stderr}`, /wr0ng-word|\bat .*:\d+:\d+/)
     }

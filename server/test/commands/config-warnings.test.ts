@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { weaknessesOf } from '../../src/commands/config-warnings.ts'
+import { warningsFor } from '../../src/commands/config-warnings.ts'
 import { loadConfig } from '../../src/config.ts'
 
 const key = 'k3Jf9sLq2Vx8Zr1Tn6Wb4Yc7Hd0Mg5Pp'
@@ -14,7 +14,7 @@ const sound = {
 }
 
 const warned = (environment: NodeJS.ProcessEnv): readonly string[] =>
-  weaknessesOf(loadConfig(environment, '/nonexistent/.env')).map(({ setting }) => setting)
+  warningsFor(loadConfig(environment, '/nonexistent/.env')).map(({ setting }) => setting)
 
 const database = (url: string) => ({
   ...sound,
@@ -70,7 +70,7 @@ describe('what config check warns of', () => {
 
   test('a warning says what to do and repeats no secret', () => {
     const all = { HOST: '0.0.0.0', DATABASE_URL: 'postgres://hitl:s3cret@db/hitl', CORS_ORIGINS: '*', SECRET_KEY: key }
-    const messages = weaknessesOf(loadConfig(all, '/nonexistent/.env')).map(({ message }) => message)
+    const messages = warningsFor(loadConfig(all, '/nonexistent/.env')).map(({ message }) => message)
     assert.equal(messages.length, 4)
     assert.doesNotMatch(messages.join(), new RegExp(`s3cret|${key}`))
   })

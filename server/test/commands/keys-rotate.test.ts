@@ -94,11 +94,11 @@ describe('while the service runs', () => {
     await login(url, 'admin@example.com', 'password123')
   })
 
-  test('data: says what may go now, and what is needed until the tokens of before are over', async () => {
+  test('data: says which keys can be removed now, and which ones older tokens still need', async () => {
     const { code, stdout } = await rotate(k2, '--only', 'data')
     assert.equal(code, 0)
-    assert.match(stdout, /earlier KEY_ENCRYPTION_KEYS may go\./)
-    assert.match(stdout, /SECRET_KEY_PREVIOUS may go later: .*ACCESS_TOKEN_EXPIRE_MINUTES/)
+    assert.match(stdout, /earlier KEY_ENCRYPTION_KEYS can be removed\./)
+    assert.match(stdout, /Keep SECRET_KEY_PREVIOUS until .*ACCESS_TOKEN_EXPIRE_MINUTES/)
   })
 
   test('data, and the key that protects them is not there: exit 1, what to do, nothing is lost', async () => {

@@ -73,7 +73,7 @@ test('the same when the database lacks a migration: exit 1, and which command co
   assert.doesNotMatch(service.stderr, /\bat .*:\d+:\d+/)
   const migrated = await runCommand(['migrate'], { environment: asServer(), cwd })
   assert.equal(migrated.code, 78, 'it may not either')
-  assert.match(migrated.stderr, /The database refuses us: permission denied/)
+  assert.match(migrated.stderr, /The database refuses the connection: permission denied/)
 })
 
 describe('as the owner of the tables, who cannot take the application role', () => {

@@ -127,12 +127,12 @@ test('the refusal names what was to be called, why it is not, and the setting th
   assert.equal(
     refusalOf('http://[::ffff:10.0.0.1]/', nothing),
     'The callback host ::ffff:a00:1 is a wrapping of 10.0.0.1, a private address (RFC 1918); only public addresses may be ' +
-      'called. The operator of this service can permit it with CALLBACK_ALLOW.',
+      'called. The operator of this service can allow it with CALLBACK_ALLOW.',
   )
   const providers = { ...nothing, what: 'identity provider', setting: 'SSO_ALLOW' }
   assert.equal(
     refusalOf('https://accounts.internal/', providers),
-    'The identity provider host accounts.internal is a name of an inside network. The operator of this service can ' +
+    'The identity provider host accounts.internal is the name of an internal network. The operator of this service can ' +
       'permit it with SSO_ALLOW.',
   )
   assert.equal(

@@ -22,7 +22,7 @@ export function decodeTimeCursor(cursor: string): TimeKey {
   const [, time, id] = pattern.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
   const key = id === undefined ? null : { occurredAt: new Date(Number(time)), id }
   if (key === null || Number.isNaN(key.occurredAt.getTime()) || encodeTimeCursor(key) !== cursor) {
-    throw invalid('cursor', 'is not a cursor of this service: send back next_cursor as it was given')
+    throw invalid('cursor', 'is not a cursor of this service: send next_cursor back unchanged')
   }
   return key
 }

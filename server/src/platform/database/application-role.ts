@@ -4,15 +4,16 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { Connection } from './db.ts'
 
-/** The role whose rights the service's statements have: no owner, no superuser, held to row-level security. */
+/** The role that the service's statements run as: not an owner, not a superuser, held to row-level security. */
 export const applicationRole = 'hitl_app'
 
 const accessFile = join(import.meta.dirname, '../../../migrations/access.sql')
 
 /**
- * Makes the application's role where it is missing and the migrating role may, and grants it what `access.sql` says, in the
- * caller's transaction. Without the right to make roles the service goes on as the role that it signs in with, which forced
- * row-level security holds to the same rows, but no REVOKE does: `accessOf` tells, and production refuses to start so.
+ * Creates the application's role if it is missing and the migrating role may do so, and grants it the rights in `access.sql`,
+ * in the caller's transaction. Without the right to create roles, the service runs as the role that it signs in with. Forced
+ * row-level security limits that role to the same rows, but REVOKE does not limit it: `accessOf` reports this, and production
+ * refuses to start.
  */
 export async function grantAccess(client: pg.Client): Promise<void> {
   if (!(await ensureRole(client))) return
@@ -32,7 +33,7 @@ export async function grantAccess(client: pg.Client): Promise<void> {
   await client.query('insert into schema_access values ($1)', [checksum])
 }
 
-/** Whether `role` may be taken with SET ROLE. Since PostgreSQL 16 membership alone does not say so. */
+/** Whether SET ROLE to `role` is allowed. Since PostgreSQL 16, membership alone does not imply it. */
 const mayTake = (role: string): string =>
   `case when current_setting('server_version_num')::int >= 160000 then pg_has_role(${role}, 'set')
      else pg_has_role(${role}, 'member') end`
@@ -52,7 +53,7 @@ async function ensureRole(client: pg.Client, attempts = 10): Promise<boolean> {
   } catch (error) {
     await client.query('rollback to savepoint role')
     const { code = '' } = error as { code?: string }
-    // Roles belong to the whole server: another database's migration made it in the same moment.
+    // Roles belong to the whole server: another database's migration created it at the same moment.
     if (attempts > 1 && ['42710', '23505', 'XX000'].includes(code)) return ensureRole(client, attempts - 1)
     if (code === '42501') return false
     throw error
@@ -60,13 +61,13 @@ async function ensureRole(client: pg.Client, attempts = 10): Promise<boolean> {
 }
 
 export interface Access {
-  /** The role to take in each transaction; null: go on as who signed in. */
+  /** The role for SET ROLE in each transaction; null: the role that signed in. */
   readonly role: string | null
-  /** What the operator is to know and do when the service has more rights than it needs; null when it has not. */
+  /** A warning for the operator, with advice, when the service has more rights than it needs; else null. */
   readonly warning: string | null
 }
 
-/** Finds out, once at the start, as whom the pools' statements are to run. Throws when nothing would hold them apart. */
+/** Determines, once at the start, the role that statements run as. Throws when nothing would keep organizations apart. */
 export async function accessOf(connection: Connection): Promise<Access> {
   const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 }).on('error', () => {})
   await client.connect()

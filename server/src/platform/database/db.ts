@@ -18,7 +18,7 @@ export type { Scope }
 /** Where the database is: fields as node-postgres takes them (`host` may be a Unix socket folder). */
 export type Connection = pg.ClientConfig
 
-/** A hot statement, written once in a store: the name makes PostgreSQL parse and plan it once per connection. */
+/** A frequent statement, written once in a store: its name makes PostgreSQL parse and plan it once per connection. */
 export interface Statement {
   readonly name: string
   readonly text: string
@@ -31,26 +31,26 @@ export interface Queryable {
   execute<Row>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]>
 }
 
-/** Queries on one transaction may be issued without awaiting each: those of one turn travel together. */
+/** Queries of one transaction may be issued without awaiting each: those of one turn of the event loop are sent together. */
 export interface Tx extends Queryable {
-  /** The transaction's last statements: COMMIT travels with them instead of waiting for their answers. */
+  /** The transaction's last statements: COMMIT is sent along instead of waiting for their results. */
   last(statements: Promise<unknown>): void
   /** `work` runs once the commit is known to be durable. */
   onCommit(work: () => void): void
-  /** `work` runs when the transaction is known to have left nothing behind, or its fate is unknown. */
+  /** `work` runs when the transaction was rolled back, or its fate is unknown. */
   onRollback(work: () => void): void
 }
 
 export interface Db {
-  /** Single statements, each a transaction of its own, on the rows of this scope. */
+  /** Runs single statements, each in a transaction of its own, on the rows of this scope. */
   within(scope: Scope): Queryable
   transaction<T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T>
-  /** Throws 503 when the database does not answer. */
+  /** Throws 503 when the database does not respond. */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
-/** Kysely builds and types the queries of a store, this file runs them: so one connection can pipeline. */
+/** Kysely builds and types the queries of a store; this file runs them, so that one connection can pipeline. */
 export const sql = new Kysely<Schema>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
@@ -68,8 +68,8 @@ let knownDay = ''
 let knownDayMs = 0
 
 /**
- * A timestamptz in UTC, as PostgreSQL writes it (`2026-01-31 12:00:00.123+00`; trailing zeros are left out). Reads the day
- * once and the rest by its digits: a seventh of what `new Date(text)` takes, and every row has five of them.
+ * A timestamptz in UTC, as PostgreSQL writes it (`2026-01-31 12:00:00.123+00`, without trailing zeros). Caches the day and
+ * reads the rest digit by digit: a seventh of the time of `new Date(text)`, and every row has five of them.
  */
 export function parseTimestamp(text: string): Date {
   if (text.charCodeAt(10) !== 0x20 || !text.endsWith('+00')) return new Date(text)
@@ -86,12 +86,12 @@ export function parseTimestamp(text: string): Date {
 
 const parsers = new Map<number, (text: string) => unknown>([
   [1184, parseTimestamp],
-  [114, (text) => text], // json stays the text it is: see JsonText
+  [114, (text) => text], // json stays text: see JsonText
   [20, Number], // bigint: only counts, far below 2^53
 ])
 
 /**
- * `lookups`: every statement is an index look-up by design, and a plan that was cached while the tables were empty may not
+ * `lookups`: every statement is an index look-up by design, and a plan that was cached while the tables were empty must not
  * scan them when they are full. `free`: for search and analysis, where the values decide which plan is good
  * (docs/decisions/0004-planner-settings-of-the-pool.md).
  */
@@ -109,20 +109,20 @@ export interface DbOptions {
   readonly connection: Connection
   readonly poolSize: number
   readonly statementTimeoutMs?: number
-  /** Waiting for a free connection, or for a new one, before 503. */
+  /** The time to wait for a free or new connection before 503. */
   readonly acquireTimeoutMs?: number
-  /** False behind a transaction-mode pooler: nothing is kept with the session then, every transaction brings its settings. */
+  /** False behind a transaction-mode pooler: nothing is kept with the session then, and every transaction carries its settings. */
   readonly prepare?: boolean
   /** How PostgreSQL may plan this pool's statements; by default as `lookups`. */
   readonly plans?: keyof typeof planSettings
-  /** The role whose rights count, where another one signs in; null when the one that signs in is the application's. */
+  /** The role for SET ROLE in each transaction; null when the role that signs in is already the application's. */
   readonly role?: string | null
   readonly onError: (error: Error) => void
 }
 
 export function openDb(options: DbOptions): Db {
   const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
-  // A hung database must not hold callers: the server stops the statement, and the client stops waiting a little later.
+  // A hung database must not keep callers waiting: the server stops the statement, and the client gives up a little later.
   const timeouts = { statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 30_000 }
   const sessionSettings = { timezone: 'UTC', jit: 'off', ...planSettings[options.plans ?? 'lookups'] }
   const startUp = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`)
@@ -138,10 +138,10 @@ export function openDb(options: DbOptions): Db {
     types,
   } as pg.PoolConfig)
   pool.on('error', options.onError)
-  // Between the hands of the pool and those of a session nobody listens: an end told just then would end the process.
+  // Between pool and session no error listener is attached: a connection that is lost just then would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
 
-  const travelling = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
+  const settingsPerTransaction = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
   const statementOf = (statement: Statement, values: readonly unknown[]): GroupStatement => ({
     name: prepare ? statement.name : undefined,
     text: statement.text,
@@ -156,8 +156,8 @@ export function openDb(options: DbOptions): Db {
     const client = await pool.connect().catch(translate)
     const session = createSession(client, prepare, types)
     try {
-      // No BEGIN: both travel together, which makes them one transaction (statement-group.ts).
-      session.issue(scopeStatement(scope, prepare, role, travelling))
+      // No BEGIN: both are sent together, which makes them one transaction (statement-group.ts).
+      session.issue(scopeStatement(scope, prepare, role, settingsPerTransaction))
       const answer = session.issue<Row>(statement)
       await session.commit(asProblem)
       return await answer
@@ -172,7 +172,7 @@ export function openDb(options: DbOptions): Db {
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
     try {
-      session.issue(scopeStatement(scope, prepare, role, travelling))
+      session.issue(scopeStatement(scope, prepare, role, settingsPerTransaction))
       const result = await work({
         run: <Row>(query: { compile(): CompiledQuery<Row> }) => session.issue<Row>(built(query)),
         execute: <Row>(statement: Statement, values: readonly unknown[]) =>

@@ -7,8 +7,8 @@ export interface Listener {
 }
 
 /**
- * Calls `onHint` for every NOTIFY on `channel`. A hint may be lost at any time (a restart, a pooler that cannot LISTEN):
- * whoever listens polls too. Reconnects by itself, after pauses of 1 to 30 s.
+ * Calls `onHint` for every NOTIFY on `channel`. A hint may be lost at any time (a restart, a pooler that cannot LISTEN), so
+ * callers must poll as well. Reconnects after pauses of 1 to 30 s.
  */
 export function listen(connection: Connection, channel: string, log: Logger, onHint: () => void): Listener {
   let client: pg.Client | null = null
@@ -45,7 +45,7 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
       await next.connect()
       await next.query(`listen ${pg.escapeIdentifier(channel)}`)
       failures = 0
-      // Whatever was notified while nobody listened.
+      // For notifications that were missed meanwhile.
       onHint()
     } catch (error) {
       if (failures === 0) log.warn({ err: error, channel }, 'cannot listen for hints; polling goes on')

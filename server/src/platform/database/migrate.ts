@@ -16,7 +16,7 @@ const folder = join(import.meta.dirname, '../../../migrations')
 /** Any constant works as long as every process uses the same: these are the letters HITL. */
 const lockKey = 0x4849544c
 
-/** The migrations that this version carries, in order. Line ends are normalised, so that a Windows checkout agrees. */
+/** The migrations of this version, in order. Line ends are normalised, so that a Windows checkout has the same checksums. */
 export async function loadMigrations(from = folder): Promise<readonly Migration[]> {
   const names = (await readdir(from)).filter((name) => /^\d{4}_[a-z0-9_]+\.sql$/.test(name)).sort()
   return Promise.all(
@@ -28,10 +28,10 @@ export async function loadMigrations(from = folder): Promise<readonly Migration[
 }
 
 /**
- * Brings the schema up to date, and with it what the application's role may do; answers the names of the migrations that
- * were applied now. Forward only; each file in a transaction of its own, behind a lock of that transaction, so that any
- * number of processes may call it at once, also through a transaction-mode pooler. Refuses when an applied file was
- * changed, or when the database is ahead of this version.
+ * Brings the schema and the rights of the application's role up to date, and returns the names of the migrations applied.
+ * Forward only; each file in its own transaction, under a lock of that transaction, so that any number of processes may call
+ * it at once, also through a transaction-mode pooler. Refuses when an applied file was changed, or when the database is
+ * ahead of this version.
  */
 export async function migrate(connection: Connection, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const wanted = migrations ?? (await loadMigrations())
@@ -44,11 +44,11 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
       if (name === null) break
       applied.push(name)
     }
-    // Another list than this version's own has other tables.
+    // Any other list of migrations has other tables.
     if (migrations === undefined) {
       await underLock(client, async () => {
         await grantAccess(client)
-        // Where a dump was restored, transaction numbers begin anew: events have to know (0008_audit.sql).
+        // After a dump is restored, transaction numbers start over, which events must record (0008_audit.sql).
         await client.query('select hitl_audit_begin_era()')
       })
     }
@@ -58,7 +58,7 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
   }
 }
 
-/** Its queries tell when the connection is lost; the event that says so too would end the process. */
+/** A lost connection shows in its queries; without a listener the error event would end the process. */
 function clientOf(connection: Connection): pg.Client {
   return new pg.Client(connection).on('error', () => {})
 }
@@ -76,7 +76,7 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
   }
 }
 
-/** The name of the migration that was the next one, or null when there is none. */
+/** Applies the next migration and returns its name; null when there is none. */
 function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<string | null> {
   return underLock(client, async () => {
     await client.query(`create table if not exists schema_migrations (
@@ -109,7 +109,7 @@ function refuseDrift(wanted: readonly Migration[], applied: readonly { name: str
   }
 }
 
-/** The migrations that the database lacks; nothing is changed. Refuses as `migrate` does. */
+/** The migrations that the database lacks; changes nothing. Refuses as `migrate` does. */
 export async function missingMigrations(connection: Connection): Promise<readonly string[]> {
   const wanted = await loadMigrations()
   const client = clientOf({ ...connection, connectionTimeoutMillis: 10_000 })

@@ -3,7 +3,7 @@ import pg from 'pg'
 import type { Connection } from './db.ts'
 
 export interface DatabaseReport {
-  /** As the server says it, such as 18.1. */
+  /** As the server reports it, such as 18.1. */
   readonly version: string
   readonly major: number
   readonly user: string
@@ -12,7 +12,7 @@ export interface DatabaseReport {
   readonly tls: string | null
   readonly superuser: boolean
   readonly makesRoles: boolean
-  /** How far the database's clock is before (positive) or behind this machine's. */
+  /** How far the database's clock is ahead of this machine's (positive) or behind it. */
   readonly clockOffsetMs: number
 }
 
@@ -41,8 +41,8 @@ export async function reportOn(connection: Connection): Promise<DatabaseReport> 
     )
     const answeredAt = Date.now()
     const row = rows[0]
-    if (row === undefined) throw new Error('the database answered nothing')
-    // The driver's socket, not pg_stat_ssl: behind a pooler that tells of the pooler's own connection.
+    if (row === undefined) throw new Error('the database returned nothing')
+    // The driver's socket, not pg_stat_ssl: behind a pooler that describes the pooler's own connection.
     const { stream } = (client as unknown as { connection: { stream: unknown } }).connection
     return {
       version: row.version,

@@ -1,19 +1,19 @@
 import type { GroupStatement } from './statement-group.ts'
 
 /**
- * Whose rows a transaction may touch. It is said to PostgreSQL in front of the transaction's statements, with
- * set_config(..., true), and row-level security holds them to it (0001_ground.sql): a forgotten filter finds nothing.
+ * Which rows a transaction may touch. It is sent ahead of the transaction's statements with set_config(..., true), and
+ * row-level security enforces it (0001_ground.sql): a forgotten filter finds nothing.
  */
 export interface Scope {
   /** The rows of this organization. */
   readonly organizationId?: string
-  /** A person's own sign-in data, over organizations. */
+  /** A person's own sign-in data, across organizations. */
   readonly accountId?: string
-  /** The one row whose own id, address or secret's hash this is: before anybody knows the organization. */
+  /** The one row with this id, address or hash of a secret, while the organization is not known yet. */
   readonly lookUp?: string
-  /** Background work: what is due, over organizations. */
+  /** Background work: what is due, across organizations. */
   readonly worker?: true
-  /** Sealing anew under other keys: what is sealed in people's accounts, over all of them. */
+  /** Re-encryption under other keys: the sealed values of all accounts. */
   readonly resealer?: true
 }
 
@@ -29,8 +29,8 @@ const settings = [
 const texts = new Map<string, { readonly name: string; readonly text: string }>()
 
 /**
- * The statement that says it. `session` are settings that must travel with each transaction, where a pooler would not keep
- * them with the session; `role` is the role that PostgreSQL is to judge the statements by, where another one has signed in.
+ * The statement that sets the scope. `session`: settings to send with each transaction when a pooler would not keep them with
+ * the session. `role`: the role to run as when another one has signed in.
  */
 export function scopeStatement(
   scope: Scope,
@@ -47,7 +47,7 @@ export function scopeStatement(
       ...given.map(([, setting], index) => `set_config('${setting}', $${index + 1}, true)`),
       ...Object.entries(fixed).map(([setting, value]) => `set_config('${setting}', '${value}', true)`),
     ]
-    // A condition that is never met, so that there is no row to send and to read.
+    // A condition that is never met, so that there is no row to send and read.
     known = {
       name: `scope_${key}`,
       text: `select where ${parts.length === 0 ? 'false' : `num_nonnulls(${parts.join(', ')}) = 0`}`,

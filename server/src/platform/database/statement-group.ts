@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
 import pg from 'pg'
 
-/** A statement with its parameters; without a name it is parsed at every use. */
+/** A statement with its parameters; without a name it is parsed each time. */
 export interface GroupStatement {
   readonly name: string | undefined
   readonly text: string
@@ -14,16 +14,16 @@ export interface GroupResult {
   readonly command: string
 }
 
-/** Raised by a failed group; `tainted` when the connection's prepared statements are not known any more. */
+/** Raised by a failed group; `tainted` when the connection's prepared statements are no longer known. */
 export interface GroupFailure {
   readonly error: unknown
   readonly tainted: boolean
 }
 
 /**
- * What the driver's connection offers to queries of other make (its own cursor package is one). `parsedStatements`, and
- * `prepareValue` below, are no public part of `pg`, which server/package.json therefore names by its exact version: read
- * pg's `lib/query.js` and `lib/utils.js` again before another one.
+ * The driver's interface for custom queries (its cursor package uses it). `parsedStatements`, and `prepareValue` below, are
+ * not public in `pg`, so server/package.json pins its exact version: read pg's `lib/query.js` and `lib/utils.js` again before
+ * changing it.
  */
 interface Wire {
   readonly stream: Writable
@@ -42,7 +42,7 @@ interface Wire {
   sendCopyFail(message: string): void
 }
 
-/** What a prepared statement answers with: known after its first use on a connection, and from then on not asked for. */
+/** The columns of a prepared statement's result: known after its first use on a connection and not requested again. */
 interface Columns {
   readonly names: readonly string[]
   readonly parsers: readonly ((text: string) => unknown)[]
@@ -57,8 +57,8 @@ export interface Types {
 
 /**
  * Runs several statements in one round trip with a single Sync (PostgreSQL, "Extended Query" pipelining): one packet there and
- * one back. With a Sync each, as the driver's own pipelining sends, PostgreSQL answers each with a packet of its own and wakes
- * this process for it; on a small machine that cost more than the statements.
+ * one back. With a Sync each, as in the driver's own pipelining, PostgreSQL replies to each with a packet and wakes this
+ * process for it; on a small machine that cost more than the statements.
  *
  * Without BEGIN the group is one implicit transaction: all of it is committed, or nothing. Fails with a GroupFailure.
  */
@@ -113,7 +113,7 @@ export function runGroup(
       // The driver wraps it to stop its timer.
       callback: (error: unknown, answer?: readonly GroupResult[]): void => {
         if (error === null || error === undefined) resolve(answer ?? [])
-        // Which of the new statements PostgreSQL has kept is not known: it stops at the first error.
+        // PostgreSQL stops at the first error, so it is unknown which of the new statements it has kept.
         else reject({ error, tainted: parsed.size > 0 } satisfies GroupFailure)
       },
       handleRowDescription: ({ fields }: { readonly fields: readonly Field[] }) => {
@@ -135,7 +135,7 @@ export function runGroup(
       handlePortalSuspended: () => {},
       handleCopyInResponse: (wire: Wire) => wire.sendCopyFail('there is nothing to copy'),
       handleError: (error: unknown) => group.callback(error),
-      // Only now is a group known to be committed, so nothing is answered before.
+      // Only now is the group known to be committed, so nothing resolves before.
       handleReadyForQuery: (wire: Wire) => {
         for (const [name, text] of parsed) wire.parsedStatements[name] = text
         for (const [name, found] of learned) known.set(name, found)

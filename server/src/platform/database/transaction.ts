@@ -5,14 +5,14 @@ import { type GroupFailure, type GroupResult, type GroupStatement, runGroup, typ
 export interface Session {
   issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
   last(statements: Promise<unknown>): void
-  /** Resolves once everything is durable. `tell` says how the failure of the closing group is told to the caller. */
-  commit(tell?: (error: unknown) => unknown): Promise<void>
+  /** Resolves once everything is durable. `explain` turns a failure of the closing group into the error to throw. */
+  commit(explain?: (error: unknown) => unknown): Promise<void>
   isCommitted(): boolean
   rollBack(): Promise<void>
   release(): void
 }
 
-/** One transaction on one connection: statements that are issued in the same turn make one group, one round trip. */
+/** One transaction on one connection: statements issued in the same turn form one group and take one round trip. */
 export function createSession(client: pg.PoolClient, prepare: boolean, types: Types): Session {
   const lasts: Promise<unknown>[] = []
   let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
@@ -31,7 +31,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
   })
 
   /** `closing`: these are the last statements. If they are also the first, the group is a transaction without BEGIN. */
-  const flush = async (closing: boolean, tell = outcomeOf): Promise<void> => {
+  const flush = async (closing: boolean, explain = outcomeOf): Promise<void> => {
     scheduled = false
     const entries = pending
     pending = []
@@ -47,15 +47,15 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
     try {
       results = await runGroup(client, statements, types)
     } catch (thrown) {
-      // What could not be written is thrown as it is, before anything has left.
+      // What cannot be written is thrown as it is, before anything was sent.
       const failed = typeof thrown === 'object' && thrown !== null && 'tainted' in thrown
       const { error, tainted } = failed ? (thrown as GroupFailure) : { error: thrown, tainted: false }
       broken ||= tainted || sqlState(error) === undefined
-      const problem = closing ? tell(error) : asProblem(error)
+      const problem = closing ? explain(error) : asProblem(error)
       for (const entry of entries) entry.settle.reject(problem)
       throw problem
     }
-    // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error.
+    // PostgreSQL replies to COMMIT of a failed transaction with ROLLBACK and no error.
     if (closing && begun && results.at(-1)?.command !== 'COMMIT') {
       throw new Error('the transaction was rolled back by an earlier error that its work hid')
     }
@@ -70,7 +70,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
       const answer = new Promise<readonly unknown[]>((resolve, reject) => {
         pending.push({ statement, settle: { resolve, reject } })
       })
-      // Whoever issued it may not be waiting for it any more when the group fails.
+      // Its caller may no longer be waiting when the group fails.
       answer.catch(() => {})
       if (!scheduled) {
         scheduled = true
@@ -84,9 +84,9 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
       statements.catch(() => {})
       lasts.push(statements)
     },
-    commit: async (tell) => {
-      // In this order, so that the error of an earlier group is told rather than its consequence.
-      await Promise.all([...lasts, flush(true, tell)])
+    commit: async (explain) => {
+      // In this order, so that the error of an earlier group is thrown rather than its consequence.
+      await Promise.all([...lasts, flush(true, explain)])
       committed = true
     },
     isCommitted: () => committed,

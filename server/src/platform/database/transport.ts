@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { isThisMachine } from '../network-address.ts'
 
-/** How the way to the database is protected. `unverified`: encrypted, to whoever answers. */
+/** How the connection to the database is protected. `unverified`: encrypted, but the server is not authenticated. */
 export type DatabaseTransport = 'local' | 'plain' | 'unverified' | 'verified'
 
 /**
- * What the driver is to be given. With a CA file, that authority, the certificate and the host's name are verified, whatever
- * the URL says: its own TLS options would take precedence over ours in the driver, so none of them stays in it.
+ * The driver's options. With a CA file, the certificate and host name are verified against that authority, whatever the URL
+ * says: the driver would prefer the URL's TLS options to ours, so they are removed from it.
  */
 export function databaseConnection(url: string, caFile: string | null): pg.ClientConfig {
   if (caFile === null) return { connectionString: url }
@@ -22,15 +22,15 @@ export function databaseConnection(url: string, caFile: string | null): pg.Clien
   return { connectionString: withoutTlsOptions(url), ssl }
 }
 
-/** By what the driver itself makes of the URL and its environment (PGSSLMODE). Throws when it can make nothing of them. */
+/** Judged by how the driver itself reads the URL and its environment (PGSSLMODE). Throws when the driver cannot read them. */
 export function databaseTransport(url: string, caFile: string | null): DatabaseTransport {
-  // Connects to nothing. Its types do not tell what it has read.
+  // Does not connect. Its types lack the fields that are read here.
   const client = new pg.Client({ connectionString: caFile === null ? url : withoutTlsOptions(url) })
   const { host, ssl } = (client as unknown as { readonly connectionParameters: Parameters }).connectionParameters
   if (host.startsWith('/') || isThisMachine(host)) return 'local'
   if (caFile !== null || ssl === true) return 'verified'
   if (typeof ssl !== 'object') return 'plain'
-  // libpq's `require` and `verify-ca` take a certificate of any name.
+  // libpq's `require` and `verify-ca` accept a certificate with any name.
   return ssl.rejectUnauthorized === false || ssl.checkServerIdentity !== undefined ? 'unverified' : 'verified'
 }
 
@@ -42,7 +42,7 @@ interface Parameters {
 function withoutTlsOptions(url: string): string {
   const plain = new URL(url)
   for (const name of [...plain.searchParams.keys()]) {
-    // How TLS begins is not whether it is verified.
+    // This option is about how TLS begins, not whether it is verified.
     if ((name.startsWith('ssl') && name !== 'sslnegotiation') || name === 'uselibpqcompat') {
       plain.searchParams.delete(name)
     }

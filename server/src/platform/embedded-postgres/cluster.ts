@@ -1,10 +1,10 @@
 /**
  * The folder of the embedded PostgreSQL: a cluster, its password, and the order in which several first starts make them.
  *
- * A service running as root starts the server as another account (embedded-postgres-programs.ts), which often cannot pass
- * the parents of the data folder (a checkout under /root, mode 0700). Opening up somebody's folders is not ours to do.
- * Instead the server is started with the cluster as its current folder and knows it only as `/proc/self/cwd`, a link the
- * kernel follows without asking the parents; it never needs an absolute path.
+ * A service running as root starts the server as another account (programs.ts), which often cannot pass the parents of the
+ * data folder (a checkout under /root, mode 0700), and those are not for us to open up. Instead the server starts with the
+ * cluster as its current folder and knows it only as `/proc/self/cwd`, a link that the kernel follows without checking the
+ * parents; it never needs an absolute path.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -37,7 +37,7 @@ export interface Cluster {
   readonly programs: string
   readonly account: Account | undefined
   readonly password: string
-  /** `cluster_name`: stands in the command line of every process of this cluster, so they can be told from others. */
+  /** `cluster_name`: part of the command line of every process of this cluster, which distinguishes them from others. */
   readonly name: string
 }
 
@@ -67,7 +67,7 @@ export async function prepareCluster(dataDirOption: string, durable: boolean, lo
   }
 }
 
-/** Adds the way out to errors of the operating system that name none. */
+/** Adds advice to bare errors of the operating system. */
 export function explained(error: unknown, dataDir: string): Error {
   const text = error instanceof Error ? error.message : String(error)
   const say = (sentence: string) => new Error(`${sentence} (${text})`, { cause: error })
@@ -104,7 +104,7 @@ async function refuseOtherMajor(directory: string, major: string) {
     )
 }
 
-/** A cluster of another uid cannot be started by us unless we are root: PostgreSQL insists on owning its files. */
+/** Only root can start another uid's cluster: PostgreSQL insists on owning its files. */
 async function refuseStrangersCluster(directory: string) {
   const own = process.getuid?.()
   if (!own) return
@@ -133,8 +133,8 @@ type Plan = Pick<Cluster, 'dataDir' | 'directory' | 'programs' | 'account' | 'di
 }
 
 /**
- * initdb works in a folder of its own, which is renamed when complete: a cluster is there whole or not at all, and of
- * several first starts exactly one rename succeeds. The turn taken before only saves the others the work.
+ * initdb works in a separate folder, which is renamed when complete: a cluster exists completely or not at all, and of
+ * several first starts exactly one rename succeeds. Taking turns first only saves the others the work.
  */
 async function createCluster(plan: Plan, log: (line: string) => void) {
   const finished = async () => (await clusterVersion(plan.directory)) !== undefined
@@ -166,7 +166,7 @@ async function initdb({ programs, account, directoryForServer, directory, durabl
   if (account) for (const path of [staging, target, passwordFile]) await chown(path, account.uid, account.gid)
   const where = directoryForServer === directory ? target : directoryForServer
   const args = ['-D', where, '--pwfile=../password', '--username=postgres', '--auth=scram-sha-256', '--encoding=UTF8']
-  // The built-in provider sorts and folds by code point on every host; libc's and ICU's answers differ by version.
+  // The built-in provider sorts and folds by code point on every host; libc and ICU differ by version.
   args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--no-instructions')
   if (!durable) args.push('--no-sync')
   await run(join(programs, onWindows ? 'initdb.exe' : 'initdb'), args, target, account).catch((error: Error) => {
@@ -174,7 +174,7 @@ async function initdb({ programs, account, directoryForServer, directory, durabl
   })
 }
 
-/** The rename must survive a power cut: the folder's entry is data of the parent. */
+/** So that the rename survives a power cut: the folder's entry is part of the parent's data. */
 async function syncFolder(folder: string) {
   const handle = await open(folder, 'r')
   await handle.sync().finally(() => handle.close())
@@ -183,9 +183,9 @@ async function syncFolder(folder: string) {
 const turnsHeld = new Set<string>()
 
 /**
- * Wait for the turn, or until `finished`. A lock file with the holder's pid; one left by a dead process is removed, and
- * so is one naming our own pid that we did not write (containers hand out the same pids again). After 60 s the turn is
- * taken anyway: the pid may have gone to an unrelated process, and the work is safe to do twice.
+ * Waits for this process's turn, or until `finished`. The lock is a file with the holder's pid. It is removed when that
+ * process is dead, or when it names our own pid and we did not write it (containers reuse pids). After 60 s the turn is
+ * taken anyway: the pid may now belong to an unrelated process, and the work is safe to do twice.
  */
 async function takeTurn(lock: string, finished: () => Promise<boolean>): Promise<() => Promise<void>> {
   const patienceEnds = performance.now() + 60_000
@@ -214,7 +214,7 @@ async function takeTurn(lock: string, finished: () => Promise<boolean>): Promise
 
 const passwordFileIn = (dataDir: string) => join(dataDir, 'postgres-password')
 
-/** Linked into place, so that it is never seen half-written and the first of several starts decides. */
+/** Linked into place, so that no one reads it half-written and the first of several starts decides. */
 async function createPassword(dataDir: string) {
   const draft = join(dataDir, `.postgres-password-${randomBytes(6).toString('hex')}`)
   await writeFile(draft, randomBytes(24).toString('base64url'), { mode: 0o600, flush: true })

@@ -1,10 +1,10 @@
 /**
  * The PostgreSQL that comes with the service: started with the first process that needs it, stopped with the last.
  *
- * Who uses the server is known to the server. Every process keeps one session open that holds a shared advisory lock;
- * the session ends with the process, even on kill -9, so there is no list to go stale. A process that leaves gives its
- * share back and then tries the lock exclusively: whoever gets it is the last one and stops the server. A newcomer that
- * cannot get its share met a server about to stop: it waits, then starts a new one.
+ * The server itself keeps track of the processes that use it. Each of them keeps one session open that holds a shared
+ * advisory lock; the session ends with the process, even on kill -9, so there is no list to go stale. A process that leaves
+ * releases its share and then tries to lock exclusively: if it succeeds, it was the last one and stops the server. If a new
+ * process cannot get its share, the server is about to stop: it waits, then starts a new one.
  */
 import { statfs } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -33,9 +33,9 @@ export interface EmbeddedPostgres {
   }
   /** True for one process at a time: the one that started the server, took it over from a killed one, or came next. */
   readonly owned: boolean
-  /** The server's process. Changes when the server had to be started anew because it was killed. */
+  /** The server's process. Changes when the server was killed and restarted. */
   readonly pid: number
-  /** Give up this process's share; the last process stops the server. Returns when it has gone. */
+  /** Gives up this process's share; the last process stops the server. Resolves when it is gone. */
   stop(): Promise<void>
 }
 
@@ -63,11 +63,11 @@ const shareLock = "hashtext('hitl server share'), 1"
 const firstLock = "hashtext('hitl server share'), 2"
 const setUpLock = "hashtext('hitl server share'), 3"
 
-/** Nobody answers: long enough for a loaded machine to start or to stop a server. */
+/** While nothing responds: long enough for a loaded machine to start or stop a server. */
 const silentPatienceMs = 60_000
-/** It answers, but is recovering after a crash: time to replay `max_wal_size` from a slow disk. */
+/** While it recovers after a crash: time to replay `max_wal_size` from a slow disk. */
 const busyPatienceMs = 300_000
-/** A server that calls itself ready while its socket cannot be reached has lost the socket file. */
+/** After this, a server that reports itself ready but cannot be reached has lost its socket file. */
 const lostSocketMs = 3_000
 /** Sessions of a killed server notice and leave within milliseconds, unless they compute. */
 const leftoverMs = 3_000
@@ -101,8 +101,8 @@ export async function startEmbeddedPostgres(options: Options): Promise<EmbeddedP
 }
 
 /**
- * Hold on to the share. Losing the session means that the server was killed, or stopped by somebody else (a service
- * manager that signals every process while the service still drains): enter again, which starts it when needed.
+ * Keeps the share. Losing the session means that the server was killed, or stopped from outside (a service manager that
+ * signals every process while the service still drains): join again, which starts the server when needed.
  */
 function keepShare(initial: Membership, enter: () => Promise<Membership>, log: (line: string) => void) {
   let membership = initial
@@ -144,7 +144,7 @@ async function stopIfLast(cluster: Cluster, { client, postmaster }: Membership, 
   const last = await client
     .query(`select pg_advisory_unlock_shared(${shareLock})`)
     .then(() => client.query<{ got: boolean }>(`select pg_try_advisory_lock(${shareLock}) as got`))
-    // No session, no server to stop: should one be there after all, the next start takes it over.
+    // Without a session there is no server to stop; if one runs after all, the next start takes it over.
     .then(
       ({ rows }) => rows[0]?.got === true,
       () => false,
@@ -157,7 +157,7 @@ async function stopIfLast(cluster: Cluster, { client, postmaster }: Membership, 
   }
 }
 
-/** Attach, starting the server when there is none. Every state a crash can leave behind is a turn of this loop. */
+/** Attaches, and starts the server when there is none. Each state that a crash can leave behind is one turn of this loop. */
 async function join(
   cluster: Cluster,
   settings: Readonly<Record<string, string>>,
@@ -214,17 +214,17 @@ function startPatience(cluster: Cluster) {
   return { note }
 }
 
-/** Two endings pass by themselves: another start was quicker, or processes of a killed server still hold its memory. */
+/** Two failures pass on their own: another start was quicker, or processes of a killed server still hold its memory. */
 async function passesByItself(failure: string, cluster: Cluster): Promise<'rival' | 'leftovers'> {
   if (/lock file "[^"]*" already exists/.test(failure)) return 'rival'
   if (/shared memory block .* is still in use/.test(failure)) return 'leftovers'
-  // Measured, because a full disk takes no last words either. 16 MB is one segment of the write-ahead log.
+  // Measured, because a full disk cannot hold an error message either. 16 MB is one segment of the write-ahead log.
   const { bavail, bsize } = await statfs(cluster.directory)
   const full = bavail * bsize < 16 * 2 ** 20 ? ' The disk is full: free some space and start again.' : ''
   throw new Error(`PostgreSQL does not start.${full} Its log is in ${cluster.logDirectory}. ${failure}`)
 }
 
-/** `busy`: there, but not open to us yet (starting, recovering, stopping). `silent`: nobody answers. */
+/** `busy`: it runs, but does not accept us yet (starting, recovering, stopping). `silent`: nothing responds. */
 async function attach(
   cluster: Cluster,
   postmaster: Postmaster,
@@ -285,8 +285,8 @@ async function refuseUndurable(client: pg.Client, cluster: Cluster) {
 }
 
 /**
- * The service's own role owns the database but is no superuser: the same rights a DATABASE_URL of somebody else's server
- * gives, so that nothing works here only.
+ * The service's own role owns the database but is not a superuser. A DATABASE_URL gives the same rights, so nothing works
+ * only here.
  */
 async function createDatabase(client: pg.Client, password: string) {
   const found = 'select 1 from pg_database where datname = $1'

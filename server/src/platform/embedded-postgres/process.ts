@@ -1,10 +1,10 @@
 /**
  * The processes of the embedded PostgreSQL: starting one, recognising a running one, signalling it.
  *
- * `postmaster.pid` is PostgreSQL's own lock. Two servers started at once on one cluster are its business: one wins, the
- * other exits with a message. Only one case needs help: a left-over file whose pid now belongs to another process of the
- * same account (after a reboot, or in a container, where pids repeat). PostgreSQL refuses to start then; here the command
- * line of that pid tells whether it really is this cluster's server.
+ * `postmaster.pid` is PostgreSQL's own lock. When two servers start at once on one cluster, one wins and the other exits
+ * with a message. Only one case needs help: a left-over file whose pid now belongs to another process of the same account
+ * (after a reboot, or in a container, where pids repeat). PostgreSQL refuses to start then; here the command line of that
+ * pid shows whether it really is this cluster's server.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -65,8 +65,8 @@ async function commandOf(pid: number): Promise<string> {
 }
 
 /**
- * Take away what a killed server has left when its pid belongs to some other process, or to a zombie that nobody collects;
- * PostgreSQL copes with a dead pid itself. Its socket has a lock file of its own, with the same pid.
+ * Removes the files of a killed server when its pid now belongs to another process, or to a zombie that was never reaped;
+ * PostgreSQL copes with a dead pid itself. The socket has its own lock file, with the same pid.
  */
 export async function removeMisleadingPidFile(cluster: Cluster) {
   await removeIfMisleading(cluster, join(cluster.directory, 'postmaster.pid'))
@@ -76,7 +76,7 @@ export async function removeMisleadingPidFile(cluster: Cluster) {
   if (folder !== '') await removeIfMisleading(cluster, join(folder, '.s.PGSQL.5432.lock'))
 }
 
-/** Renamed first and looked at again: a server started in between by another process gets its file back. */
+/** Renamed first and checked again: a server that another process started in between gets its file back. */
 async function removeIfMisleading(cluster: Cluster, file: string) {
   const pidIn = async (path: string) => Number((await readFile(path, 'utf8').catch(() => '')).split('\n')[0])
   const misleads = async (pid: number) => pid > 0 && isAlive(pid) && !(await isServing(cluster, pid))
@@ -121,7 +121,7 @@ async function hasGone(cluster: Cluster, pid: number, milliseconds: number): Pro
 
 /**
  * End sessions that outlived a killed server: they hold its shared memory, and no server may start before they are gone.
- * Most leave by themselves at once; one deep in a computation does not notice. Only Linux shows them without `ps`.
+ * Most end at once; one deep in a computation does not notice. Only Linux shows them without `ps`.
  */
 export async function endLeftovers(cluster: Cluster, log: (line: string) => void) {
   if (process.platform !== 'linux') return
@@ -151,7 +151,7 @@ export async function launchPostmaster(cluster: Cluster, settings: Readonly<Reco
   const account = cluster.account
   await mkdir(cluster.logDirectory, { mode: 0o700, recursive: true })
   if (account) await chown(cluster.logDirectory, account.uid, account.gid)
-  // What it says before its own log is open. Without a name at once, so nothing is left behind by a crash.
+  // Output before its own log is open. The file is unlinked at once, so that a crash leaves nothing behind.
   const lastWords = join(cluster.logDirectory, `start-${randomBytes(6).toString('hex')}.log`)
   const output = await open(lastWords, 'wx+', 0o600)
   await rm(lastWords, { force: true })
@@ -200,9 +200,9 @@ async function socketFolder(cluster: Cluster): Promise<string> {
   const owner = cluster.account?.uid ?? process.getuid?.()
   const remembered = await readFile(memory, 'utf8').catch(() => '')
   const found = await lstat(remembered || cluster.dataDir).catch(() => undefined)
-  // Whoever could swap the folder could stand in for the server.
+  // If others could replace the folder, they could impersonate the server.
   if (remembered && found?.isDirectory() && found.uid === owner && (found.mode & 0o077) === 0) return `"${remembered}"`
-  // TMPDIR may be private to root, or long itself.
+  // TMPDIR may be private to root, or too long itself.
   const base = cluster.account || !fitsSocket(join(tmpdir(), 'hitl-XXXXXX')) ? '/tmp' : tmpdir()
   const folder = await mkdtemp(join(base, 'hitl-'))
   await chmod(folder, 0o700)

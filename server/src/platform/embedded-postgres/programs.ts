@@ -2,8 +2,8 @@
  * The programs of the embedded PostgreSQL and the account they run as.
  *
  * PostgreSQL refuses uid 0, so a service running as root starts it as another account. When that account cannot reach
- * node_modules (a checkout under /root), the programs are copied once to where it can: PostgreSQL resolves its own
- * absolute path to find its libraries, so handing it an open folder is not enough.
+ * node_modules (a checkout under /root), the programs are copied once to a place that it can reach: PostgreSQL resolves its
+ * own absolute path to find its libraries, so an open folder handle is not enough.
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -32,7 +32,7 @@ export const run = (program: string, args: readonly string[], cwd: string, accou
 /** Messages stay in English whatever the host's language is: the start-up reads two of them. */
 export const serverEnvironment = { PATH: '/usr/bin:/bin', LC_ALL: 'C' }
 
-/** Whether a process with this pid exists, whoever owns it. */
+/** Whether a process with this pid exists, under any account. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -76,7 +76,7 @@ export async function runnablePrograms(account: Account | undefined, log: (line:
   await linkLibraries(packaged)
   const version = (folder: string) => run(postgresIn(folder), ['-V'], dirname(folder), account)
   let folder = join(packaged, 'native')
-  // Asking is the only sure test that this account passes every parent folder and finds the libraries.
+  // Running one is the only sure test that this account passes every parent folder and finds the libraries.
   const reachable =
     account === undefined ||
     (await version(folder).then(
@@ -100,12 +100,12 @@ async function packageFolder(name: string): Promise<string | undefined> {
   }
 }
 
-/** What the package's install script does; packages' scripts are not run here (.npmrc). */
+/** Does the work of the package's install script, because npm runs no install scripts here (.npmrc). */
 async function linkLibraries(packaged: string) {
   const list = await readFile(join(packaged, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[])
     await symlink(basename(source), join(packaged, target)).catch((error: NodeJS.ErrnoException) => {
-      // EEXIST: made earlier, or by a start running beside this one. A read-only disk reports EROFS before EEXIST.
+      // EEXIST: linked earlier, or by another start just now. A read-only disk reports EROFS before EEXIST.
       if (error.code === 'EEXIST') return
       return lstat(join(packaged, target)).catch(() => {
         throw new Error(
@@ -117,7 +117,7 @@ async function linkLibraries(packaged: string) {
 
 /**
  * Copy the programs (60 MB) to where every account may read them. /var/lib first: cleaners of /tmp would take libraries
- * away from a server that has run for weeks. The copy appears whole or not at all, and must be root's alone to write.
+ * away from a server that has run for weeks. The copy appears completely or not at all, and only root may write to it.
  */
 async function copyWithinReach(packaged: string, log: (line: string) => void): Promise<string> {
   const { version } = JSON.parse(await readFile(join(packaged, 'package.json'), 'utf8')) as { version: string }

@@ -4,8 +4,8 @@ import { provesRollback } from '../database/errors.ts'
 import type { Lease, LeaseRequest } from './rate-limit.ts'
 
 /**
- * Takes portions for many callers in one round trip. In the order of the keys, so that two processes that want the same
- * rows wait for each other instead of blocking each other. A window begins with the first call after the last one ended.
+ * Takes portions for many callers in one round trip, in the order of the keys, so that two processes that want the same rows
+ * cannot deadlock. A window begins with the first call after the last one ended.
  */
 const takePortions: Statement = {
   name: 'rate_limit_take',
@@ -33,7 +33,7 @@ returning encode(key, 'hex') as key, granted, taken, extract(epoch from ends_at)
   (extract(epoch from ends_at - clock_timestamp()) * 1000)::float8 as ends_in_ms`,
 }
 
-/** Windows that ended a while ago say nothing any more. */
+/** Deletes windows that ended a while ago. */
 const forgetEnded: Statement = {
   name: 'rate_limit_forget',
   text: `delete from rate_limits where key = any (array(
@@ -44,7 +44,7 @@ const forgetEnded: Statement = {
 
 const forgetEveryMs = 60_000
 
-/** The rows that processes share. Whoever asks at the same time travels together; a flood takes one connection. */
+/** The rows that processes share. Concurrent requests share a statement, so a flood takes one connection. */
 export function createRateLimitStore(db: Db): {
   lease(request: LeaseRequest): Promise<Lease>
 } {
@@ -74,7 +74,7 @@ export function createRateLimitStore(db: Db): {
       ])
       if (performance.now() - forgotAt > forgetEveryMs) {
         forgotAt = performance.now()
-        // Nobody waits for it; what is left over is found the next time.
+        // Not awaited; whatever it leaves is found the next time.
         forget().catch(() => {})
       }
       const byKey = new Map(rows.map((row) => [row.key, row]))

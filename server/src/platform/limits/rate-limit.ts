@@ -1,4 +1,4 @@
-/** So many calls in so many seconds. */
+/** At most `calls` per `seconds`. */
 export interface RateLimit {
   readonly calls: number
   readonly seconds: number
@@ -14,23 +14,23 @@ export function parseRateLimit(text: string): RateLimit | null {
   return { calls: Number(calls), seconds: Number(seconds) }
 }
 
-/** A portion of a window's calls that a process asks the shared row for. */
+/** A process's request for a portion of a window's calls from the shared row. */
 export interface LeaseRequest {
   readonly key: Buffer
   readonly limit: RateLimit
-  /** Calls that wait for it: as many as there are, if there are as many. */
+  /** Waiting calls: granted as far as there are calls left. */
   readonly demand: number
-  /** What may be taken beyond them, while plenty is left. */
+  /** What may be taken on top, while plenty is left. */
   readonly spare: number
 }
 
 export interface Lease {
   readonly granted: number
-  /** What nobody has taken of the window yet. */
+  /** The calls of the window that no process has taken. */
   readonly remaining: number
-  /** Says which window this is of. */
+  /** Identifies the window. */
   readonly window: number
-  /** Until the window ends, by the database's clock: processes need not agree on the time. */
+  /** Seconds until the window ends by the database's clock, so that processes need not agree on the time. */
   readonly endsInMs: number
 }
 
@@ -44,7 +44,7 @@ export interface Standing {
 
 export interface RateLimiter {
   readonly limit: RateLimit
-  /** Counts a call. Nearly always at once; a promise when the shared row has to be asked. Rejects when it cannot be. */
+  /** Counts a call. Mostly synchronous; a promise when the shared row must be read, rejected when it cannot be. */
   take(id: string): Standing | Promise<Standing>
 }
 
@@ -53,8 +53,8 @@ export interface RateLimiterOptions {
   readonly keyOf: (id: string) => Buffer
   readonly lease: (request: LeaseRequest) => Promise<Lease>
   /**
-   * What counts while the shared row cannot be asked. `refuse`: nothing, the call fails as every call does without a
-   * database. `alone`: this process counts by itself, for calls that get nothing but refusals and public pages.
+   * What to do while the shared row cannot be read. `refuse`: the call fails, as every call does without a database. `alone`:
+   * this process counts by itself, for calls that get nothing but refusals and public pages.
    */
   readonly without: 'refuse' | 'alone'
 }
@@ -62,9 +62,9 @@ export interface RateLimiterOptions {
 interface Bucket {
   /** Calls this process may let through without asking. */
   left: number
-  /** Below this it fetches more before it has to: half of what it last got to spare. */
+  /** Below this it fetches more in advance: half of what it last got to spare. */
   low: number
-  /** What nobody had taken when it last asked. */
+  /** What no process had taken at the last look. */
   elsewhere: number
   window: number
   /** On this process's monotonic clock, and never later than the window's true end. */
@@ -73,14 +73,14 @@ interface Bucket {
   asking: Promise<void> | null
 }
 
-/** Who is known at once: 50 000 callers take about 10 MB. Who is forgotten is asked for again; nothing is let through. */
+/** Callers kept in memory: 50 000 take about 10 MB. A dropped one is read again; none gets extra calls. */
 const maxBuckets = 50_000
 
 /**
  * A fixed window per caller, shared by all processes: a process takes portions of the window's calls from a row in the
- * database and serves from them, so most calls ask nobody, and the sum over all processes can never exceed the limit.
- * A portion is at most a two-hundredth of the limit, so below 400 calls a window each call asks (and those that come
- * together ask once); and at most a sixteenth of what is left, so what processes hold unused shrinks towards the end.
+ * database and serves from them, so most calls need no query, and the sum over all processes never exceeds the limit.
+ * A portion is at most a two-hundredth of the limit, so below 400 calls a window each call queries (concurrent ones share a
+ * query); and at most a sixteenth of what is left, so what processes hold unused shrinks towards the end.
  * The next portion is fetched when half is used. A refusal is remembered until the window ends.
  */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
@@ -89,12 +89,12 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const buckets = new Map<string, Bucket>()
 
   const ask = async (id: string, bucket: Bucket): Promise<void> => {
-    // Before it is sent: whatever time the answer takes, the window is thought to end too early rather than too late.
+    // Taken before sending: however long the reply takes, the window ends too early here rather than too late.
     const askedAt = performance.now()
     const demand = bucket.waiting
     try {
       const { granted, remaining, window, endsInMs } = await lease({ key: keyOf(id), limit, demand, spare })
-      // What is left of an earlier window is void.
+      // Calls left of an earlier window are void.
       bucket.left = bucket.window === window ? bucket.left + granted : granted
       bucket.low = Math.floor((granted - demand) / 2)
       bucket.elsewhere = remaining
@@ -138,7 +138,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
         bucket.waiting -= 1
       }
       const now = performance.now()
-      // Counted in its window, even when the answer took longer than what was left of it.
+      // Counted in its window, even if that ended while the reply was on its way.
       if (bucket.left > 0) {
         bucket.left -= 1
         return standing(bucket, false, now)
@@ -157,7 +157,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
         bucket.left -= 1
         if (bucket.left < bucket.low && bucket.elsewhere > 0 && bucket.asking === null) {
           bucket.asking = ask(id, bucket)
-          // Nobody waits for it: who finds nothing left asks again and is told.
+          // Not awaited: a caller that finds nothing left asks again and gets the error.
           bucket.asking.catch(() => {})
         }
         return standing(bucket, false, now)

@@ -7,14 +7,14 @@ export interface SealedColumn {
   readonly table: string
   readonly column: string
   /**
-   * Whose rows: each organization's (the default), the installation's own (`organization_id` is `installationId`), or
+   * The owner of the rows: each organization (the default), the installation (`organization_id` is `installationId`), or
    * people's accounts, which have no `organization_id`: such a table needs a policy that shows its rows to the resealer.
    */
   readonly of?: 'organizations' | 'installation' | 'accounts'
-  /** The column with the row's id, a uuid unless it is said to be text; default `id`. */
+  /** The column with the row's id, a uuid unless declared as text; default `id`. */
   readonly id?: string
   readonly idType?: 'uuid' | 'text'
-  /** For a copy of another row's value, as it was sealed there; `row` is the column with that row's id. */
+  /** For a copy of a value that was sealed for another row; `row` is the column with that row's id. */
   readonly copyOf?: { readonly table: string; readonly column: string; readonly row: string }
 }
 
@@ -27,7 +27,7 @@ export interface SealedRow {
 export interface SealedRows {
   /** The next ones by id; null: from the first. */
   page(after: string | null, limit: number): Promise<readonly SealedRow[]>
-  /** Each is changed only while it still is what it was; answers how many were. */
+  /** Changes each value only if it is still what was read; returns how many were changed. */
   replace(changes: readonly { readonly id: string; readonly before: Buffer; readonly after: Buffer }[]): Promise<number>
 }
 

@@ -20,12 +20,12 @@ export interface RewrapDependencies {
 }
 
 export interface RewrapOptions {
-  /** New data keys too: everything is sealed anew. Without it only the keys are wrapped anew. */
+  /** Makes new data keys too and re-encrypts every value. Without it, only the keys are wrapped again. */
   readonly rotateDataKeys?: boolean
-  /** Waiting until every process seals with the new data keys. */
+  /** The wait until every process seals with the new data keys. */
   readonly settleMs?: number
   readonly batchSize?: number
-  /** Between two batches, for the others who use the database. */
+  /** The pause between two batches, which leaves room for other work on the database. */
   readonly pauseMs?: number
 }
 
@@ -36,8 +36,8 @@ export interface RewrapReport {
 }
 
 /**
- * Brings everything under the current keys while the service runs: nothing is locked but the rows of a batch, every change
- * is a compare-and-set, and both the old and the new form open at any moment. Run again, it finds nothing left to do.
+ * Re-encrypts everything under the current keys while the service runs: only the rows of a batch are locked, every change is a
+ * compare-and-set, and both the old and the new form can be opened at any moment. A second run finds nothing left to do.
  */
 export async function rewrap(dependencies: RewrapDependencies, options: RewrapOptions = {}): Promise<RewrapReport> {
   const { envelope, columns, log } = dependencies
@@ -50,7 +50,7 @@ export async function rewrap(dependencies: RewrapDependencies, options: RewrapOp
   }
   log.info(dataKeys, 'data keys are wrapped by the current key-encryption key')
   if (options.rotateDataKeys === true) {
-    // Not where a key is lost: a new one would hide that until somebody needs an old value.
+    // Not when a key is lost: a new one would hide that until an old value is needed.
     for (const organizationId of complete) await envelope.rotate(organizationId)
     await pause(options.settleMs ?? keyLivesMs + 5_000)
   }
@@ -96,7 +96,7 @@ async function rewrapKeys(
   return unavailable === 0
 }
 
-/** Values are sealed anew in many commits: the event that counts them follows. */
+/** Values are re-encrypted in many commits; the event that counts them follows. */
 async function reportResealed(
   { db, envelope, report }: RewrapDependencies,
   organizationId: string,

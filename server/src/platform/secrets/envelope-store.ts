@@ -1,7 +1,7 @@
 import type { Queryable, Statement } from '../database/db.ts'
 import type { WrappedKey } from './key-encryption.ts'
 
-/** A data key as its row has it. New values are sealed with the one of their organization that is not retired. */
+/** A data key as stored. New values are sealed with their organization's key that is not retired. */
 export interface StoredKey extends WrappedKey {
   readonly isCurrent: boolean
 }
@@ -33,7 +33,7 @@ const retireKey: Statement = {
     returning id`,
 }
 
-/** False when it was retired before. */
+/** False when it was already retired. */
 export async function retireDataKey(tx: Queryable, organizationId: string, id: string): Promise<boolean> {
   return (await tx.execute(retireKey, [organizationId, id])).length > 0
 }
@@ -43,7 +43,7 @@ const saveKey: Statement = {
   text: 'update data_keys set kek_id = $3, wrapped = $4 where organization_id = $1 and id = $2 and wrapped = $5 returning id',
 }
 
-/** False when somebody else has wrapped it anew since it was read. */
+/** False when another process has wrapped it again since it was read. */
 export async function saveWrapping(db: Queryable, before: WrappedKey, after: WrappedKey): Promise<boolean> {
   const values = [after.organizationId, after.id, after.kekId, after.wrapped, before.wrapped]
   return (await db.execute(saveKey, values)).length > 0

@@ -14,11 +14,11 @@ export interface Envelope extends Sealer {
   currentKeyId(organizationId: string): Promise<string | null>
   /** A new key for new values. Other processes use it within `keyLivesMs`; the old key still opens what it sealed. */
   rotate(organizationId: string): Promise<void>
-  /** What is remembered of the organization's keys is read anew. */
+  /** Forgets the organization's cached keys, so that they are read again. */
   forget(organizationId: string): void
 }
 
-/** What the audit is told, once per organization and run. Ids of keys, never keys. */
+/** Reported to the audit once per organization and run. Ids of keys, never keys. */
 export interface KeyChange {
   readonly organizationId: string
   readonly kind: 'data_key.rotated' | 'data_key.rewrapped' | 'secret.resealed'
@@ -41,8 +41,8 @@ export interface EnvelopeOptions {
 export const keyLivesMs = 30_000
 
 /**
- * NIST SP 800-38D, 8.3: at most 2^32 random nonces under one key. A sixteenth of that per process and run, because
- * processes do not count together; at 3 000 values a second it is a new key every day.
+ * NIST SP 800-38D, 8.3: at most 2^32 random nonces under one key. Each process allows a sixteenth of that per run, because
+ * processes do not count together; at 3 000 values a second that means a new key every day.
  */
 const defaultMaxSeals = 2 ** 28
 
@@ -63,7 +63,7 @@ export function createEnvelope(options: EnvelopeOptions): Envelope {
 
   const load = async (organizationId: string, earlier: Promise<KnownKeys> | undefined): Promise<KnownKeys> => {
     const rows = await store.dataKeys(db.within({ organizationId }), organizationId)
-    // What a process has counted and unwrapped stays; that a look-up before this one failed does not matter.
+    // Keeps what this process has counted and unwrapped; a failed earlier look-up does not matter.
     const known = (await earlier?.catch(() => null))?.all
     const keys = rows.map((stored): KnownKey => {
       const before = known?.get(stored.id)
@@ -80,7 +80,7 @@ export function createEnvelope(options: EnvelopeOptions): Envelope {
     const earlier = remembered.get(organizationId)
     const keys = load(organizationId, earlier?.keys)
     remembered.delete(organizationId)
-    // The one that was read longest ago goes first.
+    // Drops the one that was read longest ago.
     const oldest = remembered.size >= maxOrganizations ? remembered.keys().next() : null
     if (oldest !== null && oldest.done !== true) remembered.delete(oldest.value)
     remembered.set(organizationId, { keys, until: startedAt + keyLivesMs })

@@ -2,13 +2,13 @@ import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { refusal } from '../problem.ts'
 import { decrypt, encrypt, firstThatOpens } from './sealed-text.ts'
 
-/** A key that encrypts data keys and nothing else; it never is in the database. */
+/** A key that encrypts data keys and nothing else; it is never in the database. */
 export interface KeyEncryptionKey {
   readonly id: string
   readonly key: KeyObject
 }
 
-/** The key-encryption key that is derived from SECRET_KEY, where none is configured. */
+/** The key-encryption key that is derived from SECRET_KEY when none is configured. */
 export const secretKeyId = 'secret-key'
 
 const keyBytes = 32
@@ -21,16 +21,16 @@ export function parseKeyEncryptionKeys(text: string): readonly KeyEncryptionKey[
     .map((entry, index) => {
       const [, id, encoded] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([A-Za-z0-9+/_-]{43}=?)$/.exec(entry) ?? []
       const bytes = Buffer.from(encoded ?? '', 'base64')
-      // Never the entry itself: what is wrong may still be a key.
+      // Never the entry itself: a mistyped key may still be a key.
       if (id === undefined || bytes.length !== keyBytes) {
         throw new Error(
           `has an entry (number ${index + 1}) that is not id:key, with an id of letters, digits, ".", "_" and "-", and 32 bytes in base64: make a key with "openssl rand -base64 32"`,
         )
       }
       if (id === secretKeyId)
-        throw new Error(`uses the id "${secretKeyId}", which stands for the key made of SECRET_KEY`)
+        throw new Error(`uses the id "${secretKeyId}", which is reserved for the key derived from SECRET_KEY`)
       if (bytes.every((byte) => byte === bytes[0])) {
-        throw new Error(`has a key ("${id}") that is no random one: make it with "openssl rand -base64 32"`)
+        throw new Error(`has a key ("${id}") that is not random: make it with "openssl rand -base64 32"`)
       }
       return { id, key: createSecretKey(bytes) }
     })
@@ -53,7 +53,7 @@ export interface KeyRing {
   wrap(organizationId: string, id: string, dataKey: Buffer): WrappedKey
   /** Throws 503 `service.key_unavailable`. */
   unwrap(wrapped: WrappedKey): KeyObject
-  /** The same key under the current key-encryption key; null when it is already. Throws as `unwrap` does. */
+  /** The same key wrapped under the current key-encryption key; null when it already is. Throws as `unwrap` does. */
   rewrap(wrapped: WrappedKey): WrappedKey | null
 }
 
@@ -61,7 +61,7 @@ export interface KeyRingOptions {
   /** The first one wraps, all of them unwrap. */
   readonly configured: readonly KeyEncryptionKey[]
   readonly secretKey: string
-  /** The SECRET_KEY before: what it wrapped still opens. */
+  /** SECRET_KEY_PREVIOUS: data keys that it wrapped can still be opened. */
   readonly previousSecretKey: string | null
 }
 
@@ -95,7 +95,7 @@ export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyR
   }
 }
 
-/** 503: the store of keys is not what it was when the secret was sealed. An operator can mend that, the caller cannot. */
+/** 503: a key that sealed the secret is missing. The operator can restore it, the caller cannot. */
 export const keyUnavailable = refusal(
   503,
   'service.key_unavailable',
@@ -109,13 +109,13 @@ export const keyUnavailable = refusal(
   'the key is missing',
 )
 
-/** Apart from every other key that is derived from SECRET_KEY (RFC 5869). */
+/** Independent of every other key that is derived from SECRET_KEY (RFC 5869). */
 function deriveKey(secretKey: string): KeyEncryptionKey {
   const bytes = hkdfSync('sha256', secretKey, '', 'hitl key encryption key v1', keyBytes)
   return { id: secretKeyId, key: createSecretKey(Buffer.from(bytes)) }
 }
 
-/** Nobody can move a wrapped key to another organization, id or key-encryption key. */
+/** Binds a wrapped key to its organization, id and key-encryption key: moved elsewhere, it does not open. */
 function wrapContext({ organizationId, id, kekId }: Omit<WrappedKey, 'wrapped'>): string {
   return `hitl data key v1/${organizationId}/${id}/${kekId}`
 }

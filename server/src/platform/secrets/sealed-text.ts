@@ -11,7 +11,7 @@ export interface Place {
   readonly row: string
 }
 
-/** Secrets that must be read again (callback secrets, TOTP seeds, channel tokens) at rest. `envelope.ts` makes it. */
+/** Encrypts secrets that must be read again (callback secrets, TOTP seeds, channel tokens). Made by `envelope.ts`. */
 export interface Sealer {
   /** Throws 503 `service.key_unavailable` when the key is not there: a secret is never stored in the clear. */
   seal(plain: string, place: Place): Promise<Buffer>
@@ -38,7 +38,7 @@ const tagBytes = 16
 /** The id of the data key that a value needs. */
 export function dataKeyIdOf(sealed: Buffer): string {
   if (sealed[0] !== format || sealed.length < 1 + idBytes + nonceBytes + tagBytes) {
-    throw new Error(`this is no sealed value, or one of a newer version (format ${sealed[0]})`)
+    throw new Error(`this is not a sealed value, or one of a newer version (format ${sealed[0]})`)
   }
   const hex = sealed.toString('hex', 1, 1 + idBytes)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
@@ -53,12 +53,12 @@ export function openText({ id, key }: DataKey, sealed: Buffer, place: Place): st
   return decrypt(key, sealed.subarray(1 + idBytes), textContext(id, place)).toString('utf8')
 }
 
-/** `head` as it is, then nonce, tag and ciphertext. Fresh random nonces: envelope.ts replaces a key long before two of them could be equal. */
+/** `head` unchanged, then nonce, tag and ciphertext. Nonces are random: envelope.ts replaces a key long before two of them could be equal. */
 export function encrypt(key: KeyObject, plain: Buffer, context: string, head = Buffer.alloc(0)): Buffer {
   const nonce = quickRandomBytes(nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context, 'utf8'))
   const body = cipher.update(plain)
-  // GCM is a stream: there is nothing left to come, but the tag is made here.
+  // GCM is a stream cipher: no more output comes, but this computes the tag.
   cipher.final()
   return Buffer.concat([head, nonce, cipher.getAuthTag(), body])
 }
@@ -67,20 +67,20 @@ export function encrypt(key: KeyObject, plain: Buffer, context: string, head = B
 export function decrypt(key: KeyObject, sealed: Buffer, context: string): Buffer {
   const nonce = sealed.subarray(0, nonceBytes)
   const tag = sealed.subarray(nonceBytes, nonceBytes + tagBytes)
-  // The length is said, because Node would take a shorter tag, which is easier to guess.
+  // With an explicit length, because Node would accept a shorter tag, which is easier to guess.
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
   decipher.setAAD(Buffer.from(context, 'utf8')).setAuthTag(tag)
   return Buffer.concat([decipher.update(sealed.subarray(nonceBytes + tagBytes)), decipher.final()])
 }
 
-/** Unambiguous: ids and names of tables and columns hold no slash, and the row comes last. */
+/** Unambiguous: ids and names of tables and columns contain no slash, and the row comes last. */
 function textContext(keyId: string, { organizationId, table, column, row }: Place): string {
   return `hitl sealed text v${format}/${keyId}/${organizationId}/${table}/${column}/${row}`
 }
 
-/** What the first fitting key gives; with authenticated encryption a wrong key cannot seem to fit. */
+/** The result of the first key that fits; with authenticated encryption a wrong key cannot seem to fit. */
 export function firstThatOpens<Key, Opened>(keys: readonly Key[], open: (key: Key) => Opened): Opened {
-  let failure: unknown = new Error('there is no key to open this with')
+  let failure: unknown = new Error('no key to open this with')
   for (const key of keys) {
     try {
       return open(key)

@@ -118,7 +118,7 @@ test('sample data, with its known password, is refused where somebody has an acc
   const start = await firstStart()
   try {
     await start.app.identity.people.ensureUser({ email: 'owner@example.org', password: 'correct horse' }, 'admin')
-    await assert.rejects(seed(start.app), /accounts of its own/)
+    await assert.rejects(seed(start.app), /has other accounts/)
     const login = await start.app.http.inject({
       method: 'POST',
       url: '/api/v1/auth/login',

@@ -23,7 +23,7 @@ export const auditExport: Command = {
     {
       name: 'after',
       value: 'SEAL',
-      about: 'Only what was sealed behind this seal: the last one of the export before.',
+      about: 'Only what was sealed after this seal: the last one of your previous export.',
     },
     {
       name: 'organization',

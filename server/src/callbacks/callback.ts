@@ -3,12 +3,12 @@ import { parseAllowList, type TargetRules } from '../outbound/target-guard.ts'
 import type { PostResult } from '../outbound/transport.ts'
 import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
-/** What came of an attempt to post a callback. */
+/** The outcome of an attempt to post a callback. */
 export interface CallbackResult extends Omit<PostResult, 'error'> {
   readonly error: { readonly code: PostErrorCode | 'secret'; readonly message: string } | null
 }
 
-/** Nothing is sent unsigned in its place: the receiver could not tell it from a forgery. */
+/** Nothing is sent unsigned instead: the receiver could not tell it from a forgery. */
 export const secretUnreadable: CallbackResult = {
   status: null,
   durationMs: 0,
@@ -28,10 +28,10 @@ export const callbackRules = (allowed: readonly string[]): TargetRules => ({
   allow: parseAllowList(allowed),
 })
 
-/** However long a receiver asks us to stay away (Retry-After), a day is enough. */
+/** The longest Retry-After that is honoured: a day. */
 const maxRetryAfterSeconds = 86_400
 
-/** Up to a tenth is added to every wait, so that callbacks that failed together do not come back together. */
+/** Up to a tenth is added to every wait, so that callbacks that failed together are not retried together. */
 const jitter = 0.1
 
 /**
@@ -49,7 +49,7 @@ export function nextStep(
   if (succeeded(result)) return { kind: 'sent' }
   const error = describe(result)
   const wait = retrySeconds[roundAttempts - 1]
-  // 410 Gone: the receiver wants no more of it (Standard Webhooks). A refused target stays refused.
+  // 410 Gone: the receiver wants no more attempts (Standard Webhooks). A refused target stays refused.
   const final = result.status === 410 || result.error?.code === 'target_refused'
   if (final || wait === undefined) return { kind: 'failed', error }
   const asked = Math.min(result.retryAfterSeconds ?? 0, maxRetryAfterSeconds)
@@ -61,10 +61,10 @@ export function succeeded(result: CallbackResult): boolean {
   return result.error === null && result.status !== null && result.status >= 200 && result.status < 300
 }
 
-/** Our own doing: nothing of it reached the receiver. */
+/** Failures on our side: nothing reached the receiver. */
 const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
 
-/** True when the receiver itself is in trouble, which is what the breaker counts: no (complete) answer, 5xx, or 429. */
+/** Whether the receiver itself is in trouble, which is what the breaker counts: no (complete) reply, 5xx, or 429. */
 export function isTargetInTrouble(result: CallbackResult): boolean {
   if (result.error?.code === 'timeout' || result.error?.code === 'reset') return true
   if (result.status === null) return !ours.has(result.error?.code ?? '')
@@ -72,5 +72,5 @@ export function isTargetInTrouble(result: CallbackResult): boolean {
 }
 
 function describe(result: CallbackResult): string {
-  return result.error?.message ?? `The receiver answered ${result.status}; only 2xx counts as received.`
+  return result.error?.message ?? `The receiver replied ${result.status}; only 2xx counts as received.`
 }

@@ -47,7 +47,7 @@ async function post(
   try {
     secret = await secretOf(callback)
   } catch (error) {
-    // An attempt like any other: it is logged and counted, and a process with the right key may make the next one.
+    // Logged and counted like any other attempt; a process with the right key may make the next one.
     log.error(
       { err: error, delivery_id: callback.id },
       'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',

@@ -40,9 +40,9 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
 
   return {
     enqueue: callbacks.enqueue,
-    /** Why a callback URL is refused, null when it is not. */
+    /** Why a callback URL is refused; null when it is not. */
     refuseTarget: createTargetRefusal(rules),
-    /** The attempts to deliver a request's callback, as they are shown. */
+    /** The attempts to deliver a request's callback, as the API shows them. */
     evidenceOf: async ({ organizationId }: Principal, requestId: string) =>
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),
     routes: (api: FastifyInstance, guard: Guard): void =>

@@ -1,6 +1,6 @@
 import type { JsonText } from '../platform/json.ts'
 
-/** What callbacks need to know of a request; `app.ts` wires in the module that has it. */
+/** The fields of a request that callbacks need. */
 export interface CallbackSubject {
   readonly organizationId: string
   readonly id: string
@@ -39,14 +39,14 @@ export interface CallbackOrder {
   readonly retrySeconds: readonly number[] | null
 }
 
-/** Each way out of `pending`, as receivers know it. */
+/** Each way out of `pending`, under its name for receivers. */
 const closings: Readonly<Record<string, string>> = {
   responded: 'request.responded',
   timeout: 'request.timeout',
   cancelled: 'request.cancelled',
 }
 
-/** The first callback, due from the change that closed the request; null where none is owed. */
+/** The first callback, due when the request closes; null when none is owed. */
 export function orderOf({ before, after }: CallbackChange): CallbackOrder | null {
   const event = closings[after.state]
   const { callbackUrl: url, callback } = after
@@ -82,7 +82,7 @@ function callbackBody(after: CallbackSubject, event: string): string {
           responder_id: response.responderId,
           responded_at: response.respondedAt,
         }
-  // The callback is due from the moment of the act.
+  // The callback is due from the time of the act.
   const timestamp = after.callback.nextAttemptAt
   return (
     `{"event":"${event}","request_id":"${after.id}","metadata":${after.metadata ?? 'null'},` +

@@ -5,7 +5,7 @@ const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null
 export const deliverySchema = Type.Object(
   {
     id: Type.String({ format: 'uuid' }),
-    webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header: the same over all attempts.' }),
+    webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header: the same for all attempts.' }),
     attempt: Type.Integer({ minimum: 1 }),
     url: Type.String(),
     succeeded: Type.Boolean(),

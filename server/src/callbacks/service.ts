@@ -9,12 +9,12 @@ export const channelName = 'callback'
 
 export interface CallbackDependencies {
   readonly deliveries: Deliveries
-  /** The waits between attempts, in seconds, where a request names none. */
+  /** The waits between attempts, in seconds, unless the request sets its own. */
   readonly retrySeconds: readonly number[]
 }
 
 export interface Callbacks {
-  /** Puts the callbacks that changes owe into the outbox, in the changes' own commit. */
+  /** Puts the callbacks that changes owe into the outbox, in the commit of the changes. */
   readonly enqueue: InTransactionReader<CallbackChange>
   /** Every attempt to deliver the callbacks of one request, newest first. */
   attempts(organizationId: string, requestId: string): ReturnType<Deliveries['attempts']>

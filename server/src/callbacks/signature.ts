@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 
 /**
- * The headers that let a receiver know the sender and refuse a replay, over the very bytes that are sent:
+ * The headers that let a receiver verify the sender and refuse a replay, signed over the exact bytes that are sent:
  * `X-Webhook-Signature: sha256=<hex>` and the Standard Webhooks headers (standardwebhooks.com, v1 symmetric).
  * Without a secret there is nothing to sign with: only `webhook-id` and `webhook-timestamp` are sent.
  */

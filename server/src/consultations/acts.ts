@@ -12,11 +12,11 @@ import * as redemption from './redemption.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
-/** An act on one consultation: the rule to apply to what is locked. */
+/** An act on one consultation: the rule to apply to the locked row. */
 interface Act {
   readonly key: Key
   readonly decide: (before: Consultation | null) => Change
-  /** Who, how signed in, from where. */
+  /** The caller, how they signed in, and from where. */
   readonly from: Caller
 }
 
@@ -38,7 +38,7 @@ export function groupActs(grounds: Grounds): ActContext['perform'] {
   })
 }
 
-/** Lock, decide, save, append, commit: for every act that came meanwhile, in one transaction. */
+/** Lock, decide, save, append, commit: for all waiting acts, in one transaction. */
 function performTogether(
   { db, clock, events }: Grounds,
   acts: readonly Act[],
@@ -52,7 +52,7 @@ function performTogether(
       const name = keyOf(key)
       try {
         const change = decide(current.get(name) ?? null)
-        // A later act of the batch sees what an earlier one left, as if they had come in two commits.
+        // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
         merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
         facts.push(...change.facts.map((fact) => factOf(change.after, fact, from, clock.now())))
@@ -68,7 +68,7 @@ function performTogether(
   })
 }
 
-/** The act of `by` on the consultation `id`: what it may not see is 404, like what is not there. */
+/** The act of `by` on the consultation `id`. What the caller may not see is 404, like what does not exist. */
 async function act(
   { perform }: ActContext,
   by: Caller,
@@ -82,7 +82,7 @@ async function act(
   })
 }
 
-/** `answer` as the wire has it. */
+/** `answer`: the body, not checked yet. */
 export async function respond(
   context: ActContext,
   by: Caller<Person>,

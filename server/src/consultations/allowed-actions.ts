@@ -1,7 +1,7 @@
 import { type Principal, rightsOf } from '../identity/principal.ts'
 import { type ConsultationCore, isOverdue } from './consultation.ts'
 
-/** What a caller may do next; clients draw from it and re-derive nothing. */
+/** What a caller may do next; clients show it instead of deriving it themselves. */
 export function allowedActions(consultation: ConsultationCore, caller: Principal, now: Date): readonly string[] {
   const rights = rightsOf(caller)
   const actions: string[] = []

@@ -15,12 +15,12 @@ import * as store from './store.ts'
 
 interface Creation extends store.NewConsultation {
   readonly facts: readonly RequestFact[]
-  /** Who, how signed in, from where. */
+  /** The caller, how they signed in, and from where. */
   readonly from: Caller
 }
 
 export interface AskContext extends Context {
-  /** False where an earlier request has the same Idempotency-Key. */
+  /** False when an earlier request has the same Idempotency-Key. */
   readonly insert: (creation: Creation) => Promise<boolean>
 }
 
@@ -46,7 +46,7 @@ function insertTogether({ db, events }: Context, creations: readonly Creation[])
       )
     const inserting = store.insert(tx, creations)
     if (creations.every((creation) => creation.idempotency === null)) {
-      // Nothing can be a repetition: both statements travel together.
+      // None can be a repetition, so both statements are sent together.
       tx.last(Promise.all([inserting, append(creations)]))
       return creations.map(() => ({ value: true }))
     }
@@ -57,12 +57,12 @@ function insertTogether({ db, events }: Context, creations: readonly Creation[])
   })
 }
 
-/** Where a callback's secret belongs: authenticated when it is sealed, so it opens nowhere else. */
+/** The place a callback secret is sealed for: it cannot be opened for any other. */
 export function secretPlace(organizationId: string, consultationId: string): Place {
   return { organizationId, table: 'consultation_requests', column: 'callback_secret', row: consultationId }
 }
 
-/** A new request; with a known Idempotency-Key the earlier one, as it was when it was created. */
+/** Returns the new request, or, for a known Idempotency-Key, the earlier one as it was when created. */
 export async function create(
   context: AskContext,
   by: Caller<Agent>,
@@ -76,7 +76,7 @@ export async function create(
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
   const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
   const isNew = await insert({ consultation, facts, idempotency, from: by }).catch(async (error: unknown) => {
-    // Paused since its key was looked up: what PostgreSQL reads is never older than the pause.
+    // Paused since its key was looked up: PostgreSQL reads the newest commit.
     if (sqlState(error) === store.agentRefused) throw await refusalOf(by)
     throw error
   })

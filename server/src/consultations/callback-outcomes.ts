@@ -10,8 +10,8 @@ export interface CallbackAttempt extends Key {
 }
 
 /**
- * For the transaction that records deliveries: takes the requests' locks, as every act does before it touches anything
- * else, and returns the function that records how their callbacks fared.
+ * For the transaction that records deliveries: locks the requests, as every act does before it touches anything else, and
+ * returns the function that records how their callbacks went.
  */
 export function lockForCallbacks({ clock, events }: Context, tx: Tx, keys: readonly Key[]) {
   const locking = store.lockCore(tx, distinct(keys))

@@ -24,7 +24,7 @@ const refusals = [
   redemption.certificateRevoked,
 ] as const
 
-/** Behind the routes of requests, whose schemas these use. */
+/** Register these after the routes of requests, whose schemas they use. */
 export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {
   const { consultations, guard, clock } = routes
   app.addSchema(schemas.certificateSchema)
@@ -36,7 +36,8 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
       schema: {
         tags: ['requests'],
         summary: 'The signed certificate of the decision',
-        description: 'Check it against `/.well-known/jwks.json`. Its use, once, is `POST /requests/{id}/redeem`.',
+        description:
+          'Verify it with the keys at `/.well-known/jwks.json`. To use it, once, call `POST /requests/{id}/redeem`.',
         operationId: 'getCertificate',
         security: [{ bearer: [] }, { person: [] }],
         params: idParams,
@@ -67,7 +68,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
     {
       ...guard('request.redeem'),
       config: { usesApproval: true },
-      // The body may be left out.
+      // The body is optional.
       preValidation: async (request) => {
         request.body ??= {}
       },
@@ -76,7 +77,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         summary: 'Use an approval: exactly once, before it expires',
         description:
           'Of any number of calls one succeeds; a caller that gets no reply must assume that the approval was used. ' +
-          'Only approvals can be used, and with `digest` only for what was approved.',
+          'Only approvals can be used; with `digest`, only for exactly what was approved.',
         operationId: 'redeem',
         security: [{ bearer: [] }],
         params: idParams,

@@ -10,7 +10,7 @@ export const redeemBody = Type.Object(
   {
     digest: Type.Optional(
       Type.Union([digest, Type.Null()], {
-        description: 'Of what is about to be done, computed from it anew; 412 when it is not what was approved.',
+        description: 'Computed from what is about to be done; 412 when that is not what was approved.',
       }),
     ),
   },

@@ -4,7 +4,7 @@ import { newId } from '../platform/ids.ts'
 import { refusal } from '../platform/problem.ts'
 import type { Certify, Consultation, State } from './consultation.ts'
 
-/** The `typ` of a certificate's header: nothing else that is signed here has it. */
+/** The `typ` of a certificate's header: nothing else that this service signs has it. */
 export const certificateType = 'hitl-decision+jwt'
 
 /** How strongly the decider was authenticated. */
@@ -15,13 +15,13 @@ export const notDecided = refusal(
   409,
   'consultation.not_decided',
   (state: State) => ({
-    detail: 'There is no decision yet, so there is no certificate of one. Wait for it.',
+    detail: 'There is no decision yet, so there is no certificate. Wait for the decision.',
     extra: { state },
   }),
   'pending',
 )
 
-/** From how the person signed in; `federated` is the word of another sign-in service. */
+/** Derived from how the person signed in; `federated` relies on another sign-in service. */
 export function assuranceOf(person: Person): Assurance {
   const methods = new Set(person.signIn?.methods ?? [])
   if (methods.has('passkey')) return 'phishing_resistant'
@@ -31,7 +31,7 @@ export function assuranceOf(person: Person): Assurance {
 }
 
 export interface CertificateTerms {
-  /** Where the keys are to be found: below `/.well-known/jwks.json`. */
+  /** The issuer; the keys are at its `/.well-known/jwks.json`. */
   readonly issuer: string
   readonly id: string
   readonly assurance: Assurance
@@ -73,7 +73,7 @@ export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions
     const assurance = assuranceOf(by)
     return (decided) => {
       const decidedAt = decided.response?.respondedAt.getTime() ?? 0
-      // Whole seconds, as in the certificate, so that both expire in the same moment.
+      // Whole seconds, as in the certificate, so that both expire at the same moment.
       const certificateExpiresAt = new Date(Math.floor(decidedAt / 1000 + hours * 3_600) * 1000)
       const terms = { issuer, id: newId(), assurance, expiresAt: certificateExpiresAt }
       const certificate = signer.sign(certificateClaims(decided, terms), { typ: certificateType })

@@ -28,7 +28,7 @@ export const callbackStatuses = ['none', 'pending', 'delivering', 'sent', 'faile
 export interface Answer {
   readonly decision: Decision
   readonly comment: string | null
-  /** The revision that was read. */
+  /** The revision that the person read. */
   readonly revision?: number | undefined
 }
 
@@ -47,23 +47,23 @@ export interface CallbackProgress {
   readonly sentAt: Date | null
 }
 
-/** What acts decide on. */
+/** The state that acts decide on. */
 export interface ConsultationCore {
   readonly organizationId: string
   readonly id: string
-  /** Whose it is. */
+  /** The agent that asked. */
   readonly agentId: string
-  /** Which of the agent's keys asked. */
+  /** The key it used. */
   readonly apiKeyId: string
   readonly state: State
   readonly revision: number
   readonly timeoutAt: Date | null
-  /** When the service must act by itself; null when it need not. */
+  /** When the service must act on its own; null when it need not. */
   readonly nextActionAt: Date | null
   readonly response: Response | null
   readonly decidedBy: (typeof deciders)[number] | null
   readonly callback: CallbackProgress
-  /** Of what was asked (digest.ts), in hex. */
+  /** SHA-256 of the question (digest.ts), in hex. */
   readonly digest: string
   readonly certificateExpiresAt: Date | null
   /** When the approval was used. */
@@ -83,17 +83,17 @@ export interface Consultation extends ConsultationCore {
   /** Sealed; never on the wire, in a log or in an event. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
-  /** Read where it is shown: while it is open, whether its agent is paused or stopped. */
+  /** Read together with the request: whether it is open and its agent paused or stopped. */
   readonly agentPaused?: true
 }
 
-/** Signs what was decided; passed in, because rules have no keys. */
+/** Signs a decision; passed in, because rules have no keys. */
 export type Certify = (decided: Consultation) => {
   readonly certificate: string
   readonly certificateExpiresAt: Date
 }
 
-/** What a rule says about an act; the rest of the fact is the call's (facts.ts). */
+/** The rule's part of a fact; the call adds the rest (facts.ts). */
 export type RequestFact = Pick<Fact, 'kind' | 'actor' | 'before' | 'after' | 'erasable'>
 
 export interface Change<C extends ConsultationCore = Consultation> {
@@ -148,7 +148,7 @@ export const revisionChanged = refusal(
   412,
   'consultation.revision_changed',
   (current: number, answered: number) =>
-    `The request is at revision ${current}, the answer was given on revision ${answered}. Read it again.`,
+    `The request is at revision ${current}, but the answer is to revision ${answered}. Read it again.`,
   2,
   1,
 )
@@ -159,7 +159,7 @@ export const nothingToRedeliver = refusal(
   (state: State, isUnderWay: boolean) => ({
     detail: isUnderWay
       ? 'The callback is still being delivered. Wait for its outcome before asking for another delivery.'
-      : 'This request has sent no callback, so there is none to repeat.',
+      : 'This request has sent no callback, so there is nothing to send again.',
     extra: { state },
   }),
   'pending',
@@ -262,7 +262,7 @@ export function callbackAttempted<C extends ConsultationCore>(before: C, outcome
   return { before, after: { ...touched, state, callback }, facts }
 }
 
-/** The last callback once more, with the same webhook-id and the same bytes. */
+/** Sends the last callback again, with the same webhook-id and the same bytes. */
 export function redeliver(before: Consultation, actor: Actor, now: Date): Change {
   const { status } = before.callback
   if (status !== 'sent' && status !== 'failed') {
@@ -286,7 +286,7 @@ export function isOverdue(consultation: ConsultationCore, now: Date): boolean {
 function requirePending(before: Consultation, act: string, now: Date): void {
   const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
   if (state === 'pending') return
-  // One code for "somebody decided", however far the callback has got since: that is nothing the loser could act on.
+  // One code for "already decided", whatever the state of the callback: the loser could not act on that.
   const already = state === 'timeout' ? alreadyTimeout : state === 'cancelled' ? alreadyCancelled : alreadyResponded
   throw already(state, act, {
     responded_by: before.response?.responderId ?? null,
@@ -316,7 +316,7 @@ function close(
   return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }
 }
 
-/** What the reply to its creation said, whatever has happened since: the reply to a repeated Idempotency-Key. */
+/** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */
 export function initialReply(now: Consultation): Consultation {
   return {
     ...now,

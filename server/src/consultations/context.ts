@@ -8,7 +8,7 @@ import type { Sealer } from '../platform/secrets/sealed-text.ts'
 import type { Certifier, RevocationCheck } from './certificate.ts'
 import type { RequestChange } from './facts.ts'
 
-/** What every use case stands on. */
+/** What every use case needs. */
 export interface Context {
   readonly db: Db
   /** For background work. */
@@ -16,9 +16,9 @@ export interface Context {
   readonly clock: Clock
   readonly events: Events<RequestChange>
   readonly sealer: Sealer
-  /** A reason why this URL may not be called back, or null. */
+  /** Why this callback URL is refused; null when it is not. */
   readonly refuseTarget: (url: string) => string | null
-  /** Why an agent is held back just now: the 403 to throw. */
+  /** The 403 to throw when an agent is paused or stopped. */
   readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
   readonly certifier: Certifier
   readonly revocations: RevocationCheck

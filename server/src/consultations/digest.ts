@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { JsonText } from '../platform/json.ts'
 
-/** What a person is asked, as far as the answer is about it. An action that is proposed will stand beside these. */
+/** The part of a request that a decision is about. */
 export interface Asked {
   readonly title: string
   readonly description: string | null

@@ -6,8 +6,8 @@ import type { Key } from './row-keys.ts'
 import * as store from './store.ts'
 
 /**
- * Times out what is due, at most `limit`, and returns how many. Any number of processes may sweep at once: each
- * organization's rows are locked in a transaction of its own, except those that another transaction holds.
+ * Times out at most `limit` due requests and returns their number. Any number of processes may sweep at once: each
+ * organization has a transaction, which skips rows that another transaction has locked.
  */
 export async function expireDue(context: Context, limit: number): Promise<number> {
   const now = context.clock.now()

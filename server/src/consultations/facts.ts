@@ -13,7 +13,7 @@ export function requestChange({ before, after }: Omit<RequestChange, 'kind'>): R
   return { kind: 'request', before, after }
 }
 
-/** The facts of acts that nobody called for. */
+/** The facts of acts without a call. */
 export function factsOf(changes: readonly Change<ConsultationCore>[], now: Date): readonly Fact[] {
   return changes.flatMap(({ after, facts }) => facts.map((fact) => factOf(after, fact, null, now)))
 }
@@ -21,7 +21,7 @@ export function factsOf(changes: readonly Change<ConsultationCore>[], now: Date)
 export function factOf(subject: ConsultationCore, fact: RequestFact, from: Caller | null, occurredAt: Date): Fact {
   const { kind, actor, ...change } = fact
   const call = from === null ? { organizationId: subject.organizationId, httpRequestId: null } : byCaller(from)
-  // The rule knows who acts; how they had signed in, and with which key, only the call knows.
+  // The rule knows who acts; only the call knows how they signed in, or with which key.
   const origin = from?.principal.kind === actor.kind ? byCaller(from) : { ...call, actor }
   return factBy(origin, kind, ['request', subject.id], { ...change, digest: subject.digest, occurredAt })
 }

@@ -4,7 +4,7 @@ import { type Row, shownColumns, toConsultation } from './store.ts'
 
 export interface ListFilter {
   readonly organizationId: string
-  /** Only this agent's own. */
+  /** Only requests of this agent. */
   readonly agentId: string | null
   readonly state: State | null
   readonly updatedAfter: Date | null
@@ -23,8 +23,8 @@ export interface Page {
   readonly hasMore: boolean
 }
 
-// Every request meets these: a statement that repeats one may use the index of that name, and no other may
-// (0006_consultations.sql). A differential poll uses that of updated_at only.
+// Conditions that every request meets: a statement that repeats one may use the partial index with that condition, and no
+// other statement may (0006_consultations.sql). A differential poll uses only the index on updated_at.
 const byAgent = `agent_id <> '00000000-0000-0000-0000-000000000000'`
 const byState = `state <> ''`
 const byUpdate = `updated_at > '-infinity'`

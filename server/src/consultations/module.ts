@@ -35,7 +35,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
 
   return {
     ...consultations,
-    /** A request as its route shows it, and the certificate of its decision. Throws 404 when it may not be seen. */
+    /** A request as its route shows it, with the certificate of its decision. Throws 404 when the caller may not see it. */
     evidenceOf: async (principal: Principal, id: string) => {
       const found = await consultations.read(principal, id)
       return { json: requestJson(found, principal, clock.now()), certificate: found.certificate }

@@ -11,7 +11,7 @@ export interface NewRequest extends Omit<Proposal, 'callbackSecret'> {
 
 const check = bodyCheck(createRequestBody)
 
-/** Throws 422 naming every wrong field; `refuseTarget` returns a reason why a URL may not be called back, or null. */
+/** Throws 422 naming every wrong field. `refuseTarget` returns why a callback URL is refused, or null. */
 export function parseNewRequest(
   { value, members }: ParsedJson,
   refuseTarget: (url: string) => string | null,

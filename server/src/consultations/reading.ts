@@ -19,7 +19,7 @@ export function createReading({ db }: Context): ReadContext {
       concurrency: 3,
       maxSize: 64,
       groupOf: ({ organizationId }: Key) => organizationId,
-      // A read may always be repeated.
+      // A read is always safe to repeat.
       rolledBack: () => true,
       perform: async (keys) => {
         const found = byKey(await store.read(db.within(scopeOf(keys[0])), distinct(keys)))
@@ -34,7 +34,7 @@ export function createReading({ db }: Context): ReadContext {
   }
 }
 
-/** Every open inbox asks for the same first page: equal questions that wait together are asked once. */
+/** Every open inbox polls the same first page: equal queries that wait at the same time run once. */
 function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<readonly Outcome<lists.Page>[]> {
   const asked = new Map<string, Promise<Outcome<lists.Page>>>()
   const answers = filters.map((filter) => {
@@ -55,7 +55,7 @@ export async function read({ find }: ReadContext, principal: Principal, id: stri
   return visibleTo(principal, await find(keyFor(principal, id)))
 }
 
-/** An agent's list holds its own requests only. */
+/** An agent's list holds only its own requests. */
 export function list(
   { findPage }: ReadContext,
   principal: Principal,

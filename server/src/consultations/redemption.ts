@@ -21,7 +21,8 @@ export const digestDiffers = refusal(
   412,
   'consultation.digest_differs',
   (digest: string) => ({
-    detail: 'What you are about to do is not what was approved: its digest differs. Ask for what you want to do.',
+    detail:
+      'What you are about to do is not what was approved: its digest differs. Ask again, for what you want to do.',
     extra: { digest },
   }),
   '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
@@ -54,7 +55,7 @@ export const certificateRevoked = refusal(
   409,
   'consultation.certificate_revoked',
   (state: State) => ({
-    detail: 'The key that signed this approval is revoked, so nothing proves it any more. Ask again.',
+    detail: 'The key that signed this approval is revoked, so the approval is no longer proven. Ask again.',
     extra: { state },
   }),
   'callback_sent',

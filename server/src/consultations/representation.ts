@@ -9,7 +9,7 @@ export function requestJson(consultation: Consultation, caller: Principal, now: 
   return write(consultation, callersPart(consultation, caller, now))
 }
 
-/** The text of a page by what stands in it about the caller: callers that differ in nothing shown share one. */
+/** The texts of a page, by the part that depends on the caller: callers with equal parts share one. */
 const written = new WeakMap<Page, Map<string, string>>()
 
 /** A list page. Callers may share a page (see reading.ts). */
@@ -30,16 +30,16 @@ export function pageJson(page: Page, caller: Principal, now: Date): string {
   return text
 }
 
-/** All that a reply says about its reader: `allowed_actions`. */
+/** The only part of a reply that depends on its reader: `allowed_actions`. */
 function callersPart(consultation: Consultation, caller: Principal, now: Date): string {
   const actions = allowedActions(consultation, caller, now)
   return actions.length === 0 ? '[]' : `["${actions.join('","')}"]`
 }
 
 /**
- * `context` and `metadata` are spliced in as the agent wrote them, which keeps every number; the rest is written member by
- * member, in half the time of JSON.stringify over an object made for it (a list page of 20 is mostly this function). The
- * tests hold every reply to the schema in schemas.ts.
+ * `context` and `metadata` are spliced in as the agent wrote them, which keeps every number. The rest is written member by
+ * member, in half the time of building an object for JSON.stringify (a list page of 20 is mostly this function). Tests hold
+ * every reply to the schema in schemas.ts.
  */
 function write(consultation: Consultation, actions: string): string {
   const { response, callback } = consultation
@@ -65,12 +65,12 @@ function write(consultation: Consultation, actions: string): string {
   )
 }
 
-/** Anything that a person or an agent wrote. */
+/** For text that a person or an agent wrote. */
 function text(value: string | null): string {
   return value === null ? 'null' : JSON.stringify(value)
 }
 
-/** Ids and our own words: nothing in them needs escaping. */
+/** For ids and our own words, which need no escaping. */
 function word(value: string | null | undefined): string {
   return value == null ? 'null' : `"${value}"`
 }

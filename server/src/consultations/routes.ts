@@ -46,7 +46,7 @@ function send(reply: FastifyReply, caller: Principal, consultation: rules.Consul
 function createRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
   const schema = {
     ...common,
-    summary: 'Ask: an agent sends a request',
+    summary: 'Ask: create a request',
     operationId: 'createRequest',
     headers: idempotencyHeaders,
     body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
@@ -58,7 +58,7 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     const { consultation, replayed } = await consultations.create(by, body, idempotencyOf(request))
     if (replayed) reply.header('idempotency-replayed', 'true')
     reply.status(201).header('location', `/api/v1/requests/${consultation.id}`)
-    // As of its creation: the repetition of a call gets the same bytes, however late it comes.
+    // As of its creation: a repeated call gets the same bytes, however late it comes.
     return send(reply, by.principal, consultation, consultation.createdAt)
   })
 }
@@ -67,7 +67,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
   const page = { items: [schemas.requestExample], total: 1, limit: 20, offset: 0, next_cursor: null }
   const schema = {
     ...common,
-    summary: 'The inbox: requests, newest first; an API key sees its own',
+    summary: 'The inbox: requests, newest first; an agent sees its own',
     operationId: 'listRequests',
     querystring: schemas.listQuery,
     response: { 200: success('A page of requests', Type.Ref('RequestPage'), page), ...problems(401, 403, 422) },
@@ -143,7 +143,7 @@ function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: Cons
 function redeliverRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
   const schema = {
     ...common,
-    summary: 'Send the callback once more, with the same webhook-id',
+    summary: 'Send the callback again, with the same webhook-id',
     operationId: 'redeliver',
     params: idParams,
     response: {

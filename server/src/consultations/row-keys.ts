@@ -1,6 +1,6 @@
 import type { Scope } from '../platform/database/db.ts'
 
-/** Which row a consultation is. */
+/** The primary key of a consultation's row. */
 export interface Key {
   readonly organizationId: string
   readonly id: string
@@ -18,7 +18,7 @@ export function distinct(keys: readonly Key[]): readonly Key[] {
   return [...byKey(keys).values()]
 }
 
-/** Of a batch, which is of one organization. */
+/** The keys of a batch, all of one organization. */
 export function scopeOf(first: { readonly organizationId: string } | undefined): Scope {
   return first === undefined ? {} : { organizationId: first.organizationId }
 }

@@ -13,11 +13,11 @@ export const createRequestBody = Type.Object(
     description: Type.Optional(nullable(Type.String({ maxLength: 100_000 }))),
     context: Type.Object(
       {},
-      { additionalProperties: true, description: 'What a person needs to know. Comes back equal.' },
+      { additionalProperties: true, description: 'What a person needs to know. Returned exactly as sent.' },
     ),
     metadata: Type.Optional(
       nullable(
-        Type.Object({}, { additionalProperties: true, description: "The agent's own; returned in the callback." }),
+        Type.Object({}, { additionalProperties: true, description: "The agent's own data; returned in the callback." }),
       ),
     ),
     callback_webhook: Type.Optional(
@@ -139,13 +139,13 @@ export const requestSchema = Type.Object(
     certificate_expires_at: nullable(time),
     redeemed_at: nullable(Type.String({ format: 'date-time', description: 'When the approval was used.' })),
     timeout_at: nullable(time),
-    agent_id: Type.String({ format: 'uuid', description: 'Whose request it is: all keys of this agent see it.' }),
-    api_key_id: Type.String({ format: 'uuid', description: 'The key with which it was made.' }),
+    agent_id: Type.String({ format: 'uuid', description: 'The agent that asked: all of its keys see the request.' }),
+    api_key_id: Type.String({ format: 'uuid', description: 'The key that created it.' }),
     agent_paused: Type.Boolean({
       description: 'The agent is paused or stopped; it may not act on an answer.',
     }),
     allowed_actions: Type.Array(Type.String(), {
-      description: 'What this caller may do now: respond, cancel, redeliver, redeem.',
+      description: 'What the caller may do now: respond, cancel, redeliver, redeem.',
     }),
     created_at: time,
     updated_at: time,
@@ -170,12 +170,14 @@ export const listQuery = Type.Object({
     Type.String({
       maxLength: 40,
       description:
-        'RFC 3339; only what changed after it (differential polling). A change becomes visible when it is committed, ' +
-        'shortly after the time it carries: ask again from a few seconds before the newest updated_at you have seen, ' +
-        'and drop what you know (same id and updated_at).',
+        'RFC 3339; only requests that changed after this time (differential polling). A change becomes visible when it is committed, ' +
+        'shortly after its updated_at: poll from a few seconds before the newest updated_at you have seen, ' +
+        'and skip what you already have (same id and updated_at).',
     }),
   ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),
-  cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' })),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 100, description: 'The next_cursor of the previous page.' }),
+  ),
 })

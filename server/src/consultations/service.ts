@@ -7,7 +7,7 @@ import { createReading, list, read } from './reading.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
 
-/** What a door can have done to requests. Each use case begins with what the wire gave, and checks it. */
+/** The use cases that doors call. Each takes the input as the wire has it, and checks it. */
 export function createConsultations(context: Context) {
   const acting = acts.createActs(context)
   const reading = createReading(context)

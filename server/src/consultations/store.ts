@@ -5,11 +5,11 @@ import type { Change, Consultation, ConsultationCore, State } from './consultati
 import type { Key } from './row-keys.ts'
 
 /**
- * Hot statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
- * The pool's planner settings keep them on index look-ups whatever the table's statistics say (platform/database/db.ts).
+ * Frequent statements take their rows as one JSON parameter and serve any number of acts at once (see platform/batch.ts).
+ * The pool's planner settings keep them on index look-ups, whatever the statistics (platform/database/db.ts).
  */
 
-// The statements and the types of their rows are made from these.
+// Statements and row types are derived from these lists.
 // biome-ignore format: one line per group
 const core = [
   'organization_id', 'id', 'agent_id', 'api_key_id', 'state', 'revision', 'timeout_at', 'next_action_at',
@@ -30,8 +30,8 @@ const coreColumns = `${core.map((name) => `c.${name}`).join(', ')}, encode(c.dig
 const columns = `${coreColumns}, ${contents.map((name) => `c.${name}`).join(', ')}`
 
 /**
- * What callers are shown, of the alias `c`. A scalar sub-select: one look-up by primary key per open request and none for
- * others. As EXISTS it could become a hash over all agents.
+ * The columns shown to callers, of the alias `c`. A scalar sub-select takes one look-up by primary key per open request and
+ * none for others; EXISTS could become a hash over all agents.
  */
 export const shownColumns = `${columns}, case when c.state = 'pending' then
   (select a.status <> 'active' or a.organization_status <> 'active' from agents a
@@ -105,7 +105,7 @@ export async function read(db: Queryable, keys: readonly Key[]): Promise<readonl
   return (await db.execute<Row>(readStatement, [keysParameter(keys)])).map(toConsultation)
 }
 
-// Sorted in the query: two batches that want the same rows take their locks in the same order.
+// Sorted in the query, so that two batches with the same rows lock them in the same order.
 const lockText = (selected: string, lock = 'for update'): string =>
   `select ${selected} from (select * from ${wanted} order by organization_id, id) wanted
     cross join lateral (select * from consultation_requests c where ${isWanted} ${lock}) c`
@@ -119,7 +119,7 @@ export async function lock(tx: Queryable, keys: readonly Key[]): Promise<readonl
 
 const lockCoreStatement: Statement = { name: 'consultations_lock_core', text: lockText(coreColumns) }
 
-/** As `lock`, without the contents, which may be large and which a callback's outcome does not touch. */
+/** As `lock`, without the contents, which may be large and which a callback's outcome does not change. */
 export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
   return (await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)])).map(toCore)
 }
@@ -130,7 +130,7 @@ const findDueStatement: Statement = {
     order by c.next_action_at limit $2`,
 }
 
-/** Requests whose time is up, over organizations, for the sweeper. */
+/** Requests whose time is up, across organizations, for the sweeper. */
 export async function findDue(db: Queryable, now: Date, limit: number): Promise<readonly Key[]> {
   const rows = await db.execute<{ organization_id: string; id: string }>(findDueStatement, [now, limit])
   return rows.map((row) => ({ organizationId: row.organization_id, id: row.id }))
@@ -146,14 +146,13 @@ export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<rea
   return (await tx.execute<Row>(lockFreeStatement, [keysParameter(keys)])).map(toConsultation)
 }
 
-// One row per slot and backend: writers of one process use several backends, and none waits for another's total.
+// One row per slot and backend: the writers of one process use several backends, and none waits for another's total.
 const slot = 'pg_backend_pid() % 8'
 const addToTotals = `on conflict (organization_id, agent_id, state, slot)
   do update set total = consultation_totals.total + excluded.total`
 
-// Whether the agents may ask is read from their rows, locked as the foreign key locks them anyway: the lock reads the newest
-// commit, and an agent's switch does not wait for it. One agent that may not refuses the whole batch, which is then tried one
-// by one.
+// Whether agents may ask is read from their rows under the lock that the foreign key takes anyway: it reads the newest commit,
+// and pausing an agent does not wait for it. One agent that may not ask fails the whole batch, which is then tried one by one.
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `
@@ -171,7 +170,7 @@ const insertStatement: Statement = {
         description text, context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
         callback_retry_seconds integer[], digest text, idempotency_key text, idempotency_hash text, created_at timestamptz)
       where (select case when bool_and(may) then true else hitl_refuse_agent() end from asking)
-      -- Two batches with the same Idempotency-Keys wait for each other in one order only.
+      -- Two batches with the same Idempotency-Keys wait for each other in a fixed order.
       order by organization_id, agent_id, idempotency_key, id
       on conflict (organization_id, agent_id, idempotency_key) where idempotency_key is not null do nothing
       returning organization_id, agent_id, id
@@ -183,7 +182,7 @@ const insertStatement: Statement = {
     select id from inserted`,
 }
 
-/** What PostgreSQL says when an agent may not ask: see 0003_agents.sql. */
+/** The error that PostgreSQL raises when an agent may not ask: see 0003_agents.sql. */
 export const agentRefused = 'ZA001'
 
 export interface NewConsultation {
@@ -191,7 +190,7 @@ export interface NewConsultation {
   readonly idempotency: { readonly key: string; readonly hash: Buffer } | null
 }
 
-/** The ids that were inserted; one that is missing met an earlier request with the same Idempotency-Key. Of one organization. */
+/** Returns the ids that were inserted; for a missing one, an earlier request has the same Idempotency-Key. For one organization. */
 export async function insert(tx: Queryable, added: readonly NewConsultation[]): Promise<ReadonlySet<string>> {
   const agentIds = new Set(added.map(({ consultation }) => consultation.agentId))
   const rows = await tx.execute<{ id: string }>(insertStatement, [
@@ -219,7 +218,7 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
     idempotency_hash: idempotency?.hash.toString('base64') ?? null,
     created_at: consultation.createdAt,
   })
-  // Spliced in as text: PostgreSQL's json keeps it letter by letter.
+  // Spliced in as text: PostgreSQL's json type keeps every character.
   return `${plain.slice(0, -1)},"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'}}`
 }
 
@@ -263,7 +262,7 @@ const saveStatement: Statement = {
         decided_by text, callback_status text, callback_attempts integer, callback_next_attempt_at timestamptz,
         callback_last_error text, callback_sent_at timestamptz, certificate text, certificate_expires_at timestamptz,
         redeemed_at timestamptz, updated_at timestamptz)
-      -- By its place: nothing moves a locked row.
+      -- By its place: a locked row does not move.
       cross join lateral (
         select c.ctid from consultation_requests c where c.organization_id = after.organization_id and c.id = after.id
         offset 0) locked
@@ -277,8 +276,8 @@ const saveStatement: Statement = {
 }
 
 /**
- * Saves what acts changed on rows that this transaction holds locked. Contents never change. A certificate is written once:
- * who changes a row without having read it leaves it as it is.
+ * Saves what acts changed on rows that this transaction has locked. Contents never change. A certificate is written once, so
+ * callers that have not read it leave it unchanged.
  */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
   await tx.execute(saveStatement, [

@@ -1,13 +1,13 @@
 import type { Tx } from '../platform/database/db.ts'
 import type { AttemptResult, Delivery, SettledAttempt } from './delivery.ts'
 
-/** A way to deliver. Which one sends a delivery stands in the delivery. */
+/** A way to deliver. Each delivery names its channel. */
 export interface Channel {
-  /** Makes one attempt. Null: this service ended it, which counts against nobody; another worker makes it anew. */
+  /** Makes one attempt. Null: this service ended it, which counts against no one; another worker repeats it. */
   attempt(delivery: Delivery, startedAt: Date): Promise<AttemptResult | null>
   /**
-   * Locks what the deliveries are about, as every act does before it touches anything else, and returns the function that
-   * records there how the attempts ended. Both happen in the transaction that records the attempts.
+   * Locks the subjects of the deliveries, as every act does before it touches anything else, and returns the function that
+   * records on them how the attempts ended. Both happen in the transaction that records the attempts.
    */
   lockSubjects(
     tx: Tx,

@@ -1,4 +1,4 @@
-/** What deliveries are about: the outcome is recorded there, and attempts are listed by it. */
+/** The subject of a delivery: the outcome is recorded on it, and attempts are listed by it. */
 export interface Subject {
   readonly organizationId: string
   readonly channel: string
@@ -8,7 +8,7 @@ export interface Subject {
 export interface NewDelivery extends Subject {
   readonly id: string
   readonly address: string
-  /** What addresses have in common that fail together; see `targets.ts`. */
+  /** The same for addresses that fail together; see `targets.ts`. */
   readonly target: string
   /** Sealed. */
   readonly secret: Buffer | null
@@ -16,16 +16,16 @@ export interface NewDelivery extends Subject {
   readonly retrySeconds: readonly number[]
 }
 
-/** A delivery that this process holds by lease and is to make now. */
+/** A delivery that this process has leased and makes now. */
 export interface Delivery extends NewDelivery {
-  /** Attempts made before, in all and in this round of the retry schedule. */
+  /** Earlier attempts, in all and in this round of the retry schedule. */
   readonly attempts: number
   readonly roundAttempts: number
-  /** Fences the result: a lease that another worker took over since settles nothing. */
+  /** Fences the result: once another worker has taken over the lease, this one settles nothing. */
   readonly leaseToken: string
 }
 
-/** A lease outlives three missed heartbeats; a dead worker's deliveries are taken over 8.5 s after its last one. */
+/** A lease outlives three missed renewals; a dead worker's deliveries are taken over 8.5 s after its last one. */
 export const leaseMs = 8_000
 
 export type NextStep =
@@ -33,7 +33,7 @@ export type NextStep =
   | { readonly kind: 'retry'; readonly afterMs: number; readonly error: string }
   | { readonly kind: 'failed'; readonly error: string }
 
-/** What came of one attempt, as its channel judges it. */
+/** The outcome of one attempt, as its channel judges it. */
 export interface AttemptResult {
   readonly statusCode: number | null
   readonly durationMs: number
@@ -64,7 +64,7 @@ export function endAttempt(
   return { delivery, id, startedAt, endedAt, result, dueAt }
 }
 
-/** The same attempt without what the receiver chose. */
+/** The same attempt without text from the receiver. */
 export function withoutReply(attempt: EndedAttempt, id: string): EndedAttempt {
   const { result } = attempt
   return { ...attempt, id, result: { ...result, reply: '', error: result.error && 'The attempt failed.' } }

@@ -35,7 +35,7 @@ export function createDeliveryModule({ db, workerDb, clock, log, connection, set
   }
   return {
     ...createDeliveries({ db, clock, worker: settings.ROLE === 'api' ? null : worker }),
-    /** For the modules above: what they enqueue names a channel that they have added. */
+    /** For the modules above: their deliveries name a channel that they have added. */
     addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
     loops: [work],
   }

@@ -35,14 +35,14 @@ async function recordBatch(db: Db, channels: Channels, attempts: readonly EndedA
   })
 }
 
-/** The attempt was made, so its record is worth insisting on, as long as the lease is ours. */
+/** The attempt was made, so recording it is retried for as long as the lease is ours. */
 async function recordPersistently(record: RecordAttempt, attempt: EndedAttempt): Promise<void> {
   const until = Date.now() + leaseMs
   for (let pause = 100; ; pause = Math.min(2_000, pause * 2)) {
     try {
       return await record(attempt)
     } catch (error) {
-      // The database will not have this record, now or later: then the plain fact must do, or it would be sent for ever.
+      // The database refuses this record and always will: record the bare fact, or the delivery would be sent for ever.
       if (provesRollback(error) && attempt.result.reply !== '') return record(withoutReply(attempt, newId()))
       if (Date.now() + pause > until) throw error
       await new Promise((resolve) => setTimeout(resolve, pause))

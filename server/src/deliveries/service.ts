@@ -13,7 +13,7 @@ export interface DeliveryServices {
 }
 
 export interface Deliveries {
-  /** Puts deliveries into the outbox, and makes the settled ones about `again` due once more, in the caller's commit. */
+  /** Puts deliveries into the outbox and makes the settled ones about `again` due once more, in the caller's transaction. */
   enqueue(tx: Tx, created: readonly NewDelivery[], again: readonly Subject[]): Promise<void>
   /** Every attempt, newest first. */
   attempts(subject: Subject): Promise<readonly store.Attempt[]>
@@ -50,8 +50,8 @@ async function enqueue(
 }
 
 /**
- * A delivery is born already leased to this process's worker when that has a free slot: the first attempt starts with the
- * commit, without a claim. If the process dies in between, the lease ends and another worker takes over.
+ * A new delivery is already leased to this process's worker when the worker has a free slot: the first attempt starts right
+ * after the commit, without a claim. If the process dies in between, the lease ends and another worker takes over.
  */
 function firstDue(delivery: NewDelivery, worker: DeliveryWorker | null, now: Date): store.Due {
   return worker?.reserve(delivery)

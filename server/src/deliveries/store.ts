@@ -16,7 +16,7 @@ const enqueueStatement: Statement = {
       target text, secret text, body text, retry_seconds integer[], due_at timestamptz, lease_token uuid)`,
 }
 
-/** A delivery with a lease is going to be sent by the process that adds it. */
+/** A delivery with a lease is sent by the process that adds it. */
 export interface Due {
   readonly delivery: NewDelivery
   readonly dueAt: Date
@@ -52,7 +52,7 @@ const rearmStatement: Statement = {
           and a.subject_id = wanted.subject_id offset 0) a))`,
 }
 
-/** Makes the settled deliveries about these subjects due again; they are found by their attempts, of which each has one. */
+/** Makes the settled deliveries about these subjects due again; finds them through their attempts, since each has at least one. */
 export async function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): Promise<void> {
   const organizationIds = subjects.map(({ organizationId }) => organizationId)
   const channels = subjects.map(({ channel }) => channel)
@@ -62,8 +62,8 @@ export async function rearm(tx: Queryable, subjects: readonly Subject[], now: Da
 /**
  * Takes due deliveries by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold lower limits of
  * single receivers and organizations. Steps from organization to organization and from receiver to receiver through the
- * index ("loose scans"), so a dead receiver's long backlog is one step, not a wall. It begins behind the organization $6 and
- * comes round to it last: with a fixed order, the first one's backlog would be everybody else's wall.
+ * index ("loose scans"), so a dead receiver's long backlog costs one step. It begins after the organization $6 and reaches it
+ * last: in a fixed order, the first one's backlog would block all others.
  */
 export const claimStatement: Statement = {
   name: 'deliveries_claim',
@@ -183,8 +183,8 @@ const moveLeasesStatement: Statement = {
 }
 
 /**
- * Keeps leases (`until` ahead) or gives them back (`until` now), where they are still ours. A locked row is being settled
- * or taken over and needs neither; waiting for it, in another order than the settling of a batch, would be a deadlock.
+ * Renews leases (`until` in the future) or releases them (`until` now), if they are still ours. A locked row is being settled
+ * or taken over and needs neither; waiting for it, in another order than the batch that settles it, could deadlock.
  */
 export async function moveLeases(db: Queryable, deliveries: readonly Delivery[], until: Date): Promise<void> {
   const held = deliveries.map((delivery) => ({
@@ -208,7 +208,7 @@ const settleStatement: Statement = {
         status_code, duration_ms, reply, error_code, error, started_at, created_at)
       select organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded, status_code, duration_ms,
         reply, error_code, error, started_at, ended_at from attempt
-      -- There already: recorded again, because the connection was lost before the commit was confirmed.
+      -- Already there when it is recorded again, after the connection was lost before the commit was confirmed.
       on conflict (organization_id, id) do nothing
     )
     update deliveries o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
@@ -248,7 +248,7 @@ export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): 
 
 const notifyStatement: Statement = { name: 'deliveries_notify', text: `select pg_notify($1, '')` }
 
-/** What a process without a worker of its own notifies when there is something to deliver. */
+/** The channel on which a process without a worker announces new deliveries. */
 export const dueNotification = 'hitl_deliveries'
 
 export async function notifyDue(tx: Queryable): Promise<void> {
@@ -257,7 +257,7 @@ export async function notifyDue(tx: Queryable): Promise<void> {
 
 export type Attempt = Selectable<Schema['delivery_attempts']>
 
-/** The attempts to deliver what is about one subject, newest first; at most the latest 1 000. */
+/** The attempts of the deliveries about one subject, newest first; at most the latest 1 000. */
 export function attempts(db: Queryable, { organizationId, channel, subjectId }: Subject): Promise<readonly Attempt[]> {
   return db.run(
     sql

@@ -1,36 +1,36 @@
-/** Where one organization's deliveries go: its trouble with a receiver is not another's. */
+/** A receiver of one organization: its trouble with the receiver does not affect other organizations. */
 export interface Receiver {
   readonly organizationId: string
   readonly target: string
 }
 
 /**
- * How many deliveries are under way per receiver and organization, in this process. A receiver that keeps failing is only
- * probed, one delivery at a time, until one gets through: so dead receivers cannot hold the slots that others need. Slow
- * ones that do answer can, so an organization gets another slot only while it holds fewer than are free: alone it may hold
- * half of them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared
- * buffers of switches: no share has to be set up, and none lies idle for the absent).
+ * Counts the deliveries under way per receiver and organization, in this process. A receiver that keeps failing is only
+ * probed, one delivery at a time, until one gets through, so dead receivers cannot hold the slots that others need. Slow
+ * receivers could, so an organization gets another slot only while it holds fewer than are free: alone it may hold half of
+ * them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared buffers of
+ * switches: no share needs configuring, and none lies idle).
  */
 export interface Targets {
   /** Takes a slot if one is free. */
   reserve(receiver: Receiver): boolean
   /**
-   * Gives a slot back. Null: nothing was learned about the receiver. Returns whether there was no room before, so that more
-   * may be due than was claimed.
+   * Releases a slot. Null: nothing was learned about the receiver. Returns whether there was no room before, which means that
+   * more may be due than was claimed.
    */
   release(receiver: Receiver, isInTrouble: boolean | null): boolean
-  /** How many more deliveries may start now, over all receivers. */
+  /** How many more deliveries may start now, for all receivers together. */
   free(): number
   limits(): Limits
 }
 
 /** How many more deliveries may start now. */
 export interface Limits {
-  /** For an organization that has none under way. */
+  /** For an organization with none under way. */
   readonly perOrganization: number
   /** For the other organizations, by id. */
   readonly organizations: Readonly<Record<string, number>>
-  /** For receivers that may take fewer than one receiver may, by `receiverName`. */
+  /** For receivers with a lower limit than usual, by `receiverName`. */
   readonly receivers: Readonly<Record<string, number>>
 }
 
@@ -40,11 +40,11 @@ interface ReceiverState {
 }
 
 export interface TargetOptions {
-  /** In flight to one receiver at most. */
+  /** The most deliveries under way to one receiver. */
   readonly perTarget?: number
-  /** In flight at most: sockets are cheap, and a hanging receiver holds its slots for a whole attempt. */
+  /** The most deliveries under way: sockets are cheap, and a hanging receiver holds its slots for a whole attempt. */
   readonly total?: number
-  /** Failures in a row that open the breaker. Above the attempts of one callback, so that one bad answer does not. */
+  /** Failures in a row that open the breaker: more than the attempts of one callback, so that a single bad one does not. */
   readonly openAfter?: number
 }
 
@@ -60,7 +60,7 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
   let inFlight = 0
 
   const room = (state: ReceiverState): number => (state.failures >= openAfter ? 1 : perTarget) - state.inFlight
-  // With each slot it takes one fewer is free: it meets the threshold half-way.
+  // With each slot it takes, one fewer is free, so it stops at half.
   const roomOf = (held: number): number => Math.max(0, Math.ceil((total - inFlight - held) / 2))
 
   const hold = (organizationId: string, change: number): void => {
@@ -87,7 +87,7 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
       hold(receiver.organizationId, -1)
       const failures = isInTrouble === null ? state.failures : isInTrouble ? state.failures + 1 : 0
       const left = { inFlight: state.inFlight - 1, failures }
-      // A healthy idle receiver needs no memory; a dead one's is given up only when there are very many of them.
+      // A healthy idle receiver needs no entry; a dead one's is dropped only when there are very many.
       if (left.inFlight === 0 && (failures === 0 || states.size > maxRemembered)) states.delete(name)
       else states.set(name, left)
       return wasFull

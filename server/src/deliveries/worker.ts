@@ -10,7 +10,7 @@ import * as store from './store.ts'
 import { createTargets, type Receiver, type TargetOptions, type Targets } from './targets.ts'
 
 const heartbeatMs = 2_000
-/** Most that one claim takes (bodies may be large): more comes with the next round, at once. */
+/** The most that one claim takes (bodies may be large); the next round follows at once when there are more. */
 const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
 
 export interface DeliveryDependencies {
@@ -26,7 +26,7 @@ export interface DeliveryDependencies {
 export interface DeliveryWorker {
   /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
   reserve(receiver: Receiver): boolean
-  /** Gives the slot back: the commit did not happen. */
+  /** Releases the slot: the commit did not happen. */
   unreserve(receiver: Receiver): void
   /** Sends a committed delivery whose slot was reserved. */
   send(delivery: Delivery): void
@@ -35,12 +35,12 @@ export interface DeliveryWorker {
   wake(): void
   /** Claims and delivers until nothing is due and nothing under way; for tests. */
   drain(): Promise<void>
-  /** Claims nothing more, waits at most `graceMs` for what is under way, gives the rest back to other workers. */
+  /** Claims nothing more, waits at most `graceMs` for deliveries under way, releases the rest to other workers. */
   stop(graceMs: number): Promise<void>
 }
 
 interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'> {
-  /** Claims and leases go over organizations. */
+  /** Claims and leases go across organizations. */
   readonly outbox: Queryable
   readonly targets: Targets
   readonly record: RecordAttempt
@@ -50,7 +50,7 @@ interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'
   isStopping: boolean
   /** More may be due than was claimed. */
   hasBacklog: boolean
-  /** The organization that the last claim came to last. */
+  /** The last organization of the latest claim. */
   lastServed: string
 }
 
@@ -64,7 +64,7 @@ export function createDeliveryWorker(options: DeliveryDependencies): DeliveryWor
     record: createRecorder(db, channels),
     underWay: new Map(),
     claims: createLoop('deliveries', pollMs, log, () => claimRound(context)),
-    // Never slower than its rhythm: after a failed renewal the next one is what keeps the leases.
+    // Without back-off: after a failed renewal, the next one is what keeps the leases.
     renewals: createLoop('delivery leases', heartbeatMs, log, () => renewLeases(context), heartbeatMs),
     isStopping: false,
     hasBacklog: false,
@@ -110,14 +110,14 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
   } catch (error) {
     log.error(
       { err: error, delivery_id: delivery.id },
-      'a delivery was not recorded; it is made again when its lease ends',
+      'a delivery was not recorded; it is sent again when its lease ends',
     )
   } finally {
     underWay.delete(delivery)
   }
 }
 
-/** The slot is for the receiver's sake: recording needs none. */
+/** The slot protects the receiver: recording needs none. */
 async function attempt(context: Context, delivery: Delivery, startedAt: Date): Promise<AttemptResult | null> {
   let result: AttemptResult | null = null
   try {
@@ -147,7 +147,7 @@ async function claimRound(context: Context): Promise<boolean> {
   return claimed.length > unwanted.length
 }
 
-/** The organization that a claim came to last: the order begins behind `after` and goes round. */
+/** The last organization of a claim, in the order that begins after `after` and wraps around. */
 function lastOf(claimed: readonly Delivery[], after: string): string {
   const served = claimed.map(({ organizationId }) => organizationId).sort()
   return served.findLast((organizationId) => organizationId <= after) ?? served.at(-1) ?? after
@@ -159,7 +159,7 @@ async function renewLeases({ clock, outbox, underWay }: Context): Promise<boolea
   return false
 }
 
-/** A retry due within the minute is met on time; later ones are found by polling. */
+/** A retry due within a minute is made on time; later ones are found by polling. */
 function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
   const ms = at.getTime() - clock.now().getTime()
   if (ms < 60_000 && !isStopping) setTimeout(() => claims.wake(), Math.max(0, ms)).unref()
@@ -167,7 +167,7 @@ function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
 
 async function drain(context: Context): Promise<void> {
   do {
-    // First: what ends now may be due again at once.
+    // First: a delivery that ends now may be due again at once.
     await Promise.all(context.underWay.values())
     await context.claims.drain()
   } while (context.hasBacklog || context.underWay.size > 0)

@@ -4,7 +4,7 @@ import { byCaller, type Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 
-/** Something that a person did with the audit itself; about the organization, unless a subject is given. */
+/** An act on the audit itself; about the organization unless a subject is given. */
 export interface AuditAct extends Pick<Fact, 'after' | 'erasable'> {
   readonly kind: EventKind & `audit.${string}`
   readonly before?: Fact['before']

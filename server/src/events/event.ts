@@ -1,6 +1,6 @@
 import type { Fact } from '../facts/fact.ts'
 
-/** A fact as the log keeps it. */
+/** A fact as the log stores it. */
 export interface Event extends Fact {
   readonly id: string
 }

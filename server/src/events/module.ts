@@ -64,10 +64,10 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
   return {
     append: report,
     refusedCalls,
-    /** For organizations that are deleted. */
+    /** For the deletion of organizations. */
     isHeld: keeping.isHeld,
     eraseFrom: keeping.eraseFrom,
-    /** For the operator at the installation itself; an event records it. Null: there is no seal `after`. */
+    /** For the operator, on the command line; an event records it. Null: there is no seal `after`. */
     exportHere: async (organizationId: string, format: ExportFormat, after: number | null) => {
       const lines = await exporter.export(organizationId, format, after)
       if (lines === null) return null
@@ -77,7 +77,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
       await inTransaction(db, { organizationId }, async (tx) => tx.last(report(tx, [taken])))
       return lines
     },
-    /** Before the routes whose refusals it is to see. */
+    /** Call this before the routes whose refusals it should see. */
     noteRefusedCalls: (http: FastifyInstance): void => registerRefusedCalls(http, refusedCalls),
     routes: (api: FastifyInstance, guard: Guard): void => {
       registerReadingRoutes(api, { db, guard, requireVisible })
@@ -87,7 +87,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
       registerKeepingRoutes(api, { keeping, guard })
     },
     loops: [purging, sealing],
-    /** Writes what was collected, purges what is due, seals everything that is settled; for tests. */
+    /** Writes collected refusals, purges what is due, seals everything that is settled; for tests. */
     drain: async (): Promise<void> => {
       await refusedCalls.flush()
       await purging.drain()
@@ -95,7 +95,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
     },
     close: async (): Promise<void> => {
       await refusedCalls.close()
-      // The last calls may have sealed for an export after the loop had stopped.
+      // The last calls may have sealed for an export after the loop stopped.
       await sealing.stop()
       await transport.close()
     },

@@ -2,20 +2,20 @@ import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { Event } from './event.ts'
 
-/** What the audit holds of an event: two texts in RFC 8785 form, kept, hashed and exported byte for byte. */
+/** An event as the audit holds it: two texts in RFC 8785 form, stored, hashed and exported byte for byte. */
 export interface Recorded {
-  /** Never changes: this is what the chain is made of. */
+  /** Never changes: the chain is made of these. */
   readonly record: string
   /**
-   * Free text that people wrote, addresses and networks. The record holds only its hash, so that it can be erased and the
-   * chain stays valid; the salt goes with it, so that nobody can find out by guessing what it was. Null: there was none.
+   * Free text that people wrote, addresses and networks. The record holds only its hash, so that it can be erased while the
+   * chain stays valid. The salt is erased with it, so that the text cannot be found by guessing. Null: there was none.
    */
   readonly erasable: string | null
 }
 
 /**
- * The members stand in the order of their names' UTF-16 code units (RFC 8785, 3.2.3), and what is no free text needs no
- * escapes: written so, a record costs a third of what canonicalising the whole object takes. A test holds the two together.
+ * The members are in the order of their names' UTF-16 code units (RFC 8785, 3.2.3), and only free text needs escapes. Written
+ * like this, a record costs a third of canonicalising the whole object. A test keeps the two equal.
  */
 export function recordOf(event: Event, salt: string): Recorded {
   const { actor } = event
@@ -50,7 +50,7 @@ function erasableOf({ erasable, network }: Event, salt: string): string | null {
   return canonical({ ...erasable, ...(fromNetwork ? { network } : {}), salt })
 }
 
-/** RFC 8785. A NUL cannot be stored and a lone surrogate is no character: an event must not fail for either. */
+/** RFC 8785. A NUL cannot be stored and a lone surrogate is not a character: neither may make an event fail. */
 function canonical(value: unknown): string {
   if (value === null) return 'null'
   try {
@@ -70,7 +70,7 @@ function cleaned(value: unknown): unknown {
   })
 }
 
-/** Ids, hashes and our own words: nothing in them needs an escape. */
+/** For ids, hashes and our own words, which need no escapes. */
 function word(value: string | null | undefined): string {
   return value == null ? 'null' : `"${value}"`
 }

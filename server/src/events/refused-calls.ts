@@ -15,11 +15,11 @@ export interface RefusedCall {
   readonly actor: Actor
   /** The problem's code. */
   readonly code: string
-  /** What it was about; null: about nothing of its own. */
+  /** What the call was about; null when about nothing specific. */
   readonly requestId: string | null
   /** IPv4 address or IPv6 /64. */
   readonly network: string | null
-  /** Of the first one; the others are counted. */
+  /** Of the first one; later ones are only counted. */
   readonly route: string
   readonly httpRequestId: string
 }
@@ -29,7 +29,7 @@ export interface RefusedCalls {
   note(refusal: RefusedCall): void
   /** Writes what has been collected. */
   flush(): Promise<void>
-  /** Writes what has been collected; nothing is collected any more. */
+  /** Writes what has been collected, and stops collecting. */
   close(): Promise<void>
 }
 
@@ -43,7 +43,7 @@ export interface RefusedCallsDependencies {
 /** Distinct refusals kept at a time, and as many more by organization and code alone. */
 const maxEntries = 256
 const flushMs = 1_000
-/** While there are more than fit, the audit is written to more and more rarely: it is no weapon against the disk. */
+/** While there are more than fit, the audit is written more and more rarely, so that a flood cannot fill the disk. */
 const longestPauseMs = 64_000
 
 interface Entry {
@@ -55,9 +55,8 @@ interface Entry {
 
 /**
  * Collects refusals and appends them as events, equal ones counted into one. Bounded in memory (512 entries) and in what it
- * writes; kept out of the way of replies. What could not be written waits for the next time, which comes more and more
- * rarely, and may be counted twice when only the answer to its commit was lost. What a crash takes with it is the last
- * second of them.
+ * writes, and never delays a reply. Refusals that could not be written wait for the next attempt, after longer and longer
+ * pauses; they may be counted twice when only the reply to the commit was lost. A crash loses at most the last second.
  */
 export function createRefusedCalls({ db, clock, log, report }: RefusedCallsDependencies): RefusedCalls {
   let entries = new Map<string, Entry>()
@@ -101,7 +100,7 @@ export function createRefusedCalls({ db, clock, log, report }: RefusedCallsDepen
         })
         collected.delete(organizationId)
       } catch (error) {
-        // What PostgreSQL has refused it would refuse again, and keep the rest waiting.
+        // PostgreSQL would refuse these again, and block the rest.
         const again = !provesRollback(error)
         log.warn({ err: error, kinds: some.length, again }, 'refusals were not written to the audit')
         if (again) break
@@ -148,7 +147,7 @@ function factOf({ refusal, firstAt, lastAt, count }: Entry): Fact {
 }
 
 /**
- * Notes what security is about: every 403 to somebody who had signed in, every key or token that is none, pages of others
+ * Records refusals that matter for security: every 403 to a signed-in caller, every invalid key or token, foreign pages
  * that call with a cookie of ours (403 `auth.cross_site`), every 429, and each use of an approval that was refused. Failed
  * sign-ins, and valid keys that are used too late or from another network, are reported where they are judged, because there
  * it is known whose they are. A call without any credential, or for what belongs to others, is no refusal.
@@ -184,7 +183,7 @@ function noteRefusal(request: FastifyRequest, { status, code }: Problem, refused
     } as const
     refusedCalls.note({ ...refusal, requestId })
   } else if (status === 429 || code === 'auth.cross_site') {
-    // Of nobody: naming the account whose address was typed would reveal that it exists.
+    // Without an owner: naming the account of a typed address would reveal that it exists.
     refusedCalls.note({
       ...callOf(request),
       organizationId: installationId,

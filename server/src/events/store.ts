@@ -4,14 +4,14 @@ import { rowOf } from './record.ts'
 import { newSalt } from './salt.ts'
 
 /**
- * Conditions that every event meets: a statement that repeats one may use the index of that name (0008_audit.sql), and no
- * other may, whatever the planner believes.
+ * Conditions that every event meets: a statement that repeats one may use the partial index with that condition (0008_audit.sql),
+ * and no other statement may, whatever the planner estimates.
  */
 export const bySubject = `subject_id <> '00000000-0000-0000-0000-000000000000'`
 export const byTime = `occurred_at > '-infinity'`
 
-// `record` and `erasable` are objects in the parameter and text here: PostgreSQL hands a nested value on byte for byte, so
-// neither side escapes a text of several hundred bytes only to undo it.
+// `record` and `erasable` are objects in the parameter and text here: PostgreSQL keeps a nested value byte for byte, so neither
+// side escapes a text of several hundred bytes only to undo it.
 const insertEvents: Statement = {
   name: 'events_insert',
   text: `

@@ -76,7 +76,7 @@ describe('what an attempt leads to', () => {
   test('the error is the transport’s sentence, or names the status', () => {
     assert.deepEqual(nextStep(result(null, 'dns'), 9, [], 0), { kind: 'failed', error: anError })
     assert.deepEqual(nextStep(result(200, 'reset'), 9, [], 0), { kind: 'failed', error: anError })
-    const error = 'The receiver answered 500; only 2xx counts as received.'
+    const error = 'The receiver replied 500; only 2xx counts as received.'
     assert.deepEqual(nextStep(result(500), 9, [], 0), { kind: 'failed', error })
   })
 })

@@ -280,7 +280,7 @@ describe('the retry schedule', () => {
       status: 'failed',
       attempts: 4,
       next_attempt_at: null,
-      last_error: 'The receiver answered 418; only 2xx counts as received.',
+      last_error: 'The receiver replied 418; only 2xx counts as received.',
     })
     assert.ok(request.allowed_actions.includes('redeliver'))
     t.clock.advance(7 * 86_400_000)

@@ -83,7 +83,7 @@ describe('refused, exit 1, nothing changed and no password repeated', () => {
       'Ada@Example.com',
       [],
       'another password\n',
-      /There is an account Ada@Example\.com already/,
+      /There is already an account Ada@Example\.com/,
     ],
     ['a second owner', 'otto@example.com', ['--role', 'owner'], undefined, /has an owner already/],
     [

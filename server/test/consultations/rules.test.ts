@@ -282,7 +282,7 @@ describe('respond', () => {
         [
           412,
           'consultation.revision_changed',
-          `The request is at revision 3, the answer was given on revision ${revision}. Read it again.`,
+          `The request is at revision 3, but the answer is to revision ${revision}. Read it again.`,
         ],
       )
     })
@@ -388,8 +388,8 @@ describe('a request that closes', () => {
 
 const outcomes: Record<CallbackOutcome['kind'], CallbackOutcome> = {
   sent: { kind: 'sent', at: at(9_000) },
-  retry: { kind: 'retry', at: at(9_000), error: 'The receiver answered 500.', nextAttemptAt: at(11_000) },
-  failed: { kind: 'failed', at: at(9_000), error: 'The receiver answered 500.' },
+  retry: { kind: 'retry', at: at(9_000), error: 'The receiver replied 500.', nextAttemptAt: at(11_000) },
+  failed: { kind: 'failed', at: at(9_000), error: 'The receiver replied 500.' },
 }
 const lastTry: CallbackProgress = {
   status: 'delivering',
@@ -439,7 +439,7 @@ describe('callbackAttempted', () => {
           status: 'delivering',
           attempts: 3,
           nextAttemptAt: at(11_000),
-          lastError: 'The receiver answered 500.',
+          lastError: 'The receiver replied 500.',
           sentAt: null,
         },
         updatedAt: at(9_000),
@@ -455,7 +455,7 @@ describe('callbackAttempted', () => {
           status: 'failed',
           attempts: 3,
           nextAttemptAt: null,
-          lastError: 'The receiver answered 500.',
+          lastError: 'The receiver replied 500.',
           sentAt: null,
         },
         updatedAt: at(9_000),
@@ -465,7 +465,7 @@ describe('callbackAttempted', () => {
           kind: 'request.callback_failed',
           actor: { kind: 'system', id: null },
           before: { state },
-          after: { state: failed, attempts: 3, error: 'The receiver answered 500.' },
+          after: { state: failed, attempts: 3, error: 'The receiver replied 500.' },
         },
       ])
     })
@@ -482,7 +482,7 @@ describe('callbackAttempted', () => {
 })
 
 describe('redeliver', () => {
-  const none = 'This request has sent no callback, so there is none to repeat.'
+  const none = 'This request has sent no callback, so there is nothing to send again.'
   const busy = 'The callback is still being delivered. Wait for its outcome before asking for another delivery.'
   const verdicts = [
     ['none', none],

@@ -175,13 +175,13 @@ describe('an event that is not what was sealed is told apart', () => {
         return known.filter(({ record }) => record.kind !== 'audit.evidence_taken')
       }
       assert.ok((await standings()).every(({ standing }) => standing === 'sealed'))
-      assert.doesNotMatch((await pack('html')).text, /NOT as its seal says/)
+      assert.doesNotMatch((await pack('html')).text, /DOES NOT MATCH its seal/)
       await unprotected(u, statement, [made.id])
       for (const { record, standing } of await standings()) {
         assert.equal(standing, record.kind === kind ? 'differs' : 'sealed', record.kind)
       }
       const { text } = await pack('html')
-      assert.equal(text.match(/<td><strong>NOT as its seal says/g)?.length, 1)
+      assert.equal(text.match(/<td><strong>DOES NOT MATCH its seal/g)?.length, 1)
     })
   }
 })

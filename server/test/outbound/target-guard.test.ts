@@ -133,7 +133,7 @@ test('the refusal names what was to be called, why it is not, and the setting th
   assert.equal(
     refusalOf('https://accounts.internal/', providers),
     'The identity provider host accounts.internal is the name of an internal network. The operator of this service can ' +
-      'permit it with SSO_ALLOW.',
+      'allow it with SSO_ALLOW.',
   )
   assert.equal(
     refusalOf('/keys', providers),

@@ -2,7 +2,7 @@ import { type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.t
 import { type Evidence, evidenceJson } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
-/** The pack as a page that needs nothing else: for people, for paper, and to be kept. Everything on it is escaped. */
+/** The pack as a self-contained page, for reading, printing and keeping. Everything on it is escaped. */
 
 const style = `
 body { max-width: 60rem; margin: 2rem auto; }
@@ -94,7 +94,7 @@ function eventRow({ record, erasable, standing, proof }: ProvenEvent): readonly 
 
 function sealed(standing: ProvenEvent['standing'], proof: ProvenEvent['proof']): string {
   if (standing === 'differs')
-    return '<strong>NOT as its seal says: one of them was changed, or it was put in afterwards</strong>'
+    return '<strong>DOES NOT MATCH its seal: the event or the seal was changed or added afterwards</strong>'
   return proof === null ? 'not yet' : `position ${proof.position}, seal ${proof.seal}`
 }
 

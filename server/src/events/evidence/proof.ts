@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 export interface InclusionProof {
   readonly seal: number
   readonly head: string
-  /** In the organization's chain, from 1. */
+  /** The number in the organization's chain, from 1. */
   readonly position: number
   /** The leaf's place in the batch's tree, from 0, and the tree's size. */
   readonly index: number
@@ -13,8 +13,8 @@ export interface InclusionProof {
 }
 
 /**
- * Whether the proof leads from the record to the root in its seal's head, and the erasable part is the one that the record
- * holds the hash of. The head's signature is for the reader of the pack to check.
+ * Whether the proof leads from the record to the root in its seal's head, and the erasable part matches its hash in the
+ * record. Readers of the pack check the head's signature themselves.
  */
 export function isAsSealed(record: string, erasable: string | null, proof: InclusionProof): boolean {
   const [, payload = ''] = proof.head.split('.')
@@ -26,7 +26,7 @@ export function isAsSealed(record: string, erasable: string | null, proof: Inclu
   return erasable === null || hash('sha256', erasable) === expected
 }
 
-/** RFC 9162, 2.1.3.2. Null: the path is not as long as the place in the tree wants it. */
+/** RFC 9162, 2.1.3.2. Null: the path does not have the length that the leaf's place requires. */
 function rootOf(record: string, { index, size, path }: InclusionProof): string | null {
   let node = sha256(Buffer.of(0), Buffer.from(record))
   let place = index

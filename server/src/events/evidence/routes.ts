@@ -11,16 +11,16 @@ import { evidencePage } from './page.ts'
 import { type Evidence, evidenceJson } from './service.ts'
 import { provenEvents } from './store.ts'
 
-/** What other modules know of a request. Each throws 404 when the principal may not see it. */
+/** What other modules contribute about a request. Each throws 404 when the principal may not see it. */
 export interface EvidenceSources {
   /** The request as its route shows it, as JSON text, and the certificate of its decision. */
   readonly request: (
     principal: Principal,
     id: string,
   ) => Promise<{ readonly json: string; readonly certificate: string | null }>
-  /** The attempts to deliver its callback, as they are shown. */
+  /** The attempts to deliver its callback, as the API shows them. */
   readonly deliveries: (principal: Principal, id: string) => Promise<readonly unknown[]>
-  /** The public keys of what the installation signs. */
+  /** The public keys of the installation. */
   readonly keys: () => Promise<readonly unknown[]>
 }
 
@@ -30,7 +30,7 @@ export interface EvidenceRoutes {
   readonly guard: Guard
   readonly record: RecordAct
   readonly sources: EvidenceSources
-  /** Seals what the organization has, so that the newest events have a proof too. */
+  /** Seals the organization's latest events, so that they have a proof too. */
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 
@@ -51,7 +51,7 @@ const evidenceExample = {
   keys: { keys: [] },
 }
 
-/** Of the first and of the last events: far more than a request collects. The pack is one reply, and says what it leaves out. */
+/** This many first and last events: far more than a request collects. The pack is one reply, and states what it leaves out. */
 const eachEnd = 500
 
 export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRoutes): void {
@@ -64,10 +64,10 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       exposeHeadRoute: false,
       schema: {
         tags: ['audit'],
-        summary: 'What an auditor samples of one request: JSON, or a page that needs nothing else',
+        summary: 'The evidence pack of one request, as JSON or as a self-contained page',
         description:
-          'The request, its events with the proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
-          'of the decision and the deliveries. Of more than 1 000 events the middle ones are left out, and events_left_out says how ' +
+          'The request, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
+          'of the decision and the deliveries. Of more than 1 000 events the middle ones are left out, and events_left_out counts ' +
           'many. docs/audit.md explains how to check it without this service.',
         operationId: 'getEvidence',
         security: [{ bearer: [] }, { person: [] }],

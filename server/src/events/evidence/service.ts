@@ -1,24 +1,24 @@
 import type { InclusionProof } from './proof.ts'
 import type { ProvenEvent } from './store.ts'
 
-/** What an auditor samples of one request: all JSON texts as the service keeps them. */
+/** The evidence of one request: all JSON texts as the service keeps them. */
 export interface Evidence {
   readonly organizationId: string
   readonly requestId: string
   readonly generatedAt: Date
-  /** As `GET /requests/{id}` shows it. */
+  /** As `GET /requests/{id}` returns it. */
   readonly request: string
   /** The decision's certificate, a compact JWS; null when there is none. */
   readonly certificate: string | null
   readonly deliveries: string
-  /** The first and the last ones, in the order of the chain, and how many there are. */
+  /** The first and the last events in the order of the chain, and their total number. */
   readonly events: readonly ProvenEvent[]
   readonly eventsTotal: number
   /** The JSON Web Key Set's keys. */
   readonly keys: string
 }
 
-/** The pack as JSON. Records stand in it byte for byte: what is hashed is the text between `"record":` and what follows. */
+/** The pack as JSON. Records are in it byte for byte: the hashed text is the value of `"record":`. */
 export function evidenceJson(evidence: Evidence): string {
   const { organizationId, requestId, generatedAt, request, certificate, deliveries, keys } = evidence
   const { events, eventsTotal } = evidence

@@ -2,21 +2,21 @@ import type { Queryable, Statement } from '../../platform/database/db.ts'
 import { bySubject } from '../store.ts'
 import { type InclusionProof, isAsSealed } from './proof.ts'
 
-/** An event with what proves that it was sealed. */
+/** An event with the proof that it was sealed. */
 export interface ProvenEvent {
   readonly record: string
-  /** With its salt: else its hash could not be checked. Null: there is none, or it was erased. */
+  /** With its salt, without which its hash could not be checked. Null: there is none, or it was erased. */
   readonly erasable: string | null
-  /** Sealed as it stands here; not sealed yet; or not as its seal says: one of them was changed, or it was put in later. */
+  /** Sealed as it is here; not sealed yet; or different from its seal, because the event or the seal was changed or added later. */
   readonly standing: 'sealed' | 'unsealed' | 'differs'
-  /** Null unless the record is one that was sealed. */
+  /** Null unless the record was sealed. */
   readonly proof: InclusionProof | null
 }
 
 /** A subject's events in the order of the chain. */
 export interface ProvenEvents {
   readonly events: readonly ProvenEvent[]
-  /** How many there are; when more than were asked for, the middle ones are left out. */
+  /** The total number; the middle ones are left out when there are more than asked for. */
   readonly total: number
 }
 
@@ -27,7 +27,7 @@ interface Row {
   head: string
   first_position: number
   last_position: number
-  /** Null: the record is not in the batch that its place belongs to. */
+  /** Null: the record is not in its place's batch. */
   place: number | null
   path: Buffer
   total: number
@@ -35,8 +35,8 @@ interface Row {
 
 const ofSubject = `organization_id = $1 and subject_id = $2 and ${bySubject}`
 
-// The leaf is looked for in the batch's own list: no other record of the batch has to be read. A hash that stands across two
-// leaves is none of them.
+// The leaf is searched in the batch's list of hashes, so no other record of the batch has to be read. A match that spans two
+// leaves does not count.
 const provenStatement: Statement = {
   name: 'audit_proven_events',
   text: `

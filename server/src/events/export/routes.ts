@@ -12,7 +12,7 @@ export interface ExportRoutes {
   readonly exporter: Exporter
   readonly guard: Guard
   readonly record: RecordAct
-  /** A reader that takes nothing for so long is let go: its place is another's. */
+  /** A reader that takes nothing for this long is disconnected, which frees its slot. */
   readonly stalledAfterMs: number
 }
 
@@ -27,20 +27,20 @@ const query = Type.Object({
     Type.Integer({
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Only what was sealed behind this seal: the last one of the export before.',
+      description: 'Only what was sealed after this seal: the last one of your previous export.',
     }),
   ),
 })
 
 const types = { jsonl: 'application/jsonl; charset=utf-8', csv: 'text/csv; charset=utf-8; header=present' } as const
 
-/** Each holds a page in memory and a connection while it reads one: a few do no harm, many would. */
+/** Each holds a page in memory, and a connection while it reads one: a few do no harm, many would. */
 const atOnce = 4
-/** So that no organization takes all places from the others. */
+/** So that no organization takes all slots. */
 const ofOneOrganization = 2
 
 const tooManyExports = refusal(429, 'audit.too_many_exports', {
-  detail: `A process writes ${ofOneOrganization} exports of an organization at once, and ${atOnce} in all. Try again when one of them is done.`,
+  detail: `A process writes at most ${ofOneOrganization} exports of an organization at a time, and ${atOnce} in all. Try again when one of them is done.`,
   headers: { 'retry-after': '10' },
 })
 const sealNotFound = refusal(
@@ -67,9 +67,9 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
   const begin = async (by: Caller, format: ExportFormat, after: number | null): Promise<Readable> => {
     const lines = await exporter.export(by.principal.organizationId, format, after)
     if (lines === null) throw sealNotFound()
-    // Who takes the audit away is in the audit.
+    // Exporting the audit is itself in the audit.
     await record(by, { kind: 'audit.exported', after: { format, after_seal: after } })
-    // Before the first byte: what cannot be sealed is a 503, not a file that breaks off.
+    // Before the first byte, so that a failure to seal is a 503, not a file that breaks off.
     await exporter.seal(by.principal.organizationId)
     return Readable.from(lines, { objectMode: false, highWaterMark: 1_048_576 })
   }
@@ -77,14 +77,14 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
     '/events/export',
     {
       ...guard('audit.export'),
-      // HEAD would read what nobody gets.
+      // HEAD would read everything and send nothing.
       exposeHeadRoute: false,
       schema: {
         tags: ['audit'],
         summary: 'The whole audit as a file, streamed',
         description:
-          'Oldest first, with the seals in between; docs/audit.md describes the lines. A reply that breaks off, as one does whose reader takes ' +
-          'nothing for 30 s, has no end line. With more than a few events not sealed yet, which happens in the first two seconds, the end line says how many.',
+          'Oldest first, with the seals in between; docs/audit.md describes the lines. A reply that breaks off has no end line; it does so when the ' +
+          'client reads nothing for 30 s. The end line counts the events that are not sealed yet; sealing takes up to two seconds.',
         operationId: 'exportEvents',
         security: [{ bearer: [] }, { person: [] }],
         querystring: query,
@@ -113,7 +113,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       })
       stream.once('close', leave)
       reply.raw.setTimeout(stalledAfterMs, () => {
-        // Else it is the reader who waits.
+        // Otherwise the reader is the one that waits.
         if (reply.raw.writableLength === 0) return
         request.log.warn('an export was ended: its reader took nothing')
         reply.raw.destroy()

@@ -18,12 +18,12 @@ export interface ExportDependencies {
 export type Exporter = ReturnType<typeof createExporter>
 
 export function createExporter({ db, clock, sign, sealOne }: ExportDependencies) {
-  /** Until there is nothing more that is settled. Throws 503 when the key cannot be had: then there would be no end either. */
+  /** Repeats until no settled event is left. Throws 503 when the key is not available, because the end could not be signed either. */
   const seal = async (organizationId: string): Promise<void> => {
     while (await sealOne(organizationId)) {}
   }
 
-  /** The last seal, and a moment before which no seal was made that is behind it. */
+  /** The last seal, and a time before which no later seal was made. */
   const boundNow = (organizationId: string): Promise<{ readonly at: Date; readonly until: store.Bound | null }> =>
     inTransaction(db, { organizationId }, async (tx) => {
       // Another process may be sealing just now.
@@ -47,7 +47,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
       if (until === null) break
       while (!isSame(from.at, until.at)) {
         const page = await store.page(rows, format, organizationId, firstSeal, from, until.at)
-        // What somebody deleted is for the verifier to find; what a purge took away makes a file that proves less than it says.
+        // Deleted events are for the verifier to find; but after a purge the file would prove less than it claims.
         if (page.gap && (await store.purgedBehind(rows, organizationId, firstSeal, from.at)))
           throw new Error('events were purged while they were being exported')
         from = { at: page.at, position: page.position }
@@ -80,7 +80,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
 
   return {
     seal,
-    /** Null: there is no seal `after`. The text comes in pages, each read when the one before has been taken. */
+    /** Null: there is no seal `after`. The text comes in pages, each read once the previous one has been taken. */
     export: async (
       organizationId: string,
       format: ExportFormat,

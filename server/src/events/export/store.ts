@@ -3,13 +3,13 @@ import type { ChainKey } from '../seals/seal.ts'
 import { bySubject } from '../store.ts'
 
 /**
- * An export is read page by page along the chain, each page a statement of its own: no snapshot is held open for minutes, and
- * no page comes near the statement time-out. Sealed events never change their order, so the pages fit together. Each seal comes
- * behind the rows that are in its range of keys, and positions begin anew behind it: what was deleted, added or changed in the
- * table goes into the file as it is, for the verifier to find. PostgreSQL writes the lines: a page arrives here as one text.
+ * An export is read page by page along the chain, each page in one statement: no snapshot is held open for minutes, and no page
+ * comes near the statement time-out. Sealed events never change their order, so the pages fit together. Each seal comes after
+ * the rows in its range of keys, and positions restart after it: rows that were deleted, added or changed in the table go into
+ * the file as they are, for the verifier to find. PostgreSQL writes the lines: a page arrives here as one text.
  */
 
-/** Where an export begins, and what it was told about the seal before. */
+/** Where an export begins, and the seal before it. */
 export interface Beginning {
   readonly firstSeal: number
   readonly firstPosition: number
@@ -18,7 +18,7 @@ export interface Beginning {
   readonly at: ChainKey
 }
 
-/** The last seal there is at the moment. */
+/** The last seal at the moment. */
 export interface Bound {
   readonly seal: number
   readonly position: number
@@ -46,8 +46,8 @@ const sealStatement: Statement = {
 }
 
 /**
- * Whether the oldest seal `s` is the anchor that a purge has left: none is before it, and it has no events. Of seal 1, whose
- * events somebody may have deleted, the purge itself must have said so.
+ * Whether the oldest seal `s` is the anchor that a purge leaves: no seal is before it, and it has no events. The events of seal
+ * 1 may also have been deleted by hand, so for it the purge must have recorded itself.
  */
 const isAnchor = `(s.number > 1 or (
   not exists (select from events e where e.organization_id = $1
@@ -62,7 +62,7 @@ const anchorStatement: Statement = {
   text: `select ${sealColumns} from ${oldestSeal} where ${isAnchor}`,
 }
 
-/** Behind seal `after`, or, without, where the events that were not purged begin. Null: there is no such seal. */
+/** The place after seal `after`; without it, where the events that were not purged begin. Null: there is no such seal. */
 export async function beginning(
   db: Queryable,
   organizationId: string,
@@ -79,7 +79,7 @@ export async function beginning(
   }
   const [anchor] = await db.execute<SealRow>(anchorStatement, [organizationId])
   const first = anchor === undefined ? { firstSeal: 1, firstPosition: 1, previousHead: null } : behind(anchor)
-  // Nothing is in front of what was purged, unless somebody put it there.
+  // Nothing precedes the purged events, unless it was inserted by hand.
   return { ...first, at: nowhere }
 }
 
@@ -89,7 +89,7 @@ const purgedStatement: Statement = {
     and (s.last_era, s.last_xact, s.last_id) > ($3, $4, $5) and ${isAnchor}`,
 }
 
-/** Whether a purge, since the export began, took away what it has not read yet: seals from `firstSeal` on, behind `from`. */
+/** Whether a purge has deleted, since the export began, events it has not read yet: those after `from`, from `firstSeal` on. */
 export async function purgedBehind(
   db: Queryable,
   organizationId: string,
@@ -115,10 +115,10 @@ export async function bound(db: Queryable, organizationId: string): Promise<Boun
 export interface Page {
   /** Lines, each with its end. */
   readonly text: string
-  /** Of its last line. */
+  /** The place of its last line. */
   readonly position: number
   readonly at: ChainKey
-  /** Somewhere in it a seal and the rows in front of it are not of the same number. */
+  /** Whether some seal in it has another number of events than there are rows before it. */
   readonly gap: boolean
 }
 
@@ -128,11 +128,11 @@ interface PageRow extends ChainKey {
   gap: boolean
 }
 
-/** Leaf hashes that one page holds at most: two whole batches, so that seals whose events are gone make no large text. */
+/** The most leaf hashes in one page: two whole batches, so that seals whose events are gone do not make a large text. */
 const pageLeaves = 8_192
 
-// Line ends are put in by chr(10), because a literal one would depend on how this file is checked out. Joined by no key:
-// hash and merge joins are off. `number + 0`: seals are found by the range of their events, in that order, and not by number.
+// Line ends are written as chr(10), because a literal one would depend on how this file is checked out. Not joined by a key:
+// hash and merge joins are off. `number + 0`: seals are found by the range of their events, not through the index on number.
 const pageText = (eventLine: string, sealLine: string): string => `
   with page as (
     select e.era, e.xact, e.id, e.record, e.erasable from events e
@@ -188,10 +188,10 @@ const jsonlStatement: Statement = {
   ),
 }
 
-/** Ids, times and our own words: in quotes, for one form of line. */
+/** For ids, times and our own words; quoted, so that all lines have one form. */
 const word = (value: string): string => `'"' || coalesce(${value}, '') || '"'`
 
-/** What others wrote: a text that a spreadsheet would take for a formula gets an apostrophe in front (CWE-1236). */
+/** For text from others: an apostrophe goes before anything that a spreadsheet would take for a formula (CWE-1236). */
 const free = (value: string): string =>
   `(select '"' || case when left(given, 1) in ('=', '+', '-', '@', chr(9), chr(13)) then '''' else '' end ||
     replace(given, '"', '""') || '"' from (select coalesce(${value}, '') as given offset 0) one)`
@@ -226,10 +226,10 @@ const csvStatement: Statement = {
   ),
 }
 
-/** Enough that a page costs little beside its rows, and few enough that the largest events make no large text. */
+/** Enough that a page costs little more than its rows, and few enough that the largest events do not make a large text. */
 const pageEvents = 500
 
-/** The next page behind `from`: at most up to `until`, and to there when nothing is left in between. */
+/** The next page after `from`, at most up to `until`; ends at `until` when nothing is left in between. */
 export async function page(
   db: Queryable,
   format: 'jsonl' | 'csv',
@@ -250,7 +250,7 @@ export async function page(
     pageEvents,
     firstSeal,
   ])
-  if (row === undefined) throw new Error('a page of an export has an end in any case')
+  if (row === undefined) throw new Error('a page of an export always has an end')
   const { text, position, era, xact, id, gap } = row
   return { text: text ?? '', position: position ?? from.position, at: { era, xact, id }, gap }
 }
@@ -263,7 +263,7 @@ const unsealedStatement: Statement = {
       order by era, xact, id limit 100000) rest`,
 }
 
-/** What is behind the last seal; counted up to 100 000. */
+/** The events after the last seal; counted up to 100 000. */
 export async function unsealed(
   db: Queryable,
   organizationId: string,

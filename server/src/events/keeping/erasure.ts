@@ -15,7 +15,7 @@ export interface KeepingContext {
 
 /**
  * Whose personal data: a user's, in what they did, what was done to them and what invited them; all that a request said; or the
- * address that an invitation was sent to, of somebody who may never have come.
+ * address of an invitation that may never have been used.
  */
 export interface ErasureSubject {
   readonly kind: 'user' | 'request' | 'invitation'
@@ -100,7 +100,7 @@ function eraseSome(
 }
 
 /**
- * For an organization that is being deleted: erases what can be erased of the next events behind `from`, and returns where
+ * For an organization that is being deleted: erases what can be erased of the next events after `from`, and returns where
  * to go on; null at the end of the chain.
  */
 export function eraseFrom(

@@ -11,7 +11,7 @@ import type { Policy } from './store.ts'
 const reason = Type.String({
   minLength: 1,
   maxLength: 1_000,
-  description: 'Why; kept in the audit for good, so it should name a case and no person.',
+  description: 'The reason. It stays in the audit permanently, so name a case rather than a person.',
 })
 
 const retention = Type.Union([
@@ -22,7 +22,7 @@ const retention = Type.Union([
 const policySchema = Type.Object(
   {
     retention_days: retention,
-    legal_hold: Type.Boolean({ description: 'While it lasts nothing is purged and nothing is erased.' }),
+    legal_hold: Type.Boolean({ description: 'While it is on, nothing is purged and nothing is erased.' }),
   },
   { $id: 'AuditPolicy', title: 'AuditPolicy' },
 )
@@ -38,14 +38,14 @@ const erasureBody = Type.Object(
       Type.String({
         format: 'uuid',
         description:
-          'In the events that this person caused, that are about them, or about the invitation that let them in.',
+          'In the events that this person caused, and in those about them or about the invitation that let them in.',
       }),
     ),
     request_id: Type.Optional(Type.String({ format: 'uuid', description: 'In the events of this request.' })),
     invitation_id: Type.Optional(
       Type.String({
         format: 'uuid',
-        description: 'In the events of this invitation: the address it was sent to, also when nobody came.',
+        description: 'In the events of this invitation: the address it was sent to, even if it was never used.',
       }),
     ),
     reason,
@@ -56,7 +56,7 @@ const erasureBody = Type.Object(
 const erasureSchema = Type.Object(
   {
     erased: Type.Integer({
-      description: 'Events whose erasable part was erased now; 0 when nothing was left to erase.',
+      description: 'The number of events that were erased now; 0 when nothing was left to erase.',
     }),
   },
   { $id: 'AuditErasureResult', title: 'AuditErasureResult' },
@@ -64,7 +64,7 @@ const erasureSchema = Type.Object(
 
 const policyJson = ({ retentionDays, legalHold }: Policy) => ({ retention_days: retentionDays, legal_hold: legalHold })
 
-/** How long the audit is kept, and the erasure of personal data from it. */
+/** Retention of the audit, and erasure of personal data from it. */
 export function registerKeepingRoutes(
   app: FastifyInstance,
   { keeping, guard }: { readonly keeping: Keeping; readonly guard: Guard },
@@ -106,7 +106,7 @@ export function registerKeepingRoutes(
     async (request) => {
       const { retention_days: retentionDays, legal_hold: legalHold, reason: why } = request.body
       if (retentionDays === undefined && legalHold === undefined) {
-        throw invalid('', 'names nothing that can be changed: send retention_days or legal_hold')
+        throw invalid('', 'has nothing to change: send retention_days or legal_hold')
       }
       return policyJson(await keeping.changePolicy(personOf(request), { retentionDays, legalHold, reason: why }))
     },
@@ -118,10 +118,10 @@ export function registerKeepingRoutes(
       ...guard('audit.manage'),
       schema: {
         ...common,
-        summary: "Erase personal data from the audit, for good; the chain's proofs stay valid",
+        summary: "Erase personal data from the audit permanently; the chain's proofs stay valid",
         description:
-          'Free text, addresses and networks are erased; that something happened, when, and by which id, stays. ' +
-          'Exports that were made before still hold what was erased. Repeating the call does no harm.',
+          'Free text, addresses and networks are erased. What happened, when, and under which ids, remains. ' +
+          'Earlier exports still hold what was erased. Repeating the call does no harm.',
         operationId: 'eraseFromAudit',
         body: {
           ...erasureBody,
@@ -140,7 +140,7 @@ export function registerKeepingRoutes(
       )
       const [subject] = subjects
       if (subject === undefined || subjects.length > 1) {
-        throw invalid('', 'must name whose data: one of user_id, request_id and invitation_id')
+        throw invalid('', 'must have exactly one of user_id, request_id and invitation_id')
       }
       return { erased: await keeping.erase(personOf(request), subject, why) }
     },

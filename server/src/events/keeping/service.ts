@@ -54,7 +54,7 @@ function auditedFields({ retentionDays, legalHold }: store.Policy) {
   return { retention_days: retentionDays, legal_hold: legalHold }
 }
 
-/** Whether nothing of the organization, whose row is locked, may be deleted; nobody changes that until the transaction ends. */
+/** Whether a legal hold forbids deletions in this organization, whose row is locked; fixed until the transaction ends. */
 async function isHeld(tx: Tx, organizationId: string): Promise<boolean> {
   return (await store.policyBehindLock(tx, organizationId)).legalHold
 }
@@ -70,11 +70,11 @@ function purge({ db, clock, report }: KeepingContext, organizationId: string, at
   })
 }
 
-/** Retention is counted in days: once an hour is often. */
+/** Retention is counted in days, so once an hour is often enough. */
 const everyMs = 3_600_000
 const purgedAtOnce = 5_000
 
-/** Purges what is older than its organization's policy says. Any number of processes may do it. */
+/** Purges events that are older than their organization's retention. Any number of processes may do it. */
 export function createPurgeWorker({ db, log, keeping }: { db: Db; log: Logger; keeping: Keeping }): Loop {
   return createLoop('audit retention', everyMs, log, async () => {
     for (const organizationId of await store.organizationsWithRetention(db.within({ worker: true }))) {

@@ -7,7 +7,7 @@ import { bySubject } from '../store.ts'
 export interface Policy {
   /** Null: for ever. */
   readonly retentionDays: number | null
-  /** Nothing is purged and nothing is erased while it lasts. */
+  /** While it is on, nothing is purged and nothing is erased. */
   readonly legalHold: boolean
 }
 
@@ -28,14 +28,14 @@ const lockOrganizationStatement: Statement = {
   text: 'select from organizations where organization_id = $1 for key share',
 }
 
-/** The policy, which nobody changes until the transaction ends; nothing is purged, erased or deleted meanwhile either. */
+/** The policy, locked until the transaction ends; nothing is purged, erased or deleted meanwhile either. */
 export async function lockPolicy(tx: Queryable, organizationId: string): Promise<Policy> {
-  // What the first policy refers to is locked before the chain: that is the order in which an organization is deleted.
+  // The organization, which the first policy refers to, is locked before the chain: deletion of an organization takes the same order.
   await tx.execute(lockOrganizationStatement, [organizationId])
   return policyBehindLock(tx, organizationId)
 }
 
-/** The same where the organization is locked already, or the policy stays as it is. */
+/** The same when the organization is already locked, or the policy stays unchanged. */
 export async function policyBehindLock(tx: Queryable, organizationId: string): Promise<Policy> {
   await lockChain(tx, organizationId)
   return policy(tx, organizationId)
@@ -53,12 +53,12 @@ export async function savePolicy(tx: Queryable, organizationId: string, next: Po
 
 const subjectStatement: Statement = {
   name: 'audit_erasable_of_subject',
-  // That something was erased is about the subject too; who did it, and from where, is not the subject's.
+  // An erasure is about the subject too, but its actor and address are not the subject's data.
   text: `select era, xact, id from events where organization_id = $1 and subject_id = $2 and erasable is not null
     and ${bySubject} and kind <> 'audit.erased' order by occurred_at, id limit $3`,
 }
 
-/** Events about this subject that still have something to erase. */
+/** Events about this subject with something left to erase. */
 export async function erasableOf(
   tx: Queryable,
   organizationId: string,
@@ -74,7 +74,7 @@ const invitationsStatement: Statement = {
     and ${bySubject} and kind in ('user.registered', 'user.joined')`,
 }
 
-/** The invitations that let this person in: their events are about them too, though their subject is another. */
+/** The invitations that let this person in: their events are about this person too, though they have another subject. */
 export async function invitationsOf(db: Queryable, organizationId: string, userId: string): Promise<readonly string[]> {
   const rows = await db.execute<{ id: string | null }>(invitationsStatement, [organizationId, userId])
   return rows.flatMap(({ id }) => (id === null ? [] : [id]))
@@ -91,7 +91,7 @@ const actorStatement: Statement = {
     select era, xact, id, actor_id is not distinct from $2 and whole as wanted from looked order by era, xact, id`,
 }
 
-/** One step along the chain: actors have no index. `wanted` are those that this actor did and that can be erased. */
+/** One step along the chain, because actors have no index. `wanted`: events of this actor that can be erased. */
 export async function stepForActor(
   tx: Queryable,
   organizationId: string,
@@ -124,7 +124,7 @@ const erasableStatement: Statement = {
     select era, xact, id, whole as wanted from looked order by era, xact, id`,
 }
 
-/** One step along the chain: `wanted` are those that can be erased. */
+/** One step along the chain. `wanted`: events that can be erased. */
 export async function stepOverErasable(
   tx: Queryable,
   organizationId: string,
@@ -147,7 +147,7 @@ export async function newest(db: Queryable, organizationId: string): Promise<Cha
 
 const eraseStatement: Statement = { name: 'audit_erase', text: 'select id from hitl_audit_erase($1) as id' }
 
-/** Answers the ids of what was erased now. Refused by PostgreSQL under legal hold. */
+/** Returns the ids of the events erased now. PostgreSQL refuses it under legal hold. */
 export async function erase(tx: Queryable, keys: readonly ChainKey[]): Promise<readonly string[]> {
   const wanted = keys.map(({ era, xact, id }) => ({ era, xact, id }))
   return (await tx.execute<{ id: string }>(eraseStatement, [JSON.stringify(wanted)])).map((row) => row.id)
@@ -158,7 +158,7 @@ const retainersStatement: Statement = {
   text: 'select organization_id from audit_policies where retention_days is not null and not legal_hold',
 }
 
-/** Organizations whose events do not stay for ever; in the scope of a worker. */
+/** Organizations with a retention and without a legal hold; in the scope of a worker. */
 export async function organizationsWithRetention(db: Queryable): Promise<readonly string[]> {
   const rows = await db.execute<{ organization_id: string }>(retainersStatement, [])
   return rows.map((row) => row.organization_id)
@@ -172,7 +172,7 @@ export interface Purged {
 
 const purgeStatement: Statement = { name: 'audit_purge', text: 'select * from hitl_audit_purge($1)' }
 
-/** Deletes whole batches that are older than the policy says, `atMost` events or one batch; null when there are none. */
+/** Deletes whole batches that are older than the retention, at most `atMost` events or one batch; null when there are none. */
 export async function purge(tx: Queryable, atMost: number): Promise<Purged | null> {
   const [row] = await tx.execute<{ events_purged: number; up_to_seal: number; up_to_position: number }>(
     purgeStatement,

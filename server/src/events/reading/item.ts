@@ -1,7 +1,7 @@
 import { invalid } from '../../platform/problem.ts'
 import type { EventPage, StoredEvent, TimeKey } from './store.ts'
 
-/** An event on the wire: its record, and beside it what is not part of the record. */
+/** An event on the wire: its record, and what is not part of the record. */
 export function eventJson({ record, erasable, isErased, seal }: StoredEvent): string {
   return `${record.slice(0, -1)},"erasable":${erasable},"erased":${isErased},"seal":${seal}}`
 }
@@ -17,7 +17,7 @@ export function encodeTimeCursor({ occurredAt, id }: TimeKey): string {
   return Buffer.from(`${occurredAt.getTime()}.${id}`).toString('base64url')
 }
 
-/** Throws 422 for anything `encodeTimeCursor` did not make. */
+/** Throws 422 for anything that `encodeTimeCursor` did not make. */
 export function decodeTimeCursor(cursor: string): TimeKey {
   const [, time, id] = pattern.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
   const key = id === undefined ? null : { occurredAt: new Date(Number(time)), id }

@@ -43,7 +43,7 @@ export function registerReadingRoutes(app: FastifyInstance, { db, guard, require
     async (request, reply) => {
       const { since, until, actor_kind, actor_id, kind, subject_id, request_id, limit = 50, cursor } = request.query
       if (subject_id !== undefined && request_id !== undefined) {
-        throw invalid('request_id', 'says the same as subject_id: send one of them')
+        throw invalid('request_id', 'means the same as subject_id: send one of them')
       }
       const { organizationId } = personOf(request).principal
       const found = await list(db.within({ organizationId }), {

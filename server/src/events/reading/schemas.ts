@@ -13,7 +13,7 @@ const kinds = Object.keys(eventKinds) as EventKind[]
 export const eventKindSchema = Type.Enum(kinds, {
   $id: 'EventKind',
   title: 'EventKind',
-  description: 'What happened, `noun.past_tense`; docs/events.md has the meaning of each. More may be added.',
+  description: 'What happened, `noun.past_tense`; docs/events.md explains each. More may be added.',
 })
 
 export const eventSchema = Type.Object(
@@ -23,7 +23,7 @@ export const eventSchema = Type.Object(
     id,
     kind: Type.Ref('EventKind'),
     occurred_at: time,
-    subject: Type.Object({ kind: Type.Enum(subjectKinds), id }, { description: 'What it happened to.' }),
+    subject: Type.Object({ kind: Type.Enum(subjectKinds), id }, { description: 'What the event is about.' }),
     actor: Type.Object(
       {
         kind: Type.Enum(actorKinds),
@@ -31,23 +31,25 @@ export const eventSchema = Type.Object(
         key_id: nullable(Type.String({ format: 'uuid', description: "The agent's API key." })),
         session_id: nullable(Type.String({ format: 'uuid', description: "The person's session." })),
         signed_in_with: nullable(
-          Type.Array(Type.String(), { description: 'How the person had signed in, such as password and totp.' }),
+          Type.Array(Type.String(), { description: 'How the person signed in, such as password and totp.' }),
         ),
       },
-      { description: 'Who did it. timer: a time was up. anonymous: nobody had signed in.' },
+      { description: 'Who did it. timer: a deadline passed. anonymous: the caller had not signed in.' },
     ),
-    http_request_id: nullable(Type.String({ description: 'The call behind it, as in the log.' })),
-    digest: nullable(sha256('What was asked, or what a fresh factor was bound to: SHA-256 over RFC 8785 JSON.')),
-    before: nullable(object('What changed, as it was.')),
-    after: nullable(object('What changed, as it is since.')),
-    erasable_sha256: nullable(sha256('Of the erasable part with its salt.')),
+    http_request_id: nullable(Type.String({ description: 'The call that caused it, as in the log.' })),
+    digest: nullable(
+      sha256('SHA-256 over the RFC 8785 JSON of what was asked, or of what a fresh factor was bound to.'),
+    ),
+    before: nullable(object('The changed values before.')),
+    after: nullable(object('The changed values after.')),
+    erasable_sha256: nullable(sha256('SHA-256 of the erasable part with its salt.')),
     erasable: nullable(object('Free text that people or agents wrote, addresses and networks. Can be erased.')),
     erased: Type.Boolean({ description: 'The erasable part was erased.' }),
     seal: nullable(
       Type.Integer({
         description:
-          'Number of the seal whose range it is in; null in the first two seconds. That it is what was sealed, an export or an ' +
-          'evidence pack proves.',
+          'Number of the seal whose range it is in; null for up to two seconds. Only an export or an evidence pack proves that ' +
+          'the event is what was sealed.',
       }),
     ),
   },
@@ -61,7 +63,7 @@ export const eventPageSchema = Type.Object(
     next_cursor: nullable(
       Type.String({
         description:
-          'For `cursor`; null on the last page. A page may hold fewer events than `limit`, or none, and still have a next one.',
+          'For `cursor`; null on the last page. A page can hold fewer events than `limit`, or none, and still have a next page.',
       }),
     ),
   },
@@ -93,19 +95,21 @@ export const eventExample = {
 }
 
 const cursor = Type.Optional(
-  Type.String({ minLength: 1, maxLength: 100, description: 'next_cursor of the page before.' }),
+  Type.String({ minLength: 1, maxLength: 100, description: 'The next_cursor of the previous page.' }),
 )
 const limit = (fallback: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: fallback }))
 const instant = (description: string) => Type.Optional(Type.String({ maxLength: 40, description }))
 
 export const listQuery = Type.Object({
-  since: instant('RFC 3339; only what happened then or later.'),
-  until: instant('RFC 3339; only what happened before.'),
+  since: instant('RFC 3339; only events at this time or later.'),
+  until: instant('RFC 3339; only events before this time.'),
   actor_kind: Type.Optional(Type.Enum(actorKinds)),
-  actor_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a person or an agent.' })),
+  actor_id: Type.Optional(Type.String({ format: 'uuid', description: 'The id of a person or an agent.' })),
   kind: Type.Optional(Type.Enum(kinds)),
-  subject_id: Type.Optional(Type.String({ format: 'uuid', description: 'Of a request, user, key, invitation, ...' })),
-  request_id: Type.Optional(Type.String({ format: 'uuid', description: 'The same for requests.' })),
+  subject_id: Type.Optional(
+    Type.String({ format: 'uuid', description: 'The id of a request, user, key, invitation, ...' }),
+  ),
+  request_id: Type.Optional(Type.String({ format: 'uuid', description: 'Short for the subject_id of a request.' })),
   limit: limit(50),
   cursor,
 })

@@ -6,14 +6,14 @@ export interface StoredEvent {
   readonly id: string
   readonly occurredAt: Date
   readonly record: string
-  /** Without its salt, which is of use to verifiers only; null when there is none, or none any more. */
+  /** Without its salt, which only verifiers need; null when there is none, or it was erased. */
   readonly erasable: string | null
   readonly isErased: boolean
-  /** The seal whose range it is in, by its place in the order alone; null for the first moments. */
+  /** The seal whose range covers its place in the order; null until it is sealed. */
   readonly seal: number | null
 }
 
-/** A place in a list by time. */
+/** A place in a list that is ordered by time. */
 export interface TimeKey {
   readonly occurredAt: Date
   readonly id: string
@@ -27,7 +27,7 @@ export interface EventFilter {
   readonly actorId: string | null
   readonly kind: string | null
   readonly subjectId: string | null
-  /** Where the page before ended. */
+  /** Where the previous page ended. */
   readonly after: TimeKey | null
   readonly oldestFirst: boolean
   readonly limit: number
@@ -35,7 +35,7 @@ export interface EventFilter {
 
 export interface EventPage {
   readonly items: readonly StoredEvent[]
-  /** Where the next page begins; null when this one is the last. */
+  /** Where the next page begins; null on the last page. */
   readonly next: TimeKey | null
 }
 
@@ -49,8 +49,8 @@ interface Row {
 }
 
 /**
- * Rows that one page looks at for actors and kinds, which have no index of their own: it would cost every event as much as
- * the two that there are. A page that finds little in them comes short, with a cursor behind the last row it looked at.
+ * The most rows that one page searches for actors and kinds, which have no index: one would cost every event as much as the
+ * two existing indexes. A page that finds few of them is short, with a cursor after the last row it searched.
  */
 const scanned = 10_000
 
@@ -70,7 +70,7 @@ export async function list(db: Queryable, filter: EventFilter): Promise<EventPag
 function statementOf(filter: EventFilter): { readonly statement: Statement; readonly values: readonly unknown[] } {
   const { organizationId, since, until, actorKind, actorId, kind, subjectId, after, oldestFirst, limit } = filter
   const values: unknown[] = [organizationId, limit + 1]
-  // Letters: PostgreSQL tells names apart by their first 63 characters only.
+  // Single letters: PostgreSQL distinguishes names only by their first 63 characters.
   const names: string[] = []
   const given = (name: string, value: unknown, condition: (parameter: string) => string): string => {
     if (value === null) return ''
@@ -93,7 +93,7 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
     given('a', actorId, (p) => `s.actor_id = ${p}`) +
     given('k', kind, (p) => `s.kind = ${p}`)
   const direction = oldestFirst ? 'asc' : 'desc'
-  // Without such filters nothing is passed over.
+  // Without such filters no row is skipped.
   const look = wanted === '' ? '$2' : String(scanned)
   return {
     statement: {

@@ -3,15 +3,15 @@ import type { Transport } from '../../outbound/transport.ts'
 import { installationId } from '../../platform/ids.ts'
 import { type PublicHead, publicHeadJson } from './seal.ts'
 
-/** A place outside of the database that heads are written to. Throws when they are not known to be there. */
+/** A place outside the database that heads are written to. Throws unless they are known to be there. */
 export type OutsidePlace = (heads: readonly PublicHead[]) => Promise<void>
 
-/** Appends lines and waits until the disk has them. Opened anew each time, so that the file can be moved away. */
+/** Appends lines and waits until they are on disk. Opens the file each time, so that it can be moved away. */
 export function headsFile(path: string): OutsidePlace {
   return async (heads) => {
     const file = await open(path, 'a')
     try {
-      // One write: lines of several processes do not get into one another.
+      // One write, so that lines of several processes do not mix.
       await file.appendFile(heads.map((head) => `${publicHeadJson(head)}\n`).join(''))
       await file.datasync()
     } finally {

@@ -14,11 +14,11 @@ export interface Batch {
   readonly leaves: Buffer
   readonly root: Buffer
   readonly link: Buffer
-  /** The head of the seal before; null for the first one. */
+  /** The head of the previous seal; null for the first one. */
   readonly previousHead: string | null
 }
 
-/** Where an event stands in its organization's chain. `xact` is a number too large for one. */
+/** An event's place in its organization's chain. `xact` is text because it can exceed a JavaScript number. */
 export interface ChainKey {
   readonly era: number
   readonly xact: string
@@ -31,14 +31,14 @@ export interface Seal extends Batch {
   readonly sealedAt: Date
 }
 
-/** The `typ` headers that keep a head, and the end of an export, from being taken for one another or for anything else. */
+/** The `typ` headers: a head and the end of an export cannot be mistaken for one another or for anything else. */
 export const headType = 'hitl-audit-head+jws'
 export const exportEndType = 'hitl-audit-export+jws'
 
 /** Signs with the audit's current key; `typ` goes into the protected header. */
 export type SignAudit = (payload: Readonly<Record<string, unknown>>, typ: string) => Promise<string>
 
-/** What is signed of a batch. Each head holds the hash of the one before it, so the last one vouches for all. */
+/** The signed content of a batch. Each head holds the hash of the previous one, so the last one vouches for all. */
 export function headOf(batch: Batch, sealedAt: Date): Readonly<Record<string, unknown>> {
   return {
     organization_id: batch.organizationId,
@@ -52,14 +52,14 @@ export function headOf(batch: Batch, sealedAt: Date): Readonly<Record<string, un
   }
 }
 
-/** A head as it is written outside of the database. */
+/** A head as written outside the database. */
 export interface PublicHead {
   readonly organizationId: string
   readonly number: number
   readonly head: string
 }
 
-/** One line of the file, one entry of the callback. The head says it all; the rest is for people who look for theirs. */
+/** One line of the file, or one entry of the post. The head holds everything; the rest helps people find theirs. */
 export function publicHeadJson({ organizationId, number, head }: PublicHead): string {
   return `{"organization_id":"${organizationId}","number":${number},"head":"${head}"}`
 }

@@ -6,7 +6,7 @@ const lockStatement: Statement = {
   text: `select pg_advisory_xact_lock(hashtextextended('hitl audit ' || $1::uuid, 0))`,
 }
 
-/** Until the transaction ends nobody seals, purges or erases events of the organization, nor changes its audit policy. */
+/** Locks the chain: until the transaction ends, no other one seals, purges or erases events of the organization, or changes its policy. */
 export async function lockChain(tx: Queryable, organizationId: string): Promise<void> {
   await tx.execute(lockStatement, [organizationId])
 }
@@ -16,7 +16,7 @@ const unsealedStatement: Statement = {
   text: 'select organization_id from hitl_audit_unsealed($1, $2) as organization_id',
 }
 
-/** Organizations with settled events that are not sealed, in their order behind `after`; in the scope of a worker. */
+/** Organizations with settled events that are not sealed, in order, after `after`; in the scope of a worker. */
 export async function unsealed(tx: Queryable, after: string | null, atMost: number): Promise<readonly string[]> {
   const rows = await tx.execute<{ organization_id: string }>(unsealedStatement, [after, atMost])
   return rows.map((row) => row.organization_id)
@@ -43,7 +43,7 @@ const nextBatchesStatement: Statement = {
   text: 'select * from hitl_audit_next_batches($1, $2)',
 }
 
-/** The next batch of each, as far as nobody else is at it; locked until the transaction ends. In the scope of a worker. */
+/** The next batch of each, unless another process has it; locked until the transaction ends. In the scope of a worker. */
 export async function nextBatches(
   tx: Queryable,
   organizationIds: readonly string[],
@@ -103,7 +103,7 @@ const unpublishedStatement: Statement = {
     where published_at is null and sealed_at < $1 order by organization_id, number limit $2`,
 }
 
-/** Heads that were sealed before `before` and, as far as is known, never written outside. */
+/** Heads that were sealed before `before` and are not known to be written outside. */
 export async function unpublished(db: Queryable, before: Date, limit: number): Promise<readonly PublicHead[]> {
   const rows = await db.execute<{ organization_id: string; number: number; head: string }>(unpublishedStatement, [
     before,

@@ -6,13 +6,13 @@ import type { OutsidePlace } from './outside.ts'
 import { type Batch, headOf, headType, type PublicHead, type Seal, type SignAudit } from './seal.ts'
 import * as store from './store.ts'
 
-/** Sealed within 2 s of the commit: a round is late by this much at most, and takes milliseconds. */
+/** Events are sealed within 2 s of the commit: a round is at most this late, and takes milliseconds. */
 const everyMs = 500
-/** A batch's events at most: 128 KiB of leaf hashes. At 5 000 events a second one round finds 2 500. */
+/** The most events of a batch: 128 KiB of leaf hashes. At 5 000 events a second, one round finds 2 500. */
 const maxEvents = 4_096
-/** Organizations in one transaction. */
+/** The most organizations in one transaction. */
 const maxOrganizations = 64
-/** Heads that nobody has written outside by now: their process died, or the place did not answer. */
+/** After this long, heads not yet written outside are retried: their process died, or the place did not respond. */
 const leftAfterMs = 10_000
 const publishEveryMs = 5_000
 const publishAtOnce = 500
@@ -27,7 +27,7 @@ export interface SealingDependencies {
 
 export interface Sealing {
   start(): void
-  /** Seals, and writes outside, everything that is settled; for tests. */
+  /** Seals everything that is settled, and writes the heads outside; for tests. */
   drain(): Promise<void>
   /** Seals what one organization has; returns whether there was anything. */
   sealOne(organizationId: string): Promise<boolean>
@@ -35,8 +35,8 @@ export interface Sealing {
 }
 
 /**
- * Seals events into their organization's chain. Any number of processes may do it at once: an organization is sealed by one
- * at a time, under a lock of the transaction. The hashing is PostgreSQL's (docs/decisions/0009-audit-chain.md).
+ * Seals events into their organization's chain. Any number of processes may run it: an organization is sealed by one at a
+ * time, under a lock of the transaction. PostgreSQL computes the hashes (docs/decisions/0009-audit-chain.md).
  */
 export function createSealing({ db, clock, log, sign, outside }: SealingDependencies): Sealing {
   const signed = async (batch: Batch): Promise<Seal> => {
@@ -61,11 +61,11 @@ export function createSealing({ db, clock, log, sign, outside }: SealingDependen
     await store.markPublished(db.within({ worker: true }), heads, clock.now())
   }
 
-  /** At once, but not waited for: a place that does not answer must not keep events unsealed. */
+  /** Starts at once and is not awaited: a place that does not respond must not delay sealing. */
   let publishing: Promise<void> = Promise.resolve()
   let waiting: PublicHead[] = []
   const publishSoon = (heads: readonly PublicHead[]): void => {
-    // What does not fit is found in the table later.
+    // Heads that do not fit are found in the table later.
     if (outside.length === 0 || waiting.length + heads.length > publishAtOnce) return
     waiting.push(...heads)
     publishing = publishing
@@ -74,10 +74,10 @@ export function createSealing({ db, clock, log, sign, outside }: SealingDependen
         waiting = []
         return publish(taken)
       })
-      .catch((error: unknown) => log.warn({ err: error }, 'heads of the audit were not written outside; tried again'))
+      .catch((error: unknown) => log.warn({ err: error }, 'heads of the audit were not written outside; trying again'))
   }
 
-  /** Where the walk over the organizations has got to; null: it begins anew. */
+  /** How far the walk over the organizations has got; null: at the beginning. */
   let reached: string | null = null
   let leftFull = false
   const sealing = createLoop('audit seals', everyMs, log, async () => {

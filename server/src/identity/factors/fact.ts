@@ -1,30 +1,13 @@
-import type { Fact } from '../../facts/fact.ts'
+import { type Fact, type FactChange, factBy } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
-import { actorOf, type Caller, type Person } from '../principal.ts'
+import { byCaller, type Caller, type Person } from '../principal.ts'
 
-/** Who tries to sign in, before anybody is signed in. */
-export interface Visitor {
-  readonly httpRequestId: string
-  readonly network: string
-}
-
-/** What happened to a person's own factors, told in the organization that they work in. */
+/** What happened to a person's own factors, as an event of the organization they are working in. */
 export function factAbout(
   by: Caller<Person>,
   kind: EventKind,
-  change: { readonly before?: Fact['before']; readonly after?: Fact['after'] },
+  { before = null, after = null }: Partial<Pick<FactChange, 'before' | 'after'>>,
   occurredAt: Date,
 ): Fact {
-  return {
-    organizationId: by.principal.organizationId,
-    kind,
-    subjectKind: 'user',
-    subjectId: by.principal.userId,
-    actor: actorOf(by.principal),
-    httpRequestId: by.httpRequestId,
-    network: by.network ?? null,
-    before: change.before ?? null,
-    after: change.after ?? null,
-    occurredAt,
-  }
+  return factBy(byCaller(by), kind, ['user', by.principal.userId], { before, after, occurredAt })
 }

@@ -13,13 +13,13 @@ import { passwordOf } from './store.ts'
 import { takeTotpStep, totpOf } from './totp/store.ts'
 import { totpStep } from './totp/totp.ts'
 
-/** What a person shows. */
+/** What a person proves themselves with. */
 export type Proof =
   | { readonly method: 'password'; readonly password: string }
   | { readonly method: 'totp' | 'recovery_code'; readonly code: string }
   | { readonly method: 'passkey'; readonly assertion: AuthenticationResponseJSON }
 
-/** For the audit; the person is told the same in every case. `copied`: a passkey's counter went back. */
+/** For the audit; the person gets the same reply in every case. `copied`: a passkey's counter went back. */
 export type ProofFlaw = 'wrong' | 'used' | 'challenge' | 'unknown' | 'copied'
 
 /** A proof that was judged. It counts once `spend` has used it up, in the transaction of what it is for. */
@@ -28,15 +28,9 @@ export interface JudgedProof {
   readonly spend: (tx: Tx) => Promise<ProofFlaw | null>
 }
 
-/** Who shows a proof, from where. */
+/** The account that a proof is for, and the address it came from. */
 export interface Prover {
   readonly accountId: string
-  readonly network: string | null
-}
-
-export interface Attempter {
-  /** Null while nobody knows whose sign-in it is. */
-  readonly accountId: string | null
   readonly network: string | null
 }
 
@@ -105,9 +99,9 @@ export function createProofs({ db, clock, sealer, passwords, attempts }: FactorD
       }
     },
 
-    /** `work` is one attempt, slowed down after others that failed; null is a success. Throws 429. */
+    /** `work` is one attempt, slowed down after failures; it returns null on success. No account while it is unknown. Throws 429. */
     attempt: async (
-      { accountId, network }: Attempter,
+      { accountId, network }: Omit<Prover, 'accountId'> & { readonly accountId: string | null },
       work: () => Promise<ProofFlaw | null>,
     ): Promise<ProofFlaw | null> => {
       let flaw: ProofFlaw | null = 'wrong'

@@ -25,7 +25,7 @@ export interface FactorRoutes extends Omit<SignInRoutes, 'signIn'> {
 
 const bearer = [{ bearer: [] }, { person: [] }]
 const common = { tags: ['factors'], security: bearer }
-const gone = { description: 'It is gone', type: 'null' }
+const gone = { description: 'Removed', type: 'null' }
 
 /** A person's own factors; also the step-ups and the sign-in that use them. */
 export function registerFactorRoutes(app: FastifyInstance, routes: FactorRoutes): void {
@@ -53,7 +53,7 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'With what do I sign in besides my password?',
+        summary: 'List my authentication factors',
         operationId: 'listFactors',
         response: {
           200: success('The factors', Type.Ref('Factors'), schemas.exampleFactors),
@@ -71,11 +71,11 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
       ...requireStepUp(),
       schema: {
         ...common,
-        summary: 'Make ten recovery codes; earlier ones are void',
+        summary: 'Make ten recovery codes; earlier ones stop working',
         operationId: 'makeRecoveryCodes',
         headers: stepUpHeaders,
         response: {
-          201: success('The codes, for this once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
+          201: success('The codes, shown only once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
           ...problems(401, stepUpRequired, nothingToRecover),
         },
       },
@@ -95,11 +95,11 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
       ...requireStepUp({ enrols: true }),
       schema: {
         ...common,
-        summary: 'Begin to add an authenticator app; it counts from its first code on, and replaces an earlier one',
+        summary: 'Begin to add an authenticator app; its first code activates it and replaces an earlier one',
         operationId: 'beginAuthenticatorApp',
         headers: stepUpHeaders,
         response: {
-          201: success('The secret, for this once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
+          201: success('The secret, shown only once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
           ...problems(401, stepUpRequired),
         },
       },
@@ -116,7 +116,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
       ...guard('profile.read'),
       schema: {
         ...common,
-        summary: 'Prove the authenticator app with its first code',
+        summary: 'Activate the authenticator app with its first code',
         operationId: 'confirmAuthenticatorApp',
         params: idParams,
         body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
@@ -161,7 +161,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
       ...requireStepUp({ enrols: true }),
       schema: {
         ...common,
-        summary: 'Begin to add a passkey: what the browser needs to make one',
+        summary: 'Begin to add a passkey: get what the browser needs to make one',
         operationId: 'beginPasskey',
         headers: stepUpHeaders,
         response: {

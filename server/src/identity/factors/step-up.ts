@@ -72,7 +72,7 @@ export interface Situation {
 }
 
 /** `repeated`: there is nothing left to do but to answer again. */
-export type Verdict = 'repeated' | 'token' | 'sign_in' | 'refused'
+export type StepUpVerdict = 'repeated' | 'token' | 'sign_in' | 'refused'
 
 interface Facts {
   readonly token: Situation['token']
@@ -87,7 +87,7 @@ interface Facts {
 }
 
 /** Read from above, the first line that fits counts; what a line does not name does not matter to it. */
-const rules: readonly (readonly [when: Partial<Facts>, verdict: Verdict])[] = [
+const rules: readonly (readonly [when: Partial<Facts>, verdict: StepUpVerdict])[] = [
   [{ repeats: true }, 'repeated'],
   // Whoever shows a token that does not fit means it: nothing else is looked at.
   [{ token: 'unfit' }, 'refused'],
@@ -104,7 +104,7 @@ const rules: readonly (readonly [when: Partial<Facts>, verdict: Verdict])[] = [
 ]
 
 /** What lets the act happen: a step-up that was earned for it, the sign-in a moment ago, or nothing. */
-export function judge(situation: Situation): Verdict {
+export function judge(situation: Situation): StepUpVerdict {
   const facts: Facts = {
     ...situation,
     earnedByPassword: situation.tokenMethod === 'password',

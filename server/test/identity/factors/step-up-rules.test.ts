@@ -7,8 +7,8 @@ import {
   digestOf,
   judge,
   type Situation,
+  type StepUpVerdict,
   stepUpRequired,
-  type Verdict,
 } from '../../../src/identity/factors/step-up.ts'
 
 const nothing: FactorState = { hasPassword: false, hasTotp: false, passkeys: 0, recoveryCodes: 0 }
@@ -26,7 +26,7 @@ const plain: Situation = {
 }
 
 describe('what lets a sensitive act happen', () => {
-  const cases: readonly (readonly [name: string, situation: Partial<Situation>, verdict: Verdict])[] = [
+  const cases: readonly (readonly [name: string, situation: Partial<Situation>, verdict: StepUpVerdict])[] = [
     ['a fresh sign-in, for who has no second factor', {}, 'sign_in'],
     ['an older sign-in does not', { signedInFreshly: false }, 'refused'],
     ['a fresh sign-in does not, once there is a second factor', { factors: totp }, 'refused'],
@@ -74,7 +74,7 @@ describe('what lets a sensitive act happen', () => {
 
   test('every situation has the verdict of the rule in words', () => {
     // Written the other way round than the table: each verdict's own conditions, all of them.
-    const inWords = (s: Situation): Verdict => {
+    const inWords = (s: Situation): StepUpVerdict => {
       if (s.repeats) return 'repeated'
       const second = s.factors.hasTotp || s.factors.passkeys > 0
       if (s.token === 'fits') return s.tokenMethod === 'password' && second ? 'refused' : 'token'

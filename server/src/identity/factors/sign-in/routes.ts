@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
 import { tokenExample } from '../../accounts/schemas.ts'
+import type { Call } from '../../principal.ts'
 import { throttled } from '../../throttle/attempts.ts'
-import type { Visitor } from '../fact.ts'
 import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
@@ -18,11 +18,11 @@ import {
 
 export interface SignInRoutes {
   readonly signIn: SecondFactorSignIn
-  /** Opens the session of who has signed in; answers the body of POST /auth/login. */
+  /** Opens the session of a complete sign-in; returns the body of POST /auth/login. */
   readonly openSession: (signedIn: SignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 }
 
-const visitorOf = (request: FastifyRequest): Visitor => ({ httpRequestId: request.id, network: request.client.address })
+const visitorOf = (request: FastifyRequest): Call => ({ httpRequestId: request.id, network: request.client.address })
 
 export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession }: SignInRoutes): void {
   const common = { tags: ['auth'] }
@@ -55,7 +55,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
     {
       schema: {
         ...common,
-        summary: 'What the browser needs to sign in with a passkey; with a challenge, as the second factor',
+        summary: 'Get what the browser needs to sign in with a passkey; with a challenge, as the second factor',
         operationId: 'passkeyOptions',
         body: { ...schemas.passkeyOptionsBody, examples: [{}, { challenge: schemas.exampleChallenge }] },
         response: {
@@ -72,7 +72,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
     {
       schema: {
         ...common,
-        summary: 'Sign in with a passkey, without address and password',
+        summary: 'Sign in with a passkey instead of address and password',
         operationId: 'passkeySignIn',
         body: { ...schemas.passkeySignInBody, examples: [{ assertion: schemas.exampleAssertion }] },
         response: {

@@ -1,10 +1,10 @@
-import type { Fact } from '../../../facts/fact.ts'
+import { type Fact, factBy } from '../../../facts/fact.ts'
 import { bearerChallenge } from '../../../http/refusals.ts'
 import { inTransaction } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
+import { byNobody, type Call } from '../../principal.ts'
 import type { FactorDependencies } from '../dependencies.ts'
-import type { Visitor } from '../fact.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
 import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
 import type { Ceremonies, Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
@@ -18,24 +18,24 @@ export const challengeMinutes = 5
 /** With the throttle behind them: five guesses at three of a million codes for each right password. */
 export const maxTries = 5
 
-/** Who has signed in how far, and where that leads. */
+/** A completed first factor and the membership it leads to. */
 export interface FirstFactor {
   readonly accountId: string
   readonly organizationId: string
   readonly userId: string
   /** Such as ['password']. */
   readonly methods: readonly string[]
-  /** When, at the earliest; left out: just now. */
+  /** The earliest time of the proof; left out: now. */
   readonly provenAt?: Date
 }
 
-/** A sign-in that is complete, as far as factors go: the session is the caller's to open. */
+/** A sign-in whose factors are complete; the caller opens the session. */
 export interface SignedIn {
   readonly accountId: string
-  /** Null after a passkey alone: the account says where its sign-in leads. */
+  /** Null after a passkey alone: the account decides where its sign-in leads. */
   readonly organizationId: string | null
   readonly methods: readonly string[]
-  /** When the first of it was proved, at the earliest. */
+  /** The earliest time of the first proof. */
   readonly provenAt: Date
 }
 
@@ -108,32 +108,24 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
     boundTo: challenge.tokenHash,
   })
 
-  /** Nobody has signed in: the person is what the fact is about, not who did it. */
+  /** Nobody has signed in yet: the person is the subject of the fact, not its actor. */
   const refusedFact = (
     member: { readonly organizationId: string; readonly userId: string },
-    visitor: Visitor,
+    visitor: Call,
     after: { readonly method: string; readonly reason: ProofFlaw },
-  ): Fact => ({
-    organizationId: member.organizationId,
-    kind: 'second_factor.refused',
-    subjectKind: 'user',
-    subjectId: member.userId,
-    actor: { kind: 'anonymous', id: null },
-    httpRequestId: visitor.httpRequestId,
-    network: visitor.network,
-    before: null,
-    after,
-    occurredAt: clock.now(),
-  })
+  ): Fact => {
+    const change = { before: null, after, occurredAt: clock.now() }
+    return factBy(byNobody(member.organizationId, visitor), 'second_factor.refused', ['user', member.userId], change)
+  }
 
-  /** Uses the proof up and with it the challenge, or tells what is wrong with it. */
+  /** Uses up the proof and the challenge, or returns what is wrong with the proof. */
   const complete = async (
     challenge: store.SignInChallenge,
     proof: SecondFactorProof,
-    visitor: Visitor,
+    visitor: Call,
   ): Promise<ProofFlaw | null> => {
     const { accountId, organizationId } = challenge
-    const prover = { accountId, network: visitor.network }
+    const prover = { accountId, network: visitor.network ?? null }
     const judged = await proofs.judge(prover, proof, secondFactorOf(challenge))
     return inTransaction(db, { organizationId, accountId }, async (tx) => {
       const flaw = await judged.spend(tx)
@@ -148,10 +140,10 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
   }
 
   /**
-   * Takes the count of a passkey that signs in alone, or tells what is wrong: to its owner's organization, and where
-   * nobody knows the owner, to the installation.
+   * Takes the count of a passkey that signs in alone, or returns what is wrong with it. The failure is reported in its
+   * owner's organization, or in the installation's events if the owner is unknown.
    */
-  const spendAssertion = async (judged: JudgedAssertion, visitor: Visitor): Promise<ProofFlaw | null> => {
+  const spendAssertion = async (judged: JudgedAssertion, visitor: Call): Promise<ProofFlaw | null> => {
     const accountId = judged.passkey?.accountId ?? newId()
     const member = judged.passkey === null ? null : await dependencies.membershipOf(accountId)
     const { organizationId, userId } = member ?? { organizationId: installationId, userId: accountId }
@@ -168,7 +160,7 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
   return {
     secondFactorNeeded: async (accountId: string): Promise<boolean> => hasSecondFactor(await stateOf(accountId)),
 
-    /** For a sign-in whose first factor was right. Tell it with `secondFactorRequired`. */
+    /** For a sign-in whose first factor was right. Throw it as `secondFactorRequired`. */
     beginChallenge: async ({ provenAt = clock.now(), ...first }: FirstFactor): Promise<BegunChallenge> => {
       const { token, hash } = newOneTimeToken()
       const expiresAt = new Date(clock.now().getTime() + challengeMinutes * 60_000)
@@ -179,13 +171,13 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
     },
 
     /** The second factor for an open challenge. Throws 401; every call is a try. */
-    completeChallenge: async (challenge: string, proof: SecondFactorProof, visitor: Visitor): Promise<SignedIn> => {
+    completeChallenge: async (challenge: string, proof: SecondFactorProof, visitor: Call): Promise<SignedIn> => {
       const tokenHash = hashOneTimeToken(challenge)
       const open = await store.openSignInChallenge(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
       if (open === null) throw challengeOver()
       const { accountId, organizationId, methods } = open
       let triesLeft = 0
-      const flaw = await proofs.attempt({ accountId, network: visitor.network }, async () => {
+      const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
         const counted = await store.countTry(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
         if (counted === null) throw challengeOver()
         triesLeft = maxTries - counted.tries
@@ -208,11 +200,11 @@ export function createSecondFactorSignIn(dependencies: FactorDependencies, proof
      * A passkey instead of address and password. It is two factors by itself, the device and what unlocks it, so nothing
      * else is asked.
      */
-    signInWithPasskey: async (assertion: AuthenticationResponseJSON, visitor: Visitor): Promise<SignedIn> => {
+    signInWithPasskey: async (assertion: AuthenticationResponseJSON, visitor: Call): Promise<SignedIn> => {
       const ceremony: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
       let accountId: string | null = null
       const provenAt = clock.now()
-      const flaw = await proofs.attempt({ accountId, network: visitor.network }, async () => {
+      const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
         const judged = await ceremonies.judge(assertion, ceremony)
         accountId = judged.passkey?.accountId ?? null
         return spendAssertion(judged, visitor)

@@ -1,7 +1,7 @@
 import { type Dispatcher, Pool } from 'undici'
 
 export interface HttpClient {
-  /** Sends one call and answers the reply's body. Throws unless the status is `expected`. */
+  /** Sends one call and returns the reply's body. Throws unless the status is `expected`. */
   call(call: Call): Promise<string>
   close(): Promise<void>
 }

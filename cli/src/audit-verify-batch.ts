@@ -12,7 +12,7 @@ export interface FoundBatch {
   readonly line: number
 }
 
-/** Holds the events to what the seal's head says; true when they are what was sealed. The leaf hashes beside it tell which one is wrong, if its root vouches for them. */
+/** Checks the events against the seal's head; true when they are what was sealed. The leaf hashes beside it show which one is wrong, if its root vouches for them. */
 export function judgeBatch(found: FoundBatch, head: Head, leafText: string, findings: Findings): boolean {
   const { number: seal, first, last, root } = head
   const { line, lines, leaves } = found
@@ -26,7 +26,7 @@ export function judgeBatch(found: FoundBatch, head: Head, leafText: string, find
   const sealed = Buffer.from(leafText, 'base64')
   const complete = sealed.toString('base64') === leafText && sealed.length === size * leafBytes
   if (size < 1 || !complete || merkleRoot(sealed) !== root) {
-    const message = `The ${lines.length} events before seal ${seal} are not the ${size} that it sealed, positions ${first} to ${last}; its list of leaf hashes was changed too, so it does not tell which.`
+    const message = `The ${lines.length} events before seal ${seal} are not the ${size} that it sealed, positions ${first} to ${last}; its list of leaf hashes was changed too, so it cannot show which.`
     findings.add('event.edited', message, { line: lines[0] ?? line, seal, position: first })
     return false
   }
@@ -39,7 +39,7 @@ function tell(difference: Difference, { lines, line }: FoundBatch, head: Head, f
   const place = { line: 'found' in difference ? (lines[difference.found] ?? line) : line, position, seal: head.number }
   const messages = {
     edited: `The record at position ${position} is not the one that was sealed.`,
-    moved: `Another record of the same batch stands where position ${position} belongs.`,
+    moved: `Another record of the same batch is where position ${position} belongs.`,
     missing: `The record at position ${position} is missing.`,
     inserted: 'This record was never sealed.',
   } as const

@@ -32,7 +32,7 @@ export function differences(sealed: Buffer, found: Buffer): readonly Difference[
       i += 1
       j += 1
     } else {
-      // Left over at the end, though it stands somewhere: it was moved to the front, and its line told so.
+      // Left over at the end although it is in the file: it was moved to the front and reported there.
       result.push({ kind: 'missing', sealed: i })
       i += 1
     }

@@ -26,7 +26,7 @@ export function createErasures(findings: Findings) {
     },
     /**
      * `pending`: erasures whose own events were not sealed yet when the export ended. What they erased is not in the file, so
-     * for a part that no event tells of they neither prove that it was erased nor let it be taken for cut out.
+     * so a part without an event may have been erased by them, or cut out.
      */
     finish: (pending: number): { readonly erased: number; readonly unproven: number } => {
       let unproven = 0

@@ -5,7 +5,7 @@ export interface Finding {
   /** Of the organization's chain, from 1. */
   readonly position: number | null
   readonly seal: number | null
-  /** A stable word for programs. */
+  /** A stable identifier for programs. */
   readonly code: FindingCode
   /** A sentence for people. */
   readonly message: string

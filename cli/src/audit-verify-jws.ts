@@ -1,6 +1,6 @@
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 
-/** A JSON Web Key Set (RFC 7517) as `/.well-known/jwks.json` has it; only Ed25519 keys are looked at. */
+/** A JSON Web Key Set (RFC 7517) as `/.well-known/jwks.json` has it; only Ed25519 keys are used. */
 export interface KeySet {
   readonly keys: readonly Readonly<Record<string, unknown>>[]
 }
@@ -20,7 +20,7 @@ export function keyRing({ keys }: KeySet): KeyRing {
   )
 }
 
-/** What a batch's head says of it (docs/audit.md). */
+/** The claims of a batch's head (docs/audit.md). */
 export interface Head {
   readonly organization_id: string
   readonly number: number
@@ -32,7 +32,7 @@ export interface Head {
   readonly sealed_at: string
 }
 
-/** What the last line of an export says of the file. */
+/** The claims of the last line of an export. */
 export interface End {
   readonly organization_id: string
   readonly exported_at: string
@@ -44,7 +44,7 @@ export interface End {
   readonly unsealed_erasures: number
 }
 
-/** A compact JWS that is well formed in every byte; whether its signature holds is another question. */
+/** A compact JWS that is well formed in every byte; its signature is not checked yet. */
 export interface Jws<T> {
   readonly text: string
   readonly kid: string

@@ -1,12 +1,12 @@
-/** A stream of any chunks: a file's read stream, standard input, a reply's body. Strings are taken as UTF-8. */
+/** A stream of any chunks: a file's read stream, standard input, a reply's body. Strings are encoded as UTF-8. */
 export type Chunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
 /** No line of an export comes near: a request's texts are bounded, and a batch's leaf list is of 180 KB at most. */
 const longestLine = 64 * 1_048_576
 
 /**
- * Calls `onLine` with each line, without its end. Lines are not copied: `bytes` holds them until the next call. Answers how
- * many bytes stand behind the last line end: a whole export has none.
+ * Calls `onLine` with each line, without its end. Lines are not copied: `bytes` holds them until the next call. Returns
+ * the number of bytes after the last line end: a complete export has none.
  */
 export async function eachLine(source: Chunks, onLine: (bytes: Buffer, start: number, end: number) => void) {
   let left = Buffer.alloc(0)
@@ -21,7 +21,7 @@ export async function eachLine(source: Chunks, onLine: (bytes: Buffer, start: nu
     }
     left = Buffer.from(bytes.subarray(start))
     if (left.length > longestLine)
-      throw new Error(`a line is longer than ${longestLine} bytes: this is no audit export`)
+      throw new Error(`a line is longer than ${longestLine} bytes: this is not an audit export`)
   }
   return left.length
 }

@@ -1,7 +1,7 @@
 import type { Findings } from './audit-verify-findings.ts'
 import { type Head, type Jws, type KeyRing, readHead, signatureHolds } from './audit-verify-jws.ts'
 
-/** Heads from outside of the database, by organization and number. */
+/** Heads from outside the database, by organization and number. */
 export interface OutsideHeads {
   readonly given: boolean
   of(organizationId: string): ReadonlyMap<number, Jws<Head>>
@@ -15,11 +15,11 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
     const where = `Line ${index + 1} of the heads from outside`
     const head = readHead(jwsOf(line.trim()))
     if (head === null) {
-      findings.add('outside.malformed', `${where} is no head of the audit.`)
+      findings.add('outside.malformed', `${where} is not a head of the audit.`)
       continue
     }
     if (signatureHolds(head, keys) === false) {
-      findings.add('outside.malformed', `${where} has a signature that does not hold.`, { seal: head.payload.number })
+      findings.add('outside.malformed', `${where} has an invalid signature.`, { seal: head.payload.number })
       continue
     }
     const heads = byOrganization.get(head.payload.organization_id) ?? new Map<number, Jws<Head>>()

@@ -26,7 +26,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   let seals = 0
   /** Lines of the events of the batch. */
   let lines: number[] = []
-  /** How far the positions in the lines are from the places they stand at. */
+  /** The difference between the positions in the lines and their actual places. */
   let shift = 0
   /** What the next event and the next seal must be; `last` is the seal before, null when there is none or it is unreadable. */
   let position = 1
@@ -51,7 +51,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     firstPosition = position
     if (previous === undefined) {
       if (number !== 1 || position !== 1) {
-        findings.add('header.malformed', 'The header names no seal before the first one, which is not seal 1.', {
+        findings.add('header.malformed', 'The header names no previous seal, but the first seal is not seal 1.', {
           line,
         })
       }
@@ -76,23 +76,23 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   const event = (bytes: Buffer, start: number, stop: number): void => {
     const found = readEventLine(bytes, start, stop)
     if (found === null) {
-      findings.add('line.malformed', 'This line is no event, seal or end of an audit export.', { line })
+      findings.add('line.malformed', 'This line is not an event, seal or end of an audit export.', { line })
       return
     }
     const expected = position + batch.size()
-    // Told once: behind a line that is missing all others are shifted.
+    // Reported once: after a missing line, all others are shifted.
     if (found.position - expected !== shift) {
       shift = found.position - expected
       const message = `This line says position ${found.position} where position ${expected} belongs.`
       findings.add('position.wrong', message, { line, position: expected })
     }
     if (found.erasable === 'edited') {
-      findings.add('erasable.edited', 'The erasable part is not the one that the record holds the hash of.', {
+      findings.add('erasable.edited', 'The erasable part does not match its hash in the record.', {
         line,
         position: expected,
       })
     } else if (found.erasable === 'inserted') {
-      findings.add('erasable.inserted', 'There is an erasable part, but the record holds no hash of one.', {
+      findings.add('erasable.inserted', 'There is an erasable part, but the record holds no hash for it.', {
         line,
         position: expected,
       })
@@ -107,7 +107,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     const parts = sealForm.exec(text)
     const head = parts === null ? null : readHead(parts[1] ?? '')
     if (parts === null || head === null) {
-      findings.add('seal.malformed', `This line should be seal ${number}, but is none.`, { line, seal: number })
+      findings.add('seal.malformed', `This line should be seal ${number}, but is not a seal.`, { line, seal: number })
       forget()
       return
     }
@@ -118,10 +118,10 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       findings.add('seal.out_of_place', message, { line, seal: payload.number })
     }
     if (payload.number > number && lastReadable) {
-      const message = `Seal ${payload.number} stands where seal ${number} belongs: ${payload.number - number} missing, with positions ${position} to ${payload.first - 1}.`
+      const message = `Seal ${payload.number} is where seal ${number} belongs: ${payload.number - number} missing, with positions ${position} to ${payload.first - 1}.`
       findings.add('seal.missing', message, { line, seal: number, position })
     } else if (payload.number !== number && lastReadable) {
-      findings.add('seal.out_of_place', `Seal ${payload.number} stands where seal ${number} belongs.`, {
+      findings.add('seal.out_of_place', `Seal ${payload.number} is where seal ${number} belongs.`, {
         line,
         seal: payload.number,
       })
@@ -148,7 +148,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     batch.clear(Buffer.from(payload.link, 'hex'))
   }
 
-  /** The batch cannot be judged: what follows begins anew. */
+  /** The batch cannot be checked: start over with the next one. */
   const forget = (): void => {
     last = null
     lastReadable = false
@@ -161,24 +161,24 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   const compareOutside = (head: Jws<Head>): void => {
     const known = outsideHeads.get(head.payload.number)
     if (known === undefined || known.text === head.text) return
-    const message = `Seal ${head.payload.number} is not the one that was written outside of the database: the history was written anew.`
+    const message = `Seal ${head.payload.number} is not the one that was written outside the database: the history was rewritten.`
     findings.add('outside.differs', message, { line, seal: head.payload.number })
   }
 
   const readEndLine = (text: string): void => {
     end = readEnd(endForm.exec(text)?.[1] ?? '')
     if (end === null) {
-      findings.add('end.forged', 'This line should be the end of the export, but is none.', { line })
+      findings.add('end.forged', 'This line should be the end of the export, but is not.', { line })
       return
     }
     const holds = signatureHolds(end, keys)
     if (holds !== true) {
-      const why = holds === null ? `the key ${end.kid} is not in the key set` : 'its signature does not hold'
+      const why = holds === null ? `the key ${end.kid} is not in the key set` : 'its signature is invalid'
       findings.add('end.forged', `The end of the export proves nothing: ${why}.`, { line })
     }
   }
 
-  /** Against what the lines before it were. */
+  /** Compares the end with the lines before it. */
   const judgeEnd = ({ payload }: Jws<End>): void => {
     const told = [payload.organization_id, payload.first_seal, payload.last_seal, payload.last_position]
     const is = [organizationId, firstSeal, number - 1, position - 1]
@@ -188,10 +188,10 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     findings.add('end.contradicts', message, { line })
   }
 
-  /** Heads from outside that the file ends before. Answers how many of them were not there yet when the export was made. */
+  /** Checks heads from outside that come after the end of the file. Returns how many of them were sealed after the export was made. */
   const judgeOutside = (): number => {
     const behind = [...outsideHeads.values()].filter(({ payload }) => payload.number > number - 1)
-    // Only what is signed tells when that was.
+    // Only the signed end is evidence of that time.
     const exportedAt = end !== null && signatureHolds(end, keys) === true ? end.payload.exported_at : null
     const missing = behind.filter(({ payload }) => exportedAt === null || payload.sealed_at < exportedAt)
     const newest = missing.toSorted((a, b) => a.payload.number - b.payload.number).at(-1)?.payload
@@ -205,7 +205,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   const finish = (bytesLeft: number) => {
     if (line === 0) findings.add('header.malformed', 'The file is empty.', { line: 1 })
     if (bytesLeft > 0) {
-      findings.add('line.malformed', 'The last line has no end: the file was cut off.', { line: line + 1 })
+      findings.add('line.malformed', 'The last line is incomplete: the file was cut off.', { line: line + 1 })
     }
     if (batch.size() > 0) {
       const message = `The ${batch.size()} events from here on have no seal: the file was cut off, or they were added.`
@@ -237,10 +237,10 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   return {
     line: (bytes: Buffer, start: number, stop: number): void => {
       line += 1
-      // The second character of the first name tells the kinds of lines apart; each is then held to its exact form.
+      // The second character of the first name distinguishes the kinds of lines; each must then have its exact form.
       const kind = bytes[start + 2]
       if (end !== null) {
-        findings.add('line.malformed', 'There is a line behind the end of the export.', { line })
+        findings.add('line.malformed', 'There is a line after the end of the export.', { line })
       } else if (line === 1) header(bytes.toString('utf8', start, stop))
       else if (kind === 0x73) seal(bytes.toString('latin1', start, stop))
       else if (kind === 0x65) readEndLine(bytes.toString('latin1', start, stop))
@@ -269,7 +269,7 @@ function limitsOf(known: {
   }
   if (!known.outside) {
     limits.push(
-      'Without a head from outside nothing shows that this is the only history: whoever controls both the database and its signing key could have written another one. Compare with the heads that were written elsewhere.',
+      'Without a head from outside nothing shows that this is the only history: anyone who controls both the database and its signing key could have written another one. Compare with the heads that were written elsewhere.',
     )
   }
   if (known.end !== null) {
@@ -277,12 +277,12 @@ function limitsOf(known: {
   }
   if (known.later > 0) {
     limits.push(
-      `${known.later} of the heads from outside were sealed after that, so it holds nothing of theirs: if the file is said to be newer, it was cut off.`,
+      `${known.later} of the heads from outside were sealed after that, so it does not contain their events. If the file is supposed to be newer, it was cut off.`,
     )
   }
   if (known.unproven > 0) {
     limits.push(
-      `${known.unproven} erasable parts are missing, and ${known.pendingErasures} erasures were not sealed yet when the export was made: whether these erased them, or somebody cut them out, only a new export tells.`,
+      `${known.unproven} erasable parts are missing, and ${known.pendingErasures} erasures were not sealed yet when the export was made: only a new export can show whether these erased them or the parts were cut out.`,
     )
   }
   if (known.vouched > 0) {

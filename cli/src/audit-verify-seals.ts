@@ -7,8 +7,8 @@ interface Waiting {
 }
 
 /**
- * Judges the signatures of heads. Each head holds the hash of the one before it, so a signature that holds vouches for all
- * before it: only every 64th is verified, and the last. When one does not hold, or the hashes do not join, each is looked at.
+ * Checks the signatures of heads. Each head holds the hash of the previous one, so a valid signature vouches for all before
+ * it: only every 64th is verified, and the last. When one is invalid, or the hashes do not join, each is checked.
  */
 export function createSignatures(keys: KeyRing, findings: Findings) {
   let waiting: Waiting[] = []
@@ -17,7 +17,7 @@ export function createSignatures(keys: KeyRing, findings: Findings) {
   let vouchedUnknown = 0
 
   const forged = ({ head, line }: Waiting): void =>
-    findings.add('seal.forged', `The signature of seal ${head.payload.number} does not hold.`, {
+    findings.add('seal.forged', `The signature of seal ${head.payload.number} is invalid.`, {
       line,
       seal: head.payload.number,
     })
@@ -59,7 +59,7 @@ export function createSignatures(keys: KeyRing, findings: Findings) {
     },
   }
 
-  /** Nothing that follows them vouches for these. */
+  /** No later seal vouches for these. */
   function reportUnknown(): void {
     for (const { head, line } of unknown) {
       const message = `Seal ${head.payload.number} is signed with a key that is not in the key set (${head.kid}).`

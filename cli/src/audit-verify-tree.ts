@@ -4,13 +4,13 @@ export const leafBytes = 32
 
 /** Hashes records into the leaves of a batch's Merkle tree (RFC 6962, 2.1) and into the chain's link. */
 export interface Batch {
-  /** The record's bytes stand in `bytes` from `start` to `end`. */
+  /** The record's bytes are in `bytes` from `start` to `end`. */
   add(bytes: Buffer, start: number, end: number): void
   readonly size: () => number
   /** 32 bytes each; valid until the next `add` or `clear`. */
   readonly leaves: () => Buffer
   readonly link: () => Buffer
-  /** Begins the next batch behind this link. */
+  /** Begins the next batch after this link. */
   clear(link: Buffer): void
 }
 

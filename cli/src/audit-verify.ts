@@ -1,6 +1,6 @@
 /**
- * Verifies an audit export offline: standalone, on node:crypto alone. The format and what each check proves is docs/audit.md.
- * Reads the file once, keeps one batch in memory, and tells every place where something is wrong.
+ * Verifies an audit export offline: standalone, on node:crypto alone. docs/audit.md describes the format and what each check proves.
+ * Reads the file once, keeps one batch in memory, and reports every place where something is wrong.
  */
 import { createFindings, type Finding } from './audit-verify-findings.ts'
 import { type KeySet, keyRing } from './audit-verify-jws.ts'
@@ -11,11 +11,11 @@ import { createExportReader } from './audit-verify-reader.ts'
 export type { Chunks, Finding, KeySet }
 
 export interface VerifyOptions {
-  /** The installation's key set, from /.well-known/jwks.json: fetched from the service, or, better, kept since earlier. */
+  /** The installation's key set, from /.well-known/jwks.json: fetched from the service or, better, kept from earlier. */
   readonly publicKeys: KeySet
   /**
-   * Heads that were written outside of the database: lines of the file of AUDIT_HEADS_FILE, or compact JWS. The last one
-   * tells a file whose end was cut off, any one tells a history that was written anew.
+   * Heads that were written outside the database: lines of AUDIT_HEADS_FILE, or compact JWS. The last one reveals a file
+   * whose end was cut off, any one reveals a history that was rewritten.
    */
   readonly expectHead?: string | readonly string[]
 }
@@ -23,7 +23,7 @@ export interface VerifyOptions {
 export interface Verification {
   /** True when nothing is wrong. What could not be known is in `limits`. */
   readonly ok: boolean
-  /** True when something was changed: there are findings other than that something could not be proven. */
+  /** True when something was changed: some finding is more than a missing proof. */
   readonly changed: boolean
   readonly organizationId: string | null
   readonly events: number

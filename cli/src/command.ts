@@ -6,7 +6,7 @@ import { closest } from './suggest.ts'
 export interface Option {
   readonly name: string
   readonly short?: string
-  /** What stands for the value in the help; without one the option is a switch. */
+  /** The placeholder for the value in the help; without one the option is a switch. */
   readonly value?: string
   readonly choices?: readonly string[]
   readonly required?: true
@@ -19,7 +19,7 @@ export interface Example {
   readonly line: string
 }
 
-/** What a command is, for the parser, the help and the reader at once. */
+/** A command, for the parser and the help alike. */
 export interface Command {
   readonly path: string
   /** Other words that people try for it. */
@@ -42,21 +42,21 @@ export interface CommandGroup {
   readonly commands: readonly Command[]
 }
 
-/** A command line that was understood. */
+/** A parsed command line. */
 export interface Given {
   readonly command: Command
   readonly argument: string | null
   readonly json: boolean
   readonly has: (option: string) => boolean
   readonly text: (option: string) => string | null
-  /** The same line in one spelling, for the service's own entry. */
+  /** The same line in canonical form, for the service's entry point. */
   readonly canonical: readonly string[]
 }
 
 export const jsonOption: Option = { name: 'json', about: 'JSON on standard output, and errors as JSON.' }
 export const helpOption: Option = { name: 'help', short: 'h', about: 'This text.' }
 
-/** Understands the part of the line behind the command's name. Never repeats a value in an error: it may be a secret. */
+/** Parses the part of the line after the command's name. Never repeats a value in an error: it may be a secret. */
 export function parseGiven(command: Command, args: readonly string[]): Given {
   const options = [...command.options, jsonOption, helpOption]
   const { tokens } = parseArgs({

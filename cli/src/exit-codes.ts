@@ -1,9 +1,9 @@
-/** What the command's end tells a script; those above 2 are of sysexits.h. A signal ends it as a signal. */
+/** Exit codes; those above 2 are from sysexits.h. A signal ends the command as a signal. */
 export const exitCodes = {
   done: 0,
   failed: 1,
   tampered: 2,
-  /** EX_USAGE: the command line is wrong, and will be the next time. */
+  /** EX_USAGE: the command line is wrong, so trying again cannot help. */
   usage: 64,
   /** EX_UNAVAILABLE: a database or a service does not respond; the same command may work later. */
   unavailable: 69,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { failed } from './failure.ts'
 
-/** What a whole export says of itself, and what was counted on the way. */
+/** The summary of a complete export, and what was counted on the way. */
 export interface Written {
   readonly bytes: number
   readonly sha256: string
@@ -22,7 +22,7 @@ export interface ExportEnd {
 /** Far longer than an end line. */
 const tailBytes = 16_384
 
-/** Copies an export and tells whether it is whole: `finish` answers null when a JSONL export has no end. */
+/** Copies an export and checks that it is complete: `finish` returns null when a JSONL export has no end. */
 export function createTally(format: string) {
   const sha256 = createHash('sha256')
   let bytes = 0
@@ -55,9 +55,9 @@ function endOf(tail: string): ExportEnd | null {
 
 export interface Destination {
   write(chunk: Uint8Array): Promise<void>
-  /** It is whole: now it appears under its name. */
+  /** The export is complete: the file gets its name. */
   keep(): Promise<void>
-  /** It is not: nothing stays. */
+  /** It is not: the file is removed. */
   drop(): Promise<void>
 }
 
@@ -70,15 +70,15 @@ export const standardOutput: Destination = {
   drop: async () => {},
 }
 
-/** A file that nobody else may read, and that is there whole or not at all. An earlier one is never written over. */
+/** A file that only its owner may read, and that appears completely or not at all. Never overwrites an earlier one. */
 export async function fileDestination(path: string): Promise<Destination> {
   if (existsSync(path)) {
-    throw failed('file.exists', `${path} is there already, and exports are not written over.`, 'Choose another name.')
+    throw failed('file.exists', `${path} already exists, and exports are never overwritten.`, 'Choose another name.')
   }
   const partial = `${path}.partial`
   const file = await open(partial, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw failed('file.unwritable', `${path} cannot be written: ${error.message}.`)
-    throw failed('file.exists', `${partial} is there: another export is under way, or was killed.`, 'Remove it if so.')
+    throw failed('file.exists', `${partial} exists: another export is under way, or was killed.`, 'Remove it if so.')
   })
   return {
     write: async (chunk) => void (await file.writeFile(chunk)),

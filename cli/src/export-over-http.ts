@@ -8,7 +8,7 @@ export interface RemoteExport {
   readonly after: string | null
 }
 
-/** Asks a running service for the export; answers the bytes as they come. */
+/** Requests the export from a running service; returns the bytes as they arrive. */
 export async function requestExport({ url, token, format, after }: RemoteExport): Promise<AsyncIterable<Uint8Array>> {
   const target = at(url, '/api/v1/events/export')
   target.searchParams.set('format', format)
@@ -30,13 +30,13 @@ async function refusal(answer: Response, url: URL): Promise<Failure> {
   const { status, headers } = answer
   if (status >= 300 && status < 400) {
     const where = headers.get('location') ?? 'another address'
-    return failed('service.moved', `${url.origin} sends on to ${where}.`, 'Name that address with --url.')
+    return failed('service.moved', `${url.origin} redirects to ${where}.`, 'Name that address with --url.')
   }
   const problem = await problemOf(answer)
   if (problem === null) {
     return failed(
       'service.unknown',
-      `${url.origin} answered ${status}, and not as a HITL service does.`,
+      `${url.origin} replied ${status}, which is not what a HITL service replies.`,
       'Check --url.',
     )
   }

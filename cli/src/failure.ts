@@ -1,9 +1,9 @@
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 
-/** An end that is told to the reader: what is wrong, and what to do next. */
+/** A failure to report: what is wrong, and what to do next. */
 export class Failure extends Error {
   readonly exitCode: ExitCode
-  /** A stable word for scripts (`--json`). */
+  /** A stable identifier for scripts (`--json`). */
   readonly code: string
   /** A sentence or a command to try. */
   readonly next: string | undefined

@@ -71,7 +71,7 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
   What is wrong with my settings, and does the database answer?
     hitl config check --connect
 
-  Nobody has changed the audit since it was exported?
+  Has anyone changed the audit since it was exported?
     hitl audit verify audit.jsonl --keys https://hitl.example.com`,
     `${heading('Exit codes')}\n${rows([
       ['0', 'done; for audit verify: intact'],

@@ -2,7 +2,7 @@ import { usage } from './failure.ts'
 
 const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
-/** The address of a service that `option` names. Refuses plain http to another machine, unless it is allowed aloud. */
+/** The address of a service that `option` names. Refuses plain http to another machine unless explicitly allowed. */
 export function serviceUrl(option: string, text: string, allowHttp: boolean): URL {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !/^https?:$/.test(url.protocol)) {
@@ -11,8 +11,8 @@ export function serviceUrl(option: string, text: string, allowHttp: boolean): UR
   if (url.username !== '' || url.password !== '') throw usage(`--${option} must hold no user name and password.`)
   if (url.protocol === 'http:' && !allowHttp && !loopback.test(url.hostname)) {
     throw usage(
-      `--${option} is not encrypted: whoever is in between could read and change what is sent.`,
-      'Use https://, or --allow-http where you know that nobody is in between.',
+      `--${option} is not encrypted: anyone in between could read and change what is sent.`,
+      'Use https://, or --allow-http if you know that no one is in between.',
     )
   }
   return url
@@ -27,7 +27,7 @@ export function at(url: URL, path: string): URL {
   return whole
 }
 
-/** Why a call came to nothing, in the words of the network. */
+/** Why a call failed, in the words of the network. */
 export function reasonOf(error: unknown): string {
   const { message, cause } = error as Error
   const source = cause instanceof AggregateError ? cause.errors[0] : cause

@@ -192,7 +192,7 @@ describe('a service that refuses', () => {
       (_q: unknown, r: ServerResponse) => void r.writeHead(301, { location: 'https://b.example/' }).end(),
       1,
       'service.moved',
-      /sends on to https:\/\/b\.example/,
+      /redirects to https:\/\/b\.example/,
     ],
   ] as const) {
     test(`${what}: exit ${exitCode}, ${code}`, async () => {
@@ -216,13 +216,13 @@ describe('a service that refuses', () => {
   })
 })
 
-describe('a file that is there already: exit 1, and it stays as it was', () => {
+describe('a file that already exists: exit 1, and it is left unchanged', () => {
   test('an earlier export, or the rest of one that was killed', async () => {
     const path = newPath()
     await writeFile(path, 'earlier')
     const taken = await exportTo(path)
     assert.equal(taken.code, 1)
-    assert.match(taken.stderr, /is there already/)
+    assert.match(taken.stderr, /already exists/)
     assert.equal(await readFile(path, 'utf8'), 'earlier')
     const other = newPath()
     await writeFile(`${other}.partial`, 'rest')

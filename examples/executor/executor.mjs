@@ -29,7 +29,7 @@ const canonical = (value) => {
 }
 const decode = (segment) => JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
 
-// What is about to be done, and nothing that anybody says about it.
+// Computed from what is about to be done, not from what anyone says about it.
 const { title, description = null, context } = JSON.parse(readFileSync(actionFile, 'utf8'))
 const digest = createHash('sha256').update(canonical({ title, description, context })).digest('hex')
 

@@ -2,33 +2,33 @@ import type { Command } from '../command.ts'
 import { runInService } from '../service.ts'
 
 const whyNoPassword =
-  'whatever stands on a command line is shown to every user of the machine by ps, and stays in the history of your shell. ' +
+  'anything on a command line is visible to every user of the machine through ps, and stays in the history of your shell. ' +
   'Leave it out to be asked, pipe it with --password-stdin, or let --generate-password make one.'
 
 export const adminCreate: Command = {
   path: 'admin create',
   alsoTriedAs: ['user', 'users', 'invite', 'account'],
-  summary: 'Make an account that can run an organization.',
+  summary: 'Create an account that can run an organization.',
   about: [
-    'Makes an account with the rights to run an organization: for the first administrator of a new installation, or when nobody can sign in any more. It works while the service runs.',
-    'The password is asked for and not shown. It is never an option, because command lines can be read by others. Somebody who exists already is left as they are: the command says so and fails.',
+    'Creates an account with the rights to run an organization: for the first administrator of a new installation, or when nobody can sign in any more. It works while the service runs.',
+    'The command asks for the password and does not show it. The password is never an option, because others can read command lines. An account that already exists is left unchanged: the command says so and fails.',
   ],
   options: [
-    { name: 'email', value: 'ADDRESS', required: true, about: 'With which they will sign in.' },
-    { name: 'name', value: 'NAME', about: 'What the others see.' },
+    { name: 'email', value: 'ADDRESS', required: true, about: 'The address they will sign in with.' },
+    { name: 'name', value: 'NAME', about: 'The name that others see.' },
     {
       name: 'role',
       value: 'ROLE',
       choices: ['owner', 'admin'],
-      about: 'An organization has one owner at most. Default: admin.',
+      about: 'An organization has at most one owner. Default: admin.',
     },
     {
       name: 'organization',
       value: 'ID',
-      about: 'Which organization, where there are several. Default: the one that the installation began with.',
+      about: 'The organization, when there are several. Default: the first one of the installation.',
     },
     { name: 'password-stdin', about: 'Read the password from standard input, one line.' },
-    { name: 'generate-password', about: 'Make a password, and print it once.' },
+    { name: 'generate-password', about: 'Generate a password and print it once.' },
   ],
   refused: { password: whyNoPassword, pass: whyNoPassword, p: whyNoPassword },
   examples: [

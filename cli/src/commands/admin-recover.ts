@@ -4,13 +4,13 @@ import { runInService } from '../service.ts'
 export const adminRecover: Command = {
   path: 'admin recover',
   alsoTriedAs: ['reset', 'password', 'unlock', 'forgot'],
-  summary: 'Let somebody back in who lost their password or phone.',
+  summary: 'Let a person back in who lost their password or phone.',
   about: [
-    'Prints a link with which a person chooses a new password: it works once, for half an hour, and ends their sessions. For whoever gets no mail, and for the only administrator, whom nobody else can help. It works while the service runs.',
-    'A second factor is asked for all the same. Where it is lost, --remove-second-factors takes away every authenticator app, passkey and recovery code of the account, and ends its sessions at once; the person is told by mail where this installation sends mail. Be sure who is asking. Both are events of each organization that the person belongs to.',
+    'Prints a link for choosing a new password. It works once, for half an hour, and using it ends all sessions of the account. Use it for people who get no mail, and for an only administrator. It works while the service runs.',
+    'The person still needs their second factor. If it is lost, --remove-second-factors removes every authenticator app, passkey and recovery code of the account and ends its sessions at once; the person is notified by mail if this installation sends mail. Make sure that you know who is asking. Both acts are events in every organization that the person belongs to.',
   ],
   options: [
-    { name: 'email', value: 'ADDRESS', required: true, about: 'With which they sign in.' },
+    { name: 'email', value: 'ADDRESS', required: true, about: 'The address they sign in with.' },
     { name: 'remove-second-factors', about: 'Remove their authenticator apps, passkeys and recovery codes, too.' },
   ],
   examples: [

@@ -13,9 +13,9 @@ export const auditExport: Command = {
   alsoTriedAs: ['export', 'dump'],
   summary: 'Write the audit of an organization to a file.',
   about: [
-    'Writes every event of an organization, oldest first, with the signed seals that prove them. As JSONL it can be verified (hitl audit verify); as CSV it is for reading in a spreadsheet. A million events stream through in constant memory.',
-    'It reads the database of the installation, like hitl serve; with --url it asks a service elsewhere, over HTTPS, as a person who may export. The token is best given in HITL_TOKEN: command lines are shown to every user of the machine. That somebody took the audit away is in the audit.',
-    'With --output the file appears when it is whole, and only then: an export that broke off leaves nothing behind. It is readable by you alone, because events name people.',
+    'Writes every event of an organization, oldest first, with the signed seals that prove them. As JSONL it can be verified (hitl audit verify); as CSV it is for a spreadsheet. It streams, so even a million events take little memory.',
+    'It reads the database of the installation, like hitl serve; with --url it asks a remote service, over HTTPS, as a person who may export. Put the token into HITL_TOKEN: every user of the machine can see command lines. The export itself is recorded in the audit.',
+    'With --output the file appears only once it is complete: an export that breaks off leaves nothing behind. Only you can read the file, because events name people.',
   ],
   options: [
     { name: 'output', short: 'o', value: 'FILE', about: 'Where to write. Default: standard output.' },
@@ -29,20 +29,20 @@ export const auditExport: Command = {
       name: 'organization',
       value: 'ID',
       about:
-        'Which organization, where there are several (without --url). All zeros: what concerns the installation, such as its signing keys.',
+        'The organization, when there are several (without --url). All zeros: events of the installation, such as those of its signing keys.',
     },
     { name: 'url', value: 'URL', about: 'Ask the service at this address instead of the database here.' },
     { name: 'token', value: 'TOKEN', about: "A person's access token, for --url. Better: HITL_TOKEN." },
-    { name: 'allow-http', about: 'Let --url be plain http on another machine.' },
+    { name: 'allow-http', about: 'Allow plain http to another machine in --url.' },
   ],
   examples: [
     { about: 'The whole audit of this installation:', line: 'hitl audit export --output audit.jsonl' },
     {
-      about: 'From a service elsewhere, as an auditor:',
+      about: 'From a remote service, as an auditor:',
       line: 'HITL_TOKEN=... hitl audit export --url https://hitl.example.com -o audit.jsonl',
     },
     {
-      about: 'What came since last night, whose last seal was 4711:',
+      about: 'Everything since last night, when the last seal was 4711:',
       line: 'hitl audit export --after 4711 -o tuesday.jsonl',
     },
     { about: 'For a spreadsheet:', line: 'hitl audit export --format csv > audit.csv' },
@@ -88,7 +88,7 @@ function remoteOf(given: Given): { readonly url: URL; readonly token: string } |
   if (token === '') {
     throw usage(
       '--url needs the access token of a person who may export.',
-      'Give it in HITL_TOKEN; docs/cli.md says how to get one.',
+      'Give it in HITL_TOKEN; docs/cli.md explains how to get one.',
     )
   }
   if (!/^[\w.~+/=-]+$/.test(token)) throw usage('That is no access token: it has characters that none has.')
@@ -118,7 +118,7 @@ function fromService(given: Given, format: string, after: string | null): Source
   return { chunks: output, ended }
 }
 
-/** Answers what was written; or the exit code of the process that failed and said so itself. */
+/** Returns what was written, or the exit code of the process that failed and reported it itself. */
 async function transfer(
   begin: () => Promise<Source>,
   destination: Destination,

@@ -11,11 +11,11 @@ import { verificationText } from '../verification-text.ts'
 export const auditVerify: Command = {
   path: 'audit verify',
   alsoTriedAs: ['verify', 'prove', 'proof'],
-  summary: 'Check an export, offline: whether anything in it was changed.',
+  summary: 'Check offline whether anything in an export was changed.',
   about: [
-    'Recomputes every hash of a JSONL export and checks every signature, without the service: an event that was edited, taken out, added, moved or cut off is found, and the command says where. It reads the file once, in constant memory.',
-    'It needs the public keys of the installation: /.well-known/jwks.json. Keep a copy from earlier, apart from the exports: whoever could change an export may not be able to change that. With --heads it also compares with the heads that the service wrote elsewhere (AUDIT_HEADS_FILE), which is what shows a history that was written anew, or cut off at its end; heads that were sealed after the export was made are only remarked on.',
-    'Intact means that nothing is wrong with what the file holds. What it cannot prove is listed with it.',
+    'Recomputes every hash of a JSONL export and checks every signature, without the service: it finds any event that was edited, removed, added, moved or cut off, and reports where. It reads the file once, in constant memory.',
+    'It needs the public keys of the installation: /.well-known/jwks.json. Keep an earlier copy apart from the exports: a person who can change an export may not be able to change the copy. With --heads it also compares with the heads that the service wrote elsewhere (AUDIT_HEADS_FILE), which reveals a history that was rewritten, or cut off at its end; heads that were sealed after the export was made are only remarked on.',
+    'Intact means that nothing in the file is wrong. The result also lists what the file cannot prove.',
   ],
   argument: { name: 'FILE', about: 'the export, as JSONL; - for standard input' },
   options: [
@@ -25,15 +25,15 @@ export const auditVerify: Command = {
       required: true,
       about: 'The public keys: a saved jwks.json, or the address of the installation to fetch them from.',
     },
-    { name: 'heads', value: 'FILE', about: 'Heads that were written outside of the database, one per line.' },
+    { name: 'heads', value: 'FILE', about: 'Heads that were written outside the database, one per line.' },
   ],
   examples: [
     {
-      about: 'With keys that were kept since earlier:',
+      about: 'With keys that you kept from earlier:',
       line: 'hitl audit verify audit.jsonl --keys keys.json',
     },
     {
-      about: 'With the keys as the service tells them now, and the heads from their own place:',
+      about: 'With the keys that the service publishes now, and the heads kept elsewhere:',
       line: 'hitl audit verify audit.jsonl --keys https://hitl.example.com --heads audit-heads.jsonl',
     },
     {

@@ -4,14 +4,14 @@ import { runInService } from '../service.ts'
 export const configCheck: Command = {
   path: 'config check',
   alsoTriedAs: ['doctor', 'check', 'validate', 'status', 'env'],
-  summary: 'Find every mistake in the settings, before a start does.',
+  summary: 'Find every mistake in the settings before you start.',
   about: [
-    'Reads the settings as hitl serve would: the environment, .env in this folder, and NAME_FILE for each setting. It tells all mistakes at once, warns of what works but is weak (in production above all) and of names that look misspelt, and shows what is in effect and where it came from. Secrets are masked.',
-    'With --connect it also asks the database: whether it answers, which PostgreSQL it is, whether the connection is encrypted, with which rights, and which migrations it lacks.',
+    'Reads the settings as hitl serve would: the environment, .env in this folder, and NAME_FILE for each setting. It lists all mistakes at once, warns of settings that work but are risky (above all in production) and of names that look misspelt, and shows which settings are in effect and where they come from. Secrets are masked.',
+    'With --connect it also asks the database: whether it responds, its PostgreSQL version, whether the connection is encrypted, the rights of the role, and which migrations are missing.',
   ],
   options: [
     { name: 'connect', about: 'Also ask the database.' },
-    { name: 'strict', about: 'Take warnings for mistakes: exit with 78.' },
+    { name: 'strict', about: 'Treat warnings as mistakes: exit with 78.' },
   ],
   examples: [
     { about: 'Before a start, in the same folder and environment:', line: 'hitl config check --connect' },

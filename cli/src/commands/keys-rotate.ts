@@ -4,11 +4,11 @@ import { runInService } from '../service.ts'
 export const keysRotate: Command = {
   path: 'keys rotate',
   alsoTriedAs: ['rewrap', 'rekey'],
-  summary: 'Make new signing keys, and wrap the data keys anew.',
+  summary: 'Make new signing keys, and wrap the data keys again.',
   about: [
-    'Signing: makes new Ed25519 keys, one for each thing that the installation signs. They are published at /.well-known/jwks.json at once and sign 15 minutes later, when every reader has them. The public keys of the old ones stay there, so that what they signed can be verified as before.',
-    'Data: wraps the data key of every organization with the first of KEY_ENCRYPTION_KEYS. Afterwards the other ones, and SECRET_KEY_PREVIOUS, are needed no more. What the data keys protect is not touched, unless --new-data-keys asks for that too.',
-    'Both work while the service runs, in any number of processes, and may be broken off and run again.',
+    'Signing: makes new Ed25519 keys, one for each purpose. They are published at /.well-known/jwks.json at once and start to sign 15 minutes later, when every reader has them. The old public keys stay there, so that earlier signatures can still be verified.',
+    'Data: wraps the data key of every organization with the first of KEY_ENCRYPTION_KEYS. Afterwards the other ones, and SECRET_KEY_PREVIOUS, are no longer needed for stored secrets. The secrets themselves are not touched unless you add --new-data-keys.',
+    'Both work while the service runs, in any number of processes, and can be interrupted and run again.',
   ],
   options: [
     { name: 'only', value: 'WHICH', choices: ['signing', 'data'], about: 'One of the two. Default: both.' },
@@ -17,11 +17,11 @@ export const keysRotate: Command = {
       value: 'PURPOSE',
       choices: ['access_token', 'certificate', 'audit_head'],
       about:
-        'The signing key of this purpose is known to others: a new one signs at once, and whatever earlier ones signed counts no more.',
+        'The signing key of this purpose has leaked: a new one signs at once, and signatures of earlier ones no longer count.',
     },
     {
       name: 'new-data-keys',
-      about: 'Also make new data keys and seal every stored secret anew. Takes a minute or more.',
+      about: 'Also make new data keys and encrypt every stored secret again. Takes a minute or more.',
     },
   ],
   examples: [

@@ -6,8 +6,8 @@ export const migrate: Command = {
   alsoTriedAs: ['init', 'upgrade', 'db'],
   summary: 'Bring the database up to date.',
   about: [
-    'Applies the migrations that the database lacks, each in a transaction of its own, and the rights of the role that the service works with. Run again, it changes nothing. Any number of processes may run it at once, while the service runs too.',
-    'hitl serve does the same at its start. Use this where the service may not change the schema: let it migrate with the rights to do so, and serve without.',
+    'Applies the migrations that the database lacks, each in its own transaction, and grants the rights of the role that the service runs as. A second run changes nothing. Any number of processes may run it at once, while the service runs too.',
+    'hitl serve does the same at its start. Use this when the service may not change the schema: migrate with a role that may, and serve with one that may not.',
   ],
   options: [],
   examples: [

@@ -6,12 +6,12 @@ export const seed: Command = {
   alsoTriedAs: ['demo', 'sample'],
   summary: 'Sample accounts, an API key and requests, to try things out.',
   about: [
-    'Makes admin@example.com and reviewer@example.com with a password that everybody knows, an API key and three requests, and prints how to use them. Run again, it changes nothing and prints the same.',
-    'Refused in production, and wherever there are other accounts already: use a DATA_DIR of its own.',
+    'Creates admin@example.com and reviewer@example.com with a public password, an API key and three requests, and prints how to use them. A second run changes nothing and prints the same.',
+    'Refused in production, and when there are other accounts: use a separate DATA_DIR.',
   ],
   options: [],
   examples: [
-    { about: 'Into a folder to throw away:', line: 'DATA_DIR=/tmp/hitl hitl seed' },
+    { about: 'Into a throw-away folder:', line: 'DATA_DIR=/tmp/hitl hitl seed' },
     { about: 'The key alone, for a script:', line: 'hitl seed --json | jq -r .api_key' },
   ],
   exits: [

@@ -7,11 +7,11 @@ const settings = ['port', 'host', 'public-url', 'workers', 'role', 'data-dir', '
 export const serve: Command = {
   path: 'serve',
   alsoTriedAs: ['start', 'run', 'server', 'up'],
-  summary: 'Answer calls and deliver callbacks, until it is stopped.',
+  summary: 'Run the service until it is stopped.',
   about: [
-    'Runs the service: answers calls, delivers callbacks, watches the deadlines. It brings the database up to date first, and the first start prints a link that makes the first administrator.',
-    'Everything it can be told is a setting, in the environment or in .env: .env.example lists them, "hitl config check" shows what is in effect. Ctrl-C or SIGTERM stops it in order: calls under way are answered, nothing is lost.',
-    'A service manager had better run "node server/start.mjs" itself, as npm start and the image do: that is this command without a process around it.',
+    'Runs the service: serves calls, delivers callbacks, watches deadlines. It first brings the database up to date, and the first start prints a link that creates the first administrator.',
+    'Everything is configured through settings, in the environment or in .env: .env.example lists them, "hitl config check" shows what is in effect. Ctrl-C or SIGTERM stops it in order: calls under way are finished, nothing is lost.',
+    'A service manager should run "node server/start.mjs" directly, as npm start and the image do: the same service without a parent process.',
   ],
   options: [],
   refused: Object.fromEntries(
@@ -24,7 +24,7 @@ export const serve: Command = {
     { about: 'On the embedded database in ./data, at http://localhost:8000:', line: 'hitl serve' },
     { about: 'On another port and a database of your own:', line: 'PORT=9000 DATABASE_URL=postgres://... hitl serve' },
     {
-      about: 'Look around with sample accounts, in a folder to throw away:',
+      about: 'Look around with sample accounts, in a throw-away folder:',
       line: 'DEMO=true DATA_DIR=/tmp/hitl hitl serve',
     },
   ],

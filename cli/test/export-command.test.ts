@@ -185,7 +185,7 @@ describe('a service that refuses', () => {
       (_q: unknown, r: ServerResponse) => void r.writeHead(404).end('<html>'),
       1,
       'service.unknown',
-      /not as a HITL service does/,
+      /not what a HITL service replies/,
     ],
     [
       'it moved',
@@ -228,7 +228,7 @@ describe('a file that already exists: exit 1, and it is left unchanged', () => {
     await writeFile(`${other}.partial`, 'rest')
     const rest = await exportTo(other)
     assert.equal(rest.code, 1)
-    assert.match(rest.stderr, /\.partial is there/)
+    assert.match(rest.stderr, /\.partial exists/)
     assert.equal(await readFile(`${other}.partial`, 'utf8'), 'rest')
     assert.equal(asked.length, 0, 'nobody was asked')
   })

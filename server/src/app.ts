@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { createCallbackModule } from './callbacks/module.ts'
+import { notFound as requestNotFound } from './consultations/consultation.ts'
 import { type ConsultationModule, createConsultationModule } from './consultations/module.ts'
 import { openPools, type PoolOptions } from './database.ts'
 import { createDeliveryModule } from './deliveries/module.ts'
@@ -73,12 +74,14 @@ export async function createApp(options: AppOptions): Promise<App> {
       secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
     lockRequests: (tx, requests) => consultations.lockForCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
+    requestNotFound,
   })
   const events = createEventModule({
     ...ground,
     readers: [callbacks.enqueue],
     sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
     requireVisible: (principal, id) => consultations.read(principal, id),
+    requestNotFound,
     evidence: {
       request: (principal, id) => consultations.evidenceOf(principal, id),
       deliveries: callbacks.evidenceOf,

@@ -5,6 +5,7 @@ import type { Principal } from '../identity/principal.ts'
 import { createTargetRefusal } from '../outbound/target-guard.ts'
 import { createTransport } from '../outbound/transport.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { AnyRefusal } from '../platform/problem.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { CallbackSettings } from '../settings/callbacks.ts'
 import { callbackRules } from './callback.ts'
@@ -18,6 +19,8 @@ export interface CallbackModuleDependencies extends Omit<CallbackChannel, 'trans
   readonly deliveries: DeliveryModule
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  /** What `requireVisible` throws, for the documents. */
+  readonly requestNotFound: AnyRefusal
 }
 
 export type CallbackModule = ReturnType<typeof createCallbackModule>
@@ -31,7 +34,7 @@ const sealedColumns: readonly SealedColumn[] = [
 ]
 
 export function createCallbackModule(dependencies: CallbackModuleDependencies) {
-  const { clock, settings, deliveries, requireVisible } = dependencies
+  const { clock, settings, deliveries, requireVisible, requestNotFound } = dependencies
   const rules = callbackRules(settings.CALLBACK_ALLOW)
   const timeoutMs = settings.CALLBACK_TIMEOUT_SECONDS * 1_000
   const transport = createTransport({ rules, timeoutMs, now: () => clock.now().getTime() })
@@ -46,7 +49,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
     evidenceOf: async ({ organizationId }: Principal, requestId: string) =>
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),
     routes: (api: FastifyInstance, guard: Guard): void =>
-      registerCallbackRoutes(api, { callbacks, guard, requireVisible }),
+      registerCallbackRoutes(api, { callbacks, guard, requireVisible, requestNotFound }),
     sealedColumns,
   }
 }

@@ -4,6 +4,7 @@ import type { Attempt } from '../deliveries/store.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { callerOf, type Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { AnyRefusal } from '../platform/problem.ts'
 import * as schemas from './schemas.ts'
 import type { Callbacks } from './service.ts'
 
@@ -12,11 +13,13 @@ export interface CallbackRoutes {
   readonly guard: Guard
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  /** What `requireVisible` throws, for the documents. */
+  readonly requestNotFound: AnyRefusal
 }
 
 export function registerCallbackRoutes(
   app: FastifyInstance,
-  { callbacks, guard, requireVisible }: CallbackRoutes,
+  { callbacks, guard, requireVisible, requestNotFound }: CallbackRoutes,
 ): void {
   app.addSchema(schemas.deliverySchema)
   app.get<{ Params: { id: string } }>(
@@ -31,7 +34,7 @@ export function registerCallbackRoutes(
         params: idParams,
         response: {
           200: success('The attempts', Type.Array(Type.Ref('Delivery')), [schemas.deliveryExample]),
-          ...problems(401, 403, 404, 422),
+          ...problems(401, 403, requestNotFound),
         },
       },
     },

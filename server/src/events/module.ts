@@ -7,6 +7,7 @@ import { createTransport } from '../outbound/transport.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 import type { Logger } from '../platform/log.ts'
+import type { AnyRefusal } from '../platform/problem.ts'
 import type { CallbackSettings } from '../settings/callbacks.ts'
 import type { EventSettings } from '../settings/events.ts'
 import type { HttpSettings } from '../settings/http.ts'
@@ -34,6 +35,8 @@ export interface EventModuleDependencies<Change> {
   readonly sign: SignAudit
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  /** What `requireVisible` throws, for the documents. */
+  readonly requestNotFound: AnyRefusal
   readonly evidence: EvidenceSources
 }
 
@@ -41,7 +44,7 @@ export type EventModule = ReturnType<typeof createEventModule<never>>
 
 /** The event log, and the readers of it that make it an audit: seals, export, evidence, retention, erasure, refused calls. */
 export function createEventModule<Change>(dependencies: EventModuleDependencies<Change>) {
-  const { db, workerDb, clock, log, settings, sign, requireVisible } = dependencies
+  const { db, workerDb, clock, log, settings, sign, requireVisible, requestNotFound } = dependencies
   const { append: report } = createEvents(dependencies.readers)
   const { AUDIT_HEADS_FILE, AUDIT_HEADS_URL } = settings
   const transport = createTransport({
@@ -80,10 +83,18 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
     /** Call this before the routes whose refusals it should see. */
     noteRefusedCalls: (http: FastifyInstance): void => registerRefusedCalls(http, refusedCalls),
     routes: (api: FastifyInstance, guard: Guard): void => {
-      registerReadingRoutes(api, { db, guard, requireVisible })
+      registerReadingRoutes(api, { db, guard, requireVisible, requestNotFound })
       const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
       registerExportRoutes(api, { exporter, guard, record, stalledAfterMs })
-      registerEvidenceRoutes(api, { db, clock, guard, record, sources: dependencies.evidence, sealOne })
+      registerEvidenceRoutes(api, {
+        db,
+        clock,
+        guard,
+        record,
+        sources: dependencies.evidence,
+        requestNotFound,
+        sealOne,
+      })
       registerKeepingRoutes(api, { keeping, guard })
     },
     loops: [purging, sealing],

@@ -6,6 +6,7 @@ import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
+import type { AnyRefusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
 import { evidencePage } from './page.ts'
 import { type Evidence, evidenceJson } from './service.ts'
@@ -30,7 +31,8 @@ export interface EvidenceRoutes {
   readonly guard: Guard
   readonly record: RecordAct
   readonly sources: EvidenceSources
-  /** Seals the organization's latest events, so that they have a proof too. */
+  readonly requestNotFound: AnyRefusal
+  /** Seals what the organization has, so that the newest events have a proof too. */
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 
@@ -55,7 +57,7 @@ const evidenceExample = {
 const eachEnd = 500
 
 export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRoutes): void {
-  const { db, clock, guard, record, sources, sealOne } = routes
+  const { db, clock, guard, record, sources, requestNotFound, sealOne } = routes
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof query> }>(
     '/requests/:id/evidence',
@@ -84,7 +86,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
               'text/html': { schema: Type.String() },
             },
           },
-          ...problems(401, 403, 404, 422),
+          ...problems(401, 403, requestNotFound),
         },
       },
     },

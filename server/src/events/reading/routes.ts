@@ -5,7 +5,7 @@ import { idParams, problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Db } from '../../platform/database/db.ts'
-import { invalid } from '../../platform/problem.ts'
+import { type AnyRefusal, invalid } from '../../platform/problem.ts'
 import { decodeTimeCursor, eventPageJson } from './item.ts'
 import * as schemas from './schemas.ts'
 import { list } from './store.ts'
@@ -15,13 +15,18 @@ export interface ReadingRoutes {
   readonly guard: Guard
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  /** What `requireVisible` throws, for the documents. */
+  readonly requestNotFound: AnyRefusal
 }
 
 const nothing = { since: null, until: null, actorKind: null, actorId: null, kind: null }
 const json = 'application/json; charset=utf-8'
 
 /** The audit as pages: of the whole organization, newest first, and of one request, oldest first. */
-export function registerReadingRoutes(app: FastifyInstance, { db, guard, requireVisible }: ReadingRoutes): void {
+export function registerReadingRoutes(
+  app: FastifyInstance,
+  { db, guard, requireVisible, requestNotFound }: ReadingRoutes,
+): void {
   app.addSchema(schemas.eventKindSchema)
   app.addSchema(schemas.eventSchema)
   app.addSchema(schemas.eventPageSchema)
@@ -72,7 +77,10 @@ export function registerReadingRoutes(app: FastifyInstance, { db, guard, require
         operationId: 'listRequestEvents',
         params: idParams,
         querystring: schemas.timelineQuery,
-        response: { 200: success('A page of events', Type.Ref('EventPage'), page), ...problems(401, 403, 404, 422) },
+        response: {
+          200: success('A page of events', Type.Ref('EventPage'), page),
+          ...problems(401, 403, requestNotFound),
+        },
       },
     },
     async (request, reply) => {

@@ -26,13 +26,6 @@ export const problemSchema = Type.Object(
 /** Path parameters of a single item. */
 export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-/** For routes below `/requests/{id}` whose modules do not know the module of requests; its own routes list it by name. */
-const requestNotFound: AnyRefusal = {
-  status: 404,
-  code: 'consultation.not_found',
-  example: { detail: 'Request not found' },
-}
-
 /** The part of the generated document that is read here. */
 interface Document {
   readonly paths?: Readonly<Record<string, object>>
@@ -51,10 +44,8 @@ const byStatus = { ...shared, 404: requestNotFound }
 const always = [400, 422, 429, 500, 503] as const
 
 /** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
-export function problems(
-  ...listed: readonly (keyof typeof shared | 404 | AnyRefusal)[]
-): Record<string, ProblemResponse> {
-  const all = [...always, ...listed].map((given) => (typeof given === 'number' ? byStatus[given] : given))
+export function problems(...listed: readonly (keyof typeof shared | AnyRefusal)[]): Record<string, ProblemResponse> {
+  const all = [...always, ...listed].map((given): AnyRefusal => (typeof given === 'number' ? shared[given] : given))
   const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
     // The route's own come last: they are more specific than the shared ones.
     const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))

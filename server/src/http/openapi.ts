@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { type TSchema, Type } from 'typebox'
-import type { AnyRefusal } from '../platform/problem.ts'
+import { type AnyRefusal, refusals } from '../platform/problem.ts'
 import { shared } from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
@@ -29,7 +29,7 @@ export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 /** The part of the generated document that is read here. */
 interface Document {
   readonly paths?: Readonly<Record<string, object>>
-  readonly components?: object
+  readonly components?: { readonly schemas?: Readonly<Record<string, object>>; readonly responses?: object }
 }
 
 /** What one status of a route can say: refusals by code. */
@@ -37,8 +37,6 @@ interface ProblemResponse {
   readonly description: string
   readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
 }
-
-const byStatus = { ...shared, 404: requestNotFound }
 
 /** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage. */
 const always = [400, 422, 429, 500, 503] as const
@@ -96,6 +94,19 @@ function shareProblems(document: Document): Document {
   return { ...document, components: { ...document.components, responses: components } }
 }
 
+/** Every code that a refusal can have, as an enum of its own: SDKs switch on it. */
+function listCodes(document: Document): Document {
+  const { Problem, ...schemas } = document.components?.schemas ?? {}
+  const { properties } = problemSchema
+  const code = { $ref: '#/components/schemas/ProblemCode' }
+  const ProblemCode = { type: 'string', title: 'ProblemCode', enum: refusals().map((refusal) => refusal.code) }
+  const withCode = { ...Problem, properties: { ...properties, code } }
+  return {
+    ...document,
+    components: { ...document.components, schemas: { ...schemas, Problem: withCode, ProblemCode } },
+  }
+}
+
 /** A successful reply with its schema and an example. */
 export function success(description: string, schema: TSchema, example: unknown): Record<string, unknown> {
   return { description, content: { 'application/json': { schema, example } } }
@@ -143,7 +154,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
       },
     },
     transformObject: (given) =>
-      'openapiObject' in given ? shareProblems(given.openapiObject as Document) : given.swaggerObject,
+      'openapiObject' in given ? listCodes(shareProblems(given.openapiObject as Document)) : given.swaggerObject,
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },

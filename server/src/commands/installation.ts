@@ -5,7 +5,7 @@ import { type Database, openDatabase } from '../database.ts'
 import { accessOf } from '../platform/database/application-role.ts'
 import { missingMigrations } from '../platform/database/migrate.ts'
 import { createLog, type Logger } from '../platform/log.ts'
-import { Problem } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
 import { resolveSecretKey } from '../secrets.ts'
 
 /** The installation that the settings describe, open for one command. */
@@ -86,9 +86,16 @@ export function withApp<T>(work: (app: App, installation: Installation) => Promi
   })
 }
 
+const databaseBehind = refusal(
+  409,
+  'database.behind',
+  (missing: string) => `The database lacks ${missing}. Run "hitl migrate" first, then try again.`,
+  '0001_ground.sql',
+)
+
 /** Throws when the database lacks migrations. */
 export function refuseBehind(missing: readonly string[]): void {
   if (missing.length === 0) return
   const names = missing.length === 1 ? missing[0] : `${missing.length} migrations, from ${missing[0]} on`
-  throw new Problem(409, 'database.behind', `The database lacks ${names}. Run "hitl migrate" first, then try again.`)
+  throw databaseBehind(names ?? '')
 }

@@ -32,7 +32,7 @@ export interface EvidenceRoutes {
   readonly record: RecordAct
   readonly sources: EvidenceSources
   readonly requestNotFound: AnyRefusal
-  /** Seals what the organization has, so that the newest events have a proof too. */
+  /** Seals the latest events of the organization, so that they have a proof too. */
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 

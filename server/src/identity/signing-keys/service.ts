@@ -1,18 +1,17 @@
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Fact, type Report, system } from '../../facts/fact.ts'
+import { bySystem, type Fact, factBy, type Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import { keyUnavailable } from '../../platform/secrets/key-encryption.ts'
 import type { Place, Sealer } from '../../platform/secrets/sealed-text.ts'
-
 import type { Jwk, Purpose, Signer, SigningKey } from './signing-key.ts'
 import * as rules from './signing-key.ts'
 import * as store from './store.ts'
 
 export interface SigningKeys {
-  /** The key that signs now, made if there is none yet. Remembered, so that a hot path may ask each time. */
+  /** The key that signs now, made if there is none yet. It is remembered, so a hot path may ask each time. */
   signer(purpose: Purpose): Promise<Signer>
   /** A compact JWS (EdDSA) over `payload`, with the key's id in its header. */
   sign(purpose: Purpose, payload: Readonly<Record<string, unknown>>, header: { readonly typ: string }): Promise<string>
@@ -24,7 +23,7 @@ export interface SigningKeys {
   keySet(): Promise<readonly Jwk[]>
   /**
    * A new key. It is published at once and signs after the overlap, when every copy of the key set has it. `revoke` is for
-   * a key that has leaked: the new one signs at once, and what any earlier one signed counts no more.
+   * a key that has leaked: the new one signs at once, and nothing that an earlier one signed is valid any more.
    */
   rotate(purpose: Purpose, how?: Rotation): Promise<SigningKey>
 }
@@ -47,138 +46,170 @@ export interface SigningKeyDependencies {
 }
 
 /**
- * "Revoked within a second everywhere" holds for keys too: what another process has changed counts 800 ms after the *start*
- * of the look-up at the latest (credential-cache.ts). One small statement per process while keys are used; private parts
- * that were opened are remembered by their kid.
+ * "Revoked within a second everywhere" holds for keys too: a look-up counts for 800 ms from its *start*, so a change made
+ * by another process is seen after that time at the latest (credential-cache.ts). One small statement per process while
+ * keys are used; private parts that were opened are remembered by their kid.
  */
 const livesMs = 800
-/** Unknown key ids are looked up in the database this often at most, together: forgers make up as many as they like. */
+/** All unknown key ids share one look-up, and there is at most one in this time: forgers make up as many ids as they like. */
 const missEveryMs = 100
-/** Well above the time for which readers may keep the key set (routes.ts) and processes remember it. */
+/** Well above the time for which readers may cache the key set (routes.ts) and processes remember it. */
 export const defaultOverlapMs = 15 * 60_000
 
-/** How far the clocks of hosts may differ: this long after its time a key is not needed for signing anywhere. */
+/** The hosts' clocks may differ by this much: this long after a key retired, no process signs with it any more. */
 const retiredForMs = 60_000
 
 const scope = { organizationId: installationId }
 
-interface Known {
+/** The keys as one look-up found them. */
+interface Found {
   readonly keys: readonly SigningKey[]
   readonly byKid: ReadonlyMap<string, store.StoredSigningKey>
 }
 
-export function createSigningKeys({ db, clock, sealer, inUse, report }: SigningKeyDependencies): SigningKeys {
-  let known: Promise<Known> | null = null
-  let readAt = 0
-  let missing: Promise<Known> | null = null
-  const signers = new Map<string, Promise<Signer>>()
-  const publicKeys = new Map<string, KeyObject>()
-
-  const reload = (): Promise<Known> => {
-    readAt = performance.now()
-    const reading = store.signingKeys(db.within(scope)).then(async (stored): Promise<Known> => {
-      const longAgo = new Date(clock.now().getTime() - retiredForMs)
-      const isOver = ({ key, sealed }: store.StoredSigningKey) =>
-        sealed !== null && key.retiredAt !== null && key.retiredAt < longAgo
-      if (stored.some(isOver)) await store.dropRetiredSecrets(db.within(scope), longAgo)
-      return {
-        keys: stored.map((entry) => entry.key),
-        byKid: new Map(stored.map((entry) => [entry.key.kid, entry])),
-      }
-    })
-    known = reading
-    // A failed look-up is nobody's answer: the next caller asks again.
-    reading.catch(() => {
-      if (known === reading) known = null
-    })
-    return reading
+interface SigningKeyContext extends SigningKeyDependencies {
+  /** What this process remembers. */
+  readonly memory: {
+    found: Promise<Found> | null
+    /** When that look-up began. */
+    readAt: number
+    /** The next look-up for unknown key ids, shared by all who wait for it. */
+    missing: Promise<Found> | null
+    readonly signers: Map<string, Promise<Signer>>
+    readonly publicKeys: Map<string, KeyObject>
   }
-  const current = (): Promise<Known> => (known !== null && performance.now() - readAt < livesMs ? known : reload())
+}
 
-  /** For a key id that another process may have made since the last look. */
-  const lookAgain = (): Promise<Known> => {
-    const wait = Math.max(0, readAt + missEveryMs - performance.now())
-    missing ??= pause(wait)
-      .then(reload)
-      .finally(() => {
-        missing = null
-      })
-    return missing
-  }
-
-  /** Sealed before the transaction begins: that may take a statement of its own, on another connection. */
-  const prepare = async (purpose: Purpose, now: Date, activeAt: Date) => {
-    const { key, secret } = rules.generateSigningKey(newId(), purpose, now, activeAt)
-    return { key, sealed: await sealer.seal(secret, secretPlace(key.id)) }
-  }
-
-  const makeFirst = async (purpose: Purpose): Promise<Known> => {
-    const now = clock.now()
-    const { key, sealed } = await prepare(purpose, now, now)
-    await inTransaction(db, scope, async (tx) => {
-      if (await store.insertSigningKey(tx, key, sealed)) await report(tx, [factOf('created', key, [])])
-    })
-    return reload()
-  }
-
-  const signingKey = async (purpose: Purpose): Promise<store.StoredSigningKey> => {
-    const find = ({ keys, byKid }: Known) => byKid.get(rules.signingKeyAt(keys, purpose, clock.now())?.kid ?? '')
-    const found = find(await current()) ?? find(await makeFirst(purpose))
-    if (found === undefined) throw keyUnavailable(`there is no key for "${purpose}"`)
-    return found
-  }
-
-  const openSigner = async ({ key, sealed }: store.StoredSigningKey): Promise<Signer> => {
-    if (sealed === null) throw keyUnavailable(`the private part of signing key ${key.kid} is gone`)
-    return rules.createSigner(key, await sealer.open(sealed, secretPlace(key.id)))
-  }
-
-  const signer = async (purpose: Purpose): Promise<Signer> => {
-    const stored = await signingKey(purpose)
-    const { kid } = stored.key
-    const ready = signers.get(kid) ?? openSigner(stored)
-    signers.set(kid, ready)
-    ready.catch(() => signers.delete(kid))
-    return ready
-  }
-
+export function createSigningKeys(dependencies: SigningKeyDependencies): SigningKeys {
+  const memory = { found: null, readAt: 0, missing: null, signers: new Map(), publicKeys: new Map() }
+  const context: SigningKeyContext = { ...dependencies, memory }
   return {
-    signer,
-    sign: async (purpose, payload, header) => (await signer(purpose)).sign(payload, header),
-    find: async (purpose, kid) => {
-      const found = (await current()).byKid.get(kid) ?? (await lookAgain()).byKid.get(kid)
-      if (found === undefined || found.key.purpose !== purpose || found.key.revokedAt !== null) return null
-      const key = publicKeys.get(kid) ?? rules.publicKeyOf(found.key)
-      publicKeys.set(kid, key)
-      return { key, retiredAt: found.key.retiredAt }
-    },
-    revokedKids: async (purpose) => {
-      const revoked = (await current()).keys.filter((key) => key.purpose === purpose && key.revokedAt !== null)
-      return new Set(revoked.map((key) => key.kid))
-    },
-    keySet: async () => {
-      for (const purpose of inUse) await signingKey(purpose)
-      return (await current()).keys.filter((key) => key.revokedAt === null).map(rules.jwkOf)
-    },
-    rotate: async (purpose, how = {}) => {
-      const revoke = 'revoke' in how
-      const now = clock.now()
-      const activeAt = revoke ? now : new Date(now.getTime() + (how.overlapMs ?? defaultOverlapMs))
-      const { key, sealed } = await prepare(purpose, now, activeAt)
-      await inTransaction(db, scope, async (tx) => {
-        await store.lockRotation(tx, purpose)
-        const retired = await store.retireSigningKeys(tx, purpose, activeAt)
-        if (revoke) {
-          await store.revokeSigningKeys(tx, purpose, now)
-          await store.dropRetiredSecrets(tx, now)
-        }
-        await store.insertSigningKey(tx, key, sealed)
-        await report(tx, [factOf(revoke ? 'revoked' : 'rotated', key, retired)])
-      })
-      await reload()
-      return key
-    },
+    signer: signer.bind(null, context),
+    sign: async (purpose, payload, header) => (await signer(context, purpose)).sign(payload, header),
+    find: find.bind(null, context),
+    revokedKids: revokedKids.bind(null, context),
+    keySet: keySet.bind(null, context),
+    rotate: rotate.bind(null, context),
   }
+}
+
+async function signer(context: SigningKeyContext, purpose: Purpose): Promise<Signer> {
+  const { signers } = context.memory
+  const stored = await signingKey(context, purpose)
+  const { kid } = stored.key
+  const ready = signers.get(kid) ?? openSigner(context, stored)
+  signers.set(kid, ready)
+  ready.catch(() => signers.delete(kid))
+  return ready
+}
+
+async function find(context: SigningKeyContext, purpose: Purpose, kid: string): Promise<PublicKey | null> {
+  const { publicKeys } = context.memory
+  const found = (await current(context)).byKid.get(kid) ?? (await lookAgain(context)).byKid.get(kid)
+  if (found === undefined || found.key.purpose !== purpose || found.key.revokedAt !== null) return null
+  const key = publicKeys.get(kid) ?? rules.publicKeyOf(found.key)
+  publicKeys.set(kid, key)
+  return { key, retiredAt: found.key.retiredAt }
+}
+
+async function revokedKids(context: SigningKeyContext, purpose: Purpose): Promise<ReadonlySet<string>> {
+  const { keys } = await current(context)
+  const revoked = keys.filter((key) => key.purpose === purpose && key.revokedAt !== null)
+  return new Set(revoked.map((key) => key.kid))
+}
+
+async function keySet(context: SigningKeyContext): Promise<readonly Jwk[]> {
+  for (const purpose of context.inUse) await signingKey(context, purpose)
+  return (await current(context)).keys.filter((key) => key.revokedAt === null).map(rules.jwkOf)
+}
+
+async function rotate(context: SigningKeyContext, purpose: Purpose, how: Rotation = {}): Promise<SigningKey> {
+  const { db, clock, report } = context
+  const revoke = 'revoke' in how
+  const now = clock.now()
+  const activeAt = revoke ? now : new Date(now.getTime() + (how.overlapMs ?? defaultOverlapMs))
+  const { key, sealed } = await generate(context, purpose, now, activeAt)
+  await inTransaction(db, scope, async (tx) => {
+    await store.lockRotation(tx, purpose)
+    const retired = await store.retireSigningKeys(tx, purpose, activeAt)
+    if (revoke) {
+      await store.revokeSigningKeys(tx, purpose, now)
+      await store.dropRetiredSecrets(tx, now)
+    }
+    await store.insertSigningKey(tx, key, sealed)
+    await report(tx, [factOf(revoke ? 'revoked' : 'rotated', key, retired)])
+  })
+  await reload(context)
+  return key
+}
+
+function current(context: SigningKeyContext): Promise<Found> {
+  const { found, readAt } = context.memory
+  return found !== null && performance.now() - readAt < livesMs ? found : reload(context)
+}
+
+function reload(context: SigningKeyContext): Promise<Found> {
+  const { memory } = context
+  memory.readAt = performance.now()
+  const reading = read(context)
+  memory.found = reading
+  // A failed look-up is not remembered: the next caller asks again.
+  reading.catch(() => {
+    if (memory.found === reading) memory.found = null
+  })
+  return reading
+}
+
+async function read({ db, clock }: SigningKeyContext): Promise<Found> {
+  const stored = await store.signingKeys(db.within(scope))
+  const longAgo = new Date(clock.now().getTime() - retiredForMs)
+  const isOver = ({ key, sealed }: store.StoredSigningKey) =>
+    sealed !== null && key.retiredAt !== null && key.retiredAt < longAgo
+  if (stored.some(isOver)) await store.dropRetiredSecrets(db.within(scope), longAgo)
+  return {
+    keys: stored.map((entry) => entry.key),
+    byKid: new Map(stored.map((entry) => [entry.key.kid, entry])),
+  }
+}
+
+/** For a key id that another process may have made since the last look-up. */
+function lookAgain(context: SigningKeyContext): Promise<Found> {
+  const { memory } = context
+  const wait = Math.max(0, memory.readAt + missEveryMs - performance.now())
+  memory.missing ??= pause(wait)
+    .then(() => reload(context))
+    .finally(() => {
+      memory.missing = null
+    })
+  return memory.missing
+}
+
+async function signingKey(context: SigningKeyContext, purpose: Purpose): Promise<store.StoredSigningKey> {
+  const pick = ({ keys, byKid }: Found) => byKid.get(rules.signingKeyAt(keys, purpose, context.clock.now())?.kid ?? '')
+  const picked = pick(await current(context)) ?? pick(await makeFirst(context, purpose))
+  if (picked === undefined) throw keyUnavailable(`there is no key for "${purpose}"`)
+  return picked
+}
+
+async function makeFirst(context: SigningKeyContext, purpose: Purpose): Promise<Found> {
+  const { db, clock, report } = context
+  const now = clock.now()
+  const { key, sealed } = await generate(context, purpose, now, now)
+  await inTransaction(db, scope, async (tx) => {
+    if (await store.insertSigningKey(tx, key, sealed)) await report(tx, [factOf('created', key, [])])
+  })
+  return reload(context)
+}
+
+/** Sealed before the transaction begins: sealing may take a statement of its own, on another connection. */
+async function generate({ sealer }: SigningKeyContext, purpose: Purpose, now: Date, activeAt: Date) {
+  const { key, secret } = rules.generateSigningKey(newId(), purpose, now, activeAt)
+  return { key, sealed: await sealer.seal(secret, secretPlace(key.id)) }
+}
+
+async function openSigner({ sealer }: SigningKeyContext, { key, sealed }: store.StoredSigningKey): Promise<Signer> {
+  if (sealed === null) throw keyUnavailable(`the private part of signing key ${key.kid} is gone`)
+  return rules.createSigner(key, await sealer.open(sealed, secretPlace(key.id)))
 }
 
 /** Where a private part belongs: authenticated when it is sealed. */
@@ -187,15 +218,9 @@ function secretPlace(id: string): Place {
 }
 
 function factOf(act: 'created' | 'rotated' | 'revoked', key: SigningKey, retired: readonly string[]): Fact {
-  return {
-    organizationId: installationId,
-    kind: `signing_key.${act}`,
-    subjectKind: 'signing_key',
-    subjectId: key.id,
-    actor: system,
-    httpRequestId: null,
+  return factBy(bySystem(installationId), `signing_key.${act}`, ['signing_key', key.id], {
     before: retired.length === 0 ? null : { kids: retired },
     after: { purpose: key.purpose, kid: key.kid, active_at: key.activeAt },
     occurredAt: key.createdAt,
-  }
+  })
 }

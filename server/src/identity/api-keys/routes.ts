@@ -27,53 +27,60 @@ export interface ApiKeyRoutes {
   readonly clock: Clock
 }
 
+interface OneKey {
+  Params: { id: string }
+}
+
 const common = { tags: ['api-keys'], security: [{ bearer: [] }, { person: [] }] }
 const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
 const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
+const oneKey = success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey)
 
 export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes): void {
-  const { apiKeys, guard, requireStepUp, clock } = routes
   app.addSchema(schemas.apiKeySchema)
   app.addSchema(schemas.newApiKeySchema)
-  const manage = guard('api-key.manage')
-  const json = (key: ApiKey) => apiKeyJson(key, clock.now())
-  const sendMade = (reply: FastifyReply, { key, raw, replayed }: MadeKey): FastifyReply => {
-    if (replayed) reply.header('idempotency-replayed', 'true')
-    return reply
-      .status(201)
-      .header('location', `/api/v1/api-keys/${key.id}`)
-      .send({ ...json(key), key: raw })
-  }
+  createRoute(app, routes)
+  rotateRoute(app, routes)
+  listRoute(app, routes)
+  readRoute(app, routes)
+  changeRoute(app, routes)
+}
 
+function sendMade(reply: FastifyReply, { key, raw, replayed }: MadeKey, now: Date): FastifyReply {
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  return reply
+    .status(201)
+    .header('location', `/api/v1/api-keys/${key.id}`)
+    .send({ ...apiKeyJson(key, now), key: raw })
+}
+
+function createRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Make an API key; the raw key is shown only once',
+    operationId: 'createApiKey',
+    headers: sensitiveHeaders,
+    body: {
+      ...schemas.createApiKeyBody,
+      examples: [
+        { name: 'deploy-bot', description: 'Asks before it touches production.' },
+        {
+          name: 'deploy-bot, second data centre',
+          agent_id: schemas.exampleApiKey.agent_id,
+          scopes: ['requests:create', 'requests:read'],
+          expires_at: '2026-07-31T00:00:00Z',
+          allowed_networks: ['192.0.2.0/24'],
+        },
+      ],
+    },
+    response: {
+      201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
+      ...problems(400, 401, stepUpRequired, 413, 415, 422),
+    },
+  }
   app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>(
     '/api-keys',
-    {
-      ...manage,
-      ...requireStepUp({ repeats: true }),
-      schema: {
-        ...common,
-        summary: 'Make an API key; the raw key is shown only once',
-        operationId: 'createApiKey',
-        headers: sensitiveHeaders,
-        body: {
-          ...schemas.createApiKeyBody,
-          examples: [
-            { name: 'deploy-bot', description: 'Asks before it touches production.' },
-            {
-              name: 'deploy-bot, second data centre',
-              agent_id: schemas.exampleApiKey.agent_id,
-              scopes: ['requests:create', 'requests:read'],
-              expires_at: '2026-07-31T00:00:00Z',
-              allowed_networks: ['192.0.2.0/24'],
-            },
-          ],
-        },
-        response: {
-          201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
-          ...problems(400, 401, stepUpRequired, 413, 415, 422),
-        },
-      },
-    },
+    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }), schema },
     async (request, reply) => {
       const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
       const input = {
@@ -84,121 +91,102 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
         expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
         allowedNetworks: allowed_networks,
       }
-      return sendMade(
-        reply,
-        await apiKeys.createApiKey(personOf(request), input, idempotencyOf(request), request.permit),
-      )
+      const by = personOf(request)
+      const made = await apiKeys.createApiKey(by, input, idempotencyOf(request), request.permit)
+      return sendMade(reply, made, clock.now())
     },
   )
+}
 
-  app.post<{ Params: { id: string }; Body: Static<typeof schemas.rotateApiKeyBody> }>(
-    '/api-keys/:id/rotate',
-    {
-      ...manage,
-      ...requireStepUp({ repeats: true }),
-      schema: {
-        ...common,
-        summary: 'Replace an API key; the old one works until the overlap ends',
-        operationId: 'rotateApiKey',
-        params: idParams,
-        headers: sensitiveHeaders,
-        body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
-        response: {
-          201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
-            ...exampleNewKey,
-            rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
-          }),
-          ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
-        },
-      },
+function rotateRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Replace an API key; the old one works until the overlap ends',
+    operationId: 'rotateApiKey',
+    params: idParams,
+    headers: sensitiveHeaders,
+    body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
+    response: {
+      201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
+        ...exampleNewKey,
+        rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
+      }),
+      ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
     },
+  }
+  app.post<OneKey & { Body: Static<typeof schemas.rotateApiKeyBody> }>(
+    '/api-keys/:id/rotate',
+    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }), schema },
     async (request, reply) => {
       const { overlap_minutes: overlapMinutes = defaultOverlapMinutes, expires_at } = request.body
       const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
       const id = request.params.id.toLowerCase()
+      // Rotations have similar bodies, so the key that is rotated is part of what is compared.
+      const idempotency = idempotencyOf(request, `rotate ${id} `)
       const asked = { overlapMinutes, expiresAt }
-      return sendMade(
-        reply,
-        // Rotations have similar bodies, so the key that is rotated is part of what is compared.
-        await apiKeys.rotate(personOf(request), id, asked, idempotencyOf(request, `rotate ${id} `), request.permit),
-      )
+      const made = await apiKeys.rotate(personOf(request), id, asked, idempotency, request.permit)
+      return sendMade(reply, made, clock.now())
     },
   )
+}
 
+function listRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'List all API keys, newest first',
+    operationId: 'listApiKeys',
+    querystring: schemas.listApiKeysQuery,
+    response: {
+      200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
+      ...problems(401, 403),
+    },
+  }
   app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>(
     '/api-keys',
-    {
-      ...manage,
-      schema: {
-        ...common,
-        summary: 'List all API keys, newest first',
-        operationId: 'listApiKeys',
-        querystring: schemas.listApiKeysQuery,
-        response: {
-          200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
-          ...problems(401, 403),
-        },
-      },
-    },
+    { ...guard('api-key.manage'), schema },
     async (request) => {
       const agentId = request.query.agent_id?.toLowerCase() ?? null
-      return (await apiKeys.apiKeys(personOf(request).principal, agentId)).map(json)
+      const found = await apiKeys.apiKeys(personOf(request).principal, agentId)
+      const now = clock.now()
+      return found.map((key) => apiKeyJson(key, now))
     },
   )
+}
 
-  app.get<{ Params: { id: string } }>(
-    '/api-keys/:id',
-    {
-      ...manage,
-      schema: {
-        ...common,
-        summary: 'Get one API key',
-        operationId: 'getApiKey',
-        params: idParams,
-        response: {
-          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(401, 403, apiKeyNotFound, 422),
-        },
-      },
-    },
-    async (request) => json(await apiKeys.apiKey(personOf(request).principal, request.params.id)),
-  )
-
-  registerChange(app, routes, json)
+function readRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Get one API key',
+    operationId: 'getApiKey',
+    params: idParams,
+    response: { 200: oneKey, ...problems(401, 403, apiKeyNotFound, 422) },
+  }
+  app.get<OneKey>('/api-keys/:id', { ...guard('api-key.manage'), schema }, async (request) => {
+    return apiKeyJson(await apiKeys.apiKey(personOf(request).principal, request.params.id), clock.now())
+  })
 }
 
 type Changes = Static<typeof schemas.changeApiKeyBody>
 
-function registerChange(
-  app: FastifyInstance,
-  { apiKeys, guard, requireStepUp }: ApiKeyRoutes,
-  json: (key: ApiKey) => unknown,
-): void {
-  const { preHandler } = requireStepUp()
+function changeRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
+  const stepUp = requireStepUp().preHandler
   // Revoking must be quick, and renaming is harmless: only a change that may let the key do more needs a fresh proof.
-  const ifItMayDoMore: preHandlerAsyncHookHandler = async function (request, reply) {
-    if (mayDoMore(request.body as Changes)) await preHandler.call(this, request, reply)
+  const preHandler: preHandlerAsyncHookHandler = async function (request, reply) {
+    if (mayDoMore(request.body as Changes)) await stepUp.call(this, request, reply)
   }
-
-  app.patch<{ Params: { id: string }; Body: Changes }>(
+  const schema = {
+    ...common,
+    summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
+    description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
+    operationId: 'changeApiKey',
+    params: idParams,
+    headers: stepUpHeaders,
+    body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
+    response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
+  }
+  app.patch<OneKey & { Body: Changes }>(
     '/api-keys/:id',
-    {
-      ...guard('api-key.manage'),
-      preHandler: ifItMayDoMore,
-      schema: {
-        ...common,
-        summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
-        description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
-        operationId: 'changeApiKey',
-        params: idParams,
-        headers: stepUpHeaders,
-        body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
-        response: {
-          200: success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey),
-          ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422),
-        },
-      },
-    },
+    { ...guard('api-key.manage'), preHandler, schema },
     async (request) => {
       const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
       const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
@@ -209,7 +197,8 @@ function registerChange(
         const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'
         throw invalid('', `names nothing that can be changed: send ${known}`)
       }
-      return json(await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit))
+      const key = await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit)
+      return apiKeyJson(key, clock.now())
     },
   )
 }

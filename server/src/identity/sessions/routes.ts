@@ -53,42 +53,61 @@ const security = [{ bearer: [] }, { person: [] }]
 const common = { tags: ['auth'], security }
 const memberParams = Type.Object({ id: Type.String({ format: 'uuid' }), session_id: Type.String({ format: 'uuid' }) })
 
-export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoutes): void {
-  const { sessions, guard, requireSameSite, sendSession, isHttps } = routes
-  app.addSchema(schemas.sessionSchema)
-  const tokenOf = (request: FastifyRequest): string | null => {
-    const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
-    return isRefreshToken(token) ? token : null
-  }
-  const clearCookie = (reply: FastifyReply): FastifyReply =>
-    reply.header('set-cookie', sessionCookie(null, new Date(0), new Date(0), isHttps))
+const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
+const ended = { 204: { description: 'Ended, everywhere within a second', type: 'null' } }
 
-  app.post(
-    '/auth/refresh',
-    {
-      schema: {
-        tags: ['auth'],
-        summary: 'Renew the session whose cookie the browser sends; the cookie is replaced',
-        operationId: 'refreshSession',
-        response: {
-          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(sessionOver, noSession, crossSite, 429),
-        },
-      },
+interface OneParam {
+  Params: { id: string }
+}
+
+export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoutes): void {
+  app.addSchema(schemas.sessionSchema)
+  refreshRoute(app, routes)
+  logoutRoute(app, routes)
+  switchRoute(app, routes)
+  listRoute(app, routes)
+  revokeOthersRoute(app, routes)
+  revokeRoute(app, routes)
+  listOfMemberRoute(app, routes)
+  revokeOfMemberRoute(app, routes)
+}
+
+function tokenOf(request: FastifyRequest, { isHttps }: SessionRoutes): string | null {
+  const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
+  return isRefreshToken(token) ? token : null
+}
+
+function clearCookie(reply: FastifyReply, { isHttps }: SessionRoutes): FastifyReply {
+  return reply.header('set-cookie', sessionCookie(null, new Date(0), new Date(0), isHttps))
+}
+
+function refreshRoute(app: FastifyInstance, routes: SessionRoutes): void {
+  const { sessions, requireSameSite, sendSession } = routes
+  const schema = {
+    tags: ['auth'],
+    summary: 'Renew the session whose cookie the browser sends; the cookie is replaced',
+    operationId: 'refreshSession',
+    response: {
+      200: success('An access token', Type.Ref('AccessToken'), tokenExample),
+      ...problems(sessionOver, noSession, crossSite, 429),
     },
-    async (request, reply) => {
-      requireSameSite(request)
-      const token = tokenOf(request)
-      if (token === null) throw noSession()
-      try {
-        return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
-      } catch (error) {
-        // Any other error, such as a database that is down, says nothing about the session.
-        if (error instanceof Problem && error.status === 401) clearCookie(reply)
-        throw error
-      }
-    },
-  )
+  }
+  app.post('/auth/refresh', { schema }, async (request, reply) => {
+    requireSameSite(request)
+    const token = tokenOf(request, routes)
+    if (token === null) throw noSession()
+    try {
+      return sendSession(reply, await sessions.refresh(token, visitOf(request, true)))
+    } catch (error) {
+      // Any other error, such as a database that is down, says nothing about the session.
+      if (error instanceof Problem && error.status === 401) clearCookie(reply, routes)
+      throw error
+    }
+  })
+}
+
+function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
+  const { sessions, guard, requireSameSite } = routes
 
   const isSameSite = (request: FastifyRequest): boolean => {
     try {
@@ -101,7 +120,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
 
   /** False when the call has no session cookie. */
   const endByCookie = async (request: FastifyRequest): Promise<boolean> => {
-    const token = tokenOf(request)
+    const token = tokenOf(request, routes)
     if (token === null) return false
     return sessions.endByCookie(token, { httpRequestId: request.id, network: request.client.address })
   }
@@ -118,149 +137,121 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
     }
   }
 
-  app.post(
-    '/auth/logout',
-    {
-      schema: {
-        tags: ['auth'],
-        summary: 'Sign out: end the session of the access token and that of the session cookie',
-        operationId: 'logout',
-        security: [{}, ...security],
-        response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
-      },
-    },
-    async (request, reply) => {
-      if (request.headers.authorization === undefined) {
-        requireSameSite(request)
-        await endByCookie(request)
-      } else {
-        const refusal = await endByBearer(request, reply)
-        // A browser's access token may have expired or belong to another session: its cookie must not outlive the sign-out.
-        const ended = isSameSite(request) && (await endByCookie(request))
-        if (refusal !== null && !ended) throw refusal
-      }
-      return clearCookie(reply).status(204).send()
-    },
-  )
+  const schema = {
+    tags: ['auth'],
+    summary: 'Sign out: end the session of the access token and that of the session cookie',
+    operationId: 'logout',
+    security: [{}, ...security],
+    response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
+  }
+  app.post('/auth/logout', { schema }, async (request, reply) => {
+    if (request.headers.authorization === undefined) {
+      requireSameSite(request)
+      await endByCookie(request)
+    } else {
+      const refusal = await endByBearer(request, reply)
+      // A browser's access token may have expired or belong to another session: its cookie must not outlive the sign-out.
+      const hasEnded = isSameSite(request) && (await endByCookie(request))
+      if (refusal !== null && !hasEnded) throw refusal
+    }
+    return clearCookie(reply, routes).status(204).send()
+  })
+}
 
+function switchRoute(app: FastifyInstance, routes: SessionRoutes): void {
+  const { sessions, guard, sendSession } = routes
+  const schema = {
+    ...common,
+    summary: 'Switch to another organization that you belong to',
+    operationId: 'switchOrganization',
+    body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
+    response: {
+      200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
+      ...problems(401, entryRefused, cookieMissing, organizationNotFound, 413, 415, 422),
+    },
+  }
   app.post<{ Body: Static<typeof schemas.switchBody> }>(
     '/auth/switch',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Switch to another organization that you belong to',
-        operationId: 'switchOrganization',
-        body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
-        response: {
-          200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
-          ...problems(401, entryRefused, cookieMissing, organizationNotFound, 413, 415, 422),
-        },
-      },
-    },
+    { ...guard('profile.read'), schema },
     async (request, reply) => {
-      const cookie = tokenOf(request)
+      const cookie = tokenOf(request, routes)
       const organizationId = request.body.organization_id.toLowerCase()
       const visit = visitOf(request, cookie !== null)
       return sendSession(reply, await sessions.switchTo(personOf(request), organizationId, visit, cookie))
     },
   )
-
-  registerSessionLists(app, routes)
 }
 
-function registerSessionLists(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
-  const ended = { 204: { description: 'Ended, everywhere within a second', type: 'null' } }
+function listRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'List my sessions',
+    operationId: 'listSessions',
+    response: { 200: list, ...problems(401, 403) },
+  }
+  app.get('/auth/sessions', { ...guard('profile.read'), schema }, async (request) => {
+    const { principal } = personOf(request)
+    return (await sessions.own(principal)).map((session) => sessionJson(session, principal.sessionId))
+  })
+}
 
-  app.get(
-    '/auth/sessions',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'List my sessions',
-        operationId: 'listSessions',
-        response: { 200: list, ...problems(401, 403) },
-      },
+function revokeOthersRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'End all of my sessions except this one',
+    operationId: 'revokeOtherSessions',
+    response: {
+      200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
+      ...problems(401, 403),
     },
-    async (request) => {
-      const { principal } = personOf(request)
-      return (await sessions.own(principal)).map((session) => sessionJson(session, principal.sessionId))
-    },
-  )
+  }
+  app.post('/auth/sessions/revoke-others', { ...guard('profile.read'), schema }, async (request) => ({
+    ended: await sessions.endOthers(personOf(request)),
+  }))
+}
 
-  app.post(
-    '/auth/sessions/revoke-others',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'End all of my sessions except this one',
-        operationId: 'revokeOtherSessions',
-        response: {
-          200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
-          ...problems(401, 403),
-        },
-      },
-    },
-    async (request) => ({ ended: await sessions.endOthers(personOf(request)) }),
-  )
+function revokeRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'End one of my sessions',
+    operationId: 'revokeSession',
+    params: idParams,
+    response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
+  }
+  app.post<OneParam>('/auth/sessions/:id/revoke', { ...guard('profile.read'), schema }, async (request, reply) => {
+    await sessions.endOwn(personOf(request), request.params.id.toLowerCase())
+    return reply.status(204).send()
+  })
+}
 
-  app.post<{ Params: { id: string } }>(
-    '/auth/sessions/:id/revoke',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'End one of my sessions',
-        operationId: 'revokeSession',
-        params: idParams,
-        response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
-      },
-    },
-    async (request, reply) => {
-      await sessions.endOwn(personOf(request), request.params.id.toLowerCase())
-      return reply.status(204).send()
-    },
-  )
+function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const schema = {
+    ...common,
+    tags: ['people'],
+    summary: "List a member's sessions in this organization",
+    operationId: 'listUserSessions',
+    params: idParams,
+    response: { 200: list, ...problems(401, 403, userNotFound, 422) },
+  }
+  app.get<OneParam>('/users/:id/sessions', { ...guard('user.manage'), schema }, async (request) => {
+    const { principal } = personOf(request)
+    const found = await sessions.ofMember(principal, request.params.id.toLowerCase())
+    return found.map((session) => sessionJson(session, principal.sessionId))
+  })
+}
 
-  app.get<{ Params: { id: string } }>(
-    '/users/:id/sessions',
-    {
-      ...guard('user.manage'),
-      schema: {
-        ...common,
-        tags: ['people'],
-        summary: "List a member's sessions in this organization",
-        operationId: 'listUserSessions',
-        params: idParams,
-        response: {
-          200: list,
-          ...problems(401, 403, userNotFound, 422),
-        },
-      },
-    },
-    async (request) => {
-      const { principal } = personOf(request)
-      const found = await sessions.ofMember(principal, request.params.id.toLowerCase())
-      return found.map((session) => sessionJson(session, principal.sessionId))
-    },
-  )
-
+function revokeOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
+  const schema = {
+    ...common,
+    tags: ['people'],
+    summary: "End one of a member's sessions in this organization",
+    operationId: 'revokeUserSession',
+    params: memberParams,
+    response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
+  }
   app.post<{ Params: { id: string; session_id: string } }>(
     '/users/:id/sessions/:session_id/revoke',
-    {
-      ...guard('user.manage'),
-      schema: {
-        ...common,
-        tags: ['people'],
-        summary: "End one of a member's sessions in this organization",
-        operationId: 'revokeUserSession',
-        params: memberParams,
-        response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
-      },
-    },
+    { ...guard('user.manage'), schema },
     async (request, reply) => {
       const { id, session_id: sessionId } = request.params
       await sessions.endOfMember(personOf(request), id.toLowerCase(), sessionId.toLowerCase())

@@ -23,134 +23,120 @@ export interface ProviderRoutes {
   readonly publicUrl: string
 }
 
-/** Whom an organization trusts to say who its people are. */
+interface OneProvider {
+  Params: { id: string }
+}
+
+const common = { tags: ['sso'], security: [{ bearer: [] }, { person: [] }] }
+const oneProvider = success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider)
+
+/** The providers that an organization trusts to say who its people are. */
 export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRoutes): void {
-  const { providers, guard, requireStepUp, publicUrl } = routes
-  const common = { tags: ['sso'], security: [{ bearer: [] }, { person: [] }] }
-  const manage = guard('sso.manage')
-  const wire = (provider: IdentityProvider) => providerJson(provider, publicUrl)
   app.addSchema(schemas.providerSchema)
+  listRoute(app, routes)
+  readRoute(app, routes)
+  createRoute(app, routes)
+  changeRoute(app, routes)
+  deleteRoute(app, routes)
+}
 
-  app.get(
-    '/identity-providers',
-    {
-      ...manage,
-      schema: {
-        ...common,
-        summary: 'All identity providers of the organization, newest first',
-        operationId: 'listIdentityProviders',
-        response: {
-          200: success('The providers', Type.Array(Type.Ref('IdentityProvider')), [schemas.exampleProvider]),
-          ...problems(401, 403),
-        },
-      },
+function listRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'All identity providers of the organization, newest first',
+    operationId: 'listIdentityProviders',
+    response: {
+      200: success('The providers', Type.Array(Type.Ref('IdentityProvider')), [schemas.exampleProvider]),
+      ...problems(401, 403),
     },
-    async (request) => (await providers.list(personOf(request).principal)).map(wire),
-  )
+  }
+  app.get('/identity-providers', { ...guard('sso.manage'), schema }, async (request) => {
+    const found = await providers.list(personOf(request).principal)
+    return found.map((provider) => providerJson(provider, publicUrl))
+  })
+}
 
-  app.get<{ Params: { id: string } }>(
-    '/identity-providers/:id',
-    {
-      ...manage,
-      schema: {
-        ...common,
-        summary: 'One identity provider; its secret is never shown',
-        operationId: 'getIdentityProvider',
-        params: idParams,
-        response: {
-          200: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(401, 403, providerNotFound, 422),
-        },
-      },
+function readRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'One identity provider; its secret is never shown',
+    operationId: 'getIdentityProvider',
+    params: idParams,
+    response: { 200: oneProvider, ...problems(401, 403, providerNotFound, 422) },
+  }
+  app.get<OneProvider>('/identity-providers/:id', { ...guard('sso.manage'), schema }, async (request) => {
+    return providerJson(await providers.get(personOf(request).principal, request.params.id), publicUrl)
+  })
+}
+
+function createRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Trust an OpenID provider; its discovery document is fetched at once',
+    operationId: 'createIdentityProvider',
+    headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
+    body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
+    response: {
+      201: oneProvider,
+      ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
     },
-    async (request) => wire(await providers.get(personOf(request).principal, request.params.id)),
-  )
-
+  }
   app.post<{ Body: Static<typeof schemas.createProviderBody> }>(
     '/identity-providers',
-    {
-      ...manage,
-      ...requireStepUp({ repeats: true }),
-      schema: {
-        ...common,
-        summary: 'Trust an OpenID provider; its discovery document is fetched at once',
-        operationId: 'createIdentityProvider',
-        headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
-        body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
-        response: {
-          201: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
-        },
-      },
-    },
+    { ...guard('sso.manage'), ...requireStepUp({ repeats: true }), schema },
     async (request, reply) => {
       const by = personOf(request)
-      const { made: provider, replayed } = await providers.create(
-        by,
-        request.body,
-        idempotencyOf(request),
-        permitOf(request),
-      )
+      const idempotency = idempotencyOf(request)
+      const { made, replayed } = await providers.create(by, request.body, idempotency, permitOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return reply.status(201).header('location', `/api/v1/identity-providers/${provider.id}`).send(wire(provider))
+      reply.status(201).header('location', `/api/v1/identity-providers/${made.id}`)
+      return reply.send(providerJson(made, publicUrl))
     },
   )
+}
 
-  app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeProviderBody> }>(
+function changeRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
+  const refusals = [stepUpRequired, providerNotFound, providerChanged, providerExists, providerNotProven] as const
+  const schema = {
+    ...common,
+    summary: 'Change an identity provider, enforce it, or switch it off',
+    operationId: 'changeIdentityProvider',
+    params: idParams,
+    headers: stepUpHeaders,
+    body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
+    response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
+  }
+  app.patch<OneProvider & { Body: Static<typeof schemas.changeProviderBody> }>(
     '/identity-providers/:id',
-    {
-      ...manage,
-      ...requireStepUp(),
-      schema: {
-        ...common,
-        summary: 'Change an identity provider, enforce it, or switch it off',
-        operationId: 'changeIdentityProvider',
-        params: idParams,
-        headers: stepUpHeaders,
-        body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
-        response: {
-          200: success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider),
-          ...problems(
-            401,
-            stepUpRequired,
-            providerNotFound,
-            providerChanged,
-            providerExists,
-            providerNotProven,
-            413,
-            415,
-            422,
-          ),
-        },
-      },
-    },
+    { ...guard('sso.manage'), ...requireStepUp(), schema },
     async (request) => {
       const known = Object.keys(schemas.changeProviderBody.properties)
-      // Unknown fields are ignored, but a call of nothing else wants something that would not happen (contract).
-      if (Object.keys(request.body).length > 0 && !Object.keys(request.body).some((name) => known.includes(name))) {
+      const sent = Object.keys(request.body)
+      // Unknown fields are ignored, but a call with nothing else expects a change that would not happen (contract).
+      if (sent.length > 0 && !sent.some((name) => known.includes(name))) {
         throw invalid('', `names nothing that can be changed: send one of ${known.join(', ')}`)
       }
-      return wire(await providers.change(personOf(request), request.params.id, request.body, permitOf(request)))
+      const by = personOf(request)
+      return providerJson(await providers.change(by, request.params.id, request.body, permitOf(request)), publicUrl)
     },
   )
+}
 
-  app.delete<{ Params: { id: string } }>(
-    '/identity-providers/:id',
-    {
-      ...manage,
-      ...requireStepUp(),
-      schema: {
-        ...common,
-        summary: 'Trust an identity provider no longer',
-        operationId: 'deleteIdentityProvider',
-        params: idParams,
-        headers: stepUpHeaders,
-        response: {
-          204: { description: 'It is gone', type: 'null' },
-          ...problems(401, stepUpRequired, providerNotFound, 422),
-        },
-      },
+function deleteRoute(app: FastifyInstance, { providers, guard, requireStepUp }: ProviderRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'Trust an identity provider no longer',
+    operationId: 'deleteIdentityProvider',
+    params: idParams,
+    headers: stepUpHeaders,
+    response: {
+      204: { description: 'It is gone', type: 'null' },
+      ...problems(401, stepUpRequired, providerNotFound, 422),
     },
+  }
+  app.delete<OneProvider>(
+    '/identity-providers/:id',
+    { ...guard('sso.manage'), ...requireStepUp(), schema },
     async (request, reply) => {
       await providers.remove(personOf(request), request.params.id, permitOf(request))
       return reply.status(204).send()

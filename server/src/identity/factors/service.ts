@@ -28,12 +28,13 @@ export function createFactors(dependencies: FactorDependencies) {
   const { db, clock } = dependencies
   const ceremonies = createCeremonies(dependencies)
   const proofs = createProofs(dependencies, ceremonies)
+  const context = { ...dependencies, proofs, ceremonies }
   return {
     totp: createTotpFactors(dependencies, proofs),
     passkeys: createPasskeys(dependencies, ceremonies),
     recoveryCodes: createRecoveryCodes(dependencies),
-    stepUps: createStepUps(dependencies, proofs, ceremonies),
-    signIn: createSecondFactorSignIn(dependencies, proofs, ceremonies),
+    stepUps: createStepUps(context),
+    signIn: createSecondFactorSignIn(context),
 
     list: async (accountId: string): Promise<FactorList> => {
       const own = db.within({ accountId })

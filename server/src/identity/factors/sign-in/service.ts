@@ -1,6 +1,6 @@
 import { type Fact, factBy } from '../../../facts/fact.ts'
 import { bearerChallenge } from '../../../http/refusals.ts'
-import { inTransaction } from '../../../platform/database/db.ts'
+import { type Db, inTransaction, type Queryable } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
 import { byNobody, type Call } from '../../principal.ts'
@@ -94,123 +94,158 @@ export const passkeyNotAccepted = refusal(401, 'auth.passkey_refused', {
   headers: bearerChallenge,
 })
 
+export interface SecondFactorContext extends FactorDependencies {
+  readonly proofs: Proofs
+  readonly ceremonies: Ceremonies
+}
+
 export type SecondFactorSignIn = ReturnType<typeof createSecondFactorSignIn>
 
-export function createSecondFactorSignIn(dependencies: FactorDependencies, proofs: Proofs, ceremonies: Ceremonies) {
-  const { db, clock, report } = dependencies
-
-  const stateOf = (accountId: string) => factorState(db.within({ accountId }), accountId)
-  const lookUp = (tokenHash: Buffer) => db.within({ lookUp: tokenHash.toString('hex') })
-
-  const secondFactorOf = (challenge: store.SignInChallenge): Ceremony => ({
-    purpose: 'second_factor',
-    accountId: challenge.accountId,
-    boundTo: challenge.tokenHash,
-  })
-
-  /** Nobody has signed in yet: the person is the subject of the fact, not its actor. */
-  const refusedFact = (
-    member: { readonly organizationId: string; readonly userId: string },
-    visitor: Call,
-    after: { readonly method: string; readonly reason: ProofFlaw },
-  ): Fact => {
-    const change = { before: null, after, occurredAt: clock.now() }
-    return factBy(byNobody(member.organizationId, visitor), 'second_factor.refused', ['user', member.userId], change)
-  }
-
-  /** Uses up the proof and the challenge, or returns what is wrong with the proof. */
-  const complete = async (
-    challenge: store.SignInChallenge,
-    proof: SecondFactorProof,
-    visitor: Call,
-  ): Promise<ProofFlaw | null> => {
-    const { accountId, organizationId } = challenge
-    const prover = { accountId, network: visitor.network ?? null }
-    const judged = await proofs.judge(prover, proof, secondFactorOf(challenge))
-    return inTransaction(db, { organizationId, accountId }, async (tx) => {
-      const flaw = await judged.spend(tx)
-      if (flaw !== null) {
-        await report(tx, [refusedFact(challenge, visitor, { method: proof.method, reason: flaw })])
-      } else if (!(await store.useSignInChallenge(tx, challenge, clock.now()))) {
-        // Throwing gives the code back: another try with the same challenge was right first.
-        throw challengeOver()
-      }
-      return flaw
-    })
-  }
-
-  /**
-   * Takes the count of a passkey that signs in alone, or returns what is wrong with it. The failure is reported in its
-   * owner's organization, or in the installation's events if the owner is unknown.
-   */
-  const spendAssertion = async (judged: JudgedAssertion, visitor: Call): Promise<ProofFlaw | null> => {
-    const accountId = judged.passkey?.accountId ?? newId()
-    const member = judged.passkey === null ? null : await dependencies.membershipOf(accountId)
-    const { organizationId, userId } = member ?? { organizationId: installationId, userId: accountId }
-    return inTransaction(db, { accountId, organizationId }, async (tx) => {
-      const counts = 'said' in judged && (await takeSignCount(tx, judged.passkey, judged.said, clock.now()))
-      const flaw = counts ? null : 'refused' in judged ? judged.refused : 'copied'
-      if (flaw !== null) {
-        await report(tx, [refusedFact({ organizationId, userId }, visitor, { method: 'passkey', reason: flaw })])
-      }
-      return flaw
-    })
-  }
-
+export function createSecondFactorSignIn(context: SecondFactorContext) {
   return {
-    secondFactorNeeded: async (accountId: string): Promise<boolean> => hasSecondFactor(await stateOf(accountId)),
-
-    /** For a sign-in whose first factor was right. Throw it as `secondFactorRequired`. */
-    beginChallenge: async ({ provenAt = clock.now(), ...first }: FirstFactor): Promise<BegunChallenge> => {
-      const { token, hash } = newOneTimeToken()
-      const expiresAt = new Date(clock.now().getTime() + challengeMinutes * 60_000)
-      const methods = secondFactorMethods(await stateOf(first.accountId))
-      const row = { ...first, tokenHash: hash, tries: 0, expiresAt, createdAt: provenAt }
-      await store.insertSignInChallenge(db.within({ accountId: first.accountId }), row)
-      return { challenge: token, methods, expiresAt }
-    },
-
-    /** The second factor for an open challenge. Throws 401; every call is a try. */
-    completeChallenge: async (challenge: string, proof: SecondFactorProof, visitor: Call): Promise<SignedIn> => {
-      const tokenHash = hashOneTimeToken(challenge)
-      const open = await store.openSignInChallenge(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
-      if (open === null) throw challengeOver()
-      const { accountId, organizationId, methods } = open
-      let triesLeft = 0
-      const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
-        const counted = await store.countTry(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
-        if (counted === null) throw challengeOver()
-        triesLeft = maxTries - counted.tries
-        return complete(counted, proof, visitor)
-      })
-      if (flaw !== null) throw wrongSecondFactor(triesLeft)
-      return { accountId, organizationId, methods: [...methods, proof.method], provenAt: open.createdAt }
-    },
-
-    /** What the browser needs to ask for a passkey: one of the challenge's account, or, without a challenge, any. */
-    passkeyOptions: async (challenge: string | null): Promise<AssertionOptions> => {
-      if (challenge === null) return ceremonies.options({ purpose: 'sign_in', accountId: null, boundTo: null })
-      const tokenHash = hashOneTimeToken(challenge)
-      const open = await store.openSignInChallenge(lookUp(tokenHash), tokenHash, clock.now(), maxTries)
-      if (open === null) throw challengeOver()
-      return ceremonies.options(secondFactorOf(open))
-    },
-
-    /**
-     * A passkey instead of address and password. It is two factors by itself, the device and what unlocks it, so nothing
-     * else is asked.
-     */
-    signInWithPasskey: async (assertion: AuthenticationResponseJSON, visitor: Call): Promise<SignedIn> => {
-      const ceremony: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
-      let accountId: string | null = null
-      const provenAt = clock.now()
-      const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
-        const judged = await ceremonies.judge(assertion, ceremony)
-        accountId = judged.passkey?.accountId ?? null
-        return spendAssertion(judged, visitor)
-      })
-      if (flaw !== null || accountId === null) throw passkeyNotAccepted()
-      return { accountId, organizationId: null, methods: ['passkey'], provenAt }
-    },
+    secondFactorNeeded: secondFactorNeeded.bind(null, context),
+    beginChallenge: beginChallenge.bind(null, context),
+    completeChallenge: completeChallenge.bind(null, context),
+    passkeyOptions: passkeyOptions.bind(null, context),
+    signInWithPasskey: signInWithPasskey.bind(null, context),
   }
+}
+
+async function secondFactorNeeded({ db }: SecondFactorContext, accountId: string): Promise<boolean> {
+  return hasSecondFactor(await factorState(db.within({ accountId }), accountId))
+}
+
+/** For a sign-in whose first factor was right. Throw it as `secondFactorRequired`. */
+async function beginChallenge(
+  { db, clock }: SecondFactorContext,
+  { provenAt = clock.now(), ...first }: FirstFactor,
+): Promise<BegunChallenge> {
+  const { token, hash } = newOneTimeToken()
+  const expiresAt = new Date(clock.now().getTime() + challengeMinutes * 60_000)
+  const own = db.within({ accountId: first.accountId })
+  const methods = secondFactorMethods(await factorState(own, first.accountId))
+  const row = { ...first, tokenHash: hash, tries: 0, expiresAt, createdAt: provenAt }
+  await store.insertSignInChallenge(own, row)
+  return { challenge: token, methods, expiresAt }
+}
+
+/** The second factor for an open challenge. Throws 401; every call is a try. */
+async function completeChallenge(
+  context: SecondFactorContext,
+  challenge: string,
+  proof: SecondFactorProof,
+  visitor: Call,
+): Promise<SignedIn> {
+  const { db, clock, proofs } = context
+  const open = await openChallenge(context, challenge)
+  const { accountId, organizationId, methods, tokenHash } = open
+  let triesLeft = 0
+  const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
+    const counted = await store.countTry(lookUp(db, tokenHash), tokenHash, clock.now(), maxTries)
+    if (counted === null) throw challengeOver()
+    triesLeft = maxTries - counted.tries
+    return complete(context, counted, proof, visitor)
+  })
+  if (flaw !== null) throw wrongSecondFactor(triesLeft)
+  return { accountId, organizationId, methods: [...methods, proof.method], provenAt: open.createdAt }
+}
+
+async function openChallenge({ db, clock }: SecondFactorContext, challenge: string): Promise<store.SignInChallenge> {
+  const tokenHash = hashOneTimeToken(challenge)
+  const open = await store.openSignInChallenge(lookUp(db, tokenHash), tokenHash, clock.now(), maxTries)
+  if (open === null) throw challengeOver()
+  return open
+}
+
+function lookUp(db: Db, tokenHash: Buffer): Queryable {
+  return db.within({ lookUp: tokenHash.toString('hex') })
+}
+
+/** Uses up the proof and the challenge, or returns what is wrong with the proof. */
+async function complete(
+  { db, clock, report, proofs }: SecondFactorContext,
+  challenge: store.SignInChallenge,
+  proof: SecondFactorProof,
+  visitor: Call,
+): Promise<ProofFlaw | null> {
+  const { accountId, organizationId } = challenge
+  const prover = { accountId, network: visitor.network ?? null }
+  const judged = await proofs.judge(prover, proof, secondFactorOf(challenge))
+  return inTransaction(db, { organizationId, accountId }, async (tx) => {
+    const flaw = await judged.spend(tx)
+    if (flaw !== null) {
+      await report(tx, [refusedFact(challenge, visitor, { method: proof.method, reason: flaw }, clock.now())])
+    } else if (!(await store.useSignInChallenge(tx, challenge, clock.now()))) {
+      // Throwing gives the code back: another try with the same challenge was right first.
+      throw challengeOver()
+    }
+    return flaw
+  })
+}
+
+/** What the browser needs to ask for a passkey: one of the challenge's account, or, without a challenge, any. */
+async function passkeyOptions(context: SecondFactorContext, challenge: string | null): Promise<AssertionOptions> {
+  const ceremony = challenge === null ? anyPasskey : secondFactorOf(await openChallenge(context, challenge))
+  return context.ceremonies.options(ceremony)
+}
+
+function secondFactorOf({ accountId, tokenHash }: store.SignInChallenge): Ceremony {
+  return { purpose: 'second_factor', accountId, boundTo: tokenHash }
+}
+
+const anyPasskey: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
+
+/**
+ * A passkey instead of address and password. It is two factors by itself, the device and what unlocks it, so nothing
+ * else is asked.
+ */
+async function signInWithPasskey(
+  context: SecondFactorContext,
+  assertion: AuthenticationResponseJSON,
+  visitor: Call,
+): Promise<SignedIn> {
+  const { clock, proofs, ceremonies } = context
+  let accountId: string | null = null
+  const provenAt = clock.now()
+  const flaw = await proofs.attempt({ accountId, network: visitor.network ?? null }, async () => {
+    const judged = await ceremonies.judge(assertion, anyPasskey)
+    accountId = judged.passkey?.accountId ?? null
+    return spendAssertion(context, judged, visitor)
+  })
+  if (flaw !== null || accountId === null) throw passkeyNotAccepted()
+  return { accountId, organizationId: null, methods: ['passkey'], provenAt }
+}
+
+/**
+ * Takes the count of a passkey that signs in alone, or returns what is wrong with it. The failure is reported in its
+ * owner's organization, or in the installation's events if the owner is unknown.
+ */
+async function spendAssertion(
+  { db, clock, report, membershipOf }: SecondFactorContext,
+  judged: JudgedAssertion,
+  visitor: Call,
+): Promise<ProofFlaw | null> {
+  const accountId = judged.passkey?.accountId ?? newId()
+  const member = judged.passkey === null ? null : await membershipOf(accountId)
+  const { organizationId, userId } = member ?? { organizationId: installationId, userId: accountId }
+  return inTransaction(db, { accountId, organizationId }, async (tx) => {
+    const counts = 'said' in judged && (await takeSignCount(tx, judged.passkey, judged.said, clock.now()))
+    const flaw = counts ? null : 'refused' in judged ? judged.refused : 'copied'
+    if (flaw !== null) {
+      const after = { method: 'passkey', reason: flaw } as const
+      await report(tx, [refusedFact({ organizationId, userId }, visitor, after, clock.now())])
+    }
+    return flaw
+  })
+}
+
+/** Nobody has signed in yet: the person is the subject of the fact, not its actor. */
+function refusedFact(
+  member: { readonly organizationId: string; readonly userId: string },
+  visitor: Call,
+  after: { readonly method: string; readonly reason: ProofFlaw },
+  occurredAt: Date,
+): Fact {
+  const change = { before: null, after, occurredAt }
+  return factBy(byNobody(member.organizationId, visitor), 'second_factor.refused', ['user', member.userId], change)
 }

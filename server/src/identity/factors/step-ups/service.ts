@@ -68,136 +68,166 @@ export const proofRefused = refusal(
   ['passkey', 'totp'],
 )
 
+export interface StepUpContext extends FactorDependencies {
+  readonly proofs: Proofs
+  readonly ceremonies: Ceremonies
+}
+
 export type StepUps = ReturnType<typeof createStepUps>
 
-export function createStepUps(dependencies: FactorDependencies, proofs: Proofs, ceremonies: Ceremonies) {
-  const { db, clock, report } = dependencies
-
-  const claimOf = ({ organizationId, userId, sessionId }: Person, digest: Buffer): store.Claim => ({
-    organizationId,
-    userId,
-    sessionId: sessionId ?? null,
-    digest,
-  })
-
-  const situationOf = async (
-    person: Person,
-    digest: Buffer,
-    tokenHash: Buffer | null,
-    { enrols, idempotencyKey }: Shown,
-  ): Promise<Situation> => {
-    const now = clock.now()
-    const claim = claimOf(person, digest)
-    const since = new Date(now.getTime() - repeatMinutes * 60_000)
-    const [factors, organizationRequires, tokenMethod, repeats] = await inTransaction(db, scopeOf(person), (tx) =>
-      Promise.all([
-        factorState(tx, person.accountId),
-        store.stepUpIsRequired(tx, person.organizationId),
-        tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
-        idempotencyKey === null ? false : store.wasUsedFor(tx, tokenHash, claim, idempotencyKey, since),
-      ]),
-    )
-    const freshMs = dependencies.stepUpFreshMinutes * 60_000
-    const isFresh = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
-    // An organization's identity provider speaks for its member, not for the owner of an account that other organizations
-    // know, too: whoever runs it must not be able to add a passkey there.
-    const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
-    const signedInFreshly = isFresh && !isOtherWord
-    const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
-    return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, repeats }
-  }
-
-  /** The sign-in of a moment ago, written down as the proof that it counts as. */
-  const recordSignIn = async (tx: Tx, claim: store.Claim, idempotencyKey: string | null): Promise<Assurance> => {
-    const now = clock.now()
-    const assurance = { stepUpId: newId(), method: 'sign_in' } as const
-    const { stepUpId: id, method } = assurance
-    const times = { usedAt: now, expiresAt: now, createdAt: now }
-    await store.insertStepUp(tx, { ...claim, id, method, tokenHash: null, idempotencyKey, ...times })
-    return assurance
-  }
-
-  const reportUnfit = (by: Caller<Person>, digest: Buffer, operation: string): Promise<void> =>
-    inTransaction(db, scopeOf(by.principal), (tx) => {
-      const fact = factAbout(by, 'step_up.refused', { after: { operation, reason: 'unfit' } }, clock.now())
-      return report(tx, [{ ...fact, digest: digest.toString('hex') }])
-    })
-
-  /** Uses the proof up and writes down what it earned, or that it earned nothing. */
-  const earn = (
-    by: Caller<Person>,
-    digest: Buffer,
-    { method, spend }: JudgedProof,
-    tokenHash: Buffer,
-    expiresAt: Date,
-  ): Promise<ProofFlaw | null> =>
-    inTransaction(db, scopeOf(by.principal), async (tx) => {
-      const flaw = await spend(tx)
-      const now = clock.now()
-      const about = (kind: EventKind, after: Readonly<Record<string, unknown>>) => ({
-        ...factAbout(by, kind, { after }, now),
-        digest: digest.toString('hex'),
-      })
-      if (flaw !== null) {
-        await report(tx, [about('step_up.refused', { method, reason: flaw })])
-        return flaw
-      }
-      const id = newId()
-      const claim = claimOf(by.principal, digest)
-      const unused = { idempotencyKey: null, usedAt: null }
-      await store.insertStepUp(tx, { ...claim, ...unused, id, method, tokenHash, expiresAt, createdAt: now })
-      await report(tx, [about('step_up.granted', { step_up_id: id, method, expires_at: expiresAt })])
-      return null
-    })
-
+export function createStepUps(context: StepUpContext) {
   return {
-    /** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */
-    demand: async (by: Caller<Person>, act: Omit<Act, 'organizationId' | 'userId'>, shown: Shown): Promise<Permit> => {
-      const { organizationId, userId } = by.principal
-      const digest = digestOf({ ...act, organizationId, userId })
-      const claim = claimOf(by.principal, digest)
-      const { token, idempotencyKey } = shown
-      const tokenHash = token === null ? null : hashOneTimeToken(token)
-      const situation = await situationOf(by.principal, digest, tokenHash, shown)
-      const verdict = judge(situation)
-      if (verdict === 'refused') {
-        // Being asked for a step-up is part of the way; coming with a wrong one is not.
-        if (situation.token !== 'none') await reportUnfit(by, digest, act.operation)
-        throw stepUpRequired(situation, digest)
-      }
-      return {
-        digest: digest.toString('hex'),
-        use: async (tx) => {
-          if (verdict === 'repeated') throw stepUpRequired(situation, digest)
-          if (verdict === 'sign_in' || tokenHash === null) return recordSignIn(tx, claim, idempotencyKey)
-          const assurance = await store.takeStepUp(tx, tokenHash, claim, idempotencyKey, clock.now())
-          if (assurance === null) throw stepUpRequired({ ...situation, token: 'unfit' }, digest)
-          return assurance
-        },
-      }
-    },
-
-    /** A token for one act, for a proof that was made for it. */
-    grant: async (
-      by: Caller<Person>,
-      digest: Buffer,
-      proof: Proof,
-    ): Promise<{ readonly token: string; readonly expiresAt: Date }> => {
-      const { accountId } = by.principal
-      const methods = proofMethods(await factorState(db.within({ accountId }), accountId))
-      if (!methods.includes(proof.method)) throw methodUnavailable(methods)
-      const ceremony: Ceremony = { purpose: 'step_up', accountId, boundTo: digest }
-      const { token, hash } = newOneTimeToken()
-      const expiresAt = new Date(clock.now().getTime() + stepUpMinutes * 60_000)
-      const flaw = await proofs.attempt(proverOf(by), async () =>
-        earn(by, digest, await proofs.judge(proverOf(by), proof, ceremony), hash, expiresAt),
-      )
-      if (flaw !== null) throw proofRefused(methods)
-      return { token, expiresAt }
-    },
-
-    /** What the browser needs to have a passkey sign for the act. */
-    passkeyOptions: ({ accountId }: Person, digest: Buffer): Promise<AssertionOptions> =>
-      ceremonies.options({ purpose: 'step_up', accountId, boundTo: digest }),
+    demand: demand.bind(null, context),
+    grant: grant.bind(null, context),
+    passkeyOptions: passkeyOptions.bind(null, context),
   }
+}
+
+/** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */
+async function demand(
+  context: StepUpContext,
+  by: Caller<Person>,
+  act: Omit<Act, 'organizationId' | 'userId'>,
+  shown: Shown,
+): Promise<Permit> {
+  const { organizationId, userId } = by.principal
+  const digest = digestOf({ ...act, organizationId, userId })
+  const claim = claimOf(by.principal, digest)
+  const { token, idempotencyKey } = shown
+  const tokenHash = token === null ? null : hashOneTimeToken(token)
+  const situation = await situationOf(context, by.principal, digest, tokenHash, shown)
+  const verdict = judge(situation)
+  if (verdict === 'refused') {
+    // Being asked for a step-up is part of the way; coming with a wrong one is not.
+    if (situation.token !== 'none') await reportUnfit(context, by, digest, act.operation)
+    throw stepUpRequired(situation, digest)
+  }
+  return {
+    digest: digest.toString('hex'),
+    use: async (tx) => {
+      if (verdict === 'repeated') throw stepUpRequired(situation, digest)
+      if (verdict === 'sign_in' || tokenHash === null) return recordSignIn(context, tx, claim, idempotencyKey)
+      const assurance = await store.takeStepUp(tx, tokenHash, claim, idempotencyKey, context.clock.now())
+      if (assurance === null) throw stepUpRequired({ ...situation, token: 'unfit' }, digest)
+      return assurance
+    },
+  }
+}
+
+async function situationOf(
+  { db, clock, stepUpFreshMinutes }: StepUpContext,
+  person: Person,
+  digest: Buffer,
+  tokenHash: Buffer | null,
+  { enrols, idempotencyKey }: Shown,
+): Promise<Situation> {
+  const now = clock.now()
+  const claim = claimOf(person, digest)
+  const since = new Date(now.getTime() - repeatMinutes * 60_000)
+  const [factors, organizationRequires, tokenMethod, repeats] = await inTransaction(db, scopeOf(person), (tx) =>
+    Promise.all([
+      factorState(tx, person.accountId),
+      store.stepUpIsRequired(tx, person.organizationId),
+      tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
+      idempotencyKey === null ? false : store.wasUsedFor(tx, tokenHash, claim, idempotencyKey, since),
+    ]),
+  )
+  const freshMs = stepUpFreshMinutes * 60_000
+  const isFresh = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
+  // An organization's identity provider speaks for its member, not for the owner of an account that other organizations
+  // know, too: whoever runs it must not be able to add a passkey there.
+  const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
+  const signedInFreshly = isFresh && !isOtherWord
+  const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
+  return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, repeats }
+}
+
+/** The sign-in of a moment ago, written down as the proof that it counts as. */
+async function recordSignIn(
+  { clock }: StepUpContext,
+  tx: Tx,
+  claim: store.Claim,
+  idempotencyKey: string | null,
+): Promise<Assurance> {
+  const now = clock.now()
+  const assurance = { stepUpId: newId(), method: 'sign_in' } as const
+  const { stepUpId: id, method } = assurance
+  const times = { usedAt: now, expiresAt: now, createdAt: now }
+  await store.insertStepUp(tx, { ...claim, id, method, tokenHash: null, idempotencyKey, ...times })
+  return assurance
+}
+
+function reportUnfit(
+  { db, clock, report }: StepUpContext,
+  by: Caller<Person>,
+  digest: Buffer,
+  operation: string,
+): Promise<void> {
+  return inTransaction(db, scopeOf(by.principal), (tx) => {
+    const fact = factAbout(by, 'step_up.refused', { after: { operation, reason: 'unfit' } }, clock.now())
+    return report(tx, [{ ...fact, digest: digest.toString('hex') }])
+  })
+}
+
+/** A token for one act, for a proof that was made for it. */
+async function grant(
+  context: StepUpContext,
+  by: Caller<Person>,
+  digest: Buffer,
+  proof: Proof,
+): Promise<{ readonly token: string; readonly expiresAt: Date }> {
+  const { db, clock, proofs } = context
+  const { accountId } = by.principal
+  const methods = proofMethods(await factorState(db.within({ accountId }), accountId))
+  if (!methods.includes(proof.method)) throw methodUnavailable(methods)
+  const ceremony: Ceremony = { purpose: 'step_up', accountId, boundTo: digest }
+  const { token, hash } = newOneTimeToken()
+  const expiresAt = new Date(clock.now().getTime() + stepUpMinutes * 60_000)
+  const flaw = await proofs.attempt(proverOf(by), async () =>
+    earn(context, by, digest, await proofs.judge(proverOf(by), proof, ceremony), hash, expiresAt),
+  )
+  if (flaw !== null) throw proofRefused(methods)
+  return { token, expiresAt }
+}
+
+/** Uses the proof up and writes down what it earned, or that it earned nothing. */
+function earn(
+  { db, clock, report }: StepUpContext,
+  by: Caller<Person>,
+  digest: Buffer,
+  { method, spend }: JudgedProof,
+  tokenHash: Buffer,
+  expiresAt: Date,
+): Promise<ProofFlaw | null> {
+  return inTransaction(db, scopeOf(by.principal), async (tx) => {
+    const flaw = await spend(tx)
+    const now = clock.now()
+    const about = (kind: EventKind, after: Readonly<Record<string, unknown>>) => ({
+      ...factAbout(by, kind, { after }, now),
+      digest: digest.toString('hex'),
+    })
+    if (flaw !== null) {
+      await report(tx, [about('step_up.refused', { method, reason: flaw })])
+      return flaw
+    }
+    const id = newId()
+    const claim = claimOf(by.principal, digest)
+    const unused = { idempotencyKey: null, usedAt: null }
+    await store.insertStepUp(tx, { ...claim, ...unused, id, method, tokenHash, expiresAt, createdAt: now })
+    await report(tx, [about('step_up.granted', { step_up_id: id, method, expires_at: expiresAt })])
+    return null
+  })
+}
+
+function claimOf({ organizationId, userId, sessionId }: Person, digest: Buffer): store.Claim {
+  return { organizationId, userId, sessionId: sessionId ?? null, digest }
+}
+
+/** What the browser needs to have a passkey sign for the act. */
+function passkeyOptions(
+  { ceremonies }: StepUpContext,
+  { accountId }: Person,
+  digest: Buffer,
+): Promise<AssertionOptions> {
+  return ceremonies.options({ purpose: 'step_up', accountId, boundTo: digest })
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { createBoundedMap } from '../platform/bounded-map.ts'
 import { clientAddress, type NetworkMatcher, networkOf } from '../platform/network-address.ts'
 
 /** Where a call came from. */
@@ -21,14 +22,13 @@ const maxRemembered = 10_000
 
 /** Sets `client` on requests. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it. */
 export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher): void {
-  const remembered = new Map<string, Client>()
+  const remembered = createBoundedMap<string, Client>(maxRemembered)
   const clientOf = (peer: string | undefined, forwardedFor: string | undefined): Client => {
     const key = forwardedFor === undefined ? (peer ?? '') : `${peer} ${forwardedFor}`
     const known = remembered.get(key)
     if (known !== undefined) return known
     const address = clientAddress(peer, forwardedFor, isTrusted)
     const client = { address, network: networkOf(address) }
-    if (remembered.size >= maxRemembered) remembered.clear()
     remembered.set(key, client)
     return client
   }

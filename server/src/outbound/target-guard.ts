@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../platform/bounded-map.ts'
 import { type AllowList, allowsAddress, allowsName, parseAllowList } from './allow-list.ts'
 import { parseIpAddress, specialUse } from './public-address.ts'
 
@@ -60,13 +61,12 @@ const maxJudged = 1_000
 
 /** Why a URL is refused; null when it is not. Agents send the same URL again and again, so results are cached. */
 export function createTargetRefusal(rules: TargetRules): (raw: string) => string | null {
-  const judged = new Map<string, string | null>()
+  const judged = createBoundedMap<string, string | null>(maxJudged)
   return (raw) => {
     const known = judged.get(raw)
     if (known !== undefined) return known
     const verdict = checkTarget(raw, rules)
     const reason = verdict.ok ? null : verdict.reason
-    if (judged.size >= maxJudged) judged.clear()
     if (raw.length <= longestUrl) judged.set(raw, reason)
     return reason
   }

@@ -1,5 +1,6 @@
 import * as oidc from 'openid-client'
 import { refusalIn } from '../../outbound/transport-errors.ts'
+import { createBoundedMap } from '../../platform/bounded-map.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Claims } from './claims.ts'
 import { hashFlowSecret } from './flows/flow.ts'
@@ -47,6 +48,11 @@ const discoveredForMs = 300_000
 const timeoutSeconds = 10
 const maxDiscovered = 200
 
+interface Discovered {
+  readonly metadata: Promise<oidc.ServerMetadata>
+  readonly until: number
+}
+
 /** OpenID Connect's code flow with PKCE (S256), nonce, state and the issuer of the answer (RFC 9207). */
 export function createOidcClient({
   fetch,
@@ -55,7 +61,7 @@ export function createOidcClient({
   readonly fetch: ProviderFetch
   readonly clock: Clock
 }): OidcClient {
-  const known = new Map<string, { readonly metadata: Promise<oidc.ServerMetadata>; readonly until: number }>()
+  const known = createBoundedMap<string, Discovered>(maxDiscovered)
   const customFetch = fetch as oidc.CustomFetch
 
   const fetchMetadata = async (party: Party): Promise<oidc.ServerMetadata> => {
@@ -79,10 +85,9 @@ export function createOidcClient({
     const now = performance.now()
     const remembered = known.get(party.issuer)
     if (remembered !== undefined && remembered.until > now) return remembered.metadata
-    if (known.size >= maxDiscovered) known.clear()
     const metadata = fetchMetadata(party)
     known.set(party.issuer, { metadata, until: now + discoveredForMs })
-    // A failure is nobody's answer: the next one asks again.
+    // A failure is not remembered: the next caller asks again.
     metadata.catch(() => known.get(party.issuer)?.metadata === metadata && known.delete(party.issuer))
     return metadata
   }

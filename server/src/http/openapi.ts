@@ -26,6 +26,11 @@ export const problemSchema = Type.Object(
 /** Path parameters of a single item. */
 export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
+/** The item's id as rows hold it: in lower case, however the caller spelled it. */
+export function idOf({ params }: { readonly params: { readonly id: string } }): string {
+  return params.id.toLowerCase()
+}
+
 /** The part of the generated document that is read here. */
 interface Document {
   readonly paths?: Readonly<Record<string, object>>

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { sendPage } from '../../http/html-page.ts'
-import { idParams, problems } from '../../http/openapi.ts'
+import { idOf, idParams, problems } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -93,7 +93,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
     async (request, reply) => {
       const by = personOf(request)
       const { organizationId } = by.principal
-      const id = request.params.id.toLowerCase()
+      const id = idOf(request)
       const { json, certificate } = await sources.request(by.principal, id)
       const format = request.query.format === 'html' ? 'html' : 'json'
       await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { callerOf, type Guard, personOf } from '../guard.ts'
 import {
@@ -113,7 +113,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
     async (request) => {
       const { owner_id, ...changes } = request.body
       const asked = { ...changes, ownerId: owner_id?.toLowerCase() }
-      return agentJson(await agents.change(personOf(request), request.params.id.toLowerCase(), asked))
+      return agentJson(await agents.change(personOf(request), idOf(request), asked))
     },
   )
 
@@ -150,7 +150,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
       },
       async (request) => {
         const reason = request.body.reason ?? null
-        return agentJson(await switches.turnAgent(personOf(request), request.params.id.toLowerCase(), act, reason))
+        return agentJson(await switches.turnAgent(personOf(request), idOf(request), act, reason))
       },
     )
 

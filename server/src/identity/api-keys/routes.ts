@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from '
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { invalid } from '../../platform/problem.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
@@ -120,7 +120,7 @@ function rotateRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, cloc
     async (request, reply) => {
       const { overlap_minutes: overlapMinutes = defaultOverlapMinutes, expires_at } = request.body
       const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
-      const id = request.params.id.toLowerCase()
+      const id = idOf(request)
       // Rotations have similar bodies, so the key that is rotated is part of what is compared.
       const idempotency = idempotencyOf(request, `rotate ${id} `)
       const asked = { overlapMinutes, expiresAt }

@@ -1,7 +1,7 @@
 import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
@@ -75,7 +75,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       },
     },
     async (request, reply) => {
-      await invitations.revoke(personOf(request), request.params.id.toLowerCase())
+      await invitations.revoke(personOf(request), idOf(request))
       return reply.status(204).send()
     },
   )

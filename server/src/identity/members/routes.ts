@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
 import { exampleUser } from '../accounts/schemas.ts'
@@ -60,7 +60,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
         },
       },
     },
-    async (request) => userJson(await members.one(personOf(request).principal, request.params.id.toLowerCase())),
+    async (request) => userJson(await members.one(personOf(request).principal, idOf(request))),
   )
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeBody> }>(
@@ -85,9 +85,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
       const { role, name, is_active: isActive } = request.body
       if (role === undefined && name === undefined && isActive === undefined) throw nothingToChange()
       const changes = { role: role as Role | undefined, name, isActive }
-      return userJson(
-        await members.change(personOf(request), request.params.id.toLowerCase(), changes, permitOf(request)),
-      )
+      return userJson(await members.change(personOf(request), idOf(request), changes, permitOf(request)))
     },
   )
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { readCookie } from '../../http/cookies.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -219,7 +219,7 @@ function revokeRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): 
     response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
   }
   app.post<OneParam>('/auth/sessions/:id/revoke', { ...guard('profile.read'), schema }, async (request, reply) => {
-    await sessions.endOwn(personOf(request), request.params.id.toLowerCase())
+    await sessions.endOwn(personOf(request), idOf(request))
     return reply.status(204).send()
   })
 }
@@ -235,7 +235,7 @@ function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRou
   }
   app.get<OneParam>('/users/:id/sessions', { ...guard('user.manage'), schema }, async (request) => {
     const { principal } = personOf(request)
-    const found = await sessions.ofMember(principal, request.params.id.toLowerCase())
+    const found = await sessions.ofMember(principal, idOf(request))
     return found.map((session) => sessionJson(session, principal.sessionId))
   })
 }

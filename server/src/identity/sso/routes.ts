@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { readCookie } from '../../http/cookies.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, personOf } from '../guard.ts'
@@ -183,7 +183,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
       },
     },
     async (request, reply) => {
-      await sso.unlink(personOf(request), request.params.id.toLowerCase(), permitOf(request))
+      await sso.unlink(personOf(request), idOf(request), permitOf(request))
       return reply.status(204).send()
     },
   )

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
@@ -74,7 +74,7 @@ export function registerTeamRoutes(
         response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
       },
     },
-    async (request) => teamJson(await teams.one(personOf(request).principal, request.params.id.toLowerCase())),
+    async (request) => teamJson(await teams.one(personOf(request).principal, idOf(request))),
   )
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof pageQuery> }>(
@@ -98,7 +98,7 @@ export function registerTeamRoutes(
     },
     async (request) => {
       const { after, limit } = readPageQuery(request.query)
-      const id = request.params.id.toLowerCase()
+      const id = idOf(request)
       const page = await teams.members(personOf(request).principal, id, after, limit)
       return pageJson(page, memberJson, ({ userId }) => userId)
     },
@@ -128,7 +128,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       const { name, description } = request.body
       if (name === undefined && description === undefined) throw nothingToChange()
       const changes = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
-      return teamJson(await teams.change(personOf(request), request.params.id.toLowerCase(), changes))
+      return teamJson(await teams.change(personOf(request), idOf(request), changes))
     },
   )
 
@@ -145,7 +145,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       },
     },
     async (request, reply) => {
-      await teams.remove(personOf(request), request.params.id.toLowerCase())
+      await teams.remove(personOf(request), idOf(request))
       return reply.status(204).send()
     },
   )

@@ -7,7 +7,7 @@ import type { Person } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import type { RelyingParty } from './passkeys/passkey.ts'
 
-/** Seals the seeds of authenticator apps at rest; whether at once or by way of a key store makes no difference here. */
+/** Seals the seeds of authenticator apps at rest, either at once or through a key store. */
 export interface SeedSealer {
   readonly seal: (plain: string, place: Place) => Buffer | Promise<Buffer>
   readonly open: (sealed: Buffer, place: Place) => string | Promise<string>
@@ -22,13 +22,13 @@ export interface FactorDependencies {
   readonly party: RelyingParty | null
   /** The installation's name in authenticator apps. */
   readonly issuer: string
-  /** Slows down whoever tries codes. */
+  /** Slows down guessing at codes. */
   readonly attempts: Pick<Attempts, 'prove'>
-  /** A sign-in this fresh counts as the step-up of who has no second factor; 0: never. */
+  /** For people without a second factor a sign-in this recent counts as a step-up; 0: never. */
   readonly stepUpFreshMinutes: number
   /** Appends to the event log in the caller's transaction. */
   readonly report: Report
-  /** Where a sign-in of the account leads; null when nowhere. */
+  /** The membership that a sign-in of the account leads to; null when it has none. */
   readonly membershipOf: (
     accountId: string,
   ) => Promise<{ readonly organizationId: string; readonly userId: string } | null>

@@ -1,7 +1,7 @@
 /** What counts as a second factor. Recovery codes stand in for a lost one and count only beside one. */
 export type SecondFactorMethod = 'passkey' | 'totp' | 'recovery_code'
 
-/** How a person proves afresh that it is they: a second factor, or the password of whoever has none. */
+/** How people prove once more who they are: with a second factor, or with the password if they have none. */
 export type ProofMethod = SecondFactorMethod | 'password'
 
 /** What an account can prove itself with. */
@@ -27,7 +27,7 @@ export function hasSecondFactor(state: FactorState): boolean {
   return state.hasTotp || state.passkeys > 0
 }
 
-/** The password alone is a factor only for who has no other: else it would be the way around the other. */
+/** The password counts only for people without a second factor; otherwise it would be a way around that factor. */
 export function proofMethods(state: FactorState): readonly ProofMethod[] {
   const second = secondFactorMethods(state)
   return second.length > 0 || !state.hasPassword ? second : ['password']

@@ -44,13 +44,13 @@ export function seedPlace(factorId: string): Place {
 
 export type Proofs = ReturnType<typeof createProofs>
 
-/** Judges proofs: the slow part here, outside of any transaction, and what must happen once in `spend`. */
+/** Judging is slow and happens outside any transaction; what may happen only once is left to `spend`. */
 export function createProofs({ db, clock, sealer, passwords, attempts }: FactorDependencies, ceremonies: Ceremonies) {
   const flawed = (method: ProofMethod, flaw: ProofFlaw): JudgedProof => ({ method, spend: async () => flaw })
 
   const judgePassword = async ({ accountId, network }: Prover, password: string): Promise<JudgedProof> => {
     const hash = await passwordOf(db.within({ accountId }), accountId)
-    // Signed in already: in the queue for hashing such people need not stand behind strangers.
+    // These people are signed in: in the queue for hashing they need not wait behind strangers.
     const matches = await passwords.verify(password, hash, { share: network ?? '', known: true })
     return matches ? { method: 'password', spend: async () => null } : flawed('password', 'wrong')
   }
@@ -99,7 +99,10 @@ export function createProofs({ db, clock, sealer, passwords, attempts }: FactorD
       }
     },
 
-    /** `work` is one attempt, slowed down after failures; it returns null on success. No account while it is unknown. Throws 429. */
+    /**
+     * Runs one attempt, slowed down after failures; `work` returns null on success. The account is null while it is
+     * unknown. Throws 429.
+     */
     attempt: async (
       { accountId, network }: Omit<Prover, 'accountId'> & { readonly accountId: string | null },
       work: () => Promise<ProofFlaw | null>,

@@ -8,7 +8,7 @@ const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-
 // A credential's id has at most 1 023 bytes (WebAuthn, 4).
 const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: '^[A-Za-z0-9_-]+$' })
 
-/** As `PublicKeyCredential.toJSON()` of a browser gives it; what is not named here is not looked at. */
+/** As `PublicKeyCredential.toJSON()` of a browser gives it; other fields are ignored. */
 const credential = { id: credentialId, rawId: credentialId, type: Type.Literal('public-key') }
 
 export const assertionSchema = Type.Object(
@@ -21,7 +21,7 @@ export const assertionSchema = Type.Object(
       userHandle: Type.Optional(nullable(base64url(128))),
     }),
   },
-  { description: 'The answer of navigator.credentials.get(), as its toJSON() gives it.' },
+  { description: 'What navigator.credentials.get() returned, as its toJSON() gives it.' },
 )
 
 export const registrationSchema = Type.Object(
@@ -33,7 +33,7 @@ export const registrationSchema = Type.Object(
       transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
     }),
   },
-  { description: 'The answer of navigator.credentials.create(), as its toJSON() gives it.' },
+  { description: 'What navigator.credentials.create() returned, as its toJSON() gives it.' },
 )
 
 /** Passed on to the browser as they are (parseCreationOptionsFromJSON, parseRequestOptionsFromJSON). */
@@ -82,7 +82,7 @@ export const passkeySchema = Type.Object(
   {
     id,
     name: Type.String(),
-    is_backed_up: Type.Boolean({ description: 'Kept in a cloud account, so that it survives its device.' }),
+    is_backed_up: Type.Boolean({ description: 'Whether it is kept in a cloud account and so outlives its device.' }),
     created_at: time,
     last_used_at: nullable(time),
   },
@@ -98,7 +98,7 @@ export const examplePasskey = {
 
 export const factorsSchema = Type.Object(
   {
-    second_factor: Type.Boolean({ description: 'Signing in asks for one of these.' }),
+    second_factor: Type.Boolean({ description: 'Whether signing in asks for a second factor.' }),
     totp: nullable(Type.Ref('AuthenticatorApp')),
     passkeys: Type.Array(Type.Ref('Passkey')),
     recovery_codes: nullable(
@@ -117,8 +117,8 @@ export const exampleFactors = {
 export const totpEnrolmentSchema = Type.Object(
   {
     id,
-    secret: Type.String({ description: 'Base 32, for who cannot scan the URI. Shown this once.' }),
-    uri: Type.String({ description: 'otpauth:// for the QR code. Shown this once.' }),
+    secret: Type.String({ description: 'Base 32, for people who cannot scan the QR code. Shown only once.' }),
+    uri: Type.String({ description: 'The otpauth:// URI that the QR code holds. Shown only once.' }),
     expires_at: time,
   },
   { $id: 'AuthenticatorAppEnrolment', title: 'AuthenticatorAppEnrolment' },
@@ -130,10 +130,10 @@ export const exampleEnrolment = {
   expires_at: '2026-01-31T09:10:00.000Z',
 }
 
-const code = Type.String({ minLength: 6, maxLength: 64, description: 'Of the authenticator app, or a recovery code.' })
+const code = Type.String({ minLength: 6, maxLength: 64, description: 'An authenticator code or a recovery code.' })
 export const confirmTotpBody = Type.Object({ code }, { title: 'AuthenticatorAppConfirmation' })
 
-const passkeyName = Type.String({ minLength: 1, maxLength: 100, description: 'For the person to tell it apart.' })
+const passkeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What the person calls it.' })
 export const addPasskeyBody = Type.Object(
   { name: Type.Optional(passkeyName), credential: registrationSchema },
   { title: 'NewPasskeyInput' },
@@ -141,14 +141,14 @@ export const addPasskeyBody = Type.Object(
 export const renamePasskeyBody = Type.Object({ name: passkeyName }, { title: 'PasskeyChanges' })
 
 export const recoveryCodesSchema = Type.Object(
-  { codes: Type.Array(Type.String(), { description: 'Each works once. Shown this once; only hashes are kept.' }) },
+  { codes: Type.Array(Type.String(), { description: 'Each works once. Shown only once; hashes are kept.' }) },
   { $id: 'RecoveryCodes', title: 'RecoveryCodes' },
 )
 export const exampleRecoveryCodes = { codes: ['7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'] }
 
 const digest = Type.String({
   pattern: '^[0-9a-f]{64}$',
-  description: 'Of the refused call, as its 403 `auth.step_up_required` told it.',
+  description: 'The `digest` in the 403 `auth.step_up_required` of the refused call.',
 })
 export const exampleDigest = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
 
@@ -169,7 +169,7 @@ export const stepUpBody = Type.Object(
 export const stepUpOptionsBody = Type.Object({ digest }, { title: 'StepUpOptionsInput' })
 
 export const stepUpSchema = Type.Object(
-  { step_up: Type.String({ description: 'For the header X-Step-Up of the one call.' }), expires_at: time },
+  { step_up: Type.String({ description: 'Send it in the X-Step-Up header of that one call.' }), expires_at: time },
   { $id: 'StepUp', title: 'StepUp' },
 )
 export const exampleStepUp = {
@@ -179,7 +179,7 @@ export const exampleStepUp = {
 
 const challenge = Type.String({
   pattern: '^[A-Za-z0-9_-]{43}$',
-  description: 'Of the 401 `auth.second_factor_required` that POST /auth/login answered.',
+  description: 'The `challenge` in the 401 `auth.second_factor_required` of POST /auth/login.',
 })
 export const exampleChallenge = '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 

@@ -50,7 +50,7 @@ export function createFactors(dependencies: FactorDependencies) {
     /** What the account can prove itself with. */
     state: (accountId: string): Promise<FactorState> => factorState(db.within({ accountId }), accountId),
 
-    /** Clears away challenges, enrolments and step-ups that nobody finished in time; answers whether there may be more. */
+    /** Deletes challenges, enrolments and step-ups that nobody finished in time; returns whether there may be more. */
     sweep: (limit = 1_000): Promise<boolean> => deleteUnfinished(db.within({ worker: true }), clock.now(), limit),
   }
 }

@@ -6,10 +6,10 @@ import { type FactorState, hasSecondFactor, type ProofMethod, proofMethods } fro
 /** How long a granted step-up waits for its act. */
 export const stepUpMinutes = 5
 
-/** How long the proof of an act that was done lets its repetition be answered: a client whose reply was lost asks soon. */
+/** How long after an act its proof still covers a repetition: a client whose reply was lost asks again soon. */
 export const repeatMinutes = 60
 
-/** What a step-up is for. The same person, organization, call and body: nothing else is covered by it. */
+/** What a step-up is for. It covers exactly this person, organization, call and body. */
 export interface Act {
   readonly organizationId: string
   readonly userId: string
@@ -24,7 +24,7 @@ export interface Act {
 
 /**
  * SHA-256 over RFC 8785 JSON, so that a client can compute it too: the body counts by its values, not by its spelling.
- * The body stands in it as a digest of its own, so that what is logged or shown of an act need not hold the body.
+ * The body stands in it as a digest of its own, so that an act can be logged or shown without it.
  */
 export function digestOf(act: Act): Buffer {
   return sha256({
@@ -71,7 +71,7 @@ export interface Situation {
   readonly repeats: boolean
 }
 
-/** `repeated`: there is nothing left to do but to answer again. */
+/** `repeated`: the act was done already, and only its reply is sent again. */
 export type StepUpVerdict = 'repeated' | 'token' | 'sign_in' | 'refused'
 
 interface Facts {
@@ -86,24 +86,23 @@ interface Facts {
   readonly repeats: boolean
 }
 
-/** Read from above, the first line that fits counts; what a line does not name does not matter to it. */
+/** The first line that fits decides; a fact that a line does not name may be either way. */
 const rules: readonly (readonly [when: Partial<Facts>, verdict: StepUpVerdict])[] = [
   [{ repeats: true }, 'repeated'],
-  // Whoever shows a token that does not fit means it: nothing else is looked at.
+  // A token that was sent but does not fit is refused, even if the call would have needed none.
   [{ token: 'unfit' }, 'refused'],
-  // The password was a factor when the token was earned, and is none any more.
+  // A second factor was added since the token was earned, so the password no longer counts.
   [{ token: 'fits', earnedByPassword: true, secondFactor: true }, 'refused'],
   [{ token: 'fits' }, 'token'],
   [{ secondFactor: true }, 'refused'],
   [{ signedInFreshly: false }, 'refused'],
-  // Without password and second factor (single sign-on) there is nothing to prove oneself with, but a first factor must
-  // be possible to add.
+  // People who have only single sign-on have nothing to prove themselves with, but must be able to add a first factor.
   [{ organizationRequires: true, canProve: false, enrols: true }, 'sign_in'],
   [{ organizationRequires: true }, 'refused'],
   [{}, 'sign_in'],
 ]
 
-/** What lets the act happen: a step-up that was earned for it, the sign-in a moment ago, or nothing. */
+/** What allows the act: a step-up that was earned for it, a sign-in a moment ago, or nothing. */
 export function judge(situation: Situation): StepUpVerdict {
   const facts: Facts = {
     ...situation,

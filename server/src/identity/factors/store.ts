@@ -10,8 +10,9 @@ const sessionIsOver: Statement = {
 }
 
 /**
- * Factors change one after the other: what is left of them decides whether there is a second factor at all. Throws 401 when
- * the caller's session was ended meanwhile: whoever sets a new password must not find a stranger's factor afterwards.
+ * Changes of one account's factors take turns, because those that are left decide whether it has a second factor at all.
+ * Throws 401 when the caller's session has ended meanwhile: after a new password was set, an intruder's open session must
+ * not add a factor.
  */
 export async function lockAccount(tx: Queryable, { accountId, sessionId }: Person): Promise<void> {
   await tx.execute(lock, [accountId])
@@ -60,7 +61,7 @@ const removals: readonly Statement[] = [
   'delete from sign_in_challenges where account_id = $1 returning false as counts',
 ].map((text, at) => ({ name: `factors_remove_${at}`, text }))
 
-/** All factors but the password, those under way too, and the sign-ins that wait for one. The account is locked. */
+/** Removes all factors but the password, unfinished ones too, and the sign-ins that wait for one. Lock the account first. */
 export async function removeFactors(tx: Queryable, accountId: string): Promise<RemovedFactors> {
   const counts: number[] = []
   for (const statement of removals) {
@@ -71,7 +72,7 @@ export async function removeFactors(tx: Queryable, accountId: string): Promise<R
   return { totp, passkeys, recoveryCodes }
 }
 
-/** What nobody finished in time. Used step-ups stay: they stand behind acts. */
+/** What nobody finished in time. Used step-ups stay: they are the proof behind acts. */
 const unfinished = [
   { table: 'totp_factors', key: 'id', which: 'expires_at < $1' },
   { table: 'passkey_challenges', key: 'challenge_hash', which: 'expires_at < $1' },
@@ -83,7 +84,7 @@ const unfinished = [
     where ${which} order by expires_at limit $2) returning 1`,
 }))
 
-/** Clears it away, at most `limit` rows of each kind; answers whether there may be more. */
+/** Deletes at most `limit` rows of each kind; returns whether there may be more. */
 export async function deleteUnfinished(db: Queryable, now: Date, limit: number): Promise<boolean> {
   let more = false
   for (const statement of unfinished) more = (await db.execute(statement, [now, limit])).length === limit || more

@@ -18,7 +18,7 @@ export const nothingToRecover = refusal(
 
 export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
   return {
-    /** Ten codes, shown this once. All earlier ones are void. */
+    /** Ten codes, shown only once. All earlier ones stop working. */
     make: async (by: Caller<Person>, permit: Permit): Promise<readonly string[]> => {
       const { accountId } = by.principal
       const codes = newRecoveryCodes()
@@ -38,7 +38,7 @@ export function createRecoveryCodes({ db, clock, report }: FactorDependencies) {
   }
 }
 
-/** Codes stand in for another factor: with the last one they go, and come to no new life with the next. */
+/** Codes stand in for another factor: they are deleted with the last one, and adding a new factor does not revive them. */
 export async function dropLoneRecoveryCodes(tx: Tx, accountId: string): Promise<number> {
   return hasSecondFactor(await factorState(tx, accountId)) ? 0 : store.deleteRecoveryCodes(tx, accountId)
 }

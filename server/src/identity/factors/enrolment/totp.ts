@@ -14,7 +14,7 @@ import { dropLoneRecoveryCodes } from './recovery-codes.ts'
 
 export interface TotpEnrolment {
   readonly id: string
-  /** Base 32; shown this once. */
+  /** Base 32; shown only once. */
   readonly seed: string
   readonly uri: string
   readonly expiresAt: Date
@@ -57,7 +57,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
     })
 
   return {
-    /** A new seed, which counts from its first code on; until then an earlier app goes on working. */
+    /** A new seed, which becomes a factor with its first code; until then an earlier app goes on working. */
     begin: async (by: Caller<Person>, permit: Permit): Promise<TotpEnrolment> => {
       const { accountId } = by.principal
       const now = clock.now()

@@ -18,7 +18,7 @@ import {
 } from './passkey.ts'
 import * as store from './store.ts'
 
-/** What a challenge is given for; its answer counts for the same and for nothing else. */
+/** What a challenge is made for; its answer counts for this and for nothing else. */
 export interface Ceremony {
   readonly purpose: CeremonyPurpose
   readonly accountId: string | null
@@ -44,7 +44,7 @@ export const passkeysUnavailable = refusal(
 
 export type Ceremonies = ReturnType<typeof createCeremonies>
 
-/** The challenges of passkeys: each is stored until it is answered, for five minutes, and taken out by the first answer. */
+/** The challenges of passkeys: each is stored for at most five minutes, and the first answer takes it out. */
 export function createCeremonies(options: {
   readonly db: Db
   readonly clock: Clock
@@ -112,7 +112,7 @@ export function createCeremonies(options: {
       if (passkey === null || (ceremony.accountId !== null && passkey.accountId !== ceremony.accountId)) {
         return { refused: 'unknown', passkey: null }
       }
-      // WebAuthn 7.2, step 6: who is not known by other means is named by the authenticator too.
+      // WebAuthn 7.2, step 6: where no account is known yet, the authenticator must name it too.
       const named = ceremony.accountId !== null || (response.response.userHandle ?? '') !== ''
       const said = named ? await verifyAssertion(site, response, passkey) : null
       return said === null ? { refused: 'wrong', passkey } : { passkey, said }

@@ -20,11 +20,11 @@ export interface Passkey {
   readonly id: string
   readonly credentialId: Buffer
   readonly publicKey: Buffer
-  /** How often it has signed, as it says itself; synced passkeys always say 0. */
+  /** How often it has signed, by its own count; synced passkeys always say 0. */
   readonly signCount: number
   readonly transports: readonly string[]
   readonly name: string
-  /** Whether it is kept in a cloud account, and so survives the device. */
+  /** Whether it is kept in a cloud account and so outlives its device. */
   readonly isBackedUp: boolean
   readonly lastUsedAt: Date | null
   readonly createdAt: Date
@@ -37,7 +37,7 @@ export interface RelyingParty {
   readonly name: string
 }
 
-/** What a ceremony is for: an answer given for one purpose is none for another. */
+/** What a ceremony is for: an answer for one purpose does not count for another. */
 export type CeremonyPurpose = 'registration' | 'sign_in' | 'second_factor' | 'step_up'
 
 export const ceremonyMinutes = 5
@@ -52,10 +52,7 @@ export function relyingPartyOf(publicUrl: string, name: string): RelyingParty | 
   return isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? { id: hostname, origin, name } : null
 }
 
-/**
- * Random, and ending with the digest of the act where there is one: then the authenticator's own signature is over what it
- * was given for.
- */
+/** Random, followed by the digest of the act if there is one, so that the authenticator's signature covers the act too. */
 export function newCeremonyChallenge(digest: Buffer | null): Buffer {
   return digest === null ? randomBytes(32) : Buffer.concat([randomBytes(32), digest])
 }
@@ -138,7 +135,7 @@ export async function verifyRegistration(
       isBackedUp: credentialBackedUp,
     }
   } catch {
-    // The library tells of every flaw by an exception, of a malformed answer too.
+    // The library throws for every flaw, for a malformed answer too.
     return null
   }
 }

@@ -97,7 +97,7 @@ export interface CeremonyChallenge {
   readonly accountId: string | null
   /** The digest of the act, or the hash of the sign-in's challenge. */
   readonly boundTo: Buffer | null
-  /** For a registration: what allowed it to be begun. */
+  /** The proof that allowed a registration to begin; null for other purposes. */
   readonly assurance: Assurance | null
   readonly expiresAt: Date
   readonly createdAt: Date

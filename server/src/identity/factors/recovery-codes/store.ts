@@ -12,7 +12,7 @@ export async function replaceRecoveryCodes(
   await tx.run(sql.insertInto('recovery_codes').values(rows))
 }
 
-/** Answers how many there were. */
+/** Returns how many there were. */
 export async function deleteRecoveryCodes(tx: Queryable, accountId: string): Promise<number> {
   const query = sql.deleteFrom('recovery_codes').where('account_id', '=', accountId).returning('created_at')
   return (await tx.run(query)).length
@@ -30,7 +30,7 @@ export async function takeRecoveryCode(tx: Queryable, accountId: string, hash: B
   return (await tx.run(query)).length === 1
 }
 
-/** Null when none were ever made, or the last second factor went. */
+/** Null when none were made, or they went with the last second factor. */
 export async function recoveryCodes(
   db: Queryable,
   accountId: string,

@@ -15,7 +15,7 @@ import { factorState } from '../store.ts'
 import * as store from './store.ts'
 
 export const challengeMinutes = 5
-/** With the throttle behind them: five guesses at three of a million codes for each right password. */
+/** For each right password five guesses, where three of a million codes are right; the throttle slows down the rest. */
 export const maxTries = 5
 
 /** A completed first factor and the membership it leads to. */
@@ -47,7 +47,7 @@ export interface BegunChallenge {
 
 export type SecondFactorProof = Exclude<Proof, { method: 'password' }>
 
-/** Asks for the second factor. A client that knows only passwords shows its `detail`. */
+/** Asks for the second factor. Clients that know only passwords show its `detail`. */
 export const secondFactorRequired = refusal(
   401,
   'auth.second_factor_required',
@@ -183,7 +183,7 @@ async function complete(
   })
 }
 
-/** What the browser needs to ask for a passkey: one of the challenge's account, or, without a challenge, any. */
+/** What the browser needs to ask for a passkey: one of the challenge's account or, without a challenge, any. */
 async function passkeyOptions(context: SecondFactorContext, challenge: string | null): Promise<AssertionOptions> {
   const ceremony = challenge === null ? anyPasskey : secondFactorOf(await openChallenge(context, challenge))
   return context.ceremonies.options(ceremony)

@@ -16,7 +16,7 @@ export const stepUpHeaders = Type.Object({
     Type.String({
       maxLength: 100,
       description:
-        'The token of POST /auth/step-up, earned for this very call. Its repetition under one Idempotency-Key shows it again.',
+        'The token of POST /auth/step-up for this very call. A repetition with the same Idempotency-Key sends it again.',
     }),
   ),
 })
@@ -29,7 +29,7 @@ export type RequireStepUp = (options?: { readonly enrols?: boolean; readonly rep
   readonly preHandler: preHandlerAsyncHookHandler
 }
 
-/** Asked once the body is read and valid: what is wrong anyway needs no step-up to be told so. */
+/** Asks once the body is read and valid: an invalid call is refused without a step-up. */
 export function createRequireStepUp(app: FastifyInstance, stepUps: StepUps): RequireStepUp {
   app.decorateRequest('permit', null)
   return ({ enrols = false, repeats = false } = {}) => ({

@@ -28,19 +28,19 @@ export interface Permit {
   /** SHA-256 of the act, in hex: for the event's `digest`. */
   readonly digest: string
   /**
-   * Uses it up in the act's own transaction, which must be rolled back when this throws 403: another act was first, or this
-   * one was done before. Whoever answers a repetition from what was done does not use it.
+   * Uses the permit up in the transaction of the act. It throws 403 if another act took it first or this act was done
+   * before; that transaction must then be rolled back. A service that repeats an earlier reply does not call it.
    */
   readonly use: (tx: Tx) => Promise<Assurance>
 }
 
-/** What a sensitive call brings, and what it is for. */
+/** What a sensitive call brings with it. */
 export interface Shown {
-  /** Of X-Step-Up. */
+  /** From X-Step-Up. */
   readonly token: string | null
   /** The act is to add a factor. */
   readonly enrols: boolean
-  /** Null, too, for calls that do not read the header. */
+  /** Null also for calls that do not read the header. */
   readonly idempotencyKey: string | null
 }
 
@@ -98,7 +98,7 @@ async function demand(
   const situation = await situationOf(context, by.principal, digest, tokenHash, shown)
   const verdict = judge(situation)
   if (verdict === 'refused') {
-    // Being asked for a step-up is part of the way; coming with a wrong one is not.
+    // Being asked for a step-up is normal; bringing a wrong one is worth an event.
     if (situation.token !== 'none') await reportUnfit(context, by, digest, act.operation)
     throw stepUpRequired(situation, digest)
   }
@@ -135,14 +135,14 @@ async function situationOf(
   const freshMs = stepUpFreshMinutes * 60_000
   const isFresh = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
   // An organization's identity provider speaks for its member, not for the owner of an account that other organizations
-  // know, too: whoever runs it must not be able to add a passkey there.
+  // share: its operator must not be able to add a passkey to that account.
   const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
   const signedInFreshly = isFresh && !isOtherWord
   const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
   return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, repeats }
 }
 
-/** The sign-in of a moment ago, written down as the proof that it counts as. */
+/** Records the sign-in of a moment ago as the step-up that it counts as. */
 async function recordSignIn(
   { clock }: StepUpContext,
   tx: Tx,
@@ -190,7 +190,7 @@ async function grant(
   return { token, expiresAt }
 }
 
-/** Uses the proof up and writes down what it earned, or that it earned nothing. */
+/** Uses up the proof and records the step-up that it earned, or that it was refused. */
 function earn(
   { db, clock, report }: StepUpContext,
   by: Caller<Person>,

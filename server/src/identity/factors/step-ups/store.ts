@@ -14,7 +14,7 @@ export interface StepUp extends Claim {
   readonly id: string
   readonly method: Assurance['method']
   readonly tokenHash: Buffer | null
-  /** Under which the act was done that it was used for. */
+  /** The key of the call that used it. */
   readonly idempotencyKey: string | null
   readonly usedAt: Date | null
   readonly expiresAt: Date
@@ -85,7 +85,7 @@ export async function wasUsedFor(
   return (await db.run(query.limit(1))).length === 1
 }
 
-/** Uses it up; null when it does not fit, or another act was first. */
+/** Uses up the step-up; null when it does not fit, or another act was first. */
 export async function takeStepUp(
   tx: Queryable,
   tokenHash: Buffer,
@@ -98,7 +98,7 @@ export async function takeStepUp(
     .set({ used_at: now, idempotency_key: idempotencyKey })
     .where('organization_id', '=', claim.organizationId)
     .where('id', 'in', fitting(tokenHash, claim, now))
-    // Looked at again once the row is ours: of two acts with one token the second finds it used.
+    // Checked again once the row is locked: of two acts with one token the second finds it used.
     .where('used_at', 'is', null)
     .returning(['id', 'method'])
   const [row] = await tx.run(query)
@@ -108,6 +108,6 @@ export async function takeStepUp(
 /** Whether the organization wants an explicit step-up from everybody. */
 export async function stepUpIsRequired(db: Queryable, organizationId: string): Promise<boolean> {
   const query = sql.selectFrom('organizations').select('require_step_up').where('organization_id', '=', organizationId)
-  // Unknown counts as the stricter answer.
+  // An unknown organization gets the stricter rule.
   return (await db.run(query))[0]?.require_step_up ?? true
 }

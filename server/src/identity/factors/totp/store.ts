@@ -12,7 +12,7 @@ export interface Totp {
   readonly confirmedAt: Date | null
   readonly expiresAt: Date | null
   readonly lastUsedAt: Date | null
-  /** What allowed it to be begun. */
+  /** The proof that allowed it to begin. */
   readonly assurance: Assurance
   readonly createdAt: Date
 }
@@ -30,7 +30,7 @@ function toTotp(row: Selectable<Schema['totp_factors']>): Totp {
   }
 }
 
-/** A new beginning takes the place of an unfinished one. */
+/** Replaces an enrolment that was not finished. */
 export async function beginTotp(tx: Queryable, totp: Totp): Promise<void> {
   await tx.run(
     sql.deleteFrom('totp_factors').where('account_id', '=', totp.accountId).where('confirmed_at', 'is', null),
@@ -74,7 +74,7 @@ export async function takeTotpStep(tx: Queryable, totp: Totp, step: number, at: 
   return (await tx.run(query)).length === 1
 }
 
-/** Ends the beginning, in time and once; else false. Its first code, of time step `step`, is a used one. */
+/** Makes it a factor; false when it is too late or was done before. The first code, of time step `step`, counts as used. */
 export async function confirmTotp(tx: Queryable, totp: Totp, step: number, at: Date): Promise<boolean> {
   const query = sql
     .updateTable('totp_factors')

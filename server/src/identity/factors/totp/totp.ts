@@ -3,7 +3,7 @@ import { Secret, TOTP } from 'otpauth'
 
 /** RFC 4226, 4 (R6): 160 bits, the length of the HMAC's output. */
 const seedBytes = 20
-/** What every authenticator app does; several ignore other values of the URI in silence. */
+/** What every authenticator app supports; several silently ignore other values in the URI. */
 const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
 /** RFC 6238, 5.2: one step either way for clocks that differ and people who type slowly. */
 const window = 1

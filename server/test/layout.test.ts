@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { glob, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -130,4 +130,14 @@ test('every room and file of a place with floors stands on one of them', async (
       `${placeOf(name)} has rooms without a floor`,
     )
   }
+})
+
+test('every refusal of the API is defined with refusal(), so that its code is in the document', async () => {
+  const byHand: string[] = []
+  for await (const path of glob('server/src/**/*.ts', { cwd: root })) {
+    // A command may reword a refusal for its own reader; nothing of it is an HTTP reply.
+    if (path.endsWith('platform/problem.ts') || path.startsWith('server/src/commands/')) continue
+    if ((await readFile(join(root, path), 'utf8')).includes('new Problem(')) byHand.push(path)
+  }
+  assert.deepEqual(byHand, [])
 })

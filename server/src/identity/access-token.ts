@@ -17,7 +17,7 @@ export interface AccessTokens {
 }
 
 export interface AccessTokenOptions {
-  /** The SECRET_KEY before: its tokens are good until they expire. */
+  /** The former SECRET_KEY: its tokens stay valid until they expire. */
   readonly previousSecretKey?: string | null
   /** Given, tokens are signed with Ed25519 keys that rotate, and anybody can check them; else with HMAC. */
   readonly signingKeys?: SigningKeys | null
@@ -45,7 +45,7 @@ interface Remembered {
 /**
  * Short-lived tokens of people, HS256 (RFC 7518, 3.2) with a key derived from SECRET_KEY, or EdDSA. One algorithm is
  * accepted, the configured one, and no header but the very bytes that this service writes for it: there is no `alg`,
- * `jwk`, `jku`, `x5u` or `crit` to be led by (RFC 8725, 3.1 and 3.10).
+ * `jwk`, `jku`, `x5u` or `crit` that a forger could choose (RFC 8725, 3.1 and 3.10).
  */
 export function createAccessTokens(
   secretKey: string,
@@ -112,7 +112,7 @@ function createHmacScheme(secretKey: string, previousSecretKey: string | null): 
 function createEdDsaScheme(signingKeys: SigningKeys): Scheme {
   const find = async (kid: string, now: Date): Promise<KeyObject | null> => {
     const found = await signingKeys.find('access_token', kid)
-    // A day: longer than any token lives, so what was signed before the rotation stays good, and nothing is later.
+    // A day: longer than any token lives, so tokens signed before the rotation stay valid, and none signed after it are.
     if (found?.retiredAt != null && now.getTime() - found.retiredAt.getTime() > 86_400_000) return null
     return found?.key ?? null
   }
@@ -148,7 +148,7 @@ function split(token: string) {
 function readClaims(payload: string, now: Date, lifeSeconds: number): Omit<Remembered, 'kid'> | null {
   const text = Buffer.from(payload, 'base64url').toString('utf8')
   const claims = parseObject(text)
-  // What we write reads back the same: no claim stands twice, nothing is spelled in another way.
+  // What we write reads back the same: no claim appears twice, and nothing is spelled in another way.
   if (claims === null || encodeJson(claims) !== payload) return null
   const { iss, aud, sub, org, sid, iat, exp, nbf } = claims
   if (iss !== issuer || aud !== audience || nbf !== undefined) return null
@@ -174,7 +174,7 @@ function isId(value: unknown): value is string {
   return typeof value === 'string' && idPattern.test(value)
 }
 
-/** RFC 5869; apart from every other key that is derived from SECRET_KEY. */
+/** RFC 5869. A key of its own, so that no other key derived from SECRET_KEY can forge a token. */
 function deriveKey(secretKey: string): KeyObject {
   return createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl access token v1', 32)))
 }

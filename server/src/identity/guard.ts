@@ -19,7 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/** What a route that needs a right puts first: authentication before the body is even read. */
+/** Put first in a route that needs a right: the caller is authenticated before the body is read. */
 export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
 
 export function createGuard(app: FastifyInstance, authenticator: Authenticator, limits: RateLimits): Guard {
@@ -29,7 +29,7 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
     try {
       return await authenticator.authenticate(request.headers.authorization, callOf(request))
     } catch (error) {
-      // Guesses count for the network they come from.
+      // Guesses count against the network they come from.
       if (error instanceof Problem && error.status < 500) {
         await limits.count('address', request.client.network, reply)
       }
@@ -40,7 +40,7 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
   return (right) => ({
     onRequest: async (request, reply) => {
       const principal = await authenticated(request, reply)
-      // Before the limit and the right are judged: log and audit name the one who was refused too.
+      // Before the limit and the right are judged, so that log and audit name a refused caller too.
       request.actor = actorOf(principal)
       request.principal = principal
       const counting =

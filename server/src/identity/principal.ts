@@ -13,7 +13,7 @@ export interface Person {
   readonly role: Role
   /** Left out where the access token names none. */
   readonly sessionId?: string
-  /** How and when this person signed in; renewing a session does not move it. Left out when nobody knows. */
+  /** How and when this person signed in; renewing a session does not change it. Left out when unknown. */
   readonly signIn?: { readonly methods: readonly string[]; readonly at: Date }
 }
 
@@ -29,13 +29,13 @@ export type KeyScope = (typeof keyScopes)[number]
 
 /** Why an agent may not ask, or do, anything just now. */
 export interface Hold {
-  /** Whose switch it is. */
+  /** Which switch holds the agent back: its own, or its organization's. */
   readonly on: 'agent' | 'organization'
-  /** paused: nothing new is asked; stopped: nothing at all is done. */
+  /** paused: new requests are refused; stopped: every call is refused. */
   readonly status: 'paused' | 'stopped'
   readonly since: Date
   readonly reason: string | null
-  /** The agent was refused because of it before. */
+  /** A call of the agent was already refused because of it. */
   readonly isAcknowledged: boolean
 }
 
@@ -195,7 +195,7 @@ const holds = {
   organization: { paused: allAgentsPaused, stopped: allAgentsStopped },
 } as const
 
-/** The refusal for an agent whose own or whose organization's switch is not on `active`. */
+/** The refusal for an agent that is not active, or whose organization has paused or stopped all agents. */
 export function heldBack(hold: Omit<Hold, 'isAcknowledged'>): Problem {
   return holds[hold.on][hold.status](hold)
 }
@@ -240,7 +240,7 @@ export interface Caller<P extends Principal = Principal> {
   readonly network?: string
 }
 
-/** Where the facts of a call come from: `factBy(byCaller(by), ...)`. */
+/** The origin of facts that a caller causes: `factBy(byCaller(by), ...)`. */
 export function byCaller({ principal, httpRequestId, network }: Caller): Origin {
   return {
     organizationId: principal.organizationId,
@@ -250,7 +250,7 @@ export function byCaller({ principal, httpRequestId, network }: Caller): Origin 
   }
 }
 
-/** Where the facts of a call come from that carries no valid credential. */
+/** The origin of facts about a call without a valid credential. */
 export function byNobody(
   organizationId: string,
   { httpRequestId, network = null }: Pick<Origin, 'httpRequestId' | 'network'>,

@@ -128,7 +128,7 @@ export async function saveAgent(tx: Queryable, agent: RegisteredAgent): Promise<
   await tx.execute(saveStatement, [organizationId, id, name, description, ownerId, updatedAt])
 }
 
-// A new pause is to be acknowledged anew.
+// A new pause needs a new acknowledgement.
 const turnStatement: Statement = {
   name: 'agents_turn',
   text: `update agents set status = $3, paused_at = $4, paused_by = $5, pause_reason = $6, updated_at = $7,

@@ -16,7 +16,7 @@ export interface MemberDependencies {
   readonly report: Report
   /** Ends a member's sessions in the organization; the transaction's scope is the organization. */
   readonly endSessions: (tx: Tx, userId: string, by: Caller<Person>) => Promise<void>
-  /** Called with the id of a member who changed, so that this process looks them up anew. */
+  /** Called with the id of a member who changed, so that this process looks them up again. */
   readonly forget: (userId: string) => void
 }
 

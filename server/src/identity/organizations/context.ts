@@ -7,7 +7,7 @@ export interface OrganizationContext {
   readonly db: Db
   readonly clock: Clock
   readonly report: Report
-  /** Called with the id of a member who changed, so that this process looks them up anew. */
+  /** Called with the id of a member who changed, so that this process looks them up again. */
   readonly forget: (userId: string) => void
   /** Where single sign-on is enforced, ends the sessions opened in another way; the scope is the organization. */
   readonly endSessionsOutsideSso: (tx: Tx, by: Caller<Person>) => Promise<void>
@@ -27,7 +27,7 @@ export interface DeletionContext {
   readonly report: Report
   /** Ends every session in the organization but the caller's own. */
   readonly endOtherSessions: (tx: Tx, by: Caller<Person>) => Promise<void>
-  /** Called when it changed who can enter the organization, so that this process looks it up anew. */
+  /** Called when it changed who can enter the organization, so that this process looks it up again. */
   readonly forget: (organizationId: string) => void
   readonly audit: DeletionAudit
 }

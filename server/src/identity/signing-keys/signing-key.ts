@@ -15,7 +15,7 @@ export interface SigningKey {
   readonly createdAt: Date
   /** Published since its creation, used from here on. */
   readonly activeAt: Date
-  /** Signs nothing from here on; null while no other one is to follow it. */
+  /** Signs nothing from this time on; null while it has no successor. */
   readonly retiredAt: Date | null
   /** Nothing that it signed counts any more, whenever it was signed. */
   readonly revokedAt: Date | null

@@ -88,7 +88,7 @@ export async function lockRotation(tx: Queryable, purpose: Purpose): Promise<voi
   await tx.execute(lock, [0x4849544c, purpose])
 }
 
-/** What has retired can never sign again, whoever gets hold of the database and its keys. */
+/** A retired key can never sign again, even in the hands of somebody who has the database and its keys. */
 export async function dropRetiredSecrets(tx: Queryable, until: Date): Promise<void> {
   await tx.run(
     sql

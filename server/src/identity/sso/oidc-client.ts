@@ -41,7 +41,7 @@ export interface OidcClient {
   claims(party: Party, answer: URL, expected: Expected, wanted: readonly string[]): Promise<Claims>
 }
 
-/** Public-key signatures only (RFC 8725, 3.1): a MAC under the client's secret could be made by whoever reads it here. */
+/** Public-key signatures only (RFC 8725, 3.1): a MAC under the client's secret could be made by anybody who reads the secret here. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 const discoveredForMs = 300_000
@@ -176,7 +176,7 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** `isOurs`: the provider did not answer; whoever signs in did nothing wrong, and may try again. */
+/** `isOurs`: the provider did not answer; the person did nothing wrong and can try again. */
 function failure(reason: string, isOurs = false, refusal: string | null = null): ProviderFailure {
   return Object.assign(new Error(`the identity provider's answer was not accepted: ${reason}`), {
     reason,

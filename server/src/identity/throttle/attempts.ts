@@ -44,7 +44,7 @@ export const throttled = refusal(
 export interface Attempts {
   /** Throws 429 when nothing may be tried now; counts nothing. For what has to queue before it is tried. */
   look(by: Attempter): Promise<Admission>
-  /** Throws 429 when nothing may be tried now; else the attempt counts as failed until it is told otherwise. */
+  /** Throws 429 while no attempt is allowed; otherwise the attempt counts as failed until it is taken back. */
   before(by: Attempter): Promise<Admission>
   succeeded(by: Attempter): Promise<void>
   failed(by: Attempter): Promise<void>

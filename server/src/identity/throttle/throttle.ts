@@ -1,9 +1,9 @@
 /**
  * How failed proofs of identity slow the next ones down. Three tallies are kept: per account and network, per network, and
- * per account. The rules (NIST SP 800-63B-4, 3.2.2; OWASP ASVS 5.0, 6.3.1) and what they give whom:
+ * per account. The rules (NIST SP 800-63B-4, 3.2.2; OWASP ASVS 5.0, 6.3.1) and what each one means for people and attackers:
  *
- * - A pair of account and network waits longer after each failure. Only whoever shares the account's network can use that
- *   against its owner, and never for longer than a minute.
+ * - A pair of account and network waits longer after each failure. Only somebody on the same
+ *   network can use that against the owner, and never for longer than a minute.
  * - A network that fails with many accounts waits between attempts, whichever account it names.
  * - An account that fails from many networks lets a network that is new to it try only after a pause of its own. The pause
  *   belongs to the pair, not to the account: no attacker, from however many places, can use it up.
@@ -56,7 +56,7 @@ export const rulesOf: Readonly<Record<AttemptKind, Rules>> = {
     account: { free: 20, capMs: 45_000 },
     shared: null,
   },
-  // Six digits, and whoever may guess them has the password already: a botnet would find them by numbers alone. The shared
+  // Six digits, and an attacker who gets to guess them already has the password: a botnet would find them by sheer numbers. The shared
   // attempt can hold up the owner in a new place, which takes a stolen password; a known place, a passkey or an admin helps.
   code: {
     pair: { free: 5, capMs },
@@ -72,7 +72,7 @@ export const rulesOf: Readonly<Record<AttemptKind, Rules>> = {
   },
 }
 
-/** Without a failure for so long, the earlier ones are forgotten. */
+/** After this long without a failure, earlier failures are forgotten. */
 export const forgetAfterMs = 3_600_000
 /** How long a network stays known to an account that does not come back. */
 export const knownForMs = 90 * 86_400_000
@@ -102,7 +102,7 @@ export function admit(rules: Rules, given: Tallies, now: number): Verdict {
   return { admitted: true, known: false, after: counted(rules, before, now) }
 }
 
-/** Whether it would be admitted now, without counting it. A pause that begins with the first knock begins here too. */
+/** Whether it would be admitted now, without counting it. A pause that begins with the first attempt begins here too. */
 export function look(rules: Rules, given: Tallies, now: number): Verdict {
   const verdict = admit(rules, given, now)
   return verdict.admitted ? { ...verdict, after: remembered(given, now) } : verdict
@@ -110,7 +110,7 @@ export function look(rules: Rules, given: Tallies, now: number): Verdict {
 
 function counted(rules: Rules, { pair, network, account }: Tallies, now: number): Tallies {
   const accountAfter = account === null ? null : failed(account, rules.shared, now)
-  // Having waited once, this network need not be told again: its next pause begins now.
+  // This network has waited once and need not be refused again: its next pause begins now.
   const pause = accountAfter === null ? 0 : delay(rules.account, accountAfter.failures)
   const pairAfter = pair === null ? null : failed(pair, rules.pair, now)
   return {
@@ -132,7 +132,7 @@ export function afterNothing({ pair, network, account }: Tallies, now: number): 
   const less = (tally: Tally): Tally => ({ ...tally, failures: Math.max(0, tally.failures - 1) })
   const alone = pair !== null && isKnown(pair, now)
   return {
-    // What it had waited for before this attempt, it has waited for.
+    // A wait that was over before this attempt stays over.
     pair: pair === null ? null : { ...less(pair), notBefore: pair.failedAt },
     network: alone ? network : less(network),
     account: alone || account === null ? account : less(account),

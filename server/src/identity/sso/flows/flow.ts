@@ -14,7 +14,7 @@ export interface Flow {
   readonly createdAt: Date
 }
 
-/** What is told to nobody but the provider; sealed while the person is there. */
+/** Known only to the provider; sealed while the person is there. */
 export interface FlowSecrets {
   readonly nonce: string
   readonly verifier: string

@@ -30,7 +30,7 @@ const take: Statement = {
     returning organization_id, id, provider_id, user_id, return_to, expires_at, created_at, secrets`,
 }
 
-/** Ends the flow: an answer counts once, whoever races. Only the browser that began it can. */
+/** Ends the flow: of several answers only one counts, and only from the browser that began it. */
 export async function takeFlow(
   tx: Queryable,
   of: {

@@ -50,7 +50,7 @@ export function blank(organizationId: string, id: string, now: Date): IdentityPr
   }
 }
 
-/** What is left out stays as it is. Another issuer or client has to be proven anew. */
+/** Members that are left out stay unchanged. Another issuer or client must be proven again. */
 export function changed(before: IdentityProvider, input: ProviderInput, now: Date): IdentityProvider {
   const after = {
     ...before,

@@ -234,7 +234,7 @@ describe('a receiver that does not', () => {
   for (const status of [400, 404, 500, 503]) {
     test(`answers ${status}`, async (c) => {
       const receiver = await receiverFor(c, { behaviour: { status, body: 'no' } })
-      await failsWith(receiver.url, null, status, new RegExp(`answered ${status}; only 2xx counts`))
+      await failsWith(receiver.url, null, status, new RegExp(`replied ${status}; only 2xx counts`))
     })
   }
 })
@@ -270,7 +270,7 @@ describe('the retry schedule', () => {
       assert.equal(request.state, 'responded')
       assert.equal(request.callback.status, 'delivering')
       assert.equal(request.callback.attempts, at + 1)
-      assert.match(request.callback.last_error, new RegExp(`answered ${statuses[at]}`))
+      assert.match(request.callback.last_error, new RegExp(`replied ${statuses[at]}`))
       assert.ok(!request.allowed_actions.includes('redeliver'))
       assertWait(await untilNextAttempt(id, () => receiver.requests.length), seconds)
     }
@@ -333,7 +333,7 @@ describe('the retry schedule', () => {
 
   test('[]: one attempt only', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
-    await failsWith(receiver.url, null, 500, /answered 500/)
+    await failsWith(receiver.url, null, 500, /replied 500/)
     assert.equal(receiver.requests.length, 1)
   })
 

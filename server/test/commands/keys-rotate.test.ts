@@ -106,7 +106,9 @@ describe('while the service runs', () => {
     assert.equal(code, 1)
     assert.match(stdout, /\d data keys? .*could not be opened.*Keep the earlier keys in KEY_ENCRYPTION_KEYS/)
     assert.match(stderr, /a data key does not open/)
-    assert.doesNotMatch(`${stdout}${stderr}`, new RegExp(`c4llback-word|${k1.slice(3, 20)}|${k2.slice(3, 20)}`))
+    for (const secret of ['c4llback-word', k1.slice(3, 20), k2.slice(3, 20)]) {
+      assert.ok(!`${stdout}${stderr}`.includes(secret), secret)
+    }
     assert.equal((await rotateJson(k2, '--only', 'data')).code, 0)
   })
 

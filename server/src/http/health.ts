@@ -64,8 +64,8 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       operationId,
       response: {
         ...problems(),
-        200: success('It is', Type.Ref('Health'), example),
-        503: success('Not now; try again', Type.Ref('Health'), {
+        200: success('Healthy', Type.Ref('Health'), example),
+        503: success('The database does not respond, or the service is stopping; try again', Type.Ref('Health'), {
           ...example,
           status: 'unhealthy',
           checks: { database: 'unavailable' },
@@ -94,7 +94,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
           tags: ['service'],
           summary: 'Liveness',
           operationId: 'livez',
-          response: { 200: success('It does', aliveSchema, { status: 'alive' }), ...problems() },
+          response: { 200: success('The process responds', aliveSchema, { status: 'alive' }), ...problems() },
         },
       },
       async () => ({ status: 'alive' }),

@@ -1,27 +1,27 @@
--- Who there is: organizations, their people and teams, and the links that let people in.
--- Every key begins with organization_id, so that one tenant can be one shard.
+-- Organizations, their people and teams, and the links that let people in. Every key begins with organization_id, so that
+-- one tenant can be one shard.
 
 create table organizations (
   organization_id uuid primary key,
   name text not null check (char_length(name) between 1 and 255),
-  -- The installation's own: where the first admin and open registration lead.
+  -- The installation's first organization, which the first admin and open registrations join.
   is_default boolean not null default false,
-  -- Everybody needs an explicit step-up for sensitive acts, however fresh the sign-in.
+  -- Sensitive acts always need an explicit step-up, however recent the sign-in.
   require_step_up boolean not null default false,
-  -- The pause and kill switch for all of its agents at once.
+  -- Pauses or stops all of its agents at once.
   agents_status text not null default 'active' check (agents_status in ('active', 'paused', 'stopped')),
   agents_paused_at timestamptz(3),
   agents_paused_by uuid,
   agents_pause_reason text check (char_length(agents_pause_reason) <= 512),
-  -- The end, after days of grace in which nobody gets in: everything goes, but for the sealed audit (without what can be
-  -- erased) and this row, which keeps the id from being used again.
+  -- When the grace period of a requested deletion ends; nobody can sign in during it. Then everything is deleted except the
+  -- sealed audit (without its erasable parts) and this row, which keeps the id from being used again.
   delete_after timestamptz(3),
   deletion_requested_by uuid,
-  -- The point of no return: nothing brings it back.
+  -- From here on the deletion cannot be undone.
   deleted_at timestamptz(3),
-  -- Nothing of it is left to delete.
+  -- When its last row was deleted.
   cleared_at timestamptz(3),
-  -- The account that made it; null for the installation's own.
+  -- The account that created it; null for the installation's first.
   created_by uuid,
   idempotency_key text,
   idempotency_hash bytea,
@@ -34,24 +34,24 @@ create unique index organizations_by_idempotency_key on organizations (created_b
 create index organizations_to_delete on organizations (delete_after) where delete_after is not null and cleared_at is null;
 create trigger touch before update on organizations for each row execute function touch_updated_at();
 
--- How a person signs in, whatever organizations they belong to.
+-- A person who can sign in, in however many organizations.
 create table accounts (
   id uuid primary key,
   email text not null check (char_length(email) between 3 and 254),
-  -- The form that is compared: lower case. Kept apart so that a person sees the address as it was typed.
+  -- The address in lower case, for comparing. `email` keeps it as it was typed.
   email_key text not null unique check (email_key = lower(email_key)),
   email_verified_at timestamptz(3),
-  -- Null: this person signs in by other means.
+  -- Null if the person signs in by other means.
   password_hash text,
   password_changed_at timestamptz(3),
-  -- Where the last sign-in led, and the next one leads.
+  -- The organization of the last sign-in, which the next one starts in.
   last_organization_id uuid,
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null
 );
 create trigger touch before update on accounts for each row execute function touch_updated_at();
 
--- A user is an account's membership in one organization: the role, and the name and address as its people see them.
+-- An account's membership in one organization, with its role, and the name and address that the other members see.
 create table users (
   organization_id uuid not null references organizations,
   id uuid not null,
@@ -68,7 +68,7 @@ create table users (
   unique (organization_id, account_id)
 );
 create index users_by_account on users (account_id);
--- One owner at most; the transfer is one statement.
+-- At most one owner: a transfer of ownership has to be a single statement.
 create unique index users_owner on users (organization_id) where role = 'owner';
 create trigger touch before update on users for each row execute function touch_updated_at();
 
@@ -102,7 +102,7 @@ create table team_members (
 );
 create index team_members_by_user on team_members (organization_id, user_id);
 
--- One-time links: the first admin's set-up link and invitations. Only the token's SHA-256 is kept.
+-- One-time links: invitations, and the link that sets up the first admin. Only the token's SHA-256 is stored.
 create table invitations (
   organization_id uuid not null references organizations,
   id uuid not null,
@@ -123,12 +123,12 @@ create table invitations (
 create unique index invitations_by_idempotency_key on invitations (organization_id, created_by, idempotency_key)
   where idempotency_key is not null;
 create index invitations_by_token on invitations (token_hash);
--- How many letters an organization had sent lately.
+-- For counting the invitations that an organization mailed recently.
 create index invitations_addressed on invitations (organization_id, created_at) where email is not null;
 create index invitations_open on invitations (organization_id, id) where used_at is null and revoked_at is null;
 create trigger touch before update on invitations for each row execute function touch_updated_at();
 
--- Forced: the owner, who migrates, is held to it as well.
+-- Forced, because otherwise the owner of the tables would be exempt.
 do $$
 declare
   name text;
@@ -137,8 +137,8 @@ begin
     execute format('alter table %I enable row level security', name);
     execute format('alter table %I force row level security', name);
     continue when name = 'accounts';
-    -- Compared as text: an index on organization_id is for the statement's own conditions. A generic plan that is made while the
-    -- table is new would else take it for this one, and read a whole tenant for one row (docs/decisions/0004).
+    -- Compared as text, so that this condition cannot use an index on organization_id; only the statement's own conditions
+    -- should. Otherwise a generic plan made while the table is new might read a whole tenant for one row (docs/decisions/0004).
     execute format('create policy tenant on %I using (organization_id::text = current_setting(''hitl.organization'', true)) '
       'with check (organization_id::text = current_setting(''hitl.organization'', true))', name);
   end loop;
@@ -146,20 +146,19 @@ end $$;
 create policy own on accounts using (id = hitl_account()) with check (id = hitl_account());
 create policy by_lookup on accounts for select using (email_key = hitl_lookup());
 create policy by_lookup on invitations for select using (encode(token_hash, 'hex') = hitl_lookup());
--- A person sees their own memberships, and what their organizations are called.
+-- People see their own memberships and the organizations they belong to.
 create policy by_account on users for select using (account_id = hitl_account());
 create policy by_account on organizations for select using (exists (
   select from users where users.organization_id = organizations.organization_id and users.account_id = hitl_account()));
--- Background work sees what it is about to act upon, and nothing else of a table: of organizations the live ones, and those of
--- which something is still to be deleted. A CASE is only a filter: PostgreSQL joins the policies of a command by OR and would
--- take a plain condition for a way to find rows.
+-- Background work sees only the rows it has to act on: here the organizations that are not completely deleted. PostgreSQL
+-- combines the policies of a command with OR and might use a plain condition to find rows; a CASE only filters.
 create policy worker on organizations for select
   using (case when hitl_worker() then cleared_at is null else false end);
 
--- Deletes up to `at_most` rows of the scope's organization, from whatever table has some; returns how many. To be called
--- until it returns 0. Tables are found by their column organization_id, so none is forgotten. Younger tables come first, as
--- they refer to older ones; what others still refer to has its turn later. Members are left to the caller, who looks after
--- their accounts; refresh tokens go with their sessions; the audit stays.
+-- Deletes up to `at_most` rows of the scope's organization, from any table, and returns how many it deleted. Call it until it
+-- returns 0. It finds tables by their column organization_id, so none can be forgotten. Newer tables come first because they
+-- refer to older ones; rows that are still referred to are deleted by a later call. Members are left to the caller, which
+-- also has to deal with their accounts; refresh tokens are deleted with their sessions; the audit stays.
 create function hitl_delete_rows(at_most integer) returns integer language plpgsql volatile as $$
 declare
   name text;
@@ -184,7 +183,7 @@ begin
     end;
     exit when total >= at_most;
   end loop;
-  -- Two tables that refer to each other would hold each other for ever, and must not pass for empty.
+  -- Two tables that refer to each other would block each other for ever: report that instead of returning 0.
   if total = 0 and held is not null then
     raise exception 'rows of % are referred to by rows that cannot be deleted', held using errcode = 'foreign_key_violation';
   end if;

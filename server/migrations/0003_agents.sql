@@ -1,5 +1,5 @@
--- Agents: who asks. A key is only how an agent proves itself, and several of them may at once, so keys can be replaced while
--- the agent keeps its requests.
+-- Agents, which ask the questions, and their API keys. An agent may have several keys, so that a key can be replaced while the
+-- agent keeps its requests.
 
 create table agents (
   organization_id uuid not null references organizations,
@@ -8,14 +8,14 @@ create table agents (
   description text check (char_length(description) <= 512),
   -- The person who is responsible for it.
   owner_id uuid,
-  -- paused: asks nothing new. stopped: does nothing at all.
+  -- A paused agent cannot ask anything new; a stopped one cannot make any call.
   status text not null default 'active' check (status in ('active', 'paused', 'stopped')),
   paused_at timestamptz(3),
   paused_by uuid,
   pause_reason text check (char_length(pause_reason) <= 512),
-  -- The organization's switch, repeated here: a create locks and reads this one row, and no row of everybody's.
+  -- A copy of the organization's agents_status, so that a create locks and reads this row alone and none that agents share.
   organization_status text not null default 'active' check (organization_status in ('active', 'paused', 'stopped')),
-  -- When it was first refused because of the present pause.
+  -- When a call was first refused because of the current pause.
   pause_acknowledged_at timestamptz(3),
   created_by uuid,
   idempotency_key text,
@@ -43,14 +43,14 @@ create table api_keys (
     default '{requests:create,requests:read,requests:cancel,requests:redeliver,requests:redeem}'
     check (cardinality(scopes) > 0),
   expires_at timestamptz(3) not null,
-  -- When to warn that the key will expire; null once that was done, or need not be.
+  -- When to warn that the key will expire; null once the warning was sent or is not needed.
   warn_at timestamptz(3),
-  -- None: from everywhere.
+  -- Empty: the key works from any address.
   allowed_networks cidr[] not null default '{}' check (cardinality(allowed_networks) <= 50),
   rotated_from uuid,
   revoked_at timestamptz(3),
   revoked_by uuid,
-  -- When somebody who should not have it showed it: such a key is never restored.
+  -- When the key was seen in the wrong hands. Such a key is never restored.
   leaked_at timestamptz(3),
   last_used_at timestamptz(3),
   last_used_address inet,
@@ -70,10 +70,10 @@ create unique index api_keys_by_idempotency_key on api_keys (organization_id, cr
   where idempotency_key is not null;
 create index api_keys_by_agent on api_keys (organization_id, agent_id, id);
 create index api_keys_to_warn on api_keys (warn_at) where warn_at is not null;
--- A key is looked for by the id that stands in it.
+-- A key contains its id, which it is looked up by.
 create index api_keys_by_id on api_keys (id);
 
--- Raised by the insert of a request whose agent may not ask just now.
+-- Called when a request is inserted for an agent that is paused or stopped.
 create function hitl_refuse_agent() returns boolean language plpgsql volatile as $$
 begin
   raise exception 'the agent is paused or stopped' using errcode = 'ZA001';
@@ -91,9 +91,9 @@ create policy tenant on api_keys using (organization_id::text = current_setting(
 create policy by_lookup on api_keys for select using (id = hitl_lookup_id());
 create policy worker on api_keys for select using (hitl_worker() and warn_at is not null);
 
--- A call names a key, not an organization: its agent, and what the organization says of its agents, come with it.
--- By functions: a subquery in a policy is made ready by every statement on the table, and every create reads its agent; a
--- function is called only where the tenant's policy does not let the row pass.
+-- A call names only its key, so the key makes its agent and its organization visible. The checks are functions because a
+-- subquery in a policy is prepared by every statement on the table, also by every create; a function is called only if the
+-- tenant's policy does not admit the row.
 create function hitl_is_looked_up_agent(organization uuid, agent uuid) returns boolean language sql stable parallel safe
   as $$ select exists (select from api_keys k
     where k.organization_id = organization and k.agent_id = agent and k.id = hitl_lookup_id()) $$;

@@ -1,16 +1,16 @@
--- How people prove who they are: sessions, mailed links, factors beyond a password, and the fresh proofs that stand behind
--- sensitive acts. Factors are the account's: a person has one set of them over all organizations.
+-- How people prove who they are: sessions, mailed links, second factors, and the step-ups that sensitive acts need. Factors
+-- belong to the account, so a person has one set of them in all organizations.
 
--- A sign-in that lasts: what an access token names, so that it can be ended before the token runs out.
+-- Access tokens name their session, so that it can be ended before the token expires.
 create table sessions (
   id uuid primary key,
   account_id uuid not null references accounts on delete cascade,
-  -- A session is of one membership; switching the organization opens another.
+  -- A session belongs to one membership; switching to another organization opens another session.
   organization_id uuid not null,
   user_id uuid not null,
-  -- A browser renews its session with a cookie; a bearer's ends with its access token.
+  -- A browser renews its session with a cookie; a bearer session ends with its access token.
   kind text not null check (kind in ('browser', 'bearer')),
-  -- password, totp, recovery_code, passkey, oidc: what was proved when it was opened.
+  -- The factors that were proved at sign-in: password, totp, recovery_code, passkey, oidc.
   signed_in_with text[] not null,
   signed_in_at timestamptz(3) not null,
   network text,
@@ -27,7 +27,7 @@ create index sessions_by_account on sessions (account_id, id);
 create index sessions_by_user on sessions (organization_id, user_id, id);
 create index sessions_over on sessions (expires_at);
 
--- Every refresh token a session ever had, as SHA-256: one that comes again after it was replaced gives the thief away.
+-- The SHA-256 of every refresh token a session ever had: if one is used again after it was replaced, it was stolen.
 create table refresh_tokens (
   token_hash bytea primary key check (octet_length(token_hash) = 32),
   account_id uuid not null,
@@ -39,13 +39,13 @@ create table refresh_tokens (
 );
 create index refresh_tokens_by_session on refresh_tokens (session_id, generation);
 
--- Mailed links of one use: a new password, a verified address, a new address. Only the token's SHA-256 is kept.
+-- One-time links for setting a new password and for verifying or changing the address. Only the token's SHA-256 is stored.
 create table account_links (
   id uuid primary key,
   account_id uuid not null references accounts on delete cascade,
   purpose text not null check (purpose in ('password_reset', 'email_verification', 'email_change')),
   token_hash bytea not null unique check (octet_length(token_hash) = 32),
-  -- The address that the link was mailed to, and proves; null for one that the operator printed, which proves none.
+  -- The address that the link was mailed to and therefore proves; null for a link that the operator printed.
   email text check (char_length(email) between 3 and 254),
   expires_at timestamptz(3) not null,
   used_at timestamptz(3),
@@ -56,15 +56,15 @@ create index account_links_by_account on account_links (account_id, purpose);
 create table totp_factors (
   account_id uuid not null references accounts on delete cascade,
   id uuid not null,
-  -- The seed, sealed for this row.
+  -- Encrypted for this row.
   seed bytea not null,
-  -- Null: begun, and not yet proven with a first code, for which there is time until expires_at.
+  -- Null until the first code confirms it, which must happen before expires_at.
   confirmed_at timestamptz(3),
   expires_at timestamptz(3),
-  -- The time step of the last code that was taken: no code counts twice (RFC 6238, 5.2).
+  -- The time step of the last accepted code: no code is accepted twice (RFC 6238, 5.2).
   last_step bigint not null default 0,
   last_used_at timestamptz(3),
-  -- What allowed it to be begun, for the event of its confirmation.
+  -- The step-up that allowed the enrolment, for the event that its confirmation writes.
   step_up_id uuid not null,
   step_up_method text not null check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
   created_at timestamptz(3) not null,
@@ -84,7 +84,7 @@ create table passkeys (
   credential_id bytea not null unique check (octet_length(credential_id) between 1 and 1023),
   -- COSE, as the authenticator gave it.
   public_key bytea not null,
-  -- A signature that counts lower comes from a copy (WebAuthn, 6.1.1); 0 for those that do not count.
+  -- A signature with a lower count comes from a copy (WebAuthn, 6.1.1). 0 for authenticators that do not count.
   sign_count bigint not null check (sign_count >= 0),
   transports text[] not null,
   name text not null check (char_length(name) between 1 and 100),
@@ -96,7 +96,7 @@ create table passkeys (
 );
 create trigger touch before update on passkeys for each row execute function touch_updated_at();
 
--- Codes for the day on which the other factor is lost; 120 random bits each, so a plain SHA-256.
+-- Codes to use when the other factor is lost. Each has 120 random bits, so a plain SHA-256 is enough.
 create table recovery_codes (
   account_id uuid not null references accounts on delete cascade,
   code_hash bytea not null check (octet_length(code_hash) = 32),
@@ -105,15 +105,15 @@ create table recovery_codes (
   primary key (account_id, code_hash)
 );
 
--- The challenges that authenticators sign. The first reply takes its challenge out, right or wrong: each is good for one try.
+-- The challenges that authenticators sign. The first reply, right or wrong, removes its challenge: there is one try for each.
 create table passkey_challenges (
   challenge_hash bytea primary key check (octet_length(challenge_hash) = 32),
   purpose text not null check (purpose in ('registration', 'sign_in', 'second_factor', 'step_up')),
-  -- Null for a sign-in: the passkey that the person picks says who they are.
+  -- Null for a sign-in, where the chosen passkey identifies the person.
   account_id uuid references accounts on delete cascade,
-  -- The digest of the act, or the hash of the sign-in's challenge: a reply counts for nothing else.
+  -- The digest of the act, or the hash of the sign-in's challenge: the reply is valid for nothing else.
   bound_to bytea,
-  -- What allowed a registration to be begun, for the event of its end.
+  -- The step-up that allowed the registration, for the event that its completion writes.
   step_up_id uuid,
   step_up_method text check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
   expires_at timestamptz(3) not null,
@@ -123,14 +123,14 @@ create table passkey_challenges (
 create index passkey_challenges_by_account on passkey_challenges (account_id) where account_id is not null;
 create index passkey_challenges_expiring on passkey_challenges (expires_at);
 
--- Sign-ins that wait for their second factor.
+-- Sign-ins that are waiting for the second factor.
 create table sign_in_challenges (
   token_hash bytea primary key check (octet_length(token_hash) = 32),
   account_id uuid not null references accounts on delete cascade,
-  -- Where the sign-in leads.
+  -- The membership that the sign-in leads to.
   organization_id uuid not null references organizations on delete cascade,
   user_id uuid not null,
-  -- How the person has signed in so far.
+  -- The factors that were proved so far.
   methods text[] not null,
   tries smallint not null default 0,
   used_at timestamptz(3),
@@ -141,19 +141,19 @@ create index sign_in_challenges_by_account on sign_in_challenges (account_id);
 create index sign_in_challenges_by_organization on sign_in_challenges (organization_id);
 create index sign_in_challenges_expiring on sign_in_challenges (expires_at);
 
--- Fresh proofs, each for one act: `digest` says which. The act takes it in its own transaction.
+-- Recent proofs of identity, each for the one act that `digest` identifies, which uses it up in its own transaction.
 create table step_ups (
   organization_id uuid not null references organizations on delete cascade,
   id uuid not null,
   user_id uuid not null,
-  -- The session that earned it, where there is one: no other can use it.
+  -- The session that it was made in, if any: no other can use it.
   session_id uuid,
   digest bytea not null check (octet_length(digest) = 32),
   method text not null check (method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
-  -- SHA-256 of the token; null for a sign-in that counted as the proof, which is made and used in one.
+  -- SHA-256 of the token; null if the sign-in itself counted as the proof, and the row was created and used at once.
   token_hash bytea check (octet_length(token_hash) = 32),
   used_at timestamptz(3),
-  -- The Idempotency-Key of the act that it was used for: the same proof lets the act be repeated.
+  -- The Idempotency-Key of the act that used it: a repetition of that act may use it again.
   idempotency_key text,
   expires_at timestamptz(3) not null,
   created_at timestamptz(3) not null,
@@ -186,18 +186,18 @@ begin
     execute format('create policy tenant on %I using (organization_id = hitl_organization()) '
       'with check (organization_id = hitl_organization())', name);
   end loop;
-  -- Background work clears away what has expired: in a CASE, for the reason given in 0002_organizations.sql.
+  -- Background work deletes what has expired. A CASE, for the reason given in 0002_organizations.sql.
   foreach name in array array['totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups', 'sessions'] loop
     foreach command in array array['select', 'delete'] loop
       execute format('create policy worker_%s on %I for %s using (case when hitl_worker() then expires_at < now()%s else false end)',
         command, name, command, case name
-          -- A used step-up stays for the act that it stands behind, and a session for its list.
+          -- A used step-up is kept as the proof of its act, and a session so that it can still be listed.
           when 'step_ups' then ' and used_at is null' when 'sessions' then ' - interval ''30 days''' else '' end);
     end loop;
   end loop;
 end $$;
 
--- Before anybody knows whose they are: by the passkey's own id, the hash of the challenge, the hash of the token.
+-- Before the account is known, rows are found by the passkey's id or by the hash of the challenge or token.
 create policy by_lookup on refresh_tokens for select using (encode(token_hash, 'hex') = hitl_lookup());
 create policy by_lookup on account_links for select using (encode(token_hash, 'hex') = hitl_lookup());
 create policy by_lookup on passkeys for select using (encode(credential_id, 'hex') = hitl_lookup());

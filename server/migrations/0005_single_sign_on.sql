@@ -1,13 +1,13 @@
 -- Sign-in through OpenID Connect.
 
--- Who an organization trusts to say who its people are. A provider's word counts in its own organization only.
+-- The identity providers that an organization trusts. A provider vouches for people in its own organization only.
 create table identity_providers (
   organization_id uuid not null references organizations on delete cascade,
   id uuid not null,
   name text not null check (char_length(name) between 1 and 255),
   issuer text not null check (char_length(issuer) between 1 and 2000),
   client_id text not null check (char_length(client_id) between 1 and 512),
-  -- Sealed; null for a public client.
+  -- Encrypted; null for a public client.
   client_secret bytea,
   scopes text[] not null,
   role_claim text,
@@ -19,7 +19,7 @@ create table identity_providers (
   email_domains text[] not null,
   is_enforced boolean not null,
   is_active boolean not null,
-  -- When somebody last came in, or linked an account, through it as it is configured now.
+  -- When a person last signed in or linked an account through the provider as it is configured now.
   proven_at timestamptz(3),
   created_by uuid,
   idempotency_key text,
@@ -34,8 +34,8 @@ create unique index identity_providers_by_idempotency_key on identity_providers 
   where idempotency_key is not null;
 create index identity_providers_by_id on identity_providers (id);
 
--- A person as a provider knows them (OpenID Connect Core, 2: issuer and subject, nothing else, say who it is). It belongs to a
--- membership, not to the account: what one organization's provider says opens no other organization.
+-- A person as a provider knows them: by issuer and subject alone (OpenID Connect Core, 2). It belongs to a membership and not
+-- to the account, so one organization's provider cannot give access to another organization.
 create table sso_identities (
   organization_id uuid not null,
   id uuid not null,
@@ -50,17 +50,17 @@ create table sso_identities (
 );
 create index sso_identities_by_user on sso_identities (organization_id, user_id);
 
--- Sign-ins under way at a provider: minutes long, gone with the first reply.
+-- Sign-ins that are under way at a provider. They last minutes and are deleted by the first reply.
 create table sso_flows (
   organization_id uuid not null,
   id uuid not null,
   provider_id uuid not null,
   state_hash bytea not null check (octet_length(state_hash) = 32),
-  -- Of the mark that the browser holds in a cookie.
+  -- The hash of the value that the browser holds in a cookie.
   browser_hash bytea not null check (octet_length(browser_hash) = 32),
-  -- Nonce and PKCE verifier, sealed.
+  -- Nonce and PKCE verifier, encrypted.
   secrets bytea not null,
-  -- The member who links an identity; null for a sign-in.
+  -- The member who is linking an identity; null for a sign-in.
   user_id uuid,
   return_to text not null,
   expires_at timestamptz(3) not null,
@@ -85,5 +85,5 @@ begin
       'with check (organization_id = hitl_organization())', name);
   end loop;
 end $$;
--- Signing in names a provider, not an organization.
+-- A sign-in names only the provider, not the organization.
 create policy by_lookup on identity_providers for select using (id::text = hitl_lookup());

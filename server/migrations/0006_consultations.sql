@@ -1,38 +1,38 @@
--- The requests, each with the one answer it gets.
+-- Requests, each with its one answer.
 
 create table consultation_requests (
   organization_id uuid not null,
-  -- UUIDv7: the primary key is also the "newest first" order of every list.
+  -- UUIDv7, so that lists can go through the primary key to show the newest first.
   id uuid not null,
   agent_id uuid not null,
-  -- Which of the agent's keys asked. No foreign key: checking one more for every create would cost a row lock each, and keys
-  -- are never deleted before the requests.
+  -- The key that the agent used. No foreign key, because checking it would cost every create a row lock, and keys are never
+  -- deleted before the requests.
   api_key_id uuid not null,
   title text not null check (char_length(title) between 1 and 255),
   description text,
-  -- json, not jsonb: what an agent sent comes back as it was written, numbers and all.
+  -- json, not jsonb, so that readers get exactly the text that the agent sent, numbers included.
   context json not null,
   metadata json,
-  -- SHA-256 over the RFC 8785 JSON of what was asked.
+  -- SHA-256 of the question as RFC 8785 JSON.
   digest bytea not null check (octet_length(digest) = 32),
   state text not null
     check (state in ('pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed')),
   revision integer not null default 1 check (revision >= 1),
   timeout_at timestamptz(3),
-  -- When the service must act by itself; null when it need not. Timers are this column and nothing else.
+  -- When the service must act by itself; null if it need not. There are no timers but this column.
   next_action_at timestamptz(3),
   decision text check (decision in ('approve', 'reject', 'request_changes')),
   comment text,
   responder_id uuid,
   responded_at timestamptz(3),
   decided_by text check (decided_by in ('human', 'policy', 'timeout', 'standing_approval', 'break_glass')),
-  -- Compact JWS over the decision (consultations/certificate.ts), as it was issued.
+  -- The compact JWS over the decision, as it was issued (consultations/certificate.ts).
   certificate text,
   certificate_expires_at timestamptz(3),
-  -- When the approval was used, which happens at most once.
+  -- When the approval was used, at most once.
   redeemed_at timestamptz(3),
   callback_url text check (char_length(callback_url) <= 2048),
-  -- Sealed: see platform/secrets/sealed-text.ts.
+  -- Encrypted: see platform/secrets/sealed-text.ts.
   callback_secret bytea,
   callback_retry_seconds integer[],
   callback_status text not null default 'none'
@@ -54,22 +54,22 @@ create table consultation_requests (
   constraint redeemed_when_approved check (redeemed_at is null or decision = 'approve'),
   check (next_action_at is null or state = 'pending')
 );
--- The conditions below hold for every row: these indexes are complete, but only a statement that repeats the condition may
--- use them. While a table is new and has no statistics, PostgreSQL finds any index that begins with organization_id as good
--- as the primary key, and a plan cached then reads a whole tenant for one row. So each index is for the lists that ask for it,
--- and what looks for one row finds the primary key only.
+-- The conditions below are true for every row, so these indexes are complete, but only a statement that repeats the condition
+-- can use them. While a table is new and has no statistics, PostgreSQL considers any index that begins with organization_id as
+-- good as the primary key, and a plan cached at that time reads a whole tenant for one row. This way only the lists can use
+-- these indexes, and a statement that looks for one row has nothing but the primary key to choose.
 create index consultations_by_state on consultation_requests (organization_id, state, id) where state <> '';
 create index consultations_by_agent on consultation_requests (organization_id, agent_id, id)
   where agent_id <> '00000000-0000-0000-0000-000000000000';
 create index consultations_by_update on consultation_requests (organization_id, updated_at)
   where updated_at > '-infinity';
--- Partial: most requests carry no key, and every index entry is written again with every change of a row.
+-- Partial, because most requests have no key, and every update of a row writes its index entries again.
 create unique index consultations_by_idempotency_key on consultation_requests
   (organization_id, agent_id, idempotency_key) where idempotency_key is not null;
 create index consultations_due on consultation_requests (next_action_at) where next_action_at is not null;
 
--- How many requests there are per agent and state, kept by the statements that change them, so that a list's exact
--- `total` costs a few rows instead of a count over the table. Writers spread over slots: no two wait for one row.
+-- The number of requests per agent and state, updated by the statements that change them, so that the exact `total` of a list
+-- costs a few rows instead of a count over the table. Concurrent writers use different slots and do not wait for one another.
 create table consultation_totals (
   organization_id uuid not null,
   agent_id uuid not null,
@@ -90,5 +90,6 @@ begin
       'with check (organization_id::text = current_setting(''hitl.organization'', true))', name);
   end loop;
 end $$;
--- PostgreSQL joins policies with OR and asks the one with the last name first: for nearly every row that shall be the tenant's.
+-- PostgreSQL combines policies with OR and evaluates the one with the last name first. That should be `tenant`, which decides
+-- for nearly every row; hence the name of this one.
 create policy background on consultation_requests for select using (hitl_worker() and next_action_at is not null);

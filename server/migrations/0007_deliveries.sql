@@ -1,23 +1,23 @@
--- The outbox: born in the commit of the change it reports, worked off by leases.
+-- The outbox. A delivery is inserted in the transaction of the change that it reports; workers take it by a lease.
 create table deliveries (
   organization_id uuid not null,
-  -- The same over all attempts.
+  -- The same for all attempts.
   id uuid not null,
-  -- How it is sent, and what its address and body mean: `callback`.
+  -- How it is sent, and so what its address and body mean: `callback`.
   channel text not null,
-  -- What it is about. Its channel locks that and records there how the delivery went.
+  -- The row that it is about, which its channel locks to record there how the delivery went.
   subject_id uuid not null,
   address text not null,
-  -- What addresses have in common (scheme://host:port): concurrency limit and breaker are per target.
+  -- scheme://host:port of the address: the concurrency limit and the circuit breaker count per target.
   target text not null,
   secret bytea,
   body text not null,
   retry_seconds integer[] not null,
   status text not null default 'pending' check (status in ('pending', 'sent', 'failed')),
   attempts integer not null default 0,
-  -- Attempts since it was born or last asked to be sent again: what the retry schedule counts.
+  -- The attempts that the retry schedule counts: those since it was created or last sent again on request.
   round_attempts integer not null default 0,
-  -- When it is next to be taken by a worker: the time of the next attempt, or, while it is under way, the lease's end.
+  -- When a worker may take it next: the time of the next attempt or, during an attempt, the end of the lease.
   due_at timestamptz(3),
   lease_token uuid,
   created_at timestamptz(3) not null,
@@ -27,7 +27,7 @@ create table deliveries (
 );
 create index deliveries_due on deliveries (organization_id, target, due_at) where due_at is not null;
 
--- One row per attempt, whatever came of it.
+-- One row per attempt, successful or not.
 create table delivery_attempts (
   organization_id uuid not null,
   id uuid not null,
@@ -61,10 +61,10 @@ end $$;
 create policy tenant on delivery_attempts using (organization_id::text = current_setting('hitl.organization', true))
   with check (organization_id::text = current_setting('hitl.organization', true));
 
--- The worker's claim walks the outbox in the order of its index, so that a dead receiver's backlog is one step. PostgreSQL joins
--- the policies of a command by OR, and for "this organization's, or a worker's" it plans a bitmap of both sides: each claim
--- fetched and sorted the whole backlog (measured: 250 ms instead of 4 with 500 000 deliveries due to one receiver). A CASE says
--- the same and is only a filter.
+-- Workers claim deliveries in the order of the index, which lets them skip the backlog of a dead receiver in one step.
+-- PostgreSQL combines the policies of a command with OR, and for "this organization's, or a worker's" it plans a bitmap over
+-- both sides, so each claim read and sorted the whole backlog (250 ms instead of 4 with 500 000 deliveries due to one
+-- receiver). A CASE means the same and only filters.
 create policy tenant_insert on deliveries for insert with check (organization_id = hitl_organization());
 create policy tenant_delete on deliveries for delete using (organization_id = hitl_organization());
 create policy tenant_or_worker_select on deliveries for select

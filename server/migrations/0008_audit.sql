@@ -1,69 +1,69 @@
--- The audit that proves itself: each event is a canonical record, sealed in batches into a chain of its organization.
--- The format is docs/audit.md; the reasons are docs/decisions/0009-audit-chain.md.
+-- The tamper-evident audit: each event is a canonical record, and batches of them are sealed into one chain per organization.
+-- docs/audit.md has the format, docs/decisions/0009-audit-chain.md the reasons.
 
 create table events (
   organization_id uuid not null,
   id uuid not null,
   kind text not null,
-  -- What changed: the table's noun and the row's id.
+  -- What changed: the kind of thing and its id.
   subject_kind text not null,
   subject_id uuid not null,
   actor_kind text not null check (actor_kind in ('person', 'agent', 'timer', 'system', 'anonymous')),
   actor_id uuid,
   occurred_at timestamptz(3) not null,
-  -- The order of the chain is (era, xact, id): whatever is still to be committed has a higher xact than everything that is
-  -- settled, so nothing can ever be put in front of a sealed event. Transaction numbers begin anew where a dump is restored:
-  -- then a new era begins (hitl_audit_begin_era).
+  -- The chain is ordered by (era, xact, id). Everything not yet committed has a higher xact than what is settled, so no event
+  -- can appear before a sealed one. Restoring a dump restarts the transaction numbers, so it begins a new era
+  -- (hitl_audit_begin_era).
   era smallint not null default 0,
   xact xid8 not null default pg_current_xact_id(),
-  -- RFC 8785 JSON: what is hashed and exported, byte for byte. The columns above repeat what is searched for.
+  -- RFC 8785 JSON, hashed and exported byte for byte. The columns above repeat the parts that queries search by.
   record text not null,
-  -- RFC 8785 JSON too: free text, addresses, networks, and a salt. The record holds its hash only.
+  -- RFC 8785 JSON too: free text, addresses, networks, and a salt. The record holds only its hash.
   erasable text,
   primary key (organization_id, era, xact, id)
 );
 
--- True for every row, and repeated by the lists that these are for: what walks along the chain must find the primary key only,
--- also while a new table has no statistics (see 0006_consultations.sql).
+-- The conditions are true for every row, and only the lists repeat them: statements that follow the chain must use the primary
+-- key, even while a new table has no statistics (see 0006_consultations.sql).
 create index events_by_subject on events (organization_id, subject_id, occurred_at, id)
   where subject_id <> '00000000-0000-0000-0000-000000000000';
 create index events_by_time on events (organization_id, occurred_at, id) where occurred_at > '-infinity';
 
--- One batch of the chain. The rows stay when their events have been purged, as the anchor of what follows.
+-- One batch of the chain. When events are purged, the last of their seals stays as the anchor of what follows.
 create table audit_seals (
   organization_id uuid not null,
   number bigint not null check (number >= 1),
-  -- Places in the organization's chain; the first event ever is 1.
+  -- Positions in the organization's chain, which starts at 1.
   first_position bigint not null check (first_position >= 1),
   last_position bigint not null check (last_position >= first_position),
   last_era smallint not null,
   last_xact xid8 not null,
   last_id uuid not null,
-  -- When the batch's events happened: the earliest and the latest.
+  -- The times of the earliest and the latest event of the batch.
   first_occurred_at timestamptz(3) not null,
   last_occurred_at timestamptz(3) not null,
-  -- The batch's leaf hashes, 32 bytes each: they tell which record was changed, and prove a single one.
+  -- The batch's leaf hashes, 32 bytes each: they show which record was changed, and can prove a single one.
   leaves bytea not null check (octet_length(leaves) = 32 * (last_position - first_position + 1)),
-  -- RFC 6962: the Merkle tree's root over the batch's records.
+  -- The root of the Merkle tree over the batch's records (RFC 6962).
   root bytea not null check (octet_length(root) = 32),
-  -- SHA-256(link before || record), carried on over every record since the first.
+  -- SHA-256(previous link || record), computed over every record from the first on.
   link bytea not null check (octet_length(link) = 32),
-  -- All of this, signed: a compact JWS.
+  -- All of the above, signed, as a compact JWS.
   head text not null,
   sealed_at timestamptz(3) not null,
-  -- When the head was written outside of the database.
+  -- When the head was written outside the database.
   published_at timestamptz(3),
   primary key (organization_id, number)
 );
 -- Random bytes cannot be compressed.
 alter table audit_seals alter column leaves set storage external;
--- As on events: for the look-ups that repeat the condition, which is true for every row.
+-- As on events: only for statements that repeat the condition, which is true for every row.
 create index audit_seals_by_event on audit_seals (organization_id, last_era, last_xact, last_id) where last_position > 0;
 create index audit_seals_unpublished on audit_seals (organization_id, number) where published_at is null;
 
 create table audit_policies (
   organization_id uuid primary key references organizations,
-  -- Null: kept for ever. At least six months, so that shortening it is no way to make a deed of today vanish.
+  -- Null keeps events for ever. At least six months, so that nobody can shorten it to get rid of something they did today.
   retention_days integer check (retention_days between 180 and 36500),
   legal_hold boolean not null default false,
   updated_at timestamptz(3) not null
@@ -73,17 +73,17 @@ alter table events enable row level security;
 alter table events force row level security;
 create policy tenant on events using (organization_id = hitl_organization())
   with check (organization_id = hitl_organization());
--- For the owner's functions below, which find out what is to be sealed: the application's role cannot use it.
+-- For the owner's functions below, which find the events to seal. The application's role cannot use it.
 create policy sealer on events for select to current_user using (hitl_worker());
 
 alter table audit_seals enable row level security;
 alter table audit_seals force row level security;
 create policy tenant on audit_seals using (organization_id = hitl_organization())
   with check (organization_id = hitl_organization());
--- Sealing and publishing go over organizations. A seal holds hashes only.
+-- Sealing and publishing work across organizations. A seal holds only hashes.
 create policy worker_select on audit_seals for select using (hitl_worker());
 create policy worker_insert on audit_seals for insert with check (hitl_worker());
--- Publishing a head sets the time of it, once.
+-- Publishing a head sets published_at, once.
 create policy worker_update on audit_seals for update
   using (case when hitl_worker() then published_at is null else false end) with check (hitl_worker());
 
@@ -93,8 +93,8 @@ create policy tenant on audit_policies using (organization_id = hitl_organizatio
   with check (organization_id = hitl_organization());
 create policy worker on audit_policies for select using (hitl_worker() and retention_days is not null);
 
--- Append-only, for the owner too. Two exceptions, each from within its function below and only as far as it goes: a row's
--- erasable part may be emptied, and sealed events may be deleted when their time is over.
+-- Append-only, for the owner too, with two exceptions, each made only by its function below: the erasable part of a row may be
+-- emptied, and sealed events may be deleted after their retention period.
 create function hitl_audit_guard() returns trigger language plpgsql as $$
 begin
   if (tg_op = 'UPDATE' and current_setting('hitl.audit', true) = 'erase')
@@ -156,7 +156,7 @@ create trigger append_only before delete or truncate on audit_seals
   for each statement execute function hitl_audit_guard('audit_seals');
 create trigger publish_only before update on audit_seals for each row execute function hitl_audit_guard_seal();
 
--- SHA-256(link before || record), over records in their order.
+-- SHA-256(previous link || record), over the records in their order.
 create function hitl_audit_link_step(link bytea, previous bytea, record text) returns bytea
   language plpgsql immutable parallel safe as $$
 begin
@@ -164,8 +164,8 @@ begin
 end $$;
 create aggregate hitl_audit_link(previous bytea, record text) (sfunc = hitl_audit_link_step, stype = bytea);
 
--- One level up in the Merkle tree (RFC 6962, 2.1): neighbours are joined, a last one without a neighbour goes up as it is,
--- which gives the same tree as splitting at the largest power of two.
+-- The next level of the Merkle tree (RFC 6962, 2.1). Neighbours are joined, and a last node without a neighbour moves up
+-- unchanged, which gives the same tree as splitting at the largest power of two.
 create function hitl_audit_level(level bytea) returns bytea language sql immutable parallel safe as $$
   select string_agg(case when 64 * i + 64 <= octet_length(level)
       then sha256('\x01'::bytea || substring(level from 64 * i + 1 for 64))
@@ -183,7 +183,7 @@ begin
   return level;
 end $$;
 
--- The audit path of one leaf, from the bottom up (RFC 6962, 2.1.1): with it and the root anybody can check that leaf alone.
+-- The audit path of one leaf, from the bottom up (RFC 6962, 2.1.1): with it and the root anyone can check this leaf alone.
 create function hitl_audit_path(leaves bytea, leaf integer) returns bytea language plpgsql immutable parallel safe as $$
 declare
   level bytea := leaves;
@@ -198,15 +198,15 @@ begin
   return path;
 end $$;
 
--- The era of events that are written now: the default of the column.
+-- The current era, which is the column's default.
 create function hitl_audit_era() returns smallint language sql stable security definer set search_path = public, pg_temp as $$
   select substring(pg_get_expr(d.adbin, d.adrelid) from '[0-9]+')::smallint from pg_attrdef d
   join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
   where d.adrelid = 'events'::regclass and a.attname = 'era'
 $$;
 
--- To be called before the service writes: where transaction numbers are behind those of the events, because a dump was
--- restored into another cluster, new events belong to a new era, behind all that are there.
+-- Call this before the service writes. If transaction numbers are behind those of the events, because a dump was restored into
+-- another cluster, it begins a new era, so that new events come after all existing ones.
 create function hitl_audit_begin_era() returns smallint language plpgsql security definer
   set search_path = public, pg_temp as $$
 declare
@@ -229,11 +229,11 @@ begin
   return hitl_audit_era();
 end $$;
 
--- Both functions of the sealer walk along keys. A bitmap, which PostgreSQL finds as good in tables without statistics, would
--- read an organization's seals to find the last one.
+-- Both functions of the sealer step through keys in their order. In tables without statistics PostgreSQL considers a bitmap
+-- just as good, which would read all seals of an organization to find the last one.
 
--- The organizations that have settled events behind their last seal, in their order, from behind `after` on. Steps from one
--- to the next through the primary key.
+-- The organizations after `after` that have settled events beyond their last seal, in the order of their ids. It steps from
+-- one organization to the next through the primary key.
 create function hitl_audit_unsealed(after uuid, at_most integer) returns setof uuid language plpgsql volatile
   security definer set search_path = public, pg_temp set enable_bitmapscan = off as $$
 declare
@@ -241,8 +241,8 @@ declare
   first uuid := coalesce(after, '00000000-0000-0000-0000-000000000000');
 begin
   if not hitl_worker() then return; end if;
-  -- No COALESCE in what is compared with the key: row-level security takes it for leaky, and the whole organization would be
-  -- read to filter it. Where there is no seal yet, the second row of `last` is the only one.
+  -- No COALESCE in what is compared with the key: row-level security treats it as leaky, so the whole organization would be
+  -- read and filtered. Where there is no seal yet, `last` has only the second row.
   return query with recursive tenants as (
     (select e.organization_id from events e
      where e.organization_id >= first
@@ -268,9 +268,9 @@ begin
   order by t.organization_id limit at_most;
 end $$;
 
--- The next batch of each of these organizations, as far as no other process is at it: locked until the transaction ends,
--- which writes the seals. A function of several statements on purpose: each sees what was committed before it began, so the
--- last seal is read after the lock was taken.
+-- The next batch of each of these organizations, except those that another process is sealing. They stay locked until the end
+-- of the transaction, which writes the seals. Several statements on purpose: each sees what was committed before it began, so
+-- the last seal is read after the lock was taken.
 create function hitl_audit_next_batches(organizations uuid[], max_events integer) returns table (
   organization_id uuid, number bigint, first_position bigint, last_position bigint, last_era smallint, last_xact xid8,
   last_id uuid, first_occurred_at timestamptz, last_occurred_at timestamptz, leaves bytea, root bytea, link bytea,
@@ -289,7 +289,7 @@ begin
   foreach organization in array organizations loop
     continue when not pg_try_advisory_xact_lock(hashtextextended('hitl audit ' || organization, 0));
     select * into last from audit_seals s where s.organization_id = organization order by s.number desc limit 1;
-    -- Variables, for the reason above.
+    -- Variables instead of COALESCE in the comparison, for the reason given above.
     after_era := coalesce(last.last_era, '-32768');
     after_xact := coalesce(last.last_xact, '0');
     after_id := coalesce(last.last_id, '00000000-0000-0000-0000-000000000000');
@@ -322,9 +322,9 @@ begin
   end loop;
 end $$;
 
--- Empties the erasable part of those events of the scope's organization; returns the ids of those that had one.
--- Under the lock that sealing and purging take, and that the service takes to set a legal hold: a hold that was confirmed
--- has stopped whatever comes after it. A row lock would not do, because there is no policy row until the first change.
+-- Empties the erasable part of these events of the scope's organization, and returns the ids of those that had one. It takes
+-- the lock that sealing, purging and setting a legal hold also take, so nothing is erased after a hold was confirmed. A row
+-- lock would not be enough, because there is no policy row until the first change.
 create function hitl_audit_erase(keys json) returns setof uuid language plpgsql volatile security definer
   set search_path = public, pg_temp as $$
 begin
@@ -344,8 +344,8 @@ begin
   perform set_config('hitl.audit', '', true);
 end $$;
 
--- Deletes whole batches of the scope's organization from the front of its chain, when all their events are older than its
--- policy says: about `at_most` events. Their seals go too, but for the last, which is the anchor of what follows.
+-- Deletes whole batches from the start of the chain of the scope's organization if all their events are older than its policy
+-- allows: about `at_most` events. Their seals are deleted too, except the last, which is the anchor of what follows.
 create function hitl_audit_purge(at_most integer, out events_purged bigint, out up_to_seal bigint,
   out up_to_position bigint) language plpgsql volatile security definer
   set search_path = public, pg_temp as $$
@@ -376,6 +376,6 @@ begin
   up_to_position := anchor.last_position;
 end $$;
 
--- PostgreSQL lets everybody call a new function; access.sql grants what the application's role may.
+-- In PostgreSQL anyone may call a new function; access.sql grants the application's role what it needs.
 revoke all on function hitl_audit_begin_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
   hitl_audit_erase(json), hitl_audit_purge(integer), hitl_audit_era() from public;

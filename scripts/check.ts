@@ -1,4 +1,4 @@
-// Everything CI checks, in the order of cost: `npm run check`. Stops at the first step that fails.
+// Everything that CI checks, cheapest first: `npm run check`. Stops at the first step that fails.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 

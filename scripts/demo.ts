@@ -1,4 +1,4 @@
-// The whole story in one terminal: `npm run demo`. A real service on a throw-away folder, a real receiver, real HTTP.
+// The whole story in one terminal, with a real service on a throw-away folder, a real receiver and real HTTP: `npm run demo`.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ interface Callback {
   readonly body: Buffer
 }
 
-/** The agent's own web server, which the answer is posted to. */
+/** The agent's web server, which receives the answer. */
 async function startReceiver() {
   const first = Promise.withResolvers<Callback>()
   const server = createServer(async (request, response) => {
@@ -72,13 +72,13 @@ async function startService(
 }
 
 async function call(url: string, token: string | null, body?: unknown): Promise<Record<string, unknown>> {
-  const answer = await fetch(url, {
+  const response = await fetch(url, {
     method: body === undefined ? 'GET' : 'POST',
     headers: { 'content-type': 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  const reply = (await answer.json()) as Record<string, unknown>
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${reply.detail}`)
+  const reply = (await response.json()) as Record<string, unknown>
+  if (!response.ok) throw new Error(`${url} returned ${response.status}: ${reply.detail}`)
   return reply
 }
 
@@ -99,7 +99,7 @@ try {
   service = child
   say(`   ready at http://127.0.0.1:${port}\n`)
 
-  say('2. The agent must not go on alone, so it asks:')
+  say('2. The agent must not decide this alone, so it asks:')
   const asked = await call(`${api}/requests`, apiKey, {
     title: 'Delete 3 unused volumes in production?',
     context: { volumes: ['vol-1', 'vol-2', 'vol-3'], monthly_cost: 42.5 },
@@ -109,7 +109,7 @@ try {
   })
   show({ id: asked.id, title: asked.title, state: asked.state, timeout_at: asked.timeout_at })
 
-  say('\n3. A reviewer signs in, looks and answers:')
+  say('\n3. A reviewer signs in, reads the request and answers it:')
   const login = await call(`${api}/auth/login`, null, { username: 'reviewer@example.com', password: 'password123' })
   const answered = await call(`${api}/requests/${asked.id}/respond`, String(login.access_token), {
     decision: 'approve',
@@ -124,8 +124,8 @@ try {
   }
   show(JSON.parse(callback.body.toString('utf8')))
 
-  if (!verify(callback)) throw new Error('the signature does not fit the bytes that were received')
-  say('\n5. The signature fits the bytes that were received. The agent may go on.')
+  if (!verify(callback)) throw new Error('the signature does not match the bytes that were received')
+  say('\n5. The signature matches the bytes that were received. The agent may go on.')
 } finally {
   receiver.server.close()
   if (service !== null && service.exitCode === null) {

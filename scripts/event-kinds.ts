@@ -1,4 +1,4 @@
-// Writes docs/events.md from the list of event kinds: `npm run event-kinds`; with --check it only compares.
+// Writes docs/events.md from the list of event kinds: `npm run event-kinds`. With --check it only compares.
 import { type EventKind, eventKinds } from '../server/src/facts/kinds.ts'
 import { generated } from './generated.ts'
 

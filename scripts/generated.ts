@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A file that is made from the code and committed: written, or with --check only compared, and failed when it would change. */
+/** Writes a committed file that is generated from the code. With --check it only compares, and fails if they differ. */
 export async function generated(name: string, text: string, command: string): Promise<void> {
   const path = join(import.meta.dirname, '..', name)
   if (!process.argv.includes('--check')) return writeFile(path, text)

@@ -1,5 +1,5 @@
-// Writes server/src/platform/database/schema.gen.ts from a freshly migrated database: `npm run schema-types`; with --check it
-// only compares, and fails when it would change.
+// Writes server/src/platform/database/schema.gen.ts from a freshly migrated database: `npm run schema-types`. With --check it
+// only compares, and fails if the file would change.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,11 +14,11 @@ interface Column {
   readonly type: string
   readonly nullable: boolean
   readonly generated: boolean
-  /** A check that lists the values of this column alone. */
+  /** A check constraint on this column alone that lists its values. */
   readonly check: string | null
 }
 
-/** What the driver makes of each type: see the parsers in platform/database/db.ts. */
+/** What the driver turns each type into: see the parsers in platform/database/db.ts. */
 const typescript: Readonly<Record<string, string>> = {
   bigint: 'number',
   boolean: 'boolean',
@@ -40,7 +40,7 @@ const written = await writtenTypes()
 if (!process.argv.includes('--check')) await writeFile(path, written)
 else if ((await readFile(path, 'utf8').catch(() => '')) !== written) {
   process.stderr.write(
-    'schema.gen.ts is not what the migrations make. Run "npm run schema-types" and commit the result.\n',
+    'schema.gen.ts does not match the migrations. Run "npm run schema-types" and commit the result.\n',
   )
   process.exitCode = 1
 }
@@ -94,8 +94,7 @@ ${tables.join('')}}
 function typeOf({ table, name, type, nullable, generated, check }: Column): string {
   const element = type.replace(/\[\]$/, '')
   const plain = typescript[element]
-  if (plain === undefined)
-    throw new Error(`${table}.${name} has the type ${type}: say here what the driver makes of it`)
+  if (plain === undefined) throw new Error(`${table}.${name} has the type ${type}: add what the driver turns it into`)
   const values = check === null ? [] : [...check.matchAll(/'([^']*)'::text/g)].map(([, value]) => `'${value}'`)
   const one = values.length === 0 ? plain : values.join(' | ')
   const whole = `${type === element ? one : `readonly ${one}[]`}${nullable && one !== 'unknown' ? ' | null' : ''}`

@@ -1,10 +1,10 @@
 /**
- * Runs before `npm start`, `npm test` and the like (see package.json): installs the dependencies when they are missing or
- * not those of package-lock.json, and otherwise ends at once. Plain JavaScript without dependencies, because it runs
- * under whatever Node is on the machine (18 or later); what follows it runs under the pinned Node in node_modules/.bin.
+ * Runs before `npm start`, `npm test` and the like (see package.json). Installs the dependencies if they are missing or differ
+ * from package-lock.json; otherwise ends at once. Plain JavaScript without dependencies, because it runs under whatever Node
+ * the machine has (18 or later). The command after it runs under the pinned Node in node_modules/.bin.
  *
- * What is installed is read from node_modules/.package-lock.json, which npm writes last. Contents are compared, not times:
- * a clone or a copy gives every file a new time, and an interrupted install leaves no such file.
+ * It reads what is installed from node_modules/.package-lock.json, which npm writes last, so an interrupted install leaves no
+ * such file. It compares contents and not times, because a clone or a copy gives every file a new time.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,14 +16,14 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const neededMajor = 24
 const onWindows = process.platform === 'win32'
-/** Two installs at once in one folder break each other. Outside node_modules, which npm ci empties. */
+/** Two installs at once in one folder break each other. The lock is outside node_modules because npm ci empties that. */
 const lock = join(tmpdir(), `hitl-setup-${createHash('sha256').update(root).digest('hex').slice(0, 16)}.lock`)
 const lockPatienceMs = 600_000
 
 if (!isInstalled()) {
   const locked = takeLock()
   try {
-    // The one before us may have done it meanwhile.
+    // The process that held the lock may have installed them.
     if (!isInstalled()) install()
   } finally {
     if (locked) rmSync(lock, { force: true })
@@ -48,18 +48,18 @@ function isInstalled() {
   if (!found) return false
   const installed = new Map(found)
   const known = new Set(wanted.map(([path]) => path))
-  // Installed with --omit=dev (an image): then none of them is there.
+  // With --omit=dev, as in an image, no development package is there.
   const devOmitted = !found.some(([, entry]) => entry.dev)
   const fits = ([path, entry]) => {
     const there = installed.get(path)
     if (there) return there.version === entry.version && there.integrity === entry.integrity
-    // Optional: packages for other systems.
+    // Optional packages may be for other systems.
     return Boolean(entry.optional || entry.devOptional || (entry.dev && devOmitted))
   }
   return wanted.every(fits) && found.every(([path]) => known.has(path))
 }
 
-/** False when no lock file can be written; the install then goes ahead without. */
+/** False if no lock file can be written; the install then goes ahead without one. */
 function takeLock() {
   const givenUpAt = Date.now() + lockPatienceMs
   for (;;) {
@@ -82,7 +82,7 @@ function takeLock() {
 function isHeld() {
   try {
     const holder = Number(readFileSync(lock, 'utf8'))
-    // Just created, the pid not yet written.
+    // The file was just created and the pid is not written yet.
     if (!holder) return true
     return holder !== process.pid && process.kill(holder, 0)
   } catch (error) {
@@ -92,8 +92,8 @@ function isHeld() {
 
 function install() {
   process.stdout.write('Installing the dependencies (npm ci), once...\n')
-  // Nothing needs an install script, so none gets to run.
-  // Of npm's messages only errors: under an older Node it warns once per package, though that Node only fetches them.
+  // No package needs its install script, so none runs. npm shows only errors: under an older Node it would warn once per
+  // package, although that Node only downloads them.
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env.npm_execpath
   const options = { cwd: root, stdio: 'inherit' }
@@ -112,7 +112,7 @@ function install() {
 function checkNode() {
   const bin = join(root, 'node_modules', '.bin')
   if (existsSync(join(bin, onWindows ? 'node.cmd' : 'node'))) {
-    // Asking the program itself would cost more than all the rest; npm recorded what it installed.
+    // Asking that Node for its version would take longer than everything else here, and npm recorded what it installed.
     const pinned = packagesIn(join('node_modules', '.package-lock.json'))
       ?.filter(([path]) => /^node_modules\/node-(bin-)?[a-z]+-[a-z0-9]+$/.test(path))
       .map(([, entry]) => entry.version)

@@ -1,5 +1,5 @@
-// Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. `--e2e`: those that need a program of somebody
-// else's on the machine (pgbouncer).
+// Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. With `--e2e` it runs those that need another program
+// on the machine (pgbouncer).
 import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,18 +17,18 @@ const pattern = given.includes('--e2e') ? 'e2e/*.test.ts' : '*/test/**/*.test.ts
 const files = given.filter((argument) => argument !== '--e2e').map((file) => join(process.cwd(), file))
 if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(join(root, file))
 
-/** How long each file took the last time it ran on this machine. */
+/** How long each file took when it last ran on this machine. */
 const seconds: Record<string, number> = await readFile(secondsFile, 'utf8').then(JSON.parse, () => ({}))
 const secondsOf = (file: string): number => seconds[file.slice(root.length + 1)] ?? Number.POSITIVE_INFINITY
-// The longest first, so that no long one is left to run alone at the end.
+// The longest first, so that no long file runs alone at the end.
 files.sort((a, b) => secondsOf(b) - secondsOf(a) || (a < b ? -1 : 1))
 
-// Test files wait for one another's processes and for the database about a third of the time.
+// More than there are cores, because a test file spends about a third of its time waiting for processes and the database.
 const workers = Math.min(files.length, Math.ceil(availableParallelism() * 1.5))
 
-/** A throw-away PostgreSQL for each worker: no file meets another's open transactions, locks or load on its server. */
+/** A throw-away PostgreSQL for each worker, so that no test file meets the transactions, locks or load of another. */
 async function startServer(dataDir: string) {
-  // Nothing here outlives the run, so nothing is synced to disk; the crash tests start durable servers of their own.
+  // Nothing here outlives the run, so nothing is synced to disk. The crash tests start durable servers of their own.
   const server = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} })
   await migrate(server.connection)
   return server
@@ -44,7 +44,7 @@ try {
     return { connection: { host, port, user, password }, template: database }
   })
   process.env.HITL_TEST_SERVERS = JSON.stringify(servers)
-  // Stripped and compiled once, not in each of the hundreds of processes.
+  // Strips and compiles the source once, not in each of the hundreds of processes.
   process.env.NODE_COMPILE_CACHE ??= join(cache, 'hitl')
   const broken = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,13 +1,13 @@
-// Whether a known vulnerability, high or critical, is in what package-lock.json names: `node scripts/vulnerabilities.ts`.
-// Asks the registry that npm is set to. Some registries, mirrors mostly, offer no audits, and a machine may be cut off: that
-// is said, and is no failure.
+// Fails if package-lock.json names a package with a known high or critical vulnerability: `node scripts/vulnerabilities.ts`.
+// It asks the registry that npm uses. Some registries, mostly mirrors, offer no audits, and some machines are offline: then it
+// says so and does not fail.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 interface Answer {
-  /** Of a report. */
+  /** In a report. */
   readonly vulnerabilities?: Readonly<Record<string, { readonly severity: string; readonly range: string }>>
-  /** Of a refusal. */
+  /** In a refusal. */
   readonly statusCode?: number
   readonly message?: string
 }
@@ -32,7 +32,7 @@ if (vulnerabilities !== undefined) {
 } else if (statusCode === undefined && /^request to .* failed/.test(message)) {
   process.stdout.write(`NOT CHECKED: the registry cannot be reached (${message}). Run "npm audit" where it can.\n`)
 } else {
-  process.stdout.write(`The registry did not answer the audit: ${message}\n`)
+  process.stdout.write(`The registry did not return an audit: ${message}\n`)
   process.exitCode = 1
 }
 

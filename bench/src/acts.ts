@@ -5,12 +5,12 @@ import { loadedRequests, type Measurement, type Setup } from './plan.ts'
 import type { Receiver } from './receiver.ts'
 import { createBody } from './sample.ts'
 
-/** Pages read in a row by following `next_cursor` before starting at the newest again. */
+/** How many pages are read by following `next_cursor` before starting with the newest again. */
 const pagesInARow = 5
 
 export type CallbackTimes = 'fromCall' | 'fromReply'
 
-/** An act, ready to be looped, and what to close after it. */
+/** An act to repeat, and how to close what it uses. */
 export interface OpenAct {
   readonly act: Act | Act<CallbackTimes>
   close(): Promise<void>
@@ -19,14 +19,14 @@ export interface OpenAct {
 export interface World {
   readonly setup: Setup
   readonly receiver: Receiver
-  /** Pending requests without a callback, each to be decided once. Emptied from the front. */
+  /** Pending requests without a callback, each to be decided once, taken from the front. */
   readonly undecided: Iterator<string>
   readonly loaded: readonly string[]
   /** Called for every 201. */
   readonly onCreated: () => void
 }
 
-/** The acts that go through the service; every answer is checked, not only its status. */
+/** The acts that call the service. Every reply is checked, not only its status. */
 export function openServiceAct(measurement: Measurement, concurrency: number, world: World): OpenAct {
   const http = openHttpClient(world.setup.serviceUrl, concurrency)
   return { act: actOf(measurement, http, world), close: http.close }
@@ -82,7 +82,7 @@ async function respond(http: HttpClient, { setup }: World, id: string): Promise<
 async function lifecycle(http: HttpClient, world: World): Promise<Readonly<Record<CallbackTimes, number>>> {
   const id = await create(http, world)
   const callback = world.receiver.expect(id)
-  // Awaited below; a failed respond must not leave its rejection unhandled.
+  // It is awaited below; if the respond fails, its rejection must not be unhandled.
   callback.catch(() => {})
   const called = performance.now()
   await respond(http, world, id)
@@ -91,7 +91,7 @@ async function lifecycle(http: HttpClient, world: World): Promise<Readonly<Recor
   return { fromCall: arrived - called, fromReply: arrived - replied }
 }
 
-/** The newest page, then the next ones by cursor, as somebody scrolling through the inbox. */
+/** The newest page, then the next ones by cursor, like a person scrolling through the inbox. */
 function listPages(http: HttpClient, { setup }: World): Act {
   const places = new Map<number, { readonly page: number; readonly cursor: string }>()
   return async (worker) => {

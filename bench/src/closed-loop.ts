@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Latency } from './plan.ts'
 
-/** One act of one worker: does it, checks the answer, throws when it is wrong; may answer further times by name, in ms. */
+/** One act of one worker. Checks the reply and throws if it is wrong; may return further times by name, in ms. */
 export type Act<Times extends string = never> = (worker: number) => Promise<Readonly<Record<Times, number>>>
 
 export interface LoopOptions {
@@ -20,8 +20,8 @@ export interface Measured<Times extends string> {
 }
 
 /**
- * Closed loop: `concurrency` workers, each begins its next act when the last one is answered. What ends within the
- * measured time counts, wherever it began; so what is cut off at the end makes up for what was under way at the start.
+ * A closed loop of `concurrency` workers: each begins its next act when the last one has its reply. Every act that ends within
+ * the measured time counts, so those under way at the start make up for those cut off at the end.
  */
 export async function runClosedLoop<Times extends string>(
   act: Act<Times>,
@@ -43,7 +43,7 @@ export async function runClosedLoop<Times extends string>(
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error)
         errors[text] = (errors[text] ?? 0) + 1
-        // A service that refuses everything must not be hammered.
+        // Do not hammer a service that refuses everything.
         await delay(20)
       }
     }
@@ -74,7 +74,7 @@ function append<Name extends string>(lists: Map<Name, number[]>, name: Name, val
   else list.push(value)
 }
 
-/** Nearest rank, over all samples; NaN without any. */
+/** By the nearest rank over all samples; NaN if there are none. */
 export function latencyOf(samples: readonly number[]): Latency {
   const sorted = Float64Array.from(samples).sort()
   const rank = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN

@@ -10,7 +10,7 @@ export async function findDatabase(
 ): Promise<{ readonly connection: Connection; readonly pid: number }> {
   const directory = join(dataDir, 'postgres')
   const password = (await readFile(join(dataDir, 'postgres-password'), 'utf8')).trim()
-  // Lines: pid, data folder, start time, port, first socket folder, first address. The folder may be relative to the data.
+  // Lines: pid, data folder, start time, port, first socket folder (may be relative to the data folder), first address.
   const lines = (await readFile(join(directory, 'postmaster.pid'), 'utf8')).split('\n')
   const [pid = '', , , port = '', folder = '', address = ''] = lines
   const host = folder === '.' ? directory : folder || address
@@ -28,11 +28,11 @@ export async function withClient<T>(connection: Connection, work: (client: pg.Cl
 }
 
 /**
- * Fills the table as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
- * each with its event, and the kept totals. `uuidv7(interval)` needs PostgreSQL 18, which is the embedded one.
+ * Fills the tables as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
+ * each with its event, and the totals. `uuidv7(interval)` needs PostgreSQL 18, the version of the embedded one.
  */
 export async function loadRequests(connection: Connection): Promise<void> {
-  // As superuser: to skip the look-up of each row's foreign keys, and for the checkpoint.
+  // As superuser, to skip checking the foreign keys of each row, and for the checkpoint.
   await withClient({ ...connection, user: 'postgres' }, async (client) => {
     await client.query('begin')
     await client.query('set local session_replication_role = replica')
@@ -63,7 +63,7 @@ export async function loadRequests(connection: Connection): Promise<void> {
     )
     await client.query('commit')
     await client.query('vacuum analyze consultation_requests, events, consultation_totals')
-    // What the load left to be written must not be written during the measurements.
+    // Otherwise PostgreSQL would write the loaded pages during the measurements.
     await client.query('checkpoint')
   })
 }
@@ -71,7 +71,7 @@ export async function loadRequests(connection: Connection): Promise<void> {
 /** The ids of the loaded requests, newest first. */
 export async function loadedIds(connection: Connection): Promise<readonly string[]> {
   const query = "select id from consultation_requests where title like 'Loaded request %' order by id desc"
-  // As superuser: the owner too is held to row-level security, and sees the rows of no organization.
+  // As superuser, because row-level security hides the rows of every organization from the owner too.
   return withClient({ ...connection, user: 'postgres' }, async (client) => {
     const { rows } = await client.query<[string]>({ text: query, rowMode: 'array' })
     return rows.map(([id]) => id)
@@ -85,7 +85,7 @@ export async function countRequests(connection: Connection): Promise<number> {
   })
 }
 
-/** Version and what makes commits durable, as the server itself says it. */
+/** The server's version and its settings for durable commits, as it reports them. */
 export async function describeDatabase(connection: Connection): Promise<string> {
   return withClient(connection, async (client) => {
     const setting = async (name: string): Promise<string> =>

@@ -17,8 +17,8 @@ export interface Call {
 }
 
 /**
- * As many keep-alive connections as workers, one call at a time on each. undici's `dispatch`, because the load process
- * shares the processor with what it measures: 23 µs per call, against 40 µs for `Pool.request` and 44 µs for `node:http`.
+ * One keep-alive connection per worker, with one call at a time. It uses undici's `dispatch` because the load process shares
+ * the processor with what it measures: 23 µs per call, against 40 µs for `Pool.request` and 44 µs for `node:http`.
  */
 export function openHttpClient(url: string, connections: number): HttpClient {
   const pool = new Pool(url, { connections, pipelining: 1 })
@@ -30,7 +30,7 @@ export function openHttpClient(url: string, connections: number): HttpClient {
           { method, path, headers: ['authorization', `Bearer ${as}`, ...headers], body },
           collect((status, text) => {
             if (status === expected) resolve(text)
-            else reject(new Error(`${method} answered ${status} instead of ${expected}: ${detailOf(text)}`))
+            else reject(new Error(`${method} returned ${status} instead of ${expected}: ${detailOf(text)}`))
           }, reject),
         )
       }),
@@ -55,7 +55,7 @@ function collect(
   }
 }
 
-/** The sentence of a problem body, so that equal failures are counted together. */
+/** The sentence in a problem body, so that equal failures are counted together. */
 function detailOf(text: string): string {
   return /"detail":"([^"]*)"/.exec(text)?.[1] ?? text.slice(0, 100)
 }

@@ -9,7 +9,7 @@ export interface LoadProcess {
   stop(): Promise<void>
 }
 
-/** The main process's end of load.ts. */
+/** How the main process starts load.ts and talks to it. */
 export function startLoadProcess(): LoadProcess {
   const child = fork(fileURLToPath(new URL('load.ts', import.meta.url)))
   const ended = once(child, 'exit')
@@ -17,7 +17,7 @@ export function startLoadProcess(): LoadProcess {
     prepare: async (setup) => void (await ask(child, setup)),
     perform: async (job) => {
       const reply = await ask(child, job)
-      if (!('result' in reply)) throw new Error('the load process gave no result')
+      if (!('result' in reply)) throw new Error('the load process sent no result')
       return reply.result
     },
     stop: async () => {

@@ -1,6 +1,6 @@
 /**
- * The load process: makes the calls and takes the callbacks. Apart from the rest, so that its processor time can be told
- * from the service's. Its first message is the Setup, each further one a Job; one at a time.
+ * The load process: makes the calls and receives the callbacks. It is a separate process so that its processor time is not
+ * counted as the service's. Its first message is the Setup, each later one a Job, one at a time.
  */
 import { type CallbackTimes, openServiceAct, type World } from './acts.ts'
 import { type Act, runClosedLoop } from './closed-loop.ts'
@@ -72,6 +72,6 @@ process.on('message', (message: Setup | Job) => {
   }
   work().catch((error: unknown) => reply({ failure: error instanceof Error ? (error.stack ?? '') : String(error) }))
 })
-// The main process stops this one; Ctrl-C reaches both, and a parent that is gone has no use for the load.
+// Ctrl-C reaches both processes, and the main one stops this one. If the main process is gone, the load has no purpose.
 process.on('SIGINT', () => {})
 process.on('disconnect', () => process.exit())

@@ -14,11 +14,11 @@ const usage = `npm run bench -- [--quick] [--only <name>]... [--at <concurrency>
   --quick  2 s per figure instead of 5 s: rougher
   --only   ${measurements.join(', ')}
   --at     ${concurrencies.join(', ')}
-  --fresh  lifecycles on a new, empty installation, from the first request on: one minute in slices of 5 s
+  --fresh  lifecycles on a new, empty installation from its first request on: one minute in slices of 5 s
 `
 
 const times = { full: { warmUpMs: 1_500, measuredMs: 5_000 }, quick: { warmUpMs: 500, measuredMs: 2_000 } }
-/** Before anything is measured: code is compiled and connections are opened once, not in the first figure. */
+/** Before the first measurement, so that it does not include compiling code and opening connections. */
 const firstWarmUpMs = { full: 3_000, quick: 1_000 }
 
 const print = (text: string): void => void process.stdout.write(text)
@@ -51,7 +51,7 @@ function readOptions(): Options | null {
   }
 }
 
-/** Raw inserts and creates take turns, so that both meet the same machine. */
+/** Raw inserts and creates take turns, so that both find the machine in the same state. */
 function planJobs({ pace, only, at, fresh }: Options): readonly Job[] {
   if (fresh) {
     const slice = { measurement: 'lifecycles', warmUpMs: 0, measuredMs: 5_000 } as const
@@ -70,7 +70,7 @@ function planJobs({ pace, only, at, fresh }: Options): readonly Job[] {
 const stops: (() => Promise<unknown>)[] = []
 let stopping: Promise<void> | undefined
 
-/** Undoes everything, last first; a failure does not keep the rest from being undone. */
+/** Undoes everything, last first. After a failure it still undoes the rest. */
 function stopAll(): Promise<void> {
   const undo = async (): Promise<void> => {
     for (const stop of stops.toReversed()) {
@@ -130,11 +130,11 @@ async function measure(options: Options): Promise<number> {
   return errors === '' ? 0 : 1
 }
 
-/** Every create that was answered 201 must be in the table, and nothing else (unless calls failed: they may have acted). */
+/** The table must hold exactly the creates that returned 201. Calls that failed may have created a request too. */
 async function countLosses(connection: Connection, before: number, results: readonly Result[]): Promise<string> {
   const answered = results.reduce((sum, { created }) => sum + created, 0)
   const found = (await countRequests(connection)) - before
-  return found === answered ? '' : `ERROR ${answered} creates were answered with 201, ${found} are in the table\n`
+  return found === answered ? '' : `ERROR ${answered} creates returned 201, ${found} are in the table\n`
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -152,7 +152,7 @@ if (options === null) {
   try {
     process.exitCode = await measure(options)
   } catch (error) {
-    // After a signal the pieces break because they are being stopped.
+    // After a signal, errors are expected: everything is being stopped.
     if (stopping === undefined) progress(`${error instanceof Error ? error.stack : error}\n`)
     process.exitCode = 1
   }

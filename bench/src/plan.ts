@@ -1,4 +1,4 @@
-/** What is measured, in the order in which it is printed, and how long. */
+/** What is measured, in the order of the printed report. */
 export const measurements = ['raw inserts', 'creates', 'reads', 'list pages', 'responds', 'lifecycles'] as const
 
 export type Measurement = (typeof measurements)[number]
@@ -8,7 +8,7 @@ export const concurrencies: readonly number[] = [1, 16, 64]
 /** Requests in the table before anything is measured. */
 export const loadedRequests = 200_000
 
-/** Where the load process finds everything; sent once, as its first message. */
+/** What the load process needs to know; its first message. */
 export interface Setup {
   readonly serviceUrl: string
   readonly apiKey: string
@@ -33,13 +33,13 @@ export interface Job {
   readonly measuredMs: number
 }
 
-/** Milliseconds, taken from every sample of the measured time. */
+/** In milliseconds, over every sample of the measured time. */
 export interface Latency {
   readonly p50: number
   readonly p99: number
 }
 
-/** Something per process group: the service, PostgreSQL, and the load process itself. */
+/** One figure each for the service, PostgreSQL and the load process itself. */
 export interface PerProcess {
   readonly service: number
   readonly postgres: number
@@ -50,13 +50,13 @@ export interface Result {
   readonly job: Job
   readonly perSecond: number
   readonly latency: Latency
-  /** Decision-to-callback, from before the respond call and from its reply; for lifecycles only. */
+  /** From the decision to the callback, counted from the respond call and from its reply. For lifecycles only. */
   readonly callback: { readonly fromCall: Latency; readonly fromReply: Latency } | null
-  /** What went wrong, warm-up included, and how often. */
+  /** Error messages and how often each occurred, warm-up included. */
   readonly errors: Readonly<Record<string, number>>
-  /** Requests answered with 201, warm-up included. */
+  /** Creates that returned 201, warm-up included. */
   readonly created: number
-  /** Processor cores kept busy, on average over the measured time; `others`: by everything else. Null without /proc. */
+  /** Busy processor cores on average over the measured time; `others` is everything else. Null without /proc. */
   readonly cores: (PerProcess & { readonly others: number }) | null
   /** MiB at the end of the measured time. Null without /proc. */
   readonly memory: PerProcess | null

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { PerProcess } from './plan.ts'
 
-/** Linux counts processor time in hundredths of a second for programs on every architecture (USER_HZ, proc(5)). */
+/** Linux reports processor time to programs in hundredths of a second on every architecture (USER_HZ, proc(5)). */
 const ticksPerSecond = 100
 
 interface Process {
@@ -14,7 +14,7 @@ interface Process {
 
 function readProcess(pid: number): Process | null {
   try {
-    // The name in parentheses may hold anything: the fields are counted from the last parenthesis. `parent` is field 4.
+    // The name in parentheses may contain anything, so fields are counted from the last parenthesis. `parent` is field 4.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const seconds = (user: number): number => (Number(fields[user]) + Number(fields[user + 1])) / ticksPerSecond
@@ -24,7 +24,7 @@ function readProcess(pid: number): Process | null {
   }
 }
 
-/** A process and its children, one level deep: PostgreSQL's backends, the service's workers. */
+/** A process and its direct children: PostgreSQL's backends, or the service's workers. */
 function familyOf(pid: number, except: number): readonly Process[] {
   const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (readProcess(Number(name)) ?? []) : []))
   return all.filter((one) => one.pid === pid || (one.parent === pid && one.pid !== except))
@@ -45,16 +45,16 @@ function kilobytesOf(path: string, label: string): number {
   }
 }
 
-/** The service's and PostgreSQL's first processes; PostgreSQL's is the service's child and counted apart. */
+/** The first processes of the service and of PostgreSQL, which is a child of the service but counted separately. */
 export interface Watched {
   readonly servicePid: number
   readonly postgresPid: number
 }
 
-/** Processor seconds used so far, by the groups and by the machine as a whole; null on systems without /proc. */
+/** Processor seconds used so far by each group and by the whole machine; null without /proc. */
 export function cpuSeconds({ servicePid, postgresPid }: Watched): (PerProcess & { readonly machine: number }) | null {
   if (process.platform !== 'linux') return null
-  // user, nice, system, idle, iowait, irq, softirq; what follows is the hypervisor's or counted already.
+  // user, nice, system, idle, iowait, irq, softirq. Later fields belong to the hypervisor or are already counted.
   const ticks = readFileSync('/proc/stat', 'latin1').split(/\s+/, 8).map(Number)
   const { user, system } = process.cpuUsage()
   return {
@@ -66,8 +66,8 @@ export function cpuSeconds({ servicePid, postgresPid }: Watched): (PerProcess & 
 }
 
 /**
- * Memory now, in MiB; null on systems without /proc. Resident pages (RSS) for Node; for PostgreSQL the proportional share
- * (PSS), because its processes share the buffers: adding up RSS would count the same pages once per connection.
+ * Memory in use, in MiB; null without /proc. Resident pages (RSS) for Node. For PostgreSQL the proportional share (PSS),
+ * because its processes share buffers and a sum of RSS would count the same pages once per connection.
  */
 export function memoryMiB({ servicePid, postgresPid }: Watched): PerProcess | null {
   if (process.platform !== 'linux') return null

@@ -4,8 +4,8 @@ import type { Connection } from './plan.ts'
 import { createBody } from './sample.ts'
 
 /**
- * The yardstick: what this PostgreSQL on this disk does with one prepared INSERT of one row per commit, and nothing else.
- * The row carries the same bytes as a create in a table with one ascending key and no other index.
+ * The yardstick: what this PostgreSQL on this disk can do with one prepared INSERT of one row per commit and nothing else. The
+ * row has the same bytes as a create, and the table has one ascending key and no other index.
  */
 export async function openRawInserts(connection: Connection, concurrency: number): Promise<OpenAct> {
   const clients = Array.from({ length: concurrency }, () => new pg.Client({ ...connection, application_name: 'bench' }))

@@ -3,18 +3,18 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** Longer than three retries of the default schedule take. */
+/** Longer than three retries of the default schedule. */
 const patienceMs = 20_000
 
 export interface Receiver {
   readonly url: string
   readonly secret: string
-  /** Resolves with the time (performance.now) at which the request's callback had arrived, once its signature is checked. */
+  /** Resolves with the time (performance.now) when the request's callback arrived, once its signature is checked. */
   expect(requestId: string): Promise<number>
   close(): void
 }
 
-/** Takes the callbacks like an agent would: 200 with no body, `X-Webhook-Signature` checked over the raw bytes. */
+/** Receives callbacks as an agent would: replies 200 with no body and checks `X-Webhook-Signature` over the raw bytes. */
 export async function openReceiver(): Promise<Receiver> {
   const secret = 'the secret that agent and service share'
   const expected = new Map<string, { arrived(at: number): void; failed(error: Error): void }>()

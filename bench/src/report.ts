@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import type { Latency, PerProcess, Result } from './plan.ts'
 
-/** A Markdown table whose columns also line up as plain text. The first column is aligned left, the rest right. */
+/** A Markdown table whose columns also line up as plain text: the first column aligned left, the rest right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   const pad = (text: string, column: number): string =>
@@ -40,7 +40,7 @@ export function throughputTable(results: readonly Result[]): string {
   return table([...head, ...cores], rows)
 }
 
-/** From the decision to the callback; empty when no lifecycles were measured. */
+/** Times from the decision to the callback; empty if no lifecycles were measured. */
 export function callbackTable(results: readonly Result[]): string {
   const rows = results.flatMap(({ job, callback }) =>
     callback === null ? [] : [[String(job.concurrency), ...latency(callback.fromCall), ...latency(callback.fromReply)]],
@@ -60,7 +60,7 @@ export function memoryTable(idle: PerProcess | null, results: readonly Result[])
   ])
 }
 
-/** Creates as a share of raw inserts, wherever both were measured. */
+/** Creates as a share of raw inserts, where both were measured. */
 export function ratioLines(results: readonly Result[]): string {
   const at = (measurement: string, concurrency: number): number | undefined =>
     results.find(({ job }) => job.measurement === measurement && job.concurrency === concurrency)?.perSecond
@@ -73,7 +73,7 @@ export function ratioLines(results: readonly Result[]): string {
     .join('\n')
 }
 
-/** One line per kind of error; empty when all went well. */
+/** One line per error message; empty if there were none. */
 export function errorLines(results: readonly Result[]): string {
   return results
     .flatMap(({ job, errors }) =>

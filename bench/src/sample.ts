@@ -1,4 +1,4 @@
-/** About 500 bytes, as an agent's question usually carries. */
+/** About 500 bytes, the usual size of an agent's context. */
 export const sampleContext = JSON.stringify({
   action: 'volumes.delete',
   environment: 'production',
@@ -16,7 +16,7 @@ export interface CallbackTarget {
 
 let made = 0
 
-/** The body of a create, as JSON text; each one is different. */
+/** The body of a create as JSON text. Each one is different. */
 export function createBody({ url, secret }: CallbackTarget): string {
   made += 1
   return `{"title":"Delete unused volumes, batch ${made}?","context":${sampleContext},"metadata":{"run":"bench","n":${made}},"callback_webhook":"${url}","callback_secret":"${secret}"}`

@@ -19,15 +19,15 @@ export interface Service {
 }
 
 export interface StartedService {
-  /** Resolves once the service listens. Throws with the end of its log when it does not come up. */
+  /** Resolves once the service listens. Rejects with the end of its log if it does not start. */
   readonly listening: Promise<Service>
-  /** Ends the service in order, and with it PostgreSQL. */
+  /** Shuts down the service, and PostgreSQL with it. */
   stop(): Promise<void>
 }
 
 /**
- * Starts the service as a user would, with sample data, its own data folder and a log file.
- * Detached: Ctrl-C would reach it too, and a second signal makes it leave without stopping PostgreSQL.
+ * Starts the service as a user would, with sample data, its own data folder and a log file. Detached, because Ctrl-C would
+ * reach it too, and on a second signal it exits without stopping PostgreSQL.
  */
 export async function startService(folder: string): Promise<StartedService> {
   const dataDir = join(folder, 'data')
@@ -35,7 +35,7 @@ export async function startService(folder: string): Promise<StartedService> {
   await mkdir(dataDir)
   const port = await freePort()
   const log = await open(logFile, 'w')
-  // An empty value is an unset one: the benchmark fills this database, so it is never one of somebody else.
+  // An empty value means unset. The benchmark fills the database, so it must never be another one.
   const own = { DATA_DIR: dataDir, PORT: String(port), DEMO: 'true', DATABASE_URL: '', DATABASE_URL_FILE: '' }
   const child = spawn(process.execPath, await startArguments(), {
     cwd: folder,
@@ -77,13 +77,13 @@ async function waitForStart(child: ChildProcess, logFile: string, dataDir: strin
   }
 }
 
-/** PostgreSQL outlives a service that was killed; its data folder is about to go. */
+/** If the service was killed, PostgreSQL is still running on a data folder that is about to be deleted. */
 async function stopForsakenPostgres(dataDir: string): Promise<void> {
   const file = join(dataDir, 'postgres', 'postmaster.pid')
   const patienceEnds = performance.now() + stopPatienceMs
   for (let signalled = false; performance.now() < patienceEnds; signalled = true) {
     const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
-    // The server removes the file when it has ended.
+    // PostgreSQL removes the file when it ends.
     if (!(pid > 0)) return
     if (!signalled) process.kill(pid, 'SIGINT')
     await delay(50)
@@ -94,11 +94,11 @@ async function stopForsakenPostgres(dataDir: string): Promise<void> {
 export async function logIn({ url, reviewer }: Service): Promise<string> {
   const body = new URLSearchParams({ username: reviewer.email, password: reviewer.password })
   const reply = await fetch(`${url}/api/v1/auth/login`, { method: 'POST', body })
-  if (reply.status !== 200) throw new Error(`The login answered ${reply.status}: ${await reply.text()}`)
+  if (reply.status !== 200) throw new Error(`The login returned ${reply.status}: ${await reply.text()}`)
   return ((await reply.json()) as { access_token: string }).access_token
 }
 
-/** What `npm start` gives to node: the flags, and the program as an absolute path. */
+/** The arguments that `npm start` passes to node: the flags, and the program as an absolute path. */
 async function startArguments(): Promise<readonly string[]> {
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
   const [, ...words] = scripts.start.split(' ')

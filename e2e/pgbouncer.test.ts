@@ -12,7 +12,7 @@ import { cloneDatabase } from '../server/test/harness.ts'
 import { startReceiver } from '../server/test/receivers.ts'
 import { login, request, type ServiceProcess, startService, untilReady } from '../server/test/service-process.ts'
 
-/** The test server listens on a Unix socket of its own account; the pooler runs under another one. */
+/** The test server listens on a Unix socket that only its own account can use, and the pooler runs under another account. */
 async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
   const relay = createServer((inbound) => {
     const outbound = connect(`${host}/.s.PGSQL.${port}`)
@@ -44,7 +44,7 @@ logfile = ${join(folder, 'pgbouncer.log')}
 `
   await writeFile(join(folder, 'pgbouncer.ini'), settings)
   await chmod(folder, 0o777)
-  // It refuses to run as root.
+  // pgbouncer refuses to run as root.
   const user_ = process.getuid?.() === 0 ? ['--user', 'nobody'] : []
   const child = spawn('pgbouncer', [...user_, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' })
   await once(child, 'spawn')
@@ -105,7 +105,7 @@ describe('behind PgBouncer in transaction mode', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  test('40 lifecycles at once: asked, answered, called back, each once', async () => {
+  test('40 lifecycles at once: each is created, answered and called back once', async () => {
     const receiver = await startReceiver()
     const key = /Sample API key +(hitl_\w+)/.exec(service.stdout)?.[1] ?? assert.fail(service.stdout)
     const token = await login(url, 'reviewer@example.com', 'password123')
@@ -137,7 +137,7 @@ describe('behind PgBouncer in transaction mode', () => {
     await receiver.close()
   })
 
-  test('no server connection keeps a scope, a role or a setting of the call before', async () => {
+  test('no server connection keeps a scope, a role or a setting of an earlier call', async () => {
     const client = new pg.Client({ ...database.connection, user: 'postgres' })
     await client.connect()
     const { rows } = await client.query(
@@ -146,7 +146,7 @@ describe('behind PgBouncer in transaction mode', () => {
     )
     await client.end()
     assert.ok(rows[0].connections <= 3, `${rows[0].connections} server connections`)
-    // The service's own connections are idle now: ours gets what they left behind.
+    // The connections of the service are idle now, so this client gets one that they used.
     for (let look = 0; look < 20; look += 1) {
       const pooled = new pg.Client({ host: '127.0.0.1', port: poolerPort, user: 'any', database: 'hitl' })
       await pooled.connect()

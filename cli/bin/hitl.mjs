@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `hitl` command. Plain JavaScript, because it runs under whatever Node the caller has: in a checkout that need not be
-// the one that the service is held to, so it hands over to the pinned one (docs/decisions/0001-pinned-node-from-npm.md).
+// The `hitl` command. Plain JavaScript, because it runs under whatever Node the caller has. In a checkout it then hands over to
+// the pinned Node that the service needs (docs/decisions/0001-pinned-node-from-npm.md).
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,14 +11,14 @@ const here = fileURLToPath(new URL('..', import.meta.url))
 const root = join(here, '..')
 const setup = join(root, 'scripts', 'setup.mjs')
 
-// A fresh clone: what `npm start` does first. Its words go to standard error, the result alone to standard output.
+// In a fresh clone, do what `npm start` does first. Its output goes to standard error, because standard output is for the result.
 if (existsSync(setup) && !existsSync(join(root, 'node_modules', '.package-lock.json'))) {
   const { status } = spawnSync(process.execPath, [setup], { stdio: ['inherit', 2, 2] })
   if (status !== 0) process.exit(1)
 }
 
 if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
-  // The source wherever it is: a build of yesterday beside it must not win.
+  // Prefer the source if it is there: a build beside it may be older.
   const source = join(here, 'src', 'main.ts')
   const { main } = existsSync(source) ? await import('../src/main.ts') : await import('../dist/main.js')
   process.exitCode = await main(process.argv.slice(2))

@@ -3,16 +3,19 @@ import type { Findings } from './audit-verify-findings.ts'
 import type { Head } from './audit-verify-jws.ts'
 import { leafBytes, merkleRoot } from './audit-verify-tree.ts'
 
-/** The events that were found where a seal's batch belongs. */
+/** The events found in the place of a seal's batch. */
 export interface FoundBatch {
   readonly leaves: Buffer
-  /** Of each event. */
+  /** The line of each event. */
   readonly lines: readonly number[]
-  /** Of the seal. */
+  /** The line of the seal. */
   readonly line: number
 }
 
-/** Checks the events against the seal's head; true when they are what was sealed. The leaf hashes beside it show which one is wrong, if its root vouches for them. */
+/**
+ * Checks the events against the seal's head; true if they are what was sealed. If the head's root vouches for the leaf hashes
+ * beside it, they show which event is wrong.
+ */
 export function judgeBatch(found: FoundBatch, head: Head, leafText: string, findings: Findings): boolean {
   const { number: seal, first, last, root } = head
   const { line, lines, leaves } = found

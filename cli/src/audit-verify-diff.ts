@@ -32,7 +32,7 @@ export function differences(sealed: Buffer, found: Buffer): readonly Difference[
       i += 1
       j += 1
     } else {
-      // Left over at the end although it is in the file: it was moved to the front and reported there.
+      // If it is in the file all the same, it was moved forward and has been reported there.
       result.push({ kind: 'missing', sealed: i })
       i += 1
     }

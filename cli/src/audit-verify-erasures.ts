@@ -9,8 +9,8 @@ interface Place {
 }
 
 /**
- * An erasable part may only be gone when the audit says so: an event `audit.erased` lists the ids of what it erased, so
- * that a part that was cut out of the file is found. Held: one entry per erased event.
+ * An erasable part may be missing only if the audit says so: an event `audit.erased` lists the ids of the events that it erased,
+ * so a part that was cut out of the file is found. Keeps one entry per erased event in memory.
  */
 export function createErasures(findings: Findings) {
   const erased = new Map<string, Place>()
@@ -25,8 +25,8 @@ export function createErasures(findings: Findings) {
       if (Array.isArray(events)) for (const id of events) told.add(String(id))
     },
     /**
-     * `pending`: erasures whose own events were not sealed yet when the export ended. What they erased is not in the file, so
-     * so a part without an event may have been erased by them, or cut out.
+     * `pending` counts erasures whose own events were not sealed yet when the export ended. The file does not say what they erased,
+     * so a missing part without an event may have been erased by them or cut out.
      */
     finish: (pending: number): { readonly erased: number; readonly unproven: number } => {
       let unproven = 0

@@ -17,8 +17,8 @@ const zero = 0x30
 const brace = 0x7d
 
 /**
- * `{"position":17,"record":{...}}`, or with `,"erasable":{...}` behind the record. Null when it is not exactly that. A
- * record ends with its `v`, and its hash of the erasable part is the last member of that name: RFC 8785 sorts them so.
+ * `{"position":17,"record":{...}}`, or with `,"erasable":{...}` after the record. Null if it is not exactly that. By the
+ * sorting of RFC 8785 a record ends with its `v`, and its hash of the erasable part is the last member of that name.
  */
 export function readEventLine(bytes: Buffer, start: number, end: number): EventLine | null {
   if (!holds(bytes, prefix, start, end) || bytes[end - 1] !== brace) return null

@@ -1,8 +1,8 @@
-/** Something that is wrong, and where. */
+/** What is wrong, and where. */
 export interface Finding {
-  /** Of the file, from 1; null when it is about no line of it. */
+  /** The line of the file, from 1; null if the finding is about no line. */
   readonly line: number | null
-  /** Of the organization's chain, from 1. */
+  /** The position in the organization's chain, from 1. */
   readonly position: number | null
   readonly seal: number | null
   /** A stable identifier for programs. */
@@ -41,13 +41,13 @@ export type FindingCode =
 export interface Findings {
   add(code: FindingCode, message: string, place?: Partial<Pick<Finding, 'line' | 'position' | 'seal'>>): void
   readonly count: () => number
-  /** Findings that do not show a change: what is true cannot be known from the file. */
+  /** Findings that do not show a change, because the file alone cannot tell. */
   readonly unproven: () => number
   /** In the order of the file. */
   readonly list: () => readonly Finding[]
 }
 
-/** A file that is wrong throughout must not fill the memory. */
+/** Limits the memory used for a file that is wrong throughout. */
 const kept = 1_000
 
 export function createFindings(): Findings {

@@ -1,13 +1,13 @@
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 
-/** A JSON Web Key Set (RFC 7517) as `/.well-known/jwks.json` has it; only Ed25519 keys are used. */
+/** A JSON Web Key Set (RFC 7517) as in `/.well-known/jwks.json`. Only its Ed25519 keys are used. */
 export interface KeySet {
   readonly keys: readonly Readonly<Record<string, unknown>>[]
 }
 
 export type KeyRing = ReadonlyMap<string, KeyObject>
 
-/** Keys of another purpose do not count: a certificate's key must not vouch for the audit. */
+/** Keys for another purpose are ignored: a key for certificates must not vouch for the audit. */
 export function keyRing({ keys }: KeySet): KeyRing {
   const fitting = keys.filter(
     (key) => key.kty === 'OKP' && key.crv === 'Ed25519' && (key.purpose === undefined || key.purpose === 'audit_head'),
@@ -44,7 +44,7 @@ export interface End {
   readonly unsealed_erasures: number
 }
 
-/** A compact JWS that is well formed in every byte; its signature is not checked yet. */
+/** A well-formed compact JWS whose signature is not checked yet. */
 export interface Jws<T> {
   readonly text: string
   readonly kid: string
@@ -83,14 +83,14 @@ const endShape: Shape = {
   unsealed_erasures: count,
 }
 
-/** The `typ` of the protected header keeps a head from being taken for an end, and either for anything else. */
+/** The `typ` of the protected header keeps heads and ends from being mistaken for each other or for anything else. */
 export const readHead = (jws: string): Jws<Head> | null => read<Head>(jws, 'hitl-audit-head+jws', headShape)
 export const readEnd = (jws: string): Jws<End> | null => read<End>(jws, 'hitl-audit-export+jws', endShape)
 
 function read<T>(jws: string, typ: string, shape: Shape): Jws<T> | null {
   const parts = jws.split('.')
   const decoded = parts.map((part) => Buffer.from(part, 'base64url'))
-  // Base64 that is read leniently has several spellings of the same bytes: only the one that encoding gives counts.
+  // A lenient base64 decoder accepts several spellings of the same bytes. Only the canonical one is valid here.
   if (parts.length !== 3 || decoded.some((bytes, place) => bytes.toString('base64url') !== parts[place])) return null
   const header = parseObject(decoded[0])
   const payload = parseObject(decoded[1])
@@ -111,7 +111,7 @@ function parseObject(bytes: Buffer | undefined): Record<string, unknown> | null 
   }
 }
 
-/** Null: the key is not in the set. */
+/** Null if the key is not in the set. */
 export function signatureHolds(jws: Jws<unknown>, keys: KeyRing): boolean | null {
   const key = keys.get(jws.kid)
   if (key === undefined) return null

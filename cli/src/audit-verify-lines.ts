@@ -1,12 +1,12 @@
-/** A stream of any chunks: a file's read stream, standard input, a reply's body. Strings are encoded as UTF-8. */
+/** A stream in chunks of any size: a file, standard input, or the body of a reply. Strings are encoded as UTF-8. */
 export type Chunks = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
-/** No line of an export comes near: a request's texts are bounded, and a batch's leaf list is of 180 KB at most. */
+/** Far longer than any line of an export: the texts of a request are limited, and a batch's leaf list takes 180 KB at most. */
 const longestLine = 64 * 1_048_576
 
 /**
- * Calls `onLine` with each line, without its end. Lines are not copied: `bytes` holds them until the next call. Returns
- * the number of bytes after the last line end: a complete export has none.
+ * Calls `onLine` with each line, without its line end. Lines are not copied: `bytes` holds a line until the next call. Returns
+ * the number of bytes after the last line end, which is 0 for a complete export.
  */
 export async function eachLine(source: Chunks, onLine: (bytes: Buffer, start: number, end: number) => void) {
   let left = Buffer.alloc(0)

@@ -7,7 +7,7 @@ export interface OutsideHeads {
   of(organizationId: string): ReadonlyMap<number, Jws<Head>>
 }
 
-/** Lines of a heads file (`{"head":"..."}`), or bare JWS; empty lines do not count. */
+/** Lines of a heads file (`{"head":"..."}`) or bare JWS. Empty lines are ignored. */
 export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findings: Findings): OutsideHeads {
   const byOrganization = new Map<string, Map<number, Jws<Head>>>()
   const lines = texts.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '')
@@ -25,9 +25,9 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
     const heads = byOrganization.get(head.payload.organization_id) ?? new Map<number, Jws<Head>>()
     byOrganization.set(head.payload.organization_id, heads)
     const known = heads.get(head.payload.number)
-    // Heads are written at least once: the same one twice is usual, two different ones are not.
+    // A head may be written more than once, so duplicates are normal. Two different heads with one number are not.
     if (known !== undefined && known.text !== head.text) {
-      findings.add('outside.differs', `${where} is another seal ${head.payload.number} than an earlier line.`, {
+      findings.add('outside.differs', `${where} is a different seal ${head.payload.number} than an earlier line has.`, {
         seal: head.payload.number,
       })
     }

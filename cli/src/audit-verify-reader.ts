@@ -12,7 +12,7 @@ const headerForm =
 const sealForm = /^\{"seal":"([\w.-]+)","leaves":"([A-Za-z0-9+/=]*)"\}$/
 const endForm = /^\{"end":"([\w.-]+)"\}$/
 
-/** Takes an export line by line, in order. One batch is held at a time. */
+/** Reads an export line by line and keeps one batch in memory. */
 export function createExportReader(keys: KeyRing, outside: OutsideHeads, findings: Findings) {
   const batch = createBatch()
   const signatures = createSignatures(keys, findings)
@@ -24,11 +24,11 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   let firstSeal = 1
   let events = 0
   let seals = 0
-  /** Lines of the events of the batch. */
+  /** The lines of the batch's events. */
   let lines: number[] = []
   /** The difference between the positions in the lines and their actual places. */
   let shift = 0
-  /** What the next event and the next seal must be; `last` is the seal before, null when there is none or it is unreadable. */
+  /** What the next event and seal must be. `last` is the previous seal; null if there is none or it is unreadable. */
   let position = 1
   let number = 1
   let last: Jws<Head> | null = null
@@ -65,7 +65,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       last.payload.number === number - 1 &&
       last.payload.last === position - 1
     if (last === null || !fits) {
-      findings.add('header.malformed', 'The header and the seal before the first one do not fit together.', { line })
+      findings.add('header.malformed', 'The header does not match the seal before the first one.', { line })
       return
     }
     batch.clear(Buffer.from(last.payload.link, 'hex'))
@@ -80,7 +80,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       return
     }
     const expected = position + batch.size()
-    // Reported once: after a missing line, all others are shifted.
+    // Report it once: after a missing line, all later positions are shifted.
     if (found.position - expected !== shift) {
       shift = found.position - expected
       const message = `This line says position ${found.position} where position ${expected} belongs.`
@@ -148,7 +148,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     batch.clear(Buffer.from(payload.link, 'hex'))
   }
 
-  /** The batch cannot be checked: start over with the next one. */
+  /** Skips a batch that cannot be checked and starts over with the next one. */
   const forget = (): void => {
     last = null
     lastReadable = false
@@ -178,7 +178,6 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     }
   }
 
-  /** Compares the end with the lines before it. */
   const judgeEnd = ({ payload }: Jws<End>): void => {
     const told = [payload.organization_id, payload.first_seal, payload.last_seal, payload.last_position]
     const is = [organizationId, firstSeal, number - 1, position - 1]
@@ -237,7 +236,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   return {
     line: (bytes: Buffer, start: number, stop: number): void => {
       line += 1
-      // The second character of the first name distinguishes the kinds of lines; each must then have its exact form.
+      // The second character of the first member's name tells the kind of line; the line must then have exactly that form.
       const kind = bytes[start + 2]
       if (end !== null) {
         findings.add('line.malformed', 'There is a line after the end of the export.', { line })

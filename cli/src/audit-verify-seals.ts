@@ -7,12 +7,12 @@ interface Waiting {
 }
 
 /**
- * Checks the signatures of heads. Each head holds the hash of the previous one, so a valid signature vouches for all before
- * it: only every 64th is verified, and the last. When one is invalid, or the hashes do not join, each is checked.
+ * Checks the signatures of heads. Each head contains the hash of the previous one, so a valid signature vouches for all heads
+ * before it. Only every 64th and the last are verified, unless one is invalid or the hashes do not match: then all are.
  */
 export function createSignatures(keys: KeyRing, findings: Findings) {
   let waiting: Waiting[] = []
-  /** Heads whose key is not in the set, which nothing has vouched for yet. */
+  /** Heads whose key is not in the set and that no later head has vouched for yet. */
   let unknown: Waiting[] = []
   let vouchedUnknown = 0
 

@@ -7,10 +7,10 @@ export interface Batch {
   /** The record's bytes are in `bytes` from `start` to `end`. */
   add(bytes: Buffer, start: number, end: number): void
   readonly size: () => number
-  /** 32 bytes each; valid until the next `add` or `clear`. */
+  /** 32 bytes each, valid until the next `add` or `clear`. */
   readonly leaves: () => Buffer
   readonly link: () => Buffer
-  /** Begins the next batch after this link. */
+  /** Starts the next batch from this link. */
   clear(link: Buffer): void
 }
 
@@ -18,7 +18,7 @@ export function createBatch(): Batch {
   let leaves = Buffer.alloc(4_096 * leafBytes)
   let size = 0
   let link: Buffer = Buffer.alloc(leafBytes)
-  // [0, 32): the link before, or the leaf's prefix byte in its last place; then the record.
+  // [0, 32): the previous link, or the leaf's prefix byte at the end; then the record.
   let scratch = Buffer.alloc(64 * 1_024)
   return {
     add: (bytes, start, end) => {
@@ -43,8 +43,8 @@ export function createBatch(): Batch {
 }
 
 /**
- * The root over leaf hashes. Joining neighbours level by level, a last one without a neighbour going up as it is, gives the
- * tree of RFC 6962, which splits at the largest power of two.
+ * The root over leaf hashes. Joins neighbours level by level and moves a last one without a neighbour up unchanged, which gives
+ * the tree of RFC 6962 that splits at the largest power of two.
  */
 export function merkleRoot(leaves: Buffer): string {
   const level = Buffer.from(leaves)

@@ -11,24 +11,24 @@ import { createExportReader } from './audit-verify-reader.ts'
 export type { Chunks, Finding, KeySet }
 
 export interface VerifyOptions {
-  /** The installation's key set, from /.well-known/jwks.json: fetched from the service or, better, kept from earlier. */
+  /** The key set of the installation from /.well-known/jwks.json: fetched now or, better, saved earlier. */
   readonly publicKeys: KeySet
   /**
-   * Heads that were written outside the database: lines of AUDIT_HEADS_FILE, or compact JWS. The last one reveals a file
-   * whose end was cut off, any one reveals a history that was rewritten.
+   * Heads that were written outside the database: lines of AUDIT_HEADS_FILE, or compact JWS. The last one reveals that the end of
+   * the file was cut off, and any of them that history was rewritten.
    */
   readonly expectHead?: string | readonly string[]
 }
 
 export interface Verification {
-  /** True when nothing is wrong. What could not be known is in `limits`. */
+  /** True if nothing is wrong. `limits` lists what the file cannot prove. */
   readonly ok: boolean
-  /** True when something was changed: some finding is more than a missing proof. */
+  /** True if a finding shows a change and not only a missing proof. */
   readonly changed: boolean
   readonly organizationId: string | null
   readonly events: number
   readonly seals: number
-  /** Events whose erasable part was erased, as the audit itself says. */
+  /** Events whose erasable part was erased according to the audit itself. */
   readonly erased: number
   readonly firstPosition: number | null
   readonly lastPosition: number | null

@@ -6,7 +6,7 @@ import { closest } from './suggest.ts'
 export interface Option {
   readonly name: string
   readonly short?: string
-  /** The placeholder for the value in the help; without one the option is a switch. */
+  /** The placeholder for the value in the help. Without one the option is a switch. */
   readonly value?: string
   readonly choices?: readonly string[]
   readonly required?: true
@@ -15,14 +15,14 @@ export interface Option {
 
 export interface Example {
   readonly about: string
-  /** As it is typed; a test parses it. */
+  /** As typed. A test parses it. */
   readonly line: string
 }
 
-/** A command, for the parser and the help alike. */
+/** A command, for both the parser and the help. */
 export interface Command {
   readonly path: string
-  /** Other words that people try for it. */
+  /** Other names that people try. */
   readonly alsoTriedAs?: readonly string[]
   readonly summary: string
   /** Paragraphs for the help. */
@@ -30,7 +30,7 @@ export interface Command {
   /** The name of its one argument, if it takes one. */
   readonly argument?: { readonly name: string; readonly about: string }
   readonly options: readonly Option[]
-  /** Options that it must not have, and why. */
+  /** Options that people might expect but it refuses, and why. */
   readonly refused?: Readonly<Record<string, string>>
   readonly examples: readonly [Example, ...Example[]]
   readonly exits: readonly (readonly [code: number, when: string])[]
@@ -49,14 +49,14 @@ export interface Given {
   readonly json: boolean
   readonly has: (option: string) => boolean
   readonly text: (option: string) => string | null
-  /** The same line in canonical form, for the service's entry point. */
+  /** The command line in canonical form, for the service's entry point. */
   readonly canonical: readonly string[]
 }
 
 export const jsonOption: Option = { name: 'json', about: 'JSON on standard output, and errors as JSON.' }
 export const helpOption: Option = { name: 'help', short: 'h', about: 'This text.' }
 
-/** Parses the part of the line after the command's name. Never repeats a value in an error: it may be a secret. */
+/** Parses the part of the line after the command's name. Errors never repeat a value, which may be a secret. */
 export function parseGiven(command: Command, args: readonly string[]): Given {
   const options = [...command.options, jsonOption, helpOption]
   const { tokens } = parseArgs({

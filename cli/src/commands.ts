@@ -20,11 +20,11 @@ export const commands: readonly Command[] = groups.flatMap((group) => group.comm
 
 export type Found =
   | { readonly kind: 'command'; readonly command: Command; readonly words: number }
-  /** Only the first word of some commands, as in `hitl audit`. */
+  /** Only the first word of several commands, as in `hitl audit`. */
   | { readonly kind: 'family'; readonly members: readonly Command[] }
   | { readonly kind: 'unknown'; readonly typed: string; readonly meant: Command | null }
 
-/** The command that the first words name, or the one they were probably meant to. */
+/** The command that the first words name, or the one that was probably meant. */
 export function findCommand(words: readonly string[]): Found {
   const [first = '', second] = words
   for (const typed of [`${first} ${second}`, first]) {
@@ -37,7 +37,7 @@ export function findCommand(words: readonly string[]): Found {
   return { kind: 'unknown', typed: [first, ...(members.length > 0 ? [second] : [])].join(' '), meant }
 }
 
-/** By the whole name, by its last word, by another word for it, or by its first when only one command has that. */
+/** Looks for the whole name, its last word, another name for it, or its first word if no other command has that. */
 function likely(words: readonly string[], among: readonly Command[]): Command | null {
   const names = new Map<string, Command>()
   for (const command of among) {

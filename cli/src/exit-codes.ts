@@ -1,4 +1,4 @@
-/** Exit codes; those above 2 are from sysexits.h. A signal ends the command as a signal. */
+/** Exit codes. Those above 2 are from sysexits.h. A command ended by a signal ends with that signal. */
 export const exitCodes = {
   done: 0,
   failed: 1,

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { failed } from './failure.ts'
 
-/** The summary of a complete export, and what was counted on the way. */
+/** The summary of a complete export, with what was counted. */
 export interface Written {
   readonly bytes: number
   readonly sha256: string
@@ -22,7 +22,7 @@ export interface ExportEnd {
 /** Far longer than an end line. */
 const tailBytes = 16_384
 
-/** Copies an export and checks that it is complete: `finish` returns null when a JSONL export has no end. */
+/** Copies an export and checks that it is complete: `finish` returns null if a JSONL export has no end. */
 export function createTally(format: string) {
   const sha256 = createHash('sha256')
   let bytes = 0
@@ -55,9 +55,9 @@ function endOf(tail: string): ExportEnd | null {
 
 export interface Destination {
   write(chunk: Uint8Array): Promise<void>
-  /** The export is complete: the file gets its name. */
+  /** Gives the complete file its name. */
   keep(): Promise<void>
-  /** It is not: the file is removed. */
+  /** Removes the incomplete file. */
   drop(): Promise<void>
 }
 
@@ -78,7 +78,11 @@ export async function fileDestination(path: string): Promise<Destination> {
   const partial = `${path}.partial`
   const file = await open(partial, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw failed('file.unwritable', `${path} cannot be written: ${error.message}.`)
-    throw failed('file.exists', `${partial} exists: another export is under way, or was killed.`, 'Remove it if so.')
+    throw failed(
+      'file.exists',
+      `${partial} exists: another export is running or was killed.`,
+      'Remove it if none is running.',
+    )
   })
   return {
     write: async (chunk) => void (await file.writeFile(chunk)),

@@ -8,12 +8,12 @@ export interface RemoteExport {
   readonly after: string | null
 }
 
-/** Requests the export from a running service; returns the bytes as they arrive. */
+/** Requests the export from a running service and returns the bytes as they arrive. */
 export async function requestExport({ url, token, format, after }: RemoteExport): Promise<AsyncIterable<Uint8Array>> {
   const target = at(url, '/api/v1/events/export')
   target.searchParams.set('format', format)
   if (after !== null) target.searchParams.set('after', after)
-  // Never followed: the token is for this address.
+  // Redirects are not followed, because the token is for this address only.
   const options = { headers: { authorization: `Bearer ${token}` }, redirect: 'manual' } as const
   const answer = await fetch(target, options).catch((error: unknown) => {
     throw unavailable(
@@ -36,7 +36,7 @@ async function refusal(answer: Response, url: URL): Promise<Failure> {
   if (problem === null) {
     return failed(
       'service.unknown',
-      `${url.origin} replied ${status}, which is not what a HITL service replies.`,
+      `${url.origin} replied ${status} in a form that no HITL service uses.`,
       'Check --url.',
     )
   }

@@ -5,7 +5,7 @@ const width = 92
 
 const heading = (text: string): string => styleText('bold', text, { stream: process.stdout })
 
-/** Lines of at most `width`, all behind `indent`. */
+/** Lines of at most `width`, each after `indent`. */
 function wrap(text: string, indent: string, first = indent): string {
   const lines: string[] = []
   let line = first
@@ -64,8 +64,8 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
     ...groups.map(({ title, commands }) => `${heading(title)}\n${rows(commands.map(rowOf), all)}`),
     `${heading('Options')}\n${rows([
       ['--json', jsonOption.about],
-      ['--version', 'Which version this is.'],
-      ['-h, --help', 'This text; behind a command, how to use that one, with examples.'],
+      ['--version', 'The version of this program.'],
+      ['-h, --help', 'This text. After a command: how to use it, with examples.'],
     ])}`,
     `${heading('Examples')}
   What is wrong with my settings, and does the database answer?
@@ -75,13 +75,13 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
     hitl audit verify audit.jsonl --keys https://hitl.example.com`,
     `${heading('Exit codes')}\n${rows([
       ['0', 'done; for audit verify: intact'],
-      ['1', 'failed, the reason is on standard error'],
+      ['1', 'failed; the reason is on standard error'],
       ['2', 'audit verify: the export was changed'],
       ['64', 'the command line is wrong'],
       ['69', 'a database or service does not respond; try again later'],
       ['78', 'a setting is wrong'],
     ])}`,
-    'hitl <command> --help teaches a command. More in docs/cli.md.',
+    'hitl <command> --help explains a command. More in docs/cli.md.',
   ]
   return parts.join('\n\n')
 }

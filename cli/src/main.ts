@@ -8,9 +8,9 @@ import { createOutput, tellFailure } from './output.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
-/** Runs one command line; returns the exit code. */
+/** Runs one command line and returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  // `hitl ... | head` closes our output early: that is not a failure.
+  // `hitl ... | head` closes the output early, which is not a failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done)
     throw error
@@ -29,7 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function dispatch(args: readonly string[], json: boolean): Promise<number> {
   const output = createOutput(json)
   const wantsHelp = args.some((arg) => arg === '--help' || arg === '-h')
-  // Switches of the whole program may come first: `hitl --json migrate`.
+  // Switches that every command has may come first: `hitl --json migrate`.
   const leading = args.findIndex((arg) => !arg.startsWith('-'))
   const front = leading === -1 ? args : args.slice(0, leading)
   const words = leading === -1 ? [] : args.slice(leading)
@@ -78,7 +78,7 @@ function print(text: string): number {
   return exitCodes.done
 }
 
-/** A fault of this program or the machine. The stack is shown on request. */
+/** A fault of this program or the machine. The stack is only shown on request. */
 function unexpected(error: unknown): Failure {
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
   if (process.env.HITL_DEBUG) process.stderr.write(`${stack}\n`)

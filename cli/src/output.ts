@@ -1,11 +1,11 @@
 import type { Failure } from './failure.ts'
 
-/** Where a command says things: its result on standard output, everything about it on standard error. */
+/** Where a command writes: its result to standard output, everything else to standard error. */
 export interface Output {
   readonly json: boolean
-  /** The result, in one of its two forms. */
+  /** The result, as JSON or as text. */
   result(value: unknown, text: string): void
-  /** A remark for a person; scripts do without. */
+  /** A remark for people, left out for scripts. */
   note(text: string): void
 }
 

@@ -8,7 +8,7 @@ export function serviceUrl(option: string, text: string, allowHttp: boolean): UR
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw usage(`--${option} must be an address such as https://hitl.example.com.`)
   }
-  if (url.username !== '' || url.password !== '') throw usage(`--${option} must hold no user name and password.`)
+  if (url.username !== '' || url.password !== '') throw usage(`--${option} must not contain a user name or password.`)
   if (url.protocol === 'http:' && !allowHttp && !loopback.test(url.hostname)) {
     throw usage(
       `--${option} is not encrypted: anyone in between could read and change what is sent.`,
@@ -18,7 +18,7 @@ export function serviceUrl(option: string, text: string, allowHttp: boolean): UR
   return url
 }
 
-/** `path` on this service; its own path, as behind a proxy that serves more than one thing, stays in front. */
+/** `path` on this service, after the path of its address, which it may have behind a proxy. */
 export function at(url: URL, path: string): URL {
   const whole = new URL(url)
   whole.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
@@ -27,7 +27,7 @@ export function at(url: URL, path: string): URL {
   return whole
 }
 
-/** Why a call failed, in the words of the network. */
+/** Why a call failed, as the network reports it. */
 export function reasonOf(error: unknown): string {
   const { message, cause } = error as Error
   const source = cause instanceof AggregateError ? cause.errors[0] : cause

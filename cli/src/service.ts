@@ -5,26 +5,26 @@ import { fileURLToPath } from 'node:url'
 import { exitCodes } from './exit-codes.ts'
 import { failed } from './failure.ts'
 
-/** The service's own entry, where this package lies in a checkout or an image of it. Only that: never from the folder one is in. */
+/** The entry of the service, if this package is in a checkout or image of it. Never taken from the current folder. */
 const entry = fileURLToPath(new URL('../../server/start.mjs', import.meta.url))
 
-/** As in `npm start`: they keep the process small, and must stand on the command line (docs/decisions/0008-memory-flags.md). */
+/** As in `npm start`. They keep the process small and only work on the command line (docs/decisions/0008-memory-flags.md). */
 const nodeFlags = ['--max-semi-space-size=8', '--heap-growing-percent=40']
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Commands on the installation itself are the service's own, which knows its database and rules. It runs in a process of
- * its own on this terminal, gets this process's signals, and its end is ours.
+ * Runs a command on the installation itself. The service does these, because it knows its database and rules. It runs in a
+ * child process on this terminal, which gets the signals of this process; this process then ends in the same way.
  */
 export async function runInService(command: string, args: readonly string[]): Promise<number> {
   const [code, signal] = await endOf(startService(command, args, 'inherit'))
-  // Ended by a signal: so must we be, or a shell that runs us in a loop would go on after Ctrl-C.
+  // If a signal ended the child, it must end this process too, or a shell loop around it would go on after Ctrl-C.
   if (signal !== null) process.kill(process.pid, signal)
   return code ?? exitCodes.failed
 }
 
-/** The same, but what it writes is handed over here; `ended` is its exit code. */
+/** The same, but returns the output of the command; `ended` is its exit code. */
 export function readFromService(command: string, args: readonly string[]) {
   const child = startService(command, args, 'pipe')
   const ended = endOf(child).then(([code]) => code ?? exitCodes.failed)
@@ -35,9 +35,9 @@ function startService(command: string, args: readonly string[], output: 'inherit
   if (!existsSync(entry)) {
     throw failed(
       'service.not_here',
-      `${command} is done by the service itself, and this package came without it.`,
+      `${command} needs the service itself, and this package does not contain it.`,
       'Run it where the service is: in its checkout, or as "docker compose exec hitl hitl ...". ' +
-        'Anywhere else, audit verify and audit export --url work.',
+        'Anywhere else, use audit verify and audit export --url.',
     )
   }
   return spawn(process.execPath, [...nodeFlags, entry, ...args], { stdio: ['inherit', output, 'inherit'] })

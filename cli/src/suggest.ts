@@ -1,6 +1,6 @@
 /**
- * Steps from one word to the other, where a step is a letter too many, too few, wrong, or swapped with its neighbour
- * (optimal string alignment): the four ways in which fingers slip.
+ * The number of typing slips between two words: a letter too many, too few, wrong, or swapped with its neighbour (optimal string
+ * alignment).
  */
 export function distance(from: string, to: string): number {
   let beforeLast: number[] = []
@@ -23,7 +23,7 @@ export function distance(from: string, to: string): number {
   return last[to.length] ?? 0
 }
 
-/** The word that was probably meant: a third of its letters may be wrong, or it was only begun (`mig`). */
+/** The word that was probably meant: up to a third of its letters may be wrong, or only its beginning typed (`mig`). */
 export function closest(typed: string, known: readonly string[]): string | null {
   const begun = known.filter((word) => typed.length >= 2 && word.startsWith(typed))
   if (begun.length === 1) return begun[0] ?? null

@@ -1,7 +1,7 @@
 import type { Verification } from './audit-verify.ts'
 import type { Finding } from './audit-verify-findings.ts'
 
-/** Findings that are shown; the rest is counted. JSON holds up to 1 000. */
+/** How many findings are shown. JSON holds up to 1 000; the rest are only counted. */
 const shown = 20
 
 export function verificationText(verification: Verification, name: string): string {
@@ -49,7 +49,7 @@ function facts(verification: Verification): string {
   return rows.map(([label, value]) => `  ${label.padEnd(14)}${value}`).join('\n')
 }
 
-/** With thin groups of three, as people read it. */
+/** In groups of three digits. */
 function number(value: number): string {
   return value.toLocaleString('en').replaceAll(',', ' ')
 }

@@ -135,7 +135,7 @@ describe('an export that breaks off: exit 69, nothing stays', () => {
       for (const { code, stderr } of [toFile, toOutput]) {
         assert.equal(code, 69, stderr)
         assert.match(stderr, says)
-        assert.match(stderr, /it is not whole\.\nRun it again\./)
+        assert.match(stderr, /it is incomplete\.\nRun it again\./)
       }
       assert.deepEqual(await leftOver(path), [])
     })
@@ -185,7 +185,7 @@ describe('a service that refuses', () => {
       (_q: unknown, r: ServerResponse) => void r.writeHead(404).end('<html>'),
       1,
       'service.unknown',
-      /not what a HITL service replies/,
+      /in a form that no HITL service uses/,
     ],
     [
       'it moved',
@@ -243,9 +243,13 @@ describe('a file that already exists: exit 1, and it is left unchanged', () => {
 describe('a line that cannot work: exit 64', () => {
   for (const [what, args, says] of [
     ['no token', ['--url', url], /HITL_TOKEN/],
-    ['a token with a line end', ['--url', url, '--token', 'a\nb'], /no access token/],
+    ['a token with a line end', ['--url', url, '--token', 'a\nb'], /not an access token/],
     ['a token without a service', ['--token', token], /--token goes with --url/],
-    ['an organization beside a token', ['--url', url, '--token', token, '--organization', 'x'], /the token says which/],
+    [
+      'an organization beside a token',
+      ['--url', url, '--token', token, '--organization', 'x'],
+      /the token says which organization/,
+    ],
     ['an open line', ['--url', 'http://hitl.example.com', '--token', token], /not encrypted.*\n.*--allow-http/],
     ['no address', ['--url', 'hitl.example.com', '--token', token], /an address such as https/],
     [

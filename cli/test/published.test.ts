@@ -37,7 +37,7 @@ describe('the package as it is published: built, without the service', () => {
     assert.equal(manifest.scripts.postinstall ?? manifest.scripts.install, undefined)
   })
 
-  test('says what it is, and teaches every command', async () => {
+  test('says what it is and explains every command', async () => {
     assert.match((await published(['--version'])).stdout, /^hitl \d/)
     const unbuilt = await hitl(['--help'])
     assert.equal((await published(['--help'])).stdout, unbuilt.stdout)
@@ -52,7 +52,7 @@ describe('the package as it is published: built, without the service', () => {
     for (const args of [['serve'], ['migrate'], ['config', 'check'], ['keys', 'rotate']]) {
       const { code, stderr } = await published(args)
       assert.equal(code, 1)
-      assert.match(stderr, /is done by the service itself, and this package came without it/)
+      assert.match(stderr, /needs the service itself, and this package does not contain it/)
       assert.match(stderr, /docker compose exec hitl hitl/)
     }
   })

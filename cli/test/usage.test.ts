@@ -62,7 +62,7 @@ describe('a password on the command line', () => {
       const line = ['admin', 'create', '--email', 'a@example.com', ...args]
       for (const { code, stdout, stderr } of await Promise.all([hitl(line), hitl([...line, '--json'])])) {
         assert.equal(code, 64)
-        assert.match(stderr, /visible to every user of the machine/)
+        assert.match(stderr, /every user of the machine can see command lines/)
         assert.match(stderr, /--password-stdin/)
         assert.ok(!`${stdout}${stderr}`.includes(secret))
       }

@@ -149,13 +149,13 @@ describe('what could not be checked is neither intact nor changed', () => {
     ['no such file', ['nowhere.jsonl', '--keys', keys], 1, /There is no file nowhere\.jsonl/],
     ['a folder', [folder.path, '--keys', keys], 1, /cannot be read: EISDIR/],
     ['no such keys', [audit, '--keys', 'nowhere.json'], 1, /There is no file nowhere\.json/],
-    ['keys that are none', [audit, '--keys', audit], 1, /holds no key set/],
+    ['keys that are none', [audit, '--keys', audit], 1, /contains no key set/],
     ['no such heads', [audit, '--keys', keys, '--heads', 'nowhere'], 1, /There is no file nowhere/],
-    ['a service that does not know', [audit, '--keys', `${url}/elsewhere.json`], 69, /it answered 404/],
+    ['a service that does not know', [audit, '--keys', `${url}/elsewhere.json`], 69, /it returned 404/],
     ['no service', [audit, '--keys', 'http://127.0.0.1:9/'], 69, /could not be fetched/],
     ['keys over an open line', [audit, '--keys', 'http://hitl.example.com'], 64, /not encrypted/],
     ['no keys', [audit], 64, /needs --keys FILE\|URL\. The public keys/],
-    ['a spreadsheet', ['audit.csv', '--keys', keys], 64, /CSV export holds no proof/],
+    ['a spreadsheet', ['audit.csv', '--keys', keys], 64, /CSV export contains no proof/],
   ] as const) {
     test(`${what}: exit ${code}`, async () => {
       const ended = await hitl(['audit', 'verify', ...args])

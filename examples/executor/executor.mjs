@@ -1,6 +1,6 @@
-// Carries out an action if exactly this was approved, and only once. Plain Node, nothing to install:
+// Carries out an action if exactly this action was approved, and only once. Plain Node, nothing to install:
 //   HITL_URL=https://hitl.example.com HITL_API_KEY=hitl_... node executor.mjs REQUEST_ID action.json
-// action.json is what the agent has sent as its request: {"title", "description", "context": {"command": ["echo", "hi"]}}.
+// action.json is the request that the agent sent: {"title", "description", "context": {"command": ["echo", "hi"]}}.
 import { execFileSync } from 'node:child_process'
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -17,10 +17,10 @@ const call = async (method, path, sent) => {
   const headers = { authorization: `Bearer ${HITL_API_KEY}`, 'content-type': 'application/json' }
   const body = sent && JSON.stringify(sent)
   const reply = await fetch(HITL_URL + path, { method, headers, body, redirect: 'error' })
-  const told = await reply.json()
-  return reply.ok ? told : refuse(told.detail)
+  const received = await reply.json()
+  return reply.ok ? received : refuse(received.detail)
 }
-/** RFC 8785: names in the order of their UTF-16 code units, and the rest as JavaScript writes it. */
+/** RFC 8785: names sorted by their UTF-16 code units, everything else as JavaScript writes it. */
 const canonical = (value) => {
   if (Array.isArray(value)) return `[${value.map(canonical)}]`
   if (typeof value !== 'object' || value === null) return typeof value === 'number' ? `${value}` : JSON.stringify(value)
@@ -29,26 +29,28 @@ const canonical = (value) => {
 }
 const decode = (segment) => JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
 
-// Computed from what is about to be done, not from what anyone says about it.
+// Computed from the action that is about to run, not from what anyone says about it.
 const { title, description = null, context } = JSON.parse(readFileSync(actionFile, 'utf8'))
 const digest = createHash('sha256').update(canonical({ title, description, context })).digest('hex')
 
-// The certificate: of this service and for this purpose; about this request and this very action; an approval; in time.
+// The certificate must be a decision certificate of this service, about this request and this action, and an approval that has
+// not expired.
 const [header, payload, signature] = (await call('GET', `/api/v1/requests/${requestId}/certificate`)).certificate.split(
   '.',
 )
 const { alg, typ, kid } = decode(header)
 const { keys } = await call('GET', '/.well-known/jwks.json')
 const key = keys.find((jwk) => jwk.kid === kid && jwk.purpose === 'certificate')
-if (alg !== 'EdDSA' || typ !== 'hitl-decision+jwt' || !key) refuse('this is no decision certificate of this service')
+if (alg !== 'EdDSA' || typ !== 'hitl-decision+jwt' || !key) refuse('this is not a decision certificate of this service')
 const signed = [Buffer.from(`${header}.${payload}`), createPublicKey({ key, format: 'jwk' })]
 if (!verify(null, ...signed, Buffer.from(signature, 'base64url'))) refuse('the signature is wrong')
 const claims = decode(payload)
 if (claims.request_id !== requestId) refuse('the certificate is about another request')
 if (claims.decision !== 'approve') refuse(`the decision is "${claims.decision}"`)
 if (!(claims.exp * 1000 > Date.now())) refuse('the approval has expired')
-if (claims.digest !== digest) refuse('this is not what was approved, byte for byte')
+if (claims.digest !== digest) refuse('this is not the action that was approved')
 
-// Once: of all who hold this approval one gets past here. Then the approved words, and no shell that reads more into them.
+// Of all programs that hold this approval, only one gets past this call. The command runs without a shell, which could read
+// more into its words.
 await call('POST', `/api/v1/requests/${requestId}/redeem`, { digest })
 execFileSync(context.command[0], context.command.slice(1), { stdio: 'inherit' })

@@ -168,7 +168,7 @@ describe('between the executor and the service stands somebody who', () => {
     [
       'signs with a key of their own and brings it along',
       'reject',
-      /no decision certificate/,
+      /not a decision certificate/,
       (header, claims) => {
         const jwk = foreign.publicKey.export({ format: 'jwk' })
         return signedBy(foreign.privateKey, { ...header, kid: 'mine', jwk }, { ...claims, decision: 'approve' })
@@ -177,20 +177,20 @@ describe('between the executor and the service stands somebody who', () => {
     [
       'leaves the signature out',
       'reject',
-      /no decision certificate/,
+      /not a decision certificate/,
       (header, claims) => `${encode({ ...header, alg: 'none' })}.${encode({ ...claims, decision: 'approve' })}.`,
     ],
     [
       'brings what the service has signed for another purpose',
       'reject',
-      /no decision certificate/,
+      /not a decision certificate/,
       (_header, claims) =>
         t.app.signingKeys.sign('audit_head', { ...claims, decision: 'approve' }, { typ: 'hitl-decision+jwt' }),
     ],
     [
       'brings another type of thing',
       'approve',
-      /no decision certificate/,
+      /not a decision certificate/,
       (_header, claims) => t.app.signingKeys.sign('certificate', claims, { typ: 'JWT' }),
     ],
     [

@@ -2,7 +2,7 @@ import type { Command } from '../command.ts'
 import { runInService } from '../service.ts'
 
 const whyNoPassword =
-  'anything on a command line is visible to every user of the machine through ps, and stays in the history of your shell. ' +
+  'every user of the machine can see command lines through ps, and your shell keeps them in its history. ' +
   'Leave it out to be asked, pipe it with --password-stdin, or let --generate-password make one.'
 
 export const adminCreate: Command = {
@@ -43,8 +43,8 @@ export const adminCreate: Command = {
     },
   ],
   exits: [
-    [0, 'the account is made'],
-    [1, 'there is such an account or owner already, the password will not do, or the database needs hitl migrate'],
+    [0, 'the account was created'],
+    [1, 'the account or owner already exists, the password is not accepted, or the database needs hitl migrate'],
     [64, 'an option is wrong, or there is no terminal to ask for the password'],
     [69, 'the database does not respond'],
     [78, 'a setting is wrong'],

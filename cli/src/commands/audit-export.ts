@@ -48,7 +48,7 @@ export const auditExport: Command = {
     { about: 'For a spreadsheet:', line: 'hitl audit export --format csv > audit.csv' },
   ],
   exits: [
-    [0, 'the export is whole'],
+    [0, 'the export is complete'],
     [1, 'refused, or the file cannot be written'],
     [64, 'the command line is wrong'],
     [69, 'the database or the service does not respond, or the export broke off: run it again'],
@@ -82,7 +82,8 @@ function remoteOf(given: Given): { readonly url: URL; readonly token: string } |
     }
     return null
   }
-  if (given.has('organization')) throw usage('--organization goes without --url: there the token says which.')
+  if (given.has('organization'))
+    throw usage('--organization does not go with --url: the token says which organization.')
   const url = serviceUrl('url', address, given.has('allow-http'))
   const token = given.text('token') ?? process.env.HITL_TOKEN ?? ''
   if (token === '') {
@@ -91,13 +92,13 @@ function remoteOf(given: Given): { readonly url: URL; readonly token: string } |
       'Give it in HITL_TOKEN; docs/cli.md explains how to get one.',
     )
   }
-  if (!/^[\w.~+/=-]+$/.test(token)) throw usage('That is no access token: it has characters that none has.')
+  if (!/^[\w.~+/=-]+$/.test(token)) throw usage('That is not an access token: it has characters that no token has.')
   return { url, token }
 }
 
 interface Source {
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Resolves with the exit code of who wrote them, when that is another process; it has told why. */
+  /** The exit code of the process that wrote them, if it is another one; it has printed the reason itself. */
   readonly ended: Promise<number>
 }
 
@@ -146,12 +147,12 @@ async function transfer(
   }
 }
 
-/** An export that is broken off leaves nothing behind either; the exit code is the one that shells make of a signal. */
+/** An interrupted export leaves nothing behind either. The exit code is what shells return for a signal. */
 function dropOnSignal(destination: Destination): () => void {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   let leaving = false
   const leave = (signal: NodeJS.Signals): void => {
-    // npx passes on what the terminal sends to us as well.
+    // npx forwards a signal that the terminal has already sent to this process.
     if (leaving) return
     leaving = true
     void destination.drop().finally(() => process.exit(128 + constants.signals[signal]))
@@ -181,7 +182,7 @@ async function copy(
 function brokeOff(bytes: number, reason: string) {
   return unavailable(
     'export.broke_off',
-    `The export broke off after ${bytes} bytes (${reason}); it is not whole.`,
+    `The export broke off after ${bytes} bytes (${reason}); it is incomplete.`,
     'Run it again.',
   )
 }
@@ -197,6 +198,6 @@ function facts(file: string, format: string, { bytes, sha256, end }: Written) {
 function text(path: string, { bytes, sha256, end }: Written, url: string | null | undefined): string {
   const size = `${bytes.toLocaleString('en').replaceAll(',', ' ')} bytes, SHA-256 ${sha256}`
   if (end === null) return `Wrote ${path}: ${size}`
-  const nextTime = `The next one may begin behind this: --after ${end.last_seal}`
+  const nextTime = `The next one may begin after it: --after ${end.last_seal}`
   return `Wrote ${path}: ${size}\nIt ends with seal ${end.last_seal}, position ${end.last_position}. ${nextTime}\nCheck it with: hitl audit verify ${path} --keys ${url ?? 'URL-OF-THE-SERVICE'}`
 }

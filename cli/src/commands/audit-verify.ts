@@ -29,11 +29,11 @@ export const auditVerify: Command = {
   ],
   examples: [
     {
-      about: 'With keys that you kept from earlier:',
+      about: 'With keys that you saved earlier:',
       line: 'hitl audit verify audit.jsonl --keys keys.json',
     },
     {
-      about: 'With the keys that the service publishes now, and the heads kept elsewhere:',
+      about: 'With the keys that the service publishes now and the heads kept elsewhere:',
       line: 'hitl audit verify audit.jsonl --keys https://hitl.example.com --heads audit-heads.jsonl',
     },
     {
@@ -51,13 +51,13 @@ export const auditVerify: Command = {
   run: verify,
 }
 
-/** The service writes a megabyte in a moment; so much is read at once. */
+/** How much is read at once. */
 const readAtOnce = 1 << 20
 
 async function verify(given: Given, output: Output): Promise<number> {
   const path = given.argument ?? '-'
   if (/\.csv$/i.test(path)) {
-    throw usage('A CSV export holds no proof.', 'Export as JSONL (the default of hitl audit export) to verify.')
+    throw usage('A CSV export contains no proof.', 'To verify, export as JSONL (the default of hitl audit export).')
   }
   const publicKeys = await readKeys(given.text('keys') ?? '')
   const headsPath = given.text('heads')
@@ -77,9 +77,9 @@ async function readKeys(place: string): Promise<KeySet> {
     const keys = JSON.parse(text) as KeySet
     if (Array.isArray(keys.keys)) return keys
   } catch {
-    // Told below: whatever it is, it is no key set.
+    // Reported below: it is not a key set.
   }
-  throw failed('keys.unreadable', `${place} holds no key set ({"keys":[...]}).`, 'See: hitl audit verify --help')
+  throw failed('keys.unreadable', `${place} contains no key set ({"keys":[...]}).`, 'See: hitl audit verify --help')
 }
 
 async function fetchKeys(place: string): Promise<string> {
@@ -87,7 +87,7 @@ async function fetchKeys(place: string): Promise<string> {
   const url = given.pathname.endsWith('.json') ? given : at(given, '/.well-known/jwks.json')
   try {
     const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(30_000) })
-    if (!answer.ok) throw new Error(`it answered ${answer.status}`)
+    if (!answer.ok) throw new Error(`it returned ${answer.status}`)
     return await answer.text()
   } catch (error) {
     throw unavailable('keys.unavailable', `The keys could not be fetched from ${url.href}: ${reasonOf(error)}.`)

@@ -14,13 +14,13 @@ export const configCheck: Command = {
     { name: 'strict', about: 'Treat warnings as mistakes: exit with 78.' },
   ],
   examples: [
-    { about: 'Before a start, in the same folder and environment:', line: 'hitl config check --connect' },
+    { about: 'Before a start, in its folder and environment:', line: 'hitl config check --connect' },
     { about: 'As a gate in a deployment:', line: 'hitl config check --strict --json' },
   ],
   exits: [
     [0, 'the service can start with these settings'],
     [69, 'the database does not respond (with --connect)'],
-    [78, 'a setting is wrong; with --strict also: weak'],
+    [78, 'a setting is wrong or, with --strict, weak'],
   ],
   run: (given) => runInService('config check', given.canonical),
 }

@@ -4,7 +4,7 @@ import { runInService } from '../service.ts'
 export const keysRotate: Command = {
   path: 'keys rotate',
   alsoTriedAs: ['rewrap', 'rekey'],
-  summary: 'Make new signing keys, and wrap the data keys again.',
+  summary: 'Make new signing keys and wrap the data keys again.',
   about: [
     'Signing: makes new Ed25519 keys, one for each purpose. They are published at /.well-known/jwks.json at once and start to sign 15 minutes later, when every reader has them. The old public keys stay there, so that earlier signatures can still be verified.',
     'Data: wraps the data key of every organization with the first of KEY_ENCRYPTION_KEYS. Afterwards the other ones, and SECRET_KEY_PREVIOUS, are no longer needed for stored secrets. The secrets themselves are not touched unless you add --new-data-keys.',
@@ -25,13 +25,13 @@ export const keysRotate: Command = {
     },
   ],
   examples: [
-    { about: 'As your policy asks, say every 90 days:', line: 'hitl keys rotate' },
-    { about: 'After a new key was put in front of KEY_ENCRYPTION_KEYS:', line: 'hitl keys rotate --only data' },
+    { about: 'As often as your policy demands, such as every 90 days:', line: 'hitl keys rotate' },
+    { about: 'After putting a new key in front of KEY_ENCRYPTION_KEYS:', line: 'hitl keys rotate --only data' },
     { about: 'The key that signs decision certificates has leaked:', line: 'hitl keys rotate --leaked certificate' },
   ],
   exits: [
     [0, 'rotated'],
-    [1, 'not all of it could be done: the keys that protect some secrets are not in the settings'],
+    [1, 'part of it could not be done: the keys that protect some secrets are not in the settings'],
     [64, 'an option is wrong'],
     [69, 'the database does not respond'],
     [78, 'a setting is wrong'],

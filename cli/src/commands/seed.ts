@@ -4,7 +4,7 @@ import { runInService } from '../service.ts'
 export const seed: Command = {
   path: 'seed',
   alsoTriedAs: ['demo', 'sample'],
-  summary: 'Sample accounts, an API key and requests, to try things out.',
+  summary: 'Create sample accounts, an API key and requests to try things out.',
   about: [
     'Creates admin@example.com and reviewer@example.com with a public password, an API key and three requests, and prints how to use them. A second run changes nothing and prints the same.',
     'Refused in production, and when there are other accounts: use a separate DATA_DIR.',

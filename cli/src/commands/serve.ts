@@ -1,7 +1,7 @@
 import type { Command } from '../command.ts'
 import { runInService } from '../service.ts'
 
-/** What people know as options from other programs. */
+/** Options that people know from other programs. */
 const settings = ['port', 'host', 'public-url', 'workers', 'role', 'data-dir', 'database-url', 'log-level', 'demo']
 
 export const serve: Command = {
@@ -11,7 +11,7 @@ export const serve: Command = {
   about: [
     'Runs the service: serves calls, delivers callbacks, watches deadlines. It first brings the database up to date, and the first start prints a link that creates the first administrator.',
     'Everything is configured through settings, in the environment or in .env: .env.example lists them, "hitl config check" shows what is in effect. Ctrl-C or SIGTERM stops it in order: calls under way are finished, nothing is lost.',
-    'A service manager should run "node server/start.mjs" directly, as npm start and the image do: the same service without a parent process.',
+    'A service manager should run "node server/start.mjs" directly, as npm start and the image do. That is the same service without a parent process.',
   ],
   options: [],
   refused: Object.fromEntries(
@@ -29,8 +29,8 @@ export const serve: Command = {
     },
   ],
   exits: [
-    [0, 'it was stopped, in order'],
-    [1, 'it could not start or stop, as when its port is taken'],
+    [0, 'it was stopped and shut down properly'],
+    [1, 'it could not start or stop, for example because its port is taken'],
     [69, 'the database does not respond'],
     [78, 'a setting is wrong; starting again will not help'],
   ],

@@ -23,7 +23,7 @@ async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
   return relay
 }
 
-/** The real pooler in transaction mode, with fewer server connections than the service opens to it. */
+/** A real PgBouncer in transaction mode, with fewer server connections than the service opens to it. */
 async function startPooler(
   folder: string,
   database: pg.ClientConfig,

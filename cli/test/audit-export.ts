@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto'
 
-/** A second implementation of the export's format, straight from docs/audit.md, to hold the verifier to. */
+/** A second implementation of the export format, written from docs/audit.md, to check the verifier against. */
 
 export interface Signer {
   readonly kid: string
@@ -32,7 +32,7 @@ export interface SampleEvent {
 
 const idOf = (n: number): string => `01890f3e-5c2a-7bbb-8a3b-${n.toString(16).padStart(12, '0')}`
 
-/** Every third event has nothing to erase. */
+/** Every third event has no erasable part. */
 export function sampleEvent(n: number, kind = 'request.created', after: unknown = { state: 'pending' }): SampleEvent {
   const erasable =
     n % 3 === 0 ? null : `{"comment":"Fine – but, \\"keep\\" n° ${n}","salt":"${hash('md5', String(n))}"}`
@@ -46,7 +46,7 @@ export function sampleEvent(n: number, kind = 'request.created', after: unknown 
   return { record, erasable }
 }
 
-/** RFC 6962, 2.1, as it is written there: recursively, splitting at the largest power of two below the size. */
+/** The Merkle tree as RFC 6962, 2.1 defines it: recursively, splitting at the largest power of two below the size. */
 export function treeHash(leaves: readonly Buffer[]): Buffer {
   const [only] = leaves
   if (leaves.length === 1 && only !== undefined) return only
@@ -66,7 +66,7 @@ export interface SealedBatch {
   readonly leaves: readonly Buffer[]
 }
 
-/** A chain of batches of these sizes; `signerOf` says who signs which seal. */
+/** A chain of batches of these sizes; `signerOf` returns the signer of each seal. */
 export function chainOf(sizes: readonly number[], signerOf: (seal: number) => Signer, event = sampleEvent) {
   let link: Buffer = Buffer.alloc(32)
   let position = 0
@@ -93,9 +93,9 @@ export function chainOf(sizes: readonly number[], signerOf: (seal: number) => Si
 }
 
 export interface ExportOptions {
-  /** Leaves out the batches up to this seal. */
+  /** Leaves out the batches up to and including this seal. */
   readonly after?: number
-  /** Positions whose erasable part is gone. */
+  /** Positions of events whose erasable part was erased. */
   readonly erased?: ReadonlySet<number>
   readonly end?: Readonly<Record<string, unknown>>
 }

@@ -1,6 +1,6 @@
 import { asFile, type Signer } from './audit-export.ts'
 
-/** Random numbers that a seed repeats (mulberry32). */
+/** Random numbers that the same seed repeats (mulberry32). */
 export function createRandom(seed: number): (below: number) => number {
   let state = seed >>> 0
   return (below) => {
@@ -20,7 +20,7 @@ const isSeal = (line: string): boolean => line.startsWith('{"seal":')
 const eventsOf = (lines: readonly string[]): number[] => lines.flatMap((line, at) => (isEvent(line) ? [at] : []))
 const oneOf = (random: Random, places: readonly number[]): number => places[random(places.length)] ?? 0
 
-/** Positions in order again, as somebody does who knows the format. */
+/** Numbers the positions in order again, as an attacker who knows the format would. */
 const renumbered = (lines: string[]): string[] => {
   let position = 0
   return lines.map((line) =>
@@ -32,14 +32,14 @@ const bytes = (change: (file: Buffer, random: Random) => Buffer): Tampering => {
   return (lines, random) => change(asFile(lines), random)
 }
 
-/** What can be done to a file, from a hit by cosmic rays to an attacker who knows the format and has a key of their own. */
+/** What can happen to a file, from a flipped bit to an attacker who knows the format and has a key of their own. */
 export const tamperings: Readonly<Record<string, Tampering>> = {
   'a bit flips': bytes((file, random) => {
     const at = random(file.length)
     file.writeUInt8((file[at] ?? 0) ^ (1 << random(8)), at)
     return file
   }),
-  'a byte is another': bytes((file, random) => {
+  'a byte is changed': bytes((file, random) => {
     file.writeUInt8(random(256), random(file.length))
     return file
   }),
@@ -47,17 +47,17 @@ export const tamperings: Readonly<Record<string, Tampering>> = {
     const at = random(file.length)
     return Buffer.concat([file.subarray(0, at), file.subarray(at + 1 + random(40))])
   }),
-  'bytes are put in': bytes((file, random) => {
+  'bytes are inserted': bytes((file, random) => {
     const at = random(file.length + 1)
     const added = Buffer.from(Array.from({ length: 1 + random(20) }, () => 32 + random(95)))
     return Buffer.concat([file.subarray(0, at), added, file.subarray(at)])
   }),
   'the file is cut off': bytes((file, random) => file.subarray(0, random(file.length))),
-  'the file is cut off behind a line': (lines, random) => lines.slice(0, random(lines.length)),
+  'the file is cut off after a line': (lines, random) => lines.slice(0, random(lines.length)),
   'a line is deleted': (lines, random) => lines.toSpliced(pick(random, lines), 1),
   'an event is deleted and the rest renumbered': (lines, random) =>
     renumbered(lines.toSpliced(oneOf(random, eventsOf(lines)), 1)),
-  'a line stands twice': (lines, random) => {
+  'a line is repeated': (lines, random) => {
     const at = pick(random, lines)
     return lines.toSpliced(pick(random, lines), 0, lines[at] ?? '')
   },
@@ -79,12 +79,12 @@ export const tamperings: Readonly<Record<string, Tampering>> = {
     const invented = (lines[at] ?? '').replace('"request.created"', '"request.invented"').replace(/,"erasable".*/, '}')
     return renumbered(lines.toSpliced(at, 0, invented))
   },
-  'a word of a record is another': (lines, random) => {
+  'a word of a record is changed': (lines, random) => {
     const at = oneOf(random, eventsOf(lines))
     const from = ['"pending"', '"person"', '2026-01-31', '"password"', '"call-', 'null'][random(6)] ?? ''
     return lines.with(at, (lines[at] ?? '').replace(from, from === 'null' ? '0' : '"tampered'))
   },
-  'an erasable part is another': (lines, random) => {
+  'an erasable part is changed': (lines, random) => {
     const at = oneOf(random, eventsOf(lines))
     return lines.with(at, (lines[at] ?? '').replace('Fine', 'Not at all fine'))
   },
@@ -98,7 +98,7 @@ export const tamperings: Readonly<Record<string, Tampering>> = {
     const from = which === 0 ? 1 : (seals[which - 1] ?? 0) + 1
     return renumbered(lines.toSpliced(from, (seals[which] ?? 0) - from + 1))
   },
-  'a seal is signed anew by somebody else': (lines, random, attacker) => {
+  'a seal is signed again with another key': (lines, random, attacker) => {
     const at = oneOf(
       random,
       lines.flatMap((line, place) => (isSeal(line) ? [place] : [])),
@@ -108,7 +108,7 @@ export const tamperings: Readonly<Record<string, Tampering>> = {
     const forged = attacker.sign({ ...head, sealed_at: '2026-02-01T00:00:00.000Z' }, 'hitl-audit-head+jws')
     return lines.with(at, (lines[at] ?? '').replace(/"seal":"[^"]*"/, `"seal":"${forged}"`))
   },
-  'the end is signed anew for a shorter file': (lines, _random, attacker) => {
+  'the end is signed again for a shorter file': (lines, _random, attacker) => {
     const [, payload = ''] = (lines.at(-1) ?? '').split('.')
     const end = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
     return lines.with(-1, `{"end":"${attacker.sign(end, 'hitl-audit-export+jws')}"}`)

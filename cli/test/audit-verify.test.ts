@@ -32,11 +32,11 @@ const whole = exportLines(chain, signer)
 const verify = (lines: readonly string[] | Buffer, options: Partial<VerifyOptions> = {}) =>
   verifyExport([Buffer.isBuffer(lines) ? lines : asFile(lines as string[])], { publicKeys, ...options })
 
-/** The line of the event at this position, counted from 0: a header, the events and seals before it. */
+/** The index of the line of the event at this position: after the header, and the events and seals before it. */
 const placeOf = (position: number): number => whole.findIndex((line) => line.startsWith(`{"position":${position},`))
 
 describe('a whole export', () => {
-  test('verifies, and says what it holds', async () => {
+  test('verifies, and reports what it contains', async () => {
     const result = await verify(whole, { expectHead: heads })
     assert.deepEqual(result.findings, [])
     const { head, ...lastSeal } = result.lastSeal ?? { head: '' }
@@ -81,7 +81,7 @@ describe('a whole export', () => {
     assert.deepEqual([result.ok, result.events, result.lastSeal, result.lastPosition], [true, 0, null, null])
   })
 
-  test('from a later seal on: verifies, and says that it proves nothing about what was before', async () => {
+  test('from a later seal on: verifies, and reports that it proves nothing about earlier events', async () => {
     for (const after of [1, 3, 6]) {
       const result = await verify(exportLines(chain, signer, { after }), { expectHead: heads })
       assert.deepEqual(result.findings, [])
@@ -89,18 +89,18 @@ describe('a whole export', () => {
     }
   })
 
-  test('says how many events were not sealed yet', async () => {
+  test('reports how many events were not sealed yet', async () => {
     const result = await verify(exportLines(chain, signer, { end: { unsealed_events: 3 } }))
     assert.equal(result.ok, true)
     assert.match(result.limits.join(' '), /3 events were not sealed yet/)
   })
 
-  test('says what cannot be known without a head from outside', async () => {
+  test('reports what cannot be known without a head from outside', async () => {
     assert.match((await verify(whole)).limits.join(' '), /Without a head from outside/)
   })
 })
 
-describe('what is wrong is found, and where', () => {
+describe('finds what is wrong, and where', () => {
   const cases: readonly (readonly [string, (lines: string[]) => string[], object])[] = [
     [
       'an edited record',
@@ -123,7 +123,7 @@ describe('what is wrong is found, and where', () => {
       { code: 'event.inserted', line: placeOf(8) + 1, seal: 4 },
     ],
     [
-      'two events that changed places',
+      'two events that were swapped',
       (lines) =>
         lines
           .with(placeOf(25), eventLine(25, chain[5]?.events[10] ?? sampleEvent(0)))
@@ -136,7 +136,7 @@ describe('what is wrong is found, and where', () => {
       { code: 'erasable.edited', line: placeOf(11) + 1, position: 11 },
     ],
     [
-      'an erasable part where there was none',
+      'an added erasable part',
       (lines) => lines.with(placeOf(9), (lines[placeOf(9)] ?? '').replace(/\}$/, ',"erasable":{"comment":"ok"}}')),
       { code: 'erasable.inserted', line: placeOf(9) + 1, position: 9 },
     ],
@@ -146,7 +146,7 @@ describe('what is wrong is found, and where', () => {
       { code: 'erasable.missing', line: placeOf(11) + 1, position: 11 },
     ],
     [
-      'a batch that is gone with its seal',
+      'a batch that was removed with its seal',
       (lines) => lines.filter((_, at) => at < placeOf(4) || at >= placeOf(7)),
       { code: 'seal.missing', seal: 3, position: 4 },
     ],
@@ -161,7 +161,7 @@ describe('what is wrong is found, and where', () => {
       { code: 'event.edited', seal: 4, position: 7, line: placeOf(7) + 1 },
     ],
     [
-      'leaf hashes that were changed, beside events as sealed',
+      'leaf hashes that were changed while the events were not',
       (lines) => lines.with(placeOf(4) - 1, (lines[placeOf(4) - 1] ?? '').replace(/"leaves":"..../, '"leaves":"AAAA')),
       { code: 'seal.edited', seal: 2 },
     ],
@@ -170,9 +170,9 @@ describe('what is wrong is found, and where', () => {
       (lines) => lines.slice(0, placeOf(15)),
       { code: 'event.unsealed', line: placeOf(12) + 1, position: 12 },
     ],
-    ['a file that ends behind a seal', (lines) => lines.slice(0, placeOf(12)), { code: 'end.missing' }],
+    ['a file that ends after a seal', (lines) => lines.slice(0, placeOf(12)), { code: 'end.missing' }],
     [
-      'a batch that is gone before the end',
+      'a batch that was removed before the end',
       (lines) => [...lines.slice(0, placeOf(20)), lines.at(-1) ?? ''],
       { code: 'end.contradicts' },
     ],
@@ -189,7 +189,7 @@ describe('what is wrong is found, and where', () => {
     })
   }
 
-  test('one edit is one finding: later batches are judged by themselves', async () => {
+  test('one edit is one finding: later batches are judged on their own', async () => {
     const lines = whole.map((line, at) =>
       [placeOf(2), placeOf(10), placeOf(28)].includes(at) ? line.replace('"pending"', '"approved"') : line,
     )
@@ -205,7 +205,7 @@ describe('what is wrong is found, and where', () => {
 })
 
 describe('heads from outside', () => {
-  test('tell a history that was written anew with the real key', async () => {
+  test('reveal a history that was rewritten with the real key', async () => {
     const other = chainOf(
       sizes,
       () => signer,
@@ -223,7 +223,7 @@ describe('heads from outside', () => {
     )
   })
 
-  test('tell an export that ends too early', async () => {
+  test('reveal an export that ends too early', async () => {
     const { findings } = await verify(exportLines(chain.slice(0, 4), signer), { expectHead: heads.at(-1) ?? '' })
     assert.deepEqual(
       findings.map(({ code, seal, position }) => [code, seal, position]),
@@ -231,7 +231,7 @@ describe('heads from outside', () => {
     )
   })
 
-  test('that were sealed after the export was made are a remark, and those from before are missing', async () => {
+  test('are a limit if sealed after the export was made, and a finding if sealed before', async () => {
     const early = exportLines(chain.slice(0, 4), signer, { end: { exported_at: '2026-01-31T09:00:00.999Z' } })
     const { ok, findings, limits } = await verify(early, { expectHead: heads })
     assert.deepEqual([ok, findings], [true, []])
@@ -243,7 +243,7 @@ describe('heads from outside', () => {
     )
   })
 
-  test("are all missing where the end that says when it was made is somebody else's, or none", async () => {
+  test('are all missing if the end, which has the time of the export, is forged or absent', async () => {
     const forged = exportLines(chain.slice(0, 4), attacker, { end: { exported_at: '2026-01-31T08:00:00.000Z' } })
     for (const lines of [forged, forged.slice(0, -1)]) {
       const codes = (await verify(lines, { expectHead: heads })).findings.map(({ code }) => code)
@@ -251,7 +251,7 @@ describe('heads from outside', () => {
     }
   })
 
-  test('are themselves held to their signatures', async () => {
+  test('need a valid signature themselves', async () => {
     const forged = chainOf(sizes, () => attacker)[5]?.head ?? ''
     const { findings } = await verify(whole, { expectHead: ['what is this', forged] })
     assert.deepEqual(
@@ -260,7 +260,7 @@ describe('heads from outside', () => {
     )
   })
 
-  test('of other organizations do not count', async () => {
+  test('of other organizations are ignored', async () => {
     const payload = { ...JSON.parse(Buffer.from(heads[5]?.split('.')[1] ?? '', 'base64url').toString()), number: 9 }
     const other = signer.sign(
       { ...payload, organization_id: organizationId.replace('0189', '0190') },
@@ -271,7 +271,7 @@ describe('heads from outside', () => {
 })
 
 describe('keys', () => {
-  test('an export signed by somebody else, with the same key id, is no export', async () => {
+  test('an export signed with another key of the same id does not verify', async () => {
     const { findings } = await verify(
       exportLines(
         chainOf(sizes, () => attacker),
@@ -284,12 +284,12 @@ describe('keys', () => {
     )
   })
 
-  test('a key of another purpose does not count', async () => {
+  test('a key for another purpose does not count', async () => {
     const keys = [{ ...signer.jwk, purpose: 'certificate' }]
     await assert.rejects(verify(whole, { publicKeys: { keys } }), /no Ed25519 key for the audit/)
   })
 
-  test('a head does not pass for an end, nor for anything of another type', async () => {
+  test('a head is not accepted as an end or as any other type', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
     const keys = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }
     for (const header of [
@@ -302,13 +302,13 @@ describe('keys', () => {
     }
   })
 
-  test('a rotation in the middle verifies with both keys', async () => {
+  test('an export with a key rotation in the middle verifies with both keys', async () => {
     const next = createSigner('key-2')
     const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
     assert.equal((await verify(exportLines(rotated, next), { publicKeys: { keys: [signer.jwk, next.jwk] } })).ok, true)
   })
 
-  test('seals of a key that was revoked are vouched for by later ones, but not at the end', async () => {
+  test('later seals vouch for seals of a revoked key, unless those are the last', async () => {
     const next = createSigner('key-2')
     const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
     const vouched = await verify(exportLines(rotated, next), { publicKeys: { keys: [next.jwk] } })
@@ -321,12 +321,12 @@ describe('keys', () => {
     )
   })
 
-  test('a signature that does not hold is found, unless a genuine later seal was made upon it', async () => {
+  test('an invalid signature is found, unless a genuine later seal builds on that seal', async () => {
     const many = Array.from({ length: 200 }, () => 1)
     for (const bad of [1, 63, 64, 65, 128, 199, 200]) {
       const forgedChain = chainOf(many, (seal) => (seal === bad ? attacker : signer))
       const { findings } = await verify(exportLines(forgedChain, signer))
-      // Only every 64th signature and the last one are verified; the hashes in between would show any change since.
+      // Only every 64th signature and the last are verified; the hashes in between would show any later change.
       const found = findings.filter(({ code }) => code === 'seal.forged').map(({ seal }) => seal)
       assert.ok(found.length === 0 ? bad % 64 !== 0 && bad !== 200 : found.includes(bad), `seal ${bad}`)
     }
@@ -347,7 +347,7 @@ describe('erasure', () => {
     assert.deepEqual([result.findings, result.erased], [[], 3])
   })
 
-  test('that no event tells of is a part cut out', async () => {
+  test('that no event records means that the part was cut out', async () => {
     const { findings } = await verify(exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]) }))
     assert.deepEqual(
       findings.map(({ code, position }) => [code, position]),
@@ -355,7 +355,7 @@ describe('erasure', () => {
     )
   })
 
-  test('that was under way when the export ended proves nothing of parts that no event tells of', async () => {
+  test('under way when the export ended: missing parts that no event records are not proven', async () => {
     const end = { unsealed_erasures: 1 }
     const lines = exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]), end })
     const { ok, changed, erased, findings, limits } = await verify(lines)
@@ -367,7 +367,7 @@ describe('erasure', () => {
     assert.match(limits.join(' '), /1 erasable parts are missing, and 1 erasures were not sealed yet/)
   })
 
-  test('that was under way excuses nothing that the file itself tells of, and no other change', async () => {
+  test('under way excuses nothing that the file itself shows, and no other change', async () => {
     const end = { unsealed_erasures: 1 }
     assert.equal((await verify(exportLines(withErasure, signer, { erased: erasedAt, end }))).ok, true)
     const lines = exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]), end })
@@ -401,7 +401,7 @@ test('10 000 random tamperings: every one is found', async () => {
     const name = names[round % names.length] ?? ''
     const changed = tamperings[name]?.([...lines], random, attacker) ?? []
     const file = Buffer.isBuffer(changed) ? changed : asFile(changed)
-    // Swapping a line with itself, or writing the byte that was there, is none.
+    // Swapping a line with itself or writing the same byte changes nothing.
     if (file.equals(original)) continue
     const { ok, findings } = await verify(file)
     assert.equal(ok, false, `not found: "${name}", round ${round} of seed ${seed}`)

@@ -19,7 +19,7 @@ const whole = asFile(
 )
 const token = 'eyJhbGciOiJIUzI1NiJ9.e30.s3cret-signature'
 
-/** A service elsewhere: answers what the test says, and remembers what it was asked. */
+/** A remote service that replies as the test says and records the calls. */
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 let answer: Answer = (_request, response) => void response.end(whole)
 const asked: IncomingMessage[] = []
@@ -53,8 +53,8 @@ const exportTo = (path: string | null, ...more: readonly string[]) =>
 const leftOver = async (path: string): Promise<readonly string[]> =>
   (await readdir(folder.path)).filter((name) => join(folder.path, name).startsWith(path))
 
-describe('an export from a service elsewhere', () => {
-  test('to a file: the same bytes, for its owner alone, and what comes next', async () => {
+describe('an export from a remote service', () => {
+  test('to a file: the same bytes, readable by its owner only, and what to do next', async () => {
     const path = newPath()
     const { code, stdout, stderr } = await exportTo(path)
     assert.equal(code, 0, stderr)
@@ -67,7 +67,7 @@ describe('an export from a service elsewhere', () => {
     assert.equal(asked[0]?.headers.authorization, `Bearer ${token}`)
   })
 
-  test('--json: what was written, for a script', async () => {
+  test('--json: reports what was written', async () => {
     const path = newPath()
     const { code, stdout } = await exportTo(path, '--json', '--after', '4711')
     assert.equal(code, 0)
@@ -101,13 +101,13 @@ describe('an export from a service elsewhere', () => {
     assert.equal(asked[0]?.url, '/api/v1/events/export?format=csv')
   })
 
-  test('behind a path of a proxy', async () => {
+  test('below a path of a proxy', async () => {
     await hitl(['audit', 'export', '--url', `${url}/hitl/`, '--token', token], { cwd: folder.path })
     assert.equal(asked[0]?.url, '/hitl/api/v1/events/export?format=jsonl')
   })
 })
 
-describe('an export that breaks off: exit 69, nothing stays', () => {
+describe('an export that breaks off: exit 69, no file is left', () => {
   for (const [what, breaks, says] of [
     [
       'the connection is cut',
@@ -115,7 +115,7 @@ describe('an export that breaks off: exit 69, nothing stays', () => {
       /broke off after \d+ bytes/,
     ],
     [
-      'fewer bytes come than were promised',
+      'fewer bytes arrive than announced',
       (response: ServerResponse) => {
         response.setHeader('content-length', whole.length)
         response.write(whole.subarray(0, 60_000), () => response.destroy())
@@ -123,7 +123,7 @@ describe('an export that breaks off: exit 69, nothing stays', () => {
       /broke off after \d+ bytes/,
     ],
     [
-      'it ends in order, without an end line',
+      'it ends normally but without an end line',
       (response: ServerResponse) => void response.end(whole.subarray(0, 60_000)),
       /broke off after 60000 bytes \(it has no end\)/,
     ],
@@ -141,7 +141,7 @@ describe('an export that breaks off: exit 69, nothing stays', () => {
     })
   }
 
-  test('SIGTERM in the middle: exit 143, nothing stays', async () => {
+  test('SIGTERM in the middle: exit 143, no file is left', async () => {
     const begun = Promise.withResolvers<void>()
     answer = (_request, response) => void response.write(whole.subarray(0, 60_000), () => begun.resolve())
     const path = newPath()
@@ -217,7 +217,7 @@ describe('a service that refuses', () => {
 })
 
 describe('a file that already exists: exit 1, and it is left unchanged', () => {
-  test('an earlier export, or the rest of one that was killed', async () => {
+  test('an earlier export, or what is left of one that was killed', async () => {
     const path = newPath()
     await writeFile(path, 'earlier')
     const taken = await exportTo(path)
@@ -233,14 +233,14 @@ describe('a file that already exists: exit 1, and it is left unchanged', () => {
     assert.equal(asked.length, 0, 'nobody was asked')
   })
 
-  test('a folder that is not there', async () => {
+  test('a folder that does not exist', async () => {
     const { code, stderr } = await exportTo(join(folder.path, 'nowhere', 'audit.jsonl'))
     assert.equal(code, 1)
     assert.match(stderr, /cannot be written: ENOENT/)
   })
 })
 
-describe('a line that cannot work: exit 64', () => {
+describe('a command line that cannot work: exit 64', () => {
   for (const [what, args, says] of [
     ['no token', ['--url', url], /HITL_TOKEN/],
     ['a token with a line end', ['--url', url, '--token', 'a\nb'], /not an access token/],

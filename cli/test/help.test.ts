@@ -6,7 +6,7 @@ import { parseGiven } from '../src/command.ts'
 import { commands, findCommand } from '../src/commands.ts'
 import { commandOf, hitl } from './hitl-process.ts'
 
-test('hitl alone, --help, -h and help tell every command, what it is for, and the exit codes', async () => {
+test('hitl, --help, -h and help list every command with its purpose, and the exit codes', async () => {
   const texts = await Promise.all([[], ['--help'], ['-h'], ['help']].map((args) => hitl(args)))
   for (const { code, stdout, stderr } of texts) {
     assert.equal(code, 0)
@@ -43,20 +43,20 @@ describe('the help of a command', () => {
     })
   }
 
-  test('of a family, as hitl audit --help: that of each of its commands', async () => {
+  test('of a family such as hitl audit: the help of each of its commands', async () => {
     const { code, stdout } = await hitl(['audit', '--help'])
     assert.equal(code, 0)
     assert.match(stdout, /hitl audit export/)
     assert.match(stdout, /hitl audit verify/)
   })
 
-  test('is plain text where nobody looks at it on a terminal', async () => {
+  test('is plain text when it is not written to a terminal', async () => {
     const { stdout } = await hitl(['serve', '--help'], { environment: { TERM: 'xterm-256color' } })
     assert.ok(!stdout.includes('\u001b'))
   })
 })
 
-test('every line of docs/cli.md is understood', async () => {
+test('every command line in docs/cli.md can be parsed', async () => {
   const text = await readFile(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
   const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
   const lines = blocks.flatMap((block) => block.split('\n')).filter((line) => /(^|\s)hitl /.test(line))
@@ -64,7 +64,7 @@ test('every line of docs/cli.md is understood', async () => {
   for (const line of lines) understood(line)
 })
 
-/** Finds and parses the command of an example line; throws what a caller would be told. */
+/** Finds and parses the command of an example line; throws the error that a caller would get. */
 function understood(line: string, path: string | null = null): void {
   const words = commandOf(line)
   const found = findCommand(words.slice(0, 2))
@@ -74,7 +74,7 @@ function understood(line: string, path: string | null = null): void {
   parseGiven(found.command, words.slice(found.words))
 }
 
-test('--version: which version this is, as text and as JSON', async () => {
+test('--version: the version, as text and as JSON', async () => {
   const [text, short, json] = await Promise.all([hitl(['--version']), hitl(['-V']), hitl(['--version', '--json'])])
   assert.match(text.stdout, /^hitl \d+\.\d+\.\d+\n$/)
   assert.equal(short.stdout, text.stdout)

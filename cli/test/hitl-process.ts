@@ -27,7 +27,7 @@ export interface Running {
   readonly ended: Promise<Ended>
 }
 
-/** The real command in a process of its own; nothing of the caller's environment reaches it but these three. */
+/** The real command in a child process. Of the caller's environment only these three variables reach it. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {
   const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env
   const child = spawn(process.execPath, ['--no-deprecation', options.program ?? program, ...args], {
@@ -66,12 +66,12 @@ export async function temporaryFolder(): Promise<{ readonly path: string; remove
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
-/** The words of a line as a shell makes them: blanks separate, single quotes hold together. */
+/** The words of a line as a shell splits them: at blanks, except between single quotes. */
 export function wordsOf(line: string): readonly string[] {
   return [...line.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '')
 }
 
-/** The last `hitl` of an example: without what is set before it, and what it is piped from and to. */
+/** The last `hitl` command of an example, without variables set before it and the commands it is piped from and to. */
 export function commandOf(line: string): readonly string[] {
   const pieces = line.split(/[|>]/).map((piece) => /(?:^|\s)hitl\s(.*)$/.exec(piece)?.[1])
   return wordsOf(pieces.findLast((piece) => piece !== undefined) ?? '')

@@ -13,7 +13,7 @@ const folder = await temporaryFolder()
 const environment = { DATA_DIR: join(folder.path, 'my data'), LOG_LEVEL: 'warn' }
 const started = new Set<Running>()
 after(async () => {
-  // What a failed test left running.
+  // Stop what a failed test left running.
   for (const { child } of started) child.kill('SIGTERM')
   await Promise.all([...started].map(({ ended }) => ended))
   await folder.remove()
@@ -38,14 +38,13 @@ async function eventually(what: string, condition: () => Promise<boolean> | bool
   }
 }
 
-/** Options of audit export that concern another machine's service, which is asked over HTTP. */
+/** Options of audit export that only apply to a remote service. */
 const remote = ['url', 'token', 'output', 'resume', 'allow-http']
-/** A value for each option whose values are of a form. */
+/** A valid value for each option that accepts only certain values. */
 const samples: Readonly<Record<string, string>> = { organization: '01a2042e-0957-7651-ae54-55629f9f03be', after: '1' }
 
 const hasPostgres = (): boolean => existsSync(join(environment.DATA_DIR, 'postgres', 'postmaster.pid'))
 
-/** An access token. */
 async function login(url: string, username: string, password: string): Promise<string> {
   const headers = { 'content-type': 'application/json' }
   const body = JSON.stringify({ username, password })
@@ -55,7 +54,7 @@ async function login(url: string, username: string, password: string): Promise<s
 }
 
 describe('what the command passes on, the service understands', () => {
-  // Settings that nothing starts with: the line was understood when the end is 78, before anything is touched.
+  // With these settings nothing can start: an exit code of 78 shows that the command line was understood, and nothing is touched.
   const broken = { PORT: '99999' }
   const own = commands.filter(({ path }) => path !== 'audit verify')
   for (const command of own) {
@@ -91,20 +90,20 @@ describe('an installation, from nothing', () => {
     return serving
   }
 
-  test('config check --connect: there is no database yet, and none is made', async () => {
+  test('config check --connect: reports that there is no database yet, and makes none', async () => {
     const { code, stdout } = await inFolder(['config', 'check', '--connect'])
     assert.equal(code, 0)
     assert.match(stdout, /There is none in .*my data yet/)
     assert.ok(!existsSync(environment.DATA_DIR))
   })
 
-  test('admin create before migrate: says which command comes first', async () => {
+  test('admin create before migrate: names the command to run first', async () => {
     const { code, stderr } = await inFolder(['admin', 'create', '--email', 'a@example.com', '--generate-password'])
     assert.equal(code, 1)
     assert.match(stderr, /The database lacks \d+ migrations.*Run "hitl migrate" first/)
   })
 
-  test('migrate: applies all, the second time none; --json says the same', async () => {
+  test('migrate: applies every migration, and the second time none; the same with --json', async () => {
     const first = await inFolder(['migrate', '--json'])
     assert.equal(first.code, 0, first.stderr)
     assert.ok(JSON.parse(first.stdout).applied.includes('0001_ground.sql'))
@@ -114,7 +113,7 @@ describe('an installation, from nothing', () => {
     assert.ok(!hasPostgres(), 'no server is left behind')
   })
 
-  /** The audit, from the database here and from the service over HTTP: both whole, both proven by the service's keys. */
+  /** Exports the audit from the database and from the service over HTTP: both complete, and both verify with the service's keys. */
   const exportsAgree = async (url: string, token: string): Promise<void> => {
     const verify = (file: string) => inFolder(['audit', 'verify', file, '--keys', url, '--json'])
     const here = await inFolder(['audit', 'export', '-o', 'here.jsonl', '--json'])
@@ -135,7 +134,7 @@ describe('an installation, from nothing', () => {
     assert.match(piped.stdout, /^"position",/)
   }
 
-  test('admin create, then serve, and the password signs in; while it serves: more admins, exports that verify, new keys; Ctrl-C ends all', async () => {
+  test('admin create, then serve: the password signs in. Meanwhile more admins, exports that verify, new keys. Ctrl-C ends everything', async () => {
     const create = ['admin', 'create', '--email', 'ada@example.com', '--password-stdin']
     const made = await inFolder(create, {}, 'correct horse battery\nnotes of the password store\n')
     assert.equal(made.code, 0, made.stderr)
@@ -163,7 +162,7 @@ describe('an installation, from nothing', () => {
     await eventually('PostgreSQL is gone', () => !hasPostgres())
   })
 
-  test('SIGTERM while it starts: ends in order, no PostgreSQL is left behind', async () => {
+  test('SIGTERM during the start: ends properly and leaves no PostgreSQL behind', async () => {
     const serving = serve()
     await eventually('PostgreSQL has been started', hasPostgres)
     serving.child.kill('SIGTERM')
@@ -171,8 +170,8 @@ describe('an installation, from nothing', () => {
     assert.ok(!hasPostgres())
   })
 
-  test('a command that is broken off: the exit code that shells know, and no PostgreSQL is left behind', async () => {
-    // Waits half a minute until every process has the new data keys.
+  test('an interrupted command: the exit code of the signal, and no PostgreSQL is left behind', async () => {
+    // The command waits half a minute until every process has the new data keys.
     const args = ['keys', 'rotate', '--only', 'data', '--new-data-keys']
     const rotating = start(args, { cwd: folder.path, environment })
     started.add(rotating)
@@ -184,7 +183,7 @@ describe('an installation, from nothing', () => {
     assert.ok(!hasPostgres())
   })
 
-  test('.env of the folder is read', async () => {
+  test('reads .env of the current folder', async () => {
     const path = join(folder.path, '.env')
     await writeFile(path, 'WORKERS=3\n')
     const { stdout } = await inFolder(['config', 'check', '--json'])
@@ -193,7 +192,7 @@ describe('an installation, from nothing', () => {
   })
 })
 
-test('five mistakes in the environment: each command tells all five, exit 78, no secret, no stack', async () => {
+test('five mistakes in the environment: each command reports all five, exit 78, no secret, no stack', async () => {
   const wrong = { PORT: '99999', ROLE: 'boss', SECRET_KEY: 'hunter2', WORKERS: 'many', REGISTRATION: 'maybe' }
   const lines = [['serve'], ['migrate'], ['seed'], ['config', 'check'], ['keys', 'rotate'], ['audit', 'export']]
   for (const args of [...lines, ['admin', 'create', '--email', 'a@example.com', '--generate-password']]) {

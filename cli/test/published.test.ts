@@ -11,12 +11,12 @@ const run = promisify(execFile)
 const source = join(import.meta.dirname, '..')
 const folder = await temporaryFolder()
 after(() => folder.remove())
-/** As npm installs it: somewhere, with nothing beside it. */
+/** As npm installs it: in some folder, with nothing beside it. */
 const installed = join(folder.path, 'node_modules', '@hitl', 'cli')
 const program = join(installed, 'bin', 'hitl.mjs')
 const published = (args: readonly string[]) => hitl(args, { program, cwd: folder.path })
 
-describe('the package as it is published: built, without the service', () => {
+describe('the published package: built, without the service', () => {
   before(async () => {
     await mkdir(installed, { recursive: true })
     const compiler = join(source, '..', 'node_modules', 'typescript', 'bin', 'tsc')
@@ -27,7 +27,7 @@ describe('the package as it is published: built, without the service', () => {
     }
   })
 
-  test('holds what it needs, and needs no other package', async () => {
+  test('contains everything it needs and needs no other package', async () => {
     const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
     assert.deepEqual(manifest.files, ['bin', 'dist'])
     assert.deepEqual(manifest.bin, { hitl: 'bin/hitl.mjs' })
@@ -48,7 +48,7 @@ describe('the package as it is published: built, without the service', () => {
     }
   })
 
-  test('what only the service can do: exit 1, and where it can be done', async () => {
+  test('commands that need the service: exit 1, and where to run them', async () => {
     for (const args of [['serve'], ['migrate'], ['config', 'check'], ['keys', 'rotate']]) {
       const { code, stderr } = await published(args)
       assert.equal(code, 1)
@@ -58,7 +58,7 @@ describe('the package as it is published: built, without the service', () => {
   })
 })
 
-test('the Node that it asks for is the same figure wherever it stands', async () => {
+test('the required Node version is the same everywhere', async () => {
   const text = await readFile(join(source, 'bin', 'hitl.mjs'), 'utf8')
   const { engines } = JSON.parse(await readFile(join(source, 'package.json'), 'utf8'))
   assert.equal(engines.node, `>=${/neededMajor = (\d+)/.exec(text)?.[1]}`)

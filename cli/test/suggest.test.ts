@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { closest, distance } from '../src/suggest.ts'
 
-describe('steps between words', () => {
+describe('typing slips between two words', () => {
   for (const [from, to, steps] of [
     ['serve', 'serve', 0],
     ['srve', 'serve', 1],

@@ -4,7 +4,7 @@ import { hitl } from './hitl-process.ts'
 
 const secret = 'hunter2-hunter2'
 
-/** What was typed, and what the answer on standard error must say. */
+/** What was typed, and what standard error must contain. */
 const slips: readonly (readonly [args: readonly string[], ...says: readonly RegExp[]])[] = [
   [['sevre'], /no command "sevre"/, /Did you mean: hitl serve\n/],
   [['mig'], /Did you mean: hitl migrate\n/],
@@ -39,7 +39,7 @@ const slips: readonly (readonly [args: readonly string[], ...says: readonly RegE
   [['serve', '--data-dir=/x'], /as in DATA_DIR=/],
 ]
 
-describe('a line that is not understood: exit 64, nothing on standard output, and what to type instead', () => {
+describe('a wrong command line: exit 64, nothing on standard output, and what to type instead', () => {
   for (const [args, ...says] of slips) {
     test(`hitl ${args.join(' ')}`, async () => {
       const [text, json] = await Promise.all([hitl(args), hitl([...args, '--json'])])
@@ -69,14 +69,14 @@ describe('a password on the command line', () => {
     })
   }
 
-  test('nor is one repeated that stands where nothing is expected', async () => {
+  test('nor is a password repeated that was typed where no argument is expected', async () => {
     const { code, stderr } = await hitl(['admin', 'create', '--email', 'a@example.com', secret])
     assert.equal(code, 64)
     assert.ok(!stderr.includes(secret))
   })
 })
 
-test('switches of the whole command may stand in front', async () => {
+test('switches that every command has may come first', async () => {
   const { stderr } = await hitl(['--json', 'migrate', 'now'])
   assert.equal(JSON.parse(stderr).error.code, 'usage')
 })

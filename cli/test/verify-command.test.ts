@@ -33,8 +33,8 @@ after(async () => {
 
 const verify = (path: string, ...more: readonly string[]) => hitl(['audit', 'verify', path, '--keys', keys, ...more])
 
-describe('an export that is whole: exit 0', () => {
-  test('as text: that it is intact, what it holds, and what it does not prove', async () => {
+describe('an intact export: exit 0', () => {
+  test('as text: intact, what it contains, and what it does not prove', async () => {
     const { code, stdout, stderr } = await verify(audit)
     assert.equal(code, 0, stdout)
     assert.equal(stderr, '')
@@ -55,7 +55,7 @@ describe('an export that is whole: exit 0', () => {
     assert.deepEqual(result.findings, [])
   })
 
-  test('from standard input, and with the keys as a service tells them', async () => {
+  test('from standard input, with keys fetched from a service', async () => {
     const input = asFile(lines).toString()
     const [piped, fetched, named] = await Promise.all([
       hitl(['audit', 'verify', '-', '--keys', keys], { input }),
@@ -75,7 +75,7 @@ describe('an export that is whole: exit 0', () => {
 })
 
 describe('an export that was changed: exit 2', () => {
-  test('an edit: the line, the position, and the word for it, as text and as JSON', async () => {
+  test('an edit: the line, the position and the code, as text and as JSON', async () => {
     const edited = lines.map((line, index) => (index === 2 ? line.replace('request.created', 'request.removed') : line))
     const path = await file('edited.jsonl', asFile(edited))
     const [text, json] = await Promise.all([verify(path), verify(path, '--json')])
@@ -94,7 +94,7 @@ describe('an export that was changed: exit 2', () => {
     assert.match(stdout, /\[end\.missing\]/)
   })
 
-  test('a whole file whose newest seal is older than the one that was written elsewhere', async () => {
+  test('a complete file whose newest seal is older than the one that was written elsewhere', async () => {
     const heads = await file('later.jsonl', chain.map(({ head }) => `${head}\n`).join(''))
     const shorter = await file('shorter.jsonl', asFile(exportLines(chain.slice(0, 1), signer)))
     assert.equal((await verify(shorter)).code, 0)
@@ -103,7 +103,7 @@ describe('an export that was changed: exit 2', () => {
     assert.match(stdout, /\[outside\.cut_off\]/)
   })
 
-  test('nothing shows a change, and nothing that there was none: that is told apart', async () => {
+  test('neither changed nor intact can be proven: reported as not proven', async () => {
     const unsure = exportLines(chain, signer, { erased: new Set([2]), end: { unsealed_erasures: 1 } })
     const path = await file('unsure.jsonl', asFile(unsure))
     const [text, json] = await Promise.all([verify(path), verify(path, '--json')])
@@ -117,7 +117,7 @@ describe('an export that was changed: exit 2', () => {
     assert.deepEqual([intact, changed], [false, false])
   })
 
-  test('signed by somebody else, with a key of the same name', async () => {
+  test('signed with another key of the same id', async () => {
     const attacker = createSigner('key-1')
     const path = await file(
       'forged.jsonl',
@@ -144,7 +144,7 @@ describe('an export that was changed: exit 2', () => {
   })
 })
 
-describe('what could not be checked is neither intact nor changed', () => {
+describe('what cannot be checked is neither intact nor changed', () => {
   for (const [what, args, code, says] of [
     ['no such file', ['nowhere.jsonl', '--keys', keys], 1, /There is no file nowhere\.jsonl/],
     ['a folder', [folder.path, '--keys', keys], 1, /cannot be read: EISDIR/],

@@ -94,7 +94,7 @@ describe('the example executor', () => {
   ] as const) {
     test(`refuses what differs by ${what}, and leaves the approval unused`, async () => {
       const id = await decided()
-      await refusedBecause(/not what was approved/, id, held)
+      await refusedBecause(/not the action that was approved/, id, held)
       assert.equal(await isUsed(id), false)
     })
   }

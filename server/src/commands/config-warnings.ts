@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import type { Config } from '../config.ts'
+import { allowsAddress, parseAllowList } from '../outbound/allow-list.ts'
 import { type DatabaseTransport, databaseTransport } from '../platform/database/transport.ts'
 import { isThisMachine } from '../platform/network-address.ts'
 
@@ -59,10 +60,15 @@ const weaknesses: readonly Weakness[] = [
   },
   {
     setting: 'CALLBACK_ALLOW',
-    when: (config) =>
-      config.production && config.CALLBACK_ALLOW.some((entry) => isEverybody(entry) || isMetadata(entry)),
+    when: (config) => config.production && reachesMetadata(config.CALLBACK_ALLOW),
     message:
       'lets callbacks go to link-local addresses, where clouds hand out credentials (169.254.169.254). Name only your receivers.',
+  },
+  {
+    setting: 'SSO_ALLOW',
+    when: (config) => config.production && reachesMetadata(config.SSO_ALLOW),
+    message:
+      'lets calls go to link-local addresses, where clouds hand out credentials (169.254.169.254). Name only your identity providers.',
   },
   {
     setting: 'ADMIN_PASSWORD',
@@ -86,15 +92,12 @@ function isPublic({ HOST, publicUrl }: Config): boolean {
   return !isThisMachine(HOST) || !isThisMachine(new URL(publicUrl).hostname)
 }
 
-function isEverybody(entry: string): boolean {
-  return /\/0$/.test(entry)
-}
+/** Where clouds hand out credentials. */
+const metadata = ['169.254.169.254', 'fd00:ec2::254'].map((address) => ipaddr.parse(address))
 
-function isMetadata(entry: string): boolean {
-  if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) return false
-  const [network, bits] = ipaddr.isValidCIDR(entry) ? ipaddr.parseCIDR(entry) : [ipaddr.parse(entry), 32]
-  const metadata = ipaddr.parse('169.254.169.254')
-  return network.kind() === 'ipv4' && metadata.match(network, bits)
+function reachesMetadata(allowed: readonly string[]): boolean {
+  const list = parseAllowList(allowed)
+  return metadata.some((address) => allowsAddress(list, address, null))
 }
 
 function transportOf({ DATABASE_URL, DATABASE_CA }: Config): DatabaseTransport {

@@ -1,8 +1,7 @@
-import { embeddedIpv4, type IpAddress, isInRange, parseIpAddress } from './public-address.ts'
+import { type IpAddress, type IpRange, rangeOf, unmapped } from '../platform/network-address.ts'
+import { isInRange, parseIpAddress } from './public-address.ts'
 
-interface AllowedRange {
-  readonly network: IpAddress
-  readonly bits: number
+interface AllowedRange extends IpRange {
   /** null: every port */
   readonly port: number | null
 }
@@ -37,15 +36,21 @@ export function parseAllowList(entries: readonly string[]): AllowList {
   return { ranges, names }
 }
 
-/** Whether an entry allows this address at this port, also when it is wrapped (`::ffff:10.0.0.1`, NAT64). */
-export function allowsAddress(allow: AllowList, address: IpAddress, port: number): boolean {
-  if (allow.ranges.length === 0) return false
-  const inner = embeddedIpv4(address)
+/** An entry as it is. Throws as `parseAllowList` does. */
+export function allowEntry(entry: string): string {
+  parseAllowList([entry])
+  return entry
+}
+
+/**
+ * Whether an entry allows this address at this port; null: at any. An entry means that address, and `::ffff:` with it, which is
+ * another spelling. What else wraps it (NAT64) leads there through somebody's gateway and needs an entry of its own.
+ */
+export function allowsAddress(allow: AllowList, address: IpAddress, port: number | null): boolean {
+  const plain = unmapped(address)
   return allow.ranges.some(
     (range) =>
-      (range.port === null || range.port === port) &&
-      (isInRange(address, range.network, range.bits) ||
-        (inner !== null && isInRange(inner, range.network, range.bits))),
+      (range.port === null || port === null || range.port === port) && isInRange(plain, range.network, range.bits),
   )
 }
 
@@ -72,23 +77,10 @@ function parsePort(entry: string, text: string | undefined): number | null {
   return port
 }
 
-function parseRange(entry: string, cidr: string): { readonly network: IpAddress; readonly bits: number } {
-  const [address = '', length, ...rest] = cidr.split('/')
-  const network = parseIpAddress(address)
-  if (network === null || rest.length > 0) throw bad(entry, 'it is not an address or a CIDR such as 10.0.0.0/8')
-  const widest = network.toByteArray().length * 8
-  if (length === undefined) return { network, bits: widest }
-  const bits = Number(length)
-  if (!/^\d{1,3}$/.test(length) || bits > widest) throw bad(entry, `its prefix length is not a number up to ${widest}`)
-  if (hasBitsBeyond(network, bits)) throw bad(entry, `it has bits set beyond its prefix length of ${bits}`)
-  return { network, bits }
-}
-
-// 10.0.0.1/8 may mean 10.0.0.1 or 10.0.0.0/8; the wider one is not opened on a guess.
-function hasBitsBeyond(network: IpAddress, bits: number): boolean {
-  return network
-    .toByteArray()
-    .some((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, bits - index * 8)))) !== 0)
+function parseRange(entry: string, cidr: string): IpRange {
+  const range = rangeOf(cidr)
+  if (typeof range === 'string') throw bad(entry, `it ${range}`)
+  return range
 }
 
 function parseName(entry: string, host: string): { readonly name: string; readonly below: boolean } {

@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-
-export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
+import type { IpAddress } from '../platform/network-address.ts'
 
 /**
  * Parses an address; null when `text` is not one. Only full spellings pass: `ipaddr.js` alone also reads octal,
@@ -79,11 +78,11 @@ const mapped = block('::ffff:0:0/96', '')
 const nat64 = block('64:ff9b::/96', '')
 
 /**
- * The IPv4 address that packets to this IPv6 address end at: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
+ * The IPv4 address that packets to this IPv6 address end at, which is a reason to refuse and never one to allow: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
  * by which hosts without IPv4 reach public IPv4 receivers. Null for all others. A network may use a NAT64 prefix of its own
  * among public addresses; nothing in the address shows that, so its gateway has to block internal targets.
  */
-export function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
+function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (address instanceof ipaddr.IPv4) return null
   const bytes = address.toByteArray()
   for (const [network, bits] of [mapped, nat64]) {

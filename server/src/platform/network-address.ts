@@ -41,9 +41,9 @@ export function callersNetwork(given: string | null): string {
 /** Whether a canonical address lies in one of some networks. */
 export type NetworkMatcher = (address: string) => boolean
 
-/** Throws an Error whose message completes "NAME has ..." for an entry that is not a CIDR or address, or has bits beyond its prefix. */
+/** Throws an Error whose message completes "NAME ..." for an entry that is no network: see `canonicalNetwork`. */
 export function parseNetworks(entries: readonly string[]): NetworkMatcher {
-  const ranges = entries.map(parseRange)
+  const ranges = entries.map(callersRange)
   return (text) => {
     if (ranges.length === 0 || isIP(text) === 0) return false
     const address = ipaddr.parse(text)
@@ -51,30 +51,53 @@ export function parseNetworks(entries: readonly string[]): NetworkMatcher {
   }
 }
 
-/** A CIDR or an address in one spelling, such as `10.1.0.0/16`; throws as `parseNetworks` does. */
+/**
+ * A CIDR or an address in one spelling, such as `10.1.0.0/16`. Throws an Error whose message completes "NAME ..." for one that
+ * is neither, has bits beyond its prefix, or is every address there is.
+ */
 export function canonicalNetwork(entry: string): string {
-  if (entry.includes('%')) throw new Error(`has "${entry}", which names an interface: leave out what follows the %`)
-  const { network, bits } = parseRange(entry)
+  const { network, bits } = callersRange(entry)
   return `${network instanceof ipaddr.IPv6 ? network.toRFC5952String() : network.toString()}/${bits}`
 }
 
-function parseRange(entry: string): { readonly network: ipaddr.IPv4 | ipaddr.IPv6; readonly bits: number } {
-  const [text = '', length, ...rest] = entry.split('/')
-  const address = isIP(text) === 0 || rest.length > 0 ? null : ipaddr.parse(text)
-  if (address === null) throw new Error(`has "${entry}", which is not an address or CIDR`)
-  const written = length === undefined ? address.toByteArray().length * 8 : Number(length)
-  if ((length !== undefined && !/^\d{1,3}$/.test(length)) || written > address.toByteArray().length * 8) {
-    throw new Error(`has "${entry}", whose prefix length does not fit the address`)
-  }
+function callersRange(entry: string): IpRange {
+  const range = rangeOf(entry)
+  if (typeof range === 'string') throw new Error(`has "${entry}", which ${range}`)
   // The whole internet is not a network: with such an entry, any caller could choose the address it is known by.
-  if (written === 0) throw new Error(`has "${entry}", which is every address there is`)
-  if (hasBitsBeyond(address, written)) throw new Error(`has "${entry}", which has bits beyond its prefix length`)
-  const mapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
-  if (mapped && written >= 96) return { network: address.toIPv4Address(), bits: written - 96 }
-  return { network: address, bits: written }
+  if (range.bits === 0) throw new Error(`has "${entry}", which is every address there is`)
+  return range
 }
 
-function hasBitsBeyond(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): boolean {
+export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
+
+export interface IpRange {
+  readonly network: IpAddress
+  readonly bits: number
+}
+
+/** The range that a CIDR or an address names, in canonical form; or what is wrong with it, as the end of "it ...". */
+export function rangeOf(entry: string): IpRange | string {
+  const [text = '', length, ...rest] = entry.split('/')
+  if (text.includes('%')) return 'names an interface: leave out what follows the %'
+  const address = isIP(text) === 0 || rest.length > 0 ? null : ipaddr.parse(text)
+  if (address === null) return 'is not an address or a CIDR such as 10.0.0.0/8'
+  const widest = address.toByteArray().length * 8
+  const bits = length === undefined ? widest : Number(length)
+  if ((length !== undefined && !/^\d{1,3}$/.test(length)) || bits > widest) {
+    return `has a prefix length that is not a number up to ${widest}`
+  }
+  // 10.0.0.1/8 may mean 10.0.0.1 or 10.0.0.0/8; the wider one is not opened on a guess.
+  if (hasBitsBeyond(address, bits)) return `has bits set beyond its prefix length of ${bits}`
+  const network = unmapped(address)
+  return { network, bits: network === address ? bits : bits - 96 }
+}
+
+/** IPv4 that is mapped into IPv6 as IPv4; everything else as it is. */
+export function unmapped(address: IpAddress): IpAddress {
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
+}
+
+function hasBitsBeyond(address: IpAddress, bits: number): boolean {
   return address
     .toByteArray()
     .some((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, bits - index * 8)))) !== 0)

@@ -1,4 +1,4 @@
-import { parseAllowList } from '../outbound/allow-list.ts'
+import { allowEntry } from '../outbound/allow-list.ts'
 import type { ServiceSettings } from './service.ts'
 import { integer, list, type Setting, type Values } from './setting.ts'
 
@@ -6,7 +6,7 @@ export const callbackSettings = {
   CALLBACK_ALLOW: list(
     'CIDRs and hosts that callbacks may reach besides the public internet.',
     '10.1.0.0/16,agent.internal',
-    (entries) => void parseAllowList(entries),
+    allowEntry,
   ),
   CALLBACK_RETRY_SECONDS: {
     about: 'Waits before each retry of a callback; as many retries as entries.',

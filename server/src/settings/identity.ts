@@ -1,4 +1,4 @@
-import { parseAllowList } from '../outbound/allow-list.ts'
+import { allowEntry } from '../outbound/allow-list.ts'
 import { isProduction, type ServiceSettings } from './service.ts'
 import { integer, list, oneOf, optional, type Rule, secret, type Values } from './setting.ts'
 
@@ -32,7 +32,7 @@ export const identitySettings = {
   SSO_ALLOW: list(
     'CIDRs and hosts beyond the public internet where identity providers may be.',
     '10.2.0.0/16,accounts.internal',
-    (entries) => void parseAllowList(entries),
+    allowEntry,
   ),
   SSO_CA: optional('File with the certificate authority of identity providers.', '/run/secrets/sso-ca.pem'),
 }

@@ -80,23 +80,21 @@ export const flag = (about: string, fallback: boolean): Setting<boolean> => ({
   },
 })
 
-/** Comma separated; `check` throws for entries that make no sense. */
+/** Comma separated; `readEntry` throws for entries that make no sense, and may return another spelling. */
 export const list = (
   about: string,
   example: string,
-  check: (entries: readonly string[]) => void = () => {},
+  readEntry: (entry: string) => string = (entry) => entry,
 ): Setting<readonly string[]> => ({
   about,
   example,
   fallback: [],
-  read: (value) => {
-    const entries = value
+  read: (value) =>
+    value
       .split(',')
       .map((entry) => entry.trim())
       .filter((entry) => entry !== '')
-    check(entries)
-    return entries
-  },
+      .map(readEntry),
 })
 
 /** Reads an http(s) URL, and drops its trailing slashes. */

@@ -141,6 +141,10 @@ describe('networks are written as CIDRs', () => {
   for (const entry of [
     '0.0.0.0/0',
     '::/0',
+    '::ffff:0:0/96',
+    '::FFFF:0.0.0.0/96',
+    '0:0:0:0:0:ffff:0:0/96',
+    'fe80::1%eth0',
     '10.0.0.1/8',
     '10.0.0.0/33',
     '10/8',

@@ -104,6 +104,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     signingKeys: identity.signingKeys,
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
     refuseTarget: callbacks.refuseTarget,
+    refuseSecret: callbacks.refuseSecret,
   })
   const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity]
 

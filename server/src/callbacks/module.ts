@@ -12,6 +12,7 @@ import { callbackRules } from './callback.ts'
 import { type CallbackChannel, createCallbackChannel } from './channel.ts'
 import { deliveryJson, registerCallbackRoutes } from './routes.ts'
 import { channelName, createCallbacks } from './service.ts'
+import { refuseSecret } from './signature.ts'
 
 export interface CallbackModuleDependencies extends Omit<CallbackChannel, 'transport'> {
   readonly clock: Clock
@@ -45,6 +46,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
     enqueue: callbacks.enqueue,
     /** Why a callback URL is refused; null when it is not. */
     refuseTarget: createTargetRefusal(rules),
+    refuseSecret,
     /** The attempts to deliver a request's callback, as the API shows them. */
     evidenceOf: async ({ organizationId }: Principal, requestId: string) =>
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),

@@ -19,9 +19,23 @@ export function signatureHeaders(
   return { ...headers, 'webhook-signature': `v1,${v1}`, 'x-webhook-signature': `sha256=${hex}` }
 }
 
+const standardForm = /^whsec_(?=.)((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/
+
 /** A `whsec_` secret stands for the bytes behind its base64; any other secret for its own UTF-8 bytes. */
 function standardKey(secret: string): KeyObject | string {
-  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret)?.[1]
+  const encoded = standardForm.exec(secret)?.[1]
   // Not a bare Buffer: Node takes five times as long to accept one as a key.
   return encoded === undefined ? secret : createSecretKey(encoded, 'base64')
+}
+
+/** Why a receiver could not verify with this secret, as the end of "callback_secret ..."; null when it can. */
+export function refuseSecret(secret: string): string | null {
+  if (secret.trim() !== secret || /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(secret)) {
+    return 'must have no blank or line end at either end, and no invisible character: it may come from a file, whose last line end is not part of it'
+  }
+  if (!/wh(sec|sk|pk)_/i.test(secret)) return null
+  const encoded = standardForm.exec(secret)?.[1] ?? ''
+  // Loose bits at the end are read by some libraries and refused by others.
+  if (encoded !== '' && Buffer.from(encoded, 'base64').toString('base64') === encoded) return null
+  return 'must be whsec_ and then base64 of the key (A-Z a-z 0-9 + /, padded with =), nothing before it; or else any text without whsec_'
 }

@@ -8,7 +8,6 @@ import { type Context, writes } from './context.ts'
 import { factOf, type RequestChange, requestChange } from './facts.ts'
 import { parseAnswer } from './new-answer.ts'
 import { keyFor, visibleTo } from './reading.ts'
-import * as redemption from './redemption.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -69,7 +68,7 @@ function performTogether(
 }
 
 /** The act of `by` on the consultation `id`. What the caller may not see is 404, like what does not exist. */
-async function act(
+export async function act(
   { perform }: ActContext,
   by: Caller,
   id: string,
@@ -98,18 +97,6 @@ export async function respond(
 
 export function cancel(context: ActContext, by: Caller<Agent>, id: string): Promise<Consultation> {
   return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now()))
-}
-
-export async function redeem(
-  context: ActContext,
-  by: Caller<Agent>,
-  id: string,
-  digest: string | null,
-): Promise<Consultation> {
-  const isRevoked = await context.revocations()
-  return act(context, by, id, (before) =>
-    redemption.redeem(before, actorOf(by.principal), digest, context.clock.now(), isRevoked),
-  )
 }
 
 export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {

@@ -69,8 +69,8 @@ export async function create(
   body: ParsedJson,
   idempotency: Idempotency | null,
 ): Promise<{ readonly consultation: Consultation; readonly replayed: boolean }> {
-  const { db, clock, sealer, refuseTarget, refusalOf, insert } = context
-  const { callbackSecret: secret, ...asked } = parseNewRequest(body, refuseTarget)
+  const { db, clock, sealer, refusalOf, insert } = context
+  const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))

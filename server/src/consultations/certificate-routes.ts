@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard } from '../identity/guard.ts'
 import type { Clock } from '../platform/clock.ts'
-import { notDecided } from './certificate.ts'
+import { certificateContradicts, notDecided } from './certificate.ts'
 import * as schemas from './certificate-schemas.ts'
 import { notFound } from './consultation.ts'
 import * as redemption from './redemption.ts'
@@ -17,12 +17,8 @@ export interface CertificateRoutes {
   readonly clock: Clock
 }
 
-const refusals = [
-  redemption.notApproved,
-  redemption.alreadyRedeemed,
-  redemption.approvalExpired,
-  redemption.certificateRevoked,
-] as const
+const unproven = [redemption.certificateRevoked, certificateContradicts] as const
+const refusals = [redemption.notApproved, redemption.alreadyRedeemed, redemption.approvalExpired, ...unproven] as const
 
 /** Register these after the routes of requests, whose schemas they use. */
 export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {
@@ -43,21 +39,19 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         params: idParams,
         response: {
           200: success('The certificate', Type.Ref('Certificate'), schemas.certificateExample),
-          ...problems(401, 403, notFound, notDecided, 422),
+          ...problems(401, 403, notFound, notDecided, ...unproven, 422),
         },
       },
     },
     async (request) => {
-      const found = await consultations.read(callerOf(request).principal, request.params.id)
-      const { certificate, certificateExpiresAt, response } = found
-      if (certificate === null || response === null) throw notDecided(found.state)
+      const found = await consultations.decided(callerOf(request), request.params.id)
       return {
         request_id: found.id,
-        certificate,
+        certificate: found.certificate,
         digest: found.digest,
-        decision: response.decision,
+        decision: found.response?.decision,
         revision: found.revision,
-        expires_at: certificateExpiresAt,
+        expires_at: found.certificateExpiresAt,
         redeemed_at: found.redeemedAt,
       }
     },

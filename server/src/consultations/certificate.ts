@@ -82,18 +82,54 @@ export function createCertifier({ signingKeys, issuer, hours }: CertifierOptions
   }
 }
 
-/** Prepares to check whether a certificate's key is revoked: called before the act, which then need not wait. */
-export type RevocationCheck = () => Promise<(certificate: string) => boolean>
+/** A certificate whose signature was checked. */
+export interface OpenedCertificate {
+  readonly certificate: string
+  /** Null when no key of this service has signed it. */
+  readonly claims: Readonly<Record<string, unknown>> | null
+  readonly isRevoked: boolean
+}
 
-export function createRevocationCheck(signingKeys: SigningKeys): RevocationCheck {
-  return async () => {
-    const revoked = await signingKeys.revokedKids('certificate')
-    return (certificate) => revoked.size > 0 && revoked.has(kidOf(certificate))
+export type OpenCertificate = (certificate: string) => Promise<OpenedCertificate>
+
+export function createCertificateOpener(signingKeys: SigningKeys): OpenCertificate {
+  return async (certificate) => {
+    const signed = await signingKeys.verify('certificate', certificate, { typ: certificateType })
+    if (signed === null) return { certificate, claims: null, isRevoked: false }
+    const claims = JSON.parse(Buffer.from(signed.payload, 'base64url').toString('utf8'))
+    return { certificate, claims, isRevoked: signed.key.isRevoked }
   }
 }
 
-/** Of a certificate that this service has issued. */
-function kidOf(certificate: string): string {
-  const header = Buffer.from(certificate.split('.')[0] ?? '', 'base64url').toString('utf8')
-  return String((JSON.parse(header) as { readonly kid?: unknown }).kid)
+export const certificateContradicts = refusal(
+  409,
+  'consultation.certificate_contradicts',
+  (state: State, differs: readonly string[]) => ({
+    detail:
+      'The stored decision and its certificate do not agree: one of them was changed outside this service. ' +
+      'Do not act on it. Tell the operator, and ask again.',
+    extra: { state, differs },
+  }),
+  'callback_sent',
+  ['decision'],
+)
+
+/** Throws 409 unless the certificate of a decided request says what its row says; `opened` was read before the row was locked. */
+export function requireProven(decided: Consultation, opened: OpenedCertificate | null): void {
+  const differs = differences(decided, opened)
+  if (differs.length > 0) throw certificateContradicts(decided.state, differs)
+}
+
+/** The names of the claims that the row contradicts; `certificate` when there is none that this service has signed. */
+function differences(decided: Consultation, opened: OpenedCertificate | null): readonly string[] {
+  const { response, certificate, certificateExpiresAt } = decided
+  if (response === null && certificate === null) return []
+  const claims = opened?.certificate === certificate ? (opened?.claims ?? null) : null
+  if (response === null || certificateExpiresAt === null || claims === null) return ['certificate']
+  // What only the certificate says is taken from it.
+  const own = { issuer: String(claims.iss), id: String(claims.jti), assurance: claims.assurance as Assurance }
+  const expected = certificateClaims(decided, { ...own, expiresAt: certificateExpiresAt })
+  return Object.entries(expected)
+    .filter(([name, value]) => JSON.stringify(claims[name]) !== JSON.stringify(value))
+    .map(([name]) => name)
 }

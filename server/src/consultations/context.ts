@@ -3,25 +3,26 @@ import type { Agent, Caller } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/database/db.ts'
 import { provesRollback } from '../platform/database/errors.ts'
+import type { Logger } from '../platform/log.ts'
 import type { Problem } from '../platform/problem.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
-import type { Certifier, RevocationCheck } from './certificate.ts'
+import type { Certifier, OpenCertificate } from './certificate.ts'
 import type { RequestChange } from './facts.ts'
+import type { CallbackRefusals } from './new-request.ts'
 
 /** What every use case needs. */
-export interface Context {
+export interface Context extends CallbackRefusals {
   readonly db: Db
   /** For background work. */
   readonly workerDb: Db
   readonly clock: Clock
+  readonly log: Logger
   readonly events: Events<RequestChange>
   readonly sealer: Sealer
-  /** Why this callback URL is refused; null when it is not. */
-  readonly refuseTarget: (url: string) => string | null
   /** The 403 to throw when an agent is paused or stopped. */
   readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
   readonly certifier: Certifier
-  readonly revocations: RevocationCheck
+  readonly openCertificate: OpenCertificate
 }
 
 /** How writes are committed together. Measured on 2 cores at concurrency 16 and 64: one at a time does as well, more make smaller commits. */

@@ -2,12 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
-import type { Logger } from '../platform/log.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import { secretPlace } from './ask.ts'
-import { createCertifier, createRevocationCheck } from './certificate.ts'
+import { createCertificateOpener, createCertifier } from './certificate.ts'
 import { registerCertificateRoutes } from './certificate-routes.ts'
 import type { Context } from './context.ts'
 import { requestJson } from './representation.ts'
@@ -15,8 +14,7 @@ import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
 import { createExpiryWorker } from './worker.ts'
 
-export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'revocations'> {
-  readonly log: Logger
+export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'openCertificate'> {
   readonly settings: ConsultationSettings & HttpSettings
   readonly signingKeys: SigningKeys
 }
@@ -30,7 +28,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
   const consultations = createConsultations({
     ...dependencies,
     certifier: createCertifier({ signingKeys, issuer: settings.publicUrl, hours: settings.CERTIFICATE_HOURS }),
-    revocations: createRevocationCheck(signingKeys),
+    openCertificate: createCertificateOpener(signingKeys),
   })
 
   return {

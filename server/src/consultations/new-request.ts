@@ -11,15 +11,23 @@ export interface NewRequest extends Omit<Proposal, 'callbackSecret'> {
 
 const check = bodyCheck(createRequestBody)
 
-/** Throws 422 naming every wrong field. `refuseTarget` returns why a callback URL is refused, or null. */
+/** What this installation refuses, and why: as the end of "callback_webhook is refused: ..." and "callback_secret ...". */
+export interface CallbackRefusals {
+  readonly refuseTarget: (url: string) => string | null
+  readonly refuseSecret: (secret: string) => string | null
+}
+
+/** Throws 422 naming every wrong field. */
 export function parseNewRequest(
   { value, members }: ParsedJson,
-  refuseTarget: (url: string) => string | null,
+  { refuseTarget, refuseSecret }: CallbackRefusals,
 ): NewRequest {
   const body = check(value)
   const callbackUrl = body.callback_webhook ?? null
   const reason = callbackUrl === null ? null : refuseTarget(callbackUrl)
   if (reason !== null) throw invalid('callback_webhook', `is refused: ${reason.replace(/\.$/, '')}`)
+  const unusable = body.callback_secret == null ? null : refuseSecret(body.callback_secret)
+  if (unusable !== null) throw invalid('callback_secret', unusable)
   return {
     title: body.title,
     description: body.description ?? null,

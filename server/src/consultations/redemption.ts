@@ -1,6 +1,7 @@
 import type { Actor } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
 import { refusal } from '../platform/problem.ts'
+import { type OpenedCertificate, requireProven } from './certificate.ts'
 import type { Change, Consultation, Decision, State } from './consultation.ts'
 
 export const notApproved = refusal(
@@ -62,7 +63,7 @@ export const certificateRevoked = refusal(
 )
 
 /**
- * Uses an approval: exactly once, before it expires, while its certificate counts, and for what was approved if `digest`
+ * Uses an approval: exactly once, before it expires, while its certificate counts and proves it, and for what was approved if `digest`
  * says what that is. A caller that loses the reply must assume that it was used: what matters here is at most once.
  */
 export function redeem(
@@ -70,13 +71,14 @@ export function redeem(
   actor: Actor,
   digest: string | null,
   now: Date,
-  isRevoked: (certificate: string) => boolean,
+  opened: OpenedCertificate,
 ): Change {
-  const { certificate, certificateExpiresAt } = approvalOf(before)
+  requireProven(before, opened)
+  const certificateExpiresAt = approvalExpiry(before)
   if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
   if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
-  if (isRevoked(certificate)) throw certificateRevoked(before.state)
+  if (opened.isRevoked) throw certificateRevoked(before.state)
   const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
   const auditedFields = { redeemed_at: now, revision: before.revision }
   return {
@@ -86,10 +88,8 @@ export function redeem(
   }
 }
 
-/** Every decision has a certificate. */
-function approvalOf({ state, response, certificate, certificateExpiresAt }: Consultation) {
-  if (response?.decision === 'approve' && certificate !== null && certificateExpiresAt !== null) {
-    return { certificate, certificateExpiresAt }
-  }
+/** Throws 409 unless the request was approved. */
+function approvalExpiry({ state, response, certificateExpiresAt }: Consultation): Date {
+  if (response?.decision === 'approve' && certificateExpiresAt !== null) return certificateExpiresAt
   throw notApproved(state, response?.decision ?? null)
 }

@@ -24,7 +24,15 @@ export const createRequestBody = Type.Object(
       nullable(Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s) URL the answer is posted to.' })),
     ),
     callback_secret: Type.Optional(
-      nullable(Type.String({ minLength: 1, maxLength: 255, description: 'Signs the callback. Never returned.' })),
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: 255,
+          description:
+            'Signs the callback: whsec_ and base64 of the key, as Standard Webhooks has it, or any other text, which is the key itself. ' +
+            'No blank or line end at either end. Never returned.',
+        }),
+      ),
     ),
     callback_retry_seconds: Type.Optional(
       nullable(

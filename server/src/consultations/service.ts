@@ -3,6 +3,7 @@ import { create, createAsking } from './ask.ts'
 import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { expireDue } from './expiry.ts'
+import { createProving, decided, redeem } from './proven.ts'
 import { createReading, list, read } from './reading.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
@@ -11,11 +12,13 @@ export type Consultations = ReturnType<typeof createConsultations>
 export function createConsultations(context: Context) {
   const acting = acts.createActs(context)
   const reading = createReading(context)
+  const proving = createProving(acting, reading)
   return {
     create: create.bind(null, createAsking(context)),
     respond: acts.respond.bind(null, acting),
     cancel: acts.cancel.bind(null, acting),
-    redeem: acts.redeem.bind(null, acting),
+    redeem: redeem.bind(null, proving),
+    decided: decided.bind(null, proving),
     redeliver: acts.redeliver.bind(null, acting),
     read: read.bind(null, reading),
     list: list.bind(null, reading),

@@ -23,6 +23,8 @@ export const eventKinds = {
   'request.callback_failed': 'The callback was given up after its last attempt.',
   'request.redelivery_requested': 'The agent or a person asked for the callback to be sent again.',
   'request.redeemed': 'The agent used an approval, which can be used once.',
+  'request.contradicted':
+    'The stored decision and its certificate do not agree: one of them was changed outside the service.',
 
   'user.registered': 'A person became a member of the organization.',
   'user.joined': 'A person who has an account joined the organization.',

@@ -1,7 +1,7 @@
-import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { createBoundedMap } from '../platform/bounded-map.ts'
-import type { SigningKeys } from './signing-keys/service.ts'
-import { encodeJson, headerOf } from './signing-keys/signing-key.ts'
+import type { KeyStanding, SigningKeys } from './signing-keys/service.ts'
+import { encodeJson, splitJws } from './signing-keys/signing-key.ts'
 
 export interface TokenSubject {
   readonly organizationId: string
@@ -100,7 +100,7 @@ function createHmacScheme(secretKey: string, previousSecretKey: string | null): 
       return `${signed}.${mac(signed, key).toString('base64url')}`
     },
     verify: async (token) => {
-      const parts = split(token)
+      const parts = splitJws(token)
       if (parts === null || parts.header !== header || parts.signature.length !== 32) return null
       const fits = keys.some((by) => timingSafeEqual(mac(parts.signed, by), parts.signature))
       return fits ? { payload: parts.payload, kid: null } : null
@@ -110,38 +110,17 @@ function createHmacScheme(secretKey: string, previousSecretKey: string | null): 
 }
 
 function createEdDsaScheme(signingKeys: SigningKeys): Scheme {
-  const find = async (kid: string, now: Date): Promise<KeyObject | null> => {
-    const found = await signingKeys.find('access_token', kid)
-    // A day: longer than any token lives, so tokens signed before the rotation stay valid, and none signed after it are.
-    if (found?.retiredAt != null && now.getTime() - found.retiredAt.getTime() > 86_400_000) return null
-    return found?.key ?? null
-  }
+  // A day: longer than any token lives, so tokens signed before the rotation stay valid, and none signed after it are.
+  const counts = (key: KeyStanding | null, now: Date): boolean =>
+    key !== null && !key.isRevoked && (key.retiredAt === null || now.getTime() - key.retiredAt.getTime() <= 86_400_000)
   return {
     sign: (claims) => signingKeys.sign('access_token', claims, { typ: type }),
     verify: async (token, now) => {
-      const parts = split(token)
-      const kid = parts === null ? null : kidOf(parts.header)
-      if (parts === null || kid === null || parts.signature.length !== 64) return null
-      const key = await find(kid, now)
-      if (key === null || !verify(null, Buffer.from(parts.signed), key, parts.signature)) return null
-      return { payload: parts.payload, kid }
+      const signed = await signingKeys.verify('access_token', token, { typ: type })
+      return signed !== null && counts(signed.key, now) ? { payload: signed.payload, kid: signed.key.kid } : null
     },
-    stillCounts: async (kid, now) => kid !== null && (await find(kid, now)) !== null,
+    stillCounts: async (kid, now) => kid !== null && counts(await signingKeys.find('access_token', kid), now),
   }
-}
-
-/** The key id of a header that is, byte for byte, the one that this service writes for it. */
-function kidOf(header: string): string | null {
-  const [, kid] = /"kid":"([A-Za-z0-9_-]{43})"/.exec(Buffer.from(header, 'base64url').toString('latin1')) ?? []
-  return kid !== undefined && header === encodeJson(headerOf(type, kid)) ? kid : null
-}
-
-function split(token: string) {
-  const [header = '', payload = '', encoded = '', ...more] = token.split('.')
-  const signature = Buffer.from(encoded, 'base64url')
-  // One spelling only: Node's decoder passes over padding, spaces and loose bits.
-  if (more.length > 0 || signature.toString('base64url') !== encoded) return null
-  return { header, payload, signature, signed: `${header}.${payload}` }
 }
 
 /** The claims of a token whose signature is ours; null when it is for something else, another time or in another form. */

@@ -17,6 +17,7 @@ import {
 import { redeem } from '../../src/consultations/redemption.ts'
 import type { Actor } from '../../src/facts/fact.ts'
 import type { JsonText } from '../../src/platform/json.ts'
+import { openedCertificate } from '../consultations/opened-certificate.ts'
 
 const owner = {
   organizationId: '01890f3e-0000-7000-8000-000000000001',
@@ -78,7 +79,7 @@ describe('the callback that is owed from the closing commit on', () => {
         callbackAttempted(closed, { kind: 'failed', at: at(9), error: 'x' }),
         callbackAttempted(closed, { kind: 'sent', at: at(9) }),
         redeliver(sent, agent, at(3 * hour)),
-        ...(name === 'respond' ? [redeem(closed, agent, null, at(6), () => false)] : []),
+        ...(name === 'respond' ? [redeem(closed, agent, null, at(6), openedCertificate(closed))] : []),
       ]
       assert.deepEqual(
         others.map((change) => orderOf(change)),

@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
-import { signatureHeaders } from '../../src/callbacks/signature.ts'
+import { refuseSecret, signatureHeaders } from '../../src/callbacks/signature.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { type ReceivedRequest, startReceiver } from '../receivers.ts'
 
@@ -67,6 +67,44 @@ describe('the headers', () => {
       }),
     )
   })
+})
+
+describe('a secret that a receiver cannot use is refused, with what is right', () => {
+  const base64 = Buffer.alloc(24, 0xfb).toString('base64')
+  for (const [what, secret] of [
+    ['a line end behind it', 'shared\n'],
+    ['a line end behind a whsec_ one', `${whsec}\n`],
+    ['a carriage return', 'shared\r'],
+    ['a blank in front', ' shared'],
+    ['a blank behind', `${whsec} `],
+    ['blanks alone', '   '],
+    ['a no-break space behind', 'shared\u00a0'],
+    ['a byte order mark', '\ufeffshared'],
+    ['a zero-width space', 'sha\u200bred'],
+    ['a tab within', 'sha\tred'],
+    ['the version of a signature', `v1,${whsec}`],
+    ['nothing behind whsec_', 'whsec_'],
+    ['base64url', `whsec_${base64.replaceAll('+', '-').replaceAll('/', '_')}`],
+    ['no padding', 'whsec_c2VjcmV0IQ'],
+    ['loose bits', 'whsec_c2VjcmV0IR=='],
+    ['what is no base64', 'whsec_not base64!'],
+    ['capitals', whsec.replace('whsec_', 'WHSEC_')],
+    ['a key of the asymmetric scheme', 'whsk_c2VjcmV0IQ=='],
+  ] as const) {
+    test(what, () => assert.match(String(refuseSecret(secret)), /^must /))
+  }
+  for (const secret of [
+    whsec,
+    `whsec_${base64}`,
+    'whsec_c2VjcmV0IQ==',
+    'x',
+    'two words',
+    'gehëimnis ✓',
+    '😀',
+    base64,
+  ]) {
+    test(`${secret.slice(0, 12)} is good`, () => assert.equal(refuseSecret(secret), null))
+  }
 })
 
 describe('a callback that arrived', () => {

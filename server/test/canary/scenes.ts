@@ -66,9 +66,9 @@ const callbackSecrets: Scene = async (day) => {
   const { t, receiver } = day
   const run = unique()
   const kinds = [
-    `whsec_${randomBytes(24).toString('base64')}`,
+    '',
     word('sécret "quoted" \\ and <tagged> &'),
-    word(`a\tlong\n${'x'.repeat(200)}`),
+    word(`a long \\n${'x'.repeat(200)}`),
     word('50% off; drop table --'),
   ]
   const respond = (id: string, decision: string) =>
@@ -81,7 +81,9 @@ const callbackSecrets: Scene = async (day) => {
   ]
   for (const [index, kind] of kinds.entries()) {
     for (const [number, end] of endings.entries()) {
-      const secret = day.plant('a callback secret', `${kind.slice(0, 230)}${index}${number}`)
+      const standard = `whsec_${randomBytes(24).toString('base64')}`
+      const text = kind === '' ? standard : `${kind.slice(0, 230)}${index}${number}`
+      const secret = day.plant('a callback secret', text)
       // A receiver that answers with everything it got.
       receiver.behave((response, request) => {
         response

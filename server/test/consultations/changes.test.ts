@@ -10,6 +10,7 @@ import { type Agent, type Caller, keyScopes } from '../../src/identity/principal
 import { newId } from '../../src/platform/ids.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, type TestKey } from '../people-and-keys.ts'
+import { openedCertificate } from './opened-certificate.ts'
 
 let t: TestApp
 let key: TestKey
@@ -69,7 +70,10 @@ test('acts on one request that share a commit reach the readers as a change each
     perform({
       key: { organizationId, id },
       from: agent,
-      decide: (given) => redeem(found(given), { kind: 'agent', id: key.agentId }, null, now, () => false),
+      decide: (given) => {
+        const decided = found(given)
+        return redeem(decided, { kind: 'agent', id: key.agentId }, null, now, openedCertificate(decided))
+      },
     }),
   ])
   const stateOf = (of: Consultation | null) => of && [of.state, of.redeemedAt]

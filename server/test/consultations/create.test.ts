@@ -201,6 +201,8 @@ const refused: readonly (readonly [string, Readonly<Record<string, unknown>>, st
   ['an empty callback_secret', { callback_secret: '' }, 'callback_secret'],
   ['a callback_secret of 256 characters', { callback_secret: 's'.repeat(256) }, 'callback_secret'],
   ['a number as callback_secret', { callback_secret: 1 }, 'callback_secret'],
+  ['a callback_secret with a line end', { callback_secret: 'shared\n' }, 'callback_secret'],
+  ['a callback_secret that no library reads', { callback_secret: 'whsec_-_' }, 'callback_secret'],
   ['21 retries', { callback_retry_seconds: Array(21).fill(1) }, 'callback_retry_seconds'],
   ['a retry after more than a week', { callback_retry_seconds: [604_801] }, 'callback_retry_seconds.0'],
   ['a retry in the past', { callback_retry_seconds: [1, -1] }, 'callback_retry_seconds.1'],

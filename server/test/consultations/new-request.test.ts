@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { refuseSecret } from '../../src/callbacks/signature.ts'
 import { parseAnswer } from '../../src/consultations/new-answer.ts'
 import { parseNewRequest } from '../../src/consultations/new-request.ts'
 import { parseExactJson } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
 const parse = (body: unknown, refuseTarget: (url: string) => string | null = () => null) =>
-  parseNewRequest(parseExactJson(Buffer.from(JSON.stringify(body))), refuseTarget)
+  parseNewRequest(parseExactJson(Buffer.from(JSON.stringify(body))), { refuseTarget, refuseSecret })
 const least = { title: 'x', context: {} }
 
 function refusal(act: () => unknown) {
@@ -39,7 +40,7 @@ describe('a new request, whatever door it comes through', () => {
 
   test('keeps context and metadata as they were written', () => {
     const body = parseExactJson(Buffer.from('{"title":"x","context":{"a": 1.0},"metadata":{ "run" : 1E5 }}'))
-    const { context, metadata } = parseNewRequest(body, () => null)
+    const { context, metadata } = parseNewRequest(body, { refuseTarget: () => null, refuseSecret })
     assert.deepEqual([context, metadata], ['{"a": 1.0}', '{ "run" : 1E5 }'])
   })
 
@@ -72,7 +73,7 @@ describe('a new request, whatever door it comes through', () => {
   for (const value of [null, undefined, 1, 'x', []]) {
     test(`422 for ${JSON.stringify(value)} instead of an object`, () => {
       assert.deepEqual(
-        refusal(() => parseNewRequest({ value, members: new Map() }, () => null)),
+        refusal(() => parseNewRequest({ value, members: new Map() }, { refuseTarget: () => null, refuseSecret })),
         [422, 'request.invalid', ['']],
       )
     })

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto'
+import { type KeyObject, verify as verifySignature } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { bySystem, type Fact, factBy, type Report } from '../../facts/fact.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -15,10 +15,10 @@ export interface SigningKeys {
   signer(purpose: Purpose): Promise<Signer>
   /** A compact JWS (EdDSA) over `payload`, with the key's id in its header. */
   sign(purpose: Purpose, payload: Readonly<Record<string, unknown>>, header: { readonly typ: string }): Promise<string>
-  /** The key of ours with this id and purpose; null when there is none, or when it was revoked. */
+  /** The payload segment of a compact JWS that a key of ours has signed for this purpose, and that key; null for any other text. */
+  verify(purpose: Purpose, jws: string, header: { readonly typ: string }): Promise<Signed | null>
+  /** The key of ours with this id and purpose; null when there is none. */
   find(purpose: Purpose, kid: string): Promise<PublicKey | null>
-  /** The ids of the purpose's revoked keys. */
-  revokedKids(purpose: Purpose): Promise<ReadonlySet<string>>
   /** The public parts of all keys, retired ones too: what they signed stays verifiable. */
   keySet(): Promise<readonly Jwk[]>
   /**
@@ -28,9 +28,20 @@ export interface SigningKeys {
   rotate(purpose: Purpose, how?: Rotation): Promise<SigningKey>
 }
 
-export interface PublicKey {
-  readonly key: KeyObject
+/** Whether what a key has signed still counts. */
+export interface KeyStanding {
+  readonly kid: string
   readonly retiredAt: Date | null
+  readonly isRevoked: boolean
+}
+
+export interface PublicKey extends KeyStanding {
+  readonly key: KeyObject
+}
+
+export interface Signed {
+  readonly payload: string
+  readonly key: KeyStanding
 }
 
 export type Rotation = { readonly overlapMs?: number } | { readonly revoke: true }
@@ -86,8 +97,8 @@ export function createSigningKeys(dependencies: SigningKeyDependencies): Signing
   return {
     signer: signer.bind(null, context),
     sign: async (purpose, payload, header) => (await signer(context, purpose)).sign(payload, header),
+    verify: verify.bind(null, context),
     find: find.bind(null, context),
-    revokedKids: revokedKids.bind(null, context),
     keySet: keySet.bind(null, context),
     rotate: rotate.bind(null, context),
   }
@@ -103,19 +114,27 @@ async function signer(context: SigningKeyContext, purpose: Purpose): Promise<Sig
   return ready
 }
 
+async function verify(
+  context: SigningKeyContext,
+  purpose: Purpose,
+  jws: string,
+  { typ }: { readonly typ: string },
+): Promise<Signed | null> {
+  const parts = rules.splitJws(jws)
+  const kid = parts === null ? null : rules.kidOf(parts.header, typ)
+  if (parts === null || kid === null || parts.signature.length !== 64) return null
+  const key = await find(context, purpose, kid)
+  if (key === null || !verifySignature(null, Buffer.from(parts.signed), key.key, parts.signature)) return null
+  return { payload: parts.payload, key }
+}
+
 async function find(context: SigningKeyContext, purpose: Purpose, kid: string): Promise<PublicKey | null> {
   const { publicKeys } = context.memory
   const found = (await current(context)).byKid.get(kid) ?? (await lookAgain(context)).byKid.get(kid)
-  if (found === undefined || found.key.purpose !== purpose || found.key.revokedAt !== null) return null
+  if (found === undefined || found.key.purpose !== purpose) return null
   const key = publicKeys.get(kid) ?? rules.publicKeyOf(found.key)
   publicKeys.set(kid, key)
-  return { key, retiredAt: found.key.retiredAt }
-}
-
-async function revokedKids(context: SigningKeyContext, purpose: Purpose): Promise<ReadonlySet<string>> {
-  const { keys } = await current(context)
-  const revoked = keys.filter((key) => key.purpose === purpose && key.revokedAt !== null)
-  return new Set(revoked.map((key) => key.kid))
+  return { key, kid, retiredAt: found.key.retiredAt, isRevoked: found.key.revokedAt !== null }
 }
 
 async function keySet(context: SigningKeyContext): Promise<readonly Jwk[]> {

@@ -87,12 +87,27 @@ export function createSigner({ kid, publicKey }: SigningKey, secret: string): Si
   }
 }
 
-export function headerOf(typ: string, kid: string): Readonly<Record<string, string>> {
+function headerOf(typ: string, kid: string): Readonly<Record<string, string>> {
   return { alg: 'EdDSA', typ, kid }
 }
 
 export function encodeJson(value: unknown): string {
   return Buffer.from(JSON.stringify(value), 'utf8').toString('base64url')
+}
+
+/** The parts of a compact JWS; null when it is spelled in another way than this service's. */
+export function splitJws(jws: string) {
+  const [header = '', payload = '', encoded = '', ...more] = jws.split('.')
+  const signature = Buffer.from(encoded, 'base64url')
+  // One spelling only: Node's decoder passes over padding, spaces and loose bits.
+  if (more.length > 0 || signature.toString('base64url') !== encoded) return null
+  return { header, payload, signature, signed: `${header}.${payload}` }
+}
+
+/** The key id of a header that is, byte for byte, the one that this service writes for it. */
+export function kidOf(header: string, typ: string): string | null {
+  const [, kid] = /"kid":"([A-Za-z0-9_-]{43})"/.exec(Buffer.from(header, 'base64url').toString('latin1')) ?? []
+  return kid !== undefined && header === encodeJson(headerOf(typ, kid)) ? kid : null
 }
 
 /** RFC 7638 over the members that RFC 8037 names, in the order of their names. */

@@ -1,0 +1,82 @@
+import { factBy, system } from '../facts/fact.ts'
+import { type Agent, actorOf, byCaller, type Caller } from '../identity/principal.ts'
+import { type BoundedMap, createBoundedMap } from '../platform/bounded-map.ts'
+import { inTransaction } from '../platform/database/db.ts'
+import { Problem } from '../platform/problem.ts'
+import { type ActContext, act } from './acts.ts'
+import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
+import type { Consultation } from './consultation.ts'
+import { type ReadContext, read } from './reading.ts'
+import { certificateRevoked, notApproved, redeem as redeemed } from './redemption.ts'
+
+/** Uses of a decision. The row alone is not believed: its certificate has to prove it. */
+
+export interface ProofContext extends ActContext, ReadContext {
+  /** What was reported already, so that a caller that repeats its call fills neither the log nor the audit. */
+  readonly reported: BoundedMap<string, true>
+}
+
+export function createProving(acting: ActContext, reading: ReadContext): ProofContext {
+  return { ...acting, ...reading, reported: createBoundedMap(1_000) }
+}
+
+/** The decided request that `id` names. Throws 409 unless its certificate proves it. */
+export async function decided(context: ProofContext, by: Caller, id: string): Promise<Consultation> {
+  return reporting(context, by, id, async () => {
+    const { found, opened } = await findProven(context, by, id)
+    if (opened === null) throw notDecided(found.state)
+    if (opened.isRevoked) throw certificateRevoked(found.state)
+    return found
+  })
+}
+
+export async function redeem(
+  context: ProofContext,
+  by: Caller<Agent>,
+  id: string,
+  digest: string | null,
+): Promise<Consultation> {
+  return reporting(context, by, id, async () => {
+    const { found, opened } = await findProven(context, by, id)
+    if (opened === null) throw notApproved(found.state, null)
+    const actor = actorOf(by.principal)
+    return act(context, by, id, (before) => redeemed(before, actor, digest, context.clock.now(), opened))
+  })
+}
+
+/** Without a lock: a certificate never changes. `opened` is null while there is no decision. */
+async function findProven(context: ProofContext, by: Caller, id: string) {
+  const found = await read(context, by.principal, id)
+  const opened = found.certificate === null ? null : await context.openCertificate(found.certificate)
+  requireProven(found, opened)
+  return { found, opened }
+}
+
+async function reporting(
+  context: ProofContext,
+  by: Caller,
+  id: string,
+  use: () => Promise<Consultation>,
+): Promise<Consultation> {
+  try {
+    return await use()
+  } catch (error) {
+    if (error instanceof Problem && error.code === certificateContradicts.code) {
+      await report(context, by, id.toLowerCase(), error.extra.differs as readonly string[])
+    }
+    throw error
+  }
+}
+
+async function report(context: ProofContext, by: Caller, id: string, differs: readonly string[]): Promise<void> {
+  const { db, clock, log, events, reported } = context
+  const key = `${id} ${differs.join()}`
+  if (reported.get(key) === true) return
+  const { organizationId } = by.principal
+  log.error({ requestId: id, organizationId, differs }, 'a stored decision and its certificate do not agree')
+  // The service has found it; whose call it was does not matter.
+  const origin = { ...byCaller(by), actor: system }
+  const fact = factBy(origin, 'request.contradicted', ['request', id], { after: { differs }, occurredAt: clock.now() })
+  await inTransaction(db, { organizationId }, async (tx) => tx.last(events.append(tx, [fact])))
+  reported.set(key, true)
+}

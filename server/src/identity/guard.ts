@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onRequestAsyncHookHandler } from 'fastify'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Authenticator } from './authenticate.ts'
@@ -21,6 +21,14 @@ declare module 'fastify' {
 
 /** Put first in a route that needs a right: the caller is authenticated before the body is read. */
 export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
+
+/** Makes the options of routes behind a guard that have this tag in OpenAPI. */
+export function guardedRoutes(tag: string) {
+  return <Guards extends object>(guards: Guards, schema: FastifySchema) => ({
+    ...guards,
+    schema: { tags: [tag], security: [{ bearer: [] }, { person: [] }], ...schema },
+  })
+}
 
 export function createGuard(app: FastifyInstance, authenticator: Authenticator, limits: RateLimits): Guard {
   app.decorateRequest('principal', null)

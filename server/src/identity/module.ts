@@ -1,18 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { RateLimits } from '../http/rate-limits.ts'
 import type { Db } from '../platform/database/db.ts'
+import { createLoop } from '../platform/loop.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import { createExpiryWarnings } from './api-keys/expiry-warnings.ts'
 import { registerKeyFormat } from './api-keys/leaked-key-routes.ts'
-import { createFactorSweeper } from './factors/worker.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { organizationIds } from './organizations/store.ts'
-import { createDeletionWorker } from './organizations/worker.ts'
 import { registerAccountPages } from './recovery/account-pages.ts'
 import { registerSetupPage } from './registration/setup-page.ts'
 import { registerIdentityRoutes } from './routes.ts'
 import { createIdentity, type IdentityDependencies } from './service.ts'
-import { createSessionSweeper } from './sessions/worker.ts'
 import { registerKeySet } from './signing-keys/routes.ts'
 
 export interface IdentityModuleDependencies extends IdentityDependencies {
@@ -49,9 +47,10 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     ],
     loops: [
       createExpiryWarnings({ db: workerDb, clock, log, report }),
-      createFactorSweeper(identity.factors, log),
-      createSessionSweeper(identity.sessions, log),
-      createDeletionWorker(identity.organizationDeletion, log),
+      // Nothing depends on these intervals: what has expired or ended counts for nothing even before it is deleted.
+      createLoop('unfinished factors', 60_000, log, () => identity.factors.sweep()),
+      createLoop('ended sessions', 300_000, log, () => identity.sessions.deleteEndedSessions()),
+      createLoop('deleted organizations', 300_000, log, () => identity.organizationDeletion.deleteDue()),
     ],
     sealedColumns,
     close: async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { AccountLink, LinkPurpose } from './account-link.ts'
@@ -10,12 +11,11 @@ export interface AccountSecrets {
   readonly passwordHash: string | null
 }
 
-function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]> | undefined): AccountSecrets | null {
-  if (row === undefined) return null
-  return { id: row.id, email: row.email, emailVerifiedAt: row.email_verified_at, passwordHash: row.password_hash }
-}
+const accountColumns = columns('id, email, email_verified_at, password_hash')
 
-const accountColumns = ['id', 'email', 'email_verified_at', 'password_hash'] as const
+function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]> | undefined): AccountSecrets | null {
+  return row === undefined ? null : fieldsOf(row, accountColumns)
+}
 
 /** The scope is the account. */
 export async function accountById(db: Queryable, id: string): Promise<AccountSecrets | null> {
@@ -99,34 +99,15 @@ export async function switchScope(tx: Queryable, organizationId: string): Promis
 
 // Links
 
-function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
-  return {
-    id: row.id,
-    accountId: row.account_id,
-    purpose: row.purpose,
-    email: row.email,
-    expiresAt: row.expires_at,
-    usedAt: row.used_at,
-    createdAt: row.created_at,
-  }
-}
+const linkColumns = columns('id, account_id, purpose, email, expires_at, used_at, created_at')
 
-const linkColumns = ['id', 'account_id', 'purpose', 'email', 'expires_at', 'used_at', 'created_at'] as const
+function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
+  return fieldsOf(row, linkColumns)
+}
 
 /** The scope is the account. */
 export async function insertLink(tx: Queryable, link: AccountLink, tokenHash: Buffer): Promise<void> {
-  await tx.run(
-    sql.insertInto('account_links').values({
-      id: link.id,
-      account_id: link.accountId,
-      purpose: link.purpose,
-      token_hash: tokenHash,
-      email: link.email,
-      expires_at: link.expiresAt,
-      used_at: link.usedAt,
-      created_at: link.createdAt,
-    }),
-  )
+  await tx.run(sql.insertInto('account_links').values({ ...valuesOf(link, linkColumns), token_hash: tokenHash }))
 }
 
 /** The scope is a look-up of the hash in hex. */

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Role } from '../principal.ts'
@@ -98,18 +99,10 @@ export async function deleteLoneAccount(tx: Queryable, accountId: string): Promi
 
 type UserRow = Selectable<Schema['users']>
 
+const userColumns = columns('organization_id, id, account_id, email, name, role, is_active, created_at, updated_at')
+
 function toUser(row: UserRow): User {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    accountId: row.account_id,
-    email: row.email,
-    name: row.name,
-    role: row.role,
-    isActive: row.is_active,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
+  return fieldsOf(row, userColumns)
 }
 
 /** False when the account, or the address, is a member already. */
@@ -117,17 +110,7 @@ export async function insertUser(tx: Queryable, user: User): Promise<boolean> {
   const rows = await tx.run(
     sql
       .insertInto('users')
-      .values({
-        organization_id: user.organizationId,
-        id: user.id,
-        account_id: user.accountId,
-        email: user.email,
-        email_key: emailKey(user.email),
-        name: user.name,
-        role: user.role,
-        created_at: user.createdAt,
-        updated_at: user.updatedAt,
-      })
+      .values({ ...valuesOf(user, userColumns), email_key: emailKey(user.email) })
       .onConflict((conflict) => conflict.doNothing())
       .returning('id'),
   )

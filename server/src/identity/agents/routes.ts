@@ -3,7 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
-import { callerOf, type Guard, personOf } from '../guard.ts'
+import { callerOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
   agentNotFound,
   alreadyStopped,
@@ -22,7 +22,7 @@ export interface AgentRoutes {
   readonly guard: Guard
 }
 
-const common = { tags: ['agents'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('agents')
 const one = (description: string) => success(description, Type.Ref('Agent'), schemas.exampleAgent)
 
 export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): void {
@@ -31,23 +31,19 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
 
   app.post<{ Body: Static<typeof schemas.createAgentBody> }>(
     '/agents',
-    {
-      ...guard('agent.manage'),
-      schema: {
-        ...common,
-        summary: 'Register an agent; make keys for it with POST /api-keys',
-        operationId: 'registerAgent',
-        headers: idempotencyHeaders,
-        body: {
-          ...schemas.createAgentBody,
-          examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
-        },
-        response: {
-          201: one('The agent; you are responsible for it unless you name somebody else'),
-          ...problems(401, 403, 413, 415),
-        },
+    route(guard('agent.manage'), {
+      summary: 'Register an agent; make keys for it with POST /api-keys',
+      operationId: 'registerAgent',
+      headers: idempotencyHeaders,
+      body: {
+        ...schemas.createAgentBody,
+        examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
       },
-    },
+      response: {
+        201: one('The agent; you are responsible for it unless you name somebody else'),
+        ...problems(401, 403, 413, 415),
+      },
+    }),
     async (request, reply) => {
       const { owner_id, ...input } = request.body
       const asked = { ...input, ownerId: owner_id?.toLowerCase() }
@@ -59,19 +55,15 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
 
   app.get<{ Querystring: Static<typeof schemas.listAgentsQuery> }>(
     '/agents',
-    {
-      ...guard('agent.read'),
-      schema: {
-        ...common,
-        summary: 'List the registered agents, newest first',
-        operationId: 'listAgents',
-        querystring: schemas.listAgentsQuery,
-        response: {
-          200: success('A page of agents', Type.Ref('AgentPage'), { items: [schemas.exampleAgent], next_cursor: null }),
-          ...problems(401, 403),
-        },
+    route(guard('agent.read'), {
+      summary: 'List the registered agents, newest first',
+      operationId: 'listAgents',
+      querystring: schemas.listAgentsQuery,
+      response: {
+        200: success('A page of agents', Type.Ref('AgentPage'), { items: [schemas.exampleAgent], next_cursor: null }),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => {
       const { status = null, limit = 20, cursor } = request.query
       const filter = { status: status as Status | null, before: cursor === undefined ? null : decodeCursor(cursor) }
@@ -84,32 +76,24 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
 
   app.get<{ Params: { id: string } }>(
     '/agents/:id',
-    {
-      ...guard('agent.read'),
-      schema: {
-        ...common,
-        summary: 'Get one agent',
-        operationId: 'getAgent',
-        params: idParams,
-        response: { 200: one('The agent'), ...problems(401, 403, agentNotFound) },
-      },
-    },
+    route(guard('agent.read'), {
+      summary: 'Get one agent',
+      operationId: 'getAgent',
+      params: idParams,
+      response: { 200: one('The agent'), ...problems(401, 403, agentNotFound) },
+    }),
     async (request) => agentJson(await agents.one(callerOf(request).principal, request.params.id)),
   )
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeAgentBody> }>(
     '/agents/:id',
-    {
-      ...guard('agent.manage'),
-      schema: {
-        ...common,
-        summary: 'Rename or describe an agent, or name the person responsible for it',
-        operationId: 'changeAgent',
-        params: idParams,
-        body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
-        response: { 200: one('The agent'), ...problems(401, 403, agentNotFound, 413, 415) },
-      },
-    },
+    route(guard('agent.manage'), {
+      summary: 'Rename or describe an agent, or name the person responsible for it',
+      operationId: 'changeAgent',
+      params: idParams,
+      body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
+      response: { 200: one('The agent'), ...problems(401, 403, agentNotFound, 413, 415) },
+    }),
     async (request) => {
       const { owner_id, ...changes } = request.body
       const asked = { ...changes, ownerId: owner_id?.toLowerCase() }
@@ -134,20 +118,16 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
 
     app.post<{ Params: { id: string }; Body: { reason?: string | null } }>(
       `/agents/:id/${act}`,
-      {
-        ...guard('agent.pause'),
-        schema: {
-          ...common,
-          summary: `${verb} an agent: ${effect}`,
-          operationId: `${act}Agent`,
-          params: idParams,
-          body: { ...body, examples: [example] },
-          response: {
-            200: one(`The agent, ${done}; within a second everywhere`),
-            ...problems(401, 403, agentNotFound, ...conflicts('agent'), 413, 415),
-          },
+      route(guard('agent.pause'), {
+        summary: `${verb} an agent: ${effect}`,
+        operationId: `${act}Agent`,
+        params: idParams,
+        body: { ...body, examples: [example] },
+        response: {
+          200: one(`The agent, ${done}; within a second everywhere`),
+          ...problems(401, 403, agentNotFound, ...conflicts('agent'), 413, 415),
         },
-      },
+      }),
       async (request) => {
         const reason = request.body.reason ?? null
         return agentJson(await switches.turnAgent(personOf(request), idOf(request), act, reason))
@@ -156,23 +136,19 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
 
     app.post<{ Body: { reason?: string | null } }>(
       `/organization/${act}`,
-      {
-        ...guard('organization.pause'),
-        schema: {
-          ...common,
-          summary: `${verb} all agents of the organization: ${effect}`,
-          operationId: `${act}Organization`,
-          body: { ...body, examples: [example] },
-          response: {
-            200: success(
-              `Agents ${done}; within a second everywhere`,
-              Type.Ref('OrganizationSwitch'),
-              schemas.exampleSwitch,
-            ),
-            ...problems(401, 403, ...conflicts('organization'), 413, 415),
-          },
+      route(guard('organization.pause'), {
+        summary: `${verb} all agents of the organization: ${effect}`,
+        operationId: `${act}Organization`,
+        body: { ...body, examples: [example] },
+        response: {
+          200: success(
+            `Agents ${done}; within a second everywhere`,
+            Type.Ref('OrganizationSwitch'),
+            schemas.exampleSwitch,
+          ),
+          ...problems(401, 403, ...conflicts('organization'), 413, 415),
         },
-      },
+      }),
       async (request) =>
         switchJson(await switches.turnOrganization(personOf(request), act, request.body.reason ?? null)),
     )
@@ -180,18 +156,14 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
 
   app.get(
     '/organization/pause',
-    {
-      ...guard('agent.read'),
-      schema: {
-        ...common,
-        summary: 'Get whether the agents of the organization are paused or stopped, since when and why',
-        operationId: 'getOrganizationSwitch',
-        response: {
-          200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),
-          ...problems(401, 403),
-        },
+    route(guard('agent.read'), {
+      summary: 'Get whether the agents of the organization are paused or stopped, since when and why',
+      operationId: 'getOrganizationSwitch',
+      response: {
+        200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => switchJson(await switches.organizationSwitch(callerOf(request).principal)),
   )
 }

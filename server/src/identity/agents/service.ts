@@ -1,21 +1,15 @@
-import type { Report } from '../../facts/fact.ts'
-import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { later } from '../../platform/clock.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid } from '../../platform/problem.ts'
+import { withContext } from '../../platform/with-context.ts'
 import { userById } from '../accounts/store.ts'
+import type { IdentityContext } from '../context.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { active, agentNotFound, newAgent, type RegisteredAgent } from './agent.ts'
 import { agentFact } from './facts.ts'
 import * as store from './store.ts'
-
-export interface AgentContext {
-  readonly db: Db
-  readonly clock: Clock
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
-}
 
 export interface AgentChanges {
   readonly name?: string | undefined
@@ -26,17 +20,12 @@ export interface AgentChanges {
 export type Agents = ReturnType<typeof createAgents>
 
 /** The register of agents: their names, their purpose, and the person responsible for each. */
-export function createAgents(context: AgentContext) {
-  return {
-    register: register.bind(null, context),
-    list: list.bind(null, context),
-    one: one.bind(null, context),
-    change: change.bind(null, context),
-  }
+export function createAgents(context: IdentityContext) {
+  return withContext(context, { register, list, one, change })
 }
 
 async function register(
-  { db, clock, report }: AgentContext,
+  { db, clock, report }: IdentityContext,
   by: Caller<Person>,
   input: AgentChanges & { readonly name: string },
   idempotency: Idempotency | null,
@@ -64,7 +53,7 @@ async function register(
 }
 
 async function list(
-  { db }: AgentContext,
+  { db }: IdentityContext,
   { organizationId }: Principal,
   filter: store.AgentFilter,
   limit: number,
@@ -73,14 +62,14 @@ async function list(
   return { items: found.slice(0, limit), hasMore: found.length > limit }
 }
 
-async function one({ db }: AgentContext, { organizationId }: Principal, id: string): Promise<RegisteredAgent> {
+async function one({ db }: IdentityContext, { organizationId }: Principal, id: string): Promise<RegisteredAgent> {
   const agent = await store.agentById(db.within({ organizationId }), organizationId, id)
   if (agent === null) throw agentNotFound()
   return agent
 }
 
 function change(
-  { db, clock, report }: AgentContext,
+  { db, clock, report }: IdentityContext,
   by: Caller<Person>,
   id: string,
   changes: AgentChanges,

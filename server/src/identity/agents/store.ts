@@ -1,36 +1,29 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf } from '../../platform/database/columns.ts'
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status } from './agent.ts'
 
-// biome-ignore format: one line per group
-const names = [
-  'organization_id', 'id', 'name', 'description', 'owner_id',
-  'status', 'paused_at', 'paused_by', 'pause_reason', 'organization_status', 'pause_acknowledged_at',
-  'created_at', 'updated_at',
-] as const
+const agentColumns = columns(
+  'organization_id, id, name, description, owner_id, organization_status, pause_acknowledged_at, created_at, updated_at',
+)
+const switchColumns = columns('status, paused_at, paused_by, pause_reason')
 
-type Row = Pick<Selectable<Schema['agents']>, (typeof names)[number]> & { readonly last_used_at: Date | null }
+type Row = Selectable<Pick<Schema['agents'], (typeof agentColumns | typeof switchColumns)[number]>> & {
+  readonly last_used_at: Date | null
+}
 
 function toAgent(row: Row): RegisteredAgent {
   return {
-    organizationId: row.organization_id,
-    id: row.id,
-    name: row.name,
-    description: row.description,
-    ownerId: row.owner_id,
+    ...fieldsOf(row, agentColumns),
     own: { status: row.status, since: row.paused_at, by: row.paused_by, reason: row.pause_reason },
-    organizationStatus: row.organization_status,
-    pauseAcknowledgedAt: row.pause_acknowledged_at,
     lastUsedAt: row.last_used_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
   }
 }
 
-const columns = `${names.map((name) => `a.${name}`).join(', ')},
+const selected = `${[...agentColumns, ...switchColumns].map((name) => `a.${name}`).join(', ')},
   (select max(k.last_used_at) from api_keys k where k.organization_id = a.organization_id and k.agent_id = a.id)
     as last_used_at`
 
@@ -61,7 +54,7 @@ export async function insertAgent(
 
 const byIdempotencyKeyStatement: Statement = {
   name: 'agents_by_idempotency_key',
-  text: `select ${columns}, a.idempotency_hash from agents a
+  text: `select ${selected}, a.idempotency_hash from agents a
     where a.organization_id = $1 and a.created_by = $2 and a.idempotency_key = $3`,
 }
 
@@ -78,7 +71,7 @@ export async function agentByIdempotencyKey(
 
 const findStatement: Statement = {
   name: 'agents_find',
-  text: `select ${columns} from agents a where a.organization_id = $1 and a.id = $2`,
+  text: `select ${selected} from agents a where a.organization_id = $1 and a.id = $2`,
 }
 const lockStatement: Statement = { name: 'agents_lock', text: `${findStatement.text} for no key update of a` }
 
@@ -95,7 +88,7 @@ export async function agentById(
 
 const listStatement: Statement = {
   name: 'agents_list',
-  text: `select ${columns} from agents a
+  text: `select ${selected} from agents a
     where a.organization_id = $1 and ($2::uuid is null or a.id < $2)
       and ($3::text is null or a.status = $3)
     order by a.id desc limit $4`,

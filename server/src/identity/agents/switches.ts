@@ -1,13 +1,14 @@
 import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
+import { withContext } from '../../platform/with-context.ts'
+import type { IdentityContext } from '../context.ts'
 import * as organizations from '../organizations/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { agentNotFound, type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
 import { agentFact, organizationSwitchFact } from './facts.ts'
-import type { AgentContext } from './service.ts'
 import * as store from './store.ts'
 
-export interface SwitchContext extends AgentContext {
+export interface SwitchContext extends IdentityContext {
   /** What keys stand for has changed: this process must forget what it remembers of them. */
   readonly forgetAll: () => void
 }
@@ -20,11 +21,7 @@ export type Switches = ReturnType<typeof createSwitches>
  * process holds the agent back from its next call on, the others within a second.
  */
 export function createSwitches(context: SwitchContext) {
-  return {
-    turnAgent: turnAgent.bind(null, context),
-    turnOrganization: turnOrganization.bind(null, context),
-    organizationSwitch: organizationSwitch.bind(null, context),
-  }
+  return withContext(context, { turnAgent, turnOrganization, organizationSwitch })
 }
 
 const pastTense = { pause: 'paused', resume: 'resumed', stop: 'stopped' } as const

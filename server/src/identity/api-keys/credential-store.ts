@@ -18,30 +18,21 @@ export interface Credential {
   readonly pauseAcknowledgedAt: Date | null
 }
 
-interface Row {
-  organization_id: string
-  agent_id: string
-  id: string
-  key_hash: Buffer
-  is_active: boolean
-  scopes: KeyScope[]
-  expires_at: Date
-  allowed_networks: string[]
-  status: Switch['status']
-  paused_at: Date | null
-  pause_reason: string | null
-  pause_acknowledged_at: Date | null
-  agents_status: Switch['status']
-  agents_paused_at: Date | null
-  agents_pause_reason: string | null
+interface Row extends Omit<Credential, 'own' | 'organization'> {
+  readonly status: Switch['status']
+  readonly paused_at: Date | null
+  readonly pause_reason: string | null
+  readonly agents_status: Switch['status']
+  readonly agents_paused_at: Date | null
+  readonly agents_pause_reason: string | null
 }
 
 const findStatement: Statement = {
   name: 'api_keys_authenticate',
-  text: `select k.organization_id, k.agent_id, k.id, k.key_hash, k.scopes, k.expires_at,
-      k.is_active and o.delete_after is null as is_active,
-      k.allowed_networks::text[] as allowed_networks, a.status, a.paused_at, a.pause_reason, a.pause_acknowledged_at,
-      o.agents_status, o.agents_paused_at, o.agents_pause_reason
+  text: `select k.organization_id as "organizationId", k.agent_id as "agentId", k.id as "apiKeyId", k.key_hash as hash,
+      k.is_active and o.delete_after is null as "isActive", k.scopes, k.expires_at as "expiresAt",
+      k.allowed_networks::text[] as "allowedNetworks", a.pause_acknowledged_at as "pauseAcknowledgedAt",
+      a.status, a.paused_at, a.pause_reason, o.agents_status, o.agents_paused_at, o.agents_pause_reason
     from api_keys k
     cross join lateral (select * from agents a where a.organization_id = k.organization_id and a.id = k.agent_id offset 0) a
     cross join lateral (select * from organizations o where o.organization_id = k.organization_id offset 0) o
@@ -55,18 +46,12 @@ const findStatement: Statement = {
 export async function findCredential(db: Queryable, id: string): Promise<Credential | null> {
   const [row] = await db.execute<Row>(findStatement, [id])
   if (row === undefined) return null
+  const { status, paused_at, pause_reason, agents_status, agents_paused_at, agents_pause_reason, ...key } = row
   return {
-    organizationId: row.organization_id,
-    agentId: row.agent_id,
-    apiKeyId: row.id,
-    hash: row.key_hash,
-    isActive: row.is_active,
+    ...key,
     scopes: keyScopes.filter((scope) => row.scopes.includes(scope)),
-    expiresAt: row.expires_at,
-    allowedNetworks: row.allowed_networks,
-    own: { status: row.status, since: row.paused_at, by: null, reason: row.pause_reason },
-    organization: { status: row.agents_status, since: row.agents_paused_at, by: null, reason: row.agents_pause_reason },
-    pauseAcknowledgedAt: row.pause_acknowledged_at,
+    own: { status, since: paused_at, by: null, reason: pause_reason },
+    organization: { status: agents_status, since: agents_paused_at, by: null, reason: agents_pause_reason },
   }
 }
 

@@ -1,16 +1,12 @@
-import { factBy, type Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { factBy } from '../../facts/fact.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop, type Loop } from '../../platform/loop.ts'
+import type { IdentityContext } from '../context.ts'
 import * as store from './store.ts'
 
-export interface ExpiryWarningDependencies {
-  /** For background work. */
-  readonly db: Db
-  readonly clock: Clock
+export interface ExpiryWarningDependencies extends IdentityContext {
   readonly log: Logger
-  readonly report: Report
 }
 
 /** The warning is days ahead, so a minute's delay is fine. */

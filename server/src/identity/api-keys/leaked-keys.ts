@@ -1,6 +1,7 @@
-import { factBy, type Report } from '../../facts/fact.ts'
-import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { factBy } from '../../facts/fact.ts'
+import { later } from '../../platform/clock.ts'
+import { inTransaction } from '../../platform/database/db.ts'
+import type { IdentityContext } from '../context.ts'
 import { byNobody, type Call } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import { apiKeyId, hashApiKey } from './api-key.ts'
@@ -8,11 +9,8 @@ import type { ApiKey } from './api-key-terms.ts'
 import { findCredential } from './credential-store.ts'
 import * as store from './store.ts'
 
-export interface LeakedKeyDependencies {
-  readonly db: Db
-  readonly clock: Clock
+export interface LeakedKeyDependencies extends IdentityContext {
   readonly attempts: Attempts
-  readonly report: Report
   readonly forget: (id: string) => void
 }
 

@@ -1,17 +1,10 @@
-import { factBy, type Report } from '../../facts/fact.ts'
+import { factBy } from '../../facts/fact.ts'
 import { createBoundedMap } from '../../platform/bounded-map.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import { Problem } from '../../platform/problem.ts'
 import * as agents from '../agents/store.ts'
+import type { IdentityContext } from '../context.ts'
 import { type Agent, byCaller, type Call, heldBack } from '../principal.ts'
-
-export interface RefusedCallDependencies {
-  readonly db: Db
-  readonly clock: Clock
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
-}
 
 export type RefusedCalls = ReturnType<typeof createRefusedCalls>
 
@@ -20,7 +13,7 @@ const reportEveryMs = 3_600_000
 const maxRemembered = 10_000
 
 /** Reports refused calls of agents to the audit. The call does not wait for it, and is refused even if reporting fails. */
-export function createRefusedCalls({ db, clock, report }: RefusedCallDependencies) {
+export function createRefusedCalls({ db, clock, report }: IdentityContext) {
   const reportedAt = createBoundedMap<string, number>(maxRemembered)
   const acknowledging = new Set<string>()
   let writing: Promise<void> = Promise.resolve()

@@ -7,7 +7,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { invalid } from '../../platform/problem.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
   type ApiKey,
   alreadyRotated,
@@ -31,7 +31,7 @@ interface OneKey {
   Params: { id: string }
 }
 
-const common = { tags: ['api-keys'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('api-keys')
 const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
 const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
 const oneKey = success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey)
@@ -55,68 +55,68 @@ function sendMade(reply: FastifyReply, { key, raw, replayed }: MadeKey, now: Dat
 }
 
 function createRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
-  const schema = {
-    ...common,
-    summary: 'Make an API key; the raw key is shown only once',
-    operationId: 'createApiKey',
-    headers: sensitiveHeaders,
-    body: {
-      ...schemas.createApiKeyBody,
-      examples: [
-        { name: 'deploy-bot', description: 'Asks before it touches production.' },
-        {
-          name: 'deploy-bot, second data centre',
-          agent_id: schemas.exampleApiKey.agent_id,
-          scopes: ['requests:create', 'requests:read'],
-          expires_at: '2026-07-31T00:00:00Z',
-          allowed_networks: ['192.0.2.0/24'],
-        },
-      ],
-    },
-    response: {
-      201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
-      ...problems(400, 401, stepUpRequired, 413, 415, 422),
-    },
-  }
-  app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>(
-    '/api-keys',
-    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }), schema },
-    async (request, reply) => {
-      const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
-      const input = {
-        name,
-        description,
-        agentId: agent_id?.toLowerCase(),
-        scopes,
-        expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
-        allowedNetworks: allowed_networks,
-      }
-      const by = personOf(request)
-      const made = await apiKeys.createApiKey(by, input, idempotencyOf(request), request.permit)
-      return sendMade(reply, made, clock.now())
+  const options = route(
+    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }) },
+    {
+      summary: 'Make an API key; the raw key is shown only once',
+      operationId: 'createApiKey',
+      headers: sensitiveHeaders,
+      body: {
+        ...schemas.createApiKeyBody,
+        examples: [
+          { name: 'deploy-bot', description: 'Asks before it touches production.' },
+          {
+            name: 'deploy-bot, second data centre',
+            agent_id: schemas.exampleApiKey.agent_id,
+            scopes: ['requests:create', 'requests:read'],
+            expires_at: '2026-07-31T00:00:00Z',
+            allowed_networks: ['192.0.2.0/24'],
+          },
+        ],
+      },
+      response: {
+        201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
+        ...problems(400, 401, stepUpRequired, 413, 415, 422),
+      },
     },
   )
+  app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>('/api-keys', options, async (request, reply) => {
+    const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
+    const input = {
+      name,
+      description,
+      agentId: agent_id?.toLowerCase(),
+      scopes,
+      expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
+      allowedNetworks: allowed_networks,
+    }
+    const by = personOf(request)
+    const made = await apiKeys.createApiKey(by, input, idempotencyOf(request), request.permit)
+    return sendMade(reply, made, clock.now())
+  })
 }
 
 function rotateRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
-  const schema = {
-    ...common,
-    summary: 'Replace an API key; the old one works until the overlap ends',
-    operationId: 'rotateApiKey',
-    params: idParams,
-    headers: sensitiveHeaders,
-    body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
-    response: {
-      201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
-        ...exampleNewKey,
-        rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
-      }),
-      ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
+  const options = route(
+    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }) },
+    {
+      summary: 'Replace an API key; the old one works until the overlap ends',
+      operationId: 'rotateApiKey',
+      params: idParams,
+      headers: sensitiveHeaders,
+      body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
+      response: {
+        201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
+          ...exampleNewKey,
+          rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
+        }),
+        ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
+      },
     },
-  }
+  )
   app.post<OneKey & { Body: Static<typeof schemas.rotateApiKeyBody> }>(
     '/api-keys/:id/rotate',
-    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }), schema },
+    options,
     async (request, reply) => {
       const { overlap_minutes: overlapMinutes = defaultOverlapMinutes, expires_at } = request.body
       const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
@@ -131,8 +131,7 @@ function rotateRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, cloc
 }
 
 function listRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('api-key.manage'), {
     summary: 'List all API keys, newest first',
     operationId: 'listApiKeys',
     querystring: schemas.listApiKeysQuery,
@@ -140,28 +139,23 @@ function listRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes
       200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
       ...problems(401, 403),
     },
-  }
-  app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>(
-    '/api-keys',
-    { ...guard('api-key.manage'), schema },
-    async (request) => {
-      const agentId = request.query.agent_id?.toLowerCase() ?? null
-      const found = await apiKeys.apiKeys(personOf(request).principal, agentId)
-      const now = clock.now()
-      return found.map((key) => apiKeyJson(key, now))
-    },
-  )
+  })
+  app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>('/api-keys', options, async (request) => {
+    const agentId = request.query.agent_id?.toLowerCase() ?? null
+    const found = await apiKeys.apiKeys(personOf(request).principal, agentId)
+    const now = clock.now()
+    return found.map((key) => apiKeyJson(key, now))
+  })
 }
 
 function readRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('api-key.manage'), {
     summary: 'Get one API key',
     operationId: 'getApiKey',
     params: idParams,
     response: { 200: oneKey, ...problems(401, 403, apiKeyNotFound, 422) },
-  }
-  app.get<OneKey>('/api-keys/:id', { ...guard('api-key.manage'), schema }, async (request) => {
+  })
+  app.get<OneKey>('/api-keys/:id', options, async (request) => {
     return apiKeyJson(await apiKeys.apiKey(personOf(request).principal, request.params.id), clock.now())
   })
 }
@@ -174,33 +168,31 @@ function changeRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, cloc
   const preHandler: preHandlerAsyncHookHandler = async function (request, reply) {
     if (mayDoMore(request.body as Changes)) await stepUp.call(this, request, reply)
   }
-  const schema = {
-    ...common,
-    summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
-    description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
-    operationId: 'changeApiKey',
-    params: idParams,
-    headers: stepUpHeaders,
-    body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
-    response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
-  }
-  app.patch<OneKey & { Body: Changes }>(
-    '/api-keys/:id',
-    { ...guard('api-key.manage'), preHandler, schema },
-    async (request) => {
-      const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
-      const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
-      const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
-      // Unknown fields are ignored, but a call with nothing else expects a change that would not happen (contract).
-      const isKnown = Object.values(changes).some((change) => change !== undefined)
-      if (Object.keys(request.body).length > 0 && !isKnown) {
-        const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'
-        throw invalid('', `names nothing that can be changed: send ${known}`)
-      }
-      const key = await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit)
-      return apiKeyJson(key, clock.now())
+  const options = route(
+    { ...guard('api-key.manage'), preHandler },
+    {
+      summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
+      description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
+      operationId: 'changeApiKey',
+      params: idParams,
+      headers: stepUpHeaders,
+      body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
+      response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
     },
   )
+  app.patch<OneKey & { Body: Changes }>('/api-keys/:id', options, async (request) => {
+    const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
+    const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
+    const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
+    // Unknown fields are ignored, but a call with nothing else expects a change that would not happen (contract).
+    const isKnown = Object.values(changes).some((change) => change !== undefined)
+    if (Object.keys(request.body).length > 0 && !isKnown) {
+      const known = 'name, description, scopes, expires_at, allowed_networks or is_active (false revokes the key)'
+      throw invalid('', `names nothing that can be changed: send ${known}`)
+    }
+    const key = await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit)
+    return apiKeyJson(key, clock.now())
+  })
 }
 
 function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes): boolean {

@@ -1,12 +1,14 @@
-import type { Fact, Report } from '../../facts/fact.ts'
-import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import type { Fact } from '../../facts/fact.ts'
+import { later } from '../../platform/clock.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { invalid } from '../../platform/problem.ts'
+import { withContext } from '../../platform/with-context.ts'
 import { newAgent, type RegisteredAgent } from '../agents/agent.ts'
 import { agentFact } from '../agents/facts.ts'
 import * as agents from '../agents/store.ts'
+import type { IdentityContext } from '../context.ts'
 import { secretFor } from '../derived-secret.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import type { Caller, Person } from '../principal.ts'
@@ -16,12 +18,8 @@ import * as terms from './api-key-terms.ts'
 import { keyFact, type UsedStepUp } from './facts.ts'
 import * as store from './store.ts'
 
-export interface ApiKeyContext {
-  readonly db: Db
-  readonly clock: Clock
+export interface ApiKeyContext extends IdentityContext {
   readonly secretKey: string
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
   /** A credential changed: this process must forget what it remembers of it. */
   readonly forget: (id: string) => void
 }
@@ -52,13 +50,7 @@ export type ApiKeys = ReturnType<typeof createApiKeys>
 
 /** The use cases of API keys. `permit` is the step-up for the act; null where none is asked for (sample data). */
 export function createApiKeys(context: ApiKeyContext) {
-  return {
-    createApiKey: createApiKey.bind(null, context),
-    rotate: rotate.bind(null, context),
-    apiKeys: apiKeys.bind(null, context),
-    apiKey: apiKey.bind(null, context),
-    changeApiKey: changeApiKey.bind(null, context),
-  }
+  return withContext(context, { createApiKey, rotate, apiKeys, apiKey, changeApiKey })
 }
 
 function createApiKey(

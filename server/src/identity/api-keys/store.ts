@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
@@ -7,42 +8,14 @@ import { type ApiKey, warnAtOf } from './api-key-terms.ts'
 
 type ApiKeyRow = Selectable<Schema['api_keys']>
 
-function toApiKey(row: ApiKeyRow): ApiKey {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    agentId: row.agent_id,
-    name: row.name,
-    description: row.description,
-    isActive: row.is_active,
-    scopes: row.scopes as KeyScope[],
-    expiresAt: row.expires_at,
-    allowedNetworks: row.allowed_networks,
-    lastUsedAt: row.last_used_at,
-    lastUsedAddress: row.last_used_address,
-    rotatedFrom: row.rotated_from,
-    revokedAt: row.revoked_at,
-    revokedBy: row.revoked_by,
-    leakedAt: row.leaked_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
-
+const fixedColumns = columns('organization_id, id, agent_id, last_used_at, last_used_address, rotated_from, created_at')
 /** What an act may change. */
-function changeable(key: ApiKey) {
-  return {
-    name: key.name,
-    description: key.description,
-    is_active: key.isActive,
-    scopes: [...key.scopes],
-    expires_at: key.expiresAt,
-    allowed_networks: [...key.allowedNetworks],
-    revoked_at: key.revokedAt,
-    revoked_by: key.revokedBy,
-    leaked_at: key.leakedAt,
-    updated_at: key.updatedAt,
-  }
+const changeableColumns = columns(
+  'name, description, is_active, scopes, expires_at, allowed_networks, revoked_at, revoked_by, leaked_at, updated_at',
+)
+
+function toApiKey(row: ApiKeyRow): ApiKey {
+  return { ...fieldsOf(row, [...fixedColumns, ...changeableColumns]), scopes: row.scopes as KeyScope[] }
 }
 
 export interface NewApiKey {
@@ -57,17 +30,12 @@ export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempo
   const query = sql
     .insertInto('api_keys')
     .values({
-      ...changeable(key),
-      organization_id: key.organizationId,
-      id: key.id,
-      agent_id: key.agentId,
+      ...valuesOf(key, [...fixedColumns, ...changeableColumns]),
       key_hash: hash,
       warn_at: warnAtOf(key),
-      rotated_from: key.rotatedFrom,
       created_by: createdBy,
       idempotency_key: idempotency?.key ?? null,
       idempotency_hash: idempotency?.hash ?? null,
-      created_at: key.createdAt,
     })
     .onConflict((conflict) =>
       conflict
@@ -138,7 +106,7 @@ export async function saveApiKey(tx: Queryable, key: ApiKey, warnAt?: Date | nul
   await tx.run(
     sql
       .updateTable('api_keys')
-      .set({ ...changeable(key), ...(warnAt === undefined ? {} : { warn_at: warnAt }) })
+      .set({ ...valuesOf(key, changeableColumns), ...(warnAt === undefined ? {} : { warn_at: warnAt }) })
       .where('organization_id', '=', key.organizationId)
       .where('id', '=', key.id),
   )

@@ -1,8 +1,7 @@
-import type { Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Db, Scope } from '../../platform/database/db.ts'
+import type { Scope } from '../../platform/database/db.ts'
 import type { Place } from '../../platform/secrets/sealed-text.ts'
 import type { Passwords } from '../accounts/passwords.ts'
+import type { IdentityContext } from '../context.ts'
 import type { Person } from '../principal.ts'
 import type { Attempts } from '../throttle/attempts.ts'
 import type { RelyingParty } from './passkeys/passkey.ts'
@@ -13,9 +12,7 @@ export interface SeedSealer {
   readonly open: (sealed: Buffer, place: Place) => string | Promise<string>
 }
 
-export interface FactorDependencies {
-  readonly db: Db
-  readonly clock: Clock
+export interface FactorDependencies extends IdentityContext {
   readonly passwords: Passwords
   readonly sealer: SeedSealer
   /** Null where PUBLIC_URL allows no passkeys. */
@@ -26,12 +23,6 @@ export interface FactorDependencies {
   readonly attempts: Pick<Attempts, 'prove'>
   /** For people without a second factor a sign-in this recent counts as a step-up; 0: never. */
   readonly stepUpFreshMinutes: number
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
-  /** The membership that a sign-in of the account leads to; null when it has none. */
-  readonly membershipOf: (
-    accountId: string,
-  ) => Promise<{ readonly organizationId: string; readonly userId: string } | null>
 }
 
 /** A person's factors, and the events about them in the organization that the person works in. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { passkeyNotFound, passkeyRefused, passkeyRegistered, tooManyPasskeys } from './enrolment/passkeys.ts'
 import { nothingToRecover } from './enrolment/recovery-codes.ts'
@@ -23,8 +23,7 @@ export interface FactorRoutes extends Omit<SignInRoutes, 'signIn'> {
   readonly requireStepUp: RequireStepUp
 }
 
-const bearer = [{ bearer: [] }, { person: [] }]
-const common = { tags: ['factors'], security: bearer }
+const route = guardedRoutes('factors')
 const gone = { description: 'Removed', type: 'null' }
 
 /** A person's own factors; also the step-ups and the sign-in that use them. */
@@ -49,28 +48,22 @@ export function registerFactorRoutes(app: FastifyInstance, routes: FactorRoutes)
 function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
   app.get(
     '/auth/factors',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'List my authentication factors',
-        operationId: 'listFactors',
-        response: {
-          200: success('The factors', Type.Ref('Factors'), schemas.exampleFactors),
-          ...problems(401, 403),
-        },
+    route(guard('profile.read'), {
+      summary: 'List my authentication factors',
+      operationId: 'listFactors',
+      response: {
+        200: success('The factors', Type.Ref('Factors'), schemas.exampleFactors),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => factorsJson(await factors.list(personOf(request).principal.accountId)),
   )
 
   app.post(
     '/auth/factors/recovery-codes',
-    {
-      ...guard('profile.read'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('profile.read'), ...requireStepUp() },
+      {
         summary: 'Make ten recovery codes; earlier ones stop working',
         operationId: 'makeRecoveryCodes',
         headers: stepUpHeaders,
@@ -79,7 +72,7 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
           ...problems(401, stepUpRequired, nothingToRecover),
         },
       },
-    },
+    ),
     async (request, reply) => {
       const codes = await factors.recoveryCodes.make(personOf(request), permitOf(request))
       return reply.status(201).send({ codes })
@@ -90,11 +83,9 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
 function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
   app.post(
     '/auth/factors/totp',
-    {
-      ...guard('profile.read'),
-      ...requireStepUp({ enrols: true }),
-      schema: {
-        ...common,
+    route(
+      { ...guard('profile.read'), ...requireStepUp({ enrols: true }) },
+      {
         summary: 'Begin to add an authenticator app; its first code activates it and replaces an earlier one',
         operationId: 'beginAuthenticatorApp',
         headers: stepUpHeaders,
@@ -103,7 +94,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
           ...problems(401, stepUpRequired),
         },
       },
-    },
+    ),
     async (request, reply) => {
       const { id, seed, uri, expiresAt } = await factors.totp.begin(personOf(request), permitOf(request))
       return reply.status(201).send({ id, secret: seed, uri, expires_at: expiresAt })
@@ -112,30 +103,24 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
 
   app.post<{ Params: { id: string }; Body: Static<typeof schemas.confirmTotpBody> }>(
     '/auth/factors/totp/:id/confirm',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Activate the authenticator app with its first code',
-        operationId: 'confirmAuthenticatorApp',
-        params: idParams,
-        body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
-        response: {
-          200: success('The authenticator app', Type.Ref('AuthenticatorApp'), schemas.exampleTotp),
-          ...problems(401, 403, totpNotBegun, 413, 415, totpCodeWrong, throttled),
-        },
+    route(guard('profile.read'), {
+      summary: 'Activate the authenticator app with its first code',
+      operationId: 'confirmAuthenticatorApp',
+      params: idParams,
+      body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
+      response: {
+        200: success('The authenticator app', Type.Ref('AuthenticatorApp'), schemas.exampleTotp),
+        ...problems(401, 403, totpNotBegun, 413, 415, totpCodeWrong, throttled),
       },
-    },
+    }),
     async (request) => totpJson(await factors.totp.confirm(personOf(request), request.params.id, request.body.code)),
   )
 
   app.delete<{ Params: { id: string } }>(
     '/auth/factors/totp/:id',
-    {
-      ...guard('profile.read'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('profile.read'), ...requireStepUp() },
+      {
         summary: 'Remove the authenticator app',
         operationId: 'removeAuthenticatorApp',
         params: idParams,
@@ -145,7 +130,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
           ...problems(401, stepUpRequired, totpNotFound, 422),
         },
       },
-    },
+    ),
     async (request, reply) => {
       await factors.totp.remove(personOf(request), request.params.id, permitOf(request))
       return reply.status(204).send()
@@ -156,11 +141,9 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
 function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
   app.post(
     '/auth/factors/passkeys/options',
-    {
-      ...guard('profile.read'),
-      ...requireStepUp({ enrols: true }),
-      schema: {
-        ...common,
+    route(
+      { ...guard('profile.read'), ...requireStepUp({ enrols: true }) },
+      {
         summary: 'Begin to add a passkey: get what the browser needs to make one',
         operationId: 'beginPasskey',
         headers: stepUpHeaders,
@@ -169,28 +152,24 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
           ...problems(401, stepUpRequired, passkeysUnavailable, tooManyPasskeys),
         },
       },
-    },
+    ),
     async (request) => factors.passkeys.begin(personOf(request), permitOf(request)),
   )
 
   app.post<{ Body: Static<typeof schemas.addPasskeyBody> }>(
     '/auth/factors/passkeys',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Add the passkey that the browser made',
-        operationId: 'addPasskey',
-        body: {
-          ...schemas.addPasskeyBody,
-          examples: [{ name: 'Work laptop', credential: schemas.exampleRegistration }],
-        },
-        response: {
-          201: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-          ...problems(401, 403, passkeyRegistered, tooManyPasskeys, passkeysUnavailable, 413, 415, passkeyRefused),
-        },
+    route(guard('profile.read'), {
+      summary: 'Add the passkey that the browser made',
+      operationId: 'addPasskey',
+      body: {
+        ...schemas.addPasskeyBody,
+        examples: [{ name: 'Work laptop', credential: schemas.exampleRegistration }],
       },
-    },
+      response: {
+        201: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
+        ...problems(401, 403, passkeyRegistered, tooManyPasskeys, passkeysUnavailable, 413, 415, passkeyRefused),
+      },
+    }),
     async (request, reply) => {
       const { credential, name = 'Passkey' } = request.body
       const passkey = await factors.passkeys.add(personOf(request), registrationOf(credential), name)
@@ -200,38 +179,32 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.renamePasskeyBody> }>(
     '/auth/factors/passkeys/:id',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Rename a passkey',
-        operationId: 'renamePasskey',
-        params: idParams,
-        body: { ...schemas.renamePasskeyBody, examples: [{ name: 'Old laptop' }] },
-        response: {
-          200: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-          ...problems(401, 403, passkeyNotFound, 413, 415, 422),
-        },
+    route(guard('profile.read'), {
+      summary: 'Rename a passkey',
+      operationId: 'renamePasskey',
+      params: idParams,
+      body: { ...schemas.renamePasskeyBody, examples: [{ name: 'Old laptop' }] },
+      response: {
+        200: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
+        ...problems(401, 403, passkeyNotFound, 413, 415, 422),
       },
-    },
+    }),
     async (request) =>
       passkeyJson(await factors.passkeys.rename(personOf(request), request.params.id, request.body.name)),
   )
 
   app.delete<{ Params: { id: string } }>(
     '/auth/factors/passkeys/:id',
-    {
-      ...guard('profile.read'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('profile.read'), ...requireStepUp() },
+      {
         summary: 'Remove a passkey',
         operationId: 'removePasskey',
         params: idParams,
         headers: stepUpHeaders,
         response: { 204: gone, ...problems(401, stepUpRequired, passkeyNotFound, 422) },
       },
-    },
+    ),
     async (request, reply) => {
       await factors.passkeys.remove(personOf(request), request.params.id, permitOf(request))
       return reply.status(204).send()

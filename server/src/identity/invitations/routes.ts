@@ -7,7 +7,7 @@ import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { otherOrganization } from '../organizations/organization.ts'
 import {
   alreadyMember,
@@ -26,7 +26,7 @@ export interface InvitationRoutes {
   readonly requireStepUp: RequireStepUp
 }
 
-const common = { tags: ['people'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('people')
 
 export function registerInvitationRoutes(app: FastifyInstance, routes: InvitationRoutes): void {
   const { invitations, guard } = routes
@@ -36,22 +36,18 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
 
   app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/invitations',
-    {
-      ...guard('invitation.create'),
-      schema: {
-        ...common,
-        summary: 'List the invitations that can still be used, newest first',
-        operationId: 'listInvitations',
-        querystring: pageQuery,
-        response: {
-          200: success('A page of invitations', Type.Ref('InvitationPage'), {
-            items: [schemas.exampleOpenInvitation],
-            next_cursor: null,
-          }),
-          ...problems(401, 403),
-        },
+    route(guard('invitation.create'), {
+      summary: 'List the invitations that can still be used, newest first',
+      operationId: 'listInvitations',
+      querystring: pageQuery,
+      response: {
+        200: success('A page of invitations', Type.Ref('InvitationPage'), {
+          items: [schemas.exampleOpenInvitation],
+          next_cursor: null,
+        }),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => {
       const { after: before, limit } = readPageQuery(request.query)
       const page = await invitations.list(personOf(request).principal, before, limit)
@@ -61,19 +57,15 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
 
   app.post<{ Params: { id: string } }>(
     '/invitations/:id/revoke',
-    {
-      ...guard('invitation.create'),
-      schema: {
-        ...common,
-        summary: 'Revoke an invitation',
-        operationId: 'revokeInvitation',
-        params: idParams,
-        response: {
-          204: { description: 'The link does not work any more', type: 'null' },
-          ...problems(401, 403, invitationNotFound),
-        },
+    route(guard('invitation.create'), {
+      summary: 'Revoke an invitation',
+      operationId: 'revokeInvitation',
+      params: idParams,
+      response: {
+        204: { description: 'The link does not work any more', type: 'null' },
+        ...problems(401, 403, invitationNotFound),
       },
-    },
+    }),
     async (request, reply) => {
       await invitations.revoke(personOf(request), idOf(request))
       return reply.status(204).send()
@@ -82,19 +74,15 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
 
   app.post<{ Body: Static<typeof schemas.acceptBody> }>(
     '/invitations/accept',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Join another organization by its link. POST /auth/switch takes you into it',
-        operationId: 'acceptInvitation',
-        body: { ...schemas.acceptBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
-        response: {
-          201: success('The membership', Type.Ref('User'), exampleUser),
-          ...problems(401, 403, invitationNotValid, otherOrganization, registrationClosed, alreadyMember, 413, 415),
-        },
+    route(guard('profile.read'), {
+      summary: 'Join another organization by its link. POST /auth/switch takes you into it',
+      operationId: 'acceptInvitation',
+      body: { ...schemas.acceptBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
+      response: {
+        201: success('The membership', Type.Ref('User'), exampleUser),
+        ...problems(401, 403, invitationNotValid, otherOrganization, registrationClosed, alreadyMember, 413, 415),
       },
-    },
+    }),
     async (request, reply) =>
       reply.status(201).send(userJson(await invitations.accept(personOf(request), request.body.token))),
   )
@@ -110,11 +98,9 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
 
   app.post<{ Body: Static<typeof schemas.inviteBody> }>(
     '/invitations',
-    {
-      ...guard('invitation.create'),
-      preHandler: stepUpForAdmins,
-      schema: {
-        ...common,
+    route(
+      { ...guard('invitation.create'), preHandler: stepUpForAdmins },
+      {
         summary:
           'Create a one-time link that lets one person join; it is mailed if it has an address and mail is set up',
         description: 'Inviting an admin needs a step-up.',
@@ -126,7 +112,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
           ...problems(401, 403, stepUpRequired, registrationClosed, tooManyInvitations, 413, 415),
         },
       },
-    },
+    ),
     async (request, reply) => {
       const { role = 'reviewer', email = null } = request.body
       const asked = { role: role as Invitation['role'], email }

@@ -1,5 +1,6 @@
 import type { Tx } from '../../platform/database/db.ts'
 import { type Page, pageOf } from '../../platform/page.ts'
+import { withContext } from '../../platform/with-context.ts'
 import type { Person } from '../principal.ts'
 import { accept } from './accept.ts'
 import { find, use } from './admission.ts'
@@ -11,17 +12,11 @@ import * as store from './store.ts'
 export type Invitations = ReturnType<typeof createInvitations>
 
 export function createInvitations(context: InvitationContext) {
-  return {
-    find: find.bind(null, context),
-    use: use.bind(null, context),
-    create: create.bind(null, context),
-    createSetupLink: createSetupLink.bind(null, context),
-    expireSetupLinks: (tx: Tx, organizationId: string): Promise<void> =>
-      store.expireSetupLinks(tx, organizationId, context.clock.now()),
-    list: list.bind(null, context),
-    revoke: revoke.bind(null, context),
-    accept: accept.bind(null, context),
-  }
+  return withContext(context, { find, use, create, createSetupLink, expireSetupLinks, list, revoke, accept })
+}
+
+function expireSetupLinks({ clock }: InvitationContext, tx: Tx, organizationId: string): Promise<void> {
+  return store.expireSetupLinks(tx, organizationId, clock.now())
 }
 
 /** Invitations that can still be used, newest first. */

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
@@ -6,18 +7,12 @@ import type { Invitation } from './invitation.ts'
 
 type Row = Selectable<Schema['invitations']>
 
+const invitationColumns = columns(
+  'organization_id, id, email, role, created_by, expires_at, used_at, revoked_at, created_at',
+)
+
 function toInvitation(row: Row): Invitation {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    email: row.email,
-    role: row.role,
-    createdBy: row.created_by,
-    expiresAt: row.expires_at,
-    usedAt: row.used_at,
-    revokedAt: row.revoked_at,
-    createdAt: row.created_at,
-  }
+  return fieldsOf(row, invitationColumns)
 }
 
 /** False when the creator has already used this Idempotency-Key. */
@@ -30,18 +25,10 @@ export async function insertInvitation(
   const query = sql
     .insertInto('invitations')
     .values({
-      organization_id: invitation.organizationId,
-      id: invitation.id,
+      ...valuesOf(invitation, invitationColumns),
       token_hash: tokenHash,
-      email: invitation.email,
-      role: invitation.role,
-      created_by: invitation.createdBy,
       idempotency_key: idempotency?.key ?? null,
       idempotency_hash: idempotency?.hash ?? null,
-      expires_at: invitation.expiresAt,
-      used_at: invitation.usedAt,
-      revoked_at: invitation.revokedAt,
-      created_at: invitation.createdAt,
       updated_at: invitation.createdAt,
     })
     .onConflict((conflict) =>

@@ -7,7 +7,7 @@ import { exampleUser } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { isOwner, notOwnRights, ownerByTransferOnly } from '../organizations/organization.ts'
 import type { Role } from '../principal.ts'
 import * as schemas from './schemas.ts'
@@ -19,26 +19,22 @@ export interface MemberRoutes {
   readonly requireStepUp: RequireStepUp
 }
 
-const common = { tags: ['people'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('people')
 
 export function registerMemberRoutes(app: FastifyInstance, { members, guard, requireStepUp }: MemberRoutes): void {
   app.addSchema(schemas.userPageSchema)
 
   app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/users',
-    {
-      ...guard('user.read'),
-      schema: {
-        ...common,
-        summary: 'List the people of the organization, oldest members first',
-        operationId: 'listUsers',
-        querystring: pageQuery,
-        response: {
-          200: success('A page of people', Type.Ref('UserPage'), { items: [exampleUser], next_cursor: null }),
-          ...problems(401, 403),
-        },
+    route(guard('user.read'), {
+      summary: 'List the people of the organization, oldest members first',
+      operationId: 'listUsers',
+      querystring: pageQuery,
+      response: {
+        200: success('A page of people', Type.Ref('UserPage'), { items: [exampleUser], next_cursor: null }),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => {
       const { after, limit } = readPageQuery(request.query)
       return pageJson(await members.list(personOf(request).principal, after, limit), userJson, ({ id }) => id)
@@ -47,29 +43,23 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
 
   app.get<{ Params: { id: string } }>(
     '/users/:id',
-    {
-      ...guard('user.read'),
-      schema: {
-        ...common,
-        summary: 'Get a member',
-        operationId: 'getUser',
-        params: idParams,
-        response: {
-          200: success('The member', Type.Ref('User'), exampleUser),
-          ...problems(401, 403, userNotFound),
-        },
+    route(guard('user.read'), {
+      summary: 'Get a member',
+      operationId: 'getUser',
+      params: idParams,
+      response: {
+        200: success('The member', Type.Ref('User'), exampleUser),
+        ...problems(401, 403, userNotFound),
       },
-    },
+    }),
     async (request) => userJson(await members.one(personOf(request).principal, idOf(request))),
   )
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeBody> }>(
     '/users/:id',
-    {
-      ...guard('user.manage'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('user.manage'), ...requireStepUp() },
+      {
         summary: "Change a member's role or name, deactivate or activate them",
         operationId: 'changeUser',
         params: idParams,
@@ -80,7 +70,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
           ...problems(401, 403, stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
         },
       },
-    },
+    ),
     async (request) => {
       const { role, name, is_active: isActive } = request.body
       if (role === undefined && name === undefined && isActive === undefined) throw nothingToChange()

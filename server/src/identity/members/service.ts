@@ -1,21 +1,17 @@
-import type { Report } from '../../facts/fact.ts'
-import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { later } from '../../platform/clock.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import { type Page, pageOf } from '../../platform/page.ts'
 import { memberFact } from '../accounts/member-facts.ts'
 import * as store from '../accounts/store.ts'
 import { type User, userNotFound } from '../accounts/user.ts'
+import type { EndSessions, IdentityContext } from '../context.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { usePermit } from '../factors/step-ups/use-permit.ts'
 import { requireChangeable } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person, type Role } from '../principal.ts'
 
-export interface MemberDependencies {
-  readonly db: Db
-  readonly clock: Clock
-  readonly report: Report
-  /** Ends a member's sessions in the organization; the transaction's scope is the organization. */
-  readonly endSessions: (tx: Tx, userId: string, by: Caller<Person>) => Promise<void>
+export interface MemberDependencies extends IdentityContext {
+  readonly endSessions: EndSessions
   /** Called with the id of a member who changed, so that this process looks them up again. */
   readonly forget: (userId: string) => void
 }
@@ -54,7 +50,7 @@ export function createMembers({ db, clock, report, endSessions, forget }: Member
         if (name === before.name && role === before.role && isActive === before.isActive) return before
         const used = await usePermit(tx, permit)
         await store.saveUser(tx, after)
-        if (!isActive) await endSessions(tx, id, by)
+        if (!isActive) await endSessions(tx, { organizationId, userId: id }, 'deactivated', byCaller(by))
         tx.onCommit(() => forget(id))
         await report(tx, [memberFact(byCaller(by), 'user.changed', before, after, used)])
         return after

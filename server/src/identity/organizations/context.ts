@@ -1,12 +1,8 @@
-import type { Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Db, Tx } from '../../platform/database/db.ts'
+import type { Tx } from '../../platform/database/db.ts'
+import type { EndSessions, IdentityContext } from '../context.ts'
 import type { Caller, Person } from '../principal.ts'
 
-export interface OrganizationContext {
-  readonly db: Db
-  readonly clock: Clock
-  readonly report: Report
+export interface OrganizationContext extends IdentityContext {
   /** Called with the id of a member who changed, so that this process looks them up again. */
   readonly forget: (userId: string) => void
   /** Where single sign-on is enforced, ends the sessions opened in another way; the scope is the organization. */
@@ -21,12 +17,8 @@ export interface DeletionAudit {
   readonly eraseFrom: (organizationId: string, from: string | undefined) => Promise<string | null>
 }
 
-export interface DeletionContext {
-  readonly db: Db
-  readonly clock: Clock
-  readonly report: Report
-  /** Ends every session in the organization but the caller's own. */
-  readonly endOtherSessions: (tx: Tx, by: Caller<Person>) => Promise<void>
+export interface DeletionContext extends IdentityContext {
+  readonly endSessions: EndSessions
   /** Called when it changed who can enter the organization, so that this process looks it up again. */
   readonly forget: (organizationId: string) => void
   readonly audit: DeletionAudit

@@ -2,6 +2,7 @@ import type { EventKind } from '../../facts/kinds.ts'
 import { legalHold } from '../../facts/legal-hold.ts'
 import { later } from '../../platform/clock.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
+import { withContext } from '../../platform/with-context.ts'
 import * as people from '../accounts/store.ts'
 import { userNotFound } from '../accounts/user.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
@@ -22,11 +23,8 @@ import * as store from './store.ts'
 export type OrganizationDeletion = ReturnType<typeof createOrganizationDeletion>
 
 export function createOrganizationDeletion(context: DeletionContext) {
-  return {
-    request: request.bind(null, context),
-    restore: restore.bind(null, context),
-    deleteDue: deleteDue.bind(null, context, new Map()),
-  }
+  const erasedTo = new Map<string, string>()
+  return { ...withContext(context, { request, restore }), deleteDue: () => deleteDue(context, erasedTo) }
 }
 
 /** From now on only the owner can enter; after the days of grace everything is deleted. */
@@ -35,8 +33,9 @@ function request(context: DeletionContext, by: Caller<Person>, name: string, per
     rule: (before, me) => deletionOf(before, me, name, context.clock.now()),
     permit,
     alongside: async (tx) => {
-      if (await context.audit.isHeld(tx, by.principal.organizationId)) throw legalHold()
-      await context.endOtherSessions(tx, by)
+      const { organizationId, userId } = by.principal
+      if (await context.audit.isHeld(tx, organizationId)) throw legalHold()
+      await context.endSessions(tx, { organizationId, exceptUserId: userId }, 'revoked', byCaller(by))
     },
   })
 }

@@ -7,7 +7,7 @@ import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import type { OrganizationDeletion } from './deletion.ts'
 import { isOwner, notOwner, type Organization, otherOrganization, tooManyOwned } from './organization.ts'
 import * as schemas from './schemas.ts'
@@ -20,7 +20,7 @@ export interface OrganizationRoutes {
   readonly requireStepUp: RequireStepUp
 }
 
-const common = { tags: ['organizations'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('organizations')
 const one = (description: string) => success(description, Type.Ref('Organization'), schemas.exampleOrganization)
 export function registerOrganizationRoutes(app: FastifyInstance, routes: OrganizationRoutes): void {
   const { organizations, guard } = routes
@@ -29,18 +29,14 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
 
   app.get(
     '/organizations',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'List the organizations that I can enter, oldest membership first',
-        operationId: 'listOrganizations',
-        response: {
-          200: success('With my role in each', Type.Array(Type.Ref('Membership')), [schemas.exampleMembership]),
-          ...problems(401, 403),
-        },
+    route(guard('profile.read'), {
+      summary: 'List the organizations that I can enter, oldest membership first',
+      operationId: 'listOrganizations',
+      response: {
+        200: success('With my role in each', Type.Array(Type.Ref('Membership')), [schemas.exampleMembership]),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => {
       const { principal } = personOf(request)
       return (await organizations.own(principal)).map(({ organization, userId, role }) => ({
@@ -54,17 +50,13 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
 
   app.post<{ Body: Static<typeof schemas.createBody> }>(
     '/organizations',
-    {
-      ...guard('organization.create'),
-      schema: {
-        ...common,
-        summary: 'Create an organization that you own. POST /auth/switch takes you into it',
-        operationId: 'createOrganization',
-        headers: idempotencyHeaders,
-        body: { ...schemas.createBody, examples: [{ name: 'Example Inc.' }] },
-        response: { 201: one('The organization'), ...problems(401, 403, otherOrganization, tooManyOwned, 413, 415) },
-      },
-    },
+    route(guard('organization.create'), {
+      summary: 'Create an organization that you own. POST /auth/switch takes you into it',
+      operationId: 'createOrganization',
+      headers: idempotencyHeaders,
+      body: { ...schemas.createBody, examples: [{ name: 'Example Inc.' }] },
+      response: { 201: one('The organization'), ...problems(401, 403, otherOrganization, tooManyOwned, 413, 415) },
+    }),
     async (request, reply) => {
       const { name } = request.body
       const { made, replayed } = await organizations.create(personOf(request), name, idempotencyOf(request))
@@ -75,23 +67,17 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
 
   app.get(
     '/organization',
-    {
-      ...guard('organization.read'),
-      schema: {
-        ...common,
-        summary: 'Get the organization that I work in',
-        operationId: 'getOrganization',
-        response: { 200: one('The organization'), ...problems(401, 403) },
-      },
-    },
+    route(guard('organization.read'), {
+      summary: 'Get the organization that I work in',
+      operationId: 'getOrganization',
+      response: { 200: one('The organization'), ...problems(401, 403) },
+    }),
     async (request) => organizationJson(await organizations.current(personOf(request).principal)),
   )
 
   registerSensitiveRoutes(app, routes)
   registerDeletionRoutes(app, routes)
 }
-
-const sensitive = { ...common, headers: stepUpHeaders }
 
 /** These need a step-up. */
 function registerSensitiveRoutes(
@@ -100,17 +86,16 @@ function registerSensitiveRoutes(
 ): void {
   app.patch<{ Body: Static<typeof schemas.changeBody> }>(
     '/organization',
-    {
-      ...guard('organization.manage'),
-      ...requireStepUp(),
-      schema: {
-        ...sensitive,
+    route(
+      { ...guard('organization.manage'), ...requireStepUp() },
+      {
+        headers: stepUpHeaders,
         summary: 'Rename the organization, or require step-ups of everybody',
         operationId: 'changeOrganization',
         body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
         response: { 200: one('The organization'), ...problems(401, 403, stepUpRequired, 413, 415) },
       },
-    },
+    ),
     async (request) => {
       const { name, require_step_up: requireStepUp } = request.body
       if (name === undefined && requireStepUp === undefined) throw nothingToChange()
@@ -120,11 +105,10 @@ function registerSensitiveRoutes(
 
   app.post<{ Body: Static<typeof schemas.transferBody> }>(
     '/organization/transfer',
-    {
-      ...guard('organization.manage'),
-      ...requireStepUp(),
-      schema: {
-        ...sensitive,
+    route(
+      { ...guard('organization.manage'), ...requireStepUp() },
+      {
+        headers: stepUpHeaders,
         summary: 'Hand the organization over: the other member becomes the owner, and you an admin',
         operationId: 'transferOrganization',
         body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
@@ -133,7 +117,7 @@ function registerSensitiveRoutes(
           ...problems(401, stepUpRequired, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
         },
       },
-    },
+    ),
     async (request, reply) => {
       await organizations.transfer(personOf(request), request.body.user_id.toLowerCase(), permitOf(request))
       return reply.status(204).send()
@@ -144,11 +128,10 @@ function registerSensitiveRoutes(
 function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, requireStepUp }: OrganizationRoutes): void {
   app.post<{ Body: Static<typeof schemas.deleteBody> }>(
     '/organization/delete',
-    {
-      ...guard('organization.delete'),
-      ...requireStepUp(),
-      schema: {
-        ...sensitive,
+    route(
+      { ...guard('organization.delete'), ...requireStepUp() },
+      {
+        headers: stepUpHeaders,
         summary: 'Delete the organization after 30 days; until then only its owner can enter it, and restore it',
         operationId: 'deleteOrganization',
         body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
@@ -157,7 +140,7 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
           ...problems(401, stepUpRequired, 403, notOwner, legalHold, 413, 415),
         },
       },
-    },
+    ),
     async (request, reply) => {
       const { name } = request.body
       return reply
@@ -168,15 +151,11 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
 
   app.post(
     '/organization/restore',
-    {
-      ...guard('organization.delete'),
-      schema: {
-        ...common,
-        summary: 'Withdraw the deletion',
-        operationId: 'restoreOrganization',
-        response: { 200: one('The organization, as it was'), ...problems(401, 403, notOwner) },
-      },
-    },
+    route(guard('organization.delete'), {
+      summary: 'Withdraw the deletion',
+      operationId: 'restoreOrganization',
+      response: { 200: one('The organization, as it was'), ...problems(401, 403, notOwner) },
+    }),
     async (request) => organizationJson(await deletion.restore(personOf(request))),
   )
 }

@@ -1,5 +1,6 @@
 import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
+import { withContext } from '../../platform/with-context.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { usePermit } from '../factors/step-ups/use-permit.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
@@ -18,13 +19,7 @@ export interface OrganizationChanges {
 export type Organizations = ReturnType<typeof createOrganizations>
 
 export function createOrganizations(context: OrganizationContext) {
-  return {
-    own: own.bind(null, context),
-    current: current.bind(null, context),
-    create: create.bind(null, context),
-    change: change.bind(null, context),
-    transfer: transfer.bind(null, context),
-  }
+  return withContext(context, { own, current, create, change, transfer })
 }
 
 /** Those that the caller can enter, with their role in each. */

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
@@ -8,16 +9,11 @@ import type { Organization } from './organization.ts'
 
 type Row = Selectable<Schema['organizations']>
 
+const fixedColumns = columns('organization_id, created_at')
+const changeableColumns = columns('name, require_step_up, delete_after, deletion_requested_by, updated_at')
+
 function toOrganization(row: Row): Organization {
-  return {
-    organizationId: row.organization_id,
-    name: row.name,
-    requireStepUp: row.require_step_up,
-    deleteAfter: row.delete_after,
-    deletionRequestedBy: row.deletion_requested_by,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
+  return fieldsOf(row, [...fixedColumns, ...changeableColumns])
 }
 
 // Reading
@@ -79,16 +75,11 @@ export async function insertOrganization(tx: Queryable, made: Organization, by: 
   const query = sql
     .insertInto('organizations')
     .values({
-      organization_id: made.organizationId,
-      name: made.name,
-      delete_after: null,
-      deletion_requested_by: null,
+      ...valuesOf(made, [...fixedColumns, ...changeableColumns]),
       created_by: by.createdBy,
       idempotency_key: by.idempotency?.key ?? null,
       idempotency_hash: by.idempotency?.hash ?? null,
       is_default: by.createdBy === null,
-      created_at: made.createdAt,
-      updated_at: made.updatedAt,
     })
     .onConflict((conflict) =>
       conflict.columns(['created_by', 'idempotency_key']).where('idempotency_key', 'is not', null).doNothing(),
@@ -116,13 +107,7 @@ export async function saveOrganization(tx: Queryable, organization: Organization
   await tx.run(
     sql
       .updateTable('organizations')
-      .set({
-        name: organization.name,
-        require_step_up: organization.requireStepUp,
-        delete_after: organization.deleteAfter,
-        deletion_requested_by: organization.deletionRequestedBy,
-        updated_at: organization.updatedAt,
-      })
+      .set(valuesOf(organization, changeableColumns))
       .where('organization_id', '=', organization.organizationId),
   )
 }

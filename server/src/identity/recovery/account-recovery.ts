@@ -51,9 +51,9 @@ function removeSecondFactors(
     const origin = { httpRequestId, network: null, actor: system }
     const removed = await removeFactorsByOperator(tx, accountId, report, origin, clock.now())
     await store.dropOpenLinks(tx, accountId)
-    await everywhere(tx, accountId, ({ organizationId }) =>
-      endSessions(tx, { accountId, organizationId, exceptSessionId: null, because: 'revoked' }, origin),
-    )
+    await everywhere(tx, accountId, async ({ organizationId }) => {
+      await endSessions(tx, { accountId, organizationId }, 'revoked', origin)
+    })
     return removed
   })
 }

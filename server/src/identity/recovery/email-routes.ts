@@ -3,7 +3,7 @@ import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
 import { emailTaken } from '../accounts/user.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { noMail, tooManyEmails } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
@@ -15,27 +15,24 @@ import type { EmailChanges } from './service.ts'
 const verificationSent = 'The link is on its way. It works once, for a day.'
 const changeSent = 'A link is on its way to the new address, and a notice to the old one. It works once, for a day.'
 
+const route = guardedRoutes('auth')
+
 export function registerEmailRoutes(
   app: FastifyInstance,
   { emails, guard }: { readonly emails: EmailChanges; readonly guard: Guard },
 ): void {
   const common = { tags: ['auth'] }
-  const signedIn = { ...common, security: [{ bearer: [] }, { person: [] }] }
 
   app.post(
     '/auth/email/verification',
-    {
-      ...guard('account.change'),
-      schema: {
-        ...signedIn,
-        summary: 'Ask for a mailed link that confirms your address',
-        operationId: 'requestEmailVerification',
-        response: {
-          202: schemas.accepted(verificationSent),
-          ...problems(401, 403, wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
-        },
+    route(guard('account.change'), {
+      summary: 'Ask for a mailed link that confirms your address',
+      operationId: 'requestEmailVerification',
+      response: {
+        202: schemas.accepted(verificationSent),
+        ...problems(401, 403, wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
       },
-    },
+    }),
     async (request, reply) => {
       await emails.requestVerification(personOf(request))
       return reply.status(202).send({ detail: verificationSent })
@@ -44,22 +41,18 @@ export function registerEmailRoutes(
 
   app.post<{ Body: Static<typeof schemas.changeEmailBody> }>(
     '/auth/email/change',
-    {
-      ...guard('account.change'),
-      schema: {
-        ...signedIn,
-        summary: 'Ask to change your address; it changes once the link mailed to the new one is used',
-        operationId: 'changeEmail',
-        body: {
-          ...schemas.changeEmailBody,
-          examples: [{ email: 'new@example.com', current_password: 'correct horse' }],
-        },
-        response: {
-          202: schemas.accepted(changeSent),
-          ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
-        },
+    route(guard('account.change'), {
+      summary: 'Ask to change your address; it changes once the link mailed to the new one is used',
+      operationId: 'changeEmail',
+      body: {
+        ...schemas.changeEmailBody,
+        examples: [{ email: 'new@example.com', current_password: 'correct horse' }],
       },
-    },
+      response: {
+        202: schemas.accepted(changeSent),
+        ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
+      },
+    }),
     async (request, reply) => {
       const { email, current_password: password } = request.body
       await emails.requestChange(personOf(request), email, password ?? '')

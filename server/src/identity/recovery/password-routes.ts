@@ -3,13 +3,14 @@ import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { noMail } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
 import * as schemas from './schemas.ts'
 import type { PasswordChanges } from './service.ts'
 
+const route = guardedRoutes('auth')
 const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
 
 export function visitor(request: FastifyRequest): Visitor {
@@ -24,23 +25,18 @@ export function registerPasswordRoutes(
 
   app.post<{ Body: Static<typeof schemas.changePasswordBody> }>(
     '/auth/password/change',
-    {
-      ...guard('account.change'),
-      schema: {
-        ...common,
-        summary: 'Change your password; your other sessions end',
-        operationId: 'changePassword',
-        security: [{ bearer: [] }, { person: [] }],
-        body: {
-          ...schemas.changePasswordBody,
-          examples: [{ current_password: 'correct horse', new_password: 'battery staple' }],
-        },
-        response: {
-          204: schemas.done('The new password counts from now on.'),
-          ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttled),
-        },
+    route(guard('account.change'), {
+      summary: 'Change your password; your other sessions end',
+      operationId: 'changePassword',
+      body: {
+        ...schemas.changePasswordBody,
+        examples: [{ current_password: 'correct horse', new_password: 'battery staple' }],
       },
-    },
+      response: {
+        204: schemas.done('The new password counts from now on.'),
+        ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttled),
+      },
+    }),
     async (request, reply) => {
       const { current_password, new_password } = request.body
       await passwords.change(personOf(request), current_password, new_password)

@@ -1,3 +1,4 @@
+import { withContext } from '../../platform/with-context.ts'
 import { createDeferredWork } from '../accounts/deferred-work.ts'
 import { recover } from './account-recovery.ts'
 import type { RecoveryDependencies } from './context.ts'
@@ -12,18 +13,11 @@ export function createRecovery(dependencies: RecoveryDependencies) {
   const context = { ...dependencies, deferred: createDeferredWork() }
   return {
     passwordChanges: {
-      change: changePassword.bind(null, context),
-      forgot: forgot.bind(null, context),
-      reset: reset.bind(null, context),
-      resetLinkFor: resetLinkFor.bind(null, context),
+      ...withContext(context, { change: changePassword, forgot, reset, resetLinkFor }),
       /** Does the deferred work; for tests and the stop. */
       drain: context.deferred.drain,
     },
-    emailChanges: {
-      requestVerification: requestVerification.bind(null, context),
-      requestChange: requestChange.bind(null, context),
-      confirm: confirm.bind(null, context),
-    },
-    accountRecovery: { recover: recover.bind(null, context) },
+    emailChanges: withContext(context, { requestVerification, requestChange, confirm }),
+    accountRecovery: withContext(context, { recover }),
   }
 }

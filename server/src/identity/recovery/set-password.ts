@@ -26,9 +26,8 @@ export async function setPassword(
   await everywhere(tx, accountId, async (membership) => {
     const { organizationId, userId } = membership
     await dropLinkFlows(tx, organizationId, userId)
-    const exceptSessionId = origin.by?.principal.sessionId ?? null
-    const of = { accountId, organizationId, exceptSessionId, because: 'password_changed' } as const
-    await endSessions(tx, of, originIn(membership, { ...origin, network: null }))
+    const others = { accountId, organizationId, exceptSessionId: origin.by?.principal.sessionId }
+    await endSessions(tx, others, 'password_changed', originIn(membership, { ...origin, network: null }))
   })
 }
 

@@ -4,7 +4,7 @@ import { registerFormBodies } from '../../http/form-bodies.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { exampleUser, tokenExample, tokenSchema, userSchema } from '../accounts/schemas.ts'
 import { emailTaken, userJson } from '../accounts/user.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { invitationNotValid, registrationClosed } from '../invitations/invitation.ts'
 import { closing } from '../organizations/organization.ts'
 import { wrongCredentials } from '../sessions/session.ts'
@@ -12,8 +12,6 @@ import { ssoRequired } from '../sso/provider.ts'
 import { throttled } from '../throttle/attempts.ts'
 import * as schemas from './schemas.ts'
 import type { People } from './service.ts'
-
-const bearer = [{ bearer: [] }, { person: [] }]
 
 export interface PeopleRoutes {
   readonly people: People
@@ -76,19 +74,11 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
 
   app.get(
     '/auth/me',
-    {
-      ...guard('profile.read'),
-      schema: {
-        tags: ['auth'],
-        summary: 'Get the signed-in person',
-        operationId: 'me',
-        security: bearer,
-        response: {
-          200: success('The signed-in person', Type.Ref('User'), exampleUser),
-          ...problems(401, 403),
-        },
-      },
-    },
+    guardedRoutes('auth')(guard('profile.read'), {
+      summary: 'Get the signed-in person',
+      operationId: 'me',
+      response: { 200: success('The signed-in person', Type.Ref('User'), exampleUser), ...problems(401, 403) },
+    }),
     async (request) => userJson(await people.me(personOf(request).principal)),
   )
 }

@@ -1,4 +1,5 @@
 import { unauthenticated } from '../../http/refusals.ts'
+import { withContext } from '../../platform/with-context.ts'
 import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import type { Person } from '../principal.ts'
@@ -10,15 +11,7 @@ import { ensureOrganization, setupToken } from './set-up.ts'
 export type People = ReturnType<typeof createPeople>
 
 export function createPeople(context: RegistrationContext) {
-  return {
-    register: register.bind(null, context),
-    me: me.bind(null, context),
-    ensureOrganization: ensureOrganization.bind(null, context),
-    setupToken: setupToken.bind(null, context),
-    isInUseWithout: isInUseWithout.bind(null, context),
-    ensureUser: ensureUser.bind(null, context),
-    createAdmin: createAdmin.bind(null, context),
-  }
+  return withContext(context, { register, me, ensureOrganization, setupToken, isInUseWithout, ensureUser, createAdmin })
 }
 
 async function me({ db }: RegistrationContext, { organizationId, userId }: Person): Promise<User> {

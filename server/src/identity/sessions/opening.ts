@@ -7,9 +7,10 @@ import { switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
+import type { EndedBy } from '../context.ts'
 import { organizationNotFound, requireOwnSignIn } from '../organizations/organization.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
-import { type EndedBy, endIn, type RevocationContext } from './revocation.ts'
+import { endIn, type RevocationContext } from './revocation.ts'
 import {
   cookieMissing,
   entryRefused,

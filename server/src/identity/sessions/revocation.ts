@@ -1,34 +1,28 @@
-import { factBy, type Origin, type Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { factBy } from '../../facts/fact.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { memberActor } from '../accounts/account-facts.ts'
 import { dropOpenLinks, switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
 import { userNotFound } from '../accounts/user.ts'
+import type { EndedBy, EndOfSession, IdentityContext, SessionsToEnd } from '../context.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
-import { hashRefreshToken, ownActor, type RevocationCause, type Session, sessionNotFound } from './session.ts'
+import { hashRefreshToken, ownActor, type Session, sessionNotFound } from './session.ts'
 import * as store from './store.ts'
 
 /** Where somebody is signed in, and how that ends. Each end is an event of the session's organization. */
 
-export interface RevocationContext {
-  readonly db: Db
-  readonly clock: Clock
-  readonly report: Report
+export interface RevocationContext extends IdentityContext {
   /** A session ended: this process must forget what it remembers of it. */
   readonly forget: (sessionId: string) => void
 }
-
-/** The organization is the session's own. */
-export type EndedBy = Omit<Origin, 'organizationId'>
 
 /** Ends sessions and reports it; their ids are forgotten once it is durable. */
 export async function endIn(
   { clock, report, forget }: RevocationContext,
   tx: Tx,
-  which: store.SessionsToRevoke,
-  cause: RevocationCause,
+  which: SessionsToEnd,
+  cause: EndOfSession,
   by: EndedBy,
 ): Promise<readonly Session[]> {
   const occurredAt = clock.now()
@@ -98,14 +92,13 @@ export async function endOwn(context: RevocationContext, by: Caller<Person>, id:
  */
 export async function endOthers(context: RevocationContext, by: Caller<Person>): Promise<number> {
   const { accountId, sessionId } = by.principal
-  const kept = sessionId === undefined ? {} : { exceptSessionId: sessionId }
   return inTransaction(context.db, { accountId }, async (tx) => {
     await dropOpenLinks(tx, accountId)
     let ended = 0
     for (const { organizationId, userId } of await store.membershipsWithSessions(tx, accountId)) {
       if (!isInReach(by.principal, organizationId)) continue
       await switchScope(tx, organizationId)
-      const which = { accountId, organizationId, ...kept }
+      const which = { accountId, organizationId, exceptSessionId: sessionId }
       ended += (await endIn(context, tx, which, 'revoked', byMember(by, userId))).length
     }
     return ended

@@ -8,7 +8,7 @@ import { Problem } from '../../platform/problem.ts'
 import { tokenExample } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { organizationNotFound } from '../organizations/organization.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
@@ -50,7 +50,7 @@ export function visitOf(request: FastifyRequest, browser: boolean): Visit {
 }
 
 const security = [{ bearer: [] }, { person: [] }]
-const common = { tags: ['auth'], security }
+const route = guardedRoutes('auth')
 const memberParams = Type.Object({ id: Type.String({ format: 'uuid' }), session_id: Type.String({ format: 'uuid' }) })
 
 const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
@@ -160,8 +160,7 @@ function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
 
 function switchRoute(app: FastifyInstance, routes: SessionRoutes): void {
   const { sessions, guard, sendSession } = routes
-  const schema = {
-    ...common,
+  const options = route(guard('profile.read'), {
     summary: 'Switch to another organization that you belong to',
     operationId: 'switchOrganization',
     body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
@@ -169,71 +168,63 @@ function switchRoute(app: FastifyInstance, routes: SessionRoutes): void {
       200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
       ...problems(401, entryRefused, cookieMissing, organizationNotFound, 413, 415, 422),
     },
-  }
-  app.post<{ Body: Static<typeof schemas.switchBody> }>(
-    '/auth/switch',
-    { ...guard('profile.read'), schema },
-    async (request, reply) => {
-      const cookie = tokenOf(request, routes)
-      const organizationId = request.body.organization_id.toLowerCase()
-      const visit = visitOf(request, cookie !== null)
-      return sendSession(reply, await sessions.switchTo(personOf(request), organizationId, visit, cookie))
-    },
-  )
+  })
+  app.post<{ Body: Static<typeof schemas.switchBody> }>('/auth/switch', options, async (request, reply) => {
+    const cookie = tokenOf(request, routes)
+    const organizationId = request.body.organization_id.toLowerCase()
+    const visit = visitOf(request, cookie !== null)
+    return sendSession(reply, await sessions.switchTo(personOf(request), organizationId, visit, cookie))
+  })
 }
 
 function listRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('profile.read'), {
     summary: 'List my sessions',
     operationId: 'listSessions',
     response: { 200: list, ...problems(401, 403) },
-  }
-  app.get('/auth/sessions', { ...guard('profile.read'), schema }, async (request) => {
+  })
+  app.get('/auth/sessions', options, async (request) => {
     const { principal } = personOf(request)
     return (await sessions.own(principal)).map((session) => sessionJson(session, principal.sessionId))
   })
 }
 
 function revokeOthersRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('profile.read'), {
     summary: 'End all of my sessions except this one',
     operationId: 'revokeOtherSessions',
     response: {
       200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
       ...problems(401, 403),
     },
-  }
-  app.post('/auth/sessions/revoke-others', { ...guard('profile.read'), schema }, async (request) => ({
+  })
+  app.post('/auth/sessions/revoke-others', options, async (request) => ({
     ended: await sessions.endOthers(personOf(request)),
   }))
 }
 
 function revokeRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('profile.read'), {
     summary: 'End one of my sessions',
     operationId: 'revokeSession',
     params: idParams,
     response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
-  }
-  app.post<OneParam>('/auth/sessions/:id/revoke', { ...guard('profile.read'), schema }, async (request, reply) => {
+  })
+  app.post<OneParam>('/auth/sessions/:id/revoke', options, async (request, reply) => {
     await sessions.endOwn(personOf(request), idOf(request))
     return reply.status(204).send()
   })
 }
 
 function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('user.manage'), {
     tags: ['people'],
     summary: "List a member's sessions in this organization",
     operationId: 'listUserSessions',
     params: idParams,
     response: { 200: list, ...problems(401, 403, userNotFound, 422) },
-  }
-  app.get<OneParam>('/users/:id/sessions', { ...guard('user.manage'), schema }, async (request) => {
+  })
+  app.get<OneParam>('/users/:id/sessions', options, async (request) => {
     const { principal } = personOf(request)
     const found = await sessions.ofMember(principal, idOf(request))
     return found.map((session) => sessionJson(session, principal.sessionId))
@@ -241,17 +232,16 @@ function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRou
 }
 
 function revokeOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('user.manage'), {
     tags: ['people'],
     summary: "End one of a member's sessions in this organization",
     operationId: 'revokeUserSession',
     params: memberParams,
     response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
-  }
+  })
   app.post<{ Params: { id: string; session_id: string } }>(
     '/users/:id/sessions/:session_id/revoke',
-    { ...guard('user.manage'), schema },
+    options,
     async (request, reply) => {
       const { id, session_id: sessionId } = request.params
       await sessions.endOfMember(personOf(request), id.toLowerCase(), sessionId.toLowerCase())

@@ -1,3 +1,4 @@
+import { withContext } from '../../platform/with-context.ts'
 import { begin, refresh, type SessionContext, switchTo } from './opening.ts'
 import * as revocation from './revocation.ts'
 import { deleteSessionsEndedBefore } from './store.ts'
@@ -5,20 +6,20 @@ import { deleteSessionsEndedBefore } from './store.ts'
 export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions(context: SessionContext) {
-  return {
-    begin: begin.bind(null, context),
-    refresh: refresh.bind(null, context),
-    switchTo: switchTo.bind(null, context),
-    endIn: revocation.endIn.bind(null, context),
-    end: revocation.end.bind(null, context),
-    endByCookie: revocation.endByCookie.bind(null, context),
-    own: revocation.own.bind(null, context),
-    endOwn: revocation.endOwn.bind(null, context),
-    endOthers: revocation.endOthers.bind(null, context),
-    ofMember: revocation.ofMember.bind(null, context),
-    endOfMember: revocation.endOfMember.bind(null, context),
-    deleteEndedSessions: deleteEndedSessions.bind(null, context),
-  }
+  return withContext(context, {
+    begin,
+    refresh,
+    switchTo,
+    endIn: revocation.endIn,
+    end: revocation.end,
+    endByCookie: revocation.endByCookie,
+    own: revocation.own,
+    endOwn: revocation.endOwn,
+    endOthers: revocation.endOthers,
+    ofMember: revocation.ofMember,
+    endOfMember: revocation.endOfMember,
+    deleteEndedSessions,
+  })
 }
 
 const deletedAtOnce = 1_000

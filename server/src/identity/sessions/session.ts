@@ -6,7 +6,6 @@ import { refusal } from '../../platform/problem.ts'
 /** The rules of sessions: pure. */
 
 export type SignInMethod = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'oidc'
-export type RevocationCause = 'signed_out' | 'revoked' | 'reuse' | 'switched' | 'password_changed' | 'deactivated'
 
 export interface Session {
   readonly id: string

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { factBy, type Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { factBy } from '../../facts/fact.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import type { Problem } from '../../platform/problem.ts'
+import { withContext } from '../../platform/with-context.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import * as people from '../accounts/store.ts'
 import { emailKey, type User } from '../accounts/user.ts'
+import type { IdentityContext } from '../context.ts'
 import type { Factors } from '../factors/service.ts'
 import { noMembership, secondFactorRequired } from '../factors/sign-in/service.ts'
 import { byNobody } from '../principal.ts'
@@ -15,14 +16,11 @@ import type { OpenedSession, Visit } from './opening.ts'
 import type { Sessions } from './service.ts'
 import { wrongCredentials } from './session.ts'
 
-export interface SignInContext {
-  readonly db: Db
-  readonly clock: Clock
+export interface SignInContext extends IdentityContext {
   readonly passwords: Passwords
   readonly attempts: Attempts
   readonly factors: Factors
   readonly sessions: Sessions
-  readonly report: Report
   /** Why the organization does not accept these methods from this member; null when it does. */
   readonly refusalOf: (user: User, methods: readonly string[]) => Promise<Problem | null>
 }
@@ -31,11 +29,7 @@ export type SignIn = ReturnType<typeof createSignIn>
 
 /** From proof of who somebody is, such as address and password, to a session. */
 export function createSignIn(context: SignInContext) {
-  return {
-    membershipOf: membershipOf.bind(null, context),
-    withPassword: withPassword.bind(null, context),
-    complete: complete.bind(null, context),
-  }
+  return withContext(context, { withPassword, complete })
 }
 
 /** Throws 401 in the same words, after the same work, for a wrong password and an unknown address. */
@@ -90,11 +84,6 @@ async function complete(
   const user = await firstThatAccepts(context, memberships, proved.methods)
   if (user === null) throw noMembership()
   return context.sessions.begin(user, proved.methods, visit, proved.provenAt)
-}
-
-/** The membership that a sign-in of the account leads to; null when it has none that it can enter. */
-async function membershipOf(context: SignInContext, accountId: string): Promise<User | null> {
-  return (await membershipsOf(context, accountId))[0] ?? null
 }
 
 /** Where a sign-in of the account may lead: `preferred` first, then where the last one led, then the oldest. */

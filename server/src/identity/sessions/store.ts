@@ -1,53 +1,28 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { SessionForAuthentication } from '../authenticate.ts'
-import type { Role } from '../principal.ts'
-import type { RefreshToken, RevocationCause, Session } from './session.ts'
+import type { EndOfSession, SessionsToEnd } from '../context.ts'
+import type { RefreshToken, Session } from './session.ts'
+
+const sessionColumns = columns(
+  'id, account_id, organization_id, user_id, kind, signed_in_with, signed_in_at, network, user_agent, last_used_at, idle_until, expires_at, revoked_at',
+)
 
 function toSession(row: Selectable<Schema['sessions']>): Session {
-  return {
-    id: row.id,
-    accountId: row.account_id,
-    organizationId: row.organization_id,
-    userId: row.user_id,
-    kind: row.kind,
-    signedInWith: row.signed_in_with,
-    signedInAt: row.signed_in_at,
-    network: row.network,
-    userAgent: row.user_agent,
-    lastUsedAt: row.last_used_at,
-    idleUntil: row.idle_until,
-    expiresAt: row.expires_at,
-    revokedAt: row.revoked_at,
-  }
+  return fieldsOf(row, sessionColumns)
 }
 
 export async function insertSession(tx: Queryable, session: Session): Promise<void> {
-  await tx.run(
-    sql.insertInto('sessions').values({
-      id: session.id,
-      account_id: session.accountId,
-      organization_id: session.organizationId,
-      user_id: session.userId,
-      kind: session.kind,
-      signed_in_with: [...session.signedInWith],
-      signed_in_at: session.signedInAt,
-      network: session.network,
-      user_agent: session.userAgent,
-      last_used_at: session.lastUsedAt,
-      idle_until: session.idleUntil,
-      expires_at: session.expiresAt,
-      revoked_at: null,
-      revoked_because: null,
-    }),
-  )
+  await tx.run(sql.insertInto('sessions').values(valuesOf(session, sessionColumns)))
 }
 
 const forAuthentication: Statement = {
   name: 'sessions_for_authentication',
-  text: `select u.account_id, u.role, ${mayEnter} as is_active, s.signed_in_with, s.signed_in_at, s.revoked_at, s.expires_at
+  text: `select u.account_id as "accountId", u.role, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
+      s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", s.expires_at as "expiresAt"
     from sessions s
     join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
     join organizations o on o.organization_id = s.organization_id
@@ -61,25 +36,8 @@ export async function sessionForAuthentication(
   userId: string,
   id: string,
 ): Promise<SessionForAuthentication | null> {
-  const [row] = await db.execute<{
-    account_id: string
-    role: Role
-    is_active: boolean
-    signed_in_with: string[]
-    signed_in_at: Date
-    revoked_at: Date | null
-    expires_at: Date
-  }>(forAuthentication, [organizationId, userId, id])
-  if (row === undefined) return null
-  return {
-    accountId: row.account_id,
-    role: row.role,
-    isActive: row.is_active,
-    signedInWith: row.signed_in_with,
-    signedInAt: row.signed_in_at,
-    revokedAt: row.revoked_at,
-    expiresAt: row.expires_at,
-  }
+  const [row] = await db.execute<SessionForAuthentication>(forAuthentication, [organizationId, userId, id])
+  return row ?? null
 }
 
 export async function sessionById(db: Queryable, accountId: string, id: string): Promise<Session | null> {
@@ -130,20 +88,11 @@ export async function liveSessions(
   return (await db.run(query)).map(toSession)
 }
 
-export interface SessionsToRevoke {
-  readonly accountId?: string
-  readonly organizationId?: string
-  readonly userId?: string
-  readonly id?: string
-  readonly exceptUserId?: string
-  readonly exceptSessionId?: string
-}
-
 /** Ends those that are live, and returns them. */
 export async function revokeSessions(
   tx: Queryable,
-  which: SessionsToRevoke,
-  cause: RevocationCause,
+  which: SessionsToEnd,
+  cause: EndOfSession,
   now: Date,
 ): Promise<readonly Session[]> {
   let query = sql

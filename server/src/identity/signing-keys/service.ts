@@ -1,11 +1,12 @@
 import { type KeyObject, verify as verifySignature } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bySystem, type Fact, factBy, type Report } from '../../facts/fact.ts'
-import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { bySystem, type Fact, factBy } from '../../facts/fact.ts'
+import { inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
 import { keyUnavailable } from '../../platform/secrets/key-encryption.ts'
 import type { Place, Sealer } from '../../platform/secrets/sealed-text.ts'
+import { withContext } from '../../platform/with-context.ts'
+import type { IdentityContext } from '../context.ts'
 import type { Jwk, Purpose, Signer, SigningKey } from './signing-key.ts'
 import * as rules from './signing-key.ts'
 import * as store from './store.ts'
@@ -46,14 +47,10 @@ export interface Signed {
 
 export type Rotation = { readonly overlapMs?: number } | { readonly revoke: true }
 
-export interface SigningKeyDependencies {
-  readonly db: Db
-  readonly clock: Clock
+export interface SigningKeyDependencies extends IdentityContext {
   readonly sealer: Sealer
   /** What this installation signs: keys for it are in the key set before anything is signed. */
   readonly inUse: readonly Purpose[]
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
 }
 
 /**
@@ -94,14 +91,16 @@ interface SigningKeyContext extends SigningKeyDependencies {
 export function createSigningKeys(dependencies: SigningKeyDependencies): SigningKeys {
   const memory = { found: null, readAt: 0, missing: null, signers: new Map(), publicKeys: new Map() }
   const context: SigningKeyContext = { ...dependencies, memory }
-  return {
-    signer: signer.bind(null, context),
-    sign: async (purpose, payload, header) => (await signer(context, purpose)).sign(payload, header),
-    verify: verify.bind(null, context),
-    find: find.bind(null, context),
-    keySet: keySet.bind(null, context),
-    rotate: rotate.bind(null, context),
-  }
+  return withContext(context, { signer, sign, verify, find, keySet, rotate })
+}
+
+async function sign(
+  context: SigningKeyContext,
+  purpose: Purpose,
+  payload: Readonly<Record<string, unknown>>,
+  header: { readonly typ: string },
+): Promise<string> {
+  return (await signer(context, purpose)).sign(payload, header)
 }
 
 async function signer(context: SigningKeyContext, purpose: Purpose): Promise<Signer> {

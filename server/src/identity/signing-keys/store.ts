@@ -1,3 +1,4 @@
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Purpose, SigningKey } from './signing-key.ts'
@@ -7,6 +8,8 @@ export interface StoredSigningKey {
   readonly key: SigningKey
   readonly sealed: Buffer | null
 }
+
+const keyColumns = columns('id, kid, purpose, public_key, created_at, active_at, retired_at, revoked_at')
 
 /** Oldest first. */
 export async function signingKeys(db: Queryable): Promise<readonly StoredSigningKey[]> {
@@ -18,19 +21,7 @@ export async function signingKeys(db: Queryable): Promise<readonly StoredSigning
       .orderBy('created_at')
       .orderBy('id'),
   )
-  return rows.map((row) => ({
-    key: {
-      id: row.id,
-      kid: row.kid,
-      purpose: row.purpose,
-      publicKey: row.public_key,
-      createdAt: row.created_at,
-      activeAt: row.active_at,
-      retiredAt: row.retired_at,
-      revokedAt: row.revoked_at,
-    },
-    sealed: row.private_key,
-  }))
+  return rows.map((row) => ({ key: fieldsOf(row, keyColumns), sealed: row.private_key }))
 }
 
 /** False when the purpose has a key that is not to retire: another process has made it in the meantime. */
@@ -38,18 +29,7 @@ export async function insertSigningKey(tx: Queryable, key: SigningKey, sealed: B
   const rows = await tx.run(
     sql
       .insertInto('signing_keys')
-      .values({
-        organization_id: installationId,
-        id: key.id,
-        kid: key.kid,
-        purpose: key.purpose,
-        public_key: key.publicKey,
-        private_key: sealed,
-        created_at: key.createdAt,
-        active_at: key.activeAt,
-        retired_at: null,
-        revoked_at: null,
-      })
+      .values({ ...valuesOf(key, keyColumns), organization_id: installationId, private_key: sealed })
       .onConflict((conflict) => conflict.doNothing())
       .returning('id'),
   )

@@ -4,7 +4,7 @@ import { readCookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { checkReturnTo, flowCookie, flowCookieName } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
 import { providerNotFound } from './provider.ts'
@@ -28,6 +28,8 @@ export interface SsoRoutes {
   /** Opens the session and puts what the browser keeps of it on the reply; the redirect is made here. */
   readonly signIn: (signedIn: SsoSignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<void>
 }
+
+const route = guardedRoutes('sso')
 
 /** Why the browser comes back from the provider and is not signed in. */
 const signInRefusals = [
@@ -112,16 +114,13 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
 
 function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, publicUrl }: SsoRoutes): void {
   const isHttps = publicUrl.startsWith('https:')
-  const common = { tags: ['sso'], security: [{ bearer: [] }, { person: [] }] }
   const home = new URL(`${publicUrl}/`).pathname
 
   app.post<{ Params: { id: string }; Body: Static<typeof schemas.linkBody> }>(
     '/auth/sso/:id/link',
-    {
-      ...guard('sso.link'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('sso.link'), ...requireStepUp() },
+      {
         summary: 'Link your membership with your identity at a provider',
         operationId: 'linkSso',
         params: idParams,
@@ -132,7 +131,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
           ...problems(401, stepUpRequired, providerNotFound, 413, 415, 422, providerUnavailable),
         },
       },
-    },
+    ),
     async (request, reply) => {
       const returnTo = checkReturnTo(request.body.return_to ?? home, publicUrl)
       const browser = readCookie(request.headers.cookie, flowCookieName(isHttps))
@@ -143,18 +142,14 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
 
   app.get(
     '/auth/sso/identities',
-    {
-      ...guard('sso.link'),
-      schema: {
-        ...common,
-        summary: 'The identities that open your membership',
-        operationId: 'listSsoIdentities',
-        response: {
-          200: success('The identities', Type.Array(Type.Ref('SsoIdentity')), [schemas.exampleIdentity]),
-          ...problems(401, 403),
-        },
+    route(guard('sso.link'), {
+      summary: 'The identities that open your membership',
+      operationId: 'listSsoIdentities',
+      response: {
+        200: success('The identities', Type.Array(Type.Ref('SsoIdentity')), [schemas.exampleIdentity]),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) =>
       (await sso.identities(personOf(request).principal)).map((identity) => ({
         id: identity.id,
@@ -167,11 +162,9 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
 
   app.delete<{ Params: { id: string } }>(
     '/auth/sso/identities/:id',
-    {
-      ...guard('sso.link'),
-      ...requireStepUp(),
-      schema: {
-        ...common,
+    route(
+      { ...guard('sso.link'), ...requireStepUp() },
+      {
         summary: 'Unlink an identity: it opens nothing any more',
         operationId: 'unlinkSso',
         params: idParams,
@@ -181,7 +174,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
           ...problems(401, stepUpRequired, identityNotFound, 422),
         },
       },
-    },
+    ),
     async (request, reply) => {
       await sso.unlink(personOf(request), idOf(request), permitOf(request))
       return reply.status(204).send()

@@ -3,6 +3,7 @@ import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { Problem, refusal } from '../../platform/problem.ts'
+import { withContext } from '../../platform/with-context.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
 import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
@@ -75,13 +76,7 @@ export interface SsoContext extends ProviderContext {
 export type SsoSignIn = ReturnType<typeof createSsoSignIn>
 
 export function createSsoSignIn(context: SsoContext) {
-  return {
-    start: start.bind(null, context),
-    startLink: startLink.bind(null, context),
-    finish: finish.bind(null, context),
-    identities: identities.bind(null, context),
-    unlink: unlink.bind(null, context),
-  }
+  return withContext(context, { start, startLink, finish, identities, unlink })
 }
 
 interface From {

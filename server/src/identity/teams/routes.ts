@@ -5,12 +5,12 @@ import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
-import { type Guard, personOf } from '../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import * as schemas from './schemas.ts'
 import { memberJson, type Teams } from './service.ts'
 import { nameTaken, notInTeam, notLead, type Team, teamNotFound } from './team.ts'
 
-const common = { tags: ['teams'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('teams')
 const one = (description: string) => success(description, Type.Ref('Team'), schemas.exampleTeam)
 
 export function registerTeamRoutes(
@@ -21,19 +21,15 @@ export function registerTeamRoutes(
 
   app.get<{ Querystring: Static<typeof pageQuery> }>(
     '/teams',
-    {
-      ...guard('team.read'),
-      schema: {
-        ...common,
-        summary: 'List the teams, oldest first',
-        operationId: 'listTeams',
-        querystring: pageQuery,
-        response: {
-          200: success('A page of teams', Type.Ref('TeamPage'), { items: [schemas.exampleTeam], next_cursor: null }),
-          ...problems(401, 403),
-        },
+    route(guard('team.read'), {
+      summary: 'List the teams, oldest first',
+      operationId: 'listTeams',
+      querystring: pageQuery,
+      response: {
+        200: success('A page of teams', Type.Ref('TeamPage'), { items: [schemas.exampleTeam], next_cursor: null }),
+        ...problems(401, 403),
       },
-    },
+    }),
     async (request) => {
       const { after, limit } = readPageQuery(request.query)
       return pageJson(await teams.list(personOf(request).principal, after, limit), teamJson, ({ id }) => id)
@@ -42,17 +38,13 @@ export function registerTeamRoutes(
 
   app.post<{ Body: Static<typeof schemas.createBody> }>(
     '/teams',
-    {
-      ...guard('team.create'),
-      schema: {
-        ...common,
-        summary: 'Create a team',
-        operationId: 'createTeam',
-        headers: idempotencyHeaders,
-        body: { ...schemas.createBody, examples: [{ name: 'Payments' }] },
-        response: { 201: one('The team'), ...problems(401, 403, nameTaken, 413, 415) },
-      },
-    },
+    route(guard('team.create'), {
+      summary: 'Create a team',
+      operationId: 'createTeam',
+      headers: idempotencyHeaders,
+      body: { ...schemas.createBody, examples: [{ name: 'Payments' }] },
+      response: { 201: one('The team'), ...problems(401, 403, nameTaken, 413, 415) },
+    }),
     async (request, reply) => {
       const { name, description = null } = request.body
       const asked = { name, description }
@@ -64,38 +56,30 @@ export function registerTeamRoutes(
 
   app.get<{ Params: { id: string } }>(
     '/teams/:id',
-    {
-      ...guard('team.read'),
-      schema: {
-        ...common,
-        summary: 'Get a team',
-        operationId: 'getTeam',
-        params: idParams,
-        response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
-      },
-    },
+    route(guard('team.read'), {
+      summary: 'Get a team',
+      operationId: 'getTeam',
+      params: idParams,
+      response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
+    }),
     async (request) => teamJson(await teams.one(personOf(request).principal, idOf(request))),
   )
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof pageQuery> }>(
     '/teams/:id/members',
-    {
-      ...guard('team.read'),
-      schema: {
-        ...common,
-        summary: 'List the members of a team, and which of them lead it',
-        operationId: 'listTeamMembers',
-        params: idParams,
-        querystring: pageQuery,
-        response: {
-          200: success('A page of members', Type.Ref('TeamMemberPage'), {
-            items: [schemas.exampleTeamMember],
-            next_cursor: null,
-          }),
-          ...problems(401, 403, teamNotFound),
-        },
+    route(guard('team.read'), {
+      summary: 'List the members of a team, and which of them lead it',
+      operationId: 'listTeamMembers',
+      params: idParams,
+      querystring: pageQuery,
+      response: {
+        200: success('A page of members', Type.Ref('TeamMemberPage'), {
+          items: [schemas.exampleTeamMember],
+          next_cursor: null,
+        }),
+        ...problems(401, 403, teamNotFound),
       },
-    },
+    }),
     async (request) => {
       const { after, limit } = readPageQuery(request.query)
       const id = idOf(request)
@@ -113,17 +97,13 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeBody> }>(
     '/teams/:id',
-    {
-      ...run,
-      schema: {
-        ...common,
-        summary: 'Rename or describe a team',
-        operationId: 'changeTeam',
-        params: idParams,
-        body: { ...schemas.changeBody, examples: [{ description: 'Refunds and disputes.' }] },
-        response: { 200: one('The team'), ...problems(401, notLead, teamNotFound, nameTaken, 413, 415) },
-      },
-    },
+    route(run, {
+      summary: 'Rename or describe a team',
+      operationId: 'changeTeam',
+      params: idParams,
+      body: { ...schemas.changeBody, examples: [{ description: 'Refunds and disputes.' }] },
+      response: { 200: one('The team'), ...problems(401, notLead, teamNotFound, nameTaken, 413, 415) },
+    }),
     async (request) => {
       const { name, description } = request.body
       if (name === undefined && description === undefined) throw nothingToChange()
@@ -134,16 +114,12 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
 
   app.delete<{ Params: { id: string } }>(
     '/teams/:id',
-    {
-      ...run,
-      schema: {
-        ...common,
-        summary: 'Delete a team; its people stay',
-        operationId: 'deleteTeam',
-        params: idParams,
-        response: { 204: { description: 'Deleted', type: 'null' }, ...problems(401, notLead, teamNotFound) },
-      },
-    },
+    route(run, {
+      summary: 'Delete a team; its people stay',
+      operationId: 'deleteTeam',
+      params: idParams,
+      response: { 204: { description: 'Deleted', type: 'null' }, ...problems(401, notLead, teamNotFound) },
+    }),
     async (request, reply) => {
       await teams.remove(personOf(request), idOf(request))
       return reply.status(204).send()
@@ -152,20 +128,16 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
 
   app.put<{ Params: { id: string; user_id: string }; Body: Static<typeof schemas.memberBody> }>(
     '/teams/:id/members/:user_id',
-    {
-      ...run,
-      schema: {
-        ...common,
-        summary: 'Put a person into a team, as a member or as a lead',
-        operationId: 'putTeamMember',
-        params: schemas.memberParams,
-        body: { ...schemas.memberBody, examples: [{ is_lead: true }] },
-        response: {
-          204: { description: 'The person is in the team', type: 'null' },
-          ...problems(401, notLead, teamNotFound, userNotFound, userInactive, 413, 415),
-        },
+    route(run, {
+      summary: 'Put a person into a team, as a member or as a lead',
+      operationId: 'putTeamMember',
+      params: schemas.memberParams,
+      body: { ...schemas.memberBody, examples: [{ is_lead: true }] },
+      response: {
+        204: { description: 'The person is in the team', type: 'null' },
+        ...problems(401, notLead, teamNotFound, userNotFound, userInactive, 413, 415),
       },
-    },
+    }),
     async (request, reply) => {
       const { id, user_id: userId } = request.params
       const member = { userId: userId.toLowerCase(), isLead: request.body.is_lead ?? false }
@@ -176,19 +148,15 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
 
   app.delete<{ Params: { id: string; user_id: string } }>(
     '/teams/:id/members/:user_id',
-    {
-      ...run,
-      schema: {
-        ...common,
-        summary: 'Take a person out of a team',
-        operationId: 'removeTeamMember',
-        params: schemas.memberParams,
-        response: {
-          204: { description: 'The person is not in the team any more', type: 'null' },
-          ...problems(401, notLead, teamNotFound, notInTeam),
-        },
+    route(run, {
+      summary: 'Take a person out of a team',
+      operationId: 'removeTeamMember',
+      params: schemas.memberParams,
+      response: {
+        204: { description: 'The person is not in the team any more', type: 'null' },
+        ...problems(401, notLead, teamNotFound, notInTeam),
       },
-    },
+    }),
     async (request, reply) => {
       const { id, user_id: userId } = request.params
       await teams.removeMember(personOf(request), id.toLowerCase(), userId.toLowerCase())

@@ -1,22 +1,18 @@
-import { factBy, personalFields, type Report } from '../../facts/fact.ts'
-import { type Clock, later } from '../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { factBy, personalFields } from '../../facts/fact.ts'
+import { later } from '../../platform/clock.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { sqlState } from '../../platform/database/errors.ts'
 import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
 import { type Page, pageOf } from '../../platform/page.ts'
+import { withContext } from '../../platform/with-context.ts'
 import * as people from '../accounts/store.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
+import type { IdentityContext } from '../context.ts'
 import { mayRunTeam } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
 import * as store from './store.ts'
 import { nameTaken, notInTeam, notLead, type Team, type TeamMember, teamNotFound } from './team.ts'
-
-export interface TeamContext {
-  readonly db: Db
-  readonly clock: Clock
-  readonly report: Report
-}
 
 export interface TeamInput {
   readonly name: string
@@ -25,21 +21,12 @@ export interface TeamInput {
 
 export type Teams = ReturnType<typeof createTeams>
 
-export function createTeams(context: TeamContext) {
-  return {
-    list: list.bind(null, context),
-    one: one.bind(null, context),
-    members: members.bind(null, context),
-    create: create.bind(null, context),
-    change: change.bind(null, context),
-    remove: remove.bind(null, context),
-    putMember: putMember.bind(null, context),
-    removeMember: removeMember.bind(null, context),
-  }
+export function createTeams(context: IdentityContext) {
+  return withContext(context, { list, one, members, create, change, remove, putMember, removeMember })
 }
 
 async function list(
-  { db }: TeamContext,
+  { db }: IdentityContext,
   { organizationId }: Person,
   after: string | null,
   limit: number,
@@ -47,14 +34,14 @@ async function list(
   return pageOf(await store.teams(db.within({ organizationId }), organizationId, after, limit + 1), limit)
 }
 
-async function one({ db }: TeamContext, { organizationId }: Person, id: string): Promise<Team> {
+async function one({ db }: IdentityContext, { organizationId }: Person, id: string): Promise<Team> {
   const team = await store.teamById(db.within({ organizationId }), organizationId, id)
   if (team === null) throw teamNotFound()
   return team
 }
 
 async function members(
-  context: TeamContext,
+  context: IdentityContext,
   by: Person,
   id: string,
   after: string | null,
@@ -65,7 +52,7 @@ async function members(
 }
 
 function create(
-  { db, clock, report }: TeamContext,
+  { db, clock, report }: IdentityContext,
   by: Caller<Person>,
   input: TeamInput,
   idempotency: Idempotency | null,
@@ -93,7 +80,7 @@ function create(
 
 /** With the team locked: managers run every team, a lead only their own. */
 function running<T>(
-  { db }: TeamContext,
+  { db }: IdentityContext,
   by: Caller<Person>,
   id: string,
   work: (tx: Tx, team: Team) => Promise<T>,
@@ -108,7 +95,7 @@ function running<T>(
   })
 }
 
-function change(context: TeamContext, by: Caller<Person>, id: string, changes: Partial<TeamInput>): Promise<Team> {
+function change(context: IdentityContext, by: Caller<Person>, id: string, changes: Partial<TeamInput>): Promise<Team> {
   return running(context, by, id, async (tx, before) => {
     const { name = before.name, description = before.description } = changes
     if (name === before.name && description === before.description) return before
@@ -126,7 +113,7 @@ function change(context: TeamContext, by: Caller<Person>, id: string, changes: P
   })
 }
 
-function remove(context: TeamContext, by: Caller<Person>, id: string): Promise<void> {
+function remove(context: IdentityContext, by: Caller<Person>, id: string): Promise<void> {
   return running(context, by, id, async (tx, team) => {
     await store.deleteTeam(tx, team)
     await context.report(tx, [
@@ -138,7 +125,7 @@ function remove(context: TeamContext, by: Caller<Person>, id: string): Promise<v
   })
 }
 
-function putMember(context: TeamContext, by: Caller<Person>, id: string, member: TeamMember): Promise<void> {
+function putMember(context: IdentityContext, by: Caller<Person>, id: string, member: TeamMember): Promise<void> {
   return running(context, by, id, async (tx, team) => {
     const user = await people.userById(tx, team.organizationId, member.userId)
     if (user === null) throw userNotFound()
@@ -157,7 +144,7 @@ function putMember(context: TeamContext, by: Caller<Person>, id: string, member:
   })
 }
 
-function removeMember(context: TeamContext, by: Caller<Person>, id: string, userId: string): Promise<void> {
+function removeMember(context: IdentityContext, by: Caller<Person>, id: string, userId: string): Promise<void> {
   return running(context, by, id, async (tx, team) => {
     const before = await store.member(tx, team, userId)
     if (before === null) throw notInTeam()

@@ -1,18 +1,14 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import type { Team, TeamMember } from './team.ts'
 
+const teamColumns = columns('organization_id, id, name, description, created_at, updated_at')
+
 function toTeam(row: Selectable<Schema['teams']>): Team {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    name: row.name,
-    description: row.description,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
+  return fieldsOf(row, teamColumns)
 }
 
 /** False when another team has the name, or the creator has already used this Idempotency-Key. */
@@ -25,15 +21,10 @@ export async function insertTeam(
   const query = sql
     .insertInto('teams')
     .values({
-      organization_id: team.organizationId,
-      id: team.id,
-      name: team.name,
-      description: team.description,
+      ...valuesOf(team, teamColumns),
       created_by: createdBy,
       idempotency_key: idempotency?.key ?? null,
       idempotency_hash: idempotency?.hash ?? null,
-      created_at: team.createdAt,
-      updated_at: team.updatedAt,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')

@@ -1,41 +1,23 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Assurance } from '../step-up.ts'
 import type { CeremonyPurpose, Passkey } from './passkey.ts'
 
+const passkeyColumns = columns(
+  'account_id, id, credential_id, public_key, sign_count, transports, name, is_backed_up, last_used_at, created_at',
+)
+
 function toPasskey(row: Selectable<Schema['passkeys']>): Passkey {
-  return {
-    accountId: row.account_id,
-    id: row.id,
-    credentialId: row.credential_id,
-    publicKey: row.public_key,
-    signCount: row.sign_count,
-    transports: row.transports,
-    name: row.name,
-    isBackedUp: row.is_backed_up,
-    lastUsedAt: row.last_used_at,
-    createdAt: row.created_at,
-  }
+  return fieldsOf(row, passkeyColumns)
 }
 
 /** False when the authenticator's credential is registered already, here or for another account. */
 export async function insertPasskey(tx: Queryable, passkey: Passkey): Promise<boolean> {
   const query = sql
     .insertInto('passkeys')
-    .values({
-      account_id: passkey.accountId,
-      id: passkey.id,
-      credential_id: passkey.credentialId,
-      public_key: passkey.publicKey,
-      sign_count: passkey.signCount,
-      transports: passkey.transports,
-      name: passkey.name,
-      is_backed_up: passkey.isBackedUp,
-      last_used_at: null,
-      created_at: passkey.createdAt,
-      updated_at: passkey.createdAt,
-    })
+    .values({ ...valuesOf(passkey, passkeyColumns), updated_at: passkey.createdAt })
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')
   return (await tx.run(query)).length === 1
@@ -103,18 +85,16 @@ export interface CeremonyChallenge {
   readonly createdAt: Date
 }
 
+const challengeColumns = columns('purpose, account_id, bound_to, expires_at, created_at')
+
 /** The scope is a look-up of the same hash. */
 export async function insertCeremonyChallenge(db: Queryable, challenge: CeremonyChallenge): Promise<void> {
   await db.run(
     sql.insertInto('passkey_challenges').values({
+      ...valuesOf(challenge, challengeColumns),
       challenge_hash: challenge.hash,
-      purpose: challenge.purpose,
-      account_id: challenge.accountId,
-      bound_to: challenge.boundTo,
       step_up_id: challenge.assurance?.stepUpId ?? null,
       step_up_method: challenge.assurance?.method ?? null,
-      expires_at: challenge.expiresAt,
-      created_at: challenge.createdAt,
     }),
   )
 }
@@ -124,13 +104,6 @@ export async function takeCeremonyChallenge(db: Queryable, hash: Buffer): Promis
   const [row] = await db.run(sql.deleteFrom('passkey_challenges').where('challenge_hash', '=', hash).returningAll())
   if (row === undefined) return null
   const { step_up_id: stepUpId, step_up_method: method } = row
-  return {
-    hash: row.challenge_hash,
-    purpose: row.purpose,
-    accountId: row.account_id,
-    boundTo: row.bound_to,
-    assurance: stepUpId === null || method === null ? null : { stepUpId, method },
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-  }
+  const assurance = stepUpId === null || method === null ? null : { stepUpId, method }
+  return { ...fieldsOf(row, challengeColumns), hash: row.challenge_hash, assurance }
 }

@@ -3,6 +3,8 @@ import { bearerChallenge } from '../../../http/refusals.ts'
 import { type Db, inTransaction, type Queryable } from '../../../platform/database/db.ts'
 import { installationId, newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
+import { withContext } from '../../../platform/with-context.ts'
+import { enterableMemberships } from '../../accounts/store.ts'
 import { byNobody, type Call } from '../../principal.ts'
 import type { FactorDependencies } from '../dependencies.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
@@ -102,13 +104,13 @@ export interface SecondFactorContext extends FactorDependencies {
 export type SecondFactorSignIn = ReturnType<typeof createSecondFactorSignIn>
 
 export function createSecondFactorSignIn(context: SecondFactorContext) {
-  return {
-    secondFactorNeeded: secondFactorNeeded.bind(null, context),
-    beginChallenge: beginChallenge.bind(null, context),
-    completeChallenge: completeChallenge.bind(null, context),
-    passkeyOptions: passkeyOptions.bind(null, context),
-    signInWithPasskey: signInWithPasskey.bind(null, context),
-  }
+  return withContext(context, {
+    secondFactorNeeded,
+    beginChallenge,
+    completeChallenge,
+    passkeyOptions,
+    signInWithPasskey,
+  })
 }
 
 async function secondFactorNeeded({ db }: SecondFactorContext, accountId: string): Promise<boolean> {
@@ -221,13 +223,13 @@ async function signInWithPasskey(
  * owner's organization, or in the installation's events if the owner is unknown.
  */
 async function spendAssertion(
-  { db, clock, report, membershipOf }: SecondFactorContext,
+  { db, clock, report }: SecondFactorContext,
   judged: JudgedAssertion,
   visitor: Call,
 ): Promise<ProofFlaw | null> {
   const accountId = judged.passkey?.accountId ?? newId()
-  const member = judged.passkey === null ? null : await membershipOf(accountId)
-  const { organizationId, userId } = member ?? { organizationId: installationId, userId: accountId }
+  const [member] = judged.passkey === null ? [] : await enterableMemberships(db.within({ accountId }), accountId)
+  const { organizationId, id: userId } = member ?? { organizationId: installationId, id: accountId }
   return inTransaction(db, { accountId, organizationId }, async (tx) => {
     const counts = 'said' in judged && (await takeSignCount(tx, judged.passkey, judged.said, clock.now()))
     const flaw = counts ? null : 'refused' in judged ? judged.refused : 'copied'

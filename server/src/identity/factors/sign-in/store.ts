@@ -1,4 +1,7 @@
+import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
+import type { Schema } from '../../../platform/database/schema.gen.ts'
 
 /** A sign-in that waits for its second factor. */
 export interface SignInChallenge {
@@ -14,20 +17,12 @@ export interface SignInChallenge {
   readonly createdAt: Date
 }
 
+const challengeColumns = columns(
+  'token_hash, account_id, organization_id, user_id, methods, tries, expires_at, created_at',
+)
+
 export async function insertSignInChallenge(tx: Queryable, challenge: SignInChallenge): Promise<void> {
-  await tx.run(
-    sql.insertInto('sign_in_challenges').values({
-      token_hash: challenge.tokenHash,
-      account_id: challenge.accountId,
-      organization_id: challenge.organizationId,
-      user_id: challenge.userId,
-      methods: challenge.methods,
-      tries: challenge.tries,
-      used_at: null,
-      expires_at: challenge.expiresAt,
-      created_at: challenge.createdAt,
-    }),
-  )
+  await tx.run(sql.insertInto('sign_in_challenges').values(valuesOf(challenge, challengeColumns)))
 }
 
 function open(tokenHash: Buffer, now: Date, maxTries: number) {
@@ -40,19 +35,8 @@ function open(tokenHash: Buffer, now: Date, maxTries: number) {
     .where('tries', '<', maxTries)
 }
 
-type Row = Awaited<ReturnType<ReturnType<typeof open>['execute']>>[number]
-
-function toChallenge(row: Row): SignInChallenge {
-  return {
-    tokenHash: row.token_hash,
-    accountId: row.account_id,
-    organizationId: row.organization_id,
-    userId: row.user_id,
-    methods: row.methods,
-    tries: row.tries,
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-  }
+function toChallenge(row: Selectable<Schema['sign_in_challenges']>): SignInChallenge {
+  return fieldsOf(row, challengeColumns)
 }
 
 /** Null when there is none, or it is over. The scope is a look-up of the same hash. */

@@ -1,37 +1,33 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
-import { type Guard, personOf } from '../../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../../guard.ts'
 import { throttled } from '../../throttle/attempts.ts'
 import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
 import { methodUnavailable, proofRefused, type StepUps } from './service.ts'
 
+const route = guardedRoutes('factors')
+
 export function registerStepUpRoutes(
   app: FastifyInstance,
   { stepUps, guard }: { readonly stepUps: StepUps; readonly guard: Guard },
 ): void {
-  const common = { tags: ['factors'], security: [{ bearer: [] }, { person: [] }] }
-
   app.post<{ Body: Static<typeof schemas.stepUpBody> }>(
     '/auth/step-up',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'Prove afresh that it is you, for the one call of this digest',
-        operationId: 'stepUp',
-        body: {
-          ...schemas.stepUpBody,
-          examples: [{ digest: schemas.exampleDigest, method: 'totp', code: '492039' }],
-        },
-        response: {
-          200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
-          ...problems(401, proofRefused, methodUnavailable, 413, 415, 422, throttled),
-        },
+    route(guard('profile.read'), {
+      summary: 'Prove afresh that it is you, for the one call of this digest',
+      operationId: 'stepUp',
+      body: {
+        ...schemas.stepUpBody,
+        examples: [{ digest: schemas.exampleDigest, method: 'totp', code: '492039' }],
       },
-    },
+      response: {
+        200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
+        ...problems(401, proofRefused, methodUnavailable, 413, 415, 422, throttled),
+      },
+    }),
     async (request) => {
       const digest = Buffer.from(request.body.digest, 'hex')
       const { token, expiresAt } = await stepUps.grant(personOf(request), digest, proofOf(request.body))
@@ -41,19 +37,15 @@ export function registerStepUpRoutes(
 
   app.post<{ Body: Static<typeof schemas.stepUpOptionsBody> }>(
     '/auth/step-up/passkey-options',
-    {
-      ...guard('profile.read'),
-      schema: {
-        ...common,
-        summary: 'What the browser needs to have a passkey sign for the one call of this digest',
-        operationId: 'stepUpPasskeyOptions',
-        body: { ...schemas.stepUpOptionsBody, examples: [{ digest: schemas.exampleDigest }] },
-        response: {
-          200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
-          ...problems(401, 403, passkeysUnavailable, 413, 415, 422),
-        },
+    route(guard('profile.read'), {
+      summary: 'What the browser needs to have a passkey sign for the one call of this digest',
+      operationId: 'stepUpPasskeyOptions',
+      body: { ...schemas.stepUpOptionsBody, examples: [{ digest: schemas.exampleDigest }] },
+      response: {
+        200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
+        ...problems(401, 403, passkeysUnavailable, 413, 415, 422),
       },
-    },
+    }),
     async (request) => stepUps.passkeyOptions(personOf(request).principal, Buffer.from(request.body.digest, 'hex')),
   )
 }

@@ -2,6 +2,7 @@ import type { EventKind } from '../../../facts/kinds.ts'
 import { inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
+import { withContext } from '../../../platform/with-context.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -76,11 +77,7 @@ export interface StepUpContext extends FactorDependencies {
 export type StepUps = ReturnType<typeof createStepUps>
 
 export function createStepUps(context: StepUpContext) {
-  return {
-    demand: demand.bind(null, context),
-    grant: grant.bind(null, context),
-    passkeyOptions: passkeyOptions.bind(null, context),
-  }
+  return withContext(context, { demand, grant, passkeyOptions })
 }
 
 /** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */

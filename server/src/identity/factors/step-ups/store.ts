@@ -1,3 +1,4 @@
+import { columns, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { ProofMethod } from '../factor.ts'
 import type { Assurance } from '../step-up.ts'
@@ -21,22 +22,12 @@ export interface StepUp extends Claim {
   readonly createdAt: Date
 }
 
+const stepUpColumns = columns(
+  'organization_id, id, user_id, session_id, digest, method, token_hash, idempotency_key, used_at, expires_at, created_at',
+)
+
 export async function insertStepUp(tx: Queryable, stepUp: StepUp): Promise<void> {
-  await tx.run(
-    sql.insertInto('step_ups').values({
-      organization_id: stepUp.organizationId,
-      id: stepUp.id,
-      user_id: stepUp.userId,
-      session_id: stepUp.sessionId,
-      digest: stepUp.digest,
-      method: stepUp.method,
-      token_hash: stepUp.tokenHash,
-      idempotency_key: stepUp.idempotencyKey,
-      used_at: stepUp.usedAt,
-      expires_at: stepUp.expiresAt,
-      created_at: stepUp.createdAt,
-    }),
-  )
+  await tx.run(sql.insertInto('step_ups').values(valuesOf(stepUp, stepUpColumns)))
 }
 
 function fitting(tokenHash: Buffer, claim: Claim, now: Date) {

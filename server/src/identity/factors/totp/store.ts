@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Assurance } from '../step-up.ts'
@@ -17,17 +18,10 @@ export interface Totp {
   readonly createdAt: Date
 }
 
+const totpColumns = columns('account_id, id, seed, confirmed_at, expires_at, last_used_at, created_at')
+
 function toTotp(row: Selectable<Schema['totp_factors']>): Totp {
-  return {
-    accountId: row.account_id,
-    id: row.id,
-    seed: row.seed,
-    confirmedAt: row.confirmed_at,
-    expiresAt: row.expires_at,
-    lastUsedAt: row.last_used_at,
-    assurance: { stepUpId: row.step_up_id, method: row.step_up_method },
-    createdAt: row.created_at,
-  }
+  return { ...fieldsOf(row, totpColumns), assurance: { stepUpId: row.step_up_id, method: row.step_up_method } }
 }
 
 /** Replaces an enrolment that was not finished. */
@@ -37,15 +31,9 @@ export async function beginTotp(tx: Queryable, totp: Totp): Promise<void> {
   )
   await tx.run(
     sql.insertInto('totp_factors').values({
-      account_id: totp.accountId,
-      id: totp.id,
-      seed: totp.seed,
-      confirmed_at: null,
-      expires_at: totp.expiresAt,
-      last_used_at: null,
+      ...valuesOf(totp, totpColumns),
       step_up_id: totp.assurance.stepUpId,
       step_up_method: totp.assurance.method,
-      created_at: totp.createdAt,
       updated_at: totp.createdAt,
     }),
   )

@@ -1,6 +1,9 @@
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Flow } from './flow.ts'
+
+const flowColumns = columns('organization_id, id, provider_id, user_id, return_to, expires_at, created_at')
 
 export async function insertFlow(
   tx: Queryable,
@@ -10,16 +13,10 @@ export async function insertFlow(
 ): Promise<void> {
   await tx.run(
     sql.insertInto('sso_flows').values({
-      organization_id: flow.organizationId,
-      id: flow.id,
-      provider_id: flow.providerId,
+      ...valuesOf(flow, flowColumns),
       state_hash: hashes.state,
       browser_hash: hashes.browser,
       secrets: sealedSecrets,
-      user_id: flow.userId,
-      return_to: flow.returnTo,
-      expires_at: flow.expiresAt,
-      created_at: flow.createdAt,
     }),
   )
 }
@@ -27,7 +24,7 @@ export async function insertFlow(
 const take: Statement = {
   name: 'sso_take_flow',
   text: `delete from sso_flows where organization_id = $1 and provider_id = $2 and state_hash = $3 and browser_hash = $4
-    returning organization_id, id, provider_id, user_id, return_to, expires_at, created_at, secrets`,
+    returning ${flowColumns.join(', ')}, secrets`,
 }
 
 /** Ends the flow: of several answers only one counts, and only from the browser that began it. */
@@ -40,19 +37,9 @@ export async function takeFlow(
     readonly browser: Buffer
   },
 ): Promise<{ readonly flow: Flow; readonly sealedSecrets: Buffer } | null> {
-  const rows = await tx.execute<Schema['sso_flows']>(take, [of.organizationId, of.providerId, of.state, of.browser])
-  const row = rows[0]
-  if (row === undefined) return null
-  const flow = {
-    organizationId: row.organization_id,
-    id: row.id,
-    providerId: row.provider_id,
-    userId: row.user_id,
-    returnTo: row.return_to,
-    expiresAt: row.expires_at,
-    createdAt: row.created_at,
-  }
-  return { flow, sealedSecrets: row.secrets }
+  const values = [of.organizationId, of.providerId, of.state, of.browser]
+  const [row] = await tx.execute<Schema['sso_flows']>(take, values)
+  return row === undefined ? null : { flow: fieldsOf(row, flowColumns), sealedSecrets: row.secrets }
 }
 
 const dropFlows: Statement = {

@@ -1,3 +1,4 @@
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 
@@ -11,16 +12,10 @@ export interface SsoIdentity {
   readonly lastUsedAt: Date | null
 }
 
+const identityColumns = columns('organization_id, id, issuer, subject, user_id, created_at, last_used_at')
+
 function toIdentity(row: Schema['sso_identities']): SsoIdentity {
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    issuer: row.issuer,
-    subject: row.subject,
-    userId: row.user_id,
-    createdAt: row.created_at,
-    lastUsedAt: row.last_used_at,
-  }
+  return fieldsOf(row, identityColumns)
 }
 
 export async function identityBySubject(
@@ -43,15 +38,7 @@ export async function identityBySubject(
 export async function insertIdentity(tx: Queryable, identity: SsoIdentity): Promise<boolean> {
   const query = sql
     .insertInto('sso_identities')
-    .values({
-      organization_id: identity.organizationId,
-      id: identity.id,
-      issuer: identity.issuer,
-      subject: identity.subject,
-      user_id: identity.userId,
-      created_at: identity.createdAt,
-      last_used_at: identity.lastUsedAt,
-    })
+    .values(valuesOf(identity, identityColumns))
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')
   return (await tx.run(query)).length === 1

@@ -5,7 +5,7 @@ import { idParams, problems, success } from '../../../http/openapi.ts'
 import { invalid } from '../../../platform/problem.ts'
 import { stepUpRequired } from '../../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../../factors/step-ups/require-step-up.ts'
-import { type Guard, personOf } from '../../guard.ts'
+import { type Guard, guardedRoutes, personOf } from '../../guard.ts'
 import {
   type IdentityProvider,
   providerChanged,
@@ -27,7 +27,7 @@ interface OneProvider {
   Params: { id: string }
 }
 
-const common = { tags: ['sso'], security: [{ bearer: [] }, { person: [] }] }
+const route = guardedRoutes('sso')
 const oneProvider = success('The provider', Type.Ref('IdentityProvider'), schemas.exampleProvider)
 
 /** The providers that an organization trusts to say who its people are. */
@@ -41,49 +41,49 @@ export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRou
 }
 
 function listRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('sso.manage'), {
     summary: 'All identity providers of the organization, newest first',
     operationId: 'listIdentityProviders',
     response: {
       200: success('The providers', Type.Array(Type.Ref('IdentityProvider')), [schemas.exampleProvider]),
       ...problems(401, 403),
     },
-  }
-  app.get('/identity-providers', { ...guard('sso.manage'), schema }, async (request) => {
+  })
+  app.get('/identity-providers', options, async (request) => {
     const found = await providers.list(personOf(request).principal)
     return found.map((provider) => providerJson(provider, publicUrl))
   })
 }
 
 function readRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
-  const schema = {
-    ...common,
+  const options = route(guard('sso.manage'), {
     summary: 'One identity provider; its secret is never shown',
     operationId: 'getIdentityProvider',
     params: idParams,
     response: { 200: oneProvider, ...problems(401, 403, providerNotFound, 422) },
-  }
-  app.get<OneProvider>('/identity-providers/:id', { ...guard('sso.manage'), schema }, async (request) => {
+  })
+  app.get<OneProvider>('/identity-providers/:id', options, async (request) => {
     return providerJson(await providers.get(personOf(request).principal, request.params.id), publicUrl)
   })
 }
 
 function createRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
-  const schema = {
-    ...common,
-    summary: 'Trust an OpenID provider; its discovery document is fetched at once',
-    operationId: 'createIdentityProvider',
-    headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
-    body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
-    response: {
-      201: oneProvider,
-      ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
+  const options = route(
+    { ...guard('sso.manage'), ...requireStepUp({ repeats: true }) },
+    {
+      summary: 'Trust an OpenID provider; its discovery document is fetched at once',
+      operationId: 'createIdentityProvider',
+      headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
+      body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
+      response: {
+        201: oneProvider,
+        ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
+      },
     },
-  }
+  )
   app.post<{ Body: Static<typeof schemas.createProviderBody> }>(
     '/identity-providers',
-    { ...guard('sso.manage'), ...requireStepUp({ repeats: true }), schema },
+    options,
     async (request, reply) => {
       const by = personOf(request)
       const idempotency = idempotencyOf(request)
@@ -97,18 +97,20 @@ function createRoute(app: FastifyInstance, { providers, guard, requireStepUp, pu
 
 function changeRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
   const refusals = [stepUpRequired, providerNotFound, providerChanged, providerExists, providerNotProven] as const
-  const schema = {
-    ...common,
-    summary: 'Change an identity provider, enforce it, or switch it off',
-    operationId: 'changeIdentityProvider',
-    params: idParams,
-    headers: stepUpHeaders,
-    body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
-    response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
-  }
+  const options = route(
+    { ...guard('sso.manage'), ...requireStepUp() },
+    {
+      summary: 'Change an identity provider, enforce it, or switch it off',
+      operationId: 'changeIdentityProvider',
+      params: idParams,
+      headers: stepUpHeaders,
+      body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
+      response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
+    },
+  )
   app.patch<OneProvider & { Body: Static<typeof schemas.changeProviderBody> }>(
     '/identity-providers/:id',
-    { ...guard('sso.manage'), ...requireStepUp(), schema },
+    options,
     async (request) => {
       const known = Object.keys(schemas.changeProviderBody.properties)
       const sent = Object.keys(request.body)
@@ -123,25 +125,23 @@ function changeRoute(app: FastifyInstance, { providers, guard, requireStepUp, pu
 }
 
 function deleteRoute(app: FastifyInstance, { providers, guard, requireStepUp }: ProviderRoutes): void {
-  const schema = {
-    ...common,
-    summary: 'Trust an identity provider no longer',
-    operationId: 'deleteIdentityProvider',
-    params: idParams,
-    headers: stepUpHeaders,
-    response: {
-      204: { description: 'It is gone', type: 'null' },
-      ...problems(401, stepUpRequired, providerNotFound, 422),
-    },
-  }
-  app.delete<OneProvider>(
-    '/identity-providers/:id',
-    { ...guard('sso.manage'), ...requireStepUp(), schema },
-    async (request, reply) => {
-      await providers.remove(personOf(request), request.params.id, permitOf(request))
-      return reply.status(204).send()
+  const options = route(
+    { ...guard('sso.manage'), ...requireStepUp() },
+    {
+      summary: 'Trust an identity provider no longer',
+      operationId: 'deleteIdentityProvider',
+      params: idParams,
+      headers: stepUpHeaders,
+      response: {
+        204: { description: 'It is gone', type: 'null' },
+        ...problems(401, stepUpRequired, providerNotFound, 422),
+      },
     },
   )
+  app.delete<OneProvider>('/identity-providers/:id', options, async (request, reply) => {
+    await providers.remove(personOf(request), request.params.id, permitOf(request))
+    return reply.status(204).send()
+  })
 }
 
 function providerJson(provider: IdentityProvider, publicUrl: string) {

@@ -1,11 +1,12 @@
-import { type Fact, type FactChange, factBy, type Origin, type Report } from '../../../facts/fact.ts'
+import { type Fact, type FactChange, factBy } from '../../../facts/fact.ts'
 import type { EventKind } from '../../../facts/kinds.ts'
-import type { Clock } from '../../../platform/clock.ts'
-import { type Db, inTransaction, type Tx } from '../../../platform/database/db.ts'
+import { inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { type CreatedOnce, createOnce, type Idempotency } from '../../../platform/idempotency.ts'
 import { newId } from '../../../platform/ids.ts'
 import { invalid, type Problem } from '../../../platform/problem.ts'
 import type { Sealer } from '../../../platform/secrets/sealed-text.ts'
+import { withContext } from '../../../platform/with-context.ts'
+import type { EndSessions, IdentityContext } from '../../context.ts'
 import { assuranceJson } from '../../factors/step-up.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
 import { byCaller, type Caller, type Person, type Role } from '../../principal.ts'
@@ -23,19 +24,10 @@ import {
 import { auditedFields, blank, changed, type NewProviderInput, type ProviderInput } from './provider-settings.ts'
 import * as store from './store.ts'
 
-export interface ProviderContext {
-  readonly db: Db
-  readonly clock: Clock
+export interface ProviderContext extends IdentityContext {
   readonly sealer: Sealer
   readonly client: OidcClient
-  /** Ends a session and reports it; the scope is the organization. */
-  readonly endSession: (
-    tx: Tx,
-    of: { readonly organizationId: string; readonly id: string },
-    by: Omit<Origin, 'organizationId'>,
-  ) => Promise<void>
-  /** Appends to the event log in the caller's transaction. */
-  readonly report: Report
+  readonly endSessions: EndSessions
   /** The teams of a member, which claims may decide. */
   readonly teams: {
     of(tx: Tx, organizationId: string, userId: string): Promise<ReadonlySet<string>>
@@ -48,15 +40,7 @@ export interface ProviderContext {
 export type IdentityProviders = ReturnType<typeof createIdentityProviders>
 
 export function createIdentityProviders(context: ProviderContext) {
-  return {
-    list: list.bind(null, context),
-    get: get.bind(null, context),
-    create: create.bind(null, context),
-    change: change.bind(null, context),
-    remove: remove.bind(null, context),
-    endSessionsOutside: endSessionsOutside.bind(null, context),
-    refusalOf: refusalOf.bind(null, context),
-  }
+  return withContext(context, { list, get, create, change, remove, endSessionsOutside, refusalOf })
 }
 
 function list({ db }: ProviderContext, person: Person): Promise<readonly IdentityProvider[]> {
@@ -184,10 +168,10 @@ async function checkTeams({ db }: ProviderContext, { organizationId, teamMap }: 
 }
 
 /** Sessions that were opened otherwise than through a provider; the owner's go on, as `refusalOf` accepts them. */
-async function endOtherSessions({ endSession }: ProviderContext, tx: Tx, by: Caller<Person>): Promise<void> {
+async function endOtherSessions({ endSessions }: ProviderContext, tx: Tx, by: Caller<Person>): Promise<void> {
   const { organizationId, actor, httpRequestId } = byCaller(by)
   for (const id of await store.sessionsOutsideSso(tx, organizationId)) {
-    await endSession(tx, { organizationId, id }, { actor, httpRequestId })
+    await endSessions(tx, { organizationId, id }, 'revoked', { actor, httpRequestId })
   }
 }
 

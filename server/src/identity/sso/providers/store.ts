@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../../platform/idempotency.ts'
@@ -6,48 +7,26 @@ import type { IdentityProvider } from '../provider.ts'
 
 type ProviderRow = Selectable<Schema['identity_providers']>
 
+const fixedColumns = columns('organization_id, id, created_at')
+const changeableColumns = columns(
+  'name, issuer, client_id, scopes, role_claim, default_role, team_claim, creates_members, email_domains, is_enforced, is_active, proven_at, updated_at',
+)
+
 function toProvider(row: ProviderRow): IdentityProvider {
   return {
-    organizationId: row.organization_id,
-    id: row.id,
-    name: row.name,
-    issuer: row.issuer,
-    clientId: row.client_id,
+    ...fieldsOf(row, [...fixedColumns, ...changeableColumns]),
     hasSecret: row.client_secret !== null,
-    scopes: row.scopes,
-    roleClaim: row.role_claim,
     roleMap: row.role_map as IdentityProvider['roleMap'],
-    defaultRole: row.default_role,
-    teamClaim: row.team_claim,
     teamMap: row.team_map as IdentityProvider['teamMap'],
-    createsMembers: row.creates_members,
-    emailDomains: row.email_domains,
-    isEnforced: row.is_enforced,
-    isActive: row.is_active,
-    provenAt: row.proven_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
   }
 }
 
 function settingsOf(provider: IdentityProvider, sealedSecret: Buffer | null) {
   return {
-    name: provider.name,
-    issuer: provider.issuer,
-    client_id: provider.clientId,
+    ...valuesOf(provider, changeableColumns),
     client_secret: sealedSecret,
-    scopes: [...provider.scopes],
-    role_claim: provider.roleClaim,
     role_map: JSON.stringify(provider.roleMap) as never,
-    default_role: provider.defaultRole,
-    team_claim: provider.teamClaim,
     team_map: JSON.stringify(provider.teamMap) as never,
-    creates_members: provider.createsMembers,
-    email_domains: [...provider.emailDomains],
-    is_enforced: provider.isEnforced,
-    is_active: provider.isActive,
-    proven_at: provider.provenAt,
-    updated_at: provider.updatedAt,
   }
 }
 
@@ -62,12 +41,10 @@ export async function insertProvider(
     .insertInto('identity_providers')
     .values({
       ...settingsOf(provider, sealedSecret),
-      organization_id: provider.organizationId,
-      id: provider.id,
+      ...valuesOf(provider, fixedColumns),
       created_by: made.by,
       idempotency_key: made.idempotency?.key ?? null,
       idempotency_hash: made.idempotency?.hash ?? null,
-      created_at: provider.createdAt,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning('id')

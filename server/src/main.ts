@@ -1,25 +1,43 @@
-import { adminCreateCommand } from './commands/admin-create.ts'
-import { adminRecoverCommand } from './commands/admin-recover.ts'
-import { auditExportCommand } from './commands/audit-export.ts'
 import { type Command, type Output, parseCommand } from './commands/command.ts'
-import { configCheckCommand } from './commands/config-check.ts'
-import { keysRotateCommand } from './commands/keys-rotate.ts'
-import { migrateCommand } from './commands/migrate.ts'
 import { outcomeOf, printOutcome } from './commands/outcome.ts'
-import { seedCommand } from './commands/seed.ts'
-import { serveCommand } from './commands/serve.ts'
 import { loadConfig } from './config.ts'
+
+const text = { type: 'string' } as const
+const flag = { type: 'boolean' } as const
 
 /** The service's own entry point: strict and terse. The `hitl` command (cli/) calls it, and holds the help texts. */
 const commands: Readonly<Record<string, Command>> = {
-  serve: serveCommand,
-  migrate: migrateCommand,
-  seed: seedCommand,
-  'config check': configCheckCommand,
-  'admin create': adminCreateCommand,
-  'admin recover': adminRecoverCommand,
-  'keys rotate': keysRotateCommand,
-  'audit export': auditExportCommand,
+  serve: { options: {}, load: () => import('./commands/serve.ts') },
+  migrate: { options: {}, load: () => import('./commands/migrate.ts') },
+  seed: { options: {}, load: () => import('./commands/seed.ts') },
+  'config check': { options: { connect: flag, strict: flag }, load: () => import('./commands/config-check.ts') },
+  'admin create': {
+    options: {
+      email: text,
+      name: text,
+      role: text,
+      organization: text,
+      'password-stdin': flag,
+      'generate-password': flag,
+    },
+    load: () => import('./commands/admin-create.ts'),
+  },
+  'admin recover': {
+    options: { email: text, 'remove-second-factors': flag },
+    load: () => import('./commands/admin-recover.ts'),
+  },
+  'keys rotate': {
+    options: {
+      only: text,
+      leaked: text,
+      'new-data-keys': flag,
+    },
+    load: () => import('./commands/keys-rotate.ts'),
+  },
+  'audit export': {
+    options: { organization: text, format: text, after: text },
+    load: () => import('./commands/audit-export.ts'),
+  },
 }
 
 function createOutput(json: boolean): Output {
@@ -43,8 +61,11 @@ function isTraced(): boolean {
 
 const args = process.argv.slice(2)
 try {
-  const { command, options } = parseCommand(commands, args)
-  process.exitCode = (await command.run(options, createOutput(options.json === true))) ?? process.exitCode ?? 0
+  const { name, command, options } = parseCommand(commands, args)
+  // Mistakes in the settings are reported before the service's 1 800 modules are loaded, which takes a second.
+  if (name !== 'config check') loadConfig()
+  const { run } = await command.load()
+  process.exitCode = (await run(options, createOutput(options.json === true))) ?? process.exitCode ?? 0
 } catch (error) {
   const outcome = outcomeOf(error)
   printOutcome(outcome, args.includes('--json'), isTraced())

@@ -158,6 +158,8 @@ export async function openTestSession(sql: TestApp['sql'], organizationId: strin
   return id
 }
 
+let checkReply: ReturnType<typeof createReplyChecker> | undefined
+
 /** The real app on a real database of its own, with the sample accounts, one API key and the three sample requests. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await cloneDatabase()
@@ -184,7 +186,9 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   }
   const admin = await person(sampleAdmin)
   const reviewer = await person(sampleReviewer)
-  const checkReply = createReplyChecker(app.http.swagger() as never)
+  // Every app of this process has the same document, and making it takes as long as the rest of a start.
+  checkReply ??= createReplyChecker(app.http.swagger() as never)
+  const check = checkReply
 
   const call: TestApp['call'] = async (method, path, { as, body, payload, headers = {} } = {}) => {
     const injected: InjectOptions = {
@@ -205,7 +209,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       text: answer.body,
       body: isJson && answer.body !== '' ? JSON.parse(answer.body) : undefined,
     }
-    checkReply(method, path, reply)
+    check(method, path, reply)
     return reply
   }
 

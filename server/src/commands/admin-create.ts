@@ -1,26 +1,16 @@
 import type { App } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Command, type Options, type Output, organizationOption, textOption, UsageError } from './command.ts'
+import { type Options, type Output, organizationOption, type Run, textOption, UsageError } from './command.ts'
 import { type Installation, withApp } from './installation.ts'
 import { checkPasswordOptions, choosePassword } from './password.ts'
 
-export const adminCreateCommand: Command = {
-  options: {
-    email: { type: 'string' },
-    name: { type: 'string' },
-    role: { type: 'string' },
-    organization: { type: 'string' },
-    'password-stdin': { type: 'boolean' },
-    'generate-password': { type: 'boolean' },
-  },
-  run: async (options, output) => {
-    const asked = read(options)
-    // A broken configuration is reported first: it should not hide behind a missing terminal.
-    loadConfig()
-    checkPasswordOptions(options)
-    return withApp((app, installation) => create(app, installation, asked, options, output))
-  },
+export const run: Run = async (options, output) => {
+  const asked = read(options)
+  // A broken configuration is reported first: it should not hide behind a missing terminal.
+  loadConfig()
+  checkPasswordOptions(options)
+  return withApp((app, installation) => create(app, installation, asked, options, output))
 }
 
 interface Asked {

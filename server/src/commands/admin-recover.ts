@@ -2,16 +2,13 @@ import type { App } from '../app.ts'
 import { linkMinutes } from '../identity/accounts/account-link.ts'
 import { userNotFound } from '../identity/accounts/user.ts'
 import type { Recovered } from '../identity/recovery/account-recovery.ts'
-import { type Command, type Output, textOption, UsageError } from './command.ts'
+import { type Output, type Run, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 
-export const adminRecoverCommand: Command = {
-  options: { email: { type: 'string' }, 'remove-second-factors': { type: 'boolean' } },
-  run: async (options, output) => {
-    const email = textOption(options, 'email')
-    if (email === null) throw new UsageError('admin recover needs --email.', 'See: hitl admin recover --help')
-    return withApp((app) => recover(app, email, options['remove-second-factors'] === true, output))
-  },
+export const run: Run = async (options, output) => {
+  const email = textOption(options, 'email')
+  if (email === null) throw new UsageError('admin recover needs --email.', 'See: hitl admin recover --help')
+  return withApp((app) => recover(app, email, options['remove-second-factors'] === true, output))
 }
 
 async function recover(app: App, email: string, withSecondFactors: boolean, output: Output): Promise<undefined> {

@@ -5,32 +5,29 @@ import { organizationNotFound } from '../identity/organizations/organization.ts'
 import { organizationIds } from '../identity/organizations/store.ts'
 import { installationId } from '../platform/ids.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Command, organizationOption, textOption, UsageError } from './command.ts'
+import { organizationOption, type Run, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 
 /** Writes to standard output only: the `hitl` command puts it into a file. */
-export const auditExportCommand: Command = {
-  options: { organization: { type: 'string' }, format: { type: 'string' }, after: { type: 'string' } },
-  run: async (options) => {
-    const format = textOption(options, 'format') ?? 'jsonl'
-    if (format !== 'jsonl' && format !== 'csv') throw new UsageError('--format must be one of: jsonl, csv.')
-    const after = textOption(options, 'after')
-    if (after !== null && !/^\d{1,15}$/.test(after)) throw new UsageError('--after must be the number of a seal.')
-    const asked = organizationOption(options)
-    return withApp(async (app) => {
-      const organizationId = await choose(app, asked)
-      const lines = await app.audit.exportHere(organizationId, format, after === null ? null : Number(after))
-      if (lines === null) {
-        const detail = `There is no seal ${after} to start after. Leave out --after, or name the last seal of an export.`
-        throw new Problem(404, 'audit.seal_not_found', detail)
-      }
-      await pipeline(Readable.from(lines), process.stdout, { end: false }).catch((error: NodeJS.ErrnoException) => {
-        // The reader closed the pipe, as `| head` does.
-        if (error.code !== 'EPIPE') throw error
-      })
-      return undefined
+export const run: Run = async (options) => {
+  const format = textOption(options, 'format') ?? 'jsonl'
+  if (format !== 'jsonl' && format !== 'csv') throw new UsageError('--format must be one of: jsonl, csv.')
+  const after = textOption(options, 'after')
+  if (after !== null && !/^\d{1,15}$/.test(after)) throw new UsageError('--after must be the number of a seal.')
+  const asked = organizationOption(options)
+  return withApp(async (app) => {
+    const organizationId = await choose(app, asked)
+    const lines = await app.audit.exportHere(organizationId, format, after === null ? null : Number(after))
+    if (lines === null) {
+      const detail = `There is no seal ${after} to start after. Leave out --after, or name the last seal of an export.`
+      throw new Problem(404, 'audit.seal_not_found', detail)
+    }
+    await pipeline(Readable.from(lines), process.stdout, { end: false }).catch((error: NodeJS.ErrnoException) => {
+      // The reader closed the pipe, as `| head` does.
+      if (error.code !== 'EPIPE') throw error
     })
-  },
+    return undefined
+  })
 }
 
 async function choose(app: App, asked: string | null): Promise<string> {

@@ -1,11 +1,13 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
-/** The options and action of one command of the service's own entry point. Help texts are in the `hitl` command. */
+/** One command of the service's own entry point. Help texts are in the `hitl` command. */
 export interface Command {
   readonly options: NonNullable<ParseArgsConfig['options']>
-  /** Returns the exit code when it is not 0. */
-  readonly run: (options: Options, output: Output) => Promise<number | undefined>
+  readonly load: () => Promise<{ readonly run: Run }>
 }
+
+/** Returns the exit code when it is not 0. */
+export type Run = (options: Options, output: Output) => Promise<number | undefined>
 
 export type Options = Readonly<Record<string, string | boolean | undefined>>
 

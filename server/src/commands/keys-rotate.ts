@@ -1,35 +1,28 @@
 import type { App } from '../app.ts'
 import { type Purpose, purposes } from '../identity/signing-keys/signing-key.ts'
 import type { RewrapReport } from '../platform/secrets/envelope-rewrap.ts'
-import { type Command, type Output, textOption, UsageError } from './command.ts'
+import { type Output, type Run, textOption, UsageError } from './command.ts'
 import { withApp } from './installation.ts'
 import { exitFailed } from './outcome.ts'
 
-export const keysRotateCommand: Command = {
-  options: {
-    only: { type: 'string' },
-    leaked: { type: 'string' },
-    'new-data-keys': { type: 'boolean' },
-  },
-  run: async (options, output) => {
-    const only = textOption(options, 'only')
-    const leaked = purposeOf(textOption(options, 'leaked'))
-    const newDataKeys = options['new-data-keys'] === true
-    if (only !== null && only !== 'signing' && only !== 'data') {
-      throw new UsageError('--only must be one of: signing, data.')
-    }
-    if ((leaked !== null && only === 'data') || (newDataKeys && (only === 'signing' || leaked !== null))) {
-      throw new UsageError('--leaked is for signing keys, --new-data-keys for data keys.')
-    }
-    const signing = only !== 'data'
-    const data = only !== 'signing' && leaked === null
-    return withApp(async (app) => {
-      const made = signing ? await rotateSigning(app, leaked) : []
-      if (newDataKeys) output.note('This waits half a minute, until every process seals with the new data keys.')
-      const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null
-      return report(made, rewrapped, output)
-    })
-  },
+export const run: Run = async (options, output) => {
+  const only = textOption(options, 'only')
+  const leaked = purposeOf(textOption(options, 'leaked'))
+  const newDataKeys = options['new-data-keys'] === true
+  if (only !== null && only !== 'signing' && only !== 'data') {
+    throw new UsageError('--only must be one of: signing, data.')
+  }
+  if ((leaked !== null && only === 'data') || (newDataKeys && (only === 'signing' || leaked !== null))) {
+    throw new UsageError('--leaked is for signing keys, --new-data-keys for data keys.')
+  }
+  const signing = only !== 'data'
+  const data = only !== 'signing' && leaked === null
+  return withApp(async (app) => {
+    const made = signing ? await rotateSigning(app, leaked) : []
+    if (newDataKeys) output.note('This waits half a minute, until every process seals with the new data keys.')
+    const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null
+    return report(made, rewrapped, output)
+  })
 }
 
 function purposeOf(text: string | null): Purpose | null {

@@ -7,7 +7,7 @@ import { migrate, missingMigrations } from '../platform/database/migrate.ts'
 import { createLog, type Logger } from '../platform/log.ts'
 import { runCluster } from '../processes.ts'
 import { seed } from '../seed.ts'
-import type { Command, Output } from './command.ts'
+import type { Output, Run } from './command.ts'
 import { openApp, refuseBehind } from './installation.ts'
 import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
 
@@ -17,14 +17,11 @@ const insufficientPrivilege = '42501'
 /** Prints the welcome once the service takes calls. */
 type Announce = () => Promise<void>
 
-export const serveCommand: Command = {
-  options: {},
-  run: async (_options, output) => {
-    const config = loadConfig()
-    const log = createLog(config.LOG_LEVEL, process.stdout.isTTY === true && !config.production && !output.json)
-    await serve(config, log, output)
-    return undefined
-  },
+export const run: Run = async (_options, output) => {
+  const config = loadConfig()
+  const log = createLog(config.LOG_LEVEL, process.stdout.isTTY === true && !config.production && !output.json)
+  await serve(config, log, output)
+  return undefined
 }
 
 async function serve(config: Config, log: Logger, output: Output): Promise<void> {

@@ -1,5 +1,5 @@
 // Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. With `--e2e` it runs those that need another program
-// on the machine (pgbouncer).
+// on the machine (pgbouncer) or the machine to themselves (many kills under load, statistics of times), one after the other.
 import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,18 +13,29 @@ const cache = join(root, 'node_modules/.cache')
 const secondsFile = join(cache, 'hitl-test-seconds.json')
 
 const given = process.argv.slice(2)
-const pattern = given.includes('--e2e') ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
+const isE2e = given.includes('--e2e')
+const pattern = isE2e ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
 const files = given.filter((argument) => argument !== '--e2e').map((file) => join(process.cwd(), file))
 if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(join(root, file))
 
 /** How long each file took when it last ran on this machine. */
-const seconds: Record<string, number> = await readFile(secondsFile, 'utf8').then(JSON.parse, () => ({}))
-const secondsOf = (file: string): number => seconds[file.slice(root.length + 1)] ?? Number.POSITIVE_INFINITY
+const measured: Record<string, number> = await readFile(secondsFile, 'utf8').then(JSON.parse, () => ({}))
+/** The longest ones, for the first run on a machine. */
+const longest: Record<string, number> = {
+  'cli/test/installation.test.ts': 60,
+  'server/test/plans/plans.test.ts': 50,
+  'server/test/processes.test.ts': 50,
+  'server/test/authorization/matrix.test.ts': 40,
+  'server/test/consultations/bad-input.test.ts': 40,
+  'server/test/crash.test.ts': 40,
+}
+const seconds = { ...longest, ...measured }
+const secondsOf = (file: string): number => seconds[file.slice(root.length + 1)] ?? 0
 // The longest first, so that no long file runs alone at the end.
 files.sort((a, b) => secondsOf(b) - secondsOf(a) || (a < b ? -1 : 1))
 
 // More than there are cores, because a test file spends about a third of its time waiting for processes and the database.
-const workers = Math.min(files.length, Math.ceil(availableParallelism() * 1.5))
+const workers = isE2e ? 1 : Math.min(files.length, Math.ceil(availableParallelism() * 1.5))
 
 /** A throw-away PostgreSQL for each worker, so that no test file meets the transactions, locks or load of another. */
 async function startServer(dataDir: string) {

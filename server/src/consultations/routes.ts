@@ -7,6 +7,7 @@ import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { decodeCursor } from '../platform/page.ts'
+import { invalid } from '../platform/problem.ts'
 import * as rules from './consultation.ts'
 import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
@@ -77,6 +78,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     { ...guard('request.read'), schema },
     async (request, reply) => {
       const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
+      if (cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
       const { principal } = callerOf(request)
       const found = await consultations.list(principal, {
         state,

@@ -186,6 +186,10 @@ export const listQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),
   cursor: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 100, description: 'The next_cursor of the previous page.' }),
+    Type.String({
+      minLength: 1,
+      maxLength: 100,
+      description: 'The next_cursor of the previous page; an offset beside it is refused.',
+    }),
   ),
 })

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { type AnyRefusal, refusals } from '../platform/problem.ts'
+import { closed } from '../platform/validation.ts'
 import { shared } from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
@@ -158,6 +159,10 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         },
       },
     },
+    transform: ({ schema, url }) => ({
+      schema: { ...schema, ...(schema?.body != null && { body: closed(schema.body) }) },
+      url,
+    }),
     transformObject: (given) =>
       'openapiObject' in given ? listCodes(shareProblems(given.openapiObject as Document)) : given.swaggerObject,
     refResolver: {

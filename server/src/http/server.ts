@@ -12,7 +12,7 @@ import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
 import { badRequest, malformed } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
-import { schemaController } from './validation.ts'
+import { closeOperations, schemaController } from './validation.ts'
 
 export interface HttpOptions {
   readonly log: Logger
@@ -76,6 +76,7 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
   registerHeadersAndLog(app, headers)
   registerJsonBody(app)
   registerProblems(app)
+  closeOperations(app)
   registerStop(app, options.stopGraceMs ?? 10_000)
   if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
   // After CORS, so that browsers may read these refusals too.

@@ -1,8 +1,9 @@
-import type { FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions, preValidationHookHandler } from 'fastify'
+import { Type } from 'typebox'
 import { compileCheck } from '../platform/validation.ts'
 
 const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpPart }) => {
-  const check = compileCheck(schema, httpPart === 'body' ? 'body' : 'text')
+  const check = compileCheck(schema, httpPart === 'body' || httpPart === 'headers' ? httpPart : 'text')
   return (data: unknown) => {
     const error = check(data)
     return error === null ? { value: data } : { error }
@@ -19,4 +20,23 @@ export const schemaController: NonNullable<FastifyServerOptions['schemaControlle
     // Replies are not validated here: their schemas are documentation, and tests hold the replies to them.
     buildSerializer: () => () => (data) => JSON.stringify(data),
   },
+}
+
+const nothing = Type.Object({})
+const checkNothing = compileCheck(nothing, 'body')
+
+const refuseMembers: preValidationHookHandler = (request, _reply, done) => {
+  done((request.body == null ? null : checkNothing(request.body)) ?? undefined)
+}
+
+/** Operations without parameters or members of a body take none, instead of any. Pages, which have no operationId, may be linked with more. */
+export function closeOperations(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    if (route.schema?.operationId === undefined) return
+    route.schema = { querystring: nothing, ...route.schema }
+    // The bodies of GET and HEAD are never read.
+    if (route.schema.body === undefined && route.method !== 'GET' && route.method !== 'HEAD') {
+      route.preValidation = [refuseMembers, ...[route.preValidation ?? []].flat()]
+    }
+  })
 }

@@ -1,7 +1,9 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { Ajv, type AnySchemaObject, type ErrorObject, type ValidateFunction } from 'ajv'
+import type { DataValidateFunction } from 'ajv/dist/types/index.js'
 import addFormats from 'ajv-formats'
 import type { Static, TSchema } from 'typebox'
 import { isId } from './ids.ts'
+import { nearestName } from './nearest-name.ts'
 import { type FieldError, invalidFields, type Problem } from './problem.ts'
 
 // Bodies are typed: "5" is not 5. Paths and queries are always text, so numbers are parsed from it.
@@ -9,20 +11,88 @@ const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, c
 const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true, useDefaults: true })
 addFormats.default(strict)
 addFormats.default(textual)
+/** More errors than this help nobody. */
+const maxNamed = 20
 // The library's own format accepts `urn:uuid:`, which PostgreSQL's uuid type does not.
-for (const ajv of [strict, textual]) ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
+for (const ajv of [strict, textual]) {
+  ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
+  // For `additionalProperties: false`, with which the library does not stop at the first few unknown names.
+  ajv.addKeyword({ keyword: 'isClosed', type: 'object', schemaType: 'boolean', compile: refuseUnknown })
+}
 
 /** A 422 that names every wrong field; null when there is none. */
 export type Check = (value: unknown) => Problem | null
 
-/** Compiled at its first use: compiling those of all routes takes 110 ms, which is most of a start. */
-export function compileCheck(schema: object, part: 'body' | 'text'): Check {
+/**
+ * `headers` may hold more than the schema says; a body, and the text of a path or a query, may not. Compiled at its first use:
+ * compiling those of all routes takes 110 ms, which is most of a start.
+ */
+export function compileCheck(schema: object, part: 'body' | 'text' | 'headers'): Check {
   let validate: ValidateFunction | undefined
   return (value) => {
-    validate ??= (part === 'body' ? strict : textual).compile(schema)
+    validate ??= (part === 'body' ? strict : textual).compile(
+      part === 'headers' ? schema : closed(schema, { isClosed: true }),
+    )
     return validate(value) ? null : toProblem(validate.errors ?? [], part)
   }
 }
+
+/**
+ * The schema with all its objects closed: a misspelt guard must not be dropped. Open are only those that say
+ * `additionalProperties: true`, which are described as free-form.
+ */
+export function closed<S extends object>(schema: S, by: object = { additionalProperties: false }): S {
+  const { type, properties, patternProperties, additionalProperties, items, anyOf } = schema as SchemaParts
+  const inner = (part: object): object => closed(part, by)
+  return {
+    ...schema,
+    ...(type === 'object' && additionalProperties === undefined && by),
+    ...(properties && { properties: mapValues(properties, inner) }),
+    ...(patternProperties && { patternProperties: mapValues(patternProperties, inner) }),
+    ...(items && { items: inner(items) }),
+    ...(anyOf && { anyOf: anyOf.map(inner) }),
+  }
+}
+
+interface SchemaParts {
+  readonly type?: string
+  readonly properties?: Readonly<Record<string, object>>
+  readonly patternProperties?: Readonly<Record<string, object>>
+  readonly additionalProperties?: unknown
+  readonly items?: object
+  readonly anyOf?: readonly object[]
+}
+
+function mapValues<T>(given: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, change(value)]))
+}
+
+function refuseUnknown(_isClosed: boolean, schema: AnySchemaObject): DataValidateFunction {
+  const { properties = {}, patternProperties = {} } = schema as SchemaParts
+  const known = Object.keys(properties)
+  const patterns = Object.keys(patternProperties).map((pattern) => new RegExp(pattern, 'u'))
+  const isKnown = (name: string) => Object.hasOwn(properties, name) || patterns.some((pattern) => pattern.test(name))
+  const check: DataValidateFunction = (value: object) => {
+    const unknown: string[] = []
+    for (const name in value) {
+      if (isKnown(name)) continue
+      if (unknown.push(name) === maxNamed) break
+    }
+    check.errors = unknown.map((name) => {
+      const nearest = nearestName(name, known)
+      const said = patterns.length > 0 ? 'is not a possible name here' : 'is not known here'
+      return {
+        keyword: 'isClosed',
+        params: { unknown: shortened(name) },
+        message: nearest === null ? said : `${said}; did you mean ${nearest}?`,
+      }
+    })
+    return unknown.length === 0
+  }
+  return check
+}
+
+const shortened = (name: string): string => (name.length > 80 ? `${name.slice(0, 80).toWellFormed()}…` : name)
 
 /** For use cases: checks the input of any door; throws the 422. */
 export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Static<S> {
@@ -34,24 +104,28 @@ export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Stat
   }
 }
 
-function toProblem(errors: readonly ErrorObject[], part: 'body' | 'text'): Problem {
+function toProblem(errors: readonly ErrorObject[], part: 'body' | 'text' | 'headers'): Problem {
   // "null would do, too" and "none of the alternatives fits" add nothing to the reason beside them.
   const telling = errors.filter(({ keyword, params }) => keyword !== 'anyOf' && params.type !== 'null')
   const fields = (telling.length > 0 ? telling : errors)
-    .slice(0, 20)
+    // First the unknown names: a misspelt one is also why another is missing.
+    .toSorted((a, b) => Number('unknown' in b.params) - Number('unknown' in a.params))
+    .slice(0, maxNamed)
     .map((error): FieldError => ({ path: pathOf(error), message: messageOf(error) }))
   const first = fields[0]
   const where = first === undefined || first.path === '' ? (part === 'body' ? 'The body' : 'The request') : first.path
   const more = fields.length > 1 ? ` (and ${fields.length - 1} more: see errors)` : ''
-  return invalidFields(`${where} ${first?.message ?? 'is not valid'}${more}.`, fields)
+  const sentence = `${where} ${first?.message ?? 'is not valid'}${more}`
+  return invalidFields(sentence.endsWith('?') ? sentence : `${sentence}.`, fields)
 }
 
-function pathOf(error: ErrorObject): string {
-  const parts = error.instancePath.split('/').slice(1)
-  const missing = error.keyword === 'required' ? (error.params.missingProperty as string) : null
-  return [...parts, ...(missing === null ? [] : [missing])]
+function pathOf({ instancePath, params }: ErrorObject): string {
+  const parts = instancePath
+    .split('/')
+    .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .join('.')
+  const named = (params.missingProperty ?? params.unknown) as string | undefined
+  return [...parts, ...(named === undefined ? [] : [named])].join('.')
 }
 
 function messageOf(error: ErrorObject): string {

@@ -152,7 +152,7 @@ describe('respond', () => {
     test(`200 for ${decision}; the reply, a later read and the list agree`, async () => {
       const { id } = await t.createRequest()
       t.clock.advance(1_000)
-      const reply = await respond(id, { decision, comment: 'so be it', ignored: true })
+      const reply = await respond(id, { decision, comment: 'so be it' })
       assert.equal(reply.status, 200)
       const now = t.clock.now().toISOString()
       assert.deepEqual(reply.body.response, {
@@ -304,8 +304,8 @@ describe('cancel', () => {
       [200, 'cancelled', null, null, []],
     )
   })
-  test('200 with a body that says anything, and with an empty object', async () => {
-    for (const body of [{}, { reason: 'too late' }, [], null]) {
+  test('200 with a body that says nothing', async () => {
+    for (const body of [{}, null]) {
       const { id } = await t.createRequest()
       assert.equal((await t.call('POST', pathOf(id, 'cancel'), { as: t.apiKey, body })).status, 200)
     }

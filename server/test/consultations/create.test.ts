@@ -119,16 +119,6 @@ describe('201', () => {
     const headers = { authorization: `bEaReR ${t.apiKey}` }
     assert.equal((await t.call('POST', path, { body: minimal, headers })).status, 201)
   })
-
-  test('whatever unknown fields say; they come back nowhere', async () => {
-    const unknown = { id: 'x', state: 'responded', organization_id: 'x', revision: 9, response: {}, priority: 1 }
-    const reply = await create(unknown)
-    assert.equal(reply.status, 201, reply.text)
-    assert.deepEqual(
-      [reply.body.state, reply.body.revision, reply.body.response, reply.body.priority],
-      ['pending', 1, null, undefined],
-    )
-  })
 })
 
 /** 255 code points, 510 UTF-16 units, 1 020 bytes. */

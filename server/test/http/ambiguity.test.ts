@@ -75,18 +75,26 @@ describe('a query names each parameter once', () => {
     'limit=1',
     'limit=1&state=pending&',
     '&&limit=1',
-    'constructor=1',
-    'prototype=1',
-    'proto=1',
-    'q=a%20b+c',
-    'q=%C3%A4',
-    'q=%2F%2e%5c%00',
-    'a[]=1',
     'updated_after=2026-01-31T09:00:00%2B01:00',
   ]) {
     test(`200 ?${query}`, async () => {
       const reply = await t.call('GET', `${requests}?${query}`, { as: t.apiKey })
       assert.equal(reply.status, 200, reply.text)
+    })
+  }
+
+  for (const [query, name] of [
+    ['constructor=1', 'constructor'],
+    ['prototype=1', 'prototype'],
+    ['proto=1', 'proto'],
+    ['a%20b+c=x', 'a b c'],
+    ['%C3%A4=x', 'ä'],
+    ['%2F%2e%5c%00=x', '/.\\\u0000'],
+    ['a[]=1', 'a[]'],
+  ] as const) {
+    test(`?${query} is read as it is written: there is no such parameter`, async () => {
+      const reply = await t.call('GET', `${requests}?${query}`, { as: t.apiKey })
+      assert.deepEqual([reply.status, reply.body.errors[0].path], [422, name], reply.text)
     })
   }
 })
@@ -335,7 +343,7 @@ describe('bodies are UTF-8 in a form that is known', () => {
     ['JSON that says UTF-8', { 'content-type': 'application/json; charset="UTF-8"' }, signIn],
     ['JSON with other parameters', { 'content-type': 'application/json; odata=verbose; v="a;b"' }, signIn],
     ['a form that says utf8', { 'content-type': `${form['content-type']};charset=utf8` }, encoded],
-    ['a form with more fields', form, `${encoded}&scope=&grant_type=password&x`],
+    ['a form with more fields', form, `${encoded}&scope=&grant_type=password`],
   ] as const) {
     test(`200: ${what}`, async () => {
       const reply = await t.call('POST', login, { headers, payload })

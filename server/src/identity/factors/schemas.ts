@@ -8,32 +8,39 @@ const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-
 // A credential's id has at most 1 023 bytes (WebAuthn, 4).
 const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: '^[A-Za-z0-9_-]+$' })
 
-/** As `PublicKeyCredential.toJSON()` of a browser gives it; other fields are ignored. */
+/** As `PublicKeyCredential.toJSON()` of a browser gives it, which adds members that are not read here. */
 const credential = { id: credentialId, rawId: credentialId, type: Type.Literal('public-key') }
+const free = { additionalProperties: true }
 
 export const assertionSchema = Type.Object(
   {
     ...credential,
-    response: Type.Object({
-      clientDataJSON: base64url(16_384),
-      authenticatorData: base64url(16_384),
-      signature: base64url(16_384),
-      userHandle: Type.Optional(nullable(base64url(128))),
-    }),
+    response: Type.Object(
+      {
+        clientDataJSON: base64url(16_384),
+        authenticatorData: base64url(16_384),
+        signature: base64url(16_384),
+        userHandle: Type.Optional(nullable(base64url(128))),
+      },
+      free,
+    ),
   },
-  { description: 'What navigator.credentials.get() returned, as its toJSON() gives it.' },
+  { ...free, description: 'What navigator.credentials.get() returned, as its toJSON() gives it.' },
 )
 
 export const registrationSchema = Type.Object(
   {
     ...credential,
-    response: Type.Object({
-      clientDataJSON: base64url(16_384),
-      attestationObject: base64url(131_072),
-      transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
-    }),
+    response: Type.Object(
+      {
+        clientDataJSON: base64url(16_384),
+        attestationObject: base64url(131_072),
+        transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
+      },
+      free,
+    ),
   },
-  { description: 'What navigator.credentials.create() returned, as its toJSON() gives it.' },
+  { ...free, description: 'What navigator.credentials.create() returned, as its toJSON() gives it.' },
 )
 
 /** Passed on to the browser as they are (parseCreationOptionsFromJSON, parseRequestOptionsFromJSON). */

@@ -10,10 +10,15 @@ export const registerBody = Type.Object(
     invitation: Type.Optional(
       Type.String({ minLength: 1, maxLength: 100, description: 'The token of an invitation or of the set-up link.' }),
     ),
+    role: Type.Optional(nullable(Type.String({ maxLength: 255, description: 'Ignored: it gives no rights.' }))),
   },
   { title: 'Registration' },
 )
 export const registerExample = { email: 'reviewer@example.com', password: 'correct horse', name: 'Robin Reviewer' }
+
+const ofOAuth = Type.Optional(
+  Type.String({ maxLength: 1_000, description: 'Ignored: programs that speak OAuth 2 send it.' }),
+)
 
 export const loginBody = Type.Object(
   {
@@ -24,6 +29,10 @@ export const loginBody = Type.Object(
         description: 'true: also set a cookie, with which a browser renews the session through POST /auth/refresh.',
       }),
     ),
+    grant_type: ofOAuth,
+    scope: ofOAuth,
+    client_id: ofOAuth,
+    client_secret: ofOAuth,
   },
   { title: 'Login' },
 )

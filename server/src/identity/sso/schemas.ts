@@ -6,16 +6,29 @@ const returnTo = Type.Optional(
   Type.String({ maxLength: 500, description: 'A path of this service, where the person goes afterwards. Default: /' }),
 )
 
-export const startQuery = Type.Object({ return_to: returnTo })
+const ofProvider = Type.Optional(
+  Type.String({ maxLength: 2_000, description: 'Ignored: providers whose pages link here send it.' }),
+)
+
+/** Providers that begin a sign-in themselves add the last three (OpenID Connect Core, 4). */
+export const startQuery = Type.Object({
+  return_to: returnTo,
+  iss: ofProvider,
+  login_hint: ofProvider,
+  target_link_uri: ofProvider,
+})
 export const linkBody = Type.Object({ return_to: returnTo }, { title: 'LinkInput' })
 
-/** What providers send, and nothing more: each is looked at again where it counts. */
-export const callbackQuery = Type.Object({
-  state: Type.String({ maxLength: 200 }),
-  code: Type.Optional(Type.String({ maxLength: 8_000 })),
-  iss: Type.Optional(Type.String({ maxLength: 2_000 })),
-  error: Type.Optional(Type.String({ maxLength: 200 })),
-})
+/** Each is looked at again where it counts. Providers add parameters of their own, which must be ignored (RFC 6749, 4.1.2). */
+export const callbackQuery = Type.Object(
+  {
+    state: Type.String({ maxLength: 200 }),
+    code: Type.Optional(Type.String({ maxLength: 8_000 })),
+    iss: Type.Optional(Type.String({ maxLength: 2_000 })),
+    error: Type.Optional(Type.String({ maxLength: 200 })),
+  },
+  { additionalProperties: true },
+)
 
 export const linkSchema = Type.Object(
   {

@@ -23,10 +23,6 @@ export interface ActContext extends Context {
   readonly perform: (act: Act) => Promise<Consultation>
 }
 
-export function createActs(context: Context): ActContext {
-  return { ...context, perform: groupActs(context) }
-}
-
 type Grounds = Pick<Context, 'db' | 'clock' | 'events'>
 
 export function groupActs(grounds: Grounds): ActContext['perform'] {

@@ -2,7 +2,7 @@ import type { Agent, Caller } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import { sqlState } from '../platform/database/errors.ts'
-import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
 import type { Place } from '../platform/secrets/sealed-text.ts'
@@ -24,14 +24,13 @@ export interface AskContext extends Context {
   readonly insert: (creation: Creation) => Promise<boolean>
 }
 
-export function createAsking(context: Context): AskContext {
-  const insert = createBatcher({
+export function groupCreations(context: Context): AskContext['insert'] {
+  return createBatcher({
     ...writes,
-    groupOf: ({ consultation: { organizationId } }: Creation) => organizationId,
+    groupOf: ({ consultation }) => consultation.organizationId,
     bytesOf: ({ consultation: { context, metadata } }) => context.length + (metadata?.length ?? 0),
     perform: (creations) => insertTogether(context, creations),
   })
-  return { ...context, insert }
 }
 
 function insertTogether({ db, events }: Context, creations: readonly Creation[]): Promise<readonly Outcome<boolean>[]> {
@@ -68,20 +67,21 @@ export async function create(
   by: Caller<Agent>,
   body: ParsedJson,
   idempotency: Idempotency | null,
-): Promise<{ readonly consultation: Consultation; readonly replayed: boolean }> {
-  const { db, clock, sealer, refusalOf, insert } = context
+): Promise<CreatedOnce<Consultation>> {
+  const { db, clock, sealer, refusalOf } = context
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
   const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
-  const isNew = await insert({ consultation, facts, idempotency, from: by }).catch(async (error: unknown) => {
-    // Paused since its key was looked up: PostgreSQL reads the newest commit.
-    if (sqlState(error) === store.agentRefused) throw await refusalOf(by)
-    throw error
-  })
-  if (isNew || idempotency === null) return { consultation, replayed: false }
-  const earlier = await store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, idempotency.key)
-  if (earlier === null || !idempotency.isOf(earlier.hash)) throw idempotencyMismatch()
-  return { consultation: initialReply(earlier.consultation), replayed: true }
+  const insert = async (): Promise<Consultation | null> => {
+    try {
+      return (await context.insert({ consultation, facts, idempotency, from: by })) ? consultation : null
+    } catch (error) {
+      // Paused since its key was looked up: PostgreSQL reads the newest commit.
+      throw sqlState(error) === store.agentRefused ? await refusalOf(by) : error
+    }
+  }
+  const find = (key: string) => store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, key)
+  return createOnce(idempotency, { insert, find, initialReply })
 }

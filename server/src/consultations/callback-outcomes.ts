@@ -1,13 +1,10 @@
+import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Tx } from '../platform/database/db.ts'
-import { type CallbackOutcome, callbackAttempted } from './consultation.ts'
+import { callbackAttempted } from './consultation.ts'
 import type { Context } from './context.ts'
 import { factsOf } from './facts.ts'
 import { byKey, distinct, type Key, keyOf } from './row-keys.ts'
 import * as store from './store.ts'
-
-export interface CallbackAttempt extends Key {
-  readonly outcome: CallbackOutcome
-}
 
 /**
  * For the transaction that records deliveries: locks the requests, as every act does before it touches anything else, and
@@ -17,7 +14,7 @@ export function lockForCallbacks({ clock, events }: Context, tx: Tx, keys: reado
   const locking = store.lockCore(tx, distinct(keys))
   // Awaited below, unless the transaction fails before.
   locking.catch(() => {})
-  return async (attempts: readonly CallbackAttempt[]): Promise<void> => {
+  return async (attempts: readonly SettledAttempt[]): Promise<void> => {
     const outcomes = byKey(attempts)
     const changes = (await locking).flatMap((before) => {
       const outcome = outcomes.get(keyOf(before))?.outcome

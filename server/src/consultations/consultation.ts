@@ -1,8 +1,9 @@
+import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Actor, Fact } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
 import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
-import { digestOf } from './digest.ts'
+import { type Asked, digestOf } from './digest.ts'
 
 /** The rules of a consultation: pure. Every act takes it as it was and returns it as it is now, with the facts to record; or refuses. */
 
@@ -32,9 +33,7 @@ export interface Answer {
   readonly revision?: number | undefined
 }
 
-export interface Response {
-  readonly decision: Decision
-  readonly comment: string | null
+export interface Response extends Omit<Answer, 'revision'> {
   readonly responderId: string
   readonly respondedAt: Date
 }
@@ -72,17 +71,19 @@ export interface ConsultationCore {
   readonly updatedAt: Date
 }
 
-export interface Consultation extends ConsultationCore {
-  /** The decision as a compact JWS (certificate.ts), as it was issued. */
-  readonly certificate: string | null
-  readonly title: string
-  readonly description: string | null
-  readonly context: JsonText
+export interface Proposal extends Asked {
   readonly metadata: JsonText | null
+  /** null: never times out. */
+  readonly timeoutMinutes: number | null
   readonly callbackUrl: string | null
   /** Sealed; never on the wire, in a log or in an event. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
+}
+
+export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes'> {
+  /** The decision as a compact JWS (certificate.ts), as it was issued. */
+  readonly certificate: string | null
   /** Read together with the request: whether it is open and its agent paused or stopped. */
   readonly agentPaused?: true
 }
@@ -100,18 +101,6 @@ export interface Change<C extends ConsultationCore = Consultation> {
   readonly before: C
   readonly after: C
   readonly facts: readonly RequestFact[]
-}
-
-export interface Proposal {
-  readonly title: string
-  readonly description: string | null
-  readonly context: JsonText
-  readonly metadata: JsonText | null
-  /** null: never times out. */
-  readonly timeoutMinutes: number | null
-  readonly callbackUrl: string | null
-  readonly callbackSecret: Buffer | null
-  readonly callbackRetrySeconds: readonly number[] | null
 }
 
 export const defaultTimeoutMinutes = 1440
@@ -168,37 +157,42 @@ export const nothingToRedeliver = refusal(
 
 const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
 
+/** How every request begins. */
+const undecided = {
+  state: 'pending',
+  revision: 1,
+  response: null,
+  decidedBy: null,
+  callback: noCallback,
+  certificate: null,
+  certificateExpiresAt: null,
+  redeemedAt: null,
+} as const
+
 export function open(
   proposal: Proposal,
-  owner: { readonly organizationId: string; readonly agentId: string; readonly apiKeyId: string },
+  { organizationId, agentId, apiKeyId }: Pick<Consultation, 'organizationId' | 'agentId' | 'apiKeyId'>,
   id: string,
   now: Date,
-): { readonly after: Consultation; readonly facts: readonly RequestFact[] } {
+): Omit<Change, 'before'> {
   const { timeoutMinutes, ...asked } = proposal
   const timeoutAt = timeoutMinutes === null ? null : new Date(now.getTime() + timeoutMinutes * 60_000)
   const after: Consultation = {
     ...asked,
-    organizationId: owner.organizationId,
-    agentId: owner.agentId,
-    apiKeyId: owner.apiKeyId,
+    ...undecided,
+    organizationId,
+    agentId,
+    apiKeyId,
     id,
-    state: 'pending',
-    revision: 1,
     timeoutAt,
     nextActionAt: timeoutAt,
-    response: null,
-    decidedBy: null,
-    callback: noCallback,
     digest: digestOf(asked),
-    certificate: null,
-    certificateExpiresAt: null,
-    redeemedAt: null,
     createdAt: now,
     updatedAt: now,
   }
   const auditedFields = { state: 'pending', timeout_at: timeoutAt }
   const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
-  const actor: Actor = { kind: 'agent', id: owner.agentId, keyId: owner.apiKeyId }
+  const actor: Actor = { kind: 'agent', id: agentId, keyId: apiKeyId }
   return { after, facts: [{ kind: 'request.created', actor, before: null, after: auditedFields, erasable }] }
 }
 
@@ -231,13 +225,11 @@ export function expire(before: Consultation, now: Date): Change | null {
   return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
 }
 
-export type CallbackOutcome =
-  | { readonly kind: 'sent'; readonly at: Date }
-  | { readonly kind: 'retry'; readonly at: Date; readonly error: string; readonly nextAttemptAt: Date }
-  | { readonly kind: 'failed'; readonly at: Date; readonly error: string }
-
 /** Success moves responded -> callback_sent, the last failure responded -> callback_failed; timeout and cancelled stay. */
-export function callbackAttempted<C extends ConsultationCore>(before: C, outcome: CallbackOutcome): Change<C> {
+export function callbackAttempted<C extends ConsultationCore>(
+  before: C,
+  outcome: SettledAttempt['outcome'],
+): Change<C> {
   const attempts = before.callback.attempts + 1
   const touched = { ...before, updatedAt: later(before, outcome.at) }
   const actor: Actor = { kind: 'system', id: null }
@@ -318,17 +310,5 @@ function close(
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */
 export function initialReply(now: Consultation): Consultation {
-  return {
-    ...now,
-    state: 'pending',
-    revision: 1,
-    nextActionAt: now.timeoutAt,
-    response: null,
-    decidedBy: null,
-    callback: noCallback,
-    certificate: null,
-    certificateExpiresAt: null,
-    redeemedAt: null,
-    updatedAt: now.createdAt,
-  }
+  return { ...now, ...undecided, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
 }

@@ -7,7 +7,7 @@ import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { decodeCursor } from '../platform/page.ts'
-import { invalid } from '../platform/problem.ts'
+import { type AnyRefusal, invalid } from '../platform/problem.ts'
 import * as rules from './consultation.ts'
 import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
@@ -56,11 +56,11 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
   app.post('/requests', { ...guard('request.create'), schema }, async (request, reply) => {
     const by = agentOf(request)
     const body = { value: request.body, members: request.members ?? new Map() }
-    const { consultation, replayed } = await consultations.create(by, body, idempotencyOf(request))
+    const { made, replayed } = await consultations.create(by, body, idempotencyOf(request))
     if (replayed) reply.header('idempotency-replayed', 'true')
-    reply.status(201).header('location', `/api/v1/requests/${consultation.id}`)
+    reply.status(201).header('location', `/api/v1/requests/${made.id}`)
     // As of its creation: a repeated call gets the same bytes, however late it comes.
-    return send(reply, by.principal, consultation, consultation.createdAt)
+    return send(reply, by.principal, made, made.createdAt)
   })
 }
 
@@ -106,17 +106,20 @@ function readRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
   })
 }
 
+/** The schema of an act on one request, for the route to name. */
+const actSchema = (summary: string, done: object, refusals: readonly AnyRefusal[]) => ({
+  ...common,
+  summary,
+  params: idParams,
+  response: { ...done, ...problems(400, 401, 403, rules.notFound, ...refusals, 413, 415, 422) },
+})
+
 function respondRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const answered = { 200: oneRequest('The request with its answer') }
   const schema = {
-    ...common,
-    summary: 'Answer: a person decides, once',
+    ...actSchema('Answer: a person decides, once', answered, [...closed, rules.revisionChanged]),
     operationId: 'respond',
-    params: idParams,
     body: { ...schemas.respondBody, examples: [schemas.respondExample] },
-    response: {
-      200: oneRequest('The request with its answer'),
-      ...problems(400, 401, 403, rules.notFound, ...closed, rules.revisionChanged, 413, 415, 422),
-    },
   }
   app.post<OneRequest>('/requests/:id/respond', { ...guard('request.respond'), schema }, async (request, reply) => {
     const by = personOf(request)
@@ -127,14 +130,8 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
 
 function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
   const schema = {
-    ...common,
-    summary: 'Withdraw a pending request',
+    ...actSchema('Withdraw a pending request', { 200: oneRequest('The cancelled request') }, closed),
     operationId: 'cancelRequest',
-    params: idParams,
-    response: {
-      200: oneRequest('The cancelled request'),
-      ...problems(400, 401, 403, rules.notFound, ...closed, 413, 415, 422),
-    },
   }
   app.post<OneRequest>('/requests/:id/cancel', { ...guard('request.cancel'), schema }, async (request, reply) => {
     const by = agentOf(request)
@@ -143,15 +140,10 @@ function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: Cons
 }
 
 function redeliverRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const due = { 202: oneRequest('The request; its callback is due') }
   const schema = {
-    ...common,
-    summary: 'Send the callback again, with the same webhook-id',
+    ...actSchema('Send the callback again, with the same webhook-id', due, [rules.nothingToRedeliver]),
     operationId: 'redeliver',
-    params: idParams,
-    response: {
-      202: oneRequest('The request; its callback is due'),
-      ...problems(400, 401, 403, rules.notFound, rules.nothingToRedeliver, 413, 415, 422),
-    },
   }
   app.post<OneRequest>('/requests/:id/redeliver', { ...guard('request.redeliver'), schema }, async (request, reply) => {
     const by = callerOf(request)

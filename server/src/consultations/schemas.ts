@@ -1,10 +1,9 @@
-import { type TSchema, Type } from 'typebox'
+import { Type } from 'typebox'
+import { id, nullable } from '../http/schema-parts.ts'
 import { certificateText, digestExample } from './certificate-schemas.ts'
 import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
 
-const id = Type.String({ format: 'uuid' })
 const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const decision = Type.Enum(decisions)
 
 export const createRequestBody = Type.Object(

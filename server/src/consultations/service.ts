@@ -1,5 +1,5 @@
 import * as acts from './acts.ts'
-import { create, createAsking } from './ask.ts'
+import { create, groupCreations } from './ask.ts'
 import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { expireDue } from './expiry.ts'
@@ -10,11 +10,11 @@ export type Consultations = ReturnType<typeof createConsultations>
 
 /** The use cases that doors call. Each takes the input as the wire has it, and checks it. */
 export function createConsultations(context: Context) {
-  const acting = acts.createActs(context)
+  const acting = { ...context, perform: acts.groupActs(context) }
   const reading = createReading(context)
   const proving = createProving(acting, reading)
   return {
-    create: create.bind(null, createAsking(context)),
+    create: create.bind(null, { ...context, insert: groupCreations(context) }),
     respond: acts.respond.bind(null, acting),
     cancel: acts.cancel.bind(null, acting),
     redeem: redeem.bind(null, proving),

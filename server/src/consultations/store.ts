@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
+import type { Earlier } from '../platform/idempotency.ts'
 import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
 import type { Key } from './row-keys.ts'
 
@@ -11,12 +12,12 @@ import type { Key } from './row-keys.ts'
 
 // Statements and row types are derived from these lists.
 // biome-ignore format: one line per group
-const core = [
-  'organization_id', 'id', 'agent_id', 'api_key_id', 'state', 'revision', 'timeout_at', 'next_action_at',
-  'decision', 'comment', 'responder_id', 'responded_at', 'decided_by',
+const changing = [
+  'state', 'revision', 'next_action_at', 'decision', 'comment', 'responder_id', 'responded_at', 'decided_by',
   'callback_status', 'callback_attempts', 'callback_next_attempt_at', 'callback_last_error', 'callback_sent_at',
-  'certificate_expires_at', 'redeemed_at', 'created_at', 'updated_at',
+  'certificate_expires_at', 'redeemed_at', 'updated_at',
 ] as const
+const core = ['organization_id', 'id', 'agent_id', 'api_key_id', 'timeout_at', 'created_at', ...changing] as const
 // biome-ignore format: one line per group
 const contents = [
   'title', 'description', 'context', 'metadata', 'callback_url', 'callback_secret', 'callback_retry_seconds', 'certificate',
@@ -38,6 +39,7 @@ export const shownColumns = `${columns}, case when c.state = 'pending' then
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
 function toCore(row: CoreRow): ConsultationCore {
+  const { decision, comment, responder_id: responderId, responded_at: respondedAt } = row
   return {
     organizationId: row.organization_id,
     id: row.id,
@@ -48,14 +50,9 @@ function toCore(row: CoreRow): ConsultationCore {
     timeoutAt: row.timeout_at,
     nextActionAt: row.next_action_at,
     response:
-      row.decision === null || row.responder_id === null || row.responded_at === null
+      decision === null || responderId === null || respondedAt === null
         ? null
-        : {
-            decision: row.decision,
-            comment: row.comment,
-            responderId: row.responder_id,
-            respondedAt: row.responded_at,
-          },
+        : { decision, comment, responderId, respondedAt },
     decidedBy: row.decided_by,
     callback: {
       status: row.callback_status,
@@ -86,6 +83,38 @@ export function toConsultation(row: Row): Consultation {
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
   }
 }
+
+/** The values of `core`, to be written. */
+function coreRow(consultation: ConsultationCore): Record<(typeof core)[number], unknown> {
+  const { response, callback } = consultation
+  return {
+    organization_id: consultation.organizationId,
+    id: consultation.id,
+    agent_id: consultation.agentId,
+    api_key_id: consultation.apiKeyId,
+    state: consultation.state,
+    revision: consultation.revision,
+    timeout_at: consultation.timeoutAt,
+    next_action_at: consultation.nextActionAt,
+    decision: response?.decision,
+    comment: response?.comment,
+    responder_id: response?.responderId,
+    responded_at: response?.respondedAt,
+    decided_by: consultation.decidedBy,
+    callback_status: callback.status,
+    callback_attempts: callback.attempts,
+    callback_next_attempt_at: callback.nextAttemptAt,
+    callback_last_error: callback.lastError,
+    callback_sent_at: callback.sentAt,
+    certificate_expires_at: consultation.certificateExpiresAt,
+    redeemed_at: consultation.redeemedAt,
+    created_at: consultation.createdAt,
+    updated_at: consultation.updatedAt,
+  }
+}
+
+/** Bytes as JSON holds them for a bytea column. */
+const hex = (bytes: Buffer | null | undefined) => bytes && `\\x${bytes.toString('hex')}`
 
 function keysParameter(keys: readonly Key[]): string {
   return JSON.stringify(keys.map((key) => ({ organization_id: key.organizationId, id: key.id })))
@@ -153,6 +182,7 @@ const addToTotals = `on conflict (organization_id, agent_id, state, slot)
 
 // Whether agents may ask is read from their rows under the lock that the foreign key takes anyway: it reads the newest commit,
 // and pausing an agent does not wait for it. One agent that may not ask fails the whole batch, which is then tried one by one.
+const inserted = [...core, ...contents, 'digest', 'idempotency_key', 'idempotency_hash'].join(', ')
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `
@@ -160,15 +190,8 @@ const insertStatement: Statement = {
       select status = 'active' and organization_status = 'active' as may from agents
       where organization_id = $2 and id = any($3::uuid[]) order by id for key share
     ), inserted as (
-      insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, description, context, metadata,
-        state, timeout_at, next_action_at, callback_url, callback_secret, callback_retry_seconds, digest, idempotency_key,
-        idempotency_hash, created_at, updated_at)
-      select organization_id, id, agent_id, api_key_id, title, description, context, metadata,
-        'pending', timeout_at, timeout_at, callback_url, decode(callback_secret, 'base64'), callback_retry_seconds,
-        decode(digest, 'hex'), idempotency_key, decode(idempotency_hash, 'base64'), created_at, created_at
-      from json_to_recordset($1) as given(organization_id uuid, id uuid, agent_id uuid, api_key_id uuid, title text,
-        description text, context json, metadata json, timeout_at timestamptz, callback_url text, callback_secret text,
-        callback_retry_seconds integer[], digest text, idempotency_key text, idempotency_hash text, created_at timestamptz)
+      insert into consultation_requests (${inserted})
+      select ${inserted} from json_populate_recordset(null::consultation_requests, $1)
       where (select case when bool_and(may) then true else hitl_refuse_agent() end from asking)
       -- Two batches with the same Idempotency-Keys wait for each other in a fixed order.
       order by organization_id, agent_id, idempotency_key, id
@@ -203,20 +226,15 @@ export async function insert(tx: Queryable, added: readonly NewConsultation[]): 
 
 function insertParameter({ consultation, idempotency }: NewConsultation): string {
   const plain = JSON.stringify({
-    organization_id: consultation.organizationId,
-    id: consultation.id,
-    agent_id: consultation.agentId,
-    api_key_id: consultation.apiKeyId,
+    ...coreRow(consultation),
     title: consultation.title,
     description: consultation.description,
-    timeout_at: consultation.timeoutAt,
     callback_url: consultation.callbackUrl,
-    callback_secret: consultation.callbackSecret?.toString('base64') ?? null,
+    callback_secret: hex(consultation.callbackSecret),
     callback_retry_seconds: consultation.callbackRetrySeconds,
-    digest: consultation.digest,
-    idempotency_key: idempotency?.key ?? null,
-    idempotency_hash: idempotency?.hash.toString('base64') ?? null,
-    created_at: consultation.createdAt,
+    digest: `\\x${consultation.digest}`,
+    idempotency_key: idempotency?.key,
+    idempotency_hash: hex(idempotency?.hash),
   })
   // Spliced in as text: PostgreSQL's json type keeps every character.
   return `${plain.slice(0, -1)},"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'}}`
@@ -233,35 +251,20 @@ export async function byIdempotencyKey(
   organizationId: string,
   agentId: string,
   idempotencyKey: string,
-): Promise<{ readonly consultation: Consultation; readonly hash: Buffer } | null> {
-  const rows = await db.execute<Row & { idempotency_hash: Buffer }>(byIdempotencyStatement, [
-    organizationId,
-    agentId,
-    idempotencyKey,
-  ])
-  const row = rows[0]
-  return row === undefined ? null : { consultation: toConsultation(row), hash: row.idempotency_hash }
+): Promise<Earlier<Consultation> | null> {
+  const values = [organizationId, agentId, idempotencyKey]
+  const [row] = await db.execute<Row & { idempotency_hash: Buffer }>(byIdempotencyStatement, values)
+  return row === undefined ? null : { made: toConsultation(row), hash: row.idempotency_hash }
 }
 
 const saveStatement: Statement = {
   name: 'consultations_save',
   text: `
     with saved as (
-      update consultation_requests c set
-        state = after.state, revision = after.revision, next_action_at = after.next_action_at,
-        decision = after.decision, comment = after.comment, responder_id = after.responder_id,
-        responded_at = after.responded_at, decided_by = after.decided_by, callback_status = after.callback_status,
-        callback_attempts = after.callback_attempts, callback_next_attempt_at = after.callback_next_attempt_at,
-        callback_last_error = after.callback_last_error, callback_sent_at = after.callback_sent_at,
+      update consultation_requests c set ${changing.map((name) => `${name} = after.${name}`).join(', ')},
         certificate = case when after.certificate_expires_at is null then null
-          else coalesce(after.certificate, c.certificate) end,
-        certificate_expires_at = after.certificate_expires_at, redeemed_at = after.redeemed_at,
-        updated_at = after.updated_at
-      from json_to_recordset($1) as after(organization_id uuid, id uuid, state text, revision integer,
-        next_action_at timestamptz, decision text, comment text, responder_id uuid, responded_at timestamptz,
-        decided_by text, callback_status text, callback_attempts integer, callback_next_attempt_at timestamptz,
-        callback_last_error text, callback_sent_at timestamptz, certificate text, certificate_expires_at timestamptz,
-        redeemed_at timestamptz, updated_at timestamptz)
+          else coalesce(after.certificate, c.certificate) end
+      from json_populate_recordset(null::consultation_requests, $1) as after
       -- By its place: a locked row does not move.
       cross join lateral (
         select c.ctid from consultation_requests c where c.organization_id = after.organization_id and c.id = after.id
@@ -280,41 +283,14 @@ const saveStatement: Statement = {
  * callers that have not read it leave it unchanged.
  */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
-  await tx.execute(saveStatement, [
-    JSON.stringify(changes.map(({ before, after }) => saveParameter(after, newCertificate(before, after)))),
-    JSON.stringify(movedTotals(changes)),
-  ])
+  const rows = changes.map(({ before, after }) => ({ ...coreRow(after), certificate: newCertificate(before, after) }))
+  await tx.execute(saveStatement, [JSON.stringify(rows), JSON.stringify(movedTotals(changes))])
 }
 
 type MaybeCertified = ConsultationCore & { readonly certificate?: string | null }
 
 function newCertificate(before: MaybeCertified, after: MaybeCertified): string | null {
   return after.certificate === before.certificate ? null : (after.certificate ?? null)
-}
-
-function saveParameter(after: ConsultationCore, certificate: string | null) {
-  const { response, callback } = after
-  return {
-    organization_id: after.organizationId,
-    id: after.id,
-    state: after.state,
-    revision: after.revision,
-    next_action_at: after.nextActionAt,
-    decision: response?.decision ?? null,
-    comment: response?.comment ?? null,
-    responder_id: response?.responderId ?? null,
-    responded_at: response?.respondedAt ?? null,
-    decided_by: after.decidedBy,
-    callback_status: callback.status,
-    callback_attempts: callback.attempts,
-    callback_next_attempt_at: callback.nextAttemptAt,
-    callback_last_error: callback.lastError,
-    callback_sent_at: callback.sentAt,
-    certificate,
-    certificate_expires_at: after.certificateExpiresAt,
-    redeemed_at: after.redeemedAt,
-    updated_at: after.updatedAt,
-  }
 }
 
 function movedTotals(changes: readonly Change<ConsultationCore>[]) {

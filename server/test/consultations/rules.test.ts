@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import {
-  type CallbackOutcome,
   type CallbackProgress,
   type Certify,
   type Change,
@@ -18,6 +17,7 @@ import {
   type State,
   states,
 } from '../../src/consultations/consultation.ts'
+import type { SettledAttempt } from '../../src/deliveries/delivery.ts'
 import type { Actor } from '../../src/facts/fact.ts'
 
 import type { JsonText } from '../../src/platform/json.ts'
@@ -386,6 +386,7 @@ describe('a request that closes', () => {
   }
 })
 
+type CallbackOutcome = SettledAttempt['outcome']
 const outcomes: Record<CallbackOutcome['kind'], CallbackOutcome> = {
   sent: { kind: 'sent', at: at(9_000) },
   retry: { kind: 'retry', at: at(9_000), error: 'The receiver replied 500.', nextAttemptAt: at(11_000) },

@@ -5,26 +5,21 @@ import type { Principal } from '../identity/principal.ts'
 import { createTargetRefusal } from '../outbound/target-guard.ts'
 import { createTransport } from '../outbound/transport.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { AnyRefusal } from '../platform/problem.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { CallbackSettings } from '../settings/callbacks.ts'
 import { callbackRules } from './callback.ts'
 import { type CallbackChannel, createCallbackChannel } from './channel.ts'
-import { deliveryJson, registerCallbackRoutes } from './routes.ts'
+import { type CallbackRoutes, deliveryJson, registerCallbackRoutes } from './routes.ts'
 import { channelName, createCallbacks } from './service.ts'
 import { refuseSecret } from './signature.ts'
 
-export interface CallbackModuleDependencies extends Omit<CallbackChannel, 'transport'> {
+export interface CallbackModuleDependencies
+  extends Omit<CallbackChannel, 'transport'>,
+    Pick<CallbackRoutes, 'requireVisible' | 'requestNotFound'> {
   readonly clock: Clock
   readonly settings: CallbackSettings
   readonly deliveries: DeliveryModule
-  /** Throws 404 when the principal may not see the request. */
-  readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
-  /** What `requireVisible` throws, for the documents. */
-  readonly requestNotFound: AnyRefusal
 }
-
-export type CallbackModule = ReturnType<typeof createCallbackModule>
 
 const sealedColumns: readonly SealedColumn[] = [
   {
@@ -40,7 +35,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
   const timeoutMs = settings.CALLBACK_TIMEOUT_SECONDS * 1_000
   const transport = createTransport({ rules, timeoutMs, now: () => clock.now().getTime() })
   deliveries.addChannel(channelName, createCallbackChannel({ ...dependencies, transport }))
-  const callbacks = createCallbacks({ deliveries, retrySeconds: settings.CALLBACK_RETRY_SECONDS })
+  const callbacks = createCallbacks(deliveries, settings.CALLBACK_RETRY_SECONDS)
 
   return {
     enqueue: callbacks.enqueue,

@@ -48,18 +48,7 @@ export function registerCallbackRoutes(
 }
 
 /** An attempt on the wire. */
-export function deliveryJson(row: Attempt) {
-  return {
-    id: row.id,
-    webhook_id: row.delivery_id,
-    attempt: row.attempt,
-    url: row.address,
-    succeeded: row.succeeded,
-    status_code: row.status_code,
-    duration_ms: row.duration_ms,
-    reply: row.reply,
-    error_code: row.error_code,
-    error: row.error,
-    started_at: row.started_at,
-  }
+export function deliveryJson({ delivery_id: webhook_id, address: url, ...row }: Attempt) {
+  const { id, attempt, succeeded, status_code, duration_ms, reply, error_code, error, started_at } = row
+  return { id, webhook_id, attempt, url, succeeded, status_code, duration_ms, reply, error_code, error, started_at }
 }

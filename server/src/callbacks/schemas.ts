@@ -1,10 +1,9 @@
-import { type TSchema, Type } from 'typebox'
-
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+import { Type } from 'typebox'
+import { id, nullable, time } from '../http/schema-parts.ts'
 
 export const deliverySchema = Type.Object(
   {
-    id: Type.String({ format: 'uuid' }),
+    id,
     webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header: the same for all attempts.' }),
     attempt: Type.Integer({ minimum: 1 }),
     url: Type.String(),
@@ -16,7 +15,7 @@ export const deliverySchema = Type.Object(
       Type.String({ description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect or secret.' }),
     ),
     error: nullable(Type.String()),
-    started_at: Type.String({ format: 'date-time' }),
+    started_at: time,
   },
   { $id: 'Delivery', title: 'Delivery' },
 )

@@ -5,8 +5,9 @@ import type { Logger } from '../platform/log.ts'
 import type { BackgroundWork } from '../platform/loop.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
-import { createDeliveries } from './service.ts'
-import { dueNotification } from './store.ts'
+import type { Subject } from './delivery.ts'
+import { enqueue } from './service.ts'
+import { attempts, dueNotification } from './store.ts'
 import { createDeliveryWorker } from './worker.ts'
 
 export interface DeliveryModuleDependencies {
@@ -34,7 +35,10 @@ export function createDeliveryModule({ db, workerDb, clock, log, connection, set
     stop: async (graceMs) => void (await Promise.all([listener?.stop(), worker.stop(graceMs)])),
   }
   return {
-    ...createDeliveries({ db, clock, worker: settings.ROLE === 'api' ? null : worker }),
+    /** With this process's own worker, unless another process delivers. */
+    enqueue: enqueue.bind(null, { clock, worker: settings.ROLE === 'api' ? null : worker }),
+    /** Every attempt, newest first. */
+    attempts: (subject: Subject) => attempts(db.within({ organizationId: subject.organizationId }), subject),
     /** For the modules above: their deliveries name a channel that they have added. */
     addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
     loops: [work],

@@ -1,33 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../platform/clock.ts'
-import type { Db, Tx } from '../platform/database/db.ts'
+import type { Tx } from '../platform/database/db.ts'
 import { leaseMs, type NewDelivery, type Subject } from './delivery.ts'
 import * as store from './store.ts'
 import type { DeliveryWorker } from './worker.ts'
 
-export interface DeliveryServices {
-  readonly db: Db
-  readonly clock: Clock
-  /** This process's own worker; null where another process delivers. */
-  readonly worker: DeliveryWorker | null
-}
-
-export interface Deliveries {
-  /** Puts deliveries into the outbox and makes the settled ones about `again` due once more, in the caller's transaction. */
-  enqueue(tx: Tx, created: readonly NewDelivery[], again: readonly Subject[]): Promise<void>
-  /** Every attempt, newest first. */
-  attempts(subject: Subject): Promise<readonly store.Attempt[]>
-}
-
-export function createDeliveries(services: DeliveryServices): Deliveries {
-  return {
-    enqueue: (tx, created, again) => enqueue(services, tx, created, again),
-    attempts: (subject) => store.attempts(services.db.within({ organizationId: subject.organizationId }), subject),
-  }
-}
-
-async function enqueue(
-  { clock, worker }: DeliveryServices,
+/** Puts deliveries into the outbox and makes the settled ones about `again` due once more, in the caller's transaction. */
+export async function enqueue(
+  { clock, worker }: { readonly clock: Clock; readonly worker: DeliveryWorker | null },
   tx: Tx,
   created: readonly NewDelivery[],
   again: readonly Subject[],

@@ -10,10 +10,9 @@ const enqueueStatement: Statement = {
   text: `
     insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, retry_seconds,
       due_at, lease_token, created_at, updated_at)
-    select organization_id, id, channel, subject_id, address, target, decode(secret, 'base64'), body, retry_seconds,
-      due_at, lease_token, $2, $2
-    from json_to_recordset($1) as given(organization_id uuid, id uuid, channel text, subject_id uuid, address text,
-      target text, secret text, body text, retry_seconds integer[], due_at timestamptz, lease_token uuid)`,
+    select organization_id, id, channel, subject_id, address, target, secret, body, retry_seconds, due_at, lease_token,
+      $2, $2
+    from json_populate_recordset(null::deliveries, $1)`,
 }
 
 /** A delivery with a lease is sent by the process that adds it. */
@@ -31,7 +30,7 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     subject_id: delivery.subjectId,
     address: delivery.address,
     target: delivery.target,
-    secret: delivery.secret?.toString('base64') ?? null,
+    secret: delivery.secret && `\\x${delivery.secret.toString('hex')}`,
     body: delivery.body,
     retry_seconds: delivery.retrySeconds,
     due_at: dueAt,
@@ -108,26 +107,12 @@ export const claimStatement: Statement = {
     )
     update deliveries o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
     from due where o.organization_id = due.organization_id and o.id = due.id
-    returning o.organization_id, o.id, o.channel, o.subject_id, o.address, o.target, o.secret, o.body,
-      o.retry_seconds, o.attempts, o.round_attempts, o.lease_token`,
+    returning o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
+      o.secret, o.body, o.retry_seconds as "retrySeconds", o.attempts, o.round_attempts as "roundAttempts",
+      o.lease_token as "leaseToken"`,
 }
 
-interface DeliveryRow {
-  organization_id: string
-  id: string
-  channel: string
-  subject_id: string
-  address: string
-  target: string
-  secret: Buffer | null
-  body: string
-  retry_seconds: number[]
-  attempts: number
-  round_attempts: number
-  lease_token: string
-}
-
-export async function claim(
+export function claim(
   db: Queryable,
   wanted: {
     readonly now: Date
@@ -141,7 +126,7 @@ export async function claim(
   },
 ): Promise<readonly Delivery[]> {
   const { now, leaseUntil, perReceiver, perOrganization, total, limits, after } = wanted
-  const rows = await db.execute<DeliveryRow>(claimStatement, [
+  return db.execute<Delivery>(claimStatement, [
     now,
     leaseUntil,
     perReceiver,
@@ -151,20 +136,6 @@ export async function claim(
     Math.min(perOrganization, limits.perOrganization),
     JSON.stringify(limits.organizations),
   ])
-  return rows.map((row) => ({
-    organizationId: row.organization_id,
-    id: row.id,
-    channel: row.channel,
-    subjectId: row.subject_id,
-    address: row.address,
-    target: row.target,
-    secret: row.secret,
-    body: row.body,
-    retrySeconds: row.retry_seconds,
-    attempts: row.attempts,
-    roundAttempts: row.round_attempts,
-    leaseToken: row.lease_token,
-  }))
 }
 
 const moveLeasesStatement: Statement = {
@@ -172,7 +143,7 @@ const moveLeasesStatement: Statement = {
   text: `
     with held as (
       select o.organization_id, o.id
-      from json_to_recordset($1) as given(organization_id uuid, id uuid, lease_token uuid)
+      from json_populate_recordset(null::deliveries, $1) as given
       cross join lateral (
         select o.organization_id, o.id from deliveries o
         where (o.organization_id, o.id, o.lease_token) = (given.organization_id, given.id, given.lease_token)

@@ -4,26 +4,6 @@ export interface Receiver {
   readonly target: string
 }
 
-/**
- * Counts the deliveries under way per receiver and organization, in this process. A receiver that keeps failing is only
- * probed, one delivery at a time, until one gets through, so dead receivers cannot hold the slots that others need. Slow
- * receivers could, so an organization gets another slot only while it holds fewer than are free: alone it may hold half of
- * them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared buffers of
- * switches: no share needs configuring, and none lies idle).
- */
-export interface Targets {
-  /** Takes a slot if one is free. */
-  reserve(receiver: Receiver): boolean
-  /**
-   * Releases a slot. Null: nothing was learned about the receiver. Returns whether there was no room before, which means that
-   * more may be due than was claimed.
-   */
-  release(receiver: Receiver, isInTrouble: boolean | null): boolean
-  /** How many more deliveries may start now, for all receivers together. */
-  free(): number
-  limits(): Limits
-}
-
 /** How many more deliveries may start now. */
 export interface Limits {
   /** For an organization with none under way. */
@@ -54,7 +34,16 @@ export function receiverName({ organizationId, target }: Receiver): string {
   return `${organizationId} ${target}`
 }
 
-export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }: TargetOptions = {}): Targets {
+export type Targets = ReturnType<typeof createTargets>
+
+/**
+ * Counts the deliveries under way per receiver and organization, in this process. A receiver that keeps failing is only
+ * probed, one delivery at a time, until one gets through, so dead receivers cannot hold the slots that others need. Slow
+ * receivers could, so an organization gets another slot only while it holds fewer than are free: alone it may hold half of
+ * them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared buffers of
+ * switches: no share needs configuring, and none lies idle).
+ */
+export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }: TargetOptions = {}) {
   const states = new Map<string, ReceiverState>()
   const heldBy = new Map<string, number>()
   let inFlight = 0
@@ -71,7 +60,8 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
   }
 
   return {
-    reserve: (receiver) => {
+    /** Takes a slot if one is free. */
+    reserve: (receiver: Receiver): boolean => {
       const name = receiverName(receiver)
       const state = states.get(name) ?? { inFlight: 0, failures: 0 }
       if (room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0) return false
@@ -79,7 +69,11 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
       states.set(name, { ...state, inFlight: state.inFlight + 1 })
       return true
     },
-    release: (receiver, isInTrouble) => {
+    /**
+     * Releases a slot. Null: nothing was learned about the receiver. Returns whether there was no room before, which means
+     * that more may be due than was claimed.
+     */
+    release: (receiver: Receiver, isInTrouble: boolean | null): boolean => {
       const name = receiverName(receiver)
       const state = states.get(name)
       if (state === undefined || state.inFlight === 0) return false
@@ -92,8 +86,9 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
       else states.set(name, left)
       return wasFull
     },
+    /** How many more deliveries may start now, for all receivers together. */
     free: () => total - inFlight,
-    limits: () => {
+    limits: (): Limits => {
       const entries = [...states].map(([name, state]) => [name, Math.max(0, room(state))] as const)
       return {
         perOrganization: roomOf(0),

@@ -3,6 +3,7 @@ import type { Db, Queryable } from '../platform/database/db.ts'
 import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
+import { within } from '../platform/within.ts'
 import { type Channels, channelOf } from './channel.ts'
 import { type AttemptResult, type Delivery, endAttempt, leaseMs } from './delivery.ts'
 import { createRecorder, type RecordAttempt } from './recorder.ts'
@@ -23,21 +24,7 @@ export interface DeliveryDependencies {
   readonly pollMs?: number
 }
 
-export interface DeliveryWorker {
-  /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
-  reserve(receiver: Receiver): boolean
-  /** Releases the slot: the commit did not happen. */
-  unreserve(receiver: Receiver): void
-  /** Sends a committed delivery whose slot was reserved. */
-  send(delivery: Delivery): void
-  start(): void
-  /** Looks for due deliveries now. */
-  wake(): void
-  /** Claims and delivers until nothing is due and nothing under way; for tests. */
-  drain(): Promise<void>
-  /** Claims nothing more, waits at most `graceMs` for deliveries under way, releases the rest to other workers. */
-  stop(graceMs: number): Promise<void>
-}
+export type DeliveryWorker = ReturnType<typeof createDeliveryWorker>
 
 interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'> {
   /** Claims and leases go across organizations. */
@@ -54,7 +41,7 @@ interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'
   lastServed: string
 }
 
-export function createDeliveryWorker(options: DeliveryDependencies): DeliveryWorker {
+export function createDeliveryWorker(options: DeliveryDependencies) {
   const { db, targets, pollMs = 500, ...dependencies } = options
   const { log, channels } = dependencies
   const context: Context = {
@@ -71,19 +58,22 @@ export function createDeliveryWorker(options: DeliveryDependencies): DeliveryWor
     lastServed: installationId,
   }
   return {
-    reserve: (receiver) => reserve(context, receiver),
-    unreserve: (receiver) => release(context, receiver, null),
-    send: (delivery) => send(context, delivery),
-    start: () => {
+    reserve: reserve.bind(null, context),
+    /** Releases the slot: the commit did not happen. */
+    unreserve: (receiver: Receiver) => release(context, receiver, null),
+    send: send.bind(null, context),
+    start: (): void => {
       context.claims.start()
       context.renewals.start()
     },
-    wake: () => context.claims.wake(),
-    drain: () => drain(context),
-    stop: (graceMs) => stop(context, graceMs),
+    /** Looks for due deliveries now. */
+    wake: context.claims.wake,
+    drain: drain.bind(null, context),
+    stop: stop.bind(null, context),
   }
 }
 
+/** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
 function reserve(context: Context, receiver: Receiver): boolean {
   if (!context.isStopping && context.targets.reserve(receiver)) return true
   context.hasBacklog = true
@@ -94,6 +84,7 @@ function release(context: Context, receiver: Receiver, isInTrouble: boolean | nu
   if (context.targets.release(receiver, isInTrouble) || context.hasBacklog) context.claims.wake()
 }
 
+/** Sends a committed delivery whose slot was reserved. */
 function send(context: Context, delivery: Delivery): void {
   context.underWay.set(delivery, deliver(context, delivery))
 }
@@ -165,6 +156,7 @@ function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
   if (ms < 60_000 && !isStopping) setTimeout(() => claims.wake(), Math.max(0, ms)).unref()
 }
 
+/** Claims and delivers until nothing is due and nothing under way; for tests. */
 async function drain(context: Context): Promise<void> {
   do {
     // First: a delivery that ends now may be due again at once.
@@ -173,16 +165,12 @@ async function drain(context: Context): Promise<void> {
   } while (context.hasBacklog || context.underWay.size > 0)
 }
 
+/** Claims nothing more, waits at most `graceMs` for deliveries under way, releases the rest to other workers. */
 async function stop(context: Context, graceMs: number): Promise<void> {
   const { channels, claims, clock, outbox, renewals, underWay } = context
   context.isStopping = true
   await claims.stop()
-  let timer: NodeJS.Timeout | undefined
-  const grace = new Promise((resolve) => {
-    timer = setTimeout(resolve, graceMs)
-  })
-  await Promise.race([Promise.all(underWay.values()), grace])
-  clearTimeout(timer)
+  await within(graceMs, Promise.all(underWay.values()))
   const abandoned = [...underWay.keys()]
   const ending = [...underWay.values()]
   await Promise.all([...channels.values()].map((channel) => channel.close()))

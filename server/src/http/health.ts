@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { within } from '../platform/within.ts'
 import { problems, success } from './openapi.ts'
 
 export interface HealthOptions {
@@ -21,9 +22,24 @@ const healthSchema = Type.Object(
   { $id: 'Health', title: 'Health' },
 )
 
-const aliveSchema = Type.Object({ status: Type.Literal('alive') })
-
 const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
+
+const healthReplies = {
+  200: success('Healthy', Type.Ref('Health'), example),
+  503: success('The database does not respond, or the service is stopping; try again', Type.Ref('Health'), {
+    ...example,
+    status: 'unhealthy',
+    checks: { database: 'unavailable' },
+  }),
+}
+const aliveReply = {
+  200: success('The process responds', Type.Object({ status: Type.Literal('alive') }), { status: 'alive' }),
+}
+
+const describe = (operationId: string, summary: string, replies: object, hide: boolean) => ({
+  config: { uncounted: true },
+  schema: { hide, tags: ['service'], summary, operationId, response: { ...problems(), ...replies } },
+})
 
 /** A health check must reply before its caller gives up, whatever the database does. */
 const timeoutMs = 2_000
@@ -46,7 +62,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     return asking
   }
   const check = async () => {
-    const database = (await inTime(databaseAnswers())) ? 'ok' : 'unavailable'
+    const database = (await within(timeoutMs, databaseAnswers())) ? 'ok' : 'unavailable'
     const healthy = database === 'ok' && !options.stopping()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
@@ -55,59 +71,15 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       checks: { database },
     }
   }
-  const describe = (summary: string, hide: boolean, operationId: string) => ({
-    config: { uncounted: true },
-    schema: {
-      hide,
-      tags: ['service'],
-      summary,
-      operationId,
-      response: {
-        ...problems(),
-        200: success('Healthy', Type.Ref('Health'), example),
-        503: success('The database does not respond, or the service is stopping; try again', Type.Ref('Health'), {
-          ...example,
-          status: 'unhealthy',
-          checks: { database: 'unavailable' },
-        }),
-      },
-    },
-  })
   for (const prefix of ['', '/api/v1']) {
     const hide = prefix === ''
-    for (const [path, summary] of [
-      ['health', 'Health'],
-      ['readyz', 'Readiness'],
-    ] as const) {
-      app.get(`${prefix}/${path}`, describe(summary, hide, path), async (_request, reply) => {
+    for (const [path, summary] of Object.entries({ health: 'Health', readyz: 'Readiness' })) {
+      app.get(`${prefix}/${path}`, describe(path, summary, healthReplies, hide), async (_request, reply) => {
         const report = await check()
         if (report.status === 'unhealthy') reply.status(503).header('retry-after', '1')
         return reply.send(report)
       })
     }
-    app.get(
-      `${prefix}/livez`,
-      {
-        config: { uncounted: true },
-        schema: {
-          hide,
-          tags: ['service'],
-          summary: 'Liveness',
-          operationId: 'livez',
-          response: { 200: success('The process responds', aliveSchema, { status: 'alive' }), ...problems() },
-        },
-      },
-      async () => ({ status: 'alive' }),
-    )
+    app.get(`${prefix}/livez`, describe('livez', 'Liveness', aliveReply, hide), async () => ({ status: 'alive' }))
   }
-}
-
-async function inTime(answer: Promise<boolean>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, false)
-  })
-  const first = await Promise.race([answer, late])
-  clearTimeout(timer)
-  return first
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { getCACertificates } from 'node:tls'
 import { createTransport } from 'nodemailer'
 import type { Logger } from './log.ts'
 import { isMailable, type Mailbox, type Relay } from './smtp-settings.ts'
+import { within } from './within.ts'
 
 export interface Email {
   /** One address. */
@@ -80,7 +82,7 @@ export function createMail(settings: MailSettings): Mail {
       // Neither the email nor the relay's words: the one holds a link, the other may repeat an address.
       if (!stop.signal.aborted) log.warn({ tries, ...shown(error), again: !isFinal }, 'an email was not sent')
       if (isFinal) throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
-      await pause(waitSeconds * 1_000, stop.signal)
+      await pause(waitSeconds * 1_000, undefined, { signal: stop.signal })
     }
   }
 
@@ -177,29 +179,4 @@ function atMost(limit: number) {
       else running -= 1
     }
   }
-}
-
-/** Resolves when the work is done or the time is up, whichever is first. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, late])
-  clearTimeout(timer)
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      reject(failure('stopped', stopped))
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', end)
-      resolve()
-    }, ms)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true })
-  })
 }

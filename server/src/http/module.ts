@@ -4,7 +4,7 @@ import type { Logger } from '../platform/log.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import { registerDocs } from './docs.ts'
-import { registerHealth } from './health.ts'
+import { type HealthOptions, registerHealth } from './health.ts'
 import { registerIdempotency } from './idempotency.ts'
 import { registerOpenApi } from './openapi.ts'
 import { createRateLimits, limitUnauthenticated } from './rate-limits.ts'
@@ -19,35 +19,20 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents {
+export interface HttpContents extends Pick<HealthOptions, 'ping' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Routes at the root. */
   readonly pages: readonly ((http: FastifyInstance) => void)[]
-  /** Throws when the database does not answer. */
-  readonly ping: () => Promise<void>
-  readonly stopping: () => boolean
 }
 
 /** The web server, ready for routes. */
 export async function createHttpModule(dependencies: HttpModuleDependencies) {
   const { db, log, secretKeys, settings, version } = dependencies
-  const http = await createHttpServer({
-    log,
-    bodyLimitBytes: settings.BODY_LIMIT_BYTES,
-    requestTimeoutMs: settings.REQUEST_TIMEOUT_SECONDS * 1_000,
-    stopGraceMs: settings.SHUTDOWN_GRACE_SECONDS * 1_000,
-    corsOrigins: settings.CORS_ORIGINS,
-    publicUrl: settings.publicUrl,
-    trustedProxies: settings.TRUSTED_PROXIES,
-  })
+  const http = await createHttpServer(log, settings)
   await registerOpenApi(http, version)
   registerIdempotency(http, secretKeys)
-  const limits = createRateLimits(db, secretKeys[0], {
-    key: settings.RATE_LIMIT_KEY,
-    person: settings.RATE_LIMIT_PERSON,
-    address: settings.RATE_LIMIT_ADDRESS,
-  })
+  const limits = createRateLimits(db, secretKeys[0], settings)
   limitUnauthenticated(http, limits)
 
   return {

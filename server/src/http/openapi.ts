@@ -1,9 +1,9 @@
-import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { type AnyRefusal, refusals } from '../platform/problem.ts'
 import { closed } from '../platform/validation.ts'
+import { problemBody } from './problems.ts'
 import { shared } from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
@@ -47,31 +47,21 @@ interface ProblemResponse {
 /** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage. */
 const always = [400, 422, 429, 500, 503] as const
 
+const exampleRequestId = '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e'
+
 /** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
 export function problems(...listed: readonly (keyof typeof shared | AnyRefusal)[]): Record<string, ProblemResponse> {
   const all = [...always, ...listed].map((given): AnyRefusal => (typeof given === 'number' ? shared[given] : given))
   const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
     // The route's own come last: they are more specific than the shared ones.
     const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))
-    const examples = Object.fromEntries([...byCode].map(([code, refusal]) => [code, { value: exampleBody(refusal) }]))
-    const description = [...byCode.values()].map(({ example }) => example.detail).join(' · ')
+    const examples = Object.fromEntries(
+      [...byCode].map(([code, { example }]) => [code, { value: problemBody(example, exampleRequestId) }]),
+    )
+    const description = [...byCode.values()].map(({ example }) => example.message).join(' · ')
     return [status, { description, content: { 'application/problem+json': { schema: Type.Ref('Problem'), examples } } }]
   })
   return Object.fromEntries(entries)
-}
-
-function exampleBody({ status, code, example }: AnyRefusal): object {
-  const { detail, errors, extra } = example
-  return {
-    type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
-    code,
-    detail,
-    ...(errors === undefined ? {} : { errors }),
-    ...extra,
-    request_id: '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e',
-  }
 }
 
 /**

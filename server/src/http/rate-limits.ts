@@ -1,36 +1,34 @@
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Db } from '../platform/database/db.ts'
-import { createRateLimiter, type RateLimit, type RateLimiter, type Standing } from '../platform/limits/rate-limit.ts'
+import { createRateLimiter, type RateLimiter, type Standing } from '../platform/limits/rate-limit.ts'
 import { createRateLimitStore } from '../platform/limits/rate-limit-store.ts'
 import type { Problem } from '../platform/problem.ts'
+import type { HttpSettings } from '../settings/http.ts'
 import { rateLimited } from './refusals.ts'
 
+const callers = {
+  key: { setting: 'RATE_LIMIT_KEY', whose: 'with this API key' },
+  person: { setting: 'RATE_LIMIT_PERSON', whose: 'of this person' },
+  address: { setting: 'RATE_LIMIT_ADDRESS', whose: 'without valid credentials from this network' },
+} as const
+
 /** Whose calls are counted together. */
-export type Counted = 'key' | 'person' | 'address'
+export type Counted = keyof typeof callers
 
 export interface RateLimits {
   /** Counts a call of this caller, reports the count in the reply's headers, and throws 429 beyond the limit. Mostly synchronous. */
   count(kind: Counted, id: string, reply: FastifyReply): Promise<void> | undefined
 }
 
-const whose: Readonly<Record<Counted, string>> = {
-  key: 'with this API key',
-  person: 'of this person',
-  address: 'without valid credentials from this network',
-}
-
-/** Null: no limit of that kind. */
-export type RateLimitSettings = Readonly<Record<Counted, RateLimit | null>>
-
 /** One row per caller for all processes, keyed by an HMAC of the caller's id. */
-export function createRateLimits(db: Db, secretKey: string, settings: RateLimitSettings): RateLimits {
+export function createRateLimits(db: Db, secretKey: string, settings: HttpSettings): RateLimits {
   const { lease } = createRateLimitStore(db)
   const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl rate limits v1', 32)))
-  const limiterOf = (kind: Counted): RateLimiter | null => {
-    const limit = settings[kind]
+  const counterOf = (kind: Counted) => {
+    const limit = settings[callers[kind].setting]
     if (limit === null) return null
-    return createRateLimiter({
+    const limiter = createRateLimiter({
       limit,
       lease,
       keyOf: (id) => createHmac('sha256', key).update(`${kind} ${id}`).digest().subarray(0, 16),
@@ -38,35 +36,25 @@ export function createRateLimits(db: Db, secretKey: string, settings: RateLimitS
       // call stays a malformed call: each process counts those alone.
       without: kind === 'address' ? 'alone' : 'refuse',
     })
+    return counter(kind, limiter)
   }
-  return tellingRateLimits({ key: limiterOf('key'), person: limiterOf('person'), address: limiterOf('address') })
+  const counters = { key: counterOf('key'), person: counterOf('person'), address: counterOf('address') }
+  return { count: (kind, id, reply) => counters[kind]?.(id, reply) }
 }
 
 /** RateLimit-Policy and RateLimit as in draft-ietf-httpapi-ratelimit-headers-10. */
-function tellingRateLimits(limiters: Readonly<Record<Counted, RateLimiter | null>>): RateLimits {
-  const policyOf = (kind: Counted): string => {
-    const limit = limiters[kind]?.limit
-    return limit === undefined ? '' : `"${kind}";q=${limit.calls};w=${limit.seconds}`
-  }
-  const policies = { key: policyOf('key'), person: policyOf('person'), address: policyOf('address') }
-
-  const report = (kind: Counted, { refused, remaining, reset }: Standing, reply: FastifyReply): void => {
-    reply.header('ratelimit-policy', policies[kind])
+function counter(kind: Counted, { limit, take }: RateLimiter) {
+  const policy = `"${kind}";q=${limit.calls};w=${limit.seconds}`
+  const report = ({ refused, remaining, reset }: Standing, reply: FastifyReply): void => {
+    reply.header('ratelimit-policy', policy)
     reply.header('ratelimit', `"${kind}";r=${refused ? 0 : remaining};t=${reset}`)
-    if (!refused) return
-    const { calls = 0, seconds = 0 } = limiters[kind]?.limit ?? {}
-    throw rateLimited(whose[kind], calls, seconds, reset)
+    if (refused) throw rateLimited(callers[kind].whose, limit.calls, limit.seconds, reset)
   }
-
-  return {
-    count: (kind, id, reply) => {
-      const limiter = limiters[kind]
-      if (limiter === null) return undefined
-      const standing = limiter.take(id)
-      if (standing instanceof Promise) return standing.then((settled) => report(kind, settled, reply))
-      report(kind, standing, reply)
-      return undefined
-    },
+  return (id: string, reply: FastifyReply): Promise<void> | undefined => {
+    const standing = take(id)
+    if (standing instanceof Promise) return standing.then((settled) => report(settled, reply))
+    report(standing, reply)
+    return undefined
   }
 }
 

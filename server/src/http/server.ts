@@ -6,6 +6,8 @@ import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
 import { parseNetworks } from '../platform/network-address.ts'
 import { type Problem, refusal } from '../platform/problem.ts'
+import type { HttpSettings } from '../settings/http.ts'
+import type { ServiceSettings } from '../settings/service.ts'
 import { refuseAmbiguousTarget, refuseRepeatedHeaders } from './ambiguity.ts'
 import { registerClient } from './client.ts'
 import { registerJsonBody } from './json-body.ts'
@@ -13,19 +15,6 @@ import { problemBody, registerProblems, sendProblem } from './problems.ts'
 import { badRequest, malformed } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
 import { closeOperations, schemaController } from './validation.ts'
-
-export interface HttpOptions {
-  readonly log: Logger
-  readonly bodyLimitBytes: number
-  readonly requestTimeoutMs: number
-  readonly corsOrigins: readonly string[]
-  /** Where browsers reach the service; https makes them insist on it from then on. */
-  readonly publicUrl: string
-  /** CIDRs of reverse proxies whose X-Forwarded-For is believed. */
-  readonly trustedProxies: readonly string[]
-  /** After this long a stop closes the connections that are still busy; default 10 s. */
-  readonly stopGraceMs?: number
-}
 
 const maxHeaderBytes = 16 * 1024
 
@@ -37,15 +26,18 @@ declare module 'fastify' {
 }
 
 /** A web server with limits, ids, logs and problem+json. It knows nothing of the product. */
-export async function createHttpServer(options: HttpOptions): Promise<FastifyInstance> {
-  const isTrusted = parseNetworks(options.trustedProxies)
-  const headers = securityHeaders(options.publicUrl)
+export async function createHttpServer(
+  log: Logger,
+  settings: HttpSettings & Pick<ServiceSettings, 'SHUTDOWN_GRACE_SECONDS'>,
+): Promise<FastifyInstance> {
+  const headers = securityHeaders(settings.publicUrl)
+  const requestTimeout = settings.REQUEST_TIMEOUT_SECONDS * 1_000
   const app = fastify({
-    loggerInstance: options.log as never,
+    loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    bodyLimit: options.bodyLimitBytes,
+    bodyLimit: settings.BODY_LIMIT_BYTES,
     // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
-    requestTimeout: options.requestTimeoutMs,
+    requestTimeout,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     // X-Forwarded-Host and -Proto are ignored: PUBLIC_URL is where the service is. `request.client` is the caller.
@@ -54,9 +46,9 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
       maxHeaderSize: maxHeaderBytes,
       // Node's own refusal has no body and no headers: see refuseAmbiguous.
       requireHostHeader: false,
-      headersTimeout: Math.min(20_000, options.requestTimeoutMs),
+      headersTimeout: Math.min(20_000, requestTimeout),
       // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
-      connectionsCheckingInterval: Math.min(5_000, options.requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(5_000, requestTimeout),
     },
     genReqId: requestId,
     // The router's own limit for ids would return 414 where the schema says 422; the header limit bounds them anyway.
@@ -68,17 +60,17 @@ export async function createHttpServer(options: HttpOptions): Promise<FastifyIns
       // Not the error itself: its message holds the address with its query.
       request.log.info({ reason: error.code }, 'refused before routing')
       reply.headers(headers)
-      return sendProblem(request, reply, badRequest(badRequest.example.detail)) as never
+      return sendProblem(request, reply, badRequest.example) as never
     },
     clientErrorHandler: refuseNonHttp(headers),
   }) as unknown as FastifyInstance
-  registerClient(app, isTrusted)
+  registerClient(app, parseNetworks(settings.TRUSTED_PROXIES))
   registerHeadersAndLog(app, headers)
   registerJsonBody(app)
   registerProblems(app)
   closeOperations(app)
-  registerStop(app, options.stopGraceMs ?? 10_000)
-  if (options.corsOrigins.length > 0) await registerCors(app, options.corsOrigins)
+  registerStop(app, settings.SHUTDOWN_GRACE_SECONDS * 1_000)
+  if (settings.CORS_ORIGINS.length > 0) await registerCors(app, settings.CORS_ORIGINS)
   // After CORS, so that browsers may read these refusals too.
   refuseAmbiguous(app)
   return app
@@ -185,7 +177,7 @@ const headersTooLarge = refusal(
   'http.headers_too_large',
   `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`,
 )
-const requestTimeout = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
+const lateRequest = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
 
 /** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
 function refuseNonHttp(headers: Readonly<Record<string, string>>) {
@@ -199,7 +191,7 @@ function refuseNonHttp(headers: Readonly<Record<string, string>>) {
       error.code === 'HPE_HEADER_OVERFLOW'
         ? headersTooLarge()
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-          ? requestTimeout()
+          ? lateRequest()
           : malformed()
     const { status } = problem
     const id = randomUUID()

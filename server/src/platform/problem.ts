@@ -4,6 +4,15 @@ export interface FieldError {
   readonly message: string
 }
 
+/** What a refusal says beside its code. */
+interface Said {
+  readonly detail: string
+  readonly errors?: readonly FieldError[]
+  readonly headers?: Readonly<Record<string, string>>
+  readonly extra?: Readonly<Record<string, unknown>>
+  readonly cause?: unknown
+}
+
 /**
  * A refusal that the caller gets as RFC 9457 problem+json. `detail` is a sentence that says what to do next, `code` a
  * stable identifier for programs. Everything else that is thrown becomes a 500 whose cause stays in the log.
@@ -15,34 +24,16 @@ export class Problem extends Error {
   readonly headers: Readonly<Record<string, string>>
   readonly extra: Readonly<Record<string, unknown>>
 
-  constructor(
-    status: number,
-    code: string,
-    detail: string,
-    more: {
-      readonly errors?: readonly FieldError[]
-      readonly headers?: Readonly<Record<string, string>>
-      readonly extra?: Readonly<Record<string, unknown>>
-      readonly cause?: unknown
-    } = {},
-  ) {
-    super(detail, { cause: more.cause })
+  constructor(status: number, code: string, detail: string, more: Omit<Said, 'detail'> = {}) {
+    const { errors, headers = {}, extra = {}, cause } = more
+    super(detail, { cause })
     this.name = 'Problem'
     this.status = status
     this.code = code
-    this.errors = more.errors
-    this.headers = more.headers ?? {}
-    this.extra = more.extra ?? {}
+    this.errors = errors
+    this.headers = headers
+    this.extra = extra
   }
-}
-
-/** What a refusal says beside its code. */
-interface Said {
-  readonly detail: string
-  readonly errors?: readonly FieldError[]
-  readonly headers?: Readonly<Record<string, string>>
-  readonly extra?: Readonly<Record<string, unknown>>
-  readonly cause?: unknown
 }
 
 /** A refusal, written once beside its rule: thrown as `throw legalHold()`, listed by a route as `problems(legalHold)`. */
@@ -50,8 +41,8 @@ export interface Refusal<Args extends readonly unknown[] = readonly []> {
   (...args: Args): Problem
   readonly status: number
   readonly code: string
-  /** For the OpenAPI document: the sentence and further members, made from the example arguments. */
-  readonly example: Said
+  /** For the OpenAPI document: made from the example arguments. */
+  readonly example: Problem
 }
 
 /** A refusal of any arguments: all that the documents need. */
@@ -83,15 +74,12 @@ export function refusal<Args extends readonly unknown[]>(
   ...example: Args
 ): Refusal<Args> {
   if (known.has(code)) throw new Error(`the refusal ${code} is defined twice: keep one and import it`)
-  const said = (args: Args): Said => {
-    const written = typeof says === 'function' ? says(...args) : says
-    return typeof written === 'string' ? { detail: written } : written
-  }
   const make = (...args: Args): Problem => {
-    const { detail, ...more } = said(args)
+    const said = typeof says === 'function' ? says(...args) : says
+    const { detail, ...more } = typeof said === 'string' ? { detail: said } : said
     return new Problem(status, code, detail, more)
   }
-  const made = Object.assign(make, { status, code, example: said(example) })
+  const made = Object.assign(make, { status, code, example: make(...example) })
   known.set(code, made)
   return made
 }

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import { after, before, describe, test } from 'node:test'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/platform/log.ts'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { startTestApp, type TestApp, testConfig } from '../harness.ts'
 
 let t: TestApp
 let port: number
@@ -151,15 +151,7 @@ test('a real client gets the answer over the network as in this process', async 
 })
 
 test('a connection that never finishes its request does not keep the service from stopping', async (context) => {
-  const http = await createHttpServer({
-    log: createLog('silent', false),
-    bodyLimitBytes: 1_024,
-    requestTimeoutMs: 30_000,
-    corsOrigins: [],
-    publicUrl: 'http://localhost:8000',
-    trustedProxies: [],
-    stopGraceMs: 200,
-  })
+  const http = await createHttpServer(createLog('silent', false), { ...testConfig(), SHUTDOWN_GRACE_SECONDS: 0.2 })
   context.after(() => http.close())
   await http.listen({ host: '127.0.0.1', port: 0 })
   const address = http.server.address()
@@ -173,15 +165,7 @@ test('a connection that never finishes its request does not keep the service fro
 })
 
 test('a reply that began before a stop is sent whole, and its connection then keeps nobody waiting', async (context) => {
-  const http = await createHttpServer({
-    log: createLog('silent', false),
-    bodyLimitBytes: 1_024,
-    requestTimeoutMs: 30_000,
-    corsOrigins: [],
-    publicUrl: 'http://localhost:8000',
-    trustedProxies: [],
-    stopGraceMs: 10_000,
-  })
+  const http = await createHttpServer(createLog('silent', false), { ...testConfig(), SHUTDOWN_GRACE_SECONDS: 10 })
   context.after(() => http.server.closeAllConnections())
   const body = new PassThrough()
   http.get('/slow', async (_request, reply) => reply.send(body))

@@ -6,12 +6,6 @@ import { lookup, Resolver } from 'node:dns/promises'
  */
 export type Resolve = (hostname: string, signal?: AbortSignal) => Promise<readonly string[]>
 
-/** Looks host names up. `cancel` ends the look-ups under way. */
-export interface NameResolver {
-  readonly resolve: Resolve
-  cancel(): void
-}
-
 export interface NameResolverOptions {
   /** DNS servers to ask instead of the system's. */
   readonly servers?: readonly string[]
@@ -30,7 +24,7 @@ const notInDns = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED'])
  * and file reads. For the same reason these look-ups run one at a time, the operator's names in a queue of their own: a
  * hostile name server may deny a name first and then stay silent, for as many names as it likes.
  */
-export function createNameResolver(options: NameResolverOptions = {}): NameResolver {
+export function createNameResolver(options: NameResolverOptions = {}) {
   const dns = new Resolver({ timeout: 2_000, tries: 3 })
   if (options.servers) dns.setServers(options.servers)
   const systemLookup = options.systemLookup ?? askSystem
@@ -50,7 +44,11 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     throw failures[0]
   }
 
-  return { resolve, cancel: () => dns.cancel() }
+  return {
+    resolve,
+    /** Ends the look-ups under way. */
+    cancel: () => dns.cancel(),
+  }
 }
 
 async function askSystem(hostname: string): Promise<readonly string[]> {

@@ -15,7 +15,6 @@ export interface TargetRules {
 
 /** `reason` is a sentence for the person who entered the URL. */
 export type TargetVerdict = { readonly ok: true; readonly url: URL } | { readonly ok: false; readonly reason: string }
-export type AddressVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
 const longestUrl = 2_048
 const longestName = 253
@@ -35,25 +34,24 @@ const insideSuffixes = [
   'lan',
   'home.arpa',
 ]
-const allowed: AddressVerdict = { ok: true }
 
 /**
- * Checks a URL as it is written, without the DNS: when it is entered and again before every call. `checkAddress` checks
+ * Checks a URL as it is written, without the DNS: when it is entered and again before every call. `refusalOfAddress` judges
  * what its host name resolves to. The returned URL is normalised (host in lower case, without trailing dot) and is the one
  * to connect to.
  */
 export function checkTarget(raw: string, rules: TargetRules): TargetVerdict {
+  const refused = (reason: string) => ({ ok: false, reason }) as const
   const malformed = malformation(raw)
-  if (malformed !== null) return refuse(`The ${rules.what} URL ${malformed}`)
+  if (malformed !== null) return refused(`The ${rules.what} URL ${malformed}`)
   const url = new URL(raw)
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1)
   const port = portOf(url)
-  if (port === 0) return refuse(`The ${rules.what} URL names port 0, which cannot be connected to.`)
-
+  if (port === 0) return refused(`The ${rules.what} URL names port 0, which cannot be connected to.`)
   const hostname = hostOf(url)
-  const verdict =
-    parseIpAddress(hostname) === null ? checkName(hostname, port, rules) : checkAddress(hostname, hostname, port, rules)
-  return verdict.ok ? { ok: true, url } : verdict
+  const isName = parseIpAddress(hostname) === null
+  const reason = isName ? refusalOfName(hostname, port, rules) : refusalOfAddress(hostname, hostname, port, rules)
+  return reason === null ? { ok: true, url } : refused(reason)
 }
 
 /** As many URLs as are likely to be in use; each is at most 2 KiB, most are a hundred bytes. */
@@ -73,17 +71,18 @@ export function createTargetRefusal(rules: TargetRules): (raw: string) => string
 }
 
 /**
- * Checks one address that a host name resolved to (or that the URL itself contained). Public unicast addresses pass, and so
- * does everything on the allow list: an allowed host name with any address, an allowed range with any host name.
+ * Why an address that a host name resolved to (or that the URL itself contained) is refused; null when it is not. Public
+ * unicast addresses pass, and so does everything on the allow list: an allowed host name with any address, an allowed range
+ * with any host name.
  */
-export function checkAddress(address: string, hostname: string, port: number, rules: TargetRules): AddressVerdict {
-  if (allowsName(rules.allow, hostname, port)) return allowed
+export function refusalOfAddress(address: string, hostname: string, port: number, rules: TargetRules): string | null {
+  if (allowsName(rules.allow, hostname, port)) return null
   const parsed = parseIpAddress(address)
   const host = address === hostname ? address : `${hostname} resolves to ${address}, which`
   if (parsed === null) return refuseHost(`${host} is not an address that can be checked`, rules)
-  if (allowsAddress(rules.allow, parsed, port)) return allowed
+  if (allowsAddress(rules.allow, parsed, port)) return null
   const use = specialUse(parsed)
-  return use === null ? allowed : refuseHost(`${host} is ${use}; only public addresses may be called`, rules)
+  return use === null ? null : refuseHost(`${host} is ${use}; only public addresses may be called`, rules)
 }
 
 /** The URL's host as the socket needs it: an IPv6 address without brackets. */
@@ -110,22 +109,18 @@ function malformation(raw: string): string | null {
   return URL.canParse(raw) ? null : 'cannot be parsed; write it as https://host/path.'
 }
 
-function checkName(hostname: string, port: number, rules: TargetRules): AddressVerdict {
-  if (allowsName(rules.allow, hostname, port)) return allowed
+function refusalOfName(hostname: string, port: number, rules: TargetRules): string | null {
+  if (allowsName(rules.allow, hostname, port)) return null
   if (!hostname.includes('.')) return refuseHost(`${hostname} is not a full domain name`, rules)
   if (hostname.length > longestName || !hostName.test(hostname)) {
-    return refuse(`The ${rules.what} URL has no valid host name.`)
+    return `The ${rules.what} URL has no valid host name.`
   }
   if (insideSuffixes.some((suffix) => hostname.endsWith(`.${suffix}`) || hostname === suffix)) {
     return refuseHost(`${hostname} is the name of an internal network`, rules)
   }
-  return allowed
+  return null
 }
 
-function refuseHost(why: string, { what, setting }: TargetRules): { readonly ok: false; readonly reason: string } {
-  return refuse(`The ${what} host ${why}. The operator of this service can allow it with ${setting}.`)
-}
-
-function refuse(reason: string): { readonly ok: false; readonly reason: string } {
-  return { ok: false, reason }
+function refuseHost(why: string, { what, setting }: TargetRules): string {
+  return `The ${what} host ${why}. The operator of this service can allow it with ${setting}.`
 }

@@ -3,20 +3,11 @@ import { connect as connectTls, createSecureContext, getCACertificates, type Sec
 import type { buildConnector } from 'undici'
 import { allowsName } from './allow-list.ts'
 import { createNameResolver, type Resolve } from './name-resolver.ts'
-import { checkAddress, type TargetRules } from './target-guard.ts'
+import { refusalOfAddress, type TargetRules } from './target-guard.ts'
 import { errorOf, stopped } from './transport-errors.ts'
 
 // A name with hundreds of addresses must not turn one call into a scan of them.
 const addressesTried = 8
-
-export interface VettedConnector {
-  /** Connects to an origin, for undici. */
-  readonly connect: buildConnector.connector
-  /** Whether this socket error ended a connection that had worked before: it may have been idle for too long. */
-  endedReusedConnection(error: Error): boolean
-  /** Destroys every socket, connected or not, and resolves when they are closed. */
-  close(): Promise<void>
-}
 
 export interface ConnectorOptions {
   readonly rules: TargetRules
@@ -28,7 +19,7 @@ export interface ConnectorOptions {
 }
 
 /**
- * Opens sockets only to addresses that `checkAddress` lets pass. A host name is resolved once per connection, as the
+ * Opens sockets only to addresses that `refusalOfAddress` lets pass. A host name is resolved once per connection, as the
  * socket's own `lookup`: the addresses that were checked are the very ones dialled, so no second DNS reply can slip in
  * between (DNS rebinding). One refused address among several refuses the name. Literal addresses skip the look-up and are
  * checked here.
@@ -36,7 +27,7 @@ export interface ConnectorOptions {
  * TLS is strict whatever NODE_TLS_REJECT_UNAUTHORIZED says, and sessions are never resumed: the certificate is checked in
  * full for every connection.
  */
-export function createVettedConnector({ rules, timeoutMs, ...options }: ConnectorOptions): VettedConnector {
+export function createVettedConnector({ rules, timeoutMs, ...options }: ConnectorOptions) {
   // Each connector has its own resolver: no kind of call waits for the slow names of another.
   const names = createNameResolver({ isOperators: (hostname) => allowsName(rules.allow, hostname, null) })
   const resolve = options.resolve ?? names.resolve
@@ -46,12 +37,13 @@ export function createVettedConnector({ rules, timeoutMs, ...options }: Connecto
 
   let isClosed = false
 
+  /** Connects to an origin, for undici. */
   const connect: buildConnector.connector = ({ hostname, protocol, port: portText }, callback) => {
     if (isClosed) return callback(errorOf(stopped), null)
     const isTls = protocol === 'https:'
     const port = Number(portText || (isTls ? 443 : 80))
-    const literal = isIP(hostname) === 0 ? null : checkAddress(hostname, hostname, port, rules)
-    if (literal?.ok === false) return callback(errorOf({ code: 'target_refused', message: literal.reason }), null)
+    const refusal = isIP(hostname) === 0 ? null : refusalOfAddress(hostname, hostname, port, rules)
+    if (refusal !== null) return callback(errorOf({ code: 'target_refused', message: refusal }), null)
     const over = new AbortController()
     const dial = {
       host: hostname,
@@ -84,6 +76,7 @@ export function createVettedConnector({ rules, timeoutMs, ...options }: Connecto
     })
   }
 
+  /** Destroys every socket, connected or not, and resolves when they are closed. */
   const close = async (): Promise<void> => {
     isClosed = true
     names.cancel()
@@ -92,7 +85,10 @@ export function createVettedConnector({ rules, timeoutMs, ...options }: Connecto
     await Promise.all(closing)
   }
 
-  return { connect, endedReusedConnection: (error) => reusedEnds.has(error), close }
+  /** Whether this socket error ended a connection that had worked before: it may have been idle for too long. */
+  const endedReusedConnection = (error: Error): boolean => reusedEnds.has(error)
+
+  return { connect, endedReusedConnection, close }
 }
 
 function vettedLookup(resolve: Resolve, rules: TargetRules, port: number): LookupFunction {
@@ -122,8 +118,8 @@ async function resolveVetted(
   })
   if (addresses.length === 0) throw errorOf({ code: 'dns', message: `The host name ${hostname} has no address.` })
   for (const address of addresses) {
-    const verdict = checkAddress(address, hostname, port, rules)
-    if (!verdict.ok) throw errorOf({ code: 'target_refused', message: verdict.reason })
+    const refusal = refusalOfAddress(address, hostname, port, rules)
+    if (refusal !== null) throw errorOf({ code: 'target_refused', message: refusal })
   }
   return addresses.slice(0, addressesTried)
 }

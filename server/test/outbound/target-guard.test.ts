@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkAddress, checkTarget, parseAllowList, type TargetRules } from '../../src/outbound/target-guard.ts'
+import { checkTarget, parseAllowList, refusalOfAddress, type TargetRules } from '../../src/outbound/target-guard.ts'
 import { ipv4Spelled, spelledUrls } from './hostile-spellings.ts'
 import { hostileUrls, innocentUrls } from './hostile-urls.ts'
 import { rulesAllowing } from './target-rules.ts'
@@ -86,7 +86,7 @@ describe('a callback URL that does not lead to the public internet is refused wh
     fc.assert(
       fc.property(fc.tuple(octet, octet, octet, octet), (bytes) => {
         const address = bytes.join('.')
-        const verdict = checkAddress(address, 'agent.example.com', 443, nothing).ok
+        const verdict = refusalOfAddress(address, 'agent.example.com', 443, nothing) === null
         for (const host of ipv4Spelled(address)) {
           assert.equal(checkTarget(`http://${host}/`, nothing).ok, verdict, `${address} as ${host}`)
         }
@@ -144,13 +144,13 @@ test('the refusal names what was to be called, why it is not, and the setting th
 describe('the addresses a name resolves to', () => {
   test('refused when they are not public, or no addresses', () => {
     for (const answer of hostileAnswers) {
-      assert.equal(checkAddress(answer, 'agent.example.com', 443, nothing).ok, false, `accepted: ${answer}`)
+      assert.equal(refusalOfAddress(answer, 'agent.example.com', 443, nothing) === null, false, `accepted: ${answer}`)
     }
   })
 
   test('accepted when they are public', () => {
     for (const answer of ['1.1.1.1', '93.184.216.34', '2606:4700:4700::1111', '64:ff9b::8.8.8.8', '::ffff:8.8.8.8']) {
-      assert.equal(checkAddress(answer, 'agent.example.com', 443, nothing).ok, true, `refused: ${answer}`)
+      assert.equal(refusalOfAddress(answer, 'agent.example.com', 443, nothing) === null, true, `refused: ${answer}`)
     }
   })
 
@@ -158,7 +158,7 @@ describe('the addresses a name resolves to', () => {
     for (let high = 0; high <= 0xff; high += 1) {
       const address = `${((high << 8) | 0x64).toString(16)}:4700::1`
       const isGlobalUnicast = high >> 5 === 1
-      assert.equal(checkAddress(address, 'agent.example.com', 443, nothing).ok, isGlobalUnicast, address)
+      assert.equal(refusalOfAddress(address, 'agent.example.com', 443, nothing) === null, isGlobalUnicast, address)
     }
   })
 })
@@ -207,7 +207,7 @@ describe('what the operator allows passes, and nothing beside it', () => {
   }
 
   const verdictOn = (rules: TargetRules, address: string, hostname: string, port = 443) =>
-    checkAddress(address, hostname, port, rules).ok
+    refusalOfAddress(address, hostname, port, rules) === null
 
   test('an allowed name may resolve to any address, another name may not', () => {
     const rules = rulesAllowing('agent.corp.example:443', '*.lab.example')

@@ -1,22 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import { createCallbackModule } from './callbacks/module.ts'
 import { notFound as requestNotFound } from './consultations/consultation.ts'
-import { type ConsultationModule, createConsultationModule } from './consultations/module.ts'
+import { createConsultationModule } from './consultations/module.ts'
 import { openPools, type PoolOptions } from './database.ts'
 import { createDeliveryModule } from './deliveries/module.ts'
-import { createEventModule, type EventModule } from './events/module.ts'
+import { createEventModule } from './events/module.ts'
 import type { Report } from './facts/fact.ts'
 import { createHttpModule } from './http/module.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import type { Guard } from './identity/guard.ts'
-import { createIdentityModule, type IdentityModule } from './identity/module.ts'
-import type { SigningKeys } from './identity/signing-keys/service.ts'
+import { createIdentityModule } from './identity/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
-import type { Db } from './platform/database/db.ts'
 import type { BackgroundWork } from './platform/loop.ts'
 import { openMail } from './platform/mail.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
-import type { RewrapOptions, RewrapReport } from './platform/secrets/envelope-rewrap.ts'
+import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
 import { createSecrets } from './secrets.ts'
 
 export const version = '0.1.0'
@@ -27,22 +25,7 @@ export interface AppOptions extends PoolOptions {
   readonly passwords?: Passwords
 }
 
-export interface App {
-  readonly http: FastifyInstance
-  readonly db: Db
-  readonly identity: IdentityModule
-  readonly signingKeys: SigningKeys
-  readonly consultations: ConsultationModule
-  readonly audit: EventModule
-  /** Re-encrypts every stored secret under the current keys, while services run. */
-  rewrap(options?: RewrapOptions): Promise<RewrapReport>
-  /** Starts the background work; without it the app only serves calls. */
-  startWorkers(): void
-  /** Does all background work that is due; for tests. */
-  drain(): Promise<void>
-  /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */
-  stop(): Promise<void>
-}
+export type App = Awaited<ReturnType<typeof createApp>>
 
 /** What `createApp` folds of every module. */
 interface Module {
@@ -56,7 +39,7 @@ interface Module {
 }
 
 /** The composition root: the only place where modules are connected. */
-export async function createApp(options: AppOptions): Promise<App> {
+export async function createApp(options: AppOptions) {
   const { config, secretKey, connection, log, clock = systemClock } = options
   const { db, workerDb } = openPools(options)
   const report: Report = (tx, facts) => events.append(tx, facts)
@@ -128,16 +111,20 @@ export async function createApp(options: AppOptions): Promise<App> {
     signingKeys: identity.signingKeys,
     consultations,
     audit: events,
-    rewrap: (rewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
-    startWorkers: () => {
+    /** Re-encrypts every stored secret under the current keys, while services run. */
+    rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
+    /** Starts the background work; without it the app only serves calls. */
+    startWorkers: (): void => {
       if (config.ROLE !== 'api') for (const loop of loops) loop.start()
     },
-    drain: async () => {
+    /** Does all background work that is due; for tests. */
+    drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
       for (const { loops } of [consultations, identity, deliveries]) for (const loop of loops) await loop.drain()
       await events.drain()
     },
-    stop: () => {
+    /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */
+    stop: (): Promise<void> => {
       stopped ??= (async () => {
         // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
+import { withClient } from './client.ts'
 import type { Connection } from './db.ts'
 
 /** The role that the service's statements run as: not an owner, not a superuser, held to row-level security. */
@@ -68,10 +69,8 @@ export interface Access {
 }
 
 /** Determines, once at the start, the role that statements run as. Throws when nothing would keep organizations apart. */
-export async function accessOf(connection: Connection): Promise<Access> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 5_000 }).on('error', () => {})
-  await client.connect()
-  try {
+export function accessOf(connection: Connection): Promise<Access> {
+  return withClient({ ...connection, connectionTimeoutMillis: 5_000 }, async (client) => {
     const { rows } = await client.query<{ name: string; all: boolean; owner: boolean; member: boolean }>(
       `select current_user as name, (rolsuper or rolbypassrls) as all,
          exists (select from pg_class where oid = to_regclass('organizations')
@@ -89,7 +88,5 @@ export async function accessOf(connection: Connection): Promise<Access> {
       throw new Error(`"${me.name}" is exempt from row-level security, and there is no role to take. ${advice}`)
     const excess = `"${me.name}" cannot take the role ${applicationRole}: the service would keep rights that only migrations need, and with them nothing holds the audit append-only.`
     return { role: null, warning: `${excess} ${advice}` }
-  } finally {
-    await client.end()
-  }
+  })
 }

@@ -142,15 +142,13 @@ export function openDb(options: DbOptions): Db {
   pool.on('connect', (client) => client.on('error', () => {}))
 
   const settingsPerTransaction = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
-  const statementOf = (statement: Statement, values: readonly unknown[]): GroupStatement => ({
-    name: prepare ? statement.name : undefined,
-    text: statement.text,
-    values,
+  const queryable = (issue: <Row>(statement: GroupStatement) => Promise<readonly Row[]>): Queryable => ({
+    run: (query) => {
+      const { sql, parameters } = query.compile()
+      return issue({ name: undefined, text: sql, values: parameters })
+    },
+    execute: ({ name, text }, values) => issue({ name: prepare ? name : undefined, text, values }),
   })
-  const built = (query: { compile(): CompiledQuery<unknown> }): GroupStatement => {
-    const { sql, parameters } = query.compile()
-    return { name: undefined, text: sql, values: parameters }
-  }
 
   const ask = async <Row>(scope: Scope, statement: GroupStatement): Promise<readonly Row[]> => {
     const client = await pool.connect().catch(translate)
@@ -174,9 +172,7 @@ export function openDb(options: DbOptions): Db {
     try {
       session.issue(scopeStatement(scope, prepare, role, settingsPerTransaction))
       const result = await work({
-        run: <Row>(query: { compile(): CompiledQuery<Row> }) => session.issue<Row>(built(query)),
-        execute: <Row>(statement: Statement, values: readonly unknown[]) =>
-          session.issue<Row>(statementOf(statement, values)),
+        ...queryable(session.issue),
         last: session.last,
         onCommit: (act) => void commits.push(act),
         onRollback: (act) => void rollbacks.push(act),
@@ -196,11 +192,7 @@ export function openDb(options: DbOptions): Db {
   }
 
   return {
-    within: (scope) => ({
-      run: <Row>(query: { compile(): CompiledQuery<Row> }) => ask<Row>(scope, built(query)),
-      execute: <Row>(statement: Statement, values: readonly unknown[]) =>
-        ask<Row>(scope, statementOf(statement, values)),
-    }),
+    within: (scope) => queryable((statement) => ask(scope, statement)),
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
     close: () => pool.end(),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { grantAccess } from './application-role.ts'
+import { withClient } from './client.ts'
 import type { Connection } from './db.ts'
 
 export interface Migration {
@@ -35,9 +36,7 @@ export async function loadMigrations(from = folder): Promise<readonly Migration[
  */
 export async function migrate(connection: Connection, migrations?: readonly Migration[]): Promise<readonly string[]> {
   const wanted = migrations ?? (await loadMigrations())
-  const client = clientOf(connection)
-  await client.connect()
-  try {
+  return withClient(connection, async (client) => {
     const applied: string[] = []
     for (;;) {
       const name = await applyNext(client, wanted)
@@ -53,14 +52,7 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
       })
     }
     return applied
-  } finally {
-    await client.end()
-  }
-}
-
-/** A lost connection shows in its queries; without a listener the error event would end the process. */
-function clientOf(connection: Connection): pg.Client {
-  return new pg.Client(connection).on('error', () => {})
+  })
 }
 
 async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
@@ -81,12 +73,7 @@ function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<str
   return underLock(client, async () => {
     await client.query(`create table if not exists schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
-    const applied = await client.query<{ name: string; checksum: string }>(
-      'select name, checksum from schema_migrations',
-    )
-    refuseDrift(wanted, applied.rows)
-    const done = new Set(applied.rows.map((row) => row.name))
-    const next = wanted.find((migration) => !done.has(migration.name))
+    const [next] = missingOf(wanted, await appliedTo(client))
     if (next === undefined) return null
     await client.query(next.sql).catch((cause: Error) => {
       throw new Error(`Migration ${next.name} failed and was rolled back: ${cause.message}`, { cause })
@@ -96,7 +83,14 @@ function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<str
   })
 }
 
-function refuseDrift(wanted: readonly Migration[], applied: readonly { name: string; checksum: string }[]): void {
+type Applied = Pick<Migration, 'name' | 'checksum'>
+
+async function appliedTo(client: pg.Client): Promise<readonly Applied[]> {
+  return (await client.query<Applied>('select name, checksum from schema_migrations')).rows
+}
+
+/** Throws when the database is ahead of this version, or was made with other files. */
+function missingOf(wanted: readonly Migration[], applied: readonly Applied[]): readonly Migration[] {
   const known = new Map(wanted.map((migration) => [migration.name, migration.checksum]))
   for (const { name, checksum } of applied) {
     const expected = known.get(name)
@@ -107,22 +101,16 @@ function refuseDrift(wanted: readonly Migration[], applied: readonly { name: str
       throw new Error(`Migration ${name} was changed after it was applied. Restore the file and add a new one instead.`)
     }
   }
+  return wanted.filter(({ name }) => !applied.some((done) => done.name === name))
 }
 
 /** The migrations that the database lacks; changes nothing. Refuses as `migrate` does. */
 export async function missingMigrations(connection: Connection): Promise<readonly string[]> {
   const wanted = await loadMigrations()
-  const client = clientOf({ ...connection, connectionTimeoutMillis: 10_000 })
-  await client.connect()
-  try {
+  return withClient({ ...connection, connectionTimeoutMillis: 10_000 }, async (client) => {
     const { rows } = await client.query<{ there: boolean }>(
       "select to_regclass('schema_migrations') is not null as there",
     )
-    const sql = 'select name, checksum from schema_migrations'
-    const applied = rows[0]?.there ? (await client.query<{ name: string; checksum: string }>(sql)).rows : []
-    refuseDrift(wanted, applied)
-    return wanted.map(({ name }) => name).filter((name) => !applied.some((known) => known.name === name))
-  } finally {
-    await client.end()
-  }
+    return missingOf(wanted, rows[0]?.there ? await appliedTo(client) : []).map(({ name }) => name)
+  })
 }

@@ -1,5 +1,5 @@
 import { TLSSocket } from 'node:tls'
-import pg from 'pg'
+import { withClient } from './client.ts'
 import type { Connection } from './db.ts'
 
 export interface DatabaseReport {
@@ -16,45 +16,23 @@ export interface DatabaseReport {
   readonly clockOffsetMs: number
 }
 
-interface Row {
-  readonly version: string
-  readonly number: number
-  readonly user: string
-  readonly database: string
-  readonly superuser: boolean
-  readonly makes_roles: boolean
-  readonly now: string
-}
-
 /** One look at the database, on a connection of its own. */
-export async function reportOn(connection: Connection): Promise<DatabaseReport> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 }).on('error', () => {})
-  await client.connect()
-  try {
+export function reportOn(connection: Connection): Promise<DatabaseReport> {
+  return withClient({ ...connection, connectionTimeoutMillis: 10_000 }, async (client) => {
     const askedAt = Date.now()
-    const { rows } = await client.query<Row>(
-      `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+    const { rows } = await client.query<Omit<DatabaseReport, 'tls' | 'clockOffsetMs'> & { readonly seconds: string }>(
+      `select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
          current_user as user, current_database() as database,
-         me.rolsuper as superuser, me.rolsuper or me.rolcreaterole as makes_roles,
-         extract(epoch from clock_timestamp())::text as now
+         me.rolsuper as superuser, me.rolsuper or me.rolcreaterole as "makesRoles",
+         extract(epoch from clock_timestamp())::text as seconds
        from pg_roles me where me.rolname = current_user`,
     )
     const answeredAt = Date.now()
-    const row = rows[0]
-    if (row === undefined) throw new Error('the database returned nothing')
+    if (rows[0] === undefined) throw new Error('the database returned nothing')
+    const { seconds, ...reported } = rows[0]
     // The driver's socket, not pg_stat_ssl: behind a pooler that describes the pooler's own connection.
     const { stream } = (client as unknown as { connection: { stream: unknown } }).connection
-    return {
-      version: row.version,
-      major: Math.floor(row.number / 10_000),
-      user: row.user,
-      database: row.database,
-      tls: stream instanceof TLSSocket ? stream.getProtocol() : null,
-      superuser: row.superuser,
-      makesRoles: row.makes_roles,
-      clockOffsetMs: Math.round(Number(row.now) * 1_000 - (askedAt + answeredAt) / 2),
-    }
-  } finally {
-    await client.end()
-  }
+    const tls = stream instanceof TLSSocket ? stream.getProtocol() : null
+    return { ...reported, tls, clockOffsetMs: Math.round(Number(seconds) * 1_000 - (askedAt + answeredAt) / 2) }
+  })
 }

@@ -1,6 +1,6 @@
 import type { NextStep } from '../deliveries/delivery.ts'
+import { notSent, type PostResult } from '../outbound/attempt.ts'
 import { parseAllowList, type TargetRules } from '../outbound/target-guard.ts'
-import type { PostResult } from '../outbound/transport.ts'
 import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
 /** The outcome of an attempt to post a callback. */
@@ -9,17 +9,11 @@ export interface CallbackResult extends Omit<PostResult, 'error'> {
 }
 
 /** Nothing is sent unsigned instead: the receiver could not tell it from a forgery. */
-export const secretUnreadable: CallbackResult = {
-  status: null,
-  durationMs: 0,
-  reply: '',
-  retryAfterSeconds: null,
-  error: {
-    code: 'secret',
-    message:
-      'The callback secret cannot be read: the key that sealed it is missing. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, then ask for a redelivery.',
-  },
-}
+export const secretUnreadable: CallbackResult = notSent({
+  code: 'secret',
+  message:
+    'The callback secret cannot be read: the key that sealed it is missing. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, then ask for a redelivery.',
+})
 
 /** Where callbacks may go; `allowed`: the entries of CALLBACK_ALLOW. */
 export const callbackRules = (allowed: readonly string[]): TargetRules => ({

@@ -28,17 +28,6 @@ export interface CallbackChange {
   readonly after: CallbackSubject
 }
 
-/** A callback that a change owes the agent. */
-export interface CallbackOrder {
-  readonly organizationId: string
-  readonly requestId: string
-  readonly url: string
-  readonly secret: Buffer | null
-  /** The exact bytes to send, as text. */
-  readonly body: string
-  readonly retrySeconds: readonly number[] | null
-}
-
 /** Each way out of `pending`, under its name for receivers. */
 const closings: Readonly<Record<string, string>> = {
   responded: 'request.responded',
@@ -47,20 +36,14 @@ const closings: Readonly<Record<string, string>> = {
 }
 
 /** The first callback, due when the request closes; null when none is owed. */
-export function orderOf({ before, after }: CallbackChange): CallbackOrder | null {
+export function orderOf({ before, after }: CallbackChange) {
   const event = closings[after.state]
-  const { callbackUrl: url, callback } = after
+  const { organizationId, id: requestId, callbackUrl: url, callbackSecret: secret, callback } = after
   if (before?.callback.status !== 'none' || callback.status !== 'pending' || event === undefined || url === null) {
     return null
   }
-  return {
-    organizationId: after.organizationId,
-    requestId: after.id,
-    url,
-    secret: after.callbackSecret,
-    body: callbackBody(after, event),
-    retrySeconds: after.callbackRetrySeconds,
-  }
+  const body = callbackBody(after, event)
+  return { organizationId, requestId, url, secret, body, retrySeconds: after.callbackRetrySeconds }
 }
 
 /** Whether the change asks for the last callback once more. */
@@ -72,16 +55,12 @@ export function isRedelivery({ before, after }: CallbackChange): boolean {
 
 /** `metadata` is spliced in as the agent wrote it. */
 function callbackBody(after: CallbackSubject, event: string): string {
-  const { response } = after
-  const answer =
-    response === null
-      ? null
-      : {
-          decision: response.decision,
-          comment: response.comment,
-          responder_id: response.responderId,
-          responded_at: response.respondedAt,
-        }
+  const answer = after.response && {
+    decision: after.response.decision,
+    comment: after.response.comment,
+    responder_id: after.response.responderId,
+    responded_at: after.response.respondedAt,
+  }
   // The callback is due from the time of the act.
   const timestamp = after.callback.nextAttemptAt
   return (

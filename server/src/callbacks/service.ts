@@ -2,7 +2,7 @@ import type { NewDelivery, Subject } from '../deliveries/delivery.ts'
 import type { DeliveryModule } from '../deliveries/module.ts'
 import type { InTransactionReader } from '../events/service.ts'
 import { newId } from '../platform/ids.ts'
-import { type CallbackChange, type CallbackOrder, isRedelivery, orderOf } from './order.ts'
+import { type CallbackChange, isRedelivery, orderOf } from './order.ts'
 
 /** The channel of these deliveries. */
 export const channelName = 'callback'
@@ -11,19 +11,17 @@ export type Callbacks = ReturnType<typeof createCallbacks>
 
 /** `retrySeconds`: the waits between attempts, unless the request sets its own. */
 export function createCallbacks(deliveries: DeliveryModule, retrySeconds: readonly number[]) {
-  const toDelivery = ({ organizationId, requestId, url, ...order }: CallbackOrder): NewDelivery => ({
-    ...order,
-    ...subjectOf(organizationId, requestId),
-    id: newId(),
-    address: url,
-    target: new URL(url).origin,
-    retrySeconds: order.retrySeconds ?? retrySeconds,
-  })
+  const deliveriesOf = (change: CallbackChange): readonly NewDelivery[] => {
+    const order = orderOf(change)
+    if (order === null) return []
+    const { organizationId, requestId, url: address, secret, body } = order
+    const to = { address, target: new URL(address).origin, retrySeconds: order.retrySeconds ?? retrySeconds }
+    return [{ ...subjectOf(organizationId, requestId), ...to, id: newId(), secret, body }]
+  }
   /** Puts the callbacks that changes owe into the outbox, in the commit of the changes. */
   const enqueue: InTransactionReader<CallbackChange> = (tx, _events, changes) => {
-    const created = changes.flatMap((change) => orderOf(change) ?? []).map(toDelivery)
     const again = changes.filter(isRedelivery).map(({ after }) => subjectOf(after.organizationId, after.id))
-    return deliveries.enqueue(tx, created, again)
+    return deliveries.enqueue(tx, changes.flatMap(deliveriesOf), again)
   }
   return {
     enqueue,

@@ -14,6 +14,11 @@ export interface PostResult {
   readonly error: PostError | null
 }
 
+/** The result of an attempt that ended before anything was sent. */
+export function notSent<E>(error: E) {
+  return { status: null, durationMs: 0, reply: '', retryAfterSeconds: null, error } as const
+}
+
 /** What an attempt is made with. */
 export interface AttemptMeans {
   /** The target's name in messages, as in `TargetRules`. */

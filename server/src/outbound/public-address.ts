@@ -14,68 +14,58 @@ export function parseIpAddress(text: string): IpAddress | null {
 
 /** Whether `address` lies in `network/bits`; an address of the other family never does. */
 export function isInRange(address: IpAddress, network: IpAddress, bits: number): boolean {
-  if (address instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && address.match(network, bits)
-  return network instanceof ipaddr.IPv6 && address.match(network, bits)
+  return address.kind() === network.kind() && address.match(network, bits)
 }
 
-type Block = readonly [network: IpAddress, bits: number, what: string]
-
-function block(cidr: string, what: string): Block {
-  const [network, bits] = ipaddr.parseCIDR(cidr)
-  return [network, bits, what]
-}
+const blocks = (...cidrs: readonly string[]) => cidrs.map((cidr) => ipaddr.parseCIDR(cidr))
 
 // IANA IPv4 Special-Purpose Address Registry (RFC 6890 and its updates), the multicast space (RFC 5771) and one
 // address that looks public but is the platform's own: Azure's host agent at 168.63.129.16. The registry marks a few
 // anycast services inside these blocks as globally reachable (192.0.0.9, 192.31.196.0/24 ...); no agent runs there,
 // so they are refused with the rest.
-const specialIpv4: readonly Block[] = [
-  block('0.0.0.0/8', 'an address of "this network" (RFC 791)'),
-  block('10.0.0.0/8', 'a private address (RFC 1918)'),
-  block('100.64.0.0/10', 'a carrier-grade NAT address (RFC 6598)'),
-  block('127.0.0.0/8', 'a loopback address (RFC 1122)'),
-  block('168.63.129.16/32', 'the address of a cloud platform'),
-  block('169.254.0.0/16', 'a link-local address, where cloud metadata lives (RFC 3927)'),
-  block('172.16.0.0/12', 'a private address (RFC 1918)'),
-  block('192.0.0.0/24', 'an IETF protocol address (RFC 6890)'),
-  block('192.0.2.0/24', 'a documentation address (RFC 5737)'),
-  block('192.31.196.0/24', 'an AS112 address (RFC 7535)'),
-  block('192.52.193.0/24', 'an AMT address (RFC 7450)'),
-  block('192.88.99.0/24', 'a 6to4 relay address (RFC 7526)'),
-  block('192.168.0.0/16', 'a private address (RFC 1918)'),
-  block('192.175.48.0/24', 'an AS112 address (RFC 7534)'),
-  block('198.18.0.0/15', 'a benchmarking address (RFC 2544)'),
-  block('198.51.100.0/24', 'a documentation address (RFC 5737)'),
-  block('203.0.113.0/24', 'a documentation address (RFC 5737)'),
-  block('224.0.0.0/4', 'a multicast address (RFC 5771)'),
-  block('240.0.0.0/4', 'a reserved or broadcast address (RFC 1112)'),
-]
+const specialIpv4 = {
+  'an address of "this network" (RFC 791)': blocks('0.0.0.0/8'),
+  'a private address (RFC 1918)': blocks('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'),
+  'a carrier-grade NAT address (RFC 6598)': blocks('100.64.0.0/10'),
+  'a loopback address (RFC 1122)': blocks('127.0.0.0/8'),
+  'the address of a cloud platform': blocks('168.63.129.16/32'),
+  'a link-local address, where cloud metadata lives (RFC 3927)': blocks('169.254.0.0/16'),
+  'an IETF protocol address (RFC 6890)': blocks('192.0.0.0/24'),
+  'a documentation address (RFC 5737)': blocks('192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24'),
+  'an AS112 address (RFC 7535)': blocks('192.31.196.0/24'),
+  'an AMT address (RFC 7450)': blocks('192.52.193.0/24'),
+  'a 6to4 relay address (RFC 7526)': blocks('192.88.99.0/24'),
+  'an AS112 address (RFC 7534)': blocks('192.175.48.0/24'),
+  'a benchmarking address (RFC 2544)': blocks('198.18.0.0/15'),
+  'a multicast address (RFC 5771)': blocks('224.0.0.0/4'),
+  'a reserved or broadcast address (RFC 1112)': blocks('240.0.0.0/4'),
+}
 
 // IPv6 is judged the other way round: only the global unicast space 2000::/3 (RFC 4291) is public, without these
 // blocks of the IANA IPv6 Special-Purpose Address Registry.
-const specialIpv6: readonly Block[] = [
-  block('2001::/32', 'a Teredo address (RFC 4380)'),
-  block('2001::/23', 'an IETF protocol address (RFC 2928)'),
-  block('2001:db8::/32', 'a documentation address (RFC 3849)'),
+const specialIpv6 = {
+  'a Teredo address (RFC 4380)': blocks('2001::/32'),
+  'an IETF protocol address (RFC 2928)': blocks('2001::/23'),
+  'a documentation address (RFC 3849)': blocks('2001:db8::/32'),
   // Whatever IPv4 address it names: that is only a router, and the packets end wherever that router sends them.
-  block('2002::/16', 'a 6to4 address (RFC 3056, out of use by RFC 7526)'),
-  block('2620:4f:8000::/48', 'an AS112 address (RFC 7534)'),
-  block('3fff::/20', 'a documentation address (RFC 9637)'),
-]
+  'a 6to4 address (RFC 3056, out of use by RFC 7526)': blocks('2002::/16'),
+  'an AS112 address (RFC 7534)': blocks('2620:4f:8000::/48'),
+  'a documentation address (RFC 9637)': blocks('3fff::/20'),
+}
 
 // Only to name the reason: all of these lie outside 2000::/3 and are refused anyway.
-const namedIpv6: readonly Block[] = [
-  block('::/128', 'the unspecified address (RFC 4291)'),
-  block('::1/128', 'a loopback address (RFC 4291)'),
-  block('fc00::/7', 'a unique local address (RFC 4193)'),
-  block('fe80::/10', 'a link-local address (RFC 4291)'),
-  block('fec0::/10', 'a site-local address (RFC 3879)'),
-  block('ff00::/8', 'a multicast address (RFC 4291)'),
-]
+const namedIpv6 = {
+  'the unspecified address (RFC 4291)': blocks('::/128'),
+  'a loopback address (RFC 4291)': blocks('::1/128'),
+  'a unique local address (RFC 4193)': blocks('fc00::/7'),
+  'a link-local address (RFC 4291)': blocks('fe80::/10'),
+  'a site-local address (RFC 3879)': blocks('fec0::/10'),
+  'a multicast address (RFC 4291)': blocks('ff00::/8'),
+}
 
-const globalUnicast = block('2000::/3', '')
-const mapped = block('::ffff:0:0/96', '')
-const nat64 = block('64:ff9b::/96', '')
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
+/** Mapped addresses, and NAT64. */
+const wrappings = { wrapping: blocks('::ffff:0:0/96', '64:ff9b::/96') }
 
 /**
  * The IPv4 address that packets to this IPv6 address end at, which is a reason to refuse and never one to allow: mapped (RFC 4291) and NAT64's well-known prefix (RFC 6052),
@@ -84,11 +74,7 @@ const nat64 = block('64:ff9b::/96', '')
  */
 function embeddedIpv4(address: IpAddress): ipaddr.IPv4 | null {
   if (address instanceof ipaddr.IPv4) return null
-  const bytes = address.toByteArray()
-  for (const [network, bits] of [mapped, nat64]) {
-    if (isInRange(address, network, bits)) return new ipaddr.IPv4(bytes.slice(12, 16))
-  }
-  return null
+  return whatIn(wrappings, address) === null ? null : new ipaddr.IPv4(address.toByteArray().slice(12, 16))
 }
 
 // ISATAP (RFC 5214): an interface identifier ::0:5efe:a.b.c.d or ::200:5efe:a.b.c.d tunnels to that IPv4 address.
@@ -105,12 +91,12 @@ export function specialUse(address: IpAddress): string | null {
     return inner === null ? null : `a wrapping of ${embedded.toString()}, ${inner}`
   }
   if (address instanceof ipaddr.IPv4) return whatIn(specialIpv4, address)
-  if (!isInRange(address, globalUnicast[0], globalUnicast[1])) {
+  if (!address.match(globalUnicast)) {
     return whatIn(namedIpv6, address) ?? 'outside the global unicast space (RFC 4291)'
   }
   return isIsatap(address) ? 'an ISATAP address (RFC 5214)' : whatIn(specialIpv6, address)
 }
 
-function whatIn(blocks: readonly Block[], address: IpAddress): string | null {
-  return blocks.find(([network, bits]) => isInRange(address, network, bits))?.[2] ?? null
+function whatIn(table: Parameters<typeof ipaddr.subnetMatch>[1], address: IpAddress): string | null {
+  return ipaddr.subnetMatch(address, table, '') || null
 }

@@ -4,14 +4,7 @@ const excerptBytes = 4 * excerptCharacters
 const longestRetryAfterSeconds = 365 * 24 * 3_600
 
 /** Collects the beginning of a reply; `length` counts all bytes added, kept or not. */
-export interface ReplyExcerpt {
-  readonly length: number
-  add(chunk: Uint8Array): void
-  /** At most 1 000 characters that PostgreSQL can store as text: see `storableText`. */
-  text(): string
-}
-
-export function createReplyExcerpt(): ReplyExcerpt {
+export function createReplyExcerpt() {
   const kept: Buffer[] = []
   let keptBytes = 0
   let length = 0
@@ -19,7 +12,7 @@ export function createReplyExcerpt(): ReplyExcerpt {
     get length() {
       return length
     },
-    add(chunk) {
+    add(chunk: Uint8Array): void {
       length += chunk.byteLength
       if (keptBytes >= excerptBytes) return
       // A copy: the chunk is a view of the socket's whole read buffer and would keep it in memory.
@@ -27,6 +20,7 @@ export function createReplyExcerpt(): ReplyExcerpt {
       keptBytes += part.byteLength
       kept.push(part)
     },
+    /** At most 1 000 characters that PostgreSQL can store as text: see `storableText`. */
     text: () => (keptBytes === 0 ? '' : storableText(Buffer.concat(kept), length > keptBytes)),
   }
 }

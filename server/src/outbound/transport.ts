@@ -1,10 +1,8 @@
 import { Client, type Dispatcher, Pool } from 'undici'
-import { type AttemptMeans, type PostResult, startAttempt } from './attempt.ts'
+import { type AttemptMeans, notSent, type PostResult, startAttempt } from './attempt.ts'
 import { checkTarget } from './target-guard.ts'
-import { type PostError, stopped } from './transport-errors.ts'
+import { stopped } from './transport-errors.ts'
 import { type ConnectorOptions, createVettedConnector } from './vetted-connector.ts'
-
-export type { PostResult }
 
 export interface PostTarget {
   /**
@@ -18,12 +16,7 @@ export interface PostTarget {
   readonly body: string
 }
 
-export interface Transport {
-  /** Makes one attempt. Never throws: what goes wrong is in the result. */
-  post(target: PostTarget): Promise<PostResult>
-  /** Ends the attempts under way with `stopped`; once it resolves no socket and no timer is left. */
-  close(): Promise<void>
-}
+export type Transport = ReturnType<typeof createTransport>
 
 /** `timeoutMs` is for the whole attempt: waiting for a connection, name look-up, TLS, reply headers and reply body. */
 export interface TransportOptions extends ConnectorOptions {
@@ -51,7 +44,7 @@ const poolOptions = { ...clientOptions, connections: 64 } as const
  * redirects, no decompression, no proxy variables. Every target is checked before every attempt, every address before
  * every connection.
  */
-export function createTransport(options: TransportOptions): Transport {
+export function createTransport(options: TransportOptions) {
   const connector = createVettedConnector(options)
   const pools = createPools((origin) => new Pool(origin, { ...poolOptions, connect: connector.connect }))
   const running = new Set<() => void>()
@@ -75,6 +68,7 @@ export function createTransport(options: TransportOptions): Transport {
     }
   }
 
+  /** Makes one attempt. Never throws: what goes wrong is in the result. */
   const post = async (target: PostTarget): Promise<PostResult> => {
     if (isStopped) return notSent(stopped)
     const verdict = checkTarget(target.url, options.rules)
@@ -89,6 +83,7 @@ export function createTransport(options: TransportOptions): Transport {
     return result
   }
 
+  /** Ends the attempts under way with `stopped`; once it resolves no socket and no timer is left. */
   const close = async (): Promise<void> => {
     isStopped = true
     for (const stop of running) stop()
@@ -135,9 +130,4 @@ function createPools(create: (origin: string) => Pool) {
   }
 
   return { get, track, retire, destroy }
-}
-
-/** The result of an attempt that ended before anything was sent. */
-function notSent(error: PostError): PostResult {
-  return { status: null, durationMs: 0, reply: '', retryAfterSeconds: null, error }
 }

@@ -2,12 +2,8 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import {
-  createTransport,
-  type PostResult,
-  type Transport,
-  type TransportOptions,
-} from '../../src/outbound/transport.ts'
+import type { PostResult } from '../../src/outbound/attempt.ts'
+import { createTransport, type Transport, type TransportOptions } from '../../src/outbound/transport.ts'
 import { createAuthority, selfSigned } from '../certificates.ts'
 import { freePort, startRawReceiver, startReceiver } from '../receivers.ts'
 import { rulesAllowing } from './target-rules.ts'

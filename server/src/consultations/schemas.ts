@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { id, nullable } from '../http/schema-parts.ts'
 import { certificateText, digestExample } from './certificate-schemas.ts'
 import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
@@ -6,50 +6,45 @@ import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } 
 const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
 const decision = Type.Enum(decisions)
 
+/** May be null or left out, which mean the same unless the description says otherwise. */
+const maybe = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema))
+
 export const createRequestBody = Type.Object(
   {
     title: Type.String({ minLength: 1, maxLength: 255, description: 'What is asked, in one line.' }),
-    description: Type.Optional(nullable(Type.String({ maxLength: 100_000 }))),
+    description: maybe(Type.String({ maxLength: 100_000 })),
     context: Type.Object(
       {},
       { additionalProperties: true, description: 'What a person needs to know. Returned exactly as sent.' },
     ),
-    metadata: Type.Optional(
-      nullable(
-        Type.Object({}, { additionalProperties: true, description: "The agent's own data; returned in the callback." }),
-      ),
+    metadata: maybe(
+      Type.Object({}, { additionalProperties: true, description: "The agent's own data; returned in the callback." }),
     ),
-    callback_webhook: Type.Optional(
-      nullable(Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s) URL the answer is posted to.' })),
+    callback_webhook: maybe(
+      Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s) URL the answer is posted to.' }),
     ),
-    callback_secret: Type.Optional(
-      nullable(
-        Type.String({
-          minLength: 1,
-          maxLength: 255,
-          description:
-            'Signs the callback: whsec_ and base64 of the key, as Standard Webhooks has it, or any other text, which is the key itself. ' +
-            'No blank or line end at either end. Never returned.',
-        }),
-      ),
+    callback_secret: maybe(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description:
+          'Signs the callback: whsec_ and base64 of the key, as Standard Webhooks has it, or any other text, which is the key itself. ' +
+          'No blank or line end at either end. Never returned.',
+      }),
     ),
-    callback_retry_seconds: Type.Optional(
-      nullable(
-        Type.Array(Type.Integer({ minimum: 0, maximum: 604_800 }), {
-          maxItems: 20,
-          description: 'Waits before each retry, in seconds; default: the installation’s. [] means one attempt only.',
-        }),
-      ),
+    callback_retry_seconds: maybe(
+      Type.Array(Type.Integer({ minimum: 0, maximum: 604_800 }), {
+        maxItems: 20,
+        description: 'Waits before each retry, in seconds; default: the installation’s. [] means one attempt only.',
+      }),
     ),
-    timeout_minutes: Type.Optional(
-      nullable(
-        Type.Integer({
-          minimum: 1,
-          maximum: 10_080,
-          default: defaultTimeoutMinutes,
-          description: 'null: the request never times out.',
-        }),
-      ),
+    timeout_minutes: maybe(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_080,
+        default: defaultTimeoutMinutes,
+        description: 'null: the request never times out.',
+      }),
     ),
   },
   { title: 'NewRequest' },
@@ -68,7 +63,7 @@ export const createRequestExample = {
 export const respondBody = Type.Object(
   {
     decision,
-    comment: Type.Optional(nullable(Type.String({ maxLength: 10_000 }))),
+    comment: maybe(Type.String({ maxLength: 10_000 })),
     revision: Type.Optional(
       Type.Integer({
         minimum: 1,

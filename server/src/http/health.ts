@@ -49,20 +49,19 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
   app.addSchema(healthSchema)
   // Concurrent checks share one query: they need no credentials, and a flood must not take the pool's connections.
   let asking: Promise<boolean> | null = null
-  const databaseAnswers = (): Promise<boolean> => {
-    asking ??= options
-      .ping()
-      .then(
-        () => true,
-        () => false,
-      )
-      .finally(() => {
-        asking = null
-      })
-    return asking
+  const ask = async (): Promise<boolean> => {
+    try {
+      await options.ping()
+      return true
+    } catch {
+      return false
+    } finally {
+      asking = null
+    }
   }
   const check = async () => {
-    const database = (await within(timeoutMs, databaseAnswers())) ? 'ok' : 'unavailable'
+    asking ??= ask()
+    const database = (await within(timeoutMs, asking)) ? 'ok' : 'unavailable'
     const healthy = database === 'ok' && !options.stopping()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),

@@ -62,24 +62,15 @@ export function registerProblems(app: FastifyInstance): void {
     const path = request.url.split('?', 1)[0] ?? '/'
     const fitting = routes.filter((route) => route.pattern.test(path))
     const allow = [...new Set(fitting.flatMap((route) => route.methods))].join(', ')
-    if (allow === '' || allow.split(', ').includes(request.method)) {
-      return sendProblem(request, reply, notFound())
-    }
-    return sendProblem(request, reply, methodNotAllowed(request.method, allow))
+    const isKnown = allow !== '' && !allow.split(', ').includes(request.method)
+    return sendProblem(request, reply, isKnown ? methodNotAllowed(request.method, allow) : notFound())
   })
 }
 
 function toProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   const status = error.statusCode ?? 500
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE' || status === 413) {
-    return bodyTooLarge()
-  }
-  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE' || status === 415) {
-    return mediaType()
-  }
-  if (status >= 400 && status < 500) {
-    return badRequest(`The request could not be read: ${error.message}`)
-  }
-  return failed(error)
+  if (status === 413) return bodyTooLarge()
+  if (status === 415) return mediaType()
+  return status >= 400 && status < 500 ? badRequest(`The request could not be read: ${error.message}`) : failed(error)
 }

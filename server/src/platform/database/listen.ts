@@ -2,15 +2,13 @@ import pg from 'pg'
 import type { Logger } from '../log.ts'
 import type { Connection } from './db.ts'
 
-export interface Listener {
-  stop(): Promise<void>
-}
+export type Listener = ReturnType<typeof listen>
 
 /**
  * Calls `onHint` for every NOTIFY on `channel`. A hint may be lost at any time (a restart, a pooler that cannot LISTEN), so
  * callers must poll as well. Reconnects after pauses of 1 to 30 s.
  */
-export function listen(connection: Connection, channel: string, log: Logger, onHint: () => void): Listener {
+export function listen(connection: Connection, channel: string, log: Logger, onHint: () => void) {
   let client: pg.Client | null = null
   let timer: NodeJS.Timeout | null = null
   let stopped = false
@@ -55,7 +53,7 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
   void connect()
 
   return {
-    stop: async () => {
+    stop: async (): Promise<void> => {
       stopped = true
       if (timer !== null) clearTimeout(timer)
       await client?.end().catch(() => {})

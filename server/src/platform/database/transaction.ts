@@ -2,18 +2,8 @@ import type pg from 'pg'
 import { asProblem, outcomeOf, sqlState } from './errors.ts'
 import { type GroupFailure, type GroupResult, type GroupStatement, runGroup, type Types } from './statement-group.ts'
 
-export interface Session {
-  issue<Row>(statement: GroupStatement): Promise<readonly Row[]>
-  last(statements: Promise<unknown>): void
-  /** Resolves once everything is durable. `explain` turns a failure of the closing group into the error to throw. */
-  commit(explain?: (error: unknown) => unknown): Promise<void>
-  isCommitted(): boolean
-  rollBack(): Promise<void>
-  release(): void
-}
-
 /** One transaction on one connection: statements issued in the same turn form one group and take one round trip. */
-export function createSession(client: pg.PoolClient, prepare: boolean, types: Types): Session {
+export function createSession(client: pg.PoolClient, prepare: boolean, types: Types) {
   const lasts: Promise<unknown>[] = []
   let pending: { readonly statement: GroupStatement; readonly settle: Settle }[] = []
   let scheduled = false
@@ -66,7 +56,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
   }
 
   return {
-    issue: <Row>(statement: GroupStatement) => {
+    issue: <Row>(statement: GroupStatement): Promise<readonly Row[]> => {
       const answer = new Promise<readonly unknown[]>((resolve, reject) => {
         pending.push({ statement, settle: { resolve, reject } })
       })
@@ -80,17 +70,18 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
       }
       return answer as Promise<readonly Row[]>
     },
-    last: (statements) => {
+    last: (statements: Promise<unknown>): void => {
       statements.catch(() => {})
       lasts.push(statements)
     },
-    commit: async (explain) => {
+    /** Resolves once everything is durable. `explain` turns a failure of the closing group into the error to throw. */
+    commit: async (explain?: (error: unknown) => unknown): Promise<void> => {
       // In this order, so that the error of an earlier group is thrown rather than its consequence.
       await Promise.all([...lasts, flush(true, explain)])
       committed = true
     },
-    isCommitted: () => committed,
-    rollBack: async () => {
+    isCommitted: (): boolean => committed,
+    rollBack: async (): Promise<void> => {
       const abandoned = pending
       pending = []
       scheduled = false
@@ -98,7 +89,7 @@ export function createSession(client: pg.PoolClient, prepare: boolean, types: Ty
         entry.settle.reject(new Error('the transaction was given up before this statement'))
       if (begun && !broken) await runGroup(client, [control('rollback')], types).catch(onError)
     },
-    release: () => {
+    release: (): void => {
       client.off('error', onError)
       client.release(broken)
     },

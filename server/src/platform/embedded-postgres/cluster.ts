@@ -87,14 +87,17 @@ export function explained(error: unknown, dataDir: string): Error {
   return error instanceof Error ? error : new Error(text)
 }
 
-const clusterVersion = (directory: string): Promise<string | undefined> =>
-  readFile(join(directory, 'PG_VERSION'), 'utf8').then(
+/** What a small file holds; undefined when there is none. */
+const textOf = (file: string): Promise<string | undefined> =>
+  readFile(file, 'utf8').then(
     (text) => text.trim(),
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined
       throw error
     },
   )
+
+const clusterVersion = (directory: string) => textOf(join(directory, 'PG_VERSION'))
 
 async function refuseOtherMajor(directory: string, major: string) {
   const found = await clusterVersion(directory)
@@ -226,11 +229,8 @@ async function createPassword(dataDir: string) {
 }
 
 async function readPassword(dataDir: string): Promise<string> {
-  const password = await readFile(passwordFileIn(dataDir), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
-    throw error
-  })
-  if (password.trim()) return password.trim()
+  const password = await textOf(passwordFileIn(dataDir))
+  if (password) return password
   throw new Error(
     `${passwordFileIn(dataDir)} is missing or empty, but the cluster beside it needs it. Restore the file from the backup the data came from.`,
   )

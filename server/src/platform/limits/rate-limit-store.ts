@@ -30,7 +30,7 @@ on conflict (key) do update set (ends_at, taken, granted) = (
   ) as decided
 )
 returning encode(key, 'hex') as key, granted, taken, extract(epoch from ends_at)::float8 as window,
-  (extract(epoch from ends_at - clock_timestamp()) * 1000)::float8 as ends_in_ms`,
+  (extract(epoch from ends_at - clock_timestamp()) * 1000)::float8 as "endsInMs"`,
 }
 
 /** Deletes up to a thousand windows that ended a while ago; a process does it once a minute. */
@@ -45,9 +45,7 @@ export const forgetEnded: Statement = {
 const forgetEveryMs = 60_000
 
 /** The rows that processes share. Concurrent requests share a statement, so a flood takes one connection. */
-export function createRateLimitStore(db: Db): {
-  lease(request: LeaseRequest): Promise<Lease>
-} {
+export function createRateLimitStore(db: Db) {
   let forgotAt = performance.now()
 
   const forget = async (): Promise<void> => {
@@ -59,19 +57,15 @@ export function createRateLimitStore(db: Db): {
     maxSize: 256,
     rolledBack: provesRollback,
     perform: async (requests) => {
-      const rows = await db.within({}).execute<{
-        key: string
-        granted: number
-        taken: number
-        window: number
-        ends_in_ms: number
-      }>(takePortions, [
-        requests.map(({ key }) => key),
-        requests.map(({ limit }) => limit.calls),
-        requests.map(({ limit }) => limit.seconds),
-        requests.map(({ demand }) => demand),
-        requests.map(({ spare }) => spare),
-      ])
+      const rows = await db
+        .within({})
+        .execute<Omit<Lease, 'remaining'> & { key: string; taken: number }>(takePortions, [
+          requests.map(({ key }) => key),
+          requests.map(({ limit }) => limit.calls),
+          requests.map(({ limit }) => limit.seconds),
+          requests.map(({ demand }) => demand),
+          requests.map(({ spare }) => spare),
+        ])
       if (performance.now() - forgotAt > forgetEveryMs) {
         forgotAt = performance.now()
         // Not awaited; whatever it leaves is found the next time.
@@ -81,8 +75,7 @@ export function createRateLimitStore(db: Db): {
       return requests.map(({ key, limit }) => {
         const row = byKey.get(key.toString('hex'))
         if (row === undefined) return { error: new Error('the rate limit has no row for this key') }
-        const remaining = Math.max(0, limit.calls - row.taken)
-        return { value: { granted: row.granted, remaining, window: row.window, endsInMs: row.ends_in_ms } }
+        return { value: { ...row, remaining: Math.max(0, limit.calls - row.taken) } }
       })
     },
   })

@@ -24,17 +24,10 @@ export interface SealedRow {
   readonly place: Place
 }
 
-export interface SealedRows {
-  /** The next ones by id; null: from the first. */
-  page(after: string | null, limit: number): Promise<readonly SealedRow[]>
-  /** Changes each value only if it is still what was read; returns how many were changed. */
-  replace(changes: readonly { readonly id: string; readonly before: Buffer; readonly after: Buffer }[]): Promise<number>
-}
-
 const firstIds = { uuid: '00000000-0000-0000-0000-000000000000', text: '' } as const
 
 /** The values of a column that are sealed for this organization; null when none can be. */
-export function sealedRows(db: Db, described: SealedColumn, organizationId: string): SealedRows | null {
+export function sealedRows(db: Db, described: SealedColumn, organizationId: string) {
   const { table, column, of = 'organizations', id = 'id', idType = 'uuid', copyOf } = described
   if ((of === 'organizations') === (organizationId === installationId)) return null
   const scoped = db.within(of === 'accounts' ? { resealer: true } : { organizationId })
@@ -52,13 +45,15 @@ export function sealedRows(db: Db, described: SealedColumn, organizationId: stri
       where ${own} and t.${id} = given.id and t.${column} = decode(given.before, 'base64') returning t.${id}`,
   }
   return {
-    page: async (after, limit) => {
+    /** The next ones by id; null: from the first. */
+    page: async (after: string | null, limit: number): Promise<readonly SealedRow[]> => {
       const values = [organizationId, after ?? firstIds[idType], limit]
       const rows = await scoped.execute<{ id: string; row: string; sealed: Buffer }>(select, values)
       const source = { table: copyOf?.table ?? table, column: copyOf?.column ?? column }
       return rows.map(({ id, row, sealed }) => ({ id, sealed, place: { organizationId, ...source, row } }))
     },
-    replace: async (changes) => {
+    /** Changes each value only if it is still what was read; returns how many were changed. */
+    replace: async (changes: readonly { readonly id: string; readonly before: Buffer; readonly after: Buffer }[]) => {
       const given = changes.map((change) => ({
         id: change.id,
         before: change.before.toString('base64'),

@@ -1,6 +1,6 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { refusal } from '../problem.ts'
-import { decrypt, encrypt, firstThatOpens } from './sealed-text.ts'
+import { decrypt, encrypt } from './sealed-text.ts'
 
 /** A key that encrypts data keys and nothing else; it is never in the database. */
 export interface KeyEncryptionKey {
@@ -48,14 +48,7 @@ export interface WrappedKey {
   readonly wrapped: Buffer
 }
 
-/** Wraps and unwraps data keys with the key-encryption keys of this process. */
-export interface KeyRing {
-  wrap(organizationId: string, id: string, dataKey: Buffer): WrappedKey
-  /** Throws 503 `service.key_unavailable`. */
-  unwrap(wrapped: WrappedKey): KeyObject
-  /** The same key wrapped under the current key-encryption key; null when it already is. Throws as `unwrap` does. */
-  rewrap(wrapped: WrappedKey): WrappedKey | null
-}
+export type KeyRing = ReturnType<typeof createKeyRing>
 
 export interface KeyRingOptions {
   /** The first one wraps, all of them unwrap. */
@@ -65,27 +58,34 @@ export interface KeyRingOptions {
   readonly previousSecretKey: string | null
 }
 
-export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyRingOptions): KeyRing {
+/** Wraps and unwraps data keys with the key-encryption keys of this process. */
+export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyRingOptions) {
   const derived = [secretKey, previousSecretKey].flatMap((key) => (key === null ? [] : [deriveKey(key)]))
   const keys = [...configured, ...derived]
   const current = keys[0] ?? deriveKey(secretKey)
 
   const decrypted = (candidates: readonly KeyEncryptionKey[], wrapped: WrappedKey): Buffer => {
-    const fitting = candidates.filter(({ id }) => id === wrapped.kekId)
-    try {
-      return firstThatOpens(fitting, ({ key }) => decrypt(key, wrapped.wrapped, wrapContext(wrapped)))
-    } catch (cause) {
-      throw keyUnavailable(`data key ${wrapped.id} needs the key-encryption key "${wrapped.kekId}"`, cause)
+    let failure: unknown
+    // With authenticated encryption a wrong key cannot seem to fit.
+    for (const { key } of candidates.filter(({ id }) => id === wrapped.kekId)) {
+      try {
+        return decrypt(key, wrapped.wrapped, wrapContext(wrapped))
+      } catch (error) {
+        failure = error
+      }
     }
+    throw keyUnavailable(`data key ${wrapped.id} needs the key-encryption key "${wrapped.kekId}"`, failure)
   }
-  const wrap: KeyRing['wrap'] = (organizationId, id, dataKey) => {
+  const wrap = (organizationId: string, id: string, dataKey: Buffer): WrappedKey => {
     const named = { organizationId, id, kekId: current.id }
     return { ...named, wrapped: encrypt(current.key, dataKey, wrapContext(named)) }
   }
   return {
     wrap,
-    unwrap: (wrapped) => asKey(decrypted(keys, wrapped)),
-    rewrap: (wrapped) => {
+    /** Throws 503 `service.key_unavailable`. */
+    unwrap: (wrapped: WrappedKey): KeyObject => asKey(decrypted(keys, wrapped)),
+    /** The same key wrapped under the current key-encryption key; null when it already is. Throws as `unwrap` does. */
+    rewrap: (wrapped: WrappedKey): WrappedKey | null => {
       if (opens(() => decrypted([current], wrapped))) return null
       const bytes = decrypted(keys, wrapped)
       const again = wrap(wrapped.organizationId, wrapped.id, bytes)

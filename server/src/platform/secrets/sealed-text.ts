@@ -77,16 +77,3 @@ export function decrypt(key: KeyObject, sealed: Buffer, context: string): Buffer
 function textContext(keyId: string, { organizationId, table, column, row }: Place): string {
   return `hitl sealed text v${format}/${keyId}/${organizationId}/${table}/${column}/${row}`
 }
-
-/** The result of the first key that fits; with authenticated encryption a wrong key cannot seem to fit. */
-export function firstThatOpens<Key, Opened>(keys: readonly Key[], open: (key: Key) => Opened): Opened {
-  let failure: unknown = new Error('no key to open this with')
-  for (const key of keys) {
-    try {
-      return open(key)
-    } catch (error) {
-      failure = error
-    }
-  }
-  throw failure
-}

@@ -114,6 +114,8 @@ create table invitations (
   idempotency_hash bytea,
   expires_at timestamptz(3) not null,
   used_at timestamptz(3),
+  -- An address that has an account: its owner alone may use the link, once signed in.
+  reserved_for text,
   revoked_at timestamptz(3),
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,

@@ -19,7 +19,7 @@ import { createAuthenticator } from './authenticate.ts'
 import type { EndSessions, IdentityContext } from './context.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
-import { createInvitationMail } from './invitations/invitation-mail.ts'
+import { createInvitationMails } from './invitations/invitation-mail.ts'
 import { createInvitations } from './invitations/service.ts'
 import { createMembers } from './members/service.ts'
 import type { DeletionAudit } from './organizations/context.ts'
@@ -64,8 +64,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
   const { forget } = credentials.authenticator
   const attempts = createAttempts(db, clock, secretKey)
   const checkNewPassword = createNewPasswordCheck({ production: isProduction(settings) })
-  const mailInvitation = createInvitationMail({ db, mail, publicUrl })
-  const invitations = createInvitations({ ...house, secretKey, registration, publicUrl, mailInvitation })
+  const mails = createInvitationMails({ db, clock, mail, publicUrl })
+  const invitations = createInvitations({ ...house, secretKey, registration, publicUrl, mails })
   const sessions = createSessions({
     ...house,
     tokens,

@@ -95,22 +95,50 @@ If it was not you, tell your administrator now.
   }
 }
 
+interface Invited {
+  readonly organization: string
+  readonly role: string
+  readonly until: Date
+}
+
 export function invitationEmail(
   to: string,
-  invitation: { readonly organization: string; readonly role: string; readonly link: string; readonly until: Date },
+  { organization, role, until, link }: Invited & { readonly link: string },
 ): Email {
-  // An organization's name ends up in emails to strangers: one short line, and no address to click on.
-  const organization = [...invitation.organization.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')].slice(0, 80).join('')
-  const shown = organization.replace(/:\/\/|www\./gi, ' ')
   return {
     to,
     subject: 'You are invited',
-    text: `You are invited to join the organization "${shown}" as ${invitation.role}.
+    text: `You are invited to join the organization "${shownName(organization)}" as ${role}.
 
-Accept until ${invitation.until.toISOString()}; the link works once:
-${invitation.link}
+Accept until ${until.toISOString()}; the link works once:
+${link}
 
 If you do not know what this is about, you can ignore this email.
 `,
   }
+}
+
+export function hasAccountEmail(
+  to: string,
+  { organization, role, until, publicUrl, token }: Invited & { readonly publicUrl: string; readonly token: string },
+): Email {
+  return {
+    to,
+    subject: 'You have an account already',
+    text: `Somebody, hopefully you, used an invitation to make an account with this address. It has one already, and nothing was
+changed: sign in with the password you have, or choose a new one at ${publicUrl}/password/forgot
+
+To join the organization "${shownName(organization)}" as ${role}, sign in and call
+POST ${publicUrl}/api/v1/invitations/accept until ${until.toISOString()} with {"token": "${token}"}.
+From now on the invitation is for you alone.
+
+If you do not know what this is about, you can ignore this email.
+`,
+  }
+}
+
+/** An organization's name ends up in emails to strangers: one short line, and no address to click on. */
+function shownName(organization: string): string {
+  const line = [...organization.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')].slice(0, 80).join('')
+  return line.replace(/:\/\/|www\./gi, ' ')
 }

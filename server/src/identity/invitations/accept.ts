@@ -20,10 +20,10 @@ export async function accept(context: InvitationContext, by: Caller<Person>, tok
   const me = await people.userById(db.within({ organizationId: here }), here, userId)
   if (account === null || me === null) throw userNotFound()
   const { email } = account
-  const found = await find(context, token, email)
+  const found = await find(context, token, email, 'account')
   const { organizationId } = found
   return inTransaction(db, { organizationId, accountId }, async (tx) => {
-    const { id: invitationId, role } = await use(context, tx, found, email)
+    const { id: invitationId, role } = await use(context, tx, found, email, 'account')
     const now = clock.now()
     const added = { organizationId, id: newId(), email, role, isActive: true, createdAt: now, updatedAt: now }
     const member: User = { ...me, ...added }

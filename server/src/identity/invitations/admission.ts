@@ -1,30 +1,76 @@
-import type { Tx } from '../../platform/database/db.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
+import { emailKey } from '../accounts/user.ts'
 import type { InvitationContext } from './context.ts'
-import { acceptInvitation, hashInvitationToken, type Invitation, registrationClosed } from './invitation.ts'
+import {
+  acceptInvitation,
+  hashInvitationToken,
+  type Invitation,
+  type Joining,
+  registrationClosed,
+} from './invitation.ts'
 import * as store from './store.ts'
 
 /** Reads without a lock, so that a wrong token costs little: `use` checks again. */
-export async function find(context: InvitationContext, token: string, email: string): Promise<Invitation> {
+export async function find(
+  context: InvitationContext,
+  token: string,
+  email: string,
+  joining: Joining,
+): Promise<Invitation> {
   const hash = hashInvitationToken(token)
   const found = await store.invitationByToken(context.db.within({ lookUp: hash.toString('hex') }), hash)
-  return admit(context, found, email)
+  return admit(context, found, email, joining)
 }
 
 /** Uses the link up, in the transaction that adds the member. */
 export async function use(
   context: InvitationContext,
   tx: Tx,
-  { organizationId, id }: Invitation,
+  found: Invitation,
   email: string,
+  joining: Joining,
 ): Promise<Invitation> {
-  const invitation = admit(context, await store.lockInvitation(tx, organizationId, id), email)
-  await store.markInvitationUsed(tx, invitation, context.clock.now())
+  const invitation = await lock(context, tx, found, email, joining)
+  await store.saveInvitation(tx, { ...invitation, usedAt: context.clock.now() })
   return invitation
 }
 
+/**
+ * For an address that has an account: the link lets in nobody but its owner from now on, who is told by mail. The caller is
+ * not, or an invitation would show which addresses have accounts.
+ */
+export async function reserve(
+  context: InvitationContext,
+  found: Invitation,
+  token: string,
+  email: string,
+): Promise<void> {
+  const { organizationId } = found
+  await inTransaction(context.db, { organizationId }, async (tx) => {
+    const invitation = await lock(context, tx, found, email, 'new')
+    await store.saveInvitation(tx, { ...invitation, reservedFor: emailKey(email) })
+  })
+  context.mails.hasAccount(found, token, email)
+}
+
+async function lock(
+  context: InvitationContext,
+  tx: Tx,
+  { organizationId, id }: Invitation,
+  email: string,
+  joining: Joining,
+): Promise<Invitation> {
+  return admit(context, await store.lockInvitation(tx, organizationId, id), email, joining)
+}
+
 /** Throws 403 unless `email` may use it now. The set-up link, which has no creator, works in every mode. */
-function admit({ clock, registration }: InvitationContext, found: Invitation | null, email: string): Invitation {
-  const invitation = acceptInvitation(found, email, clock.now())
+function admit(
+  { clock, registration }: InvitationContext,
+  found: Invitation | null,
+  email: string,
+  joining: Joining,
+): Invitation {
+  const invitation = acceptInvitation(found, email, joining, clock.now())
   if (registration === 'closed' && invitation.createdBy !== null) throw registrationClosed('closed')
   return invitation
 }

@@ -1,9 +1,9 @@
 import type { IdentityContext } from '../context.ts'
-import type { MailInvitation } from './invitation-mail.ts'
+import type { InvitationMails } from './invitation-mail.ts'
 
 export interface InvitationContext extends IdentityContext {
   readonly secretKey: string
   readonly registration: 'invite' | 'open' | 'closed'
   readonly publicUrl: string
-  readonly mailInvitation: MailInvitation
+  readonly mails: InvitationMails
 }

@@ -12,6 +12,8 @@ export interface Invitation {
   readonly createdBy: string | null
   readonly expiresAt: Date
   readonly usedAt: Date | null
+  /** The key of an address that has an account: its owner alone may use the link, once signed in. */
+  readonly reservedFor: string | null
   readonly revokedAt: Date | null
   readonly createdAt: Date
 }
@@ -59,14 +61,23 @@ export function hashInvitationToken(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
+/** new: the address may have no account yet; account: its owner is signed in. */
+export type Joining = 'new' | 'account'
+
 /** Throws 403 unless `email` may use the invitation now. One sentence for every cause, so that a guess reveals nothing. */
-export function acceptInvitation(invitation: Invitation | null, email: string, now: Date): Invitation {
+export function acceptInvitation(
+  invitation: Invitation | null,
+  email: string,
+  joining: Joining,
+  now: Date,
+): Invitation {
   const fits =
     invitation !== null &&
     invitation.usedAt === null &&
     invitation.revokedAt === null &&
     invitation.expiresAt > now &&
-    (invitation.email === null || emailKey(invitation.email) === emailKey(email))
+    (invitation.email === null || emailKey(invitation.email) === emailKey(email)) &&
+    (invitation.reservedFor === null || (joining === 'account' && invitation.reservedFor === emailKey(email)))
   if (!fits) throw invitationNotValid()
   return invitation
 }

@@ -40,7 +40,7 @@ export async function create(
   idempotency: Idempotency | null,
   permit: Permit | null,
 ): Promise<MadeInvitation> {
-  const { db, secretKey, publicUrl, registration, mailInvitation } = context
+  const { db, secretKey, publicUrl, registration, mails } = context
   if (registration === 'closed') throw registrationClosed('closed')
   const { organizationId, accountId, userId } = by.principal
   const tokenOf = ({ id }: Invitation): string =>
@@ -56,7 +56,7 @@ export async function create(
       }),
     find: (key) => store.invitationByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
   })
-  if (!replayed) mailInvitation(invitation, fresh)
+  if (!replayed) mails.invited(invitation, fresh)
   const token = replayed ? tokenOf(made) : fresh
   return { invitation: made, token, url: `${publicUrl}/setup#${token}`, replayed }
 }
@@ -88,7 +88,8 @@ function newInvitation(
 ): Invitation {
   const createdAt = clock.now()
   const expiresAt = new Date(createdAt.getTime() + invitationDays * 86_400_000)
-  return { ...asked, organizationId, id: newId(), createdBy, expiresAt, usedAt: null, revokedAt: null, createdAt }
+  const unused = { usedAt: null, reservedFor: null, revokedAt: null }
+  return { ...asked, ...unused, organizationId, id: newId(), createdBy, expiresAt, createdAt }
 }
 
 /** False when the creator has already used this Idempotency-Key. */

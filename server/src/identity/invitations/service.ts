@@ -3,7 +3,7 @@ import { type Page, pageOf } from '../../platform/page.ts'
 import { withContext } from '../../platform/with-context.ts'
 import type { Person } from '../principal.ts'
 import { accept } from './accept.ts'
-import { find, use } from './admission.ts'
+import { find, reserve, use } from './admission.ts'
 import type { InvitationContext } from './context.ts'
 import type { Invitation } from './invitation.ts'
 import { create, createSetupLink, revoke } from './invite.ts'
@@ -12,7 +12,7 @@ import * as store from './store.ts'
 export type Invitations = ReturnType<typeof createInvitations>
 
 export function createInvitations(context: InvitationContext) {
-  return withContext(context, { find, use, create, createSetupLink, expireSetupLinks, list, revoke, accept })
+  return withContext(context, { find, use, reserve, create, createSetupLink, expireSetupLinks, list, revoke, accept })
 }
 
 function expireSetupLinks({ clock }: InvitationContext, tx: Tx, organizationId: string): Promise<void> {

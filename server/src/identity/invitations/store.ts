@@ -8,7 +8,7 @@ import type { Invitation } from './invitation.ts'
 type Row = Selectable<Schema['invitations']>
 
 const invitationColumns = columns(
-  'organization_id, id, email, role, created_by, expires_at, used_at, revoked_at, created_at',
+  'organization_id, id, email, role, created_by, expires_at, used_at, reserved_for, revoked_at, created_at',
 )
 
 function toInvitation(row: Row): Invitation {
@@ -128,13 +128,16 @@ export async function revokeInvitation(
   return row === undefined ? null : toInvitation(row)
 }
 
-export async function markInvitationUsed(tx: Queryable, invitation: Invitation, at: Date): Promise<void> {
+export async function saveInvitation(
+  tx: Queryable,
+  { organizationId, id, usedAt, reservedFor }: Invitation,
+): Promise<void> {
   await tx.run(
     sql
       .updateTable('invitations')
-      .set({ used_at: at })
-      .where('organization_id', '=', invitation.organizationId)
-      .where('id', '=', invitation.id),
+      .set({ used_at: usedAt, reserved_for: reservedFor })
+      .where('organization_id', '=', organizationId)
+      .where('id', '=', id),
   )
 }
 

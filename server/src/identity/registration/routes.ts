@@ -35,6 +35,9 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
       schema: {
         tags: ['auth'],
         summary: 'Create an account, by invitation or as the registration mode allows',
+        description:
+          'By invitation the reply is the same for an address that has an account already: nothing changes then, its owner gets a mail, ' +
+          'and nobody but them, signed in, can use the invitation any more.',
         operationId: 'register',
         body: { ...schemas.registerBody, examples: [schemas.registerExample] },
         response: {

@@ -232,6 +232,7 @@ export interface Schema {
     idempotency_hash: Buffer | null
     expires_at: Date
     used_at: Date | null
+    reserved_for: string | null
     revoked_at: Date | null
     created_at: Date
     updated_at: Date

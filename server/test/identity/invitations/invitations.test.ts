@@ -79,10 +79,16 @@ describe('an invitation for one address', () => {
   })
 })
 
-test('409 for an address that is taken, and the invitation is not used up', async () => {
+test('an address that has an account gets no second one, and nobody else gets the invitation', async () => {
   const invitation = await invite()
-  assert.equal((await accept(invitation, 'Reviewer@example.com')).status, 409)
-  assert.equal((await accept(invitation, 'newcomer@example.com')).status, 201)
+  const accounts = await t.sql('select id, email, password_hash from accounts order by id')
+  assert.equal(
+    (await accept(invitation, 'Reviewer@example.com')).status,
+    201,
+    'as for any other: see one-reply.test.ts',
+  )
+  assert.deepEqual(await t.sql('select id, email, password_hash from accounts order by id'), accounts)
+  assert.equal((await accept(invitation, 'newcomer@example.com')).body.code, 'invitation.not_valid')
 })
 
 test('422 for a password that is too short, and the invitation is not used up', async () => {

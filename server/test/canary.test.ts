@@ -42,7 +42,7 @@ before(async () => {
       RATE_LIMIT_ADDRESS: 'off',
     },
     passwords: createPasswords({ cost: 4 }),
-    // At trace, so that what libraries say is seen too.
+    // At trace, to see what libraries log too.
     log: createLog('trace', false, { write: (line) => void lines.push(line) }),
   })
 })
@@ -51,7 +51,7 @@ after(async () => {
   await Promise.all([receiver.close(), relay.close(), provider.close()])
 })
 
-test('what is searched for would be found: every form of every kind of secret', () => {
+test('the search finds every form of every kind of secret', () => {
   const kinds = [
     'plain words "quoted" \\ é\n',
     randomBytes(32).toString('base64url'),
@@ -68,7 +68,7 @@ test('what is searched for would be found: every form of every kind of secret', 
   }
 })
 
-test('a day with errors leaves no secret in the database, the log, replies, callbacks, letters, events or exports', async () => {
+test('a day with errors leaves no secret in the database, log, replies, callbacks, mails, events or exports', async () => {
   const planted: Planted[] = []
   const texts = new Map<string, string>()
   const plant: Day['plant'] = (what, secret, { mailed = false as boolean } = {}) => {
@@ -120,7 +120,7 @@ test('a day with errors leaves no secret in the database, the log, replies, call
   assert.deepEqual(found.slice(0, 20), [], `${found.length} places`)
 })
 
-/** Columns whose values a re-wrap with new data keys, one of the scenes, has passed over. */
+/** Columns whose values the scene that re-wraps with new data keys has re-encrypted. */
 async function leftBehind(): Promise<readonly string[]> {
   const columns = await t.sql(
     `select table_name as name, column_name as bytes from information_schema.columns
@@ -137,7 +137,7 @@ async function leftBehind(): Promise<readonly string[]> {
   return passedOver
 }
 
-/** The keys that are only in memory in the clear: data keys, and the private parts of signing keys. */
+/** The keys that are in the clear only in memory: data keys, and the private parts of signing keys. */
 async function keysOfTheInstallation(): Promise<readonly string[]> {
   const db = openDb({ connection: t.connection, poolSize: 2, role: 'hitl_app', onError: () => {} })
   const configured = parseKeyEncryptionKeys(keys.join(','))

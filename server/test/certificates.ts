@@ -16,8 +16,8 @@ const HOUR_MS = 3_600_000
 const ECDSA_SHA256 = '1.2.840.10045.4.3.2'
 
 /**
- * A certificate authority made on the spot: no private key lies in the repository and no openssl is needed. It writes
- * the few DER structures of an X.509 v3 certificate (RFC 5280 4.1) with P-256 keys.
+ * A certificate authority for one test, so that the repository contains no private key and no openssl is needed. Writes the few
+ * DER structures of an X.509 v3 certificate (RFC 5280 4.1) with P-256 keys.
  */
 export function createAuthority(name = 'Test Authority') {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -42,7 +42,7 @@ export function createAuthority(name = 'Test Authority') {
   return { cert, issue }
 }
 
-/** A server certificate that nobody but itself vouches for. */
+/** A self-signed server certificate. */
 export function selfSigned(hosts: readonly string[]): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const subject = hosts[0] ?? 'nobody'

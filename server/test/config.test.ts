@@ -64,7 +64,7 @@ describe('without any variable', () => {
   })
 })
 
-test('an empty variable is an unset one, and blanks around a value do not count', () => {
+test('an empty variable counts as unset, and blanks around a value are ignored', () => {
   const config = load({ PORT: '', SECRET_KEY: '  ', HOST: ' 0.0.0.0 ', LOG_LEVEL: 'debug\n' })
   assert.equal(config.PORT, 8_000)
   assert.equal(config.SECRET_KEY, null)
@@ -72,7 +72,7 @@ test('an empty variable is an unset one, and blanks around a value do not count'
   assert.equal(config.LOG_LEVEL, 'debug')
 })
 
-test('every mistake is told at once, with the name and what would be right', () => {
+test('all mistakes are reported at once, with the name and what would be right', () => {
   const mistakes = mistakesOf({
     PORT: '99999',
     WORKERS: 'two',
@@ -145,7 +145,7 @@ describe('NAME_FILE', () => {
     assert.equal(config.PORT, 9_000)
   })
 
-  test('a file that is not there is a mistake, and so is a setting given twice', () => {
+  test('a missing file is a mistake, and so is a setting given twice', () => {
     assert.match(
       mistakesOf({ SECRET_KEY_FILE: noFile })[0] ?? '',
       /^SECRET_KEY cannot be read from SECRET_KEY_FILE: ENOENT/,
@@ -157,7 +157,7 @@ describe('NAME_FILE', () => {
 })
 
 describe('.env', () => {
-  test('is read, and the environment wins over it', () => {
+  test('is read, but the environment takes precedence', () => {
     const env = file(
       '.env',
       `# comment\nPORT=9100\nLOG_LEVEL="warn"\nCORS_ORIGINS='https://a.example, https://b.example'\nexport HOST=::1\n`,
@@ -169,11 +169,11 @@ describe('.env', () => {
     assert.deepEqual(config.CORS_ORIGINS, ['https://a.example', 'https://b.example'])
   })
 
-  test('its mistakes are told like all others', () => {
+  test('its mistakes are reported like all others', () => {
     assert.equal(mistakesOf({ WORKERS: 'x' }, file('.env.bad', 'PORT=high\n')).length, 2)
   })
 
-  test('one that is there and cannot be read is a mistake, not an empty one', () => {
+  test('one that exists but cannot be read is a mistake, not an empty file', () => {
     const path = join(folder, 'folder.env')
     mkdirSync(path)
     assert.match(mistakesOf({}, path)[0] ?? '', /folder\.env cannot be read: EISDIR/)
@@ -205,7 +205,7 @@ describe('production', () => {
     ['with TLS to whoever answers, as libpq means it', 'db/hitl?sslmode=require&uselibpqcompat=true'],
     ['by its address', '10.0.0.5/hitl'],
   ] as const) {
-    test(`refuses a database on another machine ${what}, unless that is said to be meant`, () => {
+    test(`refuses a database on another machine ${what}, unless that is explicitly allowed`, () => {
       const environment = { ...external, SECRET_KEY: goodKey, DATABASE_URL: `postgres://u:s3cret@${host}` }
       const [mistake = '', ...others] = mistakesOf(environment)
       assert.match(mistake, /^DATABASE_URL leads to another machine with.*sslmode=verify-full.*DATABASE_INSECURE=true/)
@@ -218,7 +218,7 @@ describe('production', () => {
   }
 
   for (const host of ['127.0.0.1/hitl', '[::1]/hitl', 'localhost/hitl', 'x/hitl?host=/run/postgresql', '%2frun/hitl']) {
-    test(`takes a database on this machine without TLS: ${host}`, () => {
+    test(`accepts a database on this machine without TLS: ${host}`, () => {
       assert.deepEqual(mistakesOf({ ...external, SECRET_KEY: goodKey, DATABASE_URL: `postgres://u:p@${host}` }), [])
     })
   }
@@ -272,7 +272,7 @@ describe('rules between settings', () => {
     assert.equal(load({ HOST: 'hitl.internal' }).publicUrl, 'http://hitl.internal:8000')
   })
 
-  test('the demo may call back to this machine, nothing else may by itself', () => {
+  test('the demo may call back to this machine; otherwise that must be allowed', () => {
     assert.ok(load({ DEMO: 'true' }).CALLBACK_ALLOW.includes('127.0.0.0/8'))
     assert.deepEqual(load().CALLBACK_ALLOW, [])
   })
@@ -281,7 +281,7 @@ describe('rules between settings', () => {
 describe('.env.example', () => {
   const text = readFileSync(join(import.meta.dirname, '../../.env.example'), 'utf8')
 
-  test('has one part per section, with one entry per setting, in order, each under its description', () => {
+  test('has a part for each section, with an entry for each setting in order, each below its description', () => {
     const parts = Object.entries(sections).map(([title, some]) => {
       const entries = Object.entries(some).map(
         ([name, setting]) => `# ${setting.about}\n# ${name}=${setting.example}\n`,
@@ -299,7 +299,7 @@ describe('.env.example', () => {
     assert.deepEqual(Object.values(sections).flatMap(Object.keys), Object.keys(settings))
   })
 
-  test('copied as it is, it changes nothing', () => {
+  test('changes nothing when it is copied unchanged', () => {
     assert.deepEqual(parseEnv(text), {})
     assert.deepEqual(load({}, file('.env.copy', text)), load())
   })
@@ -314,7 +314,7 @@ describe('.env.example', () => {
     }
   })
 
-  test('every example that is no placeholder for a secret makes a valid configuration together', () => {
+  test('all examples except placeholders for secrets together make a valid configuration', () => {
     const examples = Object.entries(settings).filter(([, setting]) => !('secret' in setting))
     const environment = Object.fromEntries(examples.map(([name, setting]) => [name, setting.example]))
     const config = load({

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { settings } from '../src/config.ts'
 
-// No container engine is needed here: what these files say of the repository is held to the repository.
+// Needs no container engine: it only compares these files with the repository.
 const root = join(import.meta.dirname, '../..')
 const read = (name: string): string => readFileSync(join(root, name), 'utf8')
 
@@ -16,7 +16,7 @@ function copied(): readonly string[] {
   return lines.flatMap((line) => line.split(/\s+/).slice(1, -1))
 }
 
-test('everything the Dockerfile copies exists and is let through by .dockerignore', () => {
+test('everything that the Dockerfile copies exists and is not excluded by .dockerignore', () => {
   const allowed = read('.dockerignore')
     .split('\n')
     .filter((line) => line.startsWith('!'))
@@ -35,7 +35,7 @@ test('the image starts what npm start starts, with the same flags', () => {
   assert.equal((JSON.parse(command) as string[]).join(' '), scripts.start)
 })
 
-test('the image runs as a user without rights, is healthy by /readyz, and stores in a volume', () => {
+test('the image runs as an unprivileged user, uses /readyz as its health check, and stores data in a volume', () => {
   const dockerfile = read('Dockerfile')
   assert.match(dockerfile, /^USER node$/m)
   assert.match(dockerfile, /^HEALTHCHECK [\s\S]*?\/readyz/m)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const patienceMs = 30_000
 
-/** Asks every 20 ms until the reply is neither false nor null, and returns it; fails after 30 s. */
+/** Calls it every 20 ms until the result is neither false nor null, and returns that; fails after 30 s. */
 export async function eventually<T>(what: string, ask: () => Promise<T | null | false> | T | null | false): Promise<T> {
   const deadline = performance.now() + patienceMs
   for (;;) {

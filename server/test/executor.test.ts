@@ -27,7 +27,7 @@ after(async () => {
 const action = { title: 'Say hello?', context: { command: [process.execPath, '-p', '"done: " + 6 * 7'], amount: 1.5 } }
 
 let files = 0
-/** The example as a process of its own, holding `held`; by default the service itself answers it. */
+/** Runs the example in a child process with `held` as its action, by default against the service itself. */
 async function run(requestId: string, held: unknown = action, address = url) {
   files += 1
   const file = join(folder, `action-${files}.json`)
@@ -65,14 +65,14 @@ describe('the example executor', () => {
     await refusedBecause(/already used/, id)
   })
 
-  test('started ten times at once runs it once', async () => {
+  test('runs it once when started ten times at once', async () => {
     const id = await decided()
     const runs = await Promise.all(Array.from({ length: 10 }, () => run(id)))
     assert.equal(runs.filter(({ stdout }) => stdout === 'done: 42\n').length, 1)
     assert.equal(runs.filter(({ code, stdout }) => code === 1 && stdout === '').length, 9)
   })
 
-  test('takes the same action in another spelling of its JSON for the same', async () => {
+  test('recognizes the same action in different JSON formatting', async () => {
     const [program, ...words] = action.context.command
     const spelled = `{ "context": { "amount": 1.50, "command": ${JSON.stringify([program, ...words])} }, "title": "Say\\u0020hello?", "description": null }`
     assert.equal((await run(await decided(), spelled)).code, 0)
@@ -92,24 +92,24 @@ describe('the example executor', () => {
     ['a description', { ...action, description: '' }],
     ['a number beyond all', JSON.stringify(action).replace('1.5', '1e999')],
   ] as const) {
-    test(`refuses what differs by ${what}, and leaves the approval unused`, async () => {
+    test(`refuses an action that differs by ${what}, and leaves the approval unused`, async () => {
       const id = await decided()
       await refusedBecause(/not the action that was approved/, id, held)
       assert.equal(await isUsed(id), false)
     })
   }
 
-  test('refuses what was declined, sent back, or not decided yet', async () => {
+  test('refuses an action that was rejected, sent back or not decided yet', async () => {
     await refusedBecause(/"reject"/, await decided('reject'))
     await refusedBecause(/"request_changes"/, await decided('request_changes'))
     await refusedBecause(/no decision yet/, (await t.createRequest(action)).id)
   })
-  test('refuses when the service does: nobody’s request, or a wrong key', async () => {
+  test('refuses if the service does: an unknown request or a wrong key', async () => {
     await refusedBecause(/not found/, '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61')
   })
 })
 
-describe('between the executor and the service stands somebody who', () => {
+describe('a man in the middle between executor and service', () => {
   const foreign = generateKeyPairSync('ed25519')
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const decode = (segment: string) => JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
@@ -123,7 +123,7 @@ describe('between the executor and the service stands somebody who', () => {
     jws: string,
   ) => string | Promise<string>
 
-  /** Passes everything on to the service, but for the certificate. */
+  /** Forwards everything to the service except the certificate. */
   async function between(change: Change, work: (address: string) => Promise<void>): Promise<void> {
     const server = createServer((request: IncomingMessage, response) => {
       void (async () => {
@@ -232,7 +232,7 @@ describe('between the executor and the service stands somebody who', () => {
     )
   })
 
-  test('changes nothing: then it runs', async () => {
+  test('changes nothing: runs', async () => {
     const id = await decided()
     await between(
       (_header, _claims, jws) => jws,

@@ -12,7 +12,7 @@ import { createLog, type Logger } from '../src/platform/log.ts'
 import { sampleAdmin, sampleReviewer, seed } from '../src/seed.ts'
 import { createReplyChecker } from './openapi-check.ts'
 
-/** A PostgreSQL that this test file has to itself while it runs, and the migrated database on it to clone. */
+/** A PostgreSQL that only this test file uses while it runs, with a migrated database to clone. */
 export interface TestServer {
   readonly connection: {
     readonly host: string
@@ -53,18 +53,18 @@ async function createDatabase(template: string): Promise<TestDatabase> {
     const client = new pg.Client({ ...connection, user, database: 'postgres' })
     await client.connect()
     try {
-      // Two clones at once would find the template in use: they take turns.
+      // Clones take turns, because two at once would find the template in use.
       await client.query('select pg_advisory_lock(4711)')
       await client.query(statement)
     } finally {
       await client.end()
     }
   }
-  // Copying the files takes a tenth of the time that PostgreSQL's own choice does, which writes them into its log.
+  // Copying the files takes a tenth of the time of the default strategy, which writes them to the WAL.
   await administer(`create database ${database} template ${template} strategy file_copy`)
   return {
     connection: { ...connection, database },
-    // As the superuser: a test's own superuser connection may still be closing, and only its like may end it.
+    // As the superuser: a superuser connection of the test may still be closing, and only a superuser may terminate it.
     drop: () => administer(`drop database ${database} with (force)`, superuser),
   }
 }
@@ -102,16 +102,16 @@ export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | number | readonly string[] | undefined>>
   readonly text: string
-  /** The parsed body; undefined when it is not JSON. */
+  /** The parsed body; undefined if it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every shape
   readonly body: any
 }
 
 export interface CallOptions {
-  /** An access token or API key; default none. */
+  /** An access token or an API key. Default: none. */
   readonly as?: string
   readonly body?: unknown
-  /** Sent as they are instead of `body`. */
+  /** Bytes to send instead of `body`. */
   readonly payload?: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -124,9 +124,9 @@ export interface TestApp {
   readonly admin: { readonly id: string; readonly sessionId: string; readonly token: string }
   readonly reviewer: { readonly id: string; readonly sessionId: string; readonly token: string }
   readonly apiKey: string
-  /** Calls the app in this process; every reply is held to the OpenAPI document. */
+  /** Calls the app in this process, and checks every reply against the OpenAPI document. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>
-  /** A pending request made with the sample key. */
+  /** Creates a pending request with the sample key. */
   createRequest(fields?: Readonly<Record<string, unknown>>): Promise<Reply['body']>
   /** Rows of a query on this test's own database. */
   sql(query: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
@@ -136,16 +136,16 @@ export interface TestApp {
 export interface TestAppOptions {
   readonly environment?: Readonly<Record<string, string>>
   readonly clock?: FakeClock
-  /** Default: hashing at the lowest cost. Tests of that cost give the service's own, `createPasswords()`. */
+  /** Default: hashing at the lowest cost. Tests that depend on the real cost pass `createPasswords()`. */
   readonly passwords?: Passwords
   readonly log?: Logger
-  /** Put in front of the database. */
+  /** Wraps the database. */
   readonly openDb?: (options: DbOptions) => Db
   /** Start the background workers instead of leaving the work to `app.drain()`. */
   readonly workers?: boolean
 }
 
-/** A session as a sign-in with a password opens it; it lasts for centuries. Answers its id. */
+/** Opens a session as a sign-in with a password does, but one that lasts for centuries. Returns its id. */
 export async function openTestSession(sql: TestApp['sql'], organizationId: string, userId: string): Promise<string> {
   const id = randomUUID()
   await sql(
@@ -170,7 +170,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const opening = options.openDb === undefined ? {} : { openDb: options.openDb }
   const app = await createApp({ config, secretKey, connection: database.connection, log, clock, passwords, ...opening })
   const { apiKey } = await seed(app)
-  // As the superuser, whom row-level security does not bind: tests look at what is there.
+  // As the superuser, who is exempt from row-level security, so that tests see every row.
   const client = new pg.Client({ ...database.connection, user: superuser })
   await client.connect()
   const sql: TestApp['sql'] = async (query, values = []) => (await client.query(query, [...values])).rows

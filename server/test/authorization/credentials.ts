@@ -11,7 +11,7 @@ export type Refusal = readonly [status: number, code: string]
 
 const nobody: Refusal = [401, 'auth.invalid']
 
-/** What each state of a person's and of an agent's credential is answered with, whatever the call. */
+/** The refusal that every call gets in each state of a person's or an agent's credential. */
 export const dead = {
   person: { expired: nobody, revoked: nobody, deactivated: nobody },
   agent: {
@@ -22,7 +22,7 @@ export const dead = {
   },
 } as const satisfies Record<string, Readonly<Record<string, Refusal>>>
 
-/** A pause: nothing new is asked. */
+/** Paused: the agent cannot create requests. */
 export const pauses = { paused: [403, 'agent.paused'], 'organization paused': [403, 'organization.paused'] } as const
 
 export type PersonState = keyof typeof dead.person
@@ -31,14 +31,14 @@ export type AgentState = keyof typeof dead.agent | keyof typeof pauses
 export const live = (tenant: Tenant, caller: Caller): string =>
   caller === 'agent' ? tenant.key.raw : tenant.people[caller].token
 
-/** The access token of somebody with this role, brought into this state. */
+/** The access token of a person with this role, put into this state. */
 export async function personIn(
   t: TestApp,
   tenant: Tenant,
   role: Exclude<Caller, 'agent'>,
   state: PersonState,
 ): Promise<string> {
-  // An organization has one owner only, who must stay there for the live cells.
+  // An organization has only one owner, who is still needed for the cells that succeed.
   const { organizationId, people } = role === 'owner' && state === 'deactivated' ? await addTenant(t) : tenant
   const { id } = role === 'owner' ? people.owner : await addPerson(t, organizationId, role)
   const sessionId = await openTestSession(t.sql, organizationId, id)
@@ -49,7 +49,7 @@ export async function personIn(
   return token
 }
 
-/** A key of an agent of its own, brought into this state. */
+/** A key of a new agent, put into this state. */
 export async function agentIn(t: TestApp, tenant: Tenant, state: AgentState): Promise<string> {
   const { organizationId } = state.startsWith('organization') ? await addTenant(t) : tenant
   const key = await addApiKey(t, organizationId)
@@ -61,7 +61,7 @@ export async function agentIn(t: TestApp, tenant: Tenant, state: AgentState): Pr
   return key.raw
 }
 
-/** Turns the switch of the agent, or of its organization, where the state is one of a switch. */
+/** Pauses or stops the agent or its organization if the state asks for it. */
 export async function hold(
   t: TestApp,
   { organizationId, agentId, id }: { readonly organizationId: string; readonly agentId: string; readonly id: string },
@@ -78,11 +78,11 @@ export async function hold(
       [organizationId, status],
     )
   }
-  // Whatever was remembered of the key is forgotten.
+  // Forget what is cached about the key.
   t.app.identity.authenticator.forget(id)
 }
 
-/** Callers who belong to no organization, by what is missing. Each must be as good as nobody. */
+/** Callers without an organization, by what is missing. Each must be treated as a stranger. */
 export async function withoutOrganization(t: TestApp, tenant: Tenant, other: Tenant): Promise<Map<string, string>> {
   const tokens = createAccessTokens(secretKey, 30)
   const sign = async (subject: { organizationId?: string; userId: string; sessionId?: string }): Promise<string> =>

@@ -1,4 +1,4 @@
-/** Who may call what: written down once more, independently of the service's own table, so that both have to be wrong. */
+/** Who may call what, written independently of the service's own table, so that an error would have to be in both. */
 
 export const callers = ['owner', 'admin', 'reviewer', 'auditor', 'agent'] as const
 export type Caller = (typeof callers)[number]
@@ -8,7 +8,7 @@ const managers = ['owner', 'admin'] as const
 const deciders = ['owner', 'admin', 'reviewer'] as const
 const readers = ['owner', 'admin', 'auditor'] as const
 
-/** By operationId; `public` needs no credential, and so has no cell. */
+/** By operationId. `public` operations need no credential and so have no cells. */
 export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   createRequest: ['agent'],
   listRequests: callers,

@@ -34,8 +34,8 @@ const telling = [
 ]
 
 /**
- * What only this organization's rows hold: ids, addresses, bytes and all its texts; `another` organization, made in the same
- * way, shows which of them are anybody's.
+ * The ids, addresses, bytes and texts that only this organization's rows contain. `another` organization, created in the same
+ * way, shows which values are not specific to it.
  */
 export function secretsIn(rows: string, another: string): readonly string[] {
   const texts = rows.split('\n').flatMap((line) => (line.startsWith('{') ? textsOf(JSON.parse(line)) : []))
@@ -44,7 +44,7 @@ export function secretsIn(rows: string, another: string): readonly string[] {
 }
 
 const instant = /^\d{4}-\d\d-\d\dT/
-/** Shorter ones would be found anywhere. */
+/** Shorter values would turn up by chance. */
 const shortest = 8
 
 function textsOf(value: unknown): readonly string[] {
@@ -52,7 +52,7 @@ function textsOf(value: unknown): readonly string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
 }
 
-/** Which of the secrets a reply tells, in its body or in a header, but for those that the call itself had named. */
+/** The secrets that a reply reveals in its body or a header, except those that the call itself named. */
 export function leaksIn(reply: Reply, secrets: readonly string[], sent = ''): readonly string[] {
   const told = reply.text + JSON.stringify(reply.headers)
   return secrets.filter((secret) => told.includes(secret) && !sent.includes(secret))

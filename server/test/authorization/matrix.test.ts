@@ -36,7 +36,7 @@ for (const ownFilter of [true, false]) {
           RATE_LIMIT_ADDRESS: 'off',
           PUBLIC_URL: site.origin,
           SSO_ALLOW: '127.0.0.0/8',
-          // Nobody listens there: letters are made, and lost.
+          // Nothing listens there: mails are written and lost.
           SMTP_URL: 'smtp://127.0.0.1:9',
           MAIL_FROM: 'hitl@example.com',
         },
@@ -69,7 +69,7 @@ for (const ownFilter of [true, false]) {
       return t.call(method, path, { as, headers, ...(body === undefined ? {} : { body }) })
     }
 
-    /** Nothing of the other organization, in the body or in a header, but what the call named itself. */
+    /** Asserts that neither body nor headers contain anything of the other organization except what the call itself named. */
     const assertNoLeak = (where: string, reply: Reply, sent?: Call): void => {
       const leaks = leaksIn(reply, secrets, sent === undefined ? '' : sent.path + JSON.stringify(sent.body))
       assert.deepEqual(leaks, [], `${where} leaks: ${reply.text}`)
@@ -87,7 +87,7 @@ for (const ownFilter of [true, false]) {
         const which = `${operation.id} by ${where} on ${target === other ? 'other' : 'own'}`
         assert.deepEqual([reply.status, reply.body?.code], expected, `${which}: ${reply.text}`)
         assertNoLeak(which, reply)
-        // Who is nobody is told nothing of either.
+        // A stranger learns nothing of either organization.
         if (reply.status === 401) assert.deepEqual(leaksIn(reply, sharedSecrets), [], `${which}: ${reply.text}`)
       }
     }
@@ -97,12 +97,12 @@ for (const ownFilter of [true, false]) {
       return may === undefined || may === 'public' ? [] : may
     }
 
-    test('each operation of openapi.json has an expectation, and each expectation an operation', () => {
+    test('every operation of openapi.json has an expectation, and every expectation an operation', () => {
       const ids = operationsOf(t, {}).map(({ id }) => id)
       assert.deepEqual(ids.toSorted(), Object.keys(allowed).toSorted())
     })
 
-    test('without rights: 403, whoever the target belongs to', async () => {
+    test('without rights: 403, no matter whose the target is', async () => {
       for (const operation of operations) {
         for (const caller of callers.filter((one) => !mayCall(operation).includes(one))) {
           await assertRefused(caller, operation, credentials.live(shared, caller), [403, 'auth.forbidden'])
@@ -127,7 +127,7 @@ for (const ownFilter of [true, false]) {
       }
     })
 
-    test('a paused agent asks nothing new, and does everything else that agents do', async () => {
+    test('a paused agent cannot create requests, but can do everything else that agents can', async () => {
       for (const [state, expected] of Object.entries(credentials.pauses)) {
         const idle = await credentials.agentIn(t, shared, state as credentials.AgentState)
         for (const operation of operations) {
@@ -147,19 +147,19 @@ for (const ownFilter of [true, false]) {
       }
     })
 
-    test('without an organization: 401, as for nobody', async () => {
+    test('without an organization: 401, as for a stranger', async () => {
       const tokens = await credentials.withoutOrganization(t, shared, other)
       for (const operation of operations) {
         for (const [who, token] of tokens) await assertRefused(who, operation, token, [401, 'auth.invalid'])
       }
     })
 
-    test('in an organization that is being deleted: 401, but for its owner', async () => {
+    test('in an organization that is being deleted: 401, except for its owner', async () => {
       const gone = await addTenant(t)
       await t.sql(`update organizations set delete_after = '2900-01-01' where organization_id = $1`, [
         gone.organizationId,
       ])
-      // Whatever was remembered of the key while it was used is forgotten.
+      // Forget what was cached about the key while it was used.
       t.app.identity.authenticator.forget(gone.key.id)
       for (const operation of operations) {
         for (const caller of callers.filter((one) => one !== 'owner')) {
@@ -168,7 +168,7 @@ for (const ownFilter of [true, false]) {
       }
     })
 
-    test("with rights, on another organization's things: the very reply to an id that does not exist", async () => {
+    test("with rights, on another organization's things: the same reply as for an id that does not exist", async () => {
       const own = await addTenant(t)
       const { raw } = await addApiKey(t, own.organizationId)
       const asked = await t.call('POST', '/api/v1/requests', { as: raw, body: { title: 'May I?', context: {} } })
@@ -179,7 +179,7 @@ for (const ownFilter of [true, false]) {
           for (const named of namings(operation)) {
             await assertAbsent(operation, `${caller} on other`, { own: own.ids, strange: other.ids, named, as })
           }
-          // Nor is there, for whom it does not concern, what is another's in the same organization.
+          // The same for things of another person in the same organization that this caller may not see.
           if (personal.has(operation.id) || (caller === 'agent' && operation.path.includes('/requests/{id}'))) {
             const [named = []] = namings(operation)
             await assertAbsent(operation, `${caller} on a colleague's`, {
@@ -227,11 +227,11 @@ for (const ownFilter of [true, false]) {
       issuer: provider.issuer,
     })
 
-    test('with rights, on own things: done, and nothing of another organization is told', async () => {
+    test("with rights, on the caller's own things: succeeds and reveals nothing of another organization", async () => {
       const readOnly = await addTenant(t)
       for (const operation of operations) {
         for (const caller of mayCall(operation)) {
-          // What the call names besides the path is left out, and named in a call of its own.
+          // Ids that the call names outside the path are left out, and get a call of their own.
           for (const named of [[], ...namings(operation).filter(([place]) => place?.in !== 'path')]) {
             const tenant =
               operation.method === 'GET' && operation.id !== 'getCertificate' ? readOnly : await addTenant(t)
@@ -247,7 +247,7 @@ for (const ownFilter of [true, false]) {
       }
     })
 
-    test("what is sought in every reply is told to the other organization's own people", async () => {
+    test("the values searched for in every reply do appear in replies to the other organization's people", async () => {
       const told = new Set<string>()
       for (const path of ['users', 'teams', 'agents', 'api-keys', 'requests', 'identity-providers', 'invitations']) {
         const reply = await t.call('GET', `/api/v1/${path}`, { as: other.people.owner.token })
@@ -275,7 +275,7 @@ for (const ownFilter of [true, false]) {
 
 const providerBody = { name: 'Example accounts', client_id: 'hitl', scopes: ['email'], role_map: {} }
 
-/** What they name is one person's own, and nobody else's in the organization either. */
+/** Operations on things that belong to one person and that nobody else in the organization can see. */
 const personal = new Set([
   'revokeSession',
   'confirmAuthenticatorApp',
@@ -285,7 +285,7 @@ const personal = new Set([
   'unlinkSso',
 ])
 
-/** The reply but for the ids that the call named, and what is new with every reply. */
+/** The reply without the ids that the call named and without what differs in every reply. */
 function withoutNames({ status, headers, text }: Reply, named: readonly string[]): unknown {
   const { date: _date, 'x-request-id': _id, ...rest } = headers
   const kept = Object.entries(rest).filter(([name]) => !name.startsWith('ratelimit'))

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import type { TestApp } from '../harness.ts'
 
-/** Where an id of something can stand in a call. */
+/** A place for an id in a call. */
 export interface Place {
   readonly in: 'path' | 'query' | 'body'
   readonly name: string
-  /** Under which it is found in `Ids`. */
+  /** Its name in `Ids`. */
   readonly key: string
 }
 
@@ -13,12 +13,12 @@ export interface Operation {
   readonly id: string
   readonly method: string
   readonly path: string
-  /** The example of the body, when it takes one. */
+  /** The example of the body, if it has one. */
   readonly body: unknown
   readonly places: readonly Place[]
 }
 
-/** By the name of the parameter or member, or, where that is just `id`, by the path's collection. */
+/** By the name of the parameter or member or, if that is just `id`, by the collection in the path. */
 export type Ids = Readonly<Record<string, string>>
 
 export interface Call {
@@ -53,7 +53,7 @@ interface Documented {
 
 const namesId = (schema: Schema): boolean => JSON.stringify(schema).includes('"format":"uuid"')
 
-/** What openapi.json says can be called; `bodies` take the place of its examples. */
+/** The operations in openapi.json; `bodies` replace its examples. */
 export function operationsOf(t: TestApp, bodies: Readonly<Record<string, unknown>>): readonly Operation[] {
   const { paths, components } = t.app.http.swagger() as unknown as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, Documented>>>>
@@ -88,7 +88,7 @@ function keyOf(path: string, name: string): string {
   return collection ?? ''
 }
 
-/** What is named together: all that the path names, each of it alone, each optional id of the query and of the body alone. */
+/** Which ids to replace together: all in the path, each in the path alone, and each optional id of query and body alone. */
 export function namings({ places }: Operation): readonly (readonly Place[])[] {
   const inPath = places.filter((place) => place.in === 'path')
   const alone = places.filter((place) => place.in !== 'path' || inPath.length > 1)
@@ -96,8 +96,8 @@ export function namings({ places }: Operation): readonly (readonly Place[])[] {
 }
 
 /**
- * The call with `ids` in its path and, where the example names something, in its body. With `named`, those places, and of the
- * query and the body only those, hold the ids of `strange` instead.
+ * The call with `ids` in its path and, where the example names something, in its body. The places in `named` have the ids of
+ * `strange` instead, and no other place of query or body has an id.
  */
 export function callOf(
   { method, path, body, places }: Operation,
@@ -122,7 +122,7 @@ export function callOf(
       ([name]) => naming.length === 0 || !ofBody.some((one) => one.name === name),
     )
     const wanted = naming.length > 0 ? naming : ofBody.filter(({ name }) => name in body)
-    // A map to ids, from words of a claim that must be named with it.
+    // A map from words of a claim to ids; the claim must be named with it.
     const put = (place: Place) =>
       place.name === 'team_map'
         ? { team_claim: 'groups', team_map: { staff: idFor(place) } }

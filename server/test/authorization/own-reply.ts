@@ -7,7 +7,7 @@ import { sessionOf } from './credentials.ts'
 import { type Call, callOf, type Operation, type Place } from './operations.ts'
 import { ownThings, type Scene } from './own-things.ts'
 
-/** What the caller is answered on an own thing that is there; a step-up that the call needs is earned. */
+/** The reply to a call on an existing thing of the caller, with a step-up if the call needs one. */
 export async function replyOnOwn(
   operation: Operation,
   scene: Scene,
@@ -24,7 +24,7 @@ export async function replyOnOwn(
   return send(call, token, await grantStepUp(t, tenant.people[caller], reply.body.digest))
 }
 
-/** As if the person had proven themself for the act of this digest. */
+/** As if the person had made a step-up for the act with this digest. */
 async function grantStepUp(t: TestApp, { organizationId, id, token }: TestPerson, digest: string): Promise<string> {
   const stepUp = randomBytes(32).toString('base64url')
   await t.sql(

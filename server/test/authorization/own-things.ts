@@ -10,7 +10,7 @@ import type { Caller } from './expectations.ts'
 import type { Ids } from './operations.ts'
 import { addInvitation, addPersonalThings, type Tenant } from './tenant.ts'
 
-/** Who calls, and where: what an operation acts upon is made for this one caller. */
+/** The caller and their organization. What an operation acts on is created for this one caller. */
 export interface Scene {
   readonly t: TestApp
   readonly tenant: Tenant
@@ -18,7 +18,7 @@ export interface Scene {
   readonly token: string
   /** Another organization, which may invite the caller. */
   readonly host: Tenant
-  /** An identity provider that answers. */
+  /** A running identity provider. */
   readonly issuer: string
 }
 
@@ -31,7 +31,7 @@ export const site = { origin: 'https://hitl.example.com', rpId: 'hitl.example.co
 const password = 'correct horse'
 const passwordHash = hashSync(password, { cost: 4 })
 
-/** By operation: what it needs, besides what every organization has, to succeed. */
+/** What each operation needs to succeed, besides what every organization has. */
 export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThings>>> = {
   getCertificate: approved,
   redeem: approved,
@@ -91,7 +91,7 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
   unlinkSso: personal,
 }
 
-/** What only a success could tell, and what these callers are refused instead, as the documentation of the operation says. */
+/** Operations that refuse these callers, as documented, although they have the right. */
 export const ownRefusals: Readonly<Record<string, readonly [status: number, code: string]>> = {
   'transferOrganization by admin': [403, 'organization.not_owner'],
 }

@@ -10,16 +10,16 @@ export interface Tenant {
   readonly organizationId: string
   /** The reviewer leads the team. */
   readonly people: Readonly<Record<Exclude<Caller, 'agent'>, TestPerson>>
-  /** Somebody to act upon. */
+  /** A member that operations can act on. */
   readonly colleague: TestPerson
   readonly key: TestKey
-  /** What every free text of this organization holds. */
+  /** A word in every free text of this organization. */
   readonly mark: string
-  /** What is personal is the colleague's. */
+  /** Personal things belong to the colleague. */
   readonly ids: Ids
 }
 
-/** In an organization that there is already, they come to what it has. */
+/** Adds them to an existing organization. */
 export async function addTenant(t: TestApp, organizationId = newId()): Promise<Tenant> {
   const mark = `mark-${newId().slice(-12)}`
   await t.sql(
@@ -104,7 +104,7 @@ function addTeam(t: TestApp, { organizationId, teamId, mark, members, leads }: T
   )
 }
 
-/** An invitation of this organization for the address; whoever has it and the token may join. */
+/** An invitation to this organization for the address. */
 export async function addInvitation(
   t: TestApp,
   {
@@ -121,7 +121,7 @@ export async function addInvitation(
   )
 }
 
-/** What nobody but this person can reach, their administrators included: second factors, and a linked identity. */
+/** Things that only this person can reach, not even administrators: second factors and a linked identity. */
 export async function addPersonalThings(t: TestApp, { organizationId, id }: TestPerson, mark: string) {
   const things = { totp: newId(), begun_totp: newId(), passkeys: newId(), identities: newId() }
   await t.sql(

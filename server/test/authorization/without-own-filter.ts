@@ -10,7 +10,7 @@ import {
 
 /**
  * The database as the service would use it if every store had forgotten its filter by organization: each comparison of an
- * organization_id in its statements is made true. What then keeps organizations apart is row-level security alone.
+ * organization_id in its statements is made true. Then row-level security alone keeps organizations apart.
  */
 export function openDbWithoutOwnFilter(options: DbOptions): Db & { readonly changed: () => number } {
   const db = openDb(options)
@@ -21,9 +21,9 @@ export function openDbWithoutOwnFilter(options: DbOptions): Db & { readonly chan
     const before = known.get(text)
     if (before !== undefined) return before
     const after = text
-      // Kysely's and our own spelling of `organization_id = $1`; the parameter stays in use, so that its type is known.
+      // `organization_id = $1` as Kysely and this code write it. The parameter stays in use, so that its type is known.
       .replace(/(?:"?\w+"?\.)?"?organization_id"? = \$(\d+)(?:::uuid)?/g, (whole, parameter, at: number) =>
-        // What is set is no filter.
+        // In SET it is not a filter.
         /\bset\b[^()]*$/i.test(text.slice(Math.max(0, at - 40), at)) ? whole : `($${parameter}::uuid is not null)`,
       )
       .replace(/\b\w+\.organization_id = (?:wanted|given|after|attempt|held|moved)\.organization_id/g, 'true')

@@ -23,7 +23,7 @@ const outcomes: readonly Row[] = [
   [202, null, 'sent', reachable],
   [204, null, 'sent', reachable],
   [299, null, 'sent', reachable],
-  // Complete 2xx only: these broke off or stalled after the status.
+  // Only a complete 2xx counts: these broke off or stalled after the status.
   [200, 'reset', 'retry', troubled],
   [200, 'timeout', 'retry', troubled],
   [200, 'protocol', 'retry', reachable],
@@ -54,13 +54,13 @@ const outcomes: readonly Row[] = [
   [null, 'timeout', 'retry', troubled],
   [null, 'reset', 'retry', troubled],
   [null, 'protocol', 'retry', troubled],
-  // Our own doing: the receiver has seen nothing of it.
+  // The service's own failures: the receiver saw nothing of them.
   [null, 'target_refused', 'failed', reachable],
   [null, 'secret', 'retry', reachable],
   [null, 'stopped', 'retry', reachable],
 ]
 
-describe('what an attempt leads to', () => {
+describe('the outcome of an attempt', () => {
   for (const [status, code, first, breaker] of outcomes) {
     const named = `${status ?? 'no status'}${code === null ? '' : ` and "${code}"`}`
     test(`${named}: ${first}; ${breaker}`, () => {
@@ -95,7 +95,7 @@ const waits: readonly (readonly [readonly number[], number, number | null, numbe
   [[0], 1, null, 0.9, 0],
   [[0], 2, null, 0.9, null],
   [[604_800], 1, null, 0, 604_800_000],
-  // Retry-After lengthens a wait, never shortens it, and is never jittered below what was asked.
+  // Retry-After can lengthen a wait but not shorten it, and jitter never goes below it.
   [[2, 4, 8], 1, 0, 0, 2_000],
   [[2, 4, 8], 1, 1, 0, 2_000],
   [[2, 4, 8], 1, 2, 0.5, 2_100],
@@ -119,7 +119,7 @@ describe('when the next attempt is made', () => {
     })
   }
 
-  test('for every schedule: at least the wait and what was asked, at most a tenth more; as many retries as waits', () => {
+  test('for every schedule: at least the wait and Retry-After, at most a tenth more; as many retries as waits', () => {
     const seconds = fc.integer({ min: 0, max: 604_800 })
     const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
     fc.assert(

@@ -10,7 +10,7 @@ import { selfSigned } from '../certificates.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { freePort, rawReceiverFor, receiverFor } from '../receivers.ts'
 
-/** Short, so that a receiver that hangs costs a second only. */
+/** Short, so that a receiver that hangs costs only a second. */
 const environment = { CALLBACK_TIMEOUT_SECONDS: '1', CALLBACK_ALLOW: '127.0.0.0/8,localhost' }
 const tokens = createAccessTokens(secretKey, 30)
 let t: TestApp
@@ -19,14 +19,14 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** A new one for every call: the clock moves by days here. */
+/** A new token for every call, because the clock moves by days here. */
 async function reviewerToken(): Promise<string> {
   const { organizationId, reviewer, clock } = t
   const { id: userId, sessionId } = reviewer
   return (await tokens.sign({ organizationId, userId, sessionId }, clock.now())).token
 }
 
-/** A request that a reviewer has answered; its callback is under way. */
+/** A request that a reviewer answered, with its callback under way. */
 async function answered(fields: Readonly<Record<string, unknown>>): Promise<string> {
   const { id } = await t.createRequest(fields)
   const reply = await t.call('POST', `/api/v1/requests/${id}/respond`, {
@@ -59,7 +59,7 @@ async function kindsOfEvents(id: string): Promise<readonly unknown[]> {
   return rows.map((row) => row.kind)
 }
 
-/** One attempt and no more: what the log and the request say of it. */
+/** Makes a single attempt and checks what the log and the request say about it. */
 async function soleAttempt(url: string) {
   const id = await answered({ callback_webhook: url, callback_retry_seconds: [] })
   await t.app.drain()
@@ -109,7 +109,7 @@ describe('a receiver that takes the callback', () => {
     })
   }
 
-  test('with what the agent has to know in the body', async (c) => {
+  test('gets everything that the agent needs in the body', async (c) => {
     const receiver = await receiverFor(c)
     const id = await answered({ callback_webhook: receiver.url, metadata: { run: 7, when: '2026-01-31' } })
     await t.app.drain()
@@ -133,7 +133,7 @@ describe('a receiver that takes the callback', () => {
     })
   })
 
-  test('slowly, but within the time', async (c) => {
+  test('slowly, but within the timeout', async (c) => {
     const receiver = await receiverFor(c, {
       behaviour: (response) => void setTimeout(() => response.end('at last'), 300),
     })
@@ -177,13 +177,13 @@ describe('a receiver that takes the callback', () => {
 })
 
 describe('a receiver that does not', () => {
-  test('hangs: given up when the time is over', async (c) => {
+  test('hangs: the attempt ends at the timeout', async (c) => {
     const receiver = await receiverFor(c, { behaviour: () => {} })
     await failsWith(receiver.url, 'timeout', null, /^No reply came within 1000 ms\.$/)
     await receiver.waitForNoConnection()
   })
 
-  test('trickles its reply: the time is for the whole attempt', async (c) => {
+  test('trickles its reply: the timeout is for the whole attempt', async (c) => {
     const receiver = await receiverFor(c, {
       behaviour: (response) => {
         response.writeHead(200, { 'content-length': 1_000 })
@@ -207,17 +207,17 @@ describe('a receiver that does not', () => {
     await failsWith(receiver.url, 'reset', 200, /^The connection ended/)
   })
 
-  test('is not there', async () => {
+  test('does not exist', async () => {
     await failsWith(`http://127.0.0.1:${await freePort()}`, 'connect', null, /ECONNREFUSED/)
   })
 
-  test('shows a certificate that nobody vouches for', async (c) => {
+  test('has a certificate that no trusted authority signed', async (c) => {
     const receiver = await receiverFor(c, { tls: selfSigned(['localhost']) })
     await failsWith(receiver.url, 'tls', null, /^No trusted TLS connection could be made/)
     assert.equal(receiver.requests.length, 0)
   })
 
-  test('speaks no HTTP', async (c) => {
+  test('does not speak HTTP', async (c) => {
     const receiver = await rawReceiverFor(c, (socket) => socket.once('data', () => socket.end('SSH-2.0-nothing\r\n')))
     await failsWith(receiver.url, 'protocol', null, /not well-formed HTTP/)
   })
@@ -232,7 +232,7 @@ describe('a receiver that does not', () => {
   }
 
   for (const status of [400, 404, 500, 503]) {
-    test(`answers ${status}`, async (c) => {
+    test(`returns ${status}`, async (c) => {
       const receiver = await receiverFor(c, { behaviour: { status, body: 'no' } })
       await failsWith(receiver.url, null, status, new RegExp(`replied ${status}; only 2xx counts`))
     })
@@ -240,7 +240,7 @@ describe('a receiver that does not', () => {
 })
 
 describe('the retry schedule', () => {
-  /** Moves the clock to just before and then to the announced time; answers how long the wait was, in ms. */
+  /** Moves the clock to just before the announced time and then to it; returns the wait in ms. */
   async function untilNextAttempt(id: string, attempts: () => number): Promise<number> {
     const { callback } = await read(id)
     const wait = Date.parse(callback.next_attempt_at) - t.clock.now().getTime()
@@ -308,7 +308,7 @@ describe('the retry schedule', () => {
     assert.deepEqual(await kindsOfEvents(id), kinds)
   })
 
-  test('a retry that succeeds ends it: callback_sent, the last error is gone', async (c) => {
+  test('a retry that succeeds: callback_sent, and the last error is cleared', async (c) => {
     const receiver = await receiverFor(c, {
       behaviour: (response, _, count) => response.writeHead(count < 3 ? 500 : 200).end(),
     })
@@ -322,7 +322,7 @@ describe('the retry schedule', () => {
     assert.equal(request.callback_sent_at, t.clock.now().toISOString())
   })
 
-  test('a request’s own waits count, days too', async (c) => {
+  test('the waits of a request are used, even days', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const waits = [1, 259_200, 30]
     const id = await answered({ callback_webhook: receiver.url, callback_retry_seconds: waits })
@@ -337,7 +337,7 @@ describe('the retry schedule', () => {
     assert.equal(receiver.requests.length, 1)
   })
 
-  test('waits of 0: at once', async (c) => {
+  test('waits of 0: retried at once', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const id = await answered({ callback_webhook: receiver.url, callback_retry_seconds: [0, 0] })
     await t.app.drain()
@@ -363,7 +363,7 @@ describe('the retry schedule', () => {
       assert.equal(await untilNextAttempt(id, () => receiver.requests.length), 120_000)
     })
 
-    test(`${status} with a Retry-After that is shorter than the schedule: the schedule counts`, async (c) => {
+    test(`${status} with a Retry-After shorter than the schedule: waits as scheduled`, async (c) => {
       const receiver = await receiverFor(c, { behaviour: { status, headers: { 'retry-after': '1' } } })
       const id = await answered({ callback_webhook: receiver.url })
       await t.app.drain()
@@ -386,7 +386,7 @@ describe('the retry schedule', () => {
 })
 
 describe('other endings', () => {
-  test('a time that is up: request.timeout, without a response, and the state stays timeout', async (c) => {
+  test('a timeout: request.timeout without a response, and the state stays timeout', async (c) => {
     const receiver = await receiverFor(c)
     const { id } = await t.createRequest({ callback_webhook: receiver.url, timeout_minutes: 5, metadata: { a: 1 } })
     t.clock.advance(299_999)
@@ -447,7 +447,7 @@ async function redeliver(id: string, as?: string): Promise<Reply> {
 }
 
 describe('a redelivery', () => {
-  test('after callback_failed: the same id and bytes, a new round of tries, callback_sent', async (c) => {
+  test('after callback_failed: the same id and bytes, a new round of attempts, callback_sent', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const id = await answered({ callback_webhook: receiver.url, callback_retry_seconds: [5] })
     const early = await redeliver(id)
@@ -488,7 +488,7 @@ describe('a redelivery', () => {
     assert.deepEqual(kinds, ['request.responded', 'request.callback_failed', ...redelivered])
   })
 
-  test('after callback_sent, by the agent: sent once more, stays callback_sent', async (c) => {
+  test('after callback_sent, by the agent: sent again, stays callback_sent', async (c) => {
     const receiver = await receiverFor(c)
     const id = await answered({ callback_webhook: receiver.url })
     await t.app.drain()
@@ -503,7 +503,7 @@ describe('a redelivery', () => {
     assert.equal(receiver.requests.length, 2)
   })
 
-  test('that fails does not take back callback_sent', async (c) => {
+  test('that fails leaves the state at callback_sent', async (c) => {
     const receiver = await receiverFor(c)
     const id = await answered({ callback_webhook: receiver.url, callback_retry_seconds: [] })
     await t.app.drain()
@@ -521,8 +521,8 @@ describe('a redelivery', () => {
   })
 })
 
-describe('one organization’s receivers', () => {
-  test('that are dead with 200 callbacks do not hold up another: it gets all of its own meanwhile', async (c) => {
+describe('receivers of one organization', () => {
+  test('that are dead with 200 callbacks due do not delay another organization’s callbacks', async (c) => {
     const held: ServerResponse[] = []
     const dead = await receiverFor(c, { behaviour: (response) => void held.push(response) })
     const healthy = await receiverFor(c)
@@ -572,8 +572,8 @@ async function anotherApp(test: TestContext, options: { secretKey?: string; envi
   return app
 }
 
-describe('when the operator changes the set-up in between', () => {
-  /** Answered, its first attempt failed, the next one due. */
+describe('when the operator changes the settings in between', () => {
+  /** An answered request whose first attempt failed and whose next one is due. */
   async function due(url: string): Promise<string> {
     const id = await answered({ callback_webhook: url, callback_secret: 'shared', callback_retry_seconds: [5, 5] })
     await t.app.drain()
@@ -581,11 +581,11 @@ describe('when the operator changes the set-up in between', () => {
     return id
   }
 
-  test('another SECRET_KEY: nothing leaves unsigned, the attempts fail with a clear error and end', async (c) => {
+  test('another SECRET_KEY: nothing is sent unsigned; the attempts fail with a clear error and end', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const id = await due(receiver.url)
     const other = await anotherApp(c, { secretKey: randomBytes(32).toString('hex') })
-    // Nor can that process sign the audit's head: what it owes is told, and left to those that can.
+    // That process cannot sign the audit's head either: it logs that and leaves it to processes that can.
     const drain = () => other.drain().catch((error: unknown) => assert.match(String(error), /KEY_ENCRYPTION_KEYS/))
     await drain()
     const [attempt] = await deliveriesOf(id)
@@ -605,7 +605,7 @@ describe('when the operator changes the set-up in between', () => {
     assert.equal((await read(id)).state, 'callback_sent')
   })
 
-  test('a target that is no longer allowed: refused for good, not connected to', async (c) => {
+  test('a target that is no longer allowed: refused for good, without connecting', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const id = await due(receiver.url)
     const other = await anotherApp(c, { environment: { CALLBACK_ALLOW: '' } })

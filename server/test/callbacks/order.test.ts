@@ -56,9 +56,9 @@ const closings = [
   ['expire', (before: Consultation) => expire(before, at(hour)) as Change, 'request.timeout'],
 ] as const
 
-describe('the callback that is owed from the closing commit on', () => {
+describe('the callback that the closing commit orders', () => {
   for (const [name, act, event] of closings) {
-    test(`${name} orders ${event} with URL, sealed secret and schedule of the request`, () => {
+    test(`${name} orders ${event} with the URL, sealed secret and schedule of the request`, () => {
       const order = orderOf(act(opened()))
       assert.equal(JSON.parse(order?.body ?? '').event, event)
       assert.deepEqual(
@@ -71,7 +71,7 @@ describe('the callback that is owed from the closing commit on', () => {
       assert.equal(orderOf(act(opened({ callbackUrl: null, callbackSecret: null }))), null)
     })
 
-    test(`after ${name}, no other act orders a callback: one that is sent again has its bytes already`, () => {
+    test(`after ${name}, no other act orders a callback: a redelivery sends the stored bytes`, () => {
       const closed = act(opened()).after
       const { after: sent } = callbackAttempted(closed, { kind: 'sent', at: at(2 * hour) })
       const others = [
@@ -92,7 +92,7 @@ describe('the callback that is owed from the closing commit on', () => {
     assert.equal(orderOf({ before: null, after: opened() }), null)
   })
 
-  test('only the act that asks for it is a redelivery', () => {
+  test('only redeliver is a redelivery', () => {
     for (const [, act] of closings) {
       const closing = act(opened())
       assert.equal(isRedelivery(closing), false)
@@ -133,7 +133,7 @@ describe('the bytes of a callback', () => {
     )
   })
 
-  test('hold the time of the act, though the clock was set back since the request changed last', () => {
+  test('have the time of the act, even if the clock was set back since the last change', () => {
     const body = orderOf(cancel({ ...opened(), updatedAt: at(99) }, agent, at(7)))?.body ?? ''
     assert.equal(JSON.parse(body).timestamp, '2026-01-31T09:00:00.007Z')
   })

@@ -10,7 +10,7 @@ import { type ReceivedRequest, startReceiver } from '../receivers.ts'
 const now = new Date()
 const whsec = `whsec_${randomBytes(24).toString('base64')}`
 
-/** As a receiver would, with the package of the Standard Webhooks project; its `raw` text form knows ASCII only. */
+/** Verifies as a receiver would, with the package of the Standard Webhooks project. Its `raw` text form is ASCII only. */
 function verifyStandard(secret: string, body: Buffer, headers: Readonly<Record<string, unknown>>): unknown {
   const isStandard = /^whsec_[\w+/]+=*$/.test(secret)
   const webhook = isStandard ? new Webhook(secret) : new Webhook(Buffer.from(secret, 'utf8'), { format: 'raw' })
@@ -22,8 +22,8 @@ function hexSignature(secret: string, body: Buffer): string {
 }
 
 describe('the headers', () => {
-  // Figures made once with Python's hmac and base64, from the bytes below.
-  test('of a fixed message are these, to the letter', () => {
+  // Computed once with Python's hmac and base64 from the bytes below.
+  test('of a fixed message are exactly these', () => {
     const at = new Date('2026-01-31T09:05:00.987Z')
     const headers = signatureHeaders('msg_1', '{"a":"ü"}', 'whsec_c2VjcmV0IGJ5dGVz', at)
     assert.deepEqual(headers, {
@@ -40,7 +40,7 @@ describe('the headers', () => {
   })
 
   for (const secret of ['x', 'a secret with ünïcödé ✓', 'whsec', 'whsec_', 'whsec_not base64!', 'x'.repeat(255)]) {
-    test(`the secret ${JSON.stringify(secret.slice(0, 30))} is not a whsec_ one: its own bytes are the key`, () => {
+    test(`the secret ${JSON.stringify(secret.slice(0, 30))} is not a whsec_ one: its bytes are the key`, () => {
       const body = Buffer.from('{"b":"😀"}')
       const headers = signatureHeaders('msg_2', body.toString(), secret, now)
       verifyStandard(secret, body, headers)
@@ -48,7 +48,7 @@ describe('the headers', () => {
     })
   }
 
-  test('any id, body and secret verify with both signatures, and no longer when a byte changes', () => {
+  test('any id, body and secret verify with both signatures, and fail if a byte changes', () => {
     const secrets = fc.oneof(
       fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((text) => !text.startsWith('whsec_')),
       fc.uint8Array({ minLength: 1, maxLength: 64 }).map((key) => `whsec_${Buffer.from(key).toString('base64')}`),
@@ -146,7 +146,7 @@ describe('a callback that arrived', () => {
     })
   }
 
-  test('without a secret is not signed, and says who it is by webhook-id', async () => {
+  test('without a secret is not signed, and has a webhook-id', async () => {
     const { headers } = await received({})
     const sent = Object.keys(headers).filter((name) => name.includes('webhook'))
     assert.deepEqual(sent.sort(), ['webhook-id', 'webhook-timestamp'])

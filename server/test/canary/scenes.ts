@@ -8,19 +8,19 @@ import { addProvider, createBrowser, sessionCookieName, signInBy } from '../iden
 import type { MailRelay } from '../platform/mail-relay.ts'
 import type { Receiver } from '../receivers.ts'
 
-/** A day in the life of an installation. A scene plants secrets, uses them rightly and wrongly, and looks for nothing. */
+/** A day in the life of an installation. A scene plants secrets and uses them rightly and wrongly; it checks nothing. */
 export interface Day {
   readonly t: TestApp
   readonly receiver: Receiver
   readonly relay: MailRelay
   readonly provider: OpenIdProvider
-  /** From here on it must not be found anywhere. Answers it. */
+  /** Registers a secret that must not be found anywhere from here on, and returns it. */
   plant(what: string, secret: string, options?: { readonly mailed?: true }): string
-  /** A call whose reply is searched. */
+  /** Makes a call whose reply is searched. */
   call(method: string, path: string, options?: CallOptions): Promise<Reply>
-  /** A call whose reply hands a secret out, this once: it is not searched. */
+  /** Makes a call whose reply may contain a secret, and so is not searched. */
   take(method: string, path: string, options?: CallOptions): Promise<Reply>
-  /** The headers of a text whose body the service got wrong. */
+  /** The headers for a malformed body. */
   text(what: string, text: string): void
 }
 
@@ -29,7 +29,7 @@ export type Scene = (day: Day) => Promise<void>
 const auth = '/api/v1/auth'
 const requests = '/api/v1/requests'
 const sameOrigin = { 'sec-fetch-site': 'same-origin', origin: 'https://hitl.example.com' }
-/** Different each time, so that a scene can be played again. */
+/** Different each time, so that a scene can be repeated. */
 const unique = (): string => randomBytes(4).toString('hex')
 const word = (what: string): string => `${what} ${randomBytes(9).toString('base64url')}`
 
@@ -56,7 +56,7 @@ async function logIn(day: Day, username: string, password: string): Promise<stri
   return day.plant('an access token', reply.body.access_token)
 }
 
-/** A sign-in of just now, which what is delicate asks for. */
+/** A fresh sign-in, which sensitive acts need. */
 function freshAdmin(day: Day): Promise<string> {
   return logIn(day, 'admin@example.com', 'password123')
 }
@@ -84,7 +84,7 @@ const callbackSecrets: Scene = async (day) => {
       const standard = `whsec_${randomBytes(24).toString('base64')}`
       const text = kind === '' ? standard : `${kind.slice(0, 230)}${index}${number}`
       const secret = day.plant('a callback secret', text)
-      // A receiver that answers with everything it got.
+      // A receiver that returns everything it got.
       receiver.behave((response, request) => {
         response
           .writeHead(number === 1 ? 500 : 200)
@@ -328,14 +328,14 @@ const brokenDatabase: Scene = async (day) => {
   await t.sql('alter table accounts drop constraint unlucky')
 }
 
-/** Keys change, and everything is sealed anew. */
+/** Keys change, and everything is encrypted again. */
 const keyRotation: Scene = async ({ t }) => {
   await t.app.signingKeys.rotate('certificate')
   const report = await t.app.rewrap({ rotateDataKeys: true, settleMs: 0 })
   assert.ok(report.values.resealed > 10 && report.values.unreadable === 0, JSON.stringify(report))
 }
 
-/** Whoever reads everything there is to read. */
+/** Reads everything there is to read. */
 const auditor: Scene = async (day) => {
   const { t } = day
   const as = t.admin.token
@@ -369,7 +369,7 @@ const auditor: Scene = async (day) => {
   }
 }
 
-/** In this order. A part that keeps secrets of another kind adds its scene before the key rotation. */
+/** In this order. A new kind of secret gets a scene before the key rotation. */
 export const scenes: Readonly<Record<string, Scene>> = {
   callbackSecrets,
   passwords,

@@ -1,11 +1,11 @@
 import pg from 'pg'
 import type { Connection } from '../../src/platform/database/db.ts'
 
-/** A secret that somebody trusted the service with, or that it made. */
+/** A secret that the service was given or that it made. */
 export interface Planted {
   readonly what: string
   readonly secret: string
-  /** Who gets it by letter finds it there. */
+  /** Whether mails may contain it, because that is how the person gets it. */
   readonly mailed: boolean
 }
 
@@ -26,7 +26,7 @@ function toBytes(text: string, alphabet: string): Buffer {
   return Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')
 }
 
-/** The bytes behind a text, where it is some: tokens in base64url, seeds in base32, API keys in base 62. */
+/** The bytes that a text encodes, if any: tokens in base64url, seeds in base32, API keys in base 62. */
 function bytesBehind(secret: string): readonly Buffer[] {
   const bytes: Buffer[] = [Buffer.from(secret, 'utf8')]
   const encoded = secret.replace(/^whsec_/, '')
@@ -36,7 +36,7 @@ function bytesBehind(secret: string): readonly Buffer[] {
   return bytes
 }
 
-/** Every form in which a secret could lie about. */
+/** Every form in which a secret could be stored. */
 export function formsOf(secret: string): ReadonlyMap<string, string> {
   const forms = new Map<string, string>([
     ['as it is', secret],
@@ -55,7 +55,7 @@ export function formsOf(secret: string): ReadonlyMap<string, string> {
   return forms
 }
 
-/** Where `planted` shows in `texts`, which have names. */
+/** The names of the `texts` that contain `planted`. */
 export function search(planted: readonly Planted[], texts: ReadonlyMap<string, string>): readonly Found[] {
   const found: Found[] = []
   for (const [where, text] of texts) {
@@ -63,7 +63,7 @@ export function search(planted: readonly Planted[], texts: ReadonlyMap<string, s
     for (const { what, secret, mailed } of planted) {
       if (mailed && where.startsWith('letter')) continue
       for (const [form, value] of formsOf(secret)) {
-        // Hex is written in either case.
+        // Hex may be in either case.
         const at = form.startsWith('hex') ? lower.indexOf(value) : text.indexOf(value)
         if (at < 0) continue
         found.push({ what, where, form, excerpt: text.slice(Math.max(0, at - 60), at + 20) })
@@ -73,7 +73,7 @@ export function search(planted: readonly Planted[], texts: ReadonlyMap<string, s
   return found
 }
 
-/** Every row of every table as text, bytes in hex: what a thief of the database holds. One text per table. */
+/** Every row of every table as text, with bytes in hex, as a thief of the database would have them. One text per table. */
 export async function dump(connection: Connection): Promise<ReadonlyMap<string, string>> {
   const client = new pg.Client({ ...connection, user: 'postgres' })
   await client.connect()
@@ -83,7 +83,7 @@ export async function dump(connection: Connection): Promise<ReadonlyMap<string, 
     )
     const texts = new Map<string, string>()
     for (const { name } of tables.rows) {
-      // Not only as PostgreSQL shows rows, which doubles quotes: as JSON too.
+      // As JSON too, because PostgreSQL's text form of a row doubles quotes.
       const rows = await client.query<{ row: string; json: string }>(
         `select t::text as row, to_json(t)::text as json from ${name} t`,
       )

@@ -13,7 +13,7 @@ const database = await externalDatabase()
 const cwd = await mkdtemp(join(tmpdir(), 'hitl admin '))
 const services = new Set<ServiceProcess>()
 after(async () => {
-  // What a failed test left running.
+  // Stop what a failed test left running.
   for (const service of services) service.child.kill('SIGTERM')
   await Promise.all([...services].map((service) => service.exited))
   await database.drop()
@@ -27,7 +27,7 @@ function create(email: string, args: readonly string[] = [], input = `${password
   return runCommand(['admin', 'create', '--email', email, ...how, ...args], { environment, cwd, input })
 }
 
-/** What the audit of the organization holds, as text: row-level security is forced on the owner of the table too. */
+/** The audit of the organization as text. It sets the scope, because row-level security is forced on the owner too. */
 async function auditOf(organizationId: string): Promise<string> {
   const client = new pg.Client(database.connection)
   await client.connect()
@@ -47,7 +47,7 @@ async function running() {
   return { service, url }
 }
 
-test('before there is anybody: makes an admin, says who and where; the next start prints no set-up link', async () => {
+test('before there is any account: creates an admin and reports it; the next start prints no set-up link', async () => {
   const { code, stdout, stderr } = await create('ada@example.com', ['--name', 'Ada Lovelace'])
   assert.equal(code, 0, stderr)
   assert.match(stdout, /^ada@example\.com is an admin of the organization [0-9a-f-]{36}\.\nThey sign in at http/)
@@ -60,7 +60,7 @@ test('before there is anybody: makes an admin, says who and where; the next star
   assert.equal(await service.end('SIGTERM'), 0)
 })
 
-test('while the service runs: the new owner signs in at once, and the audit says how they came to be', async () => {
+test('while the service runs: the new owner can sign in at once, and the audit records the command', async () => {
   const { service, url } = await running()
   const made = await create('olga@example.com', ['--role', 'owner', '--generate-password', '--json'], '')
   assert.equal(made.code, 0, made.stderr)
@@ -106,14 +106,14 @@ describe('refused, exit 1, nothing changed and no password repeated', () => {
     })
   }
 
-  test('and the first password still holds', async () => {
+  test('and the first password still works', async () => {
     const { service, url } = await running()
     await login(url, 'ada@example.com', password)
     assert.equal(await service.end('SIGTERM'), 0)
   })
 })
 
-describe('a line that cannot work: exit 64', () => {
+describe('a command line that cannot work: exit 64', () => {
   for (const [what, args, input, says] of [
     [
       'no terminal and no other way to a password',
@@ -138,7 +138,7 @@ describe('a line that cannot work: exit 64', () => {
   }
 })
 
-test('a database that lacks migrations: exit 1, and hitl migrate is named', async (c) => {
+test('a database that lacks migrations: exit 1, and the message names hitl migrate', async (c) => {
   const behind = await externalDatabase()
   c.after(() => behind.drop())
   await behind.sql("delete from schema_migrations where name >= '0006'")

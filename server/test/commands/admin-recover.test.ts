@@ -28,7 +28,7 @@ const url = `http://127.0.0.1:${port}`
 const run = (args: readonly string[], input = ''): Promise<Ended> => runCommand(args, { environment, cwd, input })
 
 let service: ReturnType<typeof startService>
-/** Of a session that goes on until somebody ends it. */
+/** The token of a session that lasts until it is ended. */
 let token: string
 let userId: string
 before(async () => {
@@ -78,7 +78,7 @@ test('prints a link that sets a password once, and leaves second factors and ses
   assert.ok(!JSON.stringify(asked).includes(link))
 })
 
-test('--remove-second-factors: they are gone and the sessions over at once, the audit and the person are told', async () => {
+test('--remove-second-factors: they are removed and all sessions end at once; the audit has it, the person is notified', async () => {
   await database.sql(`update sessions set revoked_at = null, revoked_because = null where user_id = '${userId}'`)
   await eventually('the session goes on', async () => (await me()) === 200)
   const { code, stdout, stderr } = await run([
@@ -103,7 +103,7 @@ test('--remove-second-factors: they are gone and the sessions over at once, the 
   await relay.lettersTo(email, 'Your second factors were removed', 1)
 })
 
-test('nobody has the address: exit 1, and nothing is printed to hand over', async () => {
+test('no account has the address: exit 1, and no link is printed', async () => {
   const { code, stdout, stderr } = await run(['admin', 'recover', '--email', 'otto@example.com'])
   assert.equal(code, 1)
   assert.equal(stdout, '')

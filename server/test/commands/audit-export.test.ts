@@ -27,7 +27,7 @@ before(async () => {
   assert.equal(seeded.code, 0, seeded.stderr)
 })
 
-test('JSONL: header, every event, seals, end; the next one tells that this one was taken, and by whom', async () => {
+test('JSONL: header, every event, seals, end; the next export has an event that this one was made', async () => {
   const { code, stdout, stderr } = await exported()
   assert.equal(code, 0, stderr)
   assert.equal(stderr, '')
@@ -56,7 +56,7 @@ test('CSV, and the events of the installation itself', async () => {
   assert.match(own.stdout, /"signing_key\.created"/)
 })
 
-test('what is not there: exit 1; what is wrong with the line: exit 64; nothing on standard output', async () => {
+test('something that does not exist: exit 1; a wrong command line: exit 64; nothing on standard output', async () => {
   for (const [args, code, says] of [
     [['--after', '4711'], 1, /There is no seal 4711/],
     [['--organization', '01a2042e-0957-7651-ae54-55629f9f03be'], 1, /There is no organization 01a2042e/],
@@ -72,7 +72,7 @@ test('what is not there: exit 1; what is wrong with the line: exit 64; nothing o
   }
 })
 
-test('where there are several organizations, one must be named: exit 64, and which there are', async () => {
+test('with several organizations one must be named: exit 64 with the list of them', async () => {
   const client = new pg.Client(database.connection)
   await client.connect()
   const second = '01a2042e-0957-7651-ae54-000000000001'

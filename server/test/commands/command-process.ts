@@ -15,7 +15,7 @@ export interface CommandOptions {
   readonly input?: string
 }
 
-/** One command of the service's own entry, in a process of its own without a terminal. */
+/** Runs one command of the service's entry in a child process without a terminal. */
 export async function runCommand(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
   const child = spawn(process.execPath, ['--no-deprecation', program, ...args], {
     cwd: options.cwd ?? tmpdir(),

@@ -22,7 +22,7 @@ async function checkJson(environment: Readonly<Record<string, string>>, ...args:
 }
 
 describe('the settings in effect', () => {
-  test('every one, with its value and where that comes from', async () => {
+  test('are all shown, with their values and where these come from', async () => {
     await writeFile(join(cwd, '.env'), 'WORKERS=3\nPORT=9000\nROLE=\n', { mode: 0o600 })
     const hostFile = join(cwd, 'host')
     await writeFile(hostFile, 'localhost\n')
@@ -45,14 +45,13 @@ describe('the settings in effect', () => {
     for (const { value } of Object.values(report.settings) as { value: unknown }[]) assert.equal(typeof value, 'string')
   })
 
-  test('secrets are masked, in text and JSON; of a database URL the rest is shown', async () => {
+  test('have their secrets masked, in text and JSON; the rest of a database URL is shown', async () => {
     const secrets = Object.entries(settings).filter(([, setting]) => 'secret' in setting)
     const values = secrets.map(([name, setting]) => {
       if (name === 'DATABASE_URL') return [name, 'postgres://hitl:s3cret-word@127.0.0.1:1/x?password=0ther-secret']
       if (name === 'SECRET_KEY') return [name, key]
       return [name, setting.example]
     })
-    // Settings that belong together are given together.
     const others = Object.entries(settings).map(([name, setting]) => [name, setting.example])
     const environment = { ...Object.fromEntries(others), ...Object.fromEntries(values) }
     const [text, json] = await Promise.all([check(environment), check(environment, '--json')])
@@ -66,7 +65,7 @@ describe('the settings in effect', () => {
 })
 
 describe('mistakes and warnings', () => {
-  test('all mistakes at once, each with where it was set; exit 78', async () => {
+  test('all mistakes are reported at once, each with its source; exit 78', async () => {
     await writeFile(join(cwd, '.env'), 'PORT=99999\n')
     const { code, stdout } = await check({ ROLE: 'boss', WORKERS: 'many', SECRET_KEY: 'short', DEMO: 'yes' })
     await rm(join(cwd, '.env'))
@@ -78,7 +77,7 @@ describe('mistakes and warnings', () => {
     assert.doesNotMatch(stdout, /short/)
   })
 
-  test('a name that is misspelt is told, and which was meant', async () => {
+  test('a misspelt name is reported with the one that was meant', async () => {
     await writeFile(join(cwd, '.env'), 'PROT=9000\nPOSTGRES_PASSWORD=x\nLOGLEVEL=warn\n')
     const { report } = await checkJson({ DATABSE_URL: 'x', SECRET_KEYS_FILE: '/x', PATHS: '/bin' })
     await rm(join(cwd, '.env'))
@@ -94,7 +93,7 @@ describe('mistakes and warnings', () => {
     ])
   })
 
-  test('an .env with secrets that others may read is told, one that only its owner reads is not', async () => {
+  test('warns of an .env with secrets that others can read, but not of one that only its owner can', async () => {
     const path = join(cwd, '.env')
     await writeFile(path, `SECRET_KEY=${key}\n`)
     await chmod(path, 0o644)
@@ -119,7 +118,7 @@ describe('mistakes and warnings', () => {
 })
 
 describe('--connect', () => {
-  test('tells which database answers, and that it is up to date', async (c) => {
+  test('reports the database and that it is up to date', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     const { code, report } = await checkJson(database.environment, '--connect')
@@ -134,7 +133,7 @@ describe('--connect', () => {
     assert.match(stdout, /Connected to PostgreSQL \S+ as "hitl" in "test_\w+", not encrypted\.\n {2}It is up to date\./)
   })
 
-  test('tells which migrations it lacks, and applies none', async (c) => {
+  test('reports the missing migrations and applies none', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     await database.sql("delete from schema_migrations where name >= '0006'")
@@ -145,7 +144,7 @@ describe('--connect', () => {
     assert.equal(rows?.count, 0)
   })
 
-  test('a database of a newer version: exit 1, and which version is needed', async (c) => {
+  test('a database of a newer version: exit 1, and the version that is needed', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     await database.sql("insert into schema_migrations values ('9999_later.sql', 'x')")
@@ -154,7 +153,7 @@ describe('--connect', () => {
     assert.match(report.database.error.message, /9999_later\.sql, which this version does not know/)
   })
 
-  test('a password that is refused: exit 78; nobody answers: exit 69; the password is in neither', async (c) => {
+  test('a refused password: exit 78; no response: exit 69; neither message contains the password', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     const url = new URL(database.environment.DATABASE_URL)

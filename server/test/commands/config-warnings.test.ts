@@ -22,7 +22,7 @@ const database = (url: string) => ({
   DATABASE_INSECURE: 'true',
 })
 
-describe('what config check warns of', () => {
+describe('the warnings of config check', () => {
   for (const [what, environment, settings] of [
     ['nothing set, on this machine alone', {}, []],
     ['a sound production', sound, []],

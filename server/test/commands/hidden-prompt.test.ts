@@ -41,8 +41,8 @@ function terminal() {
   return { input: input as unknown as Parameters<typeof askHidden>[1], keyboard, screen, raw, seen }
 }
 
-describe('a question whose answer is not shown', () => {
-  test('shows the question alone, and gives the terminal back as it was', async () => {
+describe('a prompt that hides what is typed', () => {
+  test('shows only the question, and restores the terminal', async () => {
     const { input, keyboard, screen, raw, seen } = terminal()
     const answer = askHidden('Password: ', input, screen)
     for (const keys of ['cor', 'rect', ' horse\r']) keyboard.write(keys)
@@ -51,7 +51,7 @@ describe('a question whose answer is not shown', () => {
     assert.deepEqual(raw, [true, false])
   })
 
-  test('what was typed ahead answers the next one', async () => {
+  test('text typed ahead goes to the next prompt', async () => {
     const { input, keyboard, screen } = terminal()
     const first = askHidden('Password: ', input, screen)
     keyboard.write('one\rtwo\r')
@@ -59,7 +59,7 @@ describe('a question whose answer is not shown', () => {
     assert.equal(await askHidden('Again: ', input, screen), 'two')
   })
 
-  test('Ctrl-C, and a terminal that goes away: interrupted, the terminal as it was', async () => {
+  test('Ctrl-C or a terminal that disappears: interrupted, and the terminal is restored', async () => {
     for (const leave of ['\u0003', null]) {
       const { input, keyboard, screen, raw } = terminal()
       const answer = askHidden('Password: ', input, screen)
@@ -71,7 +71,7 @@ describe('a question whose answer is not shown', () => {
   })
 })
 
-test('a generated password can be read out, is accepted, and never comes twice', () => {
+test('a generated password can be read aloud, is accepted, and is never repeated', () => {
   const made = new Set(Array.from({ length: 1_000 }, generatePassword))
   assert.equal(made.size, 1_000)
   for (const password of made) assert.match(password, /^([a-hjkmnp-z2-9]{6}-){3}[a-hjkmnp-z2-9]{6}$/)

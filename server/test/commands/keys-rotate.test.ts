@@ -65,7 +65,7 @@ before(async () => {
 })
 
 describe('while the service runs', () => {
-  test('signing: a new key for each purpose is in the key set, beside the one before', async () => {
+  test('signing: the key set has a new key for each purpose beside the previous one', async () => {
     const earlier = { certificate: await kids('certificate'), audit_head: await kids('audit_head') }
     const { code, facts } = await rotateJson(k1, '--only', 'signing')
     assert.equal(code, 0)
@@ -81,7 +81,7 @@ describe('while the service runs', () => {
     }
   })
 
-  test('data: the keys are wrapped with the new one; without the old one everything is still there', async () => {
+  test('data: the keys are wrapped with the new key, and everything still opens without the old one', async () => {
     const first = await rotateJson(`${k2},${k1}`, '--only', 'data')
     assert.equal(first.code, 0, first.stderr)
     assert.ok(first.facts.data_keys.rewrapped >= 2, 'the organization and the installation have one each')
@@ -94,14 +94,14 @@ describe('while the service runs', () => {
     await login(url, 'admin@example.com', 'password123')
   })
 
-  test('data: says which keys can be removed now, and which ones older tokens still need', async () => {
+  test('data: reports which keys can be removed now and which ones older tokens still need', async () => {
     const { code, stdout } = await rotate(k2, '--only', 'data')
     assert.equal(code, 0)
     assert.match(stdout, /earlier KEY_ENCRYPTION_KEYS can be removed\./)
     assert.match(stdout, /Keep SECRET_KEY_PREVIOUS until .*ACCESS_TOKEN_EXPIRE_MINUTES/)
   })
 
-  test('data, and the key that protects them is not there: exit 1, what to do, nothing is lost', async () => {
+  test('data, without the key that protects them: exit 1 with what to do, and nothing is lost', async () => {
     const { code, stdout, stderr } = await rotate(k1, '--only', 'data')
     assert.equal(code, 1)
     assert.match(stdout, /\d data keys? .*could not be opened.*Keep the earlier keys in KEY_ENCRYPTION_KEYS/)
@@ -112,7 +112,7 @@ describe('while the service runs', () => {
     assert.equal((await rotateJson(k2, '--only', 'data')).code, 0)
   })
 
-  test('leaked: the new one signs at once, and the earlier ones leave the key set', async () => {
+  test('leaked: the new key signs at once, and earlier ones leave the key set', async () => {
     const earlier = await kids('certificate')
     const { code, facts } = await rotateJson(k2, '--leaked', 'certificate')
     assert.equal(code, 0)

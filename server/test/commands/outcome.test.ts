@@ -19,7 +19,7 @@ function fromSystem(code: string, syscall: string): Error {
 const refused = fromSystem('ECONNREFUSED', 'connect')
 const untrusted = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
 
-describe('how a command ends, by what went wrong', () => {
+describe('the exit code of a command, by what went wrong', () => {
   for (const [what, error, exitCode, code, next] of [
     ['the line is wrong', new UsageError('x', 'y'), 64, 'usage', /^y$/],
     ['the settings are wrong', new ConfigError(['PORT x', 'HOST y']), 78, 'config.invalid', /hitl config check/],
@@ -55,7 +55,7 @@ describe('how a command ends, by what went wrong', () => {
     })
   }
 
-  test('nobody foresaw it: 1, and the stack is there for who asks for it', () => {
+  test('an unexpected error: 1, with the stack on request', () => {
     const outcome = outcomeOf(new TypeError('x is not a function'))
     assert.equal(outcome.exitCode, 1)
     assert.match(outcome.stack ?? '', /outcome\.test\.ts/)

@@ -16,7 +16,7 @@ const cwd = await mkdtemp(join(tmpdir(), 'hitl serve '))
 const role = `serves_${randomUUID().slice(0, 8)}`
 const { connection } = testServer()
 
-/** As the administrator of the database server. */
+/** Runs SQL as the administrator of the database server. */
 async function administer(statement: string): Promise<void> {
   const client = new pg.Client({ ...connection, database: 'postgres' })
   await client.connect()
@@ -34,7 +34,7 @@ after(async () => {
   await rm(cwd, { recursive: true, force: true })
 })
 
-/** The same database, signed in as a role that may change rows and not the schema. */
+/** The same database as a role that may change rows but not the schema. */
 function asServer(): Readonly<Record<string, string>> {
   const url = new URL(database.environment.DATABASE_URL)
   url.searchParams.set('user', role)
@@ -42,7 +42,7 @@ function asServer(): Readonly<Record<string, string>> {
   return { DATABASE_URL: url.href, DATA_DIR: join(cwd, 'data'), LOG_LEVEL: 'warn' }
 }
 
-test('as a role that may not change the schema: serves what another one has migrated, and other commands work', async () => {
+test('as a role that may not change the schema: serves after another role migrated, and other commands work', async () => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const service = startService({ cwd, environment: { ...asServer(), PORT: String(port) } })
@@ -64,7 +64,7 @@ test('as a role that may not change the schema: serves what another one has migr
   }
 })
 
-test('the same when the database lacks a migration: exit 1, and which command comes first', async () => {
+test('the same when the database lacks a migration: exit 1, and the command to run first', async () => {
   await database.sql('delete from schema_migrations where name = (select max(name) from schema_migrations)')
   const port = await freePort()
   const service = startService({ cwd, environment: { ...asServer(), PORT: String(port) } })
@@ -140,7 +140,7 @@ describe('as the owner of the tables, who cannot take the application role', () 
     told(report.database.error.message)
   })
 
-  test('production: exit 78 before the first migration, too, by config check', async () => {
+  test('production: config check exits with 78 before the first migration too', async () => {
     await administer(`create database ${owner}_new owner ${owner}`)
     url.pathname = `/${owner}_new`
     const { code, report } = await check('production')
@@ -150,7 +150,7 @@ describe('as the owner of the tables, who cannot take the application role', () 
     told(report.database.error.message)
   })
 
-  test('production: once that is done, it serves', async () => {
+  test('production: serves once that SQL was run', async () => {
     await administer(statements[1] ?? '')
     await serves('production')
     const { code, report } = await check('production')

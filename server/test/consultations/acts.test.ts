@@ -31,7 +31,7 @@ const respond = (id: string, body: unknown = { decision: 'approve' }) =>
   t.call('POST', pathOf(id, 'respond'), { as: t.reviewer.token, body })
 const cancel = (id: string) => t.call('POST', pathOf(id, 'cancel'), { as: t.apiKey })
 
-/** A request that is brought into `state` behind the service's back. */
+/** A request that SQL puts into `state` behind the service's back. */
 async function requestIn(state: State, callbackStatus = 'none'): Promise<string> {
   const { id } = await t.createRequest({ timeout_minutes: null })
   const answered = ['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)
@@ -61,7 +61,7 @@ const acts = {
 } as const
 type Act = keyof typeof acts
 
-/** What each caller meets: [whose request is pending, and in every other state]; redeliver: [callback settled, otherwise]. */
+/** What each caller gets: [for a pending request, in every other state]; for redeliver: [callback settled, otherwise]. */
 const verdicts: Readonly<Record<string, Readonly<Record<Act, readonly [number, number]>>>> = {
   nobody: { read: [401, 401], respond: [401, 401], cancel: [401, 401], redeliver: [401, 401], deliveries: [401, 401] },
   'its own key': {
@@ -205,7 +205,7 @@ describe('respond', () => {
     assert.deepEqual([reply.status, reply.body.id], [200, id])
   })
 
-  test('409 for the second, naming who won and when', async () => {
+  test('409 consultation.already_responded for the second reviewer, naming who was first and when', async () => {
     const { id } = await t.createRequest()
     const won = await respond(id)
     t.clock.advance(5_000)
@@ -225,7 +225,7 @@ describe('respond', () => {
     assert.equal((await t.call('GET', pathOf(id), { as: t.apiKey })).body.response.decision, 'approve')
   })
 
-  test('412 on another revision, and nothing is decided', async () => {
+  test('412 for another revision, and nothing is decided', async () => {
     const { id } = await t.createRequest()
     const reply = await respond(id, { decision: 'approve', revision: 2 })
     assert.deepEqual([reply.status, reply.body.code], [412, 'consultation.revision_changed'])
@@ -264,7 +264,7 @@ describe('respond', () => {
     assert.equal((await respond(id)).status, 200)
   })
 
-  test('leaves exactly one event, with the person, the trace and what changed', async () => {
+  test('writes exactly one event, with the person, the trace and what changed', async () => {
     const { id } = await t.createRequest()
     const headers = { 'x-request-id': 'trace-2' }
     await t.call('POST', pathOf(id, 'respond'), {
@@ -296,7 +296,7 @@ describe('respond', () => {
 })
 
 describe('cancel', () => {
-  test('200: cancelled, nobody decided', async () => {
+  test('200: the request is cancelled, without a decision', async () => {
     const { id } = await t.createRequest()
     const { status, body } = await cancel(id)
     assert.deepEqual(
@@ -310,7 +310,7 @@ describe('cancel', () => {
       assert.equal((await t.call('POST', pathOf(id, 'cancel'), { as: t.apiKey, body })).status, 200)
     }
   })
-  test('400 for a body that is no JSON, 415 for another kind, and the request is pending still', async () => {
+  test('400 for a body that is not JSON, 415 for another type, and the request is still pending', async () => {
     const { id } = await t.createRequest()
     const send = (payload: string, type: string) =>
       t.call('POST', pathOf(id, 'cancel'), { as: t.apiKey, payload, headers: { 'content-type': type } })
@@ -320,7 +320,7 @@ describe('cancel', () => {
   })
 })
 
-describe('the callback of every ending, and its repetition', () => {
+describe('the callback of every outcome, and its redelivery', () => {
   const endings: readonly (readonly [string, State, string, (id: string) => Promise<unknown>])[] = [
     ['an answer', 'callback_sent', 'request.responded', respond],
     ['a cancellation', 'cancelled', 'request.cancelled', cancel],
@@ -363,7 +363,7 @@ describe('the callback of every ending, and its repetition', () => {
     })
   }
 
-  test('a receiver that fails to the last attempt: callback_failed; once it is well, redeliver makes it callback_sent', async () => {
+  test('a receiver that fails every attempt: callback_failed; once it works, redeliver leads to callback_sent', async () => {
     const receiver = await startReceiver({ behaviour: { status: 500 } })
     const { id } = await t.createRequest({ callback_webhook: receiver.url, callback_retry_seconds: [] })
     await respond(id)
@@ -404,13 +404,13 @@ describe('addresses', () => {
     t.call(method, pathOf(id, act), { as, ...(act === 'respond' ? { body: { decision: 'approve' } } : {}) })
 
   for (const [method, act, as] of calls) {
-    test(`${method} ${act || 'request'}: 404 for an id that is nobody's`, async () => {
+    test(`${method} ${act || 'request'}: 404 for an id that does not exist`, async () => {
       for (const id of [newId(), '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff']) {
         const reply = await at(method, act, as(), id)
         assert.deepEqual([reply.status, reply.body.detail], [404, 'Request not found'])
       }
     })
-    test(`${method} ${act || 'request'}: 422 for what is no UUID`, async () => {
+    test(`${method} ${act || 'request'}: 422 for an id that is not a UUID`, async () => {
       const { id } = await t.createRequest()
       const broken = [
         '1',
@@ -436,7 +436,7 @@ describe('addresses', () => {
   }
 })
 
-test('updated_at moves with every change, even when the clock stands still', async () => {
+test('updated_at increases with every change, even if the clock stands still', async () => {
   const receiver = await startReceiver({ behaviour: { status: 500 } })
   const seen: string[] = []
   const note = async (): Promise<void> => {

@@ -22,7 +22,7 @@ interface Call {
   readonly payload?: string | Buffer
 }
 
-/** Never a 5xx; a refusal is told as a problem and leaves every table as it was. */
+/** Asserts that the reply is not a 5xx, and that a refusal is a problem and changed no table. */
 async function survives({ method, url, as, headers = {}, payload }: Call): Promise<void> {
   const contents = await tableContents(t)
   const authorization = `Bearer ${as === 'key' ? t.apiKey : t.reviewer.token}`

@@ -18,7 +18,7 @@ const pathOf = (id: string, act = ''): string => `/api/v1/requests/${id}${act ==
 const respond = (id: string, decision = 'approve') =>
   t.call('POST', pathOf(id, 'respond'), { as: t.reviewer.token, body: { decision } })
 
-/** As an executor elsewhere does it: the published keys, another library. */
+/** Verifies as a remote executor would: with the published keys and another library. */
 async function verify(certificate: string) {
   const keys = (await t.call('GET', '/.well-known/jwks.json')).body as JSONWebKeySet
   return jwtVerify(certificate, createLocalJWKSet(keys), {
@@ -57,7 +57,7 @@ describe('a decision', () => {
     })
   }
 
-  test('shows one and the same certificate in the reply, the request, lists, the callback and under its own address', async (context) => {
+  test('has the same certificate in the reply, the request, lists, the callback and at its own address', async (context) => {
     const receiver = await startReceiver()
     context.after(() => receiver.close())
     const { id } = await t.createRequest({ callback_webhook: receiver.url })
@@ -103,7 +103,7 @@ describe('a decision', () => {
     assert.equal(new Set(receiver.requests.map((one) => String(one.body))).size, 1)
   })
 
-  test('stays verifiable after the keys were rotated; the next one is signed with the next key', async () => {
+  test('stays verifiable after the keys were rotated; the next one is signed with the new key', async () => {
     const first = await t.createRequest()
     const old = (await respond(first.id)).body.certificate
     await t.app.signingKeys.rotate('certificate', { overlapMs: 0 })
@@ -113,7 +113,7 @@ describe('a decision', () => {
     assert.notEqual(oldKey, nextKey)
   })
 
-  test('does not verify with any one character of it changed', async () => {
+  test('does not verify if any one character is changed', async () => {
     const { id } = await t.createRequest()
     const { certificate } = (await respond(id)).body
     const [header = '', payload = '', signature = ''] = certificate.split('.')
@@ -131,7 +131,7 @@ describe('a decision', () => {
 })
 
 describe('no certificate', () => {
-  test('409 consultation.not_decided while there is no decision, or there never will be', async () => {
+  test('409 consultation.not_decided if there is no decision yet or never will be', async () => {
     const open = await t.createRequest()
     const withdrawn = await t.createRequest()
     await t.call('POST', pathOf(withdrawn.id, 'cancel'), { as: t.apiKey })
@@ -149,7 +149,7 @@ describe('no certificate', () => {
       assert.deepEqual([read.certificate, read.certificate_expires_at, read.redeemed_at], [null, null, null])
     }
   })
-  test('a repeated Idempotency-Key gets the request as it was created, without the certificate it has got since', async () => {
+  test('a repeated Idempotency-Key returns the request as it was created, without its later certificate', async () => {
     const headers = { 'idempotency-key': 'certified' }
     const create = () =>
       t.call('POST', '/api/v1/requests', { as: t.apiKey, body: { title: 'x', context: {} }, headers })
@@ -157,7 +157,7 @@ describe('no certificate', () => {
     await respond(first.body.id)
     assert.equal((await create()).text, first.text)
   })
-  test('503 service.key_unavailable, and no decision, when the key store is not the one that sealed the keys', async () => {
+  test('503 service.key_unavailable and no decision when the signing keys cannot be decrypted', async () => {
     const { id } = await t.createRequest()
     const log = createLog('silent', false)
     const secretKey = 'another secret key than the one that has sealed'
@@ -179,7 +179,7 @@ describe('no certificate', () => {
 })
 
 describe('GET /.well-known/jwks.json', () => {
-  test('needs no credential, may be kept for minutes, and shows public parts only', async () => {
+  test('needs no credential, may be cached for minutes, and has only public parts', async () => {
     const reply = await t.call('GET', '/.well-known/jwks.json')
     assert.equal(reply.status, 200)
     assert.equal(reply.headers['cache-control'], 'public, max-age=300')

@@ -20,7 +20,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-test('404 for what is no id, whatever door it comes through', async () => {
+test('404 for an id that is not a UUID, through every entry point', async () => {
   const by: Caller<Agent> = {
     principal: {
       kind: 'agent',
@@ -38,7 +38,7 @@ test('404 for what is no id, whatever door it comes through', async () => {
   }
 })
 
-test('acts on one request that share a commit reach the readers as a change each, with their facts', async () => {
+test('acts on one request in one commit reach readers as separate changes, each with its facts', async () => {
   const { id } = (await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: 'x', context: {} } })).body
   const seen: { readonly kinds: readonly string[]; readonly changes: readonly RequestChange[] }[] = []
   const events = createEvents<RequestChange>([

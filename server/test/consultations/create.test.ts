@@ -16,7 +16,7 @@ const create = (fields: Readonly<Record<string, unknown>>) =>
   t.call('POST', path, { as: t.apiKey, body: { ...minimal, ...fields } })
 
 describe('201', () => {
-  test('with the least a request needs', async () => {
+  test('with only the required fields', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal })
     assert.equal(reply.status, 201)
     const { id, agent_id: agentId, api_key_id: apiKeyId, ...rest } = reply.body
@@ -53,7 +53,7 @@ describe('201', () => {
     })
   })
 
-  test('with every field; what is read later is what the reply said', async () => {
+  test('with every field; later reads equal the reply', async () => {
     const body = {
       ...minimal,
       description: 'All of it.',
@@ -69,7 +69,7 @@ describe('201', () => {
     assert.equal((await t.call('GET', `${path}/${reply.body.id}`, { as: t.apiKey })).text, reply.text)
   })
 
-  test('the callback secret is in no reply, no event, and only sealed in the database', async () => {
+  test('the callback secret is in no reply and no event, and only encrypted in the database', async () => {
     const secret = 'a-very-recognisable-secret'
     const reply = await create({ callback_webhook: 'https://agent.example.com/', callback_secret: secret })
     assert.ok(!reply.text.includes(secret))
@@ -86,7 +86,7 @@ describe('201', () => {
     assert.ok(!JSON.stringify(events).includes(secret))
   })
 
-  test('leaves one event, by the agent, in the same commit', async () => {
+  test('writes one event by the agent in the same commit', async () => {
     const reply = await t.call('POST', path, { as: t.apiKey, body: minimal, headers: { 'x-request-id': 'trace-1' } })
     const [event, ...more] = await recordedEvents(t.sql, { subject: reply.body.id })
     assert.equal(more.length, 0)
@@ -281,7 +281,7 @@ describe('refusals leave every table as it was', () => {
     assert.deepEqual(await tableContents(t), contents)
   })
 
-  test('401 comes before anything is said about the body', async () => {
+  test('401 comes before any error in the body', async () => {
     assert.equal(
       (await t.call('POST', path, { payload: '{', headers: { 'content-type': 'application/json' } })).status,
       401,
@@ -332,7 +332,7 @@ describe('refusals leave every table as it was', () => {
   })
 })
 
-test('422 for every inside address when CALLBACK_ALLOW is empty', async () => {
+test('422 for every internal address when CALLBACK_ALLOW is empty', async () => {
   const strict = await startTestApp({ environment: { CALLBACK_ALLOW: '' } })
   try {
     for (const url of [

@@ -10,7 +10,7 @@ import { recordedEvents } from '../recorded-events.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
-/** RFC 8785 as its text says, and in another way than the service: the reference that the digests are held to. */
+/** RFC 8785 written from its text and differently from the service, as a reference for the digests. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
@@ -39,7 +39,7 @@ describe('the digest', () => {
       '{"\\r":"Carriage Return","1":"One","\u0080":"Control","ö":"Latin Small Letter O With Diaeresis","€":"Euro Sign","😀":"Emoji: Grinning Face","\ufb33":"Hebrew Letter Dalet With Dagesh"}'
     assert.equal(digestOf(asked(context)), sha256(`{"context":${sorted},"description":null,"title":"May I?"}`))
   })
-  test('does not depend on how the same question is written', () => {
+  test('is the same however the question is written', () => {
     const one = digestOf(asked('{"a":1,"b":{"c":"x","d":[1,2]}}'))
     for (const same of [
       ' { "b" : { "d" : [ 1.0, 2e0 ], "c" : "\\u0078" } , "a" : 10e-1 } ',
@@ -48,7 +48,7 @@ describe('the digest', () => {
       assert.equal(digestOf(asked(same)), one)
     }
   })
-  test('is another one for every other question', () => {
+  test('differs for every other question', () => {
     const questions = [
       asked('{"a":1}'),
       asked('{"a":"1"}'),
@@ -88,7 +88,7 @@ describe('on the wire', () => {
   const question = { z: 1.5, a: ['€', { b: null }] }
   const expected = (title: string): string => sha256(canonical({ title, description: null, context: question }))
 
-  test('a request carries it from its creation on, in lists too, and its events and callback name it', async (context) => {
+  test('is in the request from its creation on, in lists, in its events and in its callback', async (context) => {
     const receiver = await startReceiver()
     context.after(() => receiver.close())
     const created = await t.createRequest({ title: 'Digest?', context: question, callback_webhook: receiver.url })
@@ -111,7 +111,7 @@ describe('on the wire', () => {
     ])
     for (const event of events) assert.equal(event.digest, created.digest)
   })
-  test('the largest body that is taken has one too, in no time to speak of', async () => {
+  test('is computed quickly even for the largest body', async () => {
     const large = { rows: Array.from({ length: 9_000 }, (_, n) => ({ n, text: 'x'.repeat(80), ok: true })) }
     const created = await t.createRequest({ context: large })
     assert.equal(created.digest, sha256(canonical({ title: 'May I?', description: null, context: large })))

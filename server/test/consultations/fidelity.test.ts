@@ -19,7 +19,7 @@ after(async () => {
 const path = '/api/v1/requests'
 const headers = { 'content-type': 'application/json' }
 
-/** Sends `text` as context and metadata; answers the texts of the create reply, of get, of the list and of the callback. */
+/** Sends `text` as context and metadata; returns the texts in the create reply, in get, in the list and in the callback. */
 async function roundTrip(text: string) {
   const payload = `{"title":"x","context":${text},"callback_webhook":${JSON.stringify(receiver.url)},"metadata":${text}}`
   const created = await t.call('POST', path, { as: t.apiKey, payload, headers })
@@ -35,7 +35,7 @@ async function roundTrip(text: string) {
   return { created, read, listed, callback: callback.body.toString('utf8') }
 }
 
-/** JSON.parse keeps -0 and every own key; deepStrictEqual tells -0 from 0 and own __proto__ keys apart. */
+/** JSON.parse keeps -0 and every own key; deepStrictEqual distinguishes -0 from 0 and sees own __proto__ keys. */
 async function comesBackEqual(text: string): Promise<void> {
   const sent: unknown = JSON.parse(text)
   const { created, read, listed, callback } = await roundTrip(text)
@@ -45,7 +45,7 @@ async function comesBackEqual(text: string): Promise<void> {
     assert.deepStrictEqual(shown.metadata, sent)
   }
   assert.deepStrictEqual(JSON.parse(callback).metadata, sent)
-  // Not only equal once parsed: the very characters, so that no reader's own parser can make a difference.
+  // Equal character by character and not only once parsed, so that readers may use any parser.
   for (const shown of [created.text, read.text, listed.text]) {
     assert.ok(
       shown.includes(`"context":${text.trim()}`) && shown.includes(`"metadata":${text.trim()}`),
@@ -113,7 +113,7 @@ describe('what an agent sends comes back equal', () => {
     assert.ok(created.status === 201 && created.text.includes('"context":{"a":1.0}'), created.text)
   })
 
-  test('any JSON value, in any spelling of its white space', async () => {
+  test('any JSON value with any white space', async () => {
     const name = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('constructor', '', 'length', 'toJSON'))
     const { tree } = fc.letrec((tie) => ({
       tree: fc.oneof(
@@ -163,7 +163,7 @@ const lost: readonly (readonly [string, string, string])[] = [
   ['a name that needs quotes', '{"a b":{"ü":1e999}}', 'context["a b"]["ü"]'],
 ]
 
-describe('422 naming the path for what cannot be kept', () => {
+describe('422 naming the path for values that cannot be kept exactly', () => {
   for (const [what, text, where] of lost) {
     test(`${what}: ${where}`, async () => {
       const reply = await t.call('POST', path, { as: t.apiKey, payload: `{"title":"x","context":${text}}`, headers })

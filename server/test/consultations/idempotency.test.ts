@@ -29,7 +29,7 @@ const create = (key: string, fields: Readonly<Record<string, unknown>> = {}, as 
   })
 
 describe('the same key and body: the same reply', () => {
-  test('at once, and told as a repetition', async () => {
+  test('at once, marked as a repetition', async () => {
     const key = freshKey()
     const first = await create(key)
     const contents = await tableContents(t)
@@ -44,7 +44,7 @@ describe('the same key and body: the same reply', () => {
     assert.deepEqual(await tableContents(t), contents)
   })
 
-  test('after it was answered and called back: the reply of its creation', async () => {
+  test('after it was answered and called back: still the reply of its creation', async () => {
     const receiver = await startReceiver()
     const key = freshKey()
     const fields = { callback_webhook: receiver.url, callback_secret: 's', metadata: { run: 1 } }
@@ -57,7 +57,7 @@ describe('the same key and body: the same reply', () => {
     await receiver.close()
   })
 
-  test('after it was cancelled, and after its time was up', async () => {
+  test('after it was cancelled, and after it timed out', async () => {
     const [one, two] = [freshKey(), freshKey()]
     const cancelled = await create(one)
     await t.call('POST', `${path}/${cancelled.body.id}/cancel`, { as: t.apiKey })
@@ -78,7 +78,7 @@ describe('the same key and body: the same reply', () => {
 })
 
 describe('16 callers at once with one key', () => {
-  test('make one request and one event; all 16 read the same', async () => {
+  test('create one request and one event; all 16 get the same reply', async () => {
     for (let round = 0; round < 10; round += 1) {
       const key = freshKey()
       const replies = await Promise.all(Array.from({ length: 16 }, () => create(key, { round })))
@@ -94,7 +94,7 @@ describe('16 callers at once with one key', () => {
     }
   })
 
-  test('with different bodies: one is made, every other body is 422', async () => {
+  test('with different bodies: one is created, every other body gets 422', async () => {
     const key = freshKey()
     const replies = await Promise.all(
       Array.from({ length: 16 }, (_, index) => create(key, { title: `body ${index % 4}` })),
@@ -139,7 +139,7 @@ test('another API key, and another organization, may use the same Idempotency-Ke
   assert.equal(new Set(replies.map(({ body }) => body.id)).size, 3)
 })
 
-test('without the header, the same body makes a new request every time', async () => {
+test('without the header, the same body creates a new request every time', async () => {
   const [one, two] = await Promise.all([t.createRequest(), t.createRequest()])
   assert.notEqual(one.id, two.id)
 })
@@ -182,7 +182,7 @@ describe('what is kept of a body', () => {
   }
   const plain = createHash('sha256').update(JSON.stringify(secretBody)).digest()
 
-  test('is an HMAC: nobody who has the database alone can try what the callback secret is', async () => {
+  test('is an HMAC, so the database alone is not enough to guess the callback secret', async () => {
     const { body } = await create(freshKey(), secretBody)
     const hash = await hashOf(body.id)
     assert.equal(hash.length, 32)

@@ -16,7 +16,7 @@ after(() => t.stop())
 
 const path = '/api/v1/requests'
 
-/** Copies a request of the sample organization, id and all, into the other one: what only the organization tells apart. */
+/** Copies a request of the sample organization with its id into the other one, so that only the organization differs. */
 async function twinOf(id: string): Promise<void> {
   await t.sql(
     `insert into consultation_requests
@@ -26,7 +26,7 @@ async function twinOf(id: string): Promise<void> {
   )
 }
 
-/** Everything of the other organization, letter by letter. */
+/** Every row of the other organization, as text. */
 async function otherRows(): Promise<unknown> {
   const tables = ['consultation_requests', 'consultation_totals', 'deliveries', 'delivery_attempts', 'events']
   const contents = []
@@ -38,7 +38,7 @@ async function otherRows(): Promise<unknown> {
   return contents
 }
 
-describe('404, the same bytes as missing, for what is not yours to see', () => {
+describe('404, with the same bytes as for a missing request, for what the caller may not see', () => {
   const calls: readonly (readonly [string, string, 'key' | 'person'])[] = [
     ['GET', '', 'key'],
     ['GET', '', 'person'],
@@ -60,7 +60,7 @@ describe('404, the same bytes as missing, for what is not yours to see', () => {
       const missing = await t.call(method, `${path}/${newId()}${act}`, options)
       assert.equal(foreign.status, 404)
       assert.equal(foreign.text, missing.text)
-      // The one call is later, and one more, than the other.
+      // One call comes after the other, so time and count differ.
       const { date: _one, ratelimit: _first, ...foreignHeaders } = foreign.headers
       const { date: _two, ratelimit: _second, ...missingHeaders } = missing.headers
       assert.deepEqual(foreignHeaders, missingHeaders)
@@ -86,8 +86,8 @@ describe('404, the same bytes as missing, for what is not yours to see', () => {
   })
 })
 
-describe('a request of the same id in another organization', () => {
-  test('stays as it is through answer, callback, redelivery and read', async () => {
+describe('a request with the same id in another organization', () => {
+  test('is not affected by answer, callback, redelivery and read', async () => {
     const receiver = await startReceiver()
     const { id } = await t.createRequest({ callback_webhook: receiver.url })
     await twinOf(id)
@@ -134,7 +134,7 @@ describe('a request of the same id in another organization', () => {
     await receiver.close()
   })
 
-  test('stays as it is through a cancellation, and its own answer leaves ours alone', async () => {
+  test('is not affected by a cancellation, and its answer does not affect the first one', async () => {
     const { id } = await t.createRequest()
     await twinOf(id)
     const twin = await otherRows()
@@ -153,7 +153,7 @@ describe('a request of the same id in another organization', () => {
     )
   })
 
-  test('acts on both at once change each its own', async () => {
+  test('acts on both at once each change their own request', async () => {
     const made = await Promise.all(Array.from({ length: 20 }, () => t.createRequest()))
     for (const { id } of made) await twinOf(id)
     const respond = (as: string, id: string, decision: string) =>
@@ -178,7 +178,7 @@ describe('a request of the same id in another organization', () => {
   })
 })
 
-test('lists and their totals hold nothing of another organization', async () => {
+test('lists and their totals contain nothing of another organization', async () => {
   const before = (await t.call('GET', path, { as: other.admin.token })).body.total
   const { body: made } = await t.call('POST', path, { as: other.apiKey.raw, body: { title: 'theirs', context: {} } })
   const theirs = await t.call('GET', `${path}?limit=100`, { as: other.admin.token })

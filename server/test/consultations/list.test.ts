@@ -36,7 +36,7 @@ const list = async (query: string, as = key) => {
 const idsOf = (page: { items: readonly { id: string }[] }): readonly string[] => page.items.map(({ id }) => id)
 
 describe('pages', () => {
-  test('the newest 20 come first, with how many there are', async () => {
+  test('the newest 20 come first, with the total', async () => {
     const page = await list('')
     assert.deepEqual(idsOf(page), ids.slice(0, 20))
     assert.deepEqual(
@@ -46,7 +46,7 @@ describe('pages', () => {
   })
 
   for (const limit of [1, 7, 50, 100]) {
-    test(`cursors of ${limit} walk over all ${count}, each once`, async () => {
+    test(`cursor pages of ${limit} contain all ${count}, each once`, async () => {
       const seen: string[] = []
       let query = `?limit=${limit}`
       for (let pages = 0; pages <= count / limit + 1; pages += 1) {
@@ -61,7 +61,7 @@ describe('pages', () => {
     })
   }
 
-  test(`offsets of 60 walk over all ${count}, each once`, async () => {
+  test(`offset pages of 60 contain all ${count}, each once`, async () => {
     const seen: string[] = []
     for (let offset = 0; offset < 300; offset += 60) {
       const page = await list(`?limit=60&offset=${offset}`)
@@ -76,14 +76,14 @@ describe('pages', () => {
     assert.notEqual((await list(`?limit=50&offset=${count - 51}`)).next_cursor, null)
   })
 
-  test('beyond the end there is an empty page and still the total', async () => {
+  test('beyond the end: an empty page with the total', async () => {
     for (const query of ['?offset=250', '?offset=2147483647', `?cursor=${encodeCursor(ids.at(-1) ?? '')}`]) {
       const page = await list(query)
       assert.deepEqual([page.items, page.total, page.next_cursor], [[], count, null])
     }
   })
 
-  test('a request that comes meanwhile does not move what a cursor still has to show', async () => {
+  test('a request created meanwhile does not shift the pages after a cursor', async () => {
     const first = await list('?limit=10')
     const { id } = await t.createRequest()
     const second = await list(`?limit=10&cursor=${first.next_cursor}`, t.reviewer.token)
@@ -91,7 +91,7 @@ describe('pages', () => {
     assert.ok(!idsOf(second).includes(id))
   })
 
-  test('the cursor of a request of another key, or of none, is only a place in the order', async () => {
+  test('the cursor of a request of another key, or of a missing one, is only a position', async () => {
     assert.deepEqual(idsOf(await list(`?cursor=${encodeCursor(newId())}&limit=2`)), ids.slice(0, 2))
   })
 
@@ -152,7 +152,7 @@ describe('422', () => {
 })
 
 describe('filters', () => {
-  test('state shows exactly those in it', async () => {
+  test('state shows exactly the requests in that state', async () => {
     const [one, two, three] = [await t.createRequest(), await t.createRequest(), await t.createRequest()]
     await t.call('POST', `${path}/${one.id}/cancel`, { as: t.apiKey })
     for (const { id } of [two, three]) {
@@ -167,7 +167,7 @@ describe('filters', () => {
     }
   })
 
-  test('updated_after shows what changed after it, in every way an offset is written', async () => {
+  test('updated_after shows what changed after it, for every form of a UTC offset', async () => {
     t.clock.advance(3_600_000)
     const mark = t.clock.now()
     const as = t.apiKey
@@ -207,7 +207,7 @@ describe('filters', () => {
     assert.equal((await list(`?updated_after=9999-12-31T23:59:59Z`, as)).total, 0)
   })
 
-  test('a key sees only its own, a person sees all of the organization', async () => {
+  test('an agent sees only its own requests, a person all of the organization', async () => {
     const mine = await list('?limit=100')
     assert.equal(mine.total, count)
     const keyId = mine.items[0].api_key_id
@@ -220,7 +220,7 @@ describe('filters', () => {
   })
 })
 
-test('callers who ask the same at the same moment each read their own', async () => {
+test('callers who list at the same moment each get their own requests', async () => {
   const u = await startTestApp()
   try {
     const elsewhere = await addOrganization(u)
@@ -243,7 +243,7 @@ test('callers who ask the same at the same moment each read their own', async ()
       assert.equal(body.total, total)
       for (const item of body.items) assert.deepEqual(item.allowed_actions, actions)
     }
-    // A page that was asked for after an act shows it, however many ask.
+    // A page requested after an act shows it, no matter how many callers there are.
     const replies = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const { body } = await u.call('POST', path, { as: u.apiKey, body: { title: 'x', context: {} } })

@@ -20,8 +20,8 @@ function refusal(act: () => unknown) {
   return assert.fail('it was not refused')
 }
 
-describe('a new request, whatever door it comes through', () => {
-  test('has the defaults of what is left out, and of null', () => {
+describe('a new request, from any entry point', () => {
+  test('has defaults for fields that are left out or null', () => {
     const defaults = {
       title: 'x',
       description: null,
@@ -80,7 +80,7 @@ describe('a new request, whatever door it comes through', () => {
   }
 })
 
-describe('an answer, whatever door it comes through', () => {
+describe('an answer, from any entry point', () => {
   test('has no comment and no revision where none are given', () => {
     assert.deepEqual(parseAnswer({ decision: 'reject' }), { decision: 'reject', comment: null, revision: undefined })
   })

@@ -11,7 +11,7 @@ const path = '/api/v1/requests'
 const responders = 16
 
 let t: TestApp
-/** A second process, as far as the database can tell. */
+/** A second process, from the database's point of view. */
 let second: App
 const people: TestPerson[] = []
 before(async () => {
@@ -36,7 +36,7 @@ interface Answer {
   readonly body: any
 }
 
-/** Past the OpenAPI check of `call`, which would cost more than the calls. */
+/** Without the OpenAPI check of `call`, which would cost more than the calls. */
 async function post(app: App, url: string, token: string, body?: unknown): Promise<Answer> {
   const headers = { authorization: `Bearer ${token}` }
   const reply = await app.http.inject({
@@ -111,7 +111,7 @@ test('300 requests, answered, cancelled and timed out at once by two processes: 
       () => post(second, `${path}/${id}/cancel`, t.apiKey),
       () => post(t.app, `${path}/${id}/cancel`, t.apiKey),
     ]
-    // The clock jumps over the timeout when some have been answered: what was decided before stands, the rest is late.
+    // The clock jumps over the timeout when some are answered: earlier decisions count, the rest are late.
     const jump = Promise.withResolvers<void>()
     let replies = 0
     const jumpAfter = (count: number): void => {
@@ -139,7 +139,7 @@ test('300 requests, answered, cancelled and timed out at once by two processes: 
       ),
       jump.promise.then(() => Promise.all([sweep(t.app), sweep(second)])),
     ])
-    // A sweep passes over rows that a late answer holds locked; the next one finds them.
+    // A sweep skips rows that a late answer has locked; the next one finds them.
     await t.app.consultations.expireDue(1_000)
     t.clock.advance(-60_000)
     for (const [index, id] of wave.entries()) {
@@ -163,13 +163,13 @@ test('300 requests, answered, cancelled and timed out at once by two processes: 
       outcomes.set(read.state, (outcomes.get(read.state) ?? 0) + 1)
     }
   }
-  // Else the race was none.
+  // Otherwise there was no race.
   for (const state of ['responded', 'cancelled', 'timeout']) assert.ok((outcomes.get(state) ?? 0) > 0, `never ${state}`)
   const { totals, counts } = await totalsAndCounts(t)
   assert.deepEqual(totals, counts)
 })
 
-/** Lets the event loop go round, so that calls meet at different places. */
+/** Lets the event loop turn, so that calls meet at different points. */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -62,7 +62,7 @@ describe('an approval', () => {
     })
   }
 
-  test('with the digest of what was approved is used; with another one 412, and it is still good', async () => {
+  test('is used with the digest of what was approved; 412 with another digest, and it can still be used', async () => {
     const { id, digest } = await decided('approve', { context: { amount: 1 } })
     const other = await decided('approve', { context: { amount: 2 } })
     const reply = await redeem(id, { digest: other.digest })
@@ -73,14 +73,14 @@ describe('an approval', () => {
   })
 
   for (const digest of ['', 'x', 'A'.repeat(64), 'a'.repeat(63), 'a'.repeat(65), 5, ['a'.repeat(64)], {}]) {
-    test(`422 for the digest ${JSON.stringify(digest).slice(0, 20)}, and it is still good`, async () => {
+    test(`422 for the digest ${JSON.stringify(digest).slice(0, 20)}, and it can still be used`, async () => {
       const { id } = await decided()
       assert.deepEqual(told(await redeem(id, { digest })), [422, 'request.invalid'])
       assert.equal((await read(id)).redeemed_at, null)
     })
   }
 
-  test('keeps the time of its use while its callback is delivered, fails and is sent again', async (context) => {
+  test('keeps the time of its use when its callback is delivered, fails or is sent again', async (context) => {
     const receiver = await startReceiver({ behaviour: { status: 500 } })
     context.after(() => receiver.close())
     const { id, certificate } = await decided('approve', { callback_webhook: receiver.url, callback_retry_seconds: [] })
@@ -95,7 +95,7 @@ describe('an approval', () => {
   })
 })
 
-describe('what is no approval cannot be used: 409 consultation.not_approved', () => {
+describe('409 consultation.not_approved for anything but an approval', () => {
   for (const decision of ['reject', 'request_changes']) {
     test(decision, async () => {
       const { id } = await decided(decision)
@@ -116,7 +116,7 @@ describe('what is no approval cannot be used: 409 consultation.not_approved', ()
       assert.deepEqual(told(await redeem(id)), [409, 'consultation.not_approved'])
     }
   })
-  test('the database itself holds no use of what was not approved', async () => {
+  test('the database itself refuses the use of what was not approved', async () => {
     const { id } = await decided('reject')
     await assert.rejects(
       t.sql('update consultation_requests set redeemed_at = now() where id = $1', [id]),
@@ -125,7 +125,7 @@ describe('what is no approval cannot be used: 409 consultation.not_approved', ()
   })
 })
 
-test('only the key that asked may use the answer', async () => {
+test('only the agent that asked may use the approval', async () => {
   const elsewhere = await addOrganization(t)
   const { id } = await decided()
   for (const [who, as, status] of [
@@ -179,8 +179,8 @@ describe('of a hundred calls at once one wins', () => {
   })
 })
 
-// Last: the reviewer's access token is over when it ends.
-test('an approval is good until it expires, to the millisecond', async () => {
+// The last test, because the reviewer's access token has expired at its end.
+test('an approval can be used until it expires, to the millisecond', async () => {
   const [early, late] = [await decided(), await decided()]
   const expires = Date.parse(early.certificate_expires_at)
   t.clock.advance(expires - 1 - t.clock.now().getTime())

@@ -55,7 +55,7 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
   return frozen(open({ ...proposal, ...fields }, { organizationId, agentId, apiKeyId }, id, at(0)).after)
 }
 
-/** A consultation as it may be found in `state`, answered by the winner where an answer belongs to the state. */
+/** A consultation in `state`, answered if the state implies an answer. */
 function found(state: State, fields: Partial<Consultation> = {}): Consultation {
   const answered = ['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)
   return frozen({
@@ -73,7 +73,7 @@ function found(state: State, fields: Partial<Consultation> = {}): Consultation {
   } as Consultation)
 }
 
-/** Rules must not touch what they are given. */
+/** Rules must not change their arguments. */
 function frozen<T>(value: T): T {
   if (value !== null && typeof value === 'object' && !(value instanceof Date) && !Buffer.isBuffer(value)) {
     for (const member of Object.values(value)) frozen(member)
@@ -99,7 +99,7 @@ const pendingTimes = [
   { when: 'that never times out, a century later', now: at(876_000 * hour), timeoutAt: null, open: true },
 ] as const
 
-/** The wire sentences: [code, sentence for respond, sentence for cancel]. */
+/** What refusals say: [code, sentence for respond, sentence for cancel]. */
 const closedStates = [
   [
     'responded',
@@ -259,7 +259,7 @@ describe('respond', () => {
   }
 
   for (const decision of ['approve', 'reject', 'request_changes'] as const) {
-    test(`${decision} is kept as it was said, without a comment too`, () => {
+    test(`${decision} is kept as given, with or without a comment`, () => {
       const { after } = respond(opened(), reviewerId, { decision, comment: null }, at(5), certify)
       assert.deepEqual(after.response, { decision, comment: null, responderId: reviewerId, respondedAt: at(5) })
     })
@@ -273,7 +273,7 @@ describe('respond', () => {
   })
 
   for (const revision of [1, 2, 4]) {
-    test(`412 for an answer on revision ${revision} when the request is at 3`, () => {
+    test(`412 for an answer to revision ${revision} when the request is at 3`, () => {
       const problem = refusal(() =>
         respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision }, at(5), certify),
       )
@@ -288,7 +288,7 @@ describe('respond', () => {
     })
   }
 
-  test('a closed request is 409 even when the revision is an old one', () => {
+  test('a closed request is 409 even if the revision is old', () => {
     assert.equal(
       refusal(() => respond(found('responded'), reviewerId, { ...approve, revision: 9 }, at(5), certify)).status,
       409,
@@ -379,7 +379,7 @@ describe('a request that closes', () => {
     ['expire', (before: Consultation) => expire(before, at(hour)) as Change],
   ] as const
   for (const [name, act] of closings) {
-    test(`${name} owes no callback without a callback_webhook`, () => {
+    test(`${name} has no callback without a callback_webhook`, () => {
       const none = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
       assert.deepEqual(act(opened({ callbackUrl: null, callbackSecret: null })).after.callback, none)
     })
@@ -472,7 +472,7 @@ describe('callbackAttempted', () => {
     })
   }
 
-  test('a redelivery that fails does not unsay when the callback was sent', () => {
+  test('a redelivery that fails keeps the time when the callback was sent', () => {
     const sent: CallbackProgress = { ...lastTry, status: 'pending', sentAt: at(4_000) }
     const { after } = callbackAttempted(found('callback_sent', { callback: sent }), outcomes.failed)
     assert.deepEqual(
@@ -529,7 +529,7 @@ describe('initialReply', () => {
       assert.deepEqual(initialReply(now), opened())
     })
   }
-  test('a request that never times out has no timer in it either', () => {
+  test('a request that never times out has no timeout in it either', () => {
     assert.deepEqual(initialReply(found('responded', { timeoutAt: null })), opened({ timeoutMinutes: null }))
   })
 })
@@ -549,7 +549,7 @@ const walk = fc.array(fc.tuple(fc.constantFrom(...Object.keys(steps)), fc.intege
   maxLength: 30,
 })
 
-test('whatever is tried in whatever order, one request closes at most once and never opens again', () => {
+test('after any acts in any order, a request closes at most once and never reopens', () => {
   const closing = /^request\.(responded|cancelled|timed_out)$/
   fc.assert(
     fc.property(walk, (path) => {

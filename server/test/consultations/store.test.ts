@@ -61,7 +61,7 @@ const readBack = async (...ids: readonly string[]): Promise<readonly Consultatio
   return ids.map((id) => rows.find((row) => row.id === id) ?? assert.fail(`${id} is not there`))
 }
 
-describe('the row read back equals what the rule gave', () => {
+describe('the row read back equals what the rule returned', () => {
   for (const [what, fields] of [
     [
       'with all fields',
@@ -143,12 +143,12 @@ describe('the row read back equals what the rule gave', () => {
   })
 })
 
-describe('every statement is bound to its organization', () => {
-  test("reads, locks, saves and lists by another organization's id give and change nothing", async () => {
+describe('every statement is limited to its organization', () => {
+  test("reads, locks, saves and lists with another organization's id return and change nothing", async () => {
     const opened = await inserted()
     const foreign = { organizationId: newId(), id: opened.id }
     const { db } = t.app
-    // In the row's own scope: this is about the stores' filters, not about row-level security behind them.
+    // In the row's own scope, because this tests the filters of the stores and not row-level security.
     const own = db.within(scope())
     assert.deepEqual(await store.read(own, [foreign]), [])
     assert.deepEqual(await inTransaction(db, scope(), (tx) => store.lock(tx, [foreign])), [])
@@ -188,7 +188,7 @@ const callerOf = (person: { organizationId: string; id: string }): Caller<Person
 })
 
 describe('a batch with one act that the database refuses', () => {
-  test('fails only that act, and calls back each of the others once', async () => {
+  test('fails only for that act, and each of the others is called back once', async () => {
     const receiver = await startReceiver()
     const made = await Promise.all(
       Array.from({ length: 30 }, () => t.createRequest({ callback_webhook: receiver.url })),
@@ -225,7 +225,7 @@ describe('a batch with one act that the database refuses', () => {
     await receiver.close()
   })
 
-  test('fails only that creation', async () => {
+  test('fails only for that creation', async () => {
     const agent = (agentId: string) => ({
       principal: { kind: 'agent' as const, ...owner(), agentId, scopes: keyScopes },
       httpRequestId: 'batch',
@@ -244,7 +244,7 @@ describe('a batch with one act that the database refuses', () => {
     assert.deepEqual(totals, counts)
   })
 
-  test('a refusal by the rule (409, 404) concerns its caller only', async () => {
+  test('a refusal by the rule (409, 404) affects only its caller', async () => {
     const { id } = await t.createRequest()
     const answers = await Promise.allSettled([
       t.app.consultations.respond(callerOf(reviewer()), newId(), { decision: 'reject', comment: null }),

@@ -1,12 +1,15 @@
 import type { TestApp } from '../harness.ts'
 
-/** When a key was last used is noted beside the call, refused or not. */
+/** When a key was last used is noted for every call, refused or not. */
 const withoutUse = `to_jsonb(t) - 'last_used_at' - 'last_used_address'`
 
 /** What counts calls and attempts, refused ones too. */
 const counters = `('rate_limits', 'attempt_tallies')`
 
-/** Row count (refusals aside, which the audit notes within a second), newest change and a digest of every table; equal as long as nothing at all was written. */
+/**
+ * Row count, newest change and a digest of every table: equal as long as nothing was written. Leaves out refusals, which the
+ * audit records within a second.
+ */
 export async function tableContents(t: TestApp): Promise<Readonly<Record<string, unknown>>> {
   const tables = (await t.sql(
     `select table_name as name, exists (select from information_schema.columns c where c.table_schema = 'public'
@@ -26,7 +29,7 @@ export async function tableContents(t: TestApp): Promise<Readonly<Record<string,
   return Object.fromEntries(rows.map(({ name, ...content }) => [String(name), content]))
 }
 
-/** The kept totals of lists per agent and state, and what a count over the requests says. */
+/** The stored totals of lists per agent and state, and a count over the requests. */
 export async function totalsAndCounts(t: TestApp): Promise<{ readonly totals: unknown; readonly counts: unknown }> {
   const totals = await t.sql(
     `select organization_id, agent_id, state, sum(total)::int as total from consultation_totals

@@ -48,7 +48,7 @@ describe('a request times out', () => {
     )
   })
 
-  test('with one event by the service, and one callback that is no answer', async () => {
+  test('with one event by the service, and one callback without an answer', async () => {
     const receiver = await startReceiver()
     const { id } = await t.createRequest({ timeout_minutes: 1, callback_webhook: receiver.url, metadata: { run: 1 } })
     t.clock.advance(60_000)
@@ -71,9 +71,9 @@ describe('a request times out', () => {
     await receiver.close()
   })
 
-  test('not when timeout_minutes is null, however long it takes', async () => {
+  test('never if timeout_minutes is null', async () => {
     const { id } = await t.createRequest({ timeout_minutes: null })
-    // Not beyond the year that the agent's key is good for.
+    // Less than the year for which the agent's key is valid.
     t.clock.advance(300 * 86_400_000)
     token = (await addPerson(t)).token
     await t.app.drain()
@@ -81,7 +81,7 @@ describe('a request times out', () => {
     assert.equal((await respond(id)).status, 200)
   })
 
-  test('not when it was answered in the last millisecond', async () => {
+  test('not if it was answered in the last millisecond', async () => {
     const { id } = await t.createRequest({ timeout_minutes: 1 })
     t.clock.advance(59_999)
     assert.equal((await respond(id)).status, 200)
@@ -91,7 +91,7 @@ describe('a request times out', () => {
   })
 })
 
-describe('its time is up, the sweep is still to come', () => {
+describe('after the timeout and before the sweep', () => {
   for (const ms of [60_000, 60_001, 90_000]) {
     test(`409 already timeout for an answer and a cancellation ${ms} ms after the creation`, async () => {
       const { id, timeout_at: timeoutAt } = await t.createRequest({ timeout_minutes: 1 })
@@ -111,7 +111,7 @@ describe('its time is up, the sweep is still to come', () => {
   }
 })
 
-test('the oldest are swept first, no more than asked at once', async () => {
+test('the oldest are swept first, and at most the given number at once', async () => {
   const made = []
   for (const minutes of [3, 1, 2]) made.push(await t.createRequest({ timeout_minutes: minutes }))
   t.clock.advance(180_000)
@@ -131,7 +131,7 @@ test('the oldest are swept first, no more than asked at once', async () => {
   )
 })
 
-test('sweepers of two processes at once expire each request once', async () => {
+test('two processes that sweep at once expire each request once', async () => {
   const config = testConfig()
   const second = await createApp({
     config,

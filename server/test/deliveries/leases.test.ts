@@ -8,7 +8,7 @@ import { eventually } from '../eventually.ts'
 import { type FakeClock, secretKey, startTestApp, type TestApp, testConfig, testServer } from '../harness.ts'
 import { receiverFor } from '../receivers.ts'
 
-/** Longer than a lease: what ends an attempt here is never its own timeout. */
+/** Longer than a lease, so that no attempt here ends by its timeout. */
 const environment = { CALLBACK_TIMEOUT_SECONDS: '60' }
 const realClock: FakeClock = { now: () => new Date(), advance: () => {} }
 
@@ -18,7 +18,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** Another process of the service, as far as the database can tell. Its workers are not started. */
+/** Another process of the service, from the database's point of view. Its workers are not started. */
 async function anotherApp(
   test: TestContext,
   options: { readonly of?: TestApp; readonly environment?: Readonly<Record<string, string>> } = {},
@@ -69,10 +69,10 @@ async function attemptsOf(id: string, of = t): Promise<readonly (readonly unknow
 }
 
 describe('a process that dies with a callback under way', () => {
-  test('is succeeded by another within 15 s, not before its lease ends; its late result settles nothing', async (c) => {
+  test('is replaced by another within 15 s but not before its lease ends; its late result is ignored', async (c) => {
     const held: ServerResponse[] = []
     const receiver = await receiverFor(c, { behaviour: (response) => void held.push(response) })
-    // The first attempt is under way at once; nothing keeps its lease, as if the process were gone.
+    // The first attempt starts at once, but nothing renews its lease, as if the process had died.
     const id = await answered(receiver.url)
     await receiver.waitFor(1)
     receiver.behave({ body: 'second' })
@@ -104,14 +104,14 @@ describe('a process that dies with a callback under way', () => {
     assert.equal(events.length, 1)
   })
 
-  test('after it has claimed: likewise, and a late success of the first is fenced too', async (c) => {
+  test('after it has claimed: the same, and a late success of the first is ignored too', async (c) => {
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     const id = await answered(receiver.url)
     await t.app.drain()
     const held: ServerResponse[] = []
     receiver.behave((response) => void held.push(response))
     t.clock.advance(3_000)
-    // Claims the retry, and hangs.
+    // It claims the retry and hangs.
     const claiming = t.app.drain()
     await receiver.waitFor(2)
     const other = await anotherApp(c)
@@ -147,7 +147,7 @@ describe('a process that dies with a callback under way', () => {
     })
     assert.equal(reply.statusCode, 200, reply.body)
     await api.stop()
-    // As the process that answered leaves it behind when it has a worker: leased, and nobody there.
+    // As a process with a worker leaves it behind after the answer: leased, but nobody delivers it.
     const lease = new Date(t.clock.now().getTime() + 8_000)
     await t.sql('update deliveries set lease_token = gen_random_uuid(), due_at = $2 where subject_id = $1', [id, lease])
     await t.app.drain()
@@ -160,14 +160,14 @@ describe('a process that dies with a callback under way', () => {
 })
 
 describe('a living process', () => {
-  test('keeps the lease of an attempt that takes longer, and one locked callback does not stop the others’', async (c) => {
+  test('renews the lease of a long attempt, and a locked callback does not stop renewal for others', async (c) => {
     const own = await startTestApp({ environment, workers: true })
     c.after(() => own.stop())
     const held: ServerResponse[] = []
     const receiver = await receiverFor(c, { behaviour: (response) => void held.push(response) })
     const [locked, free] = [await answered(receiver.url, own), await answered(receiver.url, own)]
     await receiver.waitFor(2)
-    // As the superuser: a row's lock is no question of whose it is.
+    // As the superuser, so that row-level security does not hide the row to lock.
     const lock = new pg.Client({ ...own.connection, user: 'postgres' })
     await lock.connect()
     await lock.query('begin')
@@ -192,9 +192,9 @@ describe('a living process', () => {
 })
 
 describe('two workers on one database', () => {
-  test('share 500 callbacks: every one is delivered, none twice, both take part', async (c) => {
+  test('share 500 callbacks: each is delivered once, and both workers take part', async (c) => {
     const inFlight: ServerResponse[] = []
-    // One process has at most 64 under way to one receiver: more at once are of both.
+    // One process has at most 64 under way to one receiver, so more at once come from both.
     let most = 0
     const receiver = await receiverFor(c, {
       behaviour: (response) => {
@@ -224,7 +224,7 @@ describe('two workers on one database', () => {
 })
 
 describe('one process answers calls, another delivers', () => {
-  test('at once by hint; by polling while it cannot listen; by hint again afterwards', async (c) => {
+  test('at once when notified; by polling while it cannot listen; when notified again afterwards', async (c) => {
     const own = await startTestApp({ environment: { ROLE: 'api', DATABASE_POOL: '2' }, clock: realClock })
     c.after(() => own.stop())
     const worker = await anotherApp(c, { of: own, environment: { ROLE: 'worker', DATABASE_POOL: '2' } })
@@ -235,7 +235,7 @@ describe('one process answers calls, another delivers', () => {
     const isListening = async () => (await listeners()).length === 1
     await eventually('the worker listens', isListening)
 
-    /** One after the other, so that each meets an idle worker; ms for all. */
+    /** One after the other, so that each meets an idle worker; returns the ms for all. */
     const deliver = async (count: number): Promise<number> => {
       const before = receiver.requests.length
       const began = performance.now()
@@ -283,7 +283,7 @@ describe('a graceful stop', () => {
     assert.deepEqual(await attemptsOf(id), [[200, true, null]])
   })
 
-  test('gives back what is still under way when its time is over: another delivers at once, no attempt is held against anybody', async (c) => {
+  test('gives back what is still under way at its deadline: another process delivers at once, and no attempt is counted', async (c) => {
     const receiver = await receiverFor(c, { behaviour: () => {} })
     const leaving = await anotherApp(c, { environment: { SHUTDOWN_GRACE_SECONDS: '0' } })
     const ids = [await answeredThrough(leaving, receiver.url), await answeredThrough(leaving, receiver.url)]
@@ -302,7 +302,7 @@ describe('a graceful stop', () => {
     }
   })
 
-  /** Answered by a call to this app, which then holds the callback. */
+  /** A request answered through this app, which then holds the lease of the callback. */
   async function answeredThrough(app: App, url: string): Promise<string> {
     const { id } = await t.createRequest({ callback_webhook: url })
     const reply = await app.http.inject({
@@ -316,7 +316,7 @@ describe('a graceful stop', () => {
   }
 })
 
-test('a time that is up is told to the agent never early and within a second', async (c) => {
+test('the callback of a timeout is never early and comes within a second', async (c) => {
   const own = await startTestApp({ environment, clock: realClock, workers: true })
   c.after(() => own.stop())
   const receiver = await receiverFor(c)

@@ -14,7 +14,7 @@ import { startTestApp, type TestApp } from '../harness.ts'
 import { addOrganization, type TestOrganization } from '../people-and-keys.ts'
 import { receiverFor } from '../receivers.ts'
 
-// Organizations share the slots of a process. The apps here only answer calls; the test delivers.
+// Organizations share the slots of a process. The apps here only serve calls; the test delivers.
 
 let t: TestApp
 before(async () => {
@@ -22,7 +22,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** So many requests of an organization, answered, their callbacks due. */
+/** Creates this many answered requests of an organization, with their callbacks due. */
 async function dueCallbacks(of: TestOrganization, url: string, count: number): Promise<void> {
   for (let made = 0; made < count; made += 1) {
     const body = { title: 'May I?', context: {}, callback_webhook: url }
@@ -62,7 +62,7 @@ function workerWithEightSlots(options: { readonly pollMs?: number } = {}) {
 }
 
 describe('a worker with eight slots', () => {
-  test('delivers for a newcomer while another organization has more slow receivers than there are slots', async (c) => {
+  test('delivers for a new organization while another has more slow receivers than there are slots', async (c) => {
     c.after(forget)
     const [greedy, newcomer] = await organizations(2)
     assert.ok(greedy && newcomer)
@@ -96,7 +96,7 @@ describe('a worker with eight slots', () => {
     assert.ok(organization)
     const receiver = await receiverFor(c)
     await dueCallbacks(organization, receiver.url, 40)
-    // The next poll after the first one never comes.
+    // There is no second poll.
     const worker = workerWithEightSlots({ pollMs: 3_600_000 })
     c.after(() => worker.stop(0))
     worker.start()
@@ -107,7 +107,7 @@ describe('a worker with eight slots', () => {
 describe('a claim', () => {
   const unlimited: Limits = { perOrganization: 1_000, organizations: {}, receivers: {} }
 
-  /** Claims and tells how many callbacks of each organization came, in their order. */
+  /** Claims callbacks and returns how many each organization got, in order. */
   async function claimed(
     of: readonly TestOrganization[],
     wanted: Partial<Parameters<typeof store.claim>[1]> = {},
@@ -126,7 +126,7 @@ describe('a claim', () => {
     return of.map(({ organizationId }) => leases.filter((lease) => lease.organizationId === organizationId).length)
   }
 
-  test('goes round: it begins behind the organization whose turn was last, and comes to that one last', async (c) => {
+  test('takes turns: it begins after the organization that was served last', async (c) => {
     c.after(forget)
     const all = await organizations(3)
     const [first, second, third] = all
@@ -139,7 +139,7 @@ describe('a claim', () => {
     assert.deepEqual(await claimed(all), [0, 0, 0])
   })
 
-  test('keeps to the limits of organizations and receivers', async (c) => {
+  test('respects the limits of organizations and receivers', async (c) => {
     c.after(forget)
     const all = await organizations(3)
     const [first, second, third] = all
@@ -157,11 +157,11 @@ describe('a claim', () => {
     assert.deepEqual(await claimed(all), [4, 6, 0])
   })
 
-  test('steps over the backlog of a dead receiver: no step of its plan takes up many more rows than are claimed', async (c) => {
+  test('skips the backlog of a dead receiver: no step of its plan reads many more rows than it claims', async (c) => {
     const own = await startTestApp({ environment: { ROLE: 'api' } })
     c.after(() => own.stop())
-    // 200 organizations, each with 20 receivers, each with 10 callbacks due and 10 settled: the planner cannot know that one
-    // receiver has 100 000. Without their requests: this is about the outbox alone.
+    // 200 organizations, each with 20 receivers, each with 10 callbacks due and 10 settled, so that the planner cannot know that
+    // one receiver has 100 000. Only the outbox has rows, because the requests do not matter here.
     await own.sql(`set session_replication_role = replica`)
     const rows = (targets: string, count: number, due: string) =>
       own.sql(
@@ -181,7 +181,7 @@ describe('a claim', () => {
     const now = own.clock.now()
     const [explained] = await own.app.db.within({ worker: true }).execute<{ 'QUERY PLAN': string }>(
       { name: 'explain_claim', text: `explain (analyze, format json) ${text}` },
-      // As a worker claims: 32 per receiver, 64 per organization, 128 in all.
+      // The limits of a worker's claim: 32 per receiver, 64 per organization, 128 in all.
       [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}'],
     )
     const plan = JSON.parse(String(explained?.['QUERY PLAN']))[0].Plan
@@ -197,7 +197,7 @@ interface PlanStep {
   readonly Plans?: readonly PlanStep[]
 }
 
-/** The steps of a plan that took up more rows at once. */
+/** The steps of a plan that read more rows than this. */
 function stepsOver(step: PlanStep, rows: number): readonly string[] {
   const own =
     step['Actual Rows'] > rows ? [`${step['Node Type']} ${step['Index Name'] ?? ''}: ${step['Actual Rows']}`] : []

@@ -8,7 +8,7 @@ function to(organizationId: string, target = 'https://receiver.example'): Receiv
   return { organizationId, target }
 }
 
-/** Reserves as often as it can, at most `wanted` times. */
+/** Reserves as many slots as it can, up to `wanted`. */
 function take(targets: Targets, receiver: Receiver, wanted = 2_000): number {
   let taken = 0
   while (taken < wanted && targets.reserve(receiver)) taken += 1
@@ -20,7 +20,7 @@ function give(targets: Targets, receiver: Receiver, count: number, trouble: bool
 }
 
 describe('slots', () => {
-  test('a receiver gets as many as one receiver may have, another still gets its own', () => {
+  test('a receiver gets up to the limit of one receiver, and another still gets its own', () => {
     const targets = createTargets({ perTarget: 3, total: 8 })
     assert.equal(take(targets, to('a')), 3)
     assert.equal(take(targets, to('b')), 3)
@@ -30,7 +30,7 @@ describe('slots', () => {
     assert.equal(take(targets, to('a')), 1)
   })
 
-  test('a slot given back is free again, whatever was learned', () => {
+  test('a slot given back is free again, whatever the result', () => {
     for (const trouble of [true, false, null]) {
       const targets = createTargets({ perTarget: 2, total: 4 })
       assert.equal(take(targets, to('a')), 2)
@@ -40,7 +40,7 @@ describe('slots', () => {
     }
   })
 
-  test('giving back what was never taken changes nothing', () => {
+  test('giving back a slot that was never taken changes nothing', () => {
     const targets = createTargets({ perTarget: 2, total: 4 })
     targets.release(to('a'), true)
     assert.equal(targets.free(), 4)
@@ -49,7 +49,7 @@ describe('slots', () => {
     assert.equal(targets.free(), 4)
   })
 
-  test('a slot given back by somebody without room says so: others may be waiting for it', () => {
+  test('giving back a slot of a full receiver reports it, because others may be waiting', () => {
     const targets = createTargets({ perTarget: 2, total: 100 })
     take(targets, to('a'))
     assert.equal(targets.release(to('a'), false), true, 'the receiver was full')
@@ -69,7 +69,7 @@ describe('the share of an organization', () => {
     assert.equal(take(targets, to('b')), 64, 'another organization is served at once')
   })
 
-  test('two greedy ones hold a third each, three a quarter: whoever comes next always finds some', () => {
+  test('two greedy organizations get a third each, three a quarter, so that the next one always finds some', () => {
     for (const greedy of [1, 2, 3, 7]) {
       const targets = createTargets()
       const organizations = Array.from({ length: greedy }, (_, at) => `greedy ${at}`)
@@ -97,7 +97,7 @@ describe('the share of an organization', () => {
     assert.equal(take(targets, to('a')), 15, '45, half of all')
   })
 
-  test("one slot is somebody's, too", () => {
+  test('a single slot can be used', () => {
     const targets = createTargets({ total: 1 })
     assert.equal(take(targets, to('a')), 1)
     assert.equal(take(targets, to('b')), 0)
@@ -107,7 +107,7 @@ describe('the share of an organization', () => {
 })
 
 describe('the breaker', () => {
-  /** A receiver with so many failures in a row, none in flight. */
+  /** A receiver with this many failures in a row and nothing in flight. */
   function failing(failures: number): Targets {
     const targets = createTargets({ perTarget: 8, total: 32, openAfter: 3 })
     for (let failed = 0; failed < failures; failed += 1) {
@@ -136,7 +136,7 @@ describe('the breaker', () => {
     assert.equal(take(targets, to('a')), 8)
   })
 
-  test('a probe that taught nothing neither opens nor closes', () => {
+  test('a probe without a result neither opens nor closes it', () => {
     const open = failing(3)
     take(open, to('a'))
     open.release(to('a'), null)
@@ -147,7 +147,7 @@ describe('the breaker', () => {
     assert.equal(take(closed, to('a')), 8)
   })
 
-  test('one success in between starts the count anew', () => {
+  test('a success in between resets the count', () => {
     const targets = failing(2)
     targets.reserve(to('a'))
     targets.release(to('a'), false)
@@ -188,7 +188,7 @@ describe('limits()', () => {
     const targets = createTargets({ perTarget: 100, total: 100 })
     take(targets, to('a'), 30)
     take(targets, to('b'), 10)
-    // 60 are free: after 15 more, a holds 45 and 45 are free; b comes to 35, a newcomer to 30.
+    // 60 are free. After 15 more, a holds 45 and 45 are free; b can get 35 and a new organization 30.
     assert.deepEqual(targets.limits(), {
       perOrganization: 30,
       organizations: { a: 15, b: 25 },

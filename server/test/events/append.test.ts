@@ -26,7 +26,7 @@ async function eventsOf(act: () => Promise<unknown>): Promise<readonly Row[]> {
   return (await events()).filter((event) => !before.has(event.id))
 }
 
-/** The one event (of this kind) that `act` appended; fails when there were none or more. */
+/** The one event (of this kind) that `act` appended. Fails if there were none or several. */
 async function theEventOf(act: () => Promise<unknown>, kind?: string): Promise<Row> {
   const added = (await eventsOf(act)).filter((event) => kind === undefined || event.kind === kind)
   assert.equal(added.length, 1, JSON.stringify(added))
@@ -41,7 +41,7 @@ async function noEventOf(act: () => Promise<unknown>): Promise<void> {
 
 const traced = { headers: { 'x-request-id': 'the-call' } }
 
-describe('every change of who may do what is one event, with who, what, before and after', () => {
+describe('every change of rights is one event, with who, what, before and after', () => {
   const common = () => ({ organization_id: t.organizationId, http_request_id: 'the-call', occurred_at: t.clock.now() })
   const byAdmin = () => ({ actor_kind: 'person', actor_id: t.admin.id })
   const assertEvent = (event: Row, expected: Row): void => {
@@ -68,7 +68,7 @@ describe('every change of who may do what is one event, with who, what, before a
     })
   })
 
-  test('invitation.created, and the registration it leads to names it', async () => {
+  test('invitation.created, which the registration through it names', async () => {
     let invitation = { id: '', token: '' }
     const created = await theEventOf(async () => {
       invitation = (await t.call('POST', '/api/v1/invitations', { ...asAdmin, body: { role: 'admin' }, ...traced }))
@@ -108,14 +108,14 @@ describe('every change of who may do what is one event, with who, what, before a
     await noEventOf(() => t.call('PATCH', `${keys}/${made.id}`, { ...asAdmin, body: { is_active: false } }))
   })
 
-  test('an idempotent repetition changes nothing and is no event', async () => {
+  test('an idempotent repetition changes nothing and has no event', async () => {
     const again = () =>
       t.call('POST', '/api/v1/api-keys', { ...asAdmin, body: { name: 'once' }, headers: { 'idempotency-key': 'one' } })
     await theEventOf(again, 'api_key.created')
     await noEventOf(again)
   })
 
-  test('what the service does by itself at its start has the service as actor', async (context) => {
+  test('the service is the actor of what it does by itself at its start', async (context) => {
     const database = await cloneDatabase()
     const log = createLog('silent', false)
     const app = await createApp({ config: testConfig(), secretKey, connection: database.connection, log })
@@ -145,7 +145,7 @@ describe('signing in', () => {
     ['password123', 200],
     ['wrong', 401],
   ] as const) {
-    test(`is an event when it is answered ${status}, with the network, and without the password`, async () => {
+    test(`is an event if the reply is ${status}, with the network and without the password`, async () => {
       const added = await eventsOf(async () => assert.equal((await login(password)).status, status))
       assert.ok(added.length >= 1)
       assert.ok(added.every((event) => event.http_request_id === 'the-call'))
@@ -155,7 +155,7 @@ describe('signing in', () => {
   }
 })
 
-describe('what is refused, or only read, leaves no event at once', () => {
+describe('refused calls and reads write no event in their transaction', () => {
   const refusals: readonly (readonly [number, string, string, object])[] = [
     [409, 'POST', '/api/v1/auth/register', { email: 'admin@example.com', password: 'correct horse' }],
     [422, 'POST', '/api/v1/auth/register', { email: 'x@example.com', password: 'short' }],
@@ -184,7 +184,7 @@ describe('the change and its event share one commit', () => {
       create trigger no_${kind} before insert on events for each row execute function no_${kind}()`)
   const allowEvents = (kind: string) => t.sql(`drop function no_${kind} cascade`)
 
-  test('when the event cannot be written, the account, key or invitation is not made either', async (context) => {
+  test('if the event cannot be written, the account, key or invitation is not created either', async (context) => {
     const kinds = ['user', 'api_key', 'invitation']
     for (const kind of kinds) await forbidEvents(kind)
     context.after(async () => {
@@ -210,7 +210,7 @@ describe('the change and its event share one commit', () => {
     assert.deepEqual((await t.sql('select id, name from api_keys where id = $1', [key?.id]))[0], key)
   })
 
-  test('an act whose commit fails leaves no event', async (context) => {
+  test('an act whose commit fails has no event', async (context) => {
     await t.sql(`create function too_late() returns trigger language plpgsql as $$ begin
       raise exception 'not this one' using errcode = 'XX000'; end $$;
       create constraint trigger too_late after insert on api_keys deferrable initially deferred
@@ -223,7 +223,7 @@ describe('the change and its event share one commit', () => {
   })
 })
 
-describe('events are append-only, for the owner of the database too', () => {
+describe('events are append-only, even for the owner of the database', () => {
   for (const statement of [
     `update events set kind = 'x'`,
     'update events set id = id where false',

@@ -2,20 +2,20 @@ import { verifyExport } from '../../../cli/src/audit-verify.ts'
 import { eventually } from '../eventually.ts'
 import type { TestApp } from '../harness.ts'
 
-/** The export of the sample organization, as the admin gets it. */
+/** The export of the sample organization, as its admin gets it. */
 export async function exportOf(t: TestApp, query = ''): Promise<string> {
   const reply = await t.call('GET', `/api/v1/events/export${query}`, { as: t.admin.token })
   if (reply.status !== 200) throw new Error(reply.text)
   return reply.text
 }
 
-/** What the offline verifier says of it, with the keys that the service publishes. */
+/** Verifies it offline with the keys that the service publishes. */
 export async function verified(t: TestApp, text: string, expectHead: readonly string[] = []) {
   const { body: publicKeys } = await t.call('GET', '/.well-known/jwks.json')
   return verifyExport([text], { publicKeys, expectHead })
 }
 
-/** Seals until nothing is left: a transaction that is open anywhere on the server, as another file's may be, holds seals back. */
+/** Seals until nothing is left. An open transaction anywhere on the server, such as one of another test file, delays seals. */
 export const sealAll = (t: TestApp): Promise<boolean> =>
   eventually('everything is sealed', async () => {
     await t.app.audit.drain()

@@ -81,7 +81,7 @@ describe('the evidence pack as JSON', () => {
     )
   })
 
-  test('proves each event alone: its record leads to the root in the signed head of its seal', async () => {
+  test('proves each event on its own: its record leads to the root in the signed head of its seal', async () => {
     const { body, text } = await eventually('sealed', async () => {
       const reply = await evidence('json')
       return reply.body.events.every(({ proof }: { proof: unknown }) => proof !== null) ? reply : null
@@ -96,7 +96,7 @@ describe('the evidence pack as JSON', () => {
       assert.ok(verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, 'base64url')))
       heads.set(number, JSON.parse(Buffer.from(payload, 'base64url').toString()))
     }
-    // Byte for byte out of the text: what was parsed and written again would only happen to be the same.
+    // The bytes of the text itself: parsing and writing them again would only be the same by chance.
     const records = [...text.matchAll(/\{"record":(\{.*?,"v":1\}),"erasable":/g)].map(([, record = '']) => record)
     assert.equal(records.length, body.events.length)
     for (const [place, { proof, erasable, record }] of body.events.entries()) {
@@ -108,12 +108,12 @@ describe('the evidence pack as JSON', () => {
     }
   })
 
-  test('404 for what is not there', async () => {
+  test('404 for a request that does not exist', async () => {
     const reply = await t.call('GET', `/api/v1/requests/${randomUUID()}/evidence`, { as: t.admin.token })
     assert.equal(reply.status, 404)
   })
 
-  test('that it was taken is in the audit', async () => {
+  test('the audit records that it was downloaded', async () => {
     await evidence('html')
     const { body } = await t.call('GET', '/api/v1/events?kind=audit.evidence_taken&limit=1', { as: t.admin.token })
     assert.deepEqual(
@@ -123,8 +123,8 @@ describe('the evidence pack as JSON', () => {
   })
 })
 
-describe('an event that is not what was sealed is told apart', () => {
-  /** What only a superuser can do: the tables' protection is a trigger. */
+describe('an event that differs from what was sealed is marked', () => {
+  /** Bypasses the triggers that protect the tables, which only a superuser can. */
   const unprotected = async (u: TestApp, statement: string, values: readonly unknown[]): Promise<void> => {
     for (const table of ['events', 'audit_seals']) await u.sql(`alter table ${table} disable trigger user`)
     await u.sql(statement, values)
@@ -186,7 +186,7 @@ describe('an event that is not what was sealed is told apart', () => {
   }
 })
 
-test('of more than 1 000 events the pack holds the first and the last 500, and says how many it leaves out', async (context) => {
+test('with more than 1 000 events the pack has the first and last 500 and the number that it leaves out', async (context) => {
   const u = await startTestApp()
   context.after(() => u.stop())
   const made = await u.createRequest()
@@ -209,7 +209,7 @@ test('of more than 1 000 events the pack holds the first and the last 500, and s
 })
 
 describe('the evidence pack as a page', () => {
-  test('runs nothing and loads nothing, and its own style is the only one it allows', async () => {
+  test('runs no script, loads nothing, and allows only its own style', async () => {
     const { status, text, headers } = await evidence('html')
     assert.equal(status, 200)
     const policy = String(headers['content-security-policy'])
@@ -217,13 +217,13 @@ describe('the evidence pack as a page', () => {
     assert.ok(policy.includes(`style-src 'sha256-${hash('sha256', style, 'base64')}'`))
     assert.match(policy, /^default-src 'none';/)
     assert.match(policy, /sandbox/)
-    // A policy of its own, for when it is opened from a disk.
+    // The page carries its own policy, because it may be opened from a disk.
     assert.match(text, /<meta http-equiv="content-security-policy" content="default-src &#39;none&#39;/)
     assert.doesNotMatch(text, /<(script|img|link|iframe|form|object|svg)\b/i)
     assert.doesNotMatch(text, /\s(on\w+|src|href|style)\s*=/i)
   })
 
-  test('shows what people and agents wrote as text, direction marks by their numbers', async () => {
+  test('shows what people and agents wrote as text, with direction marks as their code points', async () => {
     const { text } = await evidence('html')
     assert.ok(!text.includes('<script>'))
     assert.ok(!text.includes('\u202e'))

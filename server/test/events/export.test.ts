@@ -34,7 +34,7 @@ const allRecords = async () =>
   )
 
 describe('the export as JSONL', () => {
-  test('holds every event that was committed before the call, sealed, and verifies offline', async () => {
+  test('has every event that was committed before the call, sealed, and verifies offline', async () => {
     const known = await allRecords()
     const reply = await t.call('GET', '/api/v1/events/export', { as: t.admin.token })
     assert.equal(reply.headers['content-type'], 'application/jsonl; charset=utf-8')
@@ -46,7 +46,7 @@ describe('the export as JSONL', () => {
     assert.equal(result.exportedAt, t.clock.now().toISOString())
   })
 
-  test('is itself in the audit: who took it away, and from where', async () => {
+  test('is itself in the audit: who downloaded it, and from where', async () => {
     const last = recordsOf(await exportOf(t)).at(-1)
     assert.deepEqual(
       [last.kind, last.actor.id, last.after],
@@ -54,7 +54,7 @@ describe('the export as JSONL', () => {
     )
   })
 
-  test('goes on behind the last seal of the export before, and both fit together', async () => {
+  test('can continue after the last seal of an earlier export, and both fit together', async () => {
     const first = await verified(t, await exportOf(t))
     await t.createRequest({ title: 'later' })
     const text = await exportOf(t, `?after=${first.lastSeal?.number}`)
@@ -65,7 +65,7 @@ describe('the export as JSONL', () => {
     assert.match(next.limits.join(), /begins with seal/)
   })
 
-  test('is whole beside heads that were sealed while it was read, and later', async () => {
+  test('is intact when compared with heads that were sealed while it was read or later', async () => {
     const heads = async () =>
       (await t.sql('select head from audit_seals where organization_id = $1 order by number', [t.organizationId])).map(
         ({ head }) => String(head),
@@ -96,7 +96,7 @@ describe('the export as JSONL', () => {
     assert.match(limits.join(' '), /2 of the heads from outside were sealed after that/)
   })
 
-  test('404 behind a seal that is not there, 422 behind what is no number', async () => {
+  test('404 after a seal that does not exist, 422 after something that is not a number', async () => {
     const reply = await t.call('GET', '/api/v1/events/export?after=999999', { as: t.admin.token })
     assert.deepEqual([reply.status, reply.body.code], [404, 'audit.seal_not_found'])
     for (const after of ['-1', 'x', '1.5']) {
@@ -104,13 +104,13 @@ describe('the export as JSONL', () => {
     }
   })
 
-  test('503 when the key to seal and sign with cannot be had, before the first byte', async (context) => {
+  test('503 before the first byte if the signing key is not available', async (context) => {
     const u = await startTestApp()
     context.after(() => u.stop())
     await u.app.audit.drain()
     await u.sql(`update data_keys set kek_id = 'gone'`)
     const log = createLog('silent', false)
-    // A process that has the key in mind goes on with it; this one has not.
+    // A process that has the key cached goes on with it; this one has not.
     const blind = await createApp({ config: testConfig(), secretKey, connection: u.connection, log, clock: u.clock })
     context.after(() => blind.stop())
     const reply = await blind.http.inject({
@@ -121,13 +121,13 @@ describe('the export as JSONL', () => {
     assert.match(String(reply.headers['content-type']), /problem/)
   })
 
-  test('of another organization is never reached: the credential says whose it is', async () => {
+  test('of another organization cannot be reached: the credential decides the organization', async () => {
     const text = await exportOf(t)
     for (const record of recordsOf(text)) assert.equal(record.organization_id, t.organizationId)
   })
 
-  // Ten thousand at random are the verifier's own test; here it is the service's export that each of them is tried on.
-  test('tampered with in any of the known ways it does not verify', async () => {
+  // The verifier's own test makes ten thousand at random; here each kind is tried on an export of the service.
+  test('does not verify after any known kind of tampering', async () => {
     const lines = linesOf(await exportOf(t))
     const original = Buffer.from(`${lines.join('\n')}\n`)
     const random = createRandom(4_711)
@@ -138,7 +138,7 @@ describe('the export as JSONL', () => {
       const [name, tamper] = all[round % all.length] ?? ['', () => []]
       const changed = tamper([...lines], random, attacker)
       const file = Buffer.isBuffer(changed) ? changed : Buffer.from(changed.map((line) => `${line}\n`).join(''))
-      // Some change nothing here: there is nothing erased, for example.
+      // Some change nothing here, for example because nothing is erased.
       if (file.equals(original)) continue
       const { ok } = await verifyExport([file.toString()], { publicKeys, expectHead: [] })
       assert.equal(ok, false, name)
@@ -148,14 +148,14 @@ describe('the export as JSONL', () => {
 })
 
 describe('the export as CSV', () => {
-  test('has a line per event, and no cell that a spreadsheet would run', async () => {
+  test('has a line per event, and no cell that a spreadsheet would execute', async () => {
     await t.createRequest({ title: '=HYPERLINK("http://evil.example")' })
     await t.call('POST', '/api/v1/requests', {
       as: t.apiKey,
       body: { title: 'x', context: {} },
       headers: { 'x-request-id': '-2' },
     })
-    // No refused call of an earlier test is written meanwhile.
+    // Write the refused calls of earlier tests now, not during this test.
     await t.app.audit.refusedCalls.flush()
     const reply = await t.call('GET', '/api/v1/events/export?format=csv', { as: t.admin.token })
     assert.match(String(reply.headers['content-type']), /^text\/csv/)
@@ -211,7 +211,7 @@ describe('the export as a stream', () => {
   })
   after(() => much.u.stop())
 
-  test('is read no faster than the caller takes it', async () => {
+  test('is read from the database no faster than the caller reads', async () => {
     const { u, open } = much
     let socket: Socket | undefined
     u.app.http.server.once('connection', (opened: Socket) => {
@@ -233,7 +233,7 @@ describe('the export as a stream', () => {
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
   })
 
-  test('429 for the third of an organization at once, and a place is free when one is given up', async () => {
+  test('429 for the third of an organization at once, until one of them ends', async () => {
     const { open } = much
     const held = [await open(), await open()]
     assert.deepEqual(
@@ -250,7 +250,7 @@ describe('the export as a stream', () => {
     for (const { call } of held) call.destroy()
   })
 
-  test('readers who take nothing keep no other organization from theirs, and are let go', async (context) => {
+  test('readers that stall do not block other organizations, and are disconnected', async (context) => {
     const { u, open, fill } = await withMuch({ REQUEST_TIMEOUT_SECONDS: '3' })
     context.after(() => u.stop())
     const other = await addTenant(u)
@@ -259,7 +259,7 @@ describe('the export as a stream', () => {
     assert.equal((await open()).status, 429)
     const another = await open(other.people.auditor.token)
     assert.equal(another.status, 200)
-    // This one does read on: nothing happens to it.
+    // This one reads on, so nothing happens to it.
     let tail = ''
     another.reply.on('data', (chunk: Buffer) => {
       tail = chunk.toString()
@@ -268,7 +268,7 @@ describe('the export as a stream', () => {
     await once(another.reply, 'end')
     assert.match(tail, /\{"end":"[\w.-]+"\}\n$/)
     await eventually('both places are free', async () => {
-      // Both at once: so both who took nothing are gone, and neither can read on below.
+      // Both at once, so that both stalled readers are gone and neither can read on below.
       const opened = [await open(), await open()]
       for (const { call } of opened) call.destroy()
       return opened.every(({ status }) => status === 200)

@@ -9,7 +9,7 @@ import { exportOf, sealAll, verified } from './chain.ts'
 
 const day = 86_400_000
 let t: TestApp
-// A year ago, so that the database's own clock has gone past the retention period.
+// A year ago, so that the retention period is over by the clock of the database.
 before(async () => {
   t = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * day)) })
 })
@@ -25,14 +25,14 @@ const count = async (): Promise<number> =>
 const newest = async (kind: string) =>
   (await t.call('GET', `/api/v1/events?kind=${kind}&limit=1`, { as: t.admin.token })).body.items[0]
 
-/** What the verifier says once everything is sealed, erasures too: one that is not yet leaves parts unproven. */
+/** Verifies once everything is sealed, including erasures, because an unsealed erasure leaves parts unproven. */
 const verifiedAll = async () => {
   await sealAll(t)
   return verified(t, await exportOf(t))
 }
 
 describe('the policy', () => {
-  test('keeps everything for ever until somebody says otherwise, and every change is an event', async () => {
+  test('keeps everything for ever by default, and every change is an event', async () => {
     assert.deepEqual((await t.call('GET', policy, { as: t.admin.token })).body, {
       retention_days: null,
       legal_hold: false,
@@ -55,20 +55,20 @@ describe('the policy', () => {
     await change({ retention_days: null })
   })
 
-  test('422 below six months, without a reason, and when it names nothing', async () => {
+  test('422 below six months, without a reason, and for a change of nothing', async () => {
     for (const body of [{ retention_days: 179 }, { retention_days: 1.5 }, { legal_hold: true, reason: '' }, {}]) {
       assert.equal((await change(body)).status, 422, JSON.stringify(body))
     }
   })
 
-  test('403 for who may not manage the audit', async () => {
+  test('403 for people who may not manage the audit', async () => {
     assert.equal((await change({ legal_hold: true }, t.reviewer.token)).status, 403)
     assert.equal((await erase({ user_id: t.reviewer.id }, t.reviewer.token)).status, 403)
   })
 })
 
 describe('erasure', () => {
-  test('of a request takes what was written and from where, and leaves that it happened; the chain stays valid', async () => {
+  test('of a request removes texts and addresses but not the fact that it happened; the chain stays valid', async () => {
     const { id } = await t.createRequest({ title: 'Refund Jane Doe?', callback_webhook: null })
     const body = { decision: 'approve', comment: 'She lives at 1 High Street' }
     await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
@@ -90,14 +90,14 @@ describe('erasure', () => {
     assert.deepEqual([result.findings, result.erased], [[], 2])
   })
 
-  test('says who erased what and why, and again there is nothing to erase', async () => {
+  test('is an event with who erased what and why; a second time there is nothing to erase', async () => {
     const event = await newest('audit.erased')
     assert.deepEqual([event.actor.id, event.after.reason, event.after.events.length], [t.admin.id, 'case 17', 2])
     assert.deepEqual((await erase({ request_id: event.subject.id })).body, { erased: 0 })
     assert.equal((await newest('audit.erased')).id, event.id)
   })
 
-  test('of a person reaches all they did, and all that was done to them, over many events', async () => {
+  test('of a person covers everything they did and everything done to them, over many events', async () => {
     const ids = await Promise.all(Array.from({ length: 30 }, async () => (await t.createRequest()).id))
     for (const id of ids) {
       const body = { decision: 'reject', comment: 'by a person who wants to be forgotten' }
@@ -117,7 +117,7 @@ describe('erasure', () => {
     assert.deepEqual(result.findings, [])
   })
 
-  test('of a person reaches the address that they were invited at, and of an invitation that of who never came', async () => {
+  test('of a person covers the address of their invitation; of an invitation, the address of a person who never came', async () => {
     const invite = async (email: string) =>
       (await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { email } })).body
     const holding = async (text: string) =>
@@ -139,15 +139,15 @@ describe('erasure', () => {
     assert.deepEqual((await verifiedAll()).findings, [])
   })
 
-  test('of oneself comes to an end', async () => {
+  test('of oneself terminates', async () => {
     assert.ok((await erase({ user_id: t.admin.id })).body.erased > 0)
     const result = await verifiedAll()
     assert.deepEqual(result.findings, [])
   })
 
-  test('is told apart from a part that somebody cut out of the table', async () => {
+  test('is distinguished from a part that was cut out of the table', async () => {
     const { id } = await t.createRequest({ title: 'cut out' })
-    // Only who owns the table and switches its protection off can do this.
+    // Only the owner of the table can do this, after disabling its triggers.
     await t.sql(`alter table events disable trigger append_only`)
     await t.sql('update events set erasable = null where subject_id = $1', [id])
     await t.sql(`alter table events enable trigger append_only`)
@@ -170,7 +170,7 @@ describe('erasure', () => {
     }
   })
 
-  test('409 under legal hold, in the database too', async () => {
+  test('409 under legal hold, which the database also enforces', async () => {
     await change({ legal_hold: true })
     const reply = await erase({ user_id: t.reviewer.id })
     assert.deepEqual([reply.status, reply.body.code], [409, 'audit.legal_hold'])
@@ -185,7 +185,7 @@ describe('erasure', () => {
   })
 })
 
-describe('a legal hold that is being set stops what has not happened yet, also where there was no policy before', () => {
+describe('a legal hold that is being set stops what has not happened yet, even without an earlier policy', () => {
   const waiting = (u: TestApp) =>
     eventually('somebody waits', async () => {
       const rows = await u.sql(`select from pg_locks where locktype = 'advisory' and not granted
@@ -196,7 +196,7 @@ describe('a legal hold that is being set stops what has not happened yet, also w
     `select pg_advisory_xact_lock(hashtextextended('hitl audit ${organizationId}', 0))`
   const erasables = async (u: TestApp) => (await u.sql('select from events where erasable is not null')).length
 
-  /** Another process is setting a hold, and has not committed; answers how to do so. */
+  /** Another process is setting a hold and has not committed; returns a function that commits. */
   const holdBegun = async (u: TestApp): Promise<() => Promise<void>> => {
     const other = new pg.Client({ ...u.connection, user: 'postgres' })
     await other.connect()
@@ -208,7 +208,7 @@ describe('a legal hold that is being set stops what has not happened yet, also w
     }
   }
 
-  test('an erasure waits for it, and erases nothing', async (context) => {
+  test('an erasure waits for it and erases nothing', async (context) => {
     const u = await startTestApp()
     context.after(() => u.stop())
     const { id } = await u.createRequest()
@@ -237,7 +237,7 @@ describe('a legal hold that is being set stops what has not happened yet, also w
     await eraser.end()
   })
 
-  test('it waits for a portion of a deletion that has found no hold', async (context) => {
+  test('it waits for a batch of a deletion that found no hold', async (context) => {
     const u = await startTestApp()
     context.after(() => u.stop())
     const db = openDb({ connection: u.connection, poolSize: 1, onError: () => {} })
@@ -257,12 +257,12 @@ describe('a legal hold that is being set stops what has not happened yet, also w
 })
 
 describe('retention', () => {
-  test('purges whole batches that are older, under their seal as an anchor; the rest still verifies', async () => {
+  test('purges whole batches that are older and keeps the last of their seals as an anchor; the rest still verifies', async () => {
     await sealAll(t)
     const old = await count()
     await t.app.audit.drain()
     assert.equal(await count(), old, 'nothing is purged without a policy')
-    // By the database's clock, which is what counts, everything so far is 400 days old, and this is not.
+    // By the database's clock, which decides, everything so far is 400 days old, and this is not.
     await t.sql(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
        values ($1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
@@ -287,7 +287,7 @@ describe('retention', () => {
     assert.equal(length, 0, 'older seals go with their events')
   })
 
-  test('never under legal hold', async () => {
+  test('purges nothing under legal hold', async () => {
     const u = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * day)) })
     const asAdmin = { as: u.admin.token, body: { retention_days: 180, legal_hold: true, reason: 'lawsuit' } }
     assert.equal((await u.call('PATCH', policy, asAdmin)).status, 200)

@@ -6,13 +6,13 @@ import { eventKinds } from '../../src/facts/kinds.ts'
 
 const source = join(import.meta.dirname, '../../src')
 
-/** Put together where they are reported: `agent.${...}`, with the second half from a table. */
+/** Composed where they are reported: `agent.${...}`, with the second half from a table. */
 const composed: Readonly<Record<string, readonly string[]>> = {
   'identity/agents/switches.ts': ['agent', 'organization'],
   'identity/signing-keys/service.ts': ['signing_key'],
 }
 
-test('every kind of event is reported somewhere; that no other is, the compiler says', async () => {
+test('every kind of event is reported somewhere (the compiler rules out other kinds)', async () => {
   const reported = new Set<string>()
   for await (const file of glob('**/*.ts', { cwd: source })) {
     if (file === 'facts/kinds.ts') continue

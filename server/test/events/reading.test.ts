@@ -49,7 +49,7 @@ async function allPages(path: string, limit: number): Promise<readonly Item[]> {
 }
 
 describe('GET /events', () => {
-  test('newest first, with who, how signed in, from where, on what digest, what before and after', async () => {
+  test('newest first, with the person, how they signed in, their address, the digest, before and after', async () => {
     const { status, body } = await events('?kind=request.responded')
     assert.equal(status, 200)
     assert.equal(body.items.length, 1)
@@ -81,7 +81,7 @@ describe('GET /events', () => {
     assert.match(call, /^[0-9a-f-]{36}$/)
   })
 
-  test('pages of any size hold every event once, in one order', async () => {
+  test('pages of any size contain every event once, in the same order', async () => {
     const whole = await allPages('/api/v1/events', 100)
     assert.ok(whole.length > 10)
     assert.deepEqual(
@@ -125,7 +125,7 @@ describe('GET /events', () => {
     }
   })
 
-  test('a filter that finds little among very many comes in short pages with cursors, never in one long statement', async (context) => {
+  test('a filter that matches few of very many events returns short pages with cursors, never one long statement', async (context) => {
     const u = await startTestApp()
     context.after(() => u.stop())
     await u.sql(
@@ -147,7 +147,7 @@ describe('GET /events', () => {
     assert.deepEqual([found, pages >= 2], [1, true])
   })
 
-  test('422 for what is no time, cursor, kind or id, naming it', async () => {
+  test('422 for an invalid time, cursor, kind or id, naming it', async () => {
     for (const [query, path] of [
       ['since=yesterday', 'since'],
       ['until=2026-02-30T00:00:00Z', 'until'],
@@ -165,7 +165,7 @@ describe('GET /events', () => {
     }
   })
 
-  test('403 for reviewers and for keys, which are told what it needs', async () => {
+  test('403 for reviewers and API keys, with the right that is missing', async () => {
     for (const as of [t.reviewer.token, t.apiKey]) {
       for (const path of [
         '/events',
@@ -181,7 +181,7 @@ describe('GET /events', () => {
 })
 
 describe('GET /requests/{id}/events', () => {
-  test("the request's own, oldest first", async () => {
+  test("the request's events, oldest first", async () => {
     const items = await allPages(`/api/v1/requests/${asked.id}/events`, 1)
     assert.deepEqual(
       items.map((event) => event.kind),
@@ -190,13 +190,13 @@ describe('GET /requests/{id}/events', () => {
     assert.deepEqual(items[0]?.erasable, { callback_webhook: null, network: '127.0.0.1', title: 'Delete vol-1?' })
   })
 
-  test('404 for what is not there', async () => {
+  test('404 for a request that does not exist', async () => {
     const reply = await t.call('GET', `/api/v1/requests/${randomUUID()}/events`, { as: t.admin.token })
     assert.deepEqual([reply.status, reply.body.code], [404, 'consultation.not_found'])
   })
 })
 
-test('an event says which seal holds it, once there is one', async () => {
+test('an event has the number of its seal once there is one', async () => {
   const { id } = await t.createRequest()
   const sealOf = async () =>
     (await t.call('GET', `/api/v1/requests/${id}/events`, { as: t.admin.token })).body.items[0].seal

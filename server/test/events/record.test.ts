@@ -24,7 +24,7 @@ const event: Event = {
 }
 
 describe('a record', () => {
-  test('has these members, whatever is missing', () => {
+  test('always has these members, even without values', () => {
     const { record } = recordOf(event, 'salt')
     const { erasable_sha256: _, ...members } = JSON.parse(record)
     assert.deepEqual(members, {
@@ -55,7 +55,7 @@ describe('a record', () => {
     assert.deepEqual([JSON.parse(least.record).erasable_sha256, least.erasable], [null, null])
   })
 
-  test('is RFC 8785, as is the erasable part, whatever stands in them', () => {
+  test('is RFC 8785 JSON, as is the erasable part, with any content', () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()),
@@ -70,7 +70,7 @@ describe('a record', () => {
     )
   })
 
-  test('holds the hash of the erasable part, which holds what people wrote, the network and a salt', () => {
+  test('contains the hash of the erasable part, which has what people wrote, the network and a salt', () => {
     const { record, erasable } = recordOf(event, 'some salt')
     assert.deepEqual(JSON.parse(erasable ?? ''), {
       comment: event.erasable?.comment,
@@ -82,7 +82,7 @@ describe('a record', () => {
     assert.notEqual(JSON.parse(recordOf(event, 'another').record).erasable_sha256, JSON.parse(record).erasable_sha256)
   })
 
-  test('is written although a text holds what is no character', () => {
+  test('is written even if a text contains a lone surrogate', () => {
     const { erasable } = recordOf({ ...event, erasable: { username: 'a\0b\ud800c' } }, 'salt')
     assert.equal(JSON.parse(erasable ?? '').username, 'a\uFFFDb\uFFFDc')
   })

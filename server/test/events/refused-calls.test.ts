@@ -42,11 +42,11 @@ const refusedWith = async (code: string, sql = t.sql) =>
       count: after.count,
     }))
 
-/** Refusals are written a second after the first one; in these tests not before `flush`, however long the calls take. */
+/** Refusals are written a second after the first one. In these tests only `flush` writes them, however long the calls take. */
 const keepUnwritten = (context: TestContext): void => context.mock.timers.enable({ apis: ['setTimeout'] })
 
 describe('refusals', () => {
-  test('of people and keys that may not do it are events of their organization, equal ones counted', async (context) => {
+  test('for a missing right are events of the organization, with equal ones counted', async (context) => {
     keepUnwritten(context)
     for (let n = 0; n < 3; n += 1) await t.call('GET', '/api/v1/events', { as: t.reviewer.token })
     await t.call('POST', '/api/v1/requests', { as: t.reviewer.token, body: { title: 'x', context: {} } })
@@ -68,7 +68,7 @@ describe('refusals', () => {
     )
   })
 
-  test('of credentials that are none are events of the installation', async (context) => {
+  test('of invalid credentials are events of the installation', async (context) => {
     keepUnwritten(context)
     await t.call('GET', '/api/v1/requests', { as: `hitl_${'0'.repeat(71)}` })
     await t.call('GET', '/api/v1/requests', { as: 'no.such.token' })
@@ -85,7 +85,7 @@ describe('refusals', () => {
     )
   })
 
-  test('of pages of others that call with our cookie are events of the installation', async (context) => {
+  test('of cross-site calls with the session cookie are events of the installation', async (context) => {
     keepUnwritten(context)
     const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
     const body = { username: sampleReviewer, password: samplePassword, session_cookie: true }
@@ -109,7 +109,7 @@ describe('refusals', () => {
     ])
   })
 
-  test('of sign-ins that have to wait are events of the installation, counted, whoever it is', async () => {
+  test('of throttled sign-ins are events of the installation and counted, with or without an account', async () => {
     const body = { username: sampleAdmin, password: 'a wrong password' }
     const replies = await Promise.all(Array.from({ length: 20 }, () => t.call('POST', '/api/v1/auth/login', { body })))
     const throttled = replies.filter(({ status }) => status === 429).length
@@ -124,7 +124,7 @@ describe('refusals', () => {
     assert.deepEqual(await refusedWith('auth.throttled'), [{ ...anonymous, count: throttled }])
   })
 
-  test('of keys beyond their limit are events of their organization, of strangers of the installation', async (context) => {
+  test('for rate limits are events of the organization for keys, and of the installation for strangers', async (context) => {
     const limited = await startTestApp({ environment: { RATE_LIMIT_KEY: '2/3000', RATE_LIMIT_ADDRESS: '2/3000' } })
     context.after(() => limited.stop())
     keepUnwritten(context)
@@ -156,7 +156,7 @@ describe('refusals', () => {
     )
   })
 
-  test('of uses of an approval are events of the request: none, of something else, used before', async (context) => {
+  test('of redemptions are events of the request: no approval, another digest, already used', async (context) => {
     keepUnwritten(context)
     const { id } = await t.createRequest()
     const redeem = async (body = {}) =>
@@ -182,7 +182,7 @@ describe('refusals', () => {
     assert.equal(timeline.body.items.filter((event: { kind: string }) => event.kind === 'access.refused').length, 3)
   })
 
-  test('409 of other acts is none', async () => {
+  test('409 of other acts has no event', async () => {
     const { id } = await t.createRequest()
     for (const status of [200, 409]) {
       assert.equal((await t.call('POST', `/api/v1/requests/${id}/cancel`, { as: t.apiKey })).status, status)
@@ -192,7 +192,7 @@ describe('refusals', () => {
     assert.equal((await written('access.refused')).length, before)
   })
 
-  test('404 for what is not yours is none', async () => {
+  test('404 for what the caller may not see has no event', async () => {
     await t.call('GET', `/api/v1/requests/${randomUUID()}`, { as: t.reviewer.token })
     const before = (await written('access.refused')).length
     await t.app.audit.refusedCalls.flush()
@@ -221,7 +221,7 @@ describe('a flood of refusals', () => {
   const flooded = async () =>
     (await written('credential.refused')).filter(({ after }) => (after as { code: string }).code === 'auth.flood')
 
-  test('from 100 000 networks is a few hundred events that count them all, in bounded memory', async () => {
+  test('from 100 000 networks becomes a few hundred events that count them all, in bounded memory', async () => {
     const refusals = create()
     const before = process.memoryUsage().heapUsed
     for (let n = 0; n < 100_000; n += 1) refusals.note(refusal(n))
@@ -237,7 +237,7 @@ describe('a flood of refusals', () => {
     await refusals.close()
   })
 
-  test('costs a call microseconds', () => {
+  test('costs each call only microseconds', () => {
     const refusals = create()
     const started = performance.now()
     for (let n = 0; n < 100_000; n += 1) refusals.note(refusal(n % 1_000))
@@ -245,7 +245,7 @@ describe('a flood of refusals', () => {
     assert.ok(each < 50, `${each} µs each`)
   })
 
-  test('that cannot be written is kept, counted on in bounded memory, and written when the database is back', async () => {
+  test('that cannot be written is kept in bounded memory, still counted, and written when the database is back', async () => {
     const events = createEvents([])
     let isAway = true
     let tries = 0
@@ -279,7 +279,7 @@ describe('a flood of refusals', () => {
     assert.deepEqual([first?.count, first?.first_at], [12, firstAt])
   })
 
-  test('is tried again by itself, without another refusal', async () => {
+  test('is retried without waiting for another refusal', async () => {
     const events = createEvents([])
     let tries = 0
     const done = Promise.withResolvers<void>()

@@ -29,7 +29,7 @@ const unsealedEvents = async (): Promise<number> =>
 
 const leavesOf = (seal: Readonly<Record<string, unknown>> | undefined): Buffer => seal?.leaves as Buffer
 
-/** Seals until nothing is left: transactions of other test files' databases may be under way on the same server. */
+/** Seals until nothing is left. Open transactions of other databases on the same server may delay seals. */
 const sealAll = () =>
   eventually('everything is sealed', async () => {
     await t.app.audit.drain()
@@ -37,7 +37,7 @@ const sealAll = () =>
   })
 
 describe('seals', () => {
-  test('hold every event once, in the order of the chain, with root and link as RFC 6962 and the docs say', async () => {
+  test('contain every event once, in chain order, with root and link as RFC 6962 and the docs define them', async () => {
     for (let n = 0; n < 5; n += 1) await t.createRequest()
     await sealAll()
     await t.createRequest()
@@ -85,13 +85,13 @@ describe('seals', () => {
     assert.equal(position, events.length)
   })
 
-  test('of the installation itself are there too', async () => {
+  test('are made for the installation itself too', async () => {
     await sealAll()
     const rows = await t.sql(`select from audit_seals where organization_id = '00000000-0000-0000-0000-000000000000'`)
     assert.ok(rows.length > 0)
   })
 
-  test('leave out what is still to be committed, and what came after it, however it ends', async () => {
+  test('leave out what is not committed yet and everything after it, even if it rolls back', async () => {
     await sealAll()
     const slow = new pg.Client({ ...t.connection, user: 'postgres' })
     await slow.connect()
@@ -121,7 +121,7 @@ describe('seals', () => {
     await slow.end()
   })
 
-  test('are made by any number of processes at once without a fork', async () => {
+  test('do not fork, however many processes seal at once', async () => {
     const log = createLog('silent', false)
     const others = await Promise.all(
       [1, 2].map(() => createApp({ config: testConfig(), secretKey, connection: t.connection, log, clock: t.clock })),
@@ -141,7 +141,7 @@ describe('seals', () => {
     assert.ok(result.events >= 200)
   })
 
-  test('come within 2 s of the commit', async (context) => {
+  test('are made within 2 s of the commit', async (context) => {
     const app = await createApp({
       config: testConfig(),
       secretKey,
@@ -160,10 +160,10 @@ describe('seals', () => {
     assert.ok(Math.max(...lags) < 2_000, `lags of ${lags.map(Math.round)} ms`)
   })
 
-  test('wait for a key that cannot be had, and keep nobody from writing', async (context) => {
+  test('wait for a key that is not available, without blocking writers', async (context) => {
     await sealAll()
     const log = createLog('silent', false)
-    // Another secret key than the one that has sealed the signing keys: they cannot be opened.
+    // A different SECRET_KEY from the one that encrypted the signing keys, so that they cannot be decrypted.
     const app = await createApp({
       config: testConfig(),
       secretKey: 'another key that is long enough and opens nothing',
@@ -204,7 +204,7 @@ test('roots and audit paths in the database are those of RFC 6962, for every siz
 })
 
 describe('after a dump was restored into another cluster', () => {
-  test('new events stand behind the old ones, though their transaction numbers are lower', async () => {
+  test('new events come after the old ones, although their transaction numbers are lower', async () => {
     const organizationId = randomUUID()
     const owner = new pg.Client(t.connection)
     await owner.connect()
@@ -212,7 +212,7 @@ describe('after a dump was restored into another cluster', () => {
       (await owner.query<{ era: number }>('select hitl_audit_begin_era() as era')).rows[0]?.era ?? -1
     const before = await era()
     const record = `{"n":1,"v":1}`
-    // As it looks after a restore: numbers that this cluster has not reached.
+    // As after a restore: transaction numbers that this cluster has not reached yet.
     await t.sql(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, era, xact, record)
        values ($1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(), $2, '99999999999', $3)`,
@@ -236,8 +236,8 @@ describe('after a dump was restored into another cluster', () => {
   })
 })
 
-describe('heads outside of the database', () => {
-  test('are appended to AUDIT_HEADS_FILE and posted to AUDIT_HEADS_URL, and the verifier takes them', async (context) => {
+describe('heads outside the database', () => {
+  test('are appended to AUDIT_HEADS_FILE and posted to AUDIT_HEADS_URL, and the verifier accepts them', async (context) => {
     const folder = await mkdtemp(join(tmpdir(), 'hitl-heads-'))
     context.after(() => rm(folder, { recursive: true }))
     const file = join(folder, 'heads.jsonl')
@@ -246,7 +246,7 @@ describe('heads outside of the database', () => {
     const u = await startTestApp({ environment: { AUDIT_HEADS_FILE: file, AUDIT_HEADS_URL: receiver.url } })
     context.after(() => u.stop())
     await u.createRequest()
-    // Signing made a key, which is an event of the installation: one more round seals that.
+    // Signing made a key, which is an event of the installation. One more round seals that event.
     await eventually('published', async () => {
       await u.app.audit.drain()
       const [row] = await u.sql('select count(*)::int as seals, count(published_at)::int as published from audit_seals')
@@ -269,7 +269,7 @@ describe('heads outside of the database', () => {
     assert.doesNotMatch(result.limits.join(), /Without a head from outside/)
   })
 
-  test('that did not arrive are written again, by whoever runs then', async (context) => {
+  test('that did not arrive are written again by any running process', async (context) => {
     const folder = await mkdtemp(join(tmpdir(), 'hitl-heads-'))
     context.after(() => rm(folder, { recursive: true }))
     const u = await startTestApp({ environment: { AUDIT_HEADS_FILE: join(folder, 'not-there', 'heads.jsonl') } })

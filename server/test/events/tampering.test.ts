@@ -25,7 +25,7 @@ async function sealedApp(context: TestContext): Promise<TestApp> {
   return t
 }
 
-/** What only a superuser can do: the table's protection is a trigger. */
+/** Bypasses the triggers that protect the table, which only a superuser can. */
 async function unprotected(t: TestApp, statement: string, values: readonly unknown[]): Promise<void> {
   for (const table of ['events', 'audit_seals']) await t.sql(`alter table ${table} disable trigger user`)
   await t.sql(statement, values)
@@ -40,7 +40,7 @@ interface Sealed {
   readonly seal: number
 }
 
-/** The middle event of the second batch, and where it stands. */
+/** The middle event of the second batch, and its position. */
 async function oneOf(t: TestApp): Promise<Sealed> {
   const [row] = await t.sql(
     `with placed as (select *, row_number() over (order by era, xact, id) as position from events where organization_id = $1)
@@ -52,7 +52,7 @@ async function oneOf(t: TestApp): Promise<Sealed> {
   return row as unknown as Sealed
 }
 
-/** What the verifier says of the export, as an auditor gets it. */
+/** Verifies the export that an auditor gets. */
 async function told(t: TestApp) {
   const { ok, findings } = await verified(t, await exportOf(t))
   assert.equal(ok, findings.length === 0)
@@ -62,8 +62,8 @@ async function told(t: TestApp) {
 const insertion = `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, era, xact,
   record) values ($1, $2, 'x.tried', 'request', gen_random_uuid(), 'system', now(), $3, $4, '{"erasable_sha256":null,"v":1}')`
 
-describe('what somebody with the whole database in their hands did to sealed events is in the export, and found there', () => {
-  test('one was deleted', async (context) => {
+describe('tampering with sealed events in the database shows in the export and is found', () => {
+  test('an event was deleted', async (context) => {
     const t = await sealedApp(context)
     const { position, seal, id } = await oneOf(t)
     await unprotected(t, 'delete from events where organization_id = $1 and id = $2', [t.organizationId, id])
@@ -71,7 +71,7 @@ describe('what somebody with the whole database in their hands did to sealed eve
     assert.deepEqual((await told(t)).length, 1, 'and the next day again')
   })
 
-  test('the last one of a batch was deleted', async (context) => {
+  test('the last event of a batch was deleted', async (context) => {
     const t = await sealedApp(context)
     const [row] = await t.sql(
       'select last_id, last_position::int as position from audit_seals where organization_id = $1 and number = 2',
@@ -81,7 +81,7 @@ describe('what somebody with the whole database in their hands did to sealed eve
     assert.deepEqual(await told(t), [{ code: 'event.missing', position: row?.position, seal: 2 }])
   })
 
-  test('the whole first batch was deleted, as a purge would', async (context) => {
+  test('the whole first batch was deleted, as by a purge', async (context) => {
     const t = await sealedApp(context)
     await unprotected(
       t,
@@ -103,7 +103,7 @@ describe('what somebody with the whole database in their hands did to sealed eve
     )
   })
 
-  test('all of them were deleted, of more batches than a page of the export holds', async (context) => {
+  test('all events were deleted, of more batches than a page of the export holds', async (context) => {
     const t = await sealedApp(context)
     await t.sql(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
@@ -124,7 +124,7 @@ describe('what somebody with the whole database in their hands did to sealed eve
     assert.ok(findings.every(({ code }) => code === 'event.missing'))
   })
 
-  test('one was put in among them', async (context) => {
+  test('an event was inserted among them', async (context) => {
     const t = await sealedApp(context)
     const { era, xact, seal } = await oneOf(t)
     // Sorts behind the ids of that time.
@@ -132,13 +132,13 @@ describe('what somebody with the whole database in their hands did to sealed eve
     assert.deepEqual(await told(t), [{ code: 'event.inserted', position: null, seal }])
   })
 
-  test('one was put in in front of all of them', async (context) => {
+  test('an event was inserted before all of them', async (context) => {
     const t = await sealedApp(context)
     await unprotected(t, insertion, [t.organizationId, randomUUID(), 0, '3'])
     assert.deepEqual(await told(t), [{ code: 'event.inserted', position: null, seal: 1 }])
   })
 
-  test('one was edited', async (context) => {
+  test('an event was edited', async (context) => {
     const t = await sealedApp(context)
     const { id, position, seal } = await oneOf(t)
     await unprotected(
@@ -156,7 +156,7 @@ describe('what somebody with the whole database in their hands did to sealed eve
     assert.ok(findings.some(({ code, seal }) => code === 'seal.missing' && seal === 2))
   })
 
-  test('more than a page of events was put in', async (context) => {
+  test('more than a page of events was inserted', async (context) => {
     const t = await sealedApp(context)
     const { era, xact } = await oneOf(t)
     await unprotected(
@@ -172,10 +172,10 @@ describe('what somebody with the whole database in their hands did to sealed eve
   })
 })
 
-test('a purge while an export is being read breaks it off: what it took away is not held against the file', async (context) => {
+test('a purge during an export breaks it off, so that purged events are not reported as missing', async (context) => {
   const t = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * 86_400_000)) })
   context.after(() => t.stop())
-  // Of more than a page, and older than any retention, as all the rest.
+  // More than a page of events, and older than any retention, like all the others.
   for (let batch = 0; batch < 3; batch += 1) {
     await t.sql(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
@@ -205,7 +205,7 @@ test('a purge while an export is being read breaks it off: what it took away is 
   assert.deepEqual((await verified(t, await exportOf(t))).findings, [], 'the next one begins behind it')
 })
 
-test("the application's role cannot say where an event stands in the chain", async (context) => {
+test("the application's role cannot choose the position of an event in the chain", async (context) => {
   const t = await startTestApp()
   context.after(() => t.stop())
   const client = new pg.Client({ ...t.connection, user: 'postgres' })

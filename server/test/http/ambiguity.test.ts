@@ -164,7 +164,7 @@ describe('a path has one spelling', () => {
   }
 })
 
-describe('400 for a header that stands twice and may only once; nothing is made', () => {
+describe('400 for a repeated header that may appear only once; nothing is created', () => {
   const authorization = () => `Authorization: Bearer ${t.apiKey}`
   const body = '{"title":"twice","context":{}}'
   for (const [name, lines] of [
@@ -207,7 +207,7 @@ describe('400 for a header that stands twice and may only once; nothing is made'
     })
   }
 
-  test('201 when lists and cookies come in several lines', async () => {
+  test('201 if list headers and cookies come in several lines', async () => {
     const lines = `Host: x\r\n${authorization()}\r\nContent-Type: application/json\r\nAccept: a/b\r\nAccept: c/d\r\nCookie: a=1\r\nCookie: b=2\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2`
     assert.match(await say(`POST ${requests} HTTP/1.1\r\n${lines}`, body), /^HTTP\/1\.1 201 /)
   })
@@ -220,7 +220,7 @@ describe('400 for a header that stands twice and may only once; nothing is made'
   })
 })
 
-describe('422 naming the path for names that lead to the prototype of objects; nothing is made', () => {
+describe('422 naming the path for names that lead to the prototype of objects; nothing is created', () => {
   for (const [path, payload] of [
     ['__proto__', '{"title":"x","context":{},"__proto__":{"title":"y"}}'],
     ['context.__proto__', '{"title":"x","context":{"__proto__":{"admin":true}}}'],
@@ -239,7 +239,7 @@ describe('422 naming the path for names that lead to the prototype of objects; n
     })
   }
 
-  test('201 for names that only look like them, and they come back', async () => {
+  test('201 for names that only look similar, which come back unchanged', async () => {
     const context = { constructor: { x: 1 }, prototype: { constructor: 1 }, proto: 1, a: '__proto__', toString: 1 }
     const reply = await t.call('POST', requests, { as: t.apiKey, body: { title: 'x', context } })
     assert.equal(reply.status, 201)
@@ -288,7 +288,7 @@ describe('422 naming the path for names that lead to the prototype of objects; n
   })
 })
 
-describe('bodies are UTF-8 in a form that is known', () => {
+describe('bodies are UTF-8 in a known content type', () => {
   const utf16 = (text: string) => Buffer.from(text, 'utf16le')
   const signIn = JSON.stringify(right)
   const encoded = 'username=admin%40example.com&password=password123'
@@ -352,7 +352,7 @@ describe('bodies are UTF-8 in a form that is known', () => {
   }
 })
 
-test('what is checked on every call costs little, also for an address as long as it can be', () => {
+test('the checks on every call are cheap, even for the longest URL', () => {
   const hostile = `/x?${Array.from({ length: 2_000 }, (_, index) => `a${index}=%20`).join('&')}`
   const startedAt = performance.now()
   for (let round = 0; round < 20; round += 1) refuseAmbiguousTarget(hostile)

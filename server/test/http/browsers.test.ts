@@ -22,7 +22,7 @@ describe('CORS_ORIGINS names two origins', () => {
     })
 
   for (const from of [origin, 'http://localhost:3000']) {
-    test(`${from} may read replies, refusals too`, async () => {
+    test(`${from} may read replies, including refusals`, async () => {
       for (const [path, status] of [
         ['/api/v1/health', 200],
         ['/api/v1/auth/me', 401],
@@ -38,7 +38,7 @@ describe('CORS_ORIGINS names two origins', () => {
     })
   }
 
-  test('a preflight of an allowed origin is answered 204 with what is allowed', async () => {
+  test('204 for a preflight from an allowed origin, with what is allowed', async () => {
     const reply = await preflight(origin)
     assert.equal(reply.status, 204)
     assert.equal(reply.headers['access-control-allow-origin'], origin)
@@ -68,7 +68,7 @@ describe('CORS_ORIGINS names two origins', () => {
     })
   }
 
-  test(`${origin} signs in with a bearer token, and not with a cookie, which is for our own pages`, async () => {
+  test(`${origin} can sign in with a bearer token but not with a cookie, which is for pages of the service`, async () => {
     const signIn = (session_cookie: boolean) =>
       t.call('POST', '/api/v1/auth/login', {
         body: { username: sampleReviewer, password: samplePassword, session_cookie },
@@ -89,7 +89,7 @@ describe('CORS_ORIGINS names two origins', () => {
     assert.equal(bearer.headers['set-cookie'], undefined)
   })
 
-  test('OPTIONS that is no preflight is answered without a body', async () => {
+  test('OPTIONS that is not a preflight gets a reply without a body', async () => {
     const reply = await t.call('OPTIONS', '/api/v1/requests')
     assert.equal(reply.status, 204)
     assert.equal(reply.text, '')

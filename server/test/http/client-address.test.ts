@@ -40,7 +40,7 @@ describe('one spelling per address, and one network per caller', () => {
     test(`"${given}" is no address`, () => assert.equal(canonicalAddress(given), null))
   }
 
-  test('any IPv6 address, in any of its spellings, is of its first 64 bits', () => {
+  test('the network of an IPv6 address, in any spelling, is its first 64 bits', () => {
     const groups = fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 8, maxLength: 8 })
     fc.assert(
       fc.property(groups, fc.boolean(), (parts, padded) => {
@@ -87,7 +87,7 @@ describe('X-Forwarded-For counts from the right, as far as trusted proxies wrote
     test(what, () => assert.equal(clientAddress(peer, header, trusted), expected))
   }
 
-  test('whatever a stranger sends, it is known by the address of its socket', () => {
+  test('a stranger is identified by the address of its socket, whatever it sends', () => {
     const entry = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom('10.0.0.1', '::1', ''), fc.string({ maxLength: 20 }))
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), (chain) => {
@@ -96,7 +96,7 @@ describe('X-Forwarded-For counts from the right, as far as trusted proxies wrote
     )
   })
 
-  test('behind a proxy, nothing that a caller writes in front of its own address changes who it is', () => {
+  test('behind a proxy, nothing that a caller puts before its own address changes its address', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.ipV4(), fc.string({ maxLength: 9 })), { maxLength: 8 }), (forged) => {
         const chain = [...forged, '203.0.113.7', '10.4.5.6'].join(',')
@@ -105,7 +105,7 @@ describe('X-Forwarded-For counts from the right, as far as trusted proxies wrote
     )
   })
 
-  test('the request knows it, for several lines of the header as for one', async () => {
+  test('the request has it, whether the header has one line or several', async () => {
     const app = fastify()
     registerClient(app, trusted)
     app.get('/', async ({ client }) => client)

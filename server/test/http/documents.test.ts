@@ -61,7 +61,7 @@ const operationsOf = (document: Document) =>
   )
 
 describe('/openapi.json', () => {
-  test('200 OpenAPI 3.1, the same at every address it is known by', async () => {
+  test('200 with OpenAPI 3.1, the same at each of its addresses', async () => {
     const first = await t.call('GET', '/openapi.json')
     assert.equal(first.status, 200)
     assert.match(String(first.headers['content-type']), /^application\/json/)
@@ -92,7 +92,7 @@ describe('/openapi.json', () => {
     }
   })
 
-  test('every reference leads to a part of the document', async () => {
+  test('every reference resolves within the document', async () => {
     const document = await read()
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)].map((match) => match[1] ?? '')
     assert.ok(references.length > 20)
@@ -144,7 +144,7 @@ describe('/openapi.json', () => {
         assert.ok(Object.keys(body.schema).length > 0, where)
         assert.match(JSON.stringify(body), /"examples?":/, `${where} has no example of its body`)
       }
-      // 303: an address for browsers, which go on to another one (single sign-on).
+      // 303: for browsers, which go on to another address (single sign-on).
       const successes = Object.entries(operation.responses).filter(([status]) => /^2|^303$/.test(status))
       assert.ok(successes.length > 0, where)
       for (const [status, response] of successes) {
@@ -191,11 +191,11 @@ describe('/openapi.json', () => {
     }
   })
 
-  test('calls that need credentials say so, in both kinds, and 401 is real', async () => {
+  test('operations that need credentials declare both kinds, and really return 401', async () => {
     const document = await read()
     assert.deepEqual(Object.keys(document.components.securitySchemes).sort(), ['bearer', 'person'])
     for (const { operation, where, path, method } of operationsOf(document)) {
-      // Signing out works with and without.
+      // Signing out works with and without a credential.
       if (operation.security?.some((scheme) => Object.keys(scheme).length === 0) === true) continue
       const reply = await t.call(method.toUpperCase(), path.replaceAll(/\{[^}]+\}/g, t.admin.id))
       assert.equal(reply.status === 401, operation.security !== undefined, `${where} answered ${reply.status}`)
@@ -203,7 +203,7 @@ describe('/openapi.json', () => {
   })
 })
 
-/** Addresses that a page, or a hand-written script, makes a browser load. */
+/** Addresses that a page or a hand-written script makes a browser load. */
 const loadedBy = (source: string): readonly string[] =>
   [...source.matchAll(/(?:(?:src|href)\s*=|import[^'"]* from)\s*["']([^"']+)["']/g)].map((match) => match[1] ?? '')
 
@@ -223,7 +223,7 @@ describe('/docs and /redoc', () => {
         const type = asset.endsWith('.css') ? /^text\/css/ : asset.endsWith('.png') ? /^image\/png/ : /javascript/
         assert.match(String(loaded.headers['content-type']), type, asset)
         assert.ok(loaded.text.length > 30, asset)
-        // The start scripts import; the large bundles are complete.
+        // The start scripts import; the large bundles import nothing.
         if (asset.endsWith('.js') && loaded.text.length < 10_000) assets.push(...loadedBy(loaded.text))
       }
       assert.ok(assets.length >= 2, `${assets}`)
@@ -253,7 +253,7 @@ describe('/docs and /redoc', () => {
     }
   })
 
-  test('Authorize signs in at an address that exists, with the two schemes', async () => {
+  test('Authorize signs in at an existing address, with both schemes', async () => {
     const { components } = await read()
     const person = components.securitySchemes.person as unknown as { flows: { password: { tokenUrl: string } } }
     const reply = await t.call('POST', person.flows.password.tokenUrl, {

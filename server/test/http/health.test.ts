@@ -35,10 +35,10 @@ describe('with a database', () => {
   }
 })
 
-/** Its look-up needs the database. */
+/** Looking it up needs the database. */
 const wellFormedKey = mintApiKey('01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60')
 
-/** A port nobody listens on: one that was ours a moment ago. */
+/** A port that nothing listens on: one that was just released. */
 async function deadPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -95,7 +95,7 @@ describe('without a database', () => {
     }
   })
 
-  test('4xx needs no database: what is malformed, unknown or without credentials', async () => {
+  test('4xx without the database: malformed, unknown or without credentials', async () => {
     for (const [status, call] of [
       [401, { url: '/api/v1/requests' }],
       [401, { url: '/api/v1/requests', headers: { authorization: 'Bearer hitl_typo' } }],
@@ -107,7 +107,7 @@ describe('without a database', () => {
   })
 })
 
-test('however many ask at once, a database that does not answer costs one connection', async (context) => {
+test('a database that does not respond costs one connection, however many checks run at once', async (context) => {
   const silent = createServer().listen(0, '127.0.0.1')
   const sockets = new Set<Socket>()
   silent.on('connection', (socket) => sockets.add(socket.on('error', () => {})))
@@ -127,7 +127,7 @@ test('however many ask at once, a database that does not answer costs one connec
   assert.equal(sockets.size, 1)
 })
 
-test('503 when the database goes away under a running service, which stays alive', async (context) => {
+test('503 when the database goes away while the service runs, which stays alive', async (context) => {
   const database = await cloneDatabase()
   const log = createLog('silent', false)
   const app = await createApp({ config: testConfig(), secretKey, connection: database.connection, log })

@@ -7,7 +7,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { seed } from '../../src/seed.ts'
 import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../harness.ts'
 
-// From the first moment: the framework warns once per process.
+// From the start, because the framework warns once per process.
 const warnings: string[] = []
 process.on('warning', ({ name, message }) => void warnings.push(`${name}: ${message}`))
 
@@ -17,7 +17,7 @@ let database: Awaited<ReturnType<typeof cloneDatabase>>
 let lines: string[] = []
 before(async () => {
   database = await cloneDatabase()
-  // At trace, so that what libraries say is seen too.
+  // At trace, to see what libraries log too.
   const log = createLog('trace', false, { write: (line) => void lines.push(line) })
   const config = testConfig({ REGISTRATION: 'open', TRUSTED_PROXIES: '10.0.0.0/8' })
   app = await createApp({ config, secretKey, connection: database.connection, log, clock: createFakeClock() })
@@ -129,7 +129,7 @@ describe('each answered call leaves one line', () => {
     assert.doesNotMatch(lines.join(''), /private/)
   })
 
-  test('with the address of the client: X-Forwarded-For is believed from a trusted proxy only', async () => {
+  test('with the address of the client; X-Forwarded-For only counts from a trusted proxy', async () => {
     for (const [ip, remoteAddress] of [
       ['203.0.113.7', '10.1.2.3'],
       ['192.0.2.1', '192.0.2.1'],
@@ -144,7 +144,7 @@ describe('each answered call leaves one line', () => {
     }
   })
 
-  test('with who called, also when the call was refused; without it when nobody is known', async () => {
+  test('with the caller, even if the call was refused; without if the caller is unknown', async () => {
     const key = `Bearer ${apiKey}`
     const payload = new URLSearchParams({ username: 'admin@example.com', password: 'password123' })
     const signedIn = await call('POST', '/api/v1/auth/login', '', String(payload), 'application/x-www-form-urlencoded')
@@ -167,17 +167,17 @@ describe('each answered call leaves one line', () => {
     )
   })
 
-  test('a refusal before routing is in the log under its request_id too', async () => {
+  test('a refusal before routing is logged with its request_id too', async () => {
     lines = []
     const reply = await app.http.inject({ url: '/%zz' })
     assert.ok(lines.some((line) => line.includes(reply.json().request_id)))
   })
 })
 
-test('starting and answering prints no warning', () => assert.deepEqual(warnings, []))
+test('starting and serving calls prints no warning', () => assert.deepEqual(warnings, []))
 
 test('a 500 from the database is logged without the row that caused it', async () => {
-  // As the owner: the service's own role may not change a table.
+  // As the owner, because the role of the service may not change a table.
   const owner = new pg.Client(database.connection)
   await owner.connect()
   await owner.query("alter table users add constraint no_boom check (name <> 'boom')")

@@ -11,7 +11,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
 import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 
-/** Windows that no test outlasts. */
+/** Windows longer than any test. */
 const environment = {
   RATE_LIMIT_KEY: '40/3000',
   RATE_LIMIT_PERSON: '900/3000',
@@ -51,7 +51,7 @@ describe('two processes on one database', () => {
 
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-  /** Many more than are allowed, at once, in turns; then each process alone until it refuses. */
+  /** Sends many more calls than allowed at once, alternating between the processes; then to each alone until it refuses. */
   async function storm(call: Call, limit: number): Promise<readonly Told[]> {
     const apps = [t.app, other]
     const replies = await Promise.all(
@@ -110,7 +110,7 @@ describe('two processes on one database', () => {
     })
   }
 
-  test('who is at the limit holds up nobody else: another key, person or network, and the balancer', async () => {
+  test('a caller at the limit does not affect another key, person or network, or the load balancer', async () => {
     const anotherKey = await t.call('GET', '/api/v1/auth/me', { as: t.reviewer.token })
     assert.equal(anotherKey.status, 200)
     const elsewhere = { 'x-forwarded-for': '198.51.100.1' }
@@ -122,12 +122,12 @@ describe('two processes on one database', () => {
     }
   })
 
-  test('who has valid credentials is not held up by the neighbours of its network', async () => {
+  test('a caller with valid credentials is not affected by others in its network', async () => {
     assert.equal((await ask(t.app, { url: '/api/v1/auth/me', headers: {} })).status, 429)
     assert.equal((await t.call('GET', '/api/v1/auth/me', { as: t.reviewer.token })).status, 200)
   })
 
-  test('an IPv6 caller is its /64, however it changes its address', async () => {
+  test('an IPv6 caller is counted by its /64, however it changes its address', async () => {
     const from = (address: string) => ({ url: '/api/v1/auth/me', headers: { 'x-forwarded-for': address } })
     const replies = []
     for (let call = 0; call < 30; call += 1) replies.push(await ask(t.app, from(`2001:db8:7:7::${call.toString(16)}`)))
@@ -135,7 +135,7 @@ describe('two processes on one database', () => {
     assert.equal((await ask(t.app, from('2001:db8:7:8::1'))).status, 401)
   })
 
-  test('remaining counts down, and never tells more than is left', async () => {
+  test('remaining counts down and is never more than what is left', async () => {
     const headers = { 'x-forwarded-for': '198.51.100.9' }
     const left: number[] = []
     for (let call = 0; call < 10; call += 1) {
@@ -145,7 +145,7 @@ describe('two processes on one database', () => {
     assert.deepEqual(left, [24, 23, 22, 21, 20, 19, 18, 17, 16, 15])
   })
 
-  test('the table names nobody', async () => {
+  test('the table identifies no caller', async () => {
     const [row] = await t.sql(`select string_agg(r::text, ' ') as text, count(*)::int as n from rate_limits r`)
     assert.ok(Number(row?.n) > 5)
     assert.ok(!String(row?.text).includes(t.admin.id))
@@ -153,7 +153,7 @@ describe('two processes on one database', () => {
   })
 })
 
-test('a window that is over opens again', async (context) => {
+test('calls are allowed again when the window is over', async (context) => {
   const t = await startTestApp({ environment: { RATE_LIMIT_KEY: '3/1' } })
   context.after(() => t.stop())
   const status = async () => (await t.call('GET', '/api/v1/requests', { as: t.apiKey })).status
@@ -174,7 +174,7 @@ test('off: no limit, and no headers about one', async (context) => {
   assert.equal((await t.sql('select from rate_limits')).length, 0)
 })
 
-test('most calls ask the database for nothing', async (context) => {
+test('most calls need no query', async (context) => {
   const t = await startTestApp()
   context.after(() => t.stop())
   const taken = async () => Number((await t.sql('select coalesce(sum(taken), 0)::int as n from rate_limits'))[0]?.n)
@@ -185,7 +185,7 @@ test('most calls ask the database for nothing', async (context) => {
   assert.equal(await taken(), before)
 })
 
-test('while the limits do not answer: 503 for who has credentials, and what strangers got before', async (context) => {
+test('without the shared limits: 503 for callers with credentials, and strangers are served as before', async (context) => {
   const t = await startTestApp({ environment: { RATE_LIMIT_KEY: '100/60', DATABASE_STATEMENT_SECONDS: '1' } })
   const owner = new pg.Client({ ...t.connection, user: 'postgres' })
   await owner.connect()
@@ -227,7 +227,7 @@ describe('the statement', () => {
     await database.drop()
   })
 
-  test('never gives more than the limit, whatever is asked for at once, and gives all of it', async () => {
+  test('never grants more than the limit, however much is requested at once, and grants all of it', async () => {
     const stores = pools.map(createRateLimitStore)
     let keys = 0
     await fc.assert(
@@ -256,7 +256,7 @@ describe('the statement', () => {
     )
   })
 
-  test('many callers travel in one statement, and two processes that want the same ones do not block each other', async () => {
+  test('many callers share one statement, and two processes with the same callers do not block each other', async () => {
     const stores = pools.map(createRateLimitStore)
     const keysOf = (reversed: boolean) => {
       const all = Array.from({ length: 300 }, (_, index) => {
@@ -280,7 +280,7 @@ describe('the statement', () => {
     assert.deepEqual(new Set(rows.map(({ taken }) => taken)), new Set([30]))
   })
 
-  test('two asks of one caller in one statement each get their own', async () => {
+  test('two requests of one caller in one statement each get their own share', async () => {
     const [store] = pools.map(createRateLimitStore)
     const key = Buffer.alloc(16, 0xaa)
     const ask = () => store?.lease({ key, limit: { calls: 10, seconds: 600 }, demand: 1, spare: 0 })

@@ -42,7 +42,7 @@ describe('404 and 405', () => {
     test(`404 GET ${path.slice(0, 50)}`, async () => assertProblem(await t.call('GET', path), 404, 'http.not_found'))
   }
 
-  test('the bare address answers a person with a page, not with a redirect', async () => {
+  test('the root address has a page for people, not a redirect', async () => {
     const reply = await t.call('GET', '/')
     assert.equal(reply.status, 200)
     assert.match(reply.text, /href="\/docs"/)
@@ -66,7 +66,7 @@ describe('404 and 405', () => {
     ['PROPFIND', keys, ['GET', 'HEAD', 'POST']],
     ['POST', '/openapi.json', ['GET', 'HEAD']],
   ] as const) {
-    test(`405 ${method} ${path}, and Allow names what is possible`, async () => {
+    test(`405 ${method} ${path}, and Allow lists the allowed methods`, async () => {
       const reply = await t.call(method, path)
       assert.equal(reply.status, 405)
       assert.deepEqual(String(reply.headers.allow).split(', ').sort(), allow)
@@ -75,7 +75,7 @@ describe('404 and 405', () => {
   }
 })
 
-test('a slash at the end changes nothing, on any path of the document, and nothing is redirected', async (context) => {
+test('a trailing slash changes nothing on any path of the document, and nothing is redirected', async (context) => {
   // An installation of its own, and a session per call: some calls end sessions.
   const t = await startTestApp()
   context.after(() => t.stop())
@@ -109,7 +109,7 @@ describe('addresses that cannot be read', () => {
       assertProblem(await t.call('GET', path, { as: t.admin.token }), 400, 'http.bad_request'))
   }
 
-  test('an odd query is no reason to fail', async () => {
+  test('an odd query does not fail', async () => {
     const many = Array.from({ length: 1_000 }, (_, index) => `a${index}=1&`).join('')
     for (const query of ['?', '?a=%00', '?limit', '?&&', '?=', '?a=b=c', `?${many}`]) {
       const reply = await t.call('GET', `/api/v1/auth/me${query}`, { as: t.admin.token })
@@ -166,7 +166,7 @@ describe('bodies', () => {
     })
   }
 
-  test('201 for JSON in its spellings', async () => {
+  test('201 for each spelling of the JSON content type', async () => {
     for (const contentType of [
       'application/json',
       'Application/JSON; charset=utf-8',
@@ -185,7 +185,7 @@ describe('bodies', () => {
 })
 
 describe('x-request-id', () => {
-  test('the caller’s own is used when it is harmless, and stands in the error body', async () => {
+  test('the caller’s value is used if it is harmless, and is in the error body', async () => {
     for (const id of ['abc', 'a'.repeat(128), '0af7651916cd43dd-8448.eb:1_x']) {
       const good = await t.call('GET', '/health', { headers: { 'x-request-id': id } })
       assert.equal(good.headers['x-request-id'], id)
@@ -195,7 +195,7 @@ describe('x-request-id', () => {
     }
   })
 
-  test('a new one is made when there is none, or it could harm a log', async () => {
+  test('a new one is made if there is none, or if it could harm a log', async () => {
     const seen = new Set<string>()
     for (const id of ['', 'a'.repeat(129), 'two words', '<script>', '{"a":1}', 'é', undefined]) {
       const reply = await t.call('GET', '/nothing', id === undefined ? {} : { headers: { 'x-request-id': id } })
@@ -207,7 +207,7 @@ describe('x-request-id', () => {
     assert.equal(seen.size, 7)
   })
 
-  test('it stands in the event of what the call changed', async () => {
+  test('is in the event of what the call changed', async () => {
     const headers = { 'x-request-id': 'trace-me-4711' }
     const reply = await t.call('POST', keys, { as: t.admin.token, body: { name: 'traced' }, headers })
     const [event] = await recordedEvents(t.sql, { subject: reply.body.id })

@@ -8,7 +8,7 @@ const own = 'https://hitl.example.com'
 const foreign = 'https://evil.example'
 const check = createSameSiteCheck(`${own}/below`)
 
-/** Every origin against every word of Sec-Fetch-Site. */
+/** Every origin with every value of Sec-Fetch-Site. */
 const origins = [
   undefined,
   own,

@@ -53,8 +53,8 @@ function assertHeaders(headers: Headers, where: string, page = false): void {
     assert.equal(headers[told], undefined, where)
 }
 
-describe('every reply has the security headers, whoever asks for whatever', () => {
-  test('every operation, without credentials, with a wrong one, and with one of a person', async () => {
+describe('every reply has the security headers, for any caller and any call', () => {
+  test('every operation, without credentials, with a wrong one and with that of a person', async () => {
     const { paths } = (await t.call('GET', '/openapi.json')).body
     let seen = 0
     for (const [template, methods] of Object.entries(paths as Record<string, Record<string, unknown>>)) {
@@ -63,7 +63,7 @@ describe('every reply has the security headers, whoever asks for whatever', () =
         for (const as of [undefined, 'not-a-token', t.reviewer.token]) {
           const reply = await t.call(method.toUpperCase(), path, as === undefined ? {} : { as })
           assertHeaders(reply.headers, `${method} ${path} ${reply.status}`)
-          // Published keys are nobody's secret.
+          // Published keys are not secret.
           if (!path.startsWith('/.well-known/')) assert.equal(reply.headers['cache-control'], 'no-store', path)
           seen += 1
         }
@@ -121,7 +121,7 @@ describe('every reply has the security headers, whoever asks for whatever', () =
     })
   }
 
-  test('429 of an API key that has had its calls', async () => {
+  test('429 for an API key beyond its limit', async () => {
     let reply = await t.call('GET', '/api/v1/requests', key)
     for (let calls = 0; calls < 3 && reply.status !== 429; calls += 1) {
       reply = await t.call('GET', '/api/v1/requests', key)
@@ -130,7 +130,7 @@ describe('every reply has the security headers, whoever asks for whatever', () =
     assertHeaders(reply.headers, '429')
   })
 
-  test('500, without a word about what broke', async (context) => {
+  test('500, without a word about the cause', async (context) => {
     const broken = await startTestApp({ environment: { PUBLIC_URL: 'https://hitl.example.com' } })
     context.after(() => broken.stop())
     await broken.sql('alter table consultation_requests rename to elsewhere')
@@ -170,7 +170,7 @@ describe('every reply has the security headers, whoever asks for whatever', () =
   }
 })
 
-test('without TLS at PUBLIC_URL no browser is told to use it', async (context) => {
+test('without TLS at PUBLIC_URL there is no Strict-Transport-Security', async (context) => {
   const plain = await startTestApp()
   context.after(() => plain.stop())
   const { headers } = await plain.call('GET', '/health')
@@ -178,7 +178,7 @@ test('without TLS at PUBLIC_URL no browser is told to use it', async (context) =
   assert.equal(headers['content-security-policy'], strict)
 })
 
-test('no reply to a stranger but health and the published document names the version', async () => {
+test('only health and the published document reveal the version to strangers', async () => {
   for (const path of ['/', '/nothing', '/docs', '/setup', '/api/v1/auth/me', '/api/v1/requests', '/livez', '/%zz']) {
     const reply = await t.call('GET', path)
     assert.ok(!reply.text.includes(version), path)

@@ -30,7 +30,7 @@ async function readToEnd(socket: Socket): Promise<string> {
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk
   })
-  // A reset after the answer is a hang-up too.
+  // A reset after the reply also counts as hanging up.
   socket.on('error', () => {})
   await once(socket, 'close')
   return text
@@ -57,7 +57,7 @@ function assertProblem(answer: string, status: number, code: string): void {
 
 const large = 'x'.repeat(20_000)
 
-describe('what never becomes a request is refused in the same form, and the connection is closed', () => {
+describe('bytes that never become a request get a refusal in the same form, and the connection is closed', () => {
   for (const [status, code, what, text] of [
     [
       431,
@@ -132,7 +132,7 @@ test('413 for a body in chunks without a length, as soon as the limit is passed'
   assert.match(answer, /"code":"http.body_too_large"/)
 })
 
-test('after all this the service answers as before, several calls on one connection too', async () => {
+test('after all this the service works as before, even with several calls on one connection', async () => {
   const socket = await open()
   const answer = readToEnd(socket)
   socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
@@ -141,7 +141,7 @@ test('after all this the service answers as before, several calls on one connect
   assert.match(text, /"healthy"[\s\S]*"alive"/)
 })
 
-test('a real client gets the answer over the network as in this process', async () => {
+test('a real client gets the same reply over the network as in this process', async () => {
   const reply = await fetch(`http://127.0.0.1:${port}/api/v1/auth/me/`, {
     headers: { authorization: `bearer ${t.admin.token}` },
   })
@@ -177,7 +177,7 @@ test('a reply that began before a stop is sent whole, and its connection then ke
   body.write('first')
   await once(socket, 'readable')
   const closed = http.close()
-  // By now every connection that was idle has been closed; this one was not.
+  // By now every idle connection has been closed; this one was not idle.
   await context.waitFor(() => assert.equal(http.server.listening, false))
   const ended = performance.now()
   body.end('last')
@@ -187,7 +187,7 @@ test('a reply that began before a stop is sent whole, and its connection then ke
   assert.doesNotMatch(answer, /connection: close/i)
 })
 
-test('calls under way are answered when the service stops', async (context) => {
+test('calls under way get their reply when the service stops', async (context) => {
   const stopping = await startTestApp()
   let stopped: Promise<void> | null = null
   context.after(() => stopped ?? stopping.stop())

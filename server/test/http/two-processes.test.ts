@@ -42,7 +42,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** `count` calls at once, in turns to the two processes. */
+/** Makes `count` calls at once, alternating between the two processes. */
 const storm = (count: number, call: (url: string) => Promise<HttpReply>): Promise<readonly HttpReply[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => call(urls[index % 2] as string)))
 const countOf = (replies: readonly HttpReply[], status: number): number =>
@@ -54,9 +54,9 @@ describe('two processes of the service on one database keep one count', () => {
     assert.deepEqual([countOf(replies, 200), countOf(replies, 429)], [150, 150])
   })
 
-  test('60 wrong passwords at once: eleven are tried, and one more for each wait that is over; each is counted', async () => {
+  test('60 wrong passwords at once: eleven are tried, and one more after each wait; each is counted', async () => {
     const body = JSON.stringify({ username: sampleAdmin, password: 'a wrong password' })
-    // Each waits for its turn at hashing, which takes its time on a busy machine.
+    // Each waits for its turn to be hashed, which can take a while on a busy machine.
     const guess = async (url: string): Promise<HttpReply> => {
       const headers = { 'content-type': 'application/json' }
       const reply = await fetch(`${url}/api/v1/auth/login`, { method: 'POST', headers, body })
@@ -79,7 +79,7 @@ describe('two processes of the service on one database keep one count', () => {
     assert.equal(refused?.body.code, 'auth.throttled')
   })
 
-  test('strangers of this network have the 40 calls that are left of 100; health is answered on', async () => {
+  test('strangers in this network have the remaining 40 of 100 calls; health checks still work', async () => {
     const replies = await storm(200, (url) => request(url, 'GET', '/api/v1/auth/me'))
     assert.deepEqual([countOf(replies, 401), countOf(replies, 429)], [40, 160])
     for (const url of urls) assert.equal((await request(url, 'GET', '/health')).status, 200)

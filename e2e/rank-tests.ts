@@ -1,9 +1,9 @@
 // Two rank tests (Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3.1 and 4.1), by the normal approximation,
-// which is close from some twenty values on. Both answer z: how many standard deviations the sum of ranks lies from where it
-// would be if nothing but chance told the samples apart; its sign is that of the difference. Ranks and not means, because
-// times have long tails: one pause of the garbage collector must not hide or feign a difference.
+// which is accurate from about twenty values on. Both return z: how many standard deviations the sum of ranks is from its
+// expected value if only chance separates the samples, with the sign of the difference. Ranks and not means, because times
+// have long tails: one pause of the garbage collector must not hide or fake a difference.
 
-/** Wilcoxon's signed-rank test on paired differences. Zeros are left out, ties share their ranks. */
+/** Wilcoxon's signed-rank test on paired differences. Zeros are left out and ties share their ranks. */
 export function signedRank(differences: readonly number[]): number {
   const told = differences.filter((difference) => difference !== 0)
   const { ranks, tieTerm } = rank(told.map(Math.abs))

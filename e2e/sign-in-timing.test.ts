@@ -10,25 +10,25 @@ import { createLog } from '../server/src/platform/log.ts'
 import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../server/test/harness.ts'
 import { mannWhitney, signedRank } from './rank-tests.ts'
 
-// Whether an address has an account must not be told by how long a refusal takes. Hashing takes a millisecond here instead
-// of a quarter of a second: whatever else differs would stand out the more, and 4 000 sign-ins are done in a minute.
+// The time of a refusal must not reveal whether an address has an account. Hashing takes a millisecond here instead of a quarter
+// of a second, so that any other difference stands out more and 4 000 sign-ins take a minute.
 const cost = 4
 const pairs = 2_000
 const warmUp = 100
 
 /**
- * Beyond this, chance alone leads once in a thousand samples (two-sided normal): the measurement is then repeated with other
- * accounts, and a difference counts as found when the same statistic goes beyond it again, to the same side. Chance does that
- * once in two million runs, and for both statistics at most once in a million; a difference that is there stays.
+ * Chance alone exceeds this once in a thousand samples (two-sided normal). The measurement is then repeated with other accounts,
+ * and a difference counts as found if the same statistic exceeds it again on the same side. By chance that happens once in two
+ * million runs, and for both statistics at most once in a million; a real difference shows again.
  */
 const suspicious = 3.3
 
 /**
- * What is planted below, and found by 70 pairs: a tick of sign-in.ts, at whose multiples refusals leave. A difference as long as
- * that moves every reply; a smaller one only those that it pushes over a tick, which is what the ticks are for. Planted in the
- * same way, with 400 pairs on a busy machine of 2 cores, 4 ms gave signed ranks of z = 10.1 and 9.1, 1 ms of 3.5 and 4.4, and
- * 0.5 ms of -0.4. So the 2 000 pairs find a millisecond there; less, or where all replies fall into the middle of a tick, they
- * may not.
+ * The difference planted below, which 70 pairs find: one tick of sign-in.ts. Refusals are sent at multiples of a tick, so a
+ * difference of a tick moves every reply, and a smaller one only those that it pushes over a tick, which is the purpose of the
+ * ticks. Planted in the same way, with 400 pairs on a busy machine of 2 cores, 4 ms gave signed ranks of z = 10.1 and 9.1, 1 ms of
+ * 3.5 and 4.4, and 0.5 ms of -0.4. So 2 000 pairs find a millisecond there. They may not find less, or anything if all replies
+ * fall into the middle of a tick.
  */
 const plantedMs = 10
 
@@ -61,7 +61,7 @@ async function startApp(t: TestContext, passwords: Passwords): Promise<{ app: Ap
 
 let addressesMade = 100_000
 
-/** New addresses of one length, and an account for every other one, at random: nothing else tells them apart. */
+/** New addresses of the same length, with an account for a random half of them: nothing else distinguishes them. */
 async function addAccounts(
   sql: pg.Client,
   count: number,
@@ -86,7 +86,7 @@ async function addAccounts(
 
 let places = 0
 
-/** Signs in with a wrong password to one address of each pair after the other, in random order, each from a place of its own. */
+/** Signs in to both addresses of each pair with a wrong password, in random order, each from a network of its own. */
 async function timeRefusals(
   app: App,
   addresses: readonly (readonly [string, string])[],
@@ -94,7 +94,7 @@ async function timeRefusals(
 ): Promise<Timing> {
   const refuse = async (username: string): Promise<number> => {
     places += 1
-    // Nobody's failures slow down anybody else's here: that is another test's subject.
+    // Failures of one network do not slow down others here; another test covers that.
     const remoteAddress = `11.${(places >> 16) & 255}.${(places >> 8) & 255}.${places & 255}`
     const payload = { username, password: 'the wrong password' }
     const began = performance.now()
@@ -128,14 +128,14 @@ function shuffled<T>(values: readonly T[]): readonly T[] {
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 interface Verdict {
-  /** The statistics that tell known addresses from unknown ones, in the first sample and again in the second. */
+  /** The statistics that distinguish known from unknown addresses in the first sample and again in the second. */
   readonly found: readonly string[]
-  /** Of the first sample, and of both. */
+  /** The z values of the first sample, and of both. */
   readonly timing: Timing
   readonly figures: string
 }
 
-/** Tells known and unknown addresses apart by the time of their refusals, or does not. */
+/** Tries to distinguish known from unknown addresses by the time of their refusals. */
 async function tellApart(measure: () => Promise<Timing>): Promise<Verdict> {
   const statistics = (timing: Timing) => [
     ['signed rank', signedRank(differences(timing))] as const,
@@ -156,7 +156,7 @@ async function tellApart(measure: () => Promise<Timing>): Promise<Verdict> {
 }
 
 describe('the time of a refused sign-in', () => {
-  test('2 000 pairs of a known and an unknown address: no rank test tells them apart', async (t) => {
+  test('over 2 000 pairs of a known and an unknown address no rank test finds a difference', async (t) => {
     const { app, sql } = await startApp(t, createPasswords({ cost }))
     const { found, timing, figures } = await tellApart(async () =>
       timeRefusals(app, await addAccounts(sql, pairs + warmUp, cost), warmUp),
@@ -165,11 +165,11 @@ describe('the time of a refused sign-in', () => {
     assert.equal(told.length, pairs)
     t.diagnostic(figures)
     assert.deepEqual(found, [], figures)
-    // Whichever of a pair was the known one must not matter: with the signs drawn anew, hardly any draw goes beyond chance.
+    // If it does not matter which of a pair is known, random signs hardly ever exceed the limit.
     const alarms = Array.from({ length: 400 }, () =>
       Math.abs(signedRank(told.map((one) => (Math.random() < 0.5 ? one : -one)))),
     ).filter((z) => z > 2.58)
-    // One in a hundred is expected, four of 400; twenty would come once in ten million runs.
+    // One in a hundred is expected, so four of 400; twenty would come once in ten million runs.
     assert.ok(alarms.length < 20, `${alarms.length} of 400`)
   })
 
@@ -186,8 +186,8 @@ describe('the time of a refused sign-in', () => {
     await assertFoundOut(t, slower, cost)
   })
 
-  test('a service that hashes for known addresses only is found out by 70 pairs', async (t) => {
-    // 16 ms a hash: far less than in use.
+  test('a service that hashes only for known addresses is found out by 70 pairs', async (t) => {
+    // 16 ms for a hash, far less than in production.
     const honest = createPasswords({ cost: 8 })
     const hasty: Passwords = {
       ...honest,
@@ -198,7 +198,7 @@ describe('the time of a refused sign-in', () => {
   })
 })
 
-/** The measurement above, as it is, finds the difference that these passwords make, by either statistic. */
+/** Asserts that the measurement above finds the difference that these passwords make, by either statistic. */
 async function assertFoundOut(t: TestContext, passwords: Passwords, cost: number): Promise<void> {
   const { app, sql } = await startApp(t, passwords)
   const { found, figures } = await tellApart(async () => timeRefusals(app, await addAccounts(sql, 75, cost), 5))
@@ -218,7 +218,7 @@ describe('the rank tests', () => {
     assert.equal(mannWhitney([1, 2], [1, 2]), 0)
   })
 
-  test('are silent about samples that are the same, and about none', () => {
+  test('find nothing in equal or empty samples', () => {
     assert.equal(signedRank([0, 0, 0]), 0)
     assert.equal(signedRank([]), 0)
     assert.equal(mannWhitney([1, 1], [1, 1]), 0)

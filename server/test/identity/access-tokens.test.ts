@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** The very key that signs tokens: what is refused below is refused although the signature is right. */
+/** The key that signs tokens, so that the tokens below are refused although their signature is right. */
 const key = Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl access token v1', 32))
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 const seconds = (): number => Math.floor(t.clock.now().getTime() / 1_000)
@@ -151,7 +151,7 @@ describe('401 auth.invalid for what was changed on the way', () => {
   }
 })
 
-test('a token lasts as long as it said, to the second, also when it was used before', async () => {
+test('a token expires exactly when it said, to the second, even if it was used before', async () => {
   const { token, expiresInSeconds } = await createAccessTokens(secretKey, 30).sign(
     { organizationId: t.organizationId, userId: t.admin.id, sessionId: sessionOf(t.admin.token) },
     t.clock.now(),
@@ -165,7 +165,7 @@ test('a token lasts as long as it said, to the second, also when it was used bef
   await refused(`Bearer ${token}`)
 })
 
-test('an account that is switched off, or loses its role, is treated so within a second of real time', async (context) => {
+test('deactivating an account or changing its role takes effect within a second of real time', async (context) => {
   const as = forge()
   assert.equal((await t.call('GET', '/api/v1/api-keys', { as })).status, 200)
   await t.sql(`update users set role = 'reviewer' where id = $1`, [t.admin.id])

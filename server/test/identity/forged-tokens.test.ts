@@ -32,7 +32,7 @@ const hmac =
   (signed: string): Buffer =>
     createHmac(algorithm, key).update(signed).digest()
 
-/** What a forger works with: everything that is public, and, harder than life, often the very key that signs. */
+/** What a forger has: everything that is public and, harder than in real life, often the signing key itself. */
 interface Workshop {
   readonly t: TestApp
   readonly good: string
@@ -56,7 +56,7 @@ interface Workshop {
 
 type Forgery = (w: Workshop) => string | Promise<string>
 
-/** A token with this header and these claims, rightly signed unless said otherwise. */
+/** A token with this header and these claims, with a valid signature by default. */
 const token = (w: Workshop, header: unknown, claims: unknown, by = w.ours): string => {
   const signed = `${encode(header)}.${encode(claims)}`
   return `${signed}.${by(signed).toString('base64url')}`
@@ -354,7 +354,7 @@ for (const algorithm of ['HS256', 'EdDSA'] as const) {
       w = await workshop(algorithm)
       const reply = await w.t.call('GET', me, { as: w.good })
       assert.equal(reply.status, 200, 'the good token is good, so what is changed in it is what is refused')
-      // The workshop's own signature is right: what it signs unchanged is accepted.
+      // The forger's signature is right: a token that it signs unchanged is accepted.
       assert.equal((await w.t.call('GET', me, { as: token(w, w.header, w.claims) })).status, 200)
     })
     after(async () => {
@@ -428,7 +428,7 @@ async function workshop(algorithm: 'HS256' | 'EdDSA'): Promise<Workshop> {
   }
 }
 
-/** Out of the database, with SECRET_KEY: as good a forger as there can be. */
+/** Read from the database with SECRET_KEY: the best forger there can be. */
 async function ourPrivateKey(t: TestApp): Promise<KeyObject> {
   const [row] = await t.sql(`select id, public_key, private_key from signing_keys where purpose = 'access_token'`)
   const { id, public_key: x, private_key: sealed } = row as { id: string; public_key: Buffer; private_key: Buffer }

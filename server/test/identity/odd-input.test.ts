@@ -3,14 +3,14 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { startTestApp, type TestApp } from '../harness.ts'
 
-/** Whatever is sent: never a 5xx, only documented answers (the harness sees to that), and a refusal changes nothing. */
+/** For any input: no 5xx, only documented replies (which the harness checks), and a refusal changes nothing. */
 
 let t: TestApp
 let tables: readonly string[]
 before(async () => {
   t = await startTestApp()
   const found = await t.sql(
-    // Not what counts calls and attempts: refused ones count.
+    // Not the tables that count calls and attempts, because refused ones count.
     `select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'
      and table_name not in ('rate_limits', 'attempt_tallies')`,
   )
@@ -19,10 +19,10 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** The audit notes refusals as well. */
+/** The audit records refusals as well. */
 const changesOnly = `where kind not in ('access.refused', 'credential.refused', 'sign_in.failed')`
 
-/** How many rows each table has, and what the identity tables hold but the time of a key's last use. */
+/** The row count of each table, and the content of the identity tables except the time of a key's last use. */
 async function everything(): Promise<string> {
   const counts = tables
     .map((table) => `(select count(*) from ${table} ${table === 'events' ? changesOnly : ''}) as ${table}`)
@@ -117,7 +117,7 @@ const pathOf = (template: string) => id().map((value) => template.replace('{id}'
 describe('any JSON to every route', () => {
   for (const [method, template] of routes) {
     test(`${method} ${template}`, async () => {
-      // Each login that is complete costs a fifth of a second of hashing.
+      // Each complete login costs a fifth of a second of hashing.
       const numRuns = template.endsWith('login') ? 40 : 80
       const call = fc.record({
         path: pathOf(template),

@@ -71,18 +71,18 @@ describe('every right and every caller', () => {
     })
   }
 
-  test('there is no right that nobody has, and none that stands in one table only', () => {
+  test('every right is held by some caller, and all tables list the same rights', () => {
     const named = new Set(callers.flatMap((caller) => byCaller[caller]))
     assert.deepEqual([...named].sort(), [...every].sort())
   })
 
-  test('an auditor changes nothing but the own account, and an owner may whatever a person may', () => {
+  test('an auditor can change only their own account, and an owner has every right of people', () => {
     for (const right of byCaller.auditor) assert.match(right, /\.(read|export)$|^account\.|^sso\.link$/)
     const people: readonly Role[] = ['admin', 'reviewer', 'auditor']
     for (const right of every) if (people.some((one) => may(one, right))) assert.ok(may('owner', right), right)
   })
 
-  test('a person with an unknown role may do nothing', () => {
+  test('a person with an unknown role has no rights', () => {
     for (const right of every) assert.equal(may('nobody' as Role, right), false, right)
   })
 })

@@ -20,7 +20,7 @@ export async function statusAt(app: App, key: string, method: 'GET' | 'POST' = '
   return reply.statusCode
 }
 
-/** Asks until `look` sees what it wants; fails when a call that was sent a second after now was still answered otherwise. */
+/** Calls `look` until it returns true; fails if that is still not so for a call sent more than a second from now. */
 export async function withinASecond(
   context: TestContext,
   look: () => Promise<number>,

@@ -28,7 +28,7 @@ const eventsOf = async (id: string) =>
   })
 
 describe('POST /agents', () => {
-  test('201 with an active agent that the caller answers for; one event', async () => {
+  test('201 with an active agent that the caller is responsible for; one event', async () => {
     const reply = await admin('POST', agents, { body: { name: 'deploy-bot', description: 'asks first' } })
     assert.equal(reply.status, 201, reply.text)
     const { id, ...rest } = reply.body
@@ -60,7 +60,7 @@ describe('POST /agents', () => {
     ])
   })
 
-  test('somebody else may answer for it, if they are an active member', async () => {
+  test('another active member can be responsible for it', async () => {
     const owner = await addPerson(t)
     assert.equal((await register({ name: 'theirs', owner_id: owner.id.toUpperCase() })).owner_id, owner.id)
     const foreign = await addOrganization(t)
@@ -105,7 +105,7 @@ describe('POST /agents', () => {
 })
 
 describe('GET /agents', () => {
-  test('pages of all of them, newest first, by cursor; by status', async () => {
+  test('lists all of them, newest first, by cursor and by status', async () => {
     for (let made = 0; made < 5; made += 1) await register()
     const all: string[] = []
     let cursor: string | null = null
@@ -133,7 +133,7 @@ describe('GET /agents', () => {
     })
   }
 
-  test('says when any of its keys was last used', async (context) => {
+  test('has the time when any of its keys was last used', async (context) => {
     const { body: made } = await admin('POST', '/api/v1/api-keys', { body: { name: 'busy' } })
     await t.call('GET', '/api/v1/requests', { as: made.key })
     const now = t.clock.now().toISOString()
@@ -143,7 +143,7 @@ describe('GET /agents', () => {
 })
 
 describe('PATCH /agents/{id}', () => {
-  test('changes what it names and nothing else, with one event; nothing when there is nothing to change', async () => {
+  test('changes only the given fields, with one event, and no event if nothing changes', async () => {
     const made = await register({ name: 'before', description: 'old' })
     t.clock.advance(1_000)
     const path = `${agents}/${made.id}`
@@ -179,8 +179,8 @@ const acts: readonly (readonly [string, string, object | undefined])[] = [
   ['POST', '/resume', {}],
 ]
 
-describe('who may', () => {
-  test('read: every person of the organization; change and pause: owner and admin; agents and nobody: nothing', async () => {
+describe('who may read and change agents', () => {
+  test('read: every member; change and pause: owner and admin; agents and strangers: nothing', async () => {
     const { id } = await register()
     const people: [string, string][] = []
     for (const role of ['owner', 'admin', 'reviewer', 'auditor']) {
@@ -212,7 +212,7 @@ describe('who may', () => {
     }
   })
 
-  test('404, the same bytes as missing, for an agent of another organization, which stays as it is', async () => {
+  test('404, with the same bytes as for a missing one, for an agent of another organization, which is unchanged', async () => {
     const foreign = await addOrganization(t)
     const row = () => t.sql('select a::text from agents a where id = $1', [foreign.apiKey.agentId])
     const before = await row()
@@ -230,7 +230,7 @@ describe('who may', () => {
     assert.doesNotMatch((await admin('GET', `${agents}?limit=100`)).text, new RegExp(foreign.apiKey.agentId))
   })
 
-  test('422 for an id that is no UUID', async () => {
+  test('422 for an id that is not a UUID', async () => {
     for (const [method, act, body] of acts) {
       const reply = await admin(method, `${agents}/me${act}`, body === undefined ? {} : { body })
       assert.deepEqual([reply.status, reply.body.errors[0].path], [422, 'id'], `${method} ${act}`)

@@ -62,7 +62,7 @@ function refusalOf(act: () => unknown): readonly [number, string, string?] {
 }
 
 describe('how long a key lives', () => {
-  test('a year unless asked otherwise, three years at most, never in the past', () => {
+  test('a year by default, three years at most, never in the past', () => {
     assert.deepEqual(expiryOf(undefined, now), days(365))
     assert.deepEqual(expiryOf(days(1_096), now), days(1_096))
     for (const asked of [now, days(-1), new Date(days(1_096).getTime() + 1)]) {
@@ -73,7 +73,7 @@ describe('how long a key lives', () => {
     }
   })
 
-  test('it has expired at its very end, and is close to it for the 30 days before', () => {
+  test('it has expired at the end of its life, and expires soon during the 30 days before', () => {
     const end = days(30)
     assert.equal(isExpired({ expiresAt: end }, end), true)
     assert.equal(isExpired({ expiresAt: end }, new Date(end.getTime() - 1)), false)
@@ -88,14 +88,14 @@ describe('how long a key lives', () => {
     [40, 20],
     [7, 3.5],
   ] as const) {
-    test(`of the end of a key for ${life} days it is told after ${told}`, () => {
+    test(`a key for ${life} days gets its expiry warning after ${told}`, () => {
       assert.deepEqual(warnAtOf({ createdAt: now, expiresAt: days(life) }), days(told))
     })
   }
 })
 
 describe('scopes and networks', () => {
-  test('are kept in one order and spelling, each once', () => {
+  test('are kept in a canonical order and spelling, without duplicates', () => {
     assert.deepEqual(scopesOf(undefined), keyScopes)
     assert.deepEqual(scopesOf(['requests:read', 'requests:create', 'requests:read']), [
       'requests:create',
@@ -141,7 +141,7 @@ describe('rotation', () => {
   const terms = { overlapMinutes: 60, expiresAt: undefined }
   const id = newId()
 
-  test('gives a key for the same agent, scopes and networks, with as long a life; the old one ends with the overlap', () => {
+  test('creates a key for the same agent, scopes, networks and lifetime; the old one ends with the overlap', () => {
     const { old, fresh } = rotate(key, id, terms, now)
     const overlapEnds = new Date(now.getTime() + 3_600_000)
     assert.deepEqual(old, { ...key, expiresAt: overlapEnds, updatedAt: now })
@@ -165,7 +165,7 @@ describe('rotation', () => {
     assert.deepEqual(rotate(key, id, { ...terms, overlapMinutes: 0 }, now).old.expiresAt, now)
   })
 
-  test('takes another end for the new key, within the same limits', () => {
+  test('accepts another expiry for the new key, within the same limits', () => {
     assert.deepEqual(rotate(key, id, { ...terms, expiresAt: days(2) }, now).fresh.expiresAt, days(2))
     assert.deepEqual(
       refusalOf(() => rotate(key, id, { ...terms, expiresAt: days(2_000) }, now)),
@@ -182,7 +182,7 @@ describe('rotation', () => {
   })
 })
 
-test('a leaked key is never restored, another one is', () => {
+test('a leaked key cannot be restored, another one can', () => {
   const by = newId()
   const revoked = setActive(key, false, by, now)
   assert.deepEqual([revoked.isActive, revoked.revokedAt, revoked.revokedBy], [false, now, by])
@@ -222,7 +222,7 @@ describe('the switch of an agent, every act on every state', () => {
     })
   }
 
-  test('the stronger of agent and organization counts, the organization where they are equal', () => {
+  test('the stronger switch of agent and organization applies, the organization’s if they are equal', () => {
     const told = (own: Status, organization: Status) => {
       const hold = holdOf(at(own), at(organization), false)
       return hold === null ? null : `${hold.on} ${hold.status}`
@@ -251,13 +251,13 @@ describe('what a key may do', () => {
   const all = Object.keys(rights) as Right[]
   const ofAgents = all.filter((right) => (rights[right] as readonly string[]).includes('agent'))
 
-  test('every right of agents needs a scope, every scope gives a right, and no right of people has one', () => {
+  test('every right of agents needs a scope, every scope gives a right, and no right of people needs one', () => {
     assert.deepEqual(new Set(ofAgents.map(scopeFor)), new Set(keyScopes))
     for (const right of all) assert.equal(scopeFor(right) !== null, ofAgents.includes(right), right)
   })
 
   for (const scope of keyScopes) {
-    test(`${scope} alone gives its own rights and no other`, () => {
+    test(`${scope} alone gives only its own rights`, () => {
       const caller = agent([scope])
       for (const right of all) {
         assert.equal(rightsOf(caller).has(right), scopeFor(right) === scope, right)
@@ -281,7 +281,7 @@ describe('what a key may do', () => {
     }
   })
 
-  test('paused, it asks nothing new; stopped, it does nothing at all', () => {
+  test('paused, it cannot create requests; stopped, it cannot do anything', () => {
     for (const on of ['agent', 'organization'] as const) {
       for (const status of ['paused', 'stopped'] as const) {
         const hold = { on, status, since: now, reason: 'why', isAcknowledged: false }

@@ -58,7 +58,7 @@ for (const [whose, press] of [
   ['organization', (_key: TestKey, act: string, body?: object) => turnAll(act, body)],
 ] as const) {
   describe(`the switch of an ${whose}`, () => {
-    test('paused: new requests are 403 with since and reason, every other call works; resumed: all do', async () => {
+    test('paused: new requests are 403 with since and reason, every other call works; resumed: all calls work', async () => {
       const key = await addApiKey(t)
       const id = await ask(key.raw)
       await press(key, 'pause', { reason: 'Stop asking.' })
@@ -75,7 +75,7 @@ for (const [whose, press] of [
       assert.equal(await create(key.raw), 201)
     })
 
-    test('stopped: every call is 403; the key is good again when the agent is resumed', async () => {
+    test('stopped: every call is 403; the key works again when the agent is resumed', async () => {
       const key = await addApiKey(t)
       const id = await ask(key.raw)
       await press(key, 'stop', { reason: 'It was taken over.' })
@@ -94,7 +94,7 @@ for (const [whose, press] of [
       ['pause', 'POST'],
       ['stop', 'GET'],
     ] as const) {
-      test(`${act} and resume count at once here, and within a second in another process`, async (context) => {
+      test(`${act} and resume take effect at once in this process and within a second in another`, async (context) => {
         const key = await addApiKey(t)
         const [here, there] = [t.app, other].map((app) => () => statusAt(app, key.raw, wanted))
         assert.ok(here && there)
@@ -109,7 +109,7 @@ for (const [whose, press] of [
       })
     }
 
-    test('a process that remembers the agent as active creates nothing for it all the same', async (context) => {
+    test('a process that still has the agent cached as active creates nothing for it', async (context) => {
       const key = await addApiKey(t)
       const bystander = await addApiKey(t)
       for (const act of ['pause', 'stop']) {
@@ -128,7 +128,7 @@ for (const [whose, press] of [
       assert.deepEqual(totals, counts)
     })
 
-    test('open requests show it while it lasts, alone and in lists; others do not', async () => {
+    test('open requests show the pause while it lasts, alone and in lists; others do not', async () => {
       const [key, bystander] = [await addApiKey(t), await addApiKey(t)]
       const [open, answered, cancelled] = [await ask(key.raw), await ask(key.raw), await ask(key.raw)]
       const theirs = await ask(bystander.raw)
@@ -163,7 +163,7 @@ for (const [whose, press] of [
       assert.deepEqual(await shown(open, answered, cancelled, theirs), Array(4).fill(false))
     })
 
-    test('turned twice it keeps its first time and reason; stopped, it is not made weaker by a pause', async () => {
+    test('a second pause keeps the first time and reason; a pause does not weaken a stop', async () => {
       const key = await addApiKey(t)
       const first = (await press(key, 'pause', { reason: 'first' })).body
       t.clock.advance(1_000)
@@ -185,7 +185,7 @@ for (const [whose, press] of [
       assert.deepEqual((await press(key, 'resume', {})).body, resumed)
     })
 
-    test('each turn is one event with who, what before and after, and why', async () => {
+    test('each change of the switch is one event with who, before, after and the reason', async () => {
       const key = await addApiKey(t)
       const subject = whose === 'agent' ? key.agentId : t.organizationId
       const kinds = ['paused', 'stopped', 'resumed'].map((act) => `${whose}.${act}`)
@@ -216,7 +216,7 @@ for (const [whose, press] of [
       ])
     })
 
-    test('the first refused call of an agent acknowledges the pause, once, and each pause anew', async (context) => {
+    test('the first refused call of an agent acknowledges the pause, once per pause', async (context) => {
       const key = await addApiKey(t)
       const told = async () =>
         (await recordedEvents(t.sql, { subject: key.agentId, kinds: ['agent.pause_acknowledged'] })).map(
@@ -248,7 +248,7 @@ for (const [whose, press] of [
 
     for (const act of ['pause', 'stop']) {
       for (const body of [{}, { reason: '' }, { reason: null }, { reason: 'x'.repeat(513) }, { reason: 5 }]) {
-        test(`422, and nothing turned: ${act} ${JSON.stringify(body).slice(0, 30)}`, async () => {
+        test(`422, and the switch is unchanged: ${act} ${JSON.stringify(body).slice(0, 30)}`, async () => {
           const key = await addApiKey(t)
           const path = whose === 'agent' ? `/agents/${key.agentId}/${act}` : `/organization/${act}`
           assert.equal((await admin('POST', path, { body })).status, 422)
@@ -259,7 +259,7 @@ for (const [whose, press] of [
   })
 }
 
-test('an agent that is registered while the organization is stopped is stopped too, and nobody else’s is', async () => {
+test('an agent registered while its organization is stopped is stopped too; agents of others are not', async () => {
   const foreign = await addOrganization(t)
   await turnAll('stop')
   const { body: made } = await admin('POST', '/api-keys', { body: { name: 'late' } })
@@ -273,7 +273,7 @@ test('an agent that is registered while the organization is stopped is stopped t
   assert.equal(await create(made.key), 201)
 })
 
-test('both switches are on: resuming one leaves the other', async () => {
+test('with both switches set, resuming one leaves the other', async () => {
   const key = await addApiKey(t)
   const id = await ask(key.raw)
   const now = async (status: number, isPaused: boolean): Promise<void> => {
@@ -291,7 +291,7 @@ test('both switches are on: resuming one leaves the other', async () => {
   await now(201, false)
 })
 
-test('creates that race a pause, over two processes: none begins after it', async () => {
+test('creates that race a pause in two processes: none begins after it', async () => {
   for (let round = 0; round < 8; round += 1) {
     const key = await addApiKey(t)
     const act = round % 2 === 0 ? 'pause' : 'stop'

@@ -20,7 +20,7 @@ after(async () => {
   await t.stop()
 })
 
-/** Signed in just now, whatever the clock says. */
+/** The token of a fresh sign-in, whatever the clock says. */
 const admin = async (method: string, path: string, options: CallOptions = {}): Promise<Reply> => {
   const as = await newSession(t, { organizationId: t.organizationId, id: t.admin.id })
   return t.call(method, path, { as, ...options })
@@ -57,14 +57,14 @@ test('a revoked key is refused at once in the process that revoked it, and withi
   await withinASecond(context, () => there(key), 401, 'a revoked key was still served')
 })
 
-test('a key that was revoked under its id in capitals is refused at once too', async () => {
+test('a key revoked by its id in upper case is refused at once too', async () => {
   const { id, key } = await create()
   assert.equal(await here(key), 200)
   await setActive(id.toUpperCase(), false)
   assert.equal(await here(key), 401)
 })
 
-test('a key that is restored works again, in both', async (context) => {
+test('a restored key works again in both', async (context) => {
   const { id, key } = await create()
   await setActive(id, false)
   assert.equal(await there(key), 401)
@@ -92,7 +92,7 @@ describe('401 for a key that is almost right', () => {
 })
 
 describe('a key that has expired', () => {
-  test('401 auth.key_expired from its very end on, told once in the audit, and not used', async (context) => {
+  test('401 auth.key_expired from its expiry on, once in the audit, and not counted as use', async (context) => {
     const { id, key } = await create({ expires_at: inDays(1) })
     assert.equal(await here(key), 200)
     t.clock.advance(86_400_000 - 1)
@@ -114,14 +114,14 @@ describe('a key that has expired', () => {
     assert.ok(shown.body.last_used_at < shown.body.expires_at)
   })
 
-  test('another secret for it is 401 auth.invalid: nobody learns of the end who does not hold the key', async () => {
+  test('401 auth.invalid with another secret: only the holder of the key learns that it expired', async () => {
     const { id } = await create({ expires_at: inDays(1) })
     t.clock.advance(2 * 86_400_000)
     const reply = await list(mintApiKey(id))
     assert.deepEqual([reply.status, reply.body.code], [401, 'auth.invalid'])
   })
 
-  test('in the 30 days before, replies name the end in a header, refusals too; before that they do not', async () => {
+  test('replies, including refusals, name the expiry in a header during the 30 days before, but not earlier', async () => {
     const far = await create({ expires_at: inDays(31), scopes: ['requests:read'] })
     const near = await create({ expires_at: inDays(30), scopes: ['requests:read'] })
     assert.equal((await list(far.key)).headers['api-key-expires'], undefined)
@@ -157,7 +157,7 @@ describe('allowed networks', () => {
     })
   }
 
-  test('a header that no trusted proxy wrote moves nobody into a network', async () => {
+  test('a header that no trusted proxy wrote does not put a caller into a network', async () => {
     const { key } = await create({ allowed_networks: networks })
     const headers = { authorization: `Bearer ${key}`, 'x-forwarded-for': '192.0.2.1' }
     const reply = await t.app.http.inject({ url: '/api/v1/requests', headers, remoteAddress: '203.0.113.5' })
@@ -166,7 +166,7 @@ describe('allowed networks', () => {
     assert.equal(inside.statusCode, 200)
   })
 
-  test('a call from elsewhere is told in the audit once per address, and does not count as use', async (context) => {
+  test('a call from elsewhere is in the audit once per address and does not count as use', async (context) => {
     const { id, key } = await create({ allowed_networks: networks })
     for (const from of ['203.0.113.1', '203.0.113.1', '203.0.113.2']) assert.equal((await list(key, from)).status, 403)
     await context.waitFor(async () => assert.equal((await refusedEvents(id)).length, 2), { timeout: 5_000 })
@@ -180,7 +180,7 @@ describe('allowed networks', () => {
     assert.equal((await admin('GET', `${keys}/${id}`)).body.last_used_at, null)
   })
 
-  test('a change of them counts at once here, within a second elsewhere', async (context) => {
+  test('a change takes effect at once in this process and within a second in another', async (context) => {
     const { id, key } = await create()
     assert.deepEqual([await here(key), await there(key)], [200, 200])
     await admin('PATCH', `${keys}/${id}`, { body: { allowed_networks: networks } })
@@ -200,7 +200,7 @@ describe('scopes', () => {
     ['requests:redeem', 'POST', '/requests/{id}/redeem'],
   ]
   for (const scope of keyScopes) {
-    test(`a key for ${scope} alone may do that and nothing else`, async () => {
+    test(`a key with ${scope} alone can do that and nothing else`, async () => {
       const { agent_id, key: asking } = await create()
       const { key } = await create({ agent_id, scopes: [scope] })
       for (const [needed, method, path] of calls) {
@@ -221,7 +221,7 @@ describe('scopes', () => {
     })
   }
 
-  test('allowed_actions names what this key may do, also where two keys read one page', async () => {
+  test('allowed_actions lists what this key may do, even if two keys read the same page', async () => {
     const { agent_id, key: all } = await create()
     const { key: reader } = await create({ agent_id, scopes: ['requests:read'] })
     await t.call('POST', '/api/v1/requests', { as: all, body: { title: 'May I?', context: {} } })
@@ -268,7 +268,7 @@ describe('rotation', () => {
     assert.equal(await there(key), 200)
   })
 
-  test('without an overlap the old key ends at once, within a second elsewhere', async (context) => {
+  test('without an overlap the old key ends at once, within a second in another process', async (context) => {
     const made = await create()
     assert.deepEqual([await here(made.key), await there(made.key)], [200, 200])
     assert.equal((await rotate(made.id, { overlap_minutes: 0 })).status, 201)
@@ -276,7 +276,7 @@ describe('rotation', () => {
     await withinASecond(context, () => there(made.key), 401, 'the old key was still served')
   })
 
-  test('409 for a key that was rotated, naming the one to rotate, and for a revoked one', async () => {
+  test('409 for a rotated key, naming the one to rotate instead, and for a revoked key', async () => {
     const made = await create()
     const fresh = (await rotate(made.id)).body
     const again = await rotate(made.id)
@@ -286,14 +286,14 @@ describe('rotation', () => {
     assert.deepEqual([revoked.status, revoked.body.code], [409, 'api_key.revoked'])
   })
 
-  test('two at once make one new key', async () => {
+  test('two at once create one new key', async () => {
     const made = await create()
     const replies = await Promise.all([rotate(made.id), rotate(made.id), rotate(made.id.toUpperCase())])
     assert.deepEqual(replies.map(({ status }) => status).sort(), [201, 409, 409])
     assert.equal((await admin('GET', `${keys}?agent_id=${made.agent_id}`)).body.length, 2)
   })
 
-  test('the same Idempotency-Key gives the same key again; for another key it is 422', async () => {
+  test('the same Idempotency-Key returns the same key again; 422 for another key', async () => {
     const [one, two] = [await create(), await create()]
     const headers = { 'idempotency-key': `rotate-${one.id}` }
     const first = await rotate(one.id, {}, headers)
@@ -334,7 +334,7 @@ describe('a step-up', () => {
     return as
   }
 
-  test('is needed to make, rotate and restore keys and to change what they may do; not to revoke or rename them', async () => {
+  test('is needed to create, rotate and restore keys and to change their rights, but not to revoke or rename them', async () => {
     const made = await create()
     const as = await stale()
     const path = `${keys}/${made.id}`
@@ -353,7 +353,7 @@ describe('a step-up', () => {
     assert.equal((await t.call('PATCH', path, { as, body: { is_active: false } })).status, 200)
   })
 
-  test('is in the event of what it was for, with its digest', async () => {
+  test('is in the event of its act, with its digest', async () => {
     const { id } = await create()
     const [event] = await recordedEvents(t.sql, { subject: id, kinds: ['api_key.created'] })
     assert.match(String(event?.digest), /^[0-9a-f]{64}$/)
@@ -364,7 +364,7 @@ describe('a step-up', () => {
 describe('last_used_at', () => {
   const lastUsed = async (id: string): Promise<string | null> => (await admin('GET', `${keys}/${id}`)).body.last_used_at
 
-  test('tells the last use, at most a minute stale, and is no change of the key', async (context) => {
+  test('is at most a minute old, and updating it does not count as a change of the key', async (context) => {
     const { id, key } = await create()
     const { updated_at } = (await admin('GET', `${keys}/${id}`)).body
     assert.equal(await lastUsed(id), null)
@@ -378,7 +378,7 @@ describe('last_used_at', () => {
     assert.equal((await admin('GET', `${keys}/${id}`)).body.updated_at, updated_at)
   })
 
-  test('tells the address of the last use', async (context) => {
+  test('comes with the address of the last use', async (context) => {
     const { id, key } = await create()
     const address = async () => (await admin('GET', `${keys}/${id}`)).body.last_used_address
     assert.equal(await address(), null)
@@ -389,7 +389,7 @@ describe('last_used_at', () => {
     await context.waitFor(async () => assert.equal(await address(), '192.0.2.1'), { timeout: 5_000 })
   })
 
-  test('tells a use from another address at once, however soon it comes after one from the usual one', async (context) => {
+  test('shows a use from another address at once, however soon after one from the usual address', async (context) => {
     const { id, key } = await create()
     const shown = async () => {
       const { body } = await admin('GET', `${keys}/${id}`)
@@ -403,7 +403,7 @@ describe('last_used_at', () => {
     }
   })
 
-  test('a refused key was not used', async () => {
+  test('does not change when the key is refused', async () => {
     const { id, key } = await create()
     await setActive(id, false)
     assert.equal(await here(key), 401)

@@ -61,7 +61,7 @@ describe('POST /api-keys', () => {
     assert.equal((await t.call('GET', '/api/v1/requests', { as: key })).status, 200)
   })
 
-  test('the raw key and its hash are in no later answer', async () => {
+  test('the raw key and its hash are in no later reply', async () => {
     const { id, key } = await create()
     const hash = createHash('sha256').update(key).digest()
     for (const reply of [
@@ -78,14 +78,14 @@ describe('POST /api-keys', () => {
     }
   })
 
-  test('two keys of the same name are two keys, of two agents', async () => {
+  test('two keys with the same name are two keys of two agents', async () => {
     const [first, second] = [await create({ name: 'twin' }), await create({ name: 'twin' })]
     assert.notEqual(first.id, second.id)
     assert.notEqual(first.key, second.key)
     assert.notEqual(first.agent_id, second.agent_id)
   })
 
-  test('several keys of one agent, each with its own terms', async () => {
+  test('an agent can have several keys, each with its own terms', async () => {
     const first = await create({ name: 'one' })
     const second = await create({
       name: 'two',
@@ -172,7 +172,7 @@ describe('Idempotency-Key', () => {
     assert.equal(await rows(), before + 1)
   })
 
-  test('422 for the same key with another body, whose key is not made', async () => {
+  test('422 for the same key with another body, and no API key is created', async () => {
     await post('order-2', { name: 'once' })
     const before = await rows()
     const reply = await post('order-2', { name: 'twice' })
@@ -181,7 +181,7 @@ describe('Idempotency-Key', () => {
     assert.equal(await rows(), before)
   })
 
-  test('6 at once make one API key and give six equal answers', async () => {
+  test('6 at once create one API key and get equal replies', async () => {
     const before = await rows()
     const replies = await Promise.all(Array.from({ length: 6 }, () => post('order-3', { name: 'storm' })))
     assert.deepEqual(
@@ -208,7 +208,7 @@ describe('Idempotency-Key', () => {
   })
 
   for (const key of ['', 'two words', 'é', 'x'.repeat(256)]) {
-    test(`422 for an Idempotency-Key that is none: ${JSON.stringify(key.slice(0, 12))}`, async () => {
+    test(`422 for an invalid Idempotency-Key: ${JSON.stringify(key.slice(0, 12))}`, async () => {
       const before = await rows()
       assert.equal((await post(key, { name: 'a' })).status, 422)
       assert.equal(await rows(), before)
@@ -217,7 +217,7 @@ describe('Idempotency-Key', () => {
 })
 
 describe('GET /api-keys', () => {
-  test('200 with all of them, newest first, each as GET /api-keys/{id} tells it', async () => {
+  test('200 with all of them, newest first, each as GET /api-keys/{id} returns it', async () => {
     const made = await create({ name: 'newest' })
     const list = await admin('GET', keys)
     assert.equal(list.status, 200)
@@ -264,7 +264,7 @@ describe('GET and PATCH /api-keys/{id}', () => {
   })
 
   for (const id of ['1', 'not-a-uuid', `${randomUUID()}0`, 'x'.repeat(3_000), '%F0%9F%98%80', 'null']) {
-    test(`422 for an id that is no UUID: ${id.slice(0, 20)}`, async () => {
+    test(`422 for an id that is not a UUID: ${id.slice(0, 20)}`, async () => {
       for (const method of ['GET', 'PATCH']) {
         const reply = await admin(method, `${keys}/${id}`, method === 'PATCH' ? { body: { name: 'x' } } : {})
         assert.equal(reply.status, 422, reply.text)
@@ -273,7 +273,7 @@ describe('GET and PATCH /api-keys/{id}', () => {
     })
   }
 
-  test('PATCH changes what it names and nothing else', async () => {
+  test('PATCH changes only the given fields', async () => {
     const made = await create({ name: 'before', description: 'old' })
     const path = `${keys}/${made.id}`
     t.clock.advance(1_000)
@@ -288,7 +288,7 @@ describe('GET and PATCH /api-keys/{id}', () => {
     assert.deepEqual((await admin('GET', path)).body, cleared.body)
   })
 
-  test('PATCH changes what a key is good for, within the same limits', async () => {
+  test('PATCH changes the rights and expiry of a key, within the same limits', async () => {
     const made = await create()
     const body = { scopes: ['requests:read'], expires_at: inDays(20), allowed_networks: ['10.0.0.0/8'] }
     const changed = await admin('PATCH', `${keys}/${made.id}`, { body })
@@ -298,7 +298,7 @@ describe('GET and PATCH /api-keys/{id}', () => {
     assert.deepEqual((await admin('GET', `${keys}/${made.id}`)).body, changed.body)
   })
 
-  test('PATCH says who revoked it and when, and forgets both when it restores', async () => {
+  test('PATCH records who revoked the key and when, and clears both on restoring it', async () => {
     const made = await create()
     const revoked = await admin('PATCH', `${keys}/${made.id}`, { body: { is_active: false } })
     assert.deepEqual([revoked.body.revoked_at, revoked.body.revoked_by], [t.clock.now().toISOString(), t.admin.id])
@@ -339,7 +339,7 @@ describe('who may manage keys', () => {
     ['PATCH', `${keys}/${randomUUID()}`, { is_active: false }],
     ['POST', `${keys}/${randomUUID()}/rotate`, {}],
   ] as const) {
-    test(`${method} ${path.slice(0, 25)}: 401 for nobody, 403 for reviewers and agents`, async () => {
+    test(`${method} ${path.slice(0, 25)}: 401 without a credential, 403 for reviewers and agents`, async () => {
       const before = await rows()
       const send = (as?: string) =>
         t.call(method, path, { ...(as === undefined ? {} : { as }), ...(body === undefined ? {} : { body }) })
@@ -356,14 +356,14 @@ describe('who may manage keys', () => {
     })
   }
 
-  test('403 for an agent that asks who it is: that is for people', async () => {
+  test('403 for an agent at GET /auth/me, which is for people', async () => {
     const reply = await t.call('GET', '/api/v1/auth/me', { as: t.apiKey })
     assert.equal(reply.status, 403)
     assert.match(reply.body.detail, /person/)
   })
 })
 
-test('422 for a change that names nothing known: a wish to revoke must not look granted', async () => {
+test('422 for a change without a known field, so that a misspelt revocation does not look successful', async () => {
   const t = await startTestApp()
   try {
     const made = await t.call('POST', '/api/v1/api-keys', { as: t.admin.token, body: { name: 'bot' } })

@@ -35,7 +35,7 @@ const told = async (id: string) => {
   return events.map(({ actor, after }) => ({ actor_kind: actor.kind, after }))
 }
 
-test('api_key.expiring is told once, 30 days before the end, by whichever process is first', async () => {
+test('api_key.expiring is recorded once, 30 days before the expiry, by whichever process is first', async () => {
   const { id, agent_id } = await create(100)
   const event = { actor_kind: 'timer', after: { agent_id, expires_at: inDays(100) } }
   t.clock.advance(70 * dayMs - 1)
@@ -46,7 +46,7 @@ test('api_key.expiring is told once, 30 days before the end, by whichever proces
   assert.deepEqual(await told(id), [event])
 })
 
-test('a key for a week is told of in the second half of its life', async () => {
+test('a key for a week gets its warning in the second half of its life', async () => {
   const { id } = await create(7)
   t.clock.advance(3.5 * dayMs - 1)
   assert.equal((await told(id)).length, 0)
@@ -54,7 +54,7 @@ test('a key for a week is told of in the second half of its life', async () => {
   assert.equal((await told(id)).length, 1)
 })
 
-test('nothing is told of a key that was revoked or replaced; of a new end it is told anew', async () => {
+test('no warning for a key that was revoked or replaced; a new expiry gets a new warning', async () => {
   const [revoked, replaced, restored, moved] = [await create(60), await create(60), await create(60), await create(60)]
   const change = async (id: string, body: object) => {
     const reply = await admin('PATCH', `${keys}/${id}`, { body })

@@ -12,7 +12,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** What is to run half a minute later, and how many statements were sent. */
+/** The work scheduled for half a minute later, and how many statements were sent. */
 let turns: (() => void)[] = []
 let statements = 0
 let isAway = false
@@ -50,7 +50,7 @@ const isShown = (context: TestContext, { apiKeyId }: Agent, at: Date, address: s
   )
 
 describe('the last use of a key', () => {
-  test('is written when silence follows it, though the first one was written a moment before', async (context) => {
+  test('is written even if no call follows and an earlier use was just written', async (context) => {
     const [uses, agent] = [start(), await newAgent()]
     uses.used(agent, '192.0.2.1')
     t.clock.advance(10_000)
@@ -64,7 +64,7 @@ describe('the last use of a key', () => {
     assert.deepEqual(turns, [], 'a key that is not used any more is forgotten')
   })
 
-  test('from ever other addresses is a few statements in half a minute, and the last one is written', async (context) => {
+  test('from ever-changing addresses costs a few statements in half a minute, and the last one is written', async (context) => {
     const [uses, agent] = [start(), await newAgent()]
     for (let turn = 0; turn < 100; turn += 1) {
       t.clock.advance(250)
@@ -76,7 +76,7 @@ describe('the last use of a key', () => {
     assert.equal(statements, 5)
   })
 
-  test('of many keys of an organization goes in one statement', async (context) => {
+  test('of many keys of an organization is written in one statement', async (context) => {
     const uses = start()
     const agents = [await newAgent(), await newAgent(), await newAgent()]
     for (const agent of agents) uses.used(agent, '192.0.2.1')
@@ -88,14 +88,14 @@ describe('the last use of a key', () => {
     assert.equal(statements, 4)
   })
 
-  test('is written later when the database was away, and at the end', async (context) => {
+  test('is written later if the database was away, and on shutdown', async (context) => {
     const [uses, agent] = [start(), await newAgent()]
     isAway = true
     uses.used(agent, '192.0.2.1')
     const first = t.clock.now()
     await context.waitFor(() => assert.equal(statements, 1), { interval: 5, timeout: 5_000 })
     isAway = false
-    // Behind the failure.
+    // After the failure.
     await new Promise(setImmediate)
     halfAMinute()
     await isShown(context, agent, first, '192.0.2.1')
@@ -106,7 +106,7 @@ describe('the last use of a key', () => {
     await isShown(context, agent, last, '192.0.2.1')
   })
 
-  test('never is an earlier one, whoever writes later', async (context) => {
+  test('is never replaced by an earlier one, whichever process writes last', async (context) => {
     const [here, there, agent] = [start(), start(), await newAgent()]
     here.used(agent, '192.0.2.1')
     t.clock.advance(1_000)

@@ -22,7 +22,7 @@ after(async () => {
 })
 
 let networks = 0
-/** From a network that has done nothing yet, unless one is named. */
+/** From a network without earlier calls, unless one is given. */
 const report = (key: unknown, network?: string): Promise<Reply> => {
   networks += 1
   const from = network ?? `198.51.100.${networks}`
@@ -43,7 +43,7 @@ const events = async (id: string) =>
   }))
 
 describe('POST /api-keys/revoke-leaked', () => {
-  test('202, and the key is useless at once here and within a second elsewhere, for good', async (context) => {
+  test('202, and the key stops working at once here and within a second elsewhere, for good', async (context) => {
     const { id, key } = await create()
     assert.deepEqual([await statusAt(t.app, key), await statusAt(other, key)], [200, 200])
     const reply = await report(key, '203.0.113.9')
@@ -59,7 +59,7 @@ describe('POST /api-keys/revoke-leaked', () => {
     assert.equal(await statusAt(t.app, key), 401)
   })
 
-  test('the same bytes for a key that is known, unknown, malformed, of another organization, revoked or reported', async () => {
+  test('the same bytes for a key that is known, unknown, malformed, of another organization, revoked or already reported', async () => {
     const [known, revoked, reported] = [await create(), await create(), await create()]
     await admin('PATCH', `/api/v1/api-keys/${revoked.id}`, { body: { is_active: false } })
     await report(reported.key)
@@ -86,7 +86,7 @@ describe('POST /api-keys/revoke-leaked', () => {
     assert.equal((await events(reported.id)).length, 1, 'told once')
   })
 
-  test('the id of a key with another secret revokes nothing', async () => {
+  test('a key with the right id and another secret revokes nothing', async () => {
     const { id, key } = await create()
     await report(mintApiKey(id))
     assert.equal(await statusAt(t.app, key), 200)
@@ -103,7 +103,7 @@ describe('POST /api-keys/revoke-leaked', () => {
     assert.equal((await events(id)).length, 1)
   })
 
-  test('who names keys at random is slowed down, known keys or not; others are not', async () => {
+  test('a caller that reports keys at random is slowed down, whether they exist or not; others are not', async () => {
     const guesser = '203.0.113.66'
     let refused: Reply | null = null
     for (let guess = 0; guess < 100 && refused === null; guess += 1) {
@@ -141,7 +141,7 @@ describe('POST /api-keys/revoke-leaked', () => {
   })
 })
 
-test('GET /.well-known/hitl-api-key.json tells scanners what to look for and where to tell it', async () => {
+test('GET /.well-known/hitl-api-key.json tells scanners what to look for and where to report it', async () => {
   const reply = await t.call('GET', '/.well-known/hitl-api-key.json')
   assert.equal(reply.status, 200)
   assert.equal(reply.headers['access-control-allow-origin'], '*')

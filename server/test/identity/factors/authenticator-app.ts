@@ -9,7 +9,7 @@ function fromBase32(text: string): Buffer {
   return Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2)))
 }
 
-/** What an authenticator app shows: RFC 6238 over RFC 4226, 5.3, by hand, so that the service's library is held to it. */
+/** The code that an authenticator app shows, written from RFC 6238 and RFC 4226, 5.3, to check the service's library. */
 export function codeAt(seed: string, at: Date, digits = 6): string {
   const counter = Buffer.alloc(8)
   counter.writeBigUInt64BE(BigInt(Math.floor(at.getTime() / 30_000)))

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
-/** What a test can bend to see it refused. */
+/** What a test can change to see the reply refused. */
 export interface Bent {
   readonly origin?: string
   /** Hashed into the authenticator data instead of the site's own id. */
@@ -12,7 +12,7 @@ export interface Bent {
   readonly flags?: number
   readonly signCount?: number
   readonly userHandle?: string | null
-  /** Signs other bytes than it shows. */
+  /** Signs bytes that differ from those it sends. */
   readonly badSignature?: boolean
 }
 
@@ -43,8 +43,8 @@ const base64url = (data: string | Buffer) => Buffer.from(data).toString('base64u
 export type Authenticator = ReturnType<typeof createAuthenticator>
 
 /**
- * A passkey in software: a P-256 key, a counter, and the browser around it. `counts: false` is one that is synced, which
- * says 0 each time.
+ * A passkey in software: a P-256 key, a counter, and the browser around it. With `counts: false` it is a synced passkey, whose
+ * counter is always 0.
  */
 export function createAuthenticator(site: {
   readonly origin: string
@@ -77,7 +77,7 @@ export function createAuthenticator(site: {
 
   return {
     id,
-    /** How often it has signed; a copy is one that is set back. */
+    /** How often it has signed. Setting it back makes it a copy. */
     get signCount() {
       return signCount
     },

@@ -34,7 +34,7 @@ const confirm = (as: string, id: string, code: string) =>
 const now = (seed: string) => codeAt(seed, t.clock.now())
 
 describe('adding an authenticator app', () => {
-  test('201 with a secret for this once; it counts from its first code on', async () => {
+  test('201 with a secret that is shown once; the app counts as a factor after its first code', async () => {
     const person = await newPerson(t)
     assert.deepEqual(await factors(person.token), {
       second_factor: false,
@@ -77,7 +77,7 @@ describe('adding an authenticator app', () => {
     assert.deepEqual(kinds, ['totp.begun', 'totp.refused', 'totp.confirmed'])
   })
 
-  test('404 for an app that was not begun, was begun anew, is late, confirmed already, or another person began', async () => {
+  test('404 for an app that was not begun, was begun again, is too late, already confirmed, or another person’s', async () => {
     const [person, other] = [await newPerson(t), await newPerson(t)]
     const first = await begin(person.token)
     const second = await begin(person.token)
@@ -104,7 +104,7 @@ describe('adding an authenticator app', () => {
     assert.deepEqual(replies.map((reply) => reply.status).sort(), [200, 404, 404])
   })
 
-  test('a new app takes the place of the old one, which works until then', async () => {
+  test('a new app replaces the old one, which works until then', async () => {
     const person = await newPerson(t)
     const old = await addTotp(t, person.token)
     const proof = { method: 'totp', code: nextCode(t, old.seed) }
@@ -123,7 +123,7 @@ describe('adding an authenticator app', () => {
     assert.equal(event?.after.assurance.method, 'totp')
   })
 
-  test('its seed stands nowhere in the clear', async () => {
+  test('its seed is nowhere in the clear', async () => {
     const person = await newPerson(t)
     const { seed } = await addTotp(t, person.token)
     const [row] = await t.sql('select seed, row_to_json(f)::text as all from totp_factors f where account_id = $1', [
@@ -132,7 +132,7 @@ describe('adding an authenticator app', () => {
     const stored = row?.seed as Buffer
     assert.ok(!stored.includes(seed) && !String(row?.all).includes(seed))
     assert.ok(!JSON.stringify(await eventsOf(t, person)).includes(seed))
-    // Sealed for its own row: another person's seed in its place does not open.
+    // Encrypted for its own row: another person's seed in its place does not decrypt.
     const other = await newPerson(t)
     await addTotp(t, other.token)
     await t.sql('update totp_factors set seed = $1 where account_id = $2', [stored, other.accountId])
@@ -143,14 +143,14 @@ describe('adding an authenticator app', () => {
   })
 })
 
-test('a seed is sealed under the new keys, and its codes go on counting', async () => {
+test('a seed is re-encrypted under new keys, and its codes still work', async () => {
   const person = await newPerson(t)
   const { seed } = await addTotp(t, person.token)
   const sealed = async () =>
     (await t.sql('select seed from totp_factors where account_id = $1', [person.accountId]))[0]?.seed
   const before = await sealed()
   const report = await t.app.rewrap({ rotateDataKeys: true, settleMs: 0 })
-  // One seed was put into another place above.
+  // One seed was moved to another row above.
   assert.ok(report.values.resealed > 0 && report.values.unreadable <= 1, JSON.stringify(report))
   assert.notDeepEqual(await sealed(), before)
   const reply = await t.call('POST', `${auth}/login/second-factor`, {
@@ -175,7 +175,7 @@ describe('removing an authenticator app', () => {
     assert.equal((await t.call('DELETE', path, { as: await newSession(t, person) })).status, 404)
   })
 
-  test('the recovery codes go with the last factor, and do not come back with the next', async () => {
+  test('recovery codes are removed with the last factor and do not come back with the next', async () => {
     const person = await newPerson(t)
     const { id, seed } = await addTotp(t, person.token)
     const [code = ''] = await recoveryCodes(t, person.token, seed)
@@ -190,7 +190,7 @@ describe('removing an authenticator app', () => {
 })
 
 describe('POST /auth/factors/recovery-codes', () => {
-  test('409 without a factor that they stand in for', async () => {
+  test('409 without a factor that they could replace', async () => {
     const reply = await t.call('POST', `${auth}/factors/recovery-codes`, { as: (await newPerson(t)).token })
     assert.equal(reply.status, 409)
     assert.equal(reply.body.code, 'recovery_codes.no_factor')
@@ -208,7 +208,7 @@ describe('POST /auth/factors/recovery-codes', () => {
   })
 })
 
-test('404, 401 and 403: factors are the own ones, of people', async () => {
+test('404, 401 and 403: people can see only their own factors', async () => {
   const [person, other] = [await newPerson(t), await newPerson(t)]
   const { id } = await addTotp(t, person.token)
   assert.equal((await t.call('DELETE', `${auth}/factors/totp/${id}`, { as: other.token })).status, 404)
@@ -218,7 +218,7 @@ test('404, 401 and 403: factors are the own ones, of people', async () => {
 })
 
 describe('PostgreSQL itself', () => {
-  test("shows nobody another person's factors, whatever a query asks for", async () => {
+  test("shows no query another person's factors", async () => {
     const [person, other] = [await newPerson(t), await newPerson(t)]
     const { seed } = await addTotp(t, person.token)
     await recoveryCodes(t, person.token, seed)
@@ -246,7 +246,7 @@ describe('PostgreSQL itself', () => {
       [{ accountId: other.accountId }, []],
       [{ organizationId: elsewhere }, []],
       [{ lookUp: person.accountId }, []],
-      // A member's step-ups are the organization's; what a worker sees is what it clears away.
+      // Step-ups of members belong to the organization; a worker sees what it has to delete.
       [{ organizationId: t.organizationId }, ['step_ups']],
       [{ accountId: person.accountId }, ['totp_factors', 'recovery_codes', 'sign_in_challenges', 'passkeys']],
       [{ worker: true }, ['passkey_challenges']],
@@ -265,7 +265,7 @@ describe('PostgreSQL itself', () => {
   })
 })
 
-test('what nobody finished in time is cleared away; used step-ups stay', async () => {
+test('what was not finished in time is deleted; used step-ups stay', async () => {
   const person = await newPerson(t)
   await begin(person.token)
   await beginSignIn(t, person)
@@ -282,7 +282,7 @@ test('what nobody finished in time is cleared away; used step-ups stay', async (
   while (await sweep()) {}
   const unfinished = await count()
   assert.ok(unfinished >= 3)
-  // Judged by the database's clock too, which no test advances.
+  // The database's clock counts too, and no test advances it.
   for (const table of ['totp_factors', 'sign_in_challenges', 'passkey_challenges', 'step_ups']) {
     await t.sql(`update ${table} set expires_at = expires_at - interval '2 hours' where expires_at is not null`)
   }

@@ -84,7 +84,7 @@ describe('adding a passkey', () => {
     )
   })
 
-  test('201, and it is listed; the event keeps what allowed it, and its name apart', async () => {
+  test('201, and it is listed; the event has the step-up, and the name in its erasable part', async () => {
     const person = await withOne()
     const list = await t.call('GET', `${auth}/factors`, { as: person.token })
     assert.equal(list.body.second_factor, true)
@@ -110,7 +110,7 @@ describe('adding a passkey', () => {
     assert.match(JSON.stringify(erasable), /Work laptop/)
   })
 
-  test('422 passkey.refused for whatever does not hold', async () => {
+  test('422 passkey.refused for every invalid registration', async () => {
     const person = await newPerson(t)
     const bends: Readonly<Record<string, Bent>> = {
       'another origin': { origin: 'https://evil.example.com' },
@@ -136,7 +136,7 @@ describe('adding a passkey', () => {
     assert.equal(told.length, Object.keys(bends).length)
   })
 
-  test('422 for a challenge that was answered, that is late, or that another person got', async () => {
+  test('422 for a challenge that was used, has expired or belongs to another person', async () => {
     const [person, other] = [await newPerson(t), await newPerson(t)]
     const first = await options(person.token)
     const refused = await add(person.token, createAuthenticator(site).create(first.body, { flags: 65 }))
@@ -152,7 +152,7 @@ describe('adding a passkey', () => {
     assert.equal((await add(person.token, createAuthenticator(site).create(create))).status, 422, 'for signing in')
   })
 
-  test('422 for what is no credential at all', async () => {
+  test('422 for something that is not a credential', async () => {
     const person = await newPerson(t)
     const { body } = await options(person.token)
     const good = createAuthenticator(site).create(body)
@@ -171,7 +171,7 @@ describe('adding a passkey', () => {
     }
   })
 
-  test('409 for one that is registered already, for this person or another', async () => {
+  test('409 for one that is already registered, by this person or another', async () => {
     const person = await withOne()
     const again = await options(person.token, person.authenticator)
     assert.deepEqual(
@@ -186,7 +186,7 @@ describe('adding a passkey', () => {
     assert.equal((await add(other.token, person.authenticator.create(begun.body))).status, 409)
   })
 
-  test('a further one needs the first', async () => {
+  test('adding another one needs a step-up with the first', async () => {
     const person = await withOne()
     assert.equal((await options(person.token)).status, 403)
     const begun = await options(person.token, person.authenticator)
@@ -246,13 +246,13 @@ describe('signing in with a passkey', () => {
       assert.equal(reply.body.code, 'auth.passkey_refused')
       const [row] = await t.sql('select last_used_at, sign_count from passkeys where id = $1', [person.passkeyId])
       assert.deepEqual(row, { last_used_at: null, sign_count: '1' })
-      // With a challenge that nobody gave, the passkey was not even looked for: that is the installation's to know.
+      // With a challenge that the service never issued, the passkey is not even looked up, so the event is the installation's.
       if (bent.challenge === undefined) assert.deepEqual(await refusals(person), ['wrong'])
       else assert.deepEqual((await installationRefusals()).at(-1), { method: 'passkey', reason: 'challenge' })
     })
   }
 
-  test('401 for the same answer again, an answer that is late, and for a passkey that nobody knows', async () => {
+  test('401 for a repeated reply, a late reply and an unknown passkey', async () => {
     const person = await withOne()
     const answer = person.authenticator.get(await asked())
     assert.equal((await signInWith(answer)).status, 200)
@@ -264,7 +264,7 @@ describe('signing in with a passkey', () => {
     assert.equal((await signInWith(stranger.get(await asked(), { userHandle: null }))).status, 401, 'unknown')
   })
 
-  test('of the same answer twice at once one counts: 20 times', async () => {
+  test('the same reply sent twice at once signs in once: 20 times', async () => {
     const person = await withOne()
     for (let round = 0; round < 20; round += 1) {
       const answer = person.authenticator.get(await asked())
@@ -274,7 +274,7 @@ describe('signing in with a passkey', () => {
     }
   })
 
-  test('401 for a copy, whose counter is behind; it is told, and the original goes on', async () => {
+  test('401 for a copy, whose counter is behind; the audit has it, and the original still works', async () => {
     const person = await withOne()
     const { authenticator } = person
     assert.equal((await signInWith(authenticator.get(await asked()))).status, 200)
@@ -286,14 +286,14 @@ describe('signing in with a passkey', () => {
     assert.equal((await signInWith(authenticator.get(await asked()))).status, 200)
   })
 
-  test('one that does not count (it is synced) signs in again and again', async () => {
+  test('a synced one, which does not count, can sign in repeatedly', async () => {
     const person = await withOne({ counts: false })
     for (let times = 0; times < 3; times += 1) {
       assert.equal((await signInWith(person.authenticator.get(await asked()))).status, 200)
     }
   })
 
-  test('401 once it was removed, which needs a step-up', async () => {
+  test('401 after it was removed, which needs a step-up', async () => {
     const person = await withOne()
     const path = `${auth}/factors/passkeys/${person.passkeyId}`
     assert.equal((await t.call('DELETE', path, { as: person.token })).status, 403)
@@ -307,7 +307,7 @@ describe('signing in with a passkey', () => {
 })
 
 describe('a passkey as the second factor', () => {
-  test('200 for one of the account, asked for by its id', async () => {
+  test('200 for a passkey of the account, requested by its id', async () => {
     const person = await withOne()
     const challenge = await beginSignIn(t, person)
     const request = await asked(challenge)
@@ -315,12 +315,12 @@ describe('a passkey as the second factor', () => {
       request.allowCredentials.map((known: { id: string }) => known.id),
       [person.authenticator.id],
     )
-    // An authenticator that was told which passkey to use may leave the account out.
+    // An authenticator that was given the passkey to use may leave out the account.
     const reply = await secondFactor(challenge, withoutHandle(person.authenticator.get(request)))
     assert.equal(reply.status, 200, reply.text)
   })
 
-  test("401 for another person's passkey, and for an answer that was given for something else", async () => {
+  test("401 for another person's passkey, and for a reply to another challenge", async () => {
     const [person, other] = [await withOne(), await withOne()]
     const challenge = await beginSignIn(t, person)
     const foreign = await secondFactor(challenge, other.authenticator.get(await asked(challenge)))
@@ -333,7 +333,7 @@ describe('a passkey as the second factor', () => {
     const back = await signInWith(person.authenticator.get(await asked(challenge)))
     assert.equal(back.status, 401, 'and the other way round')
     assert.deepEqual(await refusals(person), ['unknown', 'challenge', 'challenge'])
-    // A step-up "for" the sign-in: its digest is the hash that the sign-in's own challenge is kept under.
+    // A step-up "for" the sign-in: its digest is the hash under which the sign-in's challenge is stored.
     const digest = createHash('sha256').update(challenge).digest('hex')
     const path = `${auth}/step-up/passkey-options`
     const stepUp = await t.call('POST', path, { as: person.token, body: { digest } })
@@ -343,7 +343,7 @@ describe('a passkey as the second factor', () => {
     assert.equal(right.status, 200, right.text)
   })
 
-  test('401 for options of a challenge that is over', async () => {
+  test('401 for options of an expired challenge', async () => {
     const reply = await t.call('POST', `${auth}/login/passkey/options`, { body: { challenge: 'A'.repeat(43) } })
     assert.equal(reply.status, 401)
     assert.equal(reply.body.code, 'auth.challenge_over')
@@ -351,7 +351,7 @@ describe('a passkey as the second factor', () => {
 })
 
 describe('a step-up with a passkey', () => {
-  test('is signed over the digest of the act, and good for no other', async () => {
+  test('is signed over the digest of the act and valid for no other', async () => {
     const person = await withOne()
     const [one, other] = ['1', '2'].map((digit) => digit.repeat(64)) as [string, string]
     const ask = async (digest: string) =>
@@ -391,7 +391,7 @@ describe('PATCH /auth/factors/passkeys/{id}', () => {
   })
 })
 
-test('409 passkey.unavailable where PUBLIC_URL is an address', async () => {
+test('409 passkey.unavailable if PUBLIC_URL has an IP address', async () => {
   const other = await startTestApp({ environment: { PUBLIC_URL: 'http://192.0.2.1:8000' } })
   try {
     const person = await newPerson(other)

@@ -51,7 +51,7 @@ export async function newPerson(t: TestApp, role = 'reviewer'): Promise<TestPers
   return { organizationId, id, accountId, email, token: await newSession(t, { organizationId, id }) }
 }
 
-/** The hash of `password`, as registering makes it: once, because it takes a quarter of a second. */
+/** The hash of `password` as registration makes it, computed once because it takes a quarter of a second. */
 async function hashOf(t: TestApp): Promise<string> {
   const invited = await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: {} })
   const email = `${randomUUID()}@example.com`
@@ -73,7 +73,7 @@ export async function newSession(
   return (await tokens.sign({ organizationId, userId: id, sessionId }, t.clock.now())).token
 }
 
-/** The next code that this app shows: each is taken once, so the clock goes on to it. */
+/** The next code of this app. Each is accepted once, so the clock moves on to it. */
 export function nextCode(t: TestApp, seed: string): string {
   t.clock.advance(30_000)
   return codeAt(seed, t.clock.now())
@@ -92,7 +92,7 @@ export async function addTotp(t: TestApp, as: string): Promise<{ readonly id: st
   return { id, seed }
 }
 
-/** Makes the call as it is told to: refused, proven, repeated. */
+/** Makes the call as the refusal says: refused, step-up, repeated. */
 export async function withStepUp(
   t: TestApp,
   as: string,
@@ -119,7 +119,7 @@ export async function recoveryCodes(t: TestApp, as: string, seed: string): Promi
 export const signIn = (t: TestApp, person: TestPerson, typed = password): Promise<Reply> =>
   t.call('POST', `${auth}/login`, { body: { username: person.email, password: typed } })
 
-/** A sign-in whose password was right, waiting for its second factor: by the service, which spares the hashing. */
+/** A sign-in with the right password that waits for its second factor. Calls the service directly to avoid the hashing. */
 export async function beginSignIn(t: TestApp, { accountId, organizationId, id }: TestPerson): Promise<string> {
   const first = { accountId, organizationId, userId: id, methods: ['password'] }
   return (await t.app.identity.factors.signIn.beginChallenge(first)).challenge

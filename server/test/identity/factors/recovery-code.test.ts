@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { hashRecoveryCode, newRecoveryCodes } from '../../../src/identity/factors/recovery-codes/recovery-code.ts'
 
 describe('recovery codes', () => {
-  test('are ten, all different, of 24 signs that nobody misreads', () => {
+  test('are ten, all different, of 24 characters that are hard to misread', () => {
     const codes = Array.from({ length: 50 }, newRecoveryCodes).flat()
     assert.equal(newRecoveryCodes().length, 10)
     assert.equal(new Set(codes).size, 500)
@@ -12,7 +12,7 @@ describe('recovery codes', () => {
     assert.equal(signs.size, 32, 'every sign of the alphabet occurs')
   })
 
-  test('are known however they are typed', () => {
+  test('are recognized however they are typed', () => {
     const code = '7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'
     const hash = hashRecoveryCode(code)
     assert.ok(hash)
@@ -28,7 +28,7 @@ describe('recovery codes', () => {
     }
   })
 
-  test('differ in every sign, and are nothing else', () => {
+  test('are different if any character differs or anything is added', () => {
     const code = '7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'
     for (let at = 0; at < code.length; at += 1) {
       if (code[at] === '-') continue

@@ -34,7 +34,7 @@ const wrongFor = (seed: string): string => {
 }
 
 describe('signing in with a password', () => {
-  test('200 at once without a second factor; recovery codes alone are none', async () => {
+  test('200 at once without a second factor; recovery codes alone do not count as one', async () => {
     const person = await newPerson(t)
     assert.equal((await signIn(t, person)).status, 200)
     const unfinished = await t.call('POST', `${auth}/factors/totp`, { as: person.token })
@@ -42,7 +42,7 @@ describe('signing in with a password', () => {
     assert.equal((await signIn(t, person)).status, 200, 'an app that was not confirmed is none')
   })
 
-  test('401 auth.second_factor_required with one, which completes it with the body of a sign-in', async () => {
+  test('401 auth.second_factor_required with a second factor, which then completes the sign-in', async () => {
     const person = await withTotp()
     const begun = await signIn(t, person)
     assert.equal(begun.status, 401)
@@ -63,7 +63,7 @@ describe('signing in with a password', () => {
     assert.ok(sessions.some((row) => String(row.signed_in_with) === 'password,totp'))
   })
 
-  test('401 in the usual words for a wrong password: nobody learns that there is a second factor', async () => {
+  test('401 as usual for a wrong password, which does not reveal that there is a second factor', async () => {
     const person = await withTotp()
     const [wrong, unknown] = [
       await signIn(t, person, 'wrong horse'),
@@ -76,7 +76,7 @@ describe('signing in with a password', () => {
     }
   })
 
-  test('the challenge is stored as its SHA-256 only', async () => {
+  test('only the SHA-256 of the challenge is stored', async () => {
     const person = await withTotp()
     const challenge = await beginSignIn(t, person)
     const [row] = await t.sql('select row_to_json(c)::text as all from sign_in_challenges c where account_id = $1', [
@@ -87,7 +87,7 @@ describe('signing in with a password', () => {
 })
 
 describe('POST /auth/login/second-factor', () => {
-  test('401 for a wrong code, five times; then not for the right one either', async () => {
+  test('401 for a wrong code, five times; then for the right one too', async () => {
     const person = await withTotp()
     const challenge = await beginSignIn(t, person)
     for (const left of [4, 3, 2, 1, 0]) {
@@ -99,7 +99,7 @@ describe('POST /auth/login/second-factor', () => {
     const right = await complete(challenge, 'totp', nextCode(t, person.seed))
     assert.equal(right.status, 401)
     assert.equal(right.body.code, 'auth.challenge_over')
-    // Nor does a new challenge forget that there were wrong ones.
+    // A new challenge does not reset the count of wrong ones either.
     const next = await complete(await beginSignIn(t, person), 'totp', nextCode(t, person.seed))
     assert.equal(next.status, 200, next.text)
 
@@ -112,7 +112,7 @@ describe('POST /auth/login/second-factor', () => {
     }
   })
 
-  test('no more than five of twenty tries at once are judged', async () => {
+  test('only five of twenty simultaneous attempts are checked', async () => {
     const person = await withTotp()
     const challenge = await beginSignIn(t, person)
     const replies = await Promise.all(
@@ -125,7 +125,7 @@ describe('POST /auth/login/second-factor', () => {
     assert.equal(refusals.length, judged.length)
   })
 
-  test('429 auth.throttled after many wrong codes, whatever the challenge; then the right one is let in', async () => {
+  test('429 auth.throttled after many wrong codes over any challenges; after the wait the right one works', async () => {
     const person = await withTotp()
     let throttled = null
     for (let round = 0; round < 5 && throttled === null; round += 1) {
@@ -142,7 +142,7 @@ describe('POST /auth/login/second-factor', () => {
     assert.equal(right.status, 200, right.text)
   })
 
-  test('401 once it was completed, and after five minutes', async () => {
+  test('401 after it was completed, and after five minutes', async () => {
     const person = await withTotp()
     const challenge = await beginSignIn(t, person)
     assert.equal((await complete(challenge, 'totp', nextCode(t, person.seed))).status, 200)
@@ -155,7 +155,7 @@ describe('POST /auth/login/second-factor', () => {
     assert.equal(made.body.code, 'auth.challenge_over')
   })
 
-  test('401 once the password that began it was changed', async () => {
+  test('401 after the password that began it was changed', async () => {
     const person = await withTotp()
     const challenge = await beginSignIn(t, person)
     const later = new Date(t.clock.now().getTime() + 1)
@@ -166,7 +166,7 @@ describe('POST /auth/login/second-factor', () => {
     assert.equal(next.status, 200, next.text)
   })
 
-  test('a code lets one of two sign-ins in: 20 times', async () => {
+  test('a code completes one of two sign-ins: 20 times', async () => {
     const person = await withTotp()
     for (let round = 0; round < 20; round += 1) {
       const challenges = [await beginSignIn(t, person), await beginSignIn(t, person)]
@@ -176,7 +176,7 @@ describe('POST /auth/login/second-factor', () => {
     }
   })
 
-  test('a challenge lets one of two right factors in, and gives the other back', async () => {
+  test('of two right factors for one challenge, one signs in and the other stays unused', async () => {
     const person = await withTotp()
     const codes = await recoveryCodes(t, person.token, person.seed)
     const [first = '', second = ''] = codes
@@ -199,7 +199,7 @@ describe('POST /auth/login/second-factor', () => {
     assert.equal(recovery.body.code, 'auth.second_factor_wrong')
   })
 
-  test('422 for the password as a second factor, a missing code, and what is no challenge', async () => {
+  test('422 for the password as a second factor, a missing code and a malformed challenge', async () => {
     const challenge = await beginSignIn(t, await withTotp())
     for (const body of [
       { challenge, method: 'password', password: 'correct horse' },

@@ -37,7 +37,7 @@ const newCall = (to = path, body: unknown = { name: 'bot' }): Call => ({
   idempotencyKey: randomUUID(),
 })
 
-/** The call with the proof that it asks for. */
+/** The call with the step-up that it needs. */
 const proven = async (as: string, call: Call, proof: Readonly<Record<string, unknown>>): Promise<Required<Call>> => {
   const { digest, code } = (await send(as, call)).body
   assert.equal(code, 'auth.step_up_required')
@@ -75,7 +75,7 @@ const refused = (reply: Reply, why?: string): void => {
 }
 
 describe('a sensitive call whose reply was lost', () => {
-  test('repeated word for word, gets the reply of the first time, and no refusal is told of', async () => {
+  test('repeated exactly, gets the first reply again, and no refusal is recorded', async () => {
     const { key } = done(await t.call('POST', path, { as: t.admin.token, body: { name: 'old' } })).body
     assert.ok(key)
     const [old] = (await t.call('GET', path, { as: t.admin.token })).body
@@ -98,7 +98,7 @@ describe('a sensitive call whose reply was lost', () => {
     assert.ok(!kinds.includes('step_up.refused'), kinds.join())
   })
 
-  test('is answered after a sign-in that has grown old, to who has no second factor', async () => {
+  test('gets its reply even if the sign-in is no longer fresh, without a second factor', async () => {
     const admin = await newPerson(t, 'admin')
     const call = newCall()
     const first = done(await send(admin.token, call))
@@ -107,7 +107,7 @@ describe('a sensitive call whose reply was lost', () => {
     isReplayOf(first, await send(admin.token, call))
   })
 
-  test('needs a new proof after an hour, and is answered with one', async () => {
+  test('needs a new step-up after an hour, and gets its reply with one', async () => {
     const admin = await newPerson(t, 'admin')
     const call = newCall()
     const first = done(await send(admin.token, call))
@@ -120,7 +120,7 @@ describe('a sensitive call whose reply was lost', () => {
     isReplayOf(first, await send(token, await proven(token, call, { method: 'password', password })))
   })
 
-  test('needs a new proof from everybody else, and for everything else', async () => {
+  test('needs a new step-up from every other caller, and for every other call', async () => {
     const admin = await careful()
     const complete = await proven(admin.token, newCall(), admin.proof())
     done(await send(admin.token, complete))
@@ -137,7 +137,7 @@ describe('a sensitive call whose reply was lost', () => {
     assert.equal((await t.sql('select from api_keys where created_by = $1', [admin.id])).length, 2)
   })
 
-  test('with the same values in another spelling gets 422, as without a step-up', async () => {
+  test('gets 422 with the same values in another spelling, as without a step-up', async () => {
     const admin = await newPerson(t, 'admin')
     const call = newCall(path, { name: 'bot', description: 'd' })
     done(await send(admin.token, call))
@@ -147,7 +147,7 @@ describe('a sensitive call whose reply was lost', () => {
     assert.equal(reply.body.code, 'idempotency.body_differs')
   })
 
-  test('does nothing anew when what it made is gone', async () => {
+  test('does nothing again if what it created is gone', async () => {
     const admin = await careful()
     const providers = '/api/v1/identity-providers'
     const body = { name: 'Accounts', issuer: op.issuer, client_id: randomUUID() }
@@ -158,7 +158,7 @@ describe('a sensitive call whose reply was lost', () => {
     assert.deepEqual(await t.sql('select from identity_providers where created_by = $1', [admin.id]), [])
   })
 
-  test('sent three times at once happens once, and each gets its reply', async () => {
+  test('sent three times at once happens once, and each gets the reply', async () => {
     const admin = await careful()
     const body = { name: 'Accounts', issuer: op.issuer, client_id: randomUUID() }
     for (const call of [newCall(), newCall(), newCall('/api/v1/identity-providers', body)]) {

@@ -25,7 +25,7 @@ const plain: Situation = {
   repeats: false,
 }
 
-describe('what lets a sensitive act happen', () => {
+describe('what allows a sensitive act', () => {
   const cases: readonly (readonly [name: string, situation: Partial<Situation>, verdict: StepUpVerdict])[] = [
     ['a fresh sign-in, for who has no second factor', {}, 'sign_in'],
     ['an older sign-in does not', { signedInFreshly: false }, 'refused'],
@@ -73,7 +73,7 @@ describe('what lets a sensitive act happen', () => {
   }
 
   test('every situation has the verdict of the rule in words', () => {
-    // Written the other way round than the table: each verdict's own conditions, all of them.
+    // The reverse of the table: all conditions of each verdict.
     const inWords = (s: Situation): StepUpVerdict => {
       if (s.repeats) return 'repeated'
       const second = s.factors.hasTotp || s.factors.passkeys > 0
@@ -123,14 +123,14 @@ describe('the methods that are open to a person', () => {
 
 describe('the refusal', () => {
   const digest = Buffer.alloc(32, 7)
-  test('brings the digest and the methods', () => {
+  test('contains the digest and the methods', () => {
     const problem = stepUpRequired({ ...plain, factors: totp }, digest)
     assert.equal(problem.status, 403)
     assert.equal(problem.code, 'auth.step_up_required')
     assert.deepEqual(problem.extra, { digest: '07'.repeat(32), methods: ['totp', 'recovery_code'] })
     assert.match(problem.message, /POST \/api\/v1\/auth\/step-up/)
   })
-  test('says what to do to who has no method', () => {
+  test('tells a person without any method what to do', () => {
     assert.match(
       stepUpRequired({ ...plain, factors: nothing, signedInFreshly: false }, digest).message,
       /Sign in again/,
@@ -155,17 +155,17 @@ describe('the digest of an act', () => {
   const hex = (changed: Partial<Act> = {}) => digestOf({ ...act, ...changed }).toString('hex')
   const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
-  test('is SHA-256 over RFC 8785 JSON that anybody can write', () => {
+  test('is SHA-256 over RFC 8785 JSON that anyone can compute', () => {
     const body = sha256('{"b":[true,null],"n":100,"name":"Ünï"}')
     const text =
       `{"body_sha256":"${body}","method":"POST","operation":"createApiKey",` +
       `"organization_id":"${act.organizationId}","path":"/api/v1/api-keys","user_id":"${act.userId}","v":1}`
     assert.equal(hex(), sha256(text))
   })
-  test('does not look at the order of the body', () => {
+  test('does not depend on the order of the body', () => {
     assert.equal(hex({ body: { b: [true, null], name: 'Ünï', n: 100 } }), hex())
   })
-  test('is another one for any other person, organization, call or body', () => {
+  test('differs for any other person, organization, call or body', () => {
     const others: Partial<Act>[] = [
       { organizationId: act.userId },
       { userId: act.organizationId },

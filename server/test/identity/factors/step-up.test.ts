@@ -24,7 +24,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** A sensitive act that everybody may do as often as they like: it begins to add an authenticator app. */
+/** A sensitive act that everyone may do as often as they like: it begins to add an authenticator app. */
 const path = `${auth}/factors/totp`
 const act = (as: string, stepUp?: string) =>
   t.call('POST', path, { as, ...(stepUp === undefined ? {} : { headers: { 'x-step-up': stepUp } }) })
@@ -46,8 +46,8 @@ const earn = async (as: string, digest: string) => {
   return reply.body.step_up as string
 }
 
-describe('a sensitive call of who has no second factor', () => {
-  test('201 within ten minutes of the sign-in, which is written down as its step-up', async () => {
+describe('a sensitive call by a person without a second factor', () => {
+  test('201 within ten minutes of the sign-in, which is recorded as its step-up', async () => {
     const person = await newPerson(t)
     minutes(9)
     const reply = await act(person.token)
@@ -62,7 +62,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.equal(row?.token_hash, null)
   })
 
-  test('403 auth.step_up_required after that, with the digest of the call and the method', async () => {
+  test('403 auth.step_up_required after that, with the digest of the call and the methods', async () => {
     const person = await newPerson(t)
     minutes(10)
     const reply = await act(person.token)
@@ -81,7 +81,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.deepEqual(await eventsOf(t, person), [])
   })
 
-  test('201 with the password, once; the event keeps what it was proved with', async () => {
+  test('201 with the password, once; the event has the method', async () => {
     const person = await stale()
     const wrong = await prove(person.token, person.digest, { method: 'password', password: 'wrong horse' })
     assert.equal(wrong.status, 403)
@@ -143,7 +143,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.deepEqual(row?.token_hash, createHash('sha256').update(token).digest())
   })
 
-  test('of three calls at once with one token, one happens: 10 times', async () => {
+  test('of three calls at once with one token, one succeeds: 10 times', async () => {
     const person = await stale()
     for (let round = 0; round < 10; round += 1) {
       const token = await earn(person.token, person.digest)
@@ -154,7 +154,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.equal(begun.length, 10)
   })
 
-  test('of two transactions that hold one permit, the second finds it used', async () => {
+  test('of two transactions with the same permit, the second finds it used', async () => {
     const person = await stale()
     const token = await earn(person.token, person.digest)
     const { db, identity } = t.app
@@ -185,7 +185,7 @@ describe('a sensitive call of who has no second factor', () => {
     await assert.rejects(second, { status: 403, code: 'auth.step_up_required' })
   })
 
-  test('a call that fails gives the token back', async () => {
+  test('a call that fails leaves the token unused', async () => {
     const person = await newPerson(t)
     minutes(11)
     const gone = `${auth}/factors/passkeys/${person.id}`
@@ -194,7 +194,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.deepEqual(await t.sql('select used_at from step_ups where user_id = $1', [person.id]), [{ used_at: null }])
   })
 
-  test('403 for a fresh sign-in where the organization wants an explicit step-up', async () => {
+  test('403 for a fresh sign-in if the organization demands an explicit step-up', async () => {
     const person = await newPerson(t)
     await t.sql('update organizations set require_step_up = true')
     const reply = await act(person.token)
@@ -204,7 +204,7 @@ describe('a sensitive call of who has no second factor', () => {
     assert.equal(proven.status, 201, proven.text)
   })
 
-  test('403 telling who has neither password nor second factor to sign in again', async () => {
+  test('403 tells a person with neither password nor second factor to sign in again', async () => {
     const person = await newPerson(t)
     await t.sql('update accounts set password_hash = null where id = $1', [person.accountId])
     assert.equal((await act(person.token)).status, 201)
@@ -218,8 +218,8 @@ describe('a sensitive call of who has no second factor', () => {
   })
 })
 
-describe('a sensitive call of who has a second factor', () => {
-  test('403 however fresh the sign-in; neither the password nor a token it earned helps', async () => {
+describe('a sensitive call by a person with a second factor', () => {
+  test('403 however fresh the sign-in; neither the password nor a token obtained with it helps', async () => {
     const person = await newPerson(t)
     minutes(11)
     const { body } = await act(person.token)
@@ -237,7 +237,7 @@ describe('a sensitive call of who has a second factor', () => {
     assert.equal((await withStepUp(t, fresh.token, proof, 'POST', path)).status, 201)
   })
 
-  test('a code is good for one step-up, and what confirmed the app is used', async () => {
+  test('a code works for one step-up, and the code that confirmed the app is used up', async () => {
     const person = await newPerson(t)
     const { seed } = await addTotp(t, person.token)
     const { digest } = (await act(person.token)).body
@@ -257,7 +257,7 @@ describe('a sensitive call of who has a second factor', () => {
     )
   })
 
-  test('an earlier code is none once a later one was taken', async () => {
+  test('an earlier code is refused after a later one was accepted', async () => {
     const person = await newPerson(t)
     const { seed } = await addTotp(t, person.token)
     const { digest } = (await act(person.token)).body
@@ -268,7 +268,7 @@ describe('a sensitive call of who has a second factor', () => {
     assert.equal((await prove(person.token, digest, { method: 'totp', code: earlier })).status, 403)
   })
 
-  test('a code that comes twice at once is good once: 20 times', async () => {
+  test('a code sent twice at once works once: 20 times', async () => {
     const person = await newPerson(t)
     const { seed } = await addTotp(t, person.token)
     const { digest } = (await act(person.token)).body
@@ -279,7 +279,7 @@ describe('a sensitive call of who has a second factor', () => {
     }
   })
 
-  test('a recovery code is good once; new ones void it', async () => {
+  test('a recovery code works once, and new codes void it', async () => {
     const person = await newPerson(t)
     const { seed } = await addTotp(t, person.token)
     const codes = await recoveryCodes(t, person.token, seed)
@@ -325,7 +325,7 @@ describe('a sensitive call of who has a second factor', () => {
     assert.equal((await prove(person.token, digest, { method: 'sms', code: '123456' })).status, 422)
   })
 
-  test('403 for agents, 401 for nobody', async () => {
+  test('403 for agents, 401 without a credential', async () => {
     const body = { digest: '0'.repeat(64), method: 'totp', code: '123456' }
     assert.equal((await t.call('POST', `${auth}/step-up`, { as: t.apiKey, body })).status, 403)
     assert.equal((await t.call('POST', `${auth}/step-up`, { body })).status, 401)

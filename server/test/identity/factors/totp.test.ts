@@ -26,7 +26,7 @@ describe('the code of an authenticator app', () => {
     }
   })
 
-  test('holds for its own time step and the one on either side', () => {
+  test('is valid for its own time step and one on either side', () => {
     const seed = newTotpSeed()
     for (const [offset, expected] of [
       [-60, null],
@@ -39,7 +39,7 @@ describe('the code of an authenticator app', () => {
     }
   })
 
-  test('may be typed in two groups, and is nothing but six digits', () => {
+  test('may be typed in two groups, and must be exactly six digits', () => {
     const seed = newTotpSeed()
     const code = codeAt(seed, now)
     assert.equal(totpStep(seed, `${code.slice(0, 3)} ${code.slice(3)}`, now), step)
@@ -57,7 +57,7 @@ describe('the code of an authenticator app', () => {
     }
   })
 
-  test('of another seed is none', () => {
+  test('of another seed is not valid', () => {
     const [one, other] = [newTotpSeed(), newTotpSeed()]
     const others = [-30, 0, 30].map((offset) => codeAt(other, after(offset)))
     const own = [-30, 0, 30].map((offset) => codeAt(one, after(offset)))
@@ -66,13 +66,13 @@ describe('the code of an authenticator app', () => {
 })
 
 describe('a seed', () => {
-  test('has 160 bits, new ones each time', () => {
+  test('has 160 new random bits each time', () => {
     const seeds = Array.from({ length: 100 }, newTotpSeed)
     assert.equal(new Set(seeds).size, 100)
     for (const seed of seeds) assert.match(seed, /^[A-Z2-7]{32}$/)
   })
 
-  test('comes to the app as otpauth://, with the installation and the address', () => {
+  test('is given to the app as otpauth://, with the installation and the address', () => {
     const uri = new URL(totpUri(rfcSeed, 'HITL (hitl.example.com)', 'a+b@example.com'))
     assert.equal(uri.protocol, 'otpauth:')
     assert.equal(uri.host, 'totp')

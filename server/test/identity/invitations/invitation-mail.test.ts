@@ -21,7 +21,7 @@ after(async () => {
   await relay.close()
 })
 
-test('an invitation for an address is mailed to it, once, and its link lets in', async () => {
+test('an invitation for an address is mailed to it, once, and its link works', async () => {
   const [email, headers] = ['invited@example.com', { 'idempotency-key': randomUUID() }]
   const invite = () => t.call('POST', path, { as: t.admin.token, body: { email, role: 'auditor' }, headers })
   const first = await invite()
@@ -35,7 +35,7 @@ test('an invitation for an address is mailed to it, once, and its link lets in',
   assert.equal((await relay.lettersTo(email, subject, 1)).length, 1)
 })
 
-test('one for nobody in particular is not', async () => {
+test('an invitation without an address is not mailed', async () => {
   const count = relay.letters.length
   assert.equal((await t.call('POST', path, { as: t.admin.token, body: {} })).status, 201)
   await t.call('POST', path, { as: t.admin.token, body: { email: 'after@example.com' } })
@@ -43,13 +43,13 @@ test('one for nobody in particular is not', async () => {
   assert.equal(relay.letters.length, count + 1)
 })
 
-test('201 all the same for an address that mail cannot be sent to: the link is in the reply', async () => {
+test('201 even for an address that mail cannot be sent to, because the link is in the reply', async () => {
   const reply = await t.call('POST', path, { as: t.admin.token, body: { email: '"a,b"@example.com' } })
   assert.equal(reply.status, 201)
   assert.ok(reply.body.url)
 })
 
-test('422 for whoever would register with a password that is tried first', async () => {
+test('422 for registering with a common password', async () => {
   const invitation = await t.call('POST', path, { as: t.admin.token, body: {} })
   for (const password of ['iloveyou', 'Qwerty123', 'new.person@example.com']) {
     const body = { email: 'new.person@example.com', password, invitation: invitation.body.token }
@@ -59,7 +59,7 @@ test('422 for whoever would register with a password that is tried first', async
   }
 })
 
-test('whoever names the organization writes no line and no address into the letter', () => {
+test('the name of the organization cannot inject a line or an address into the mail', () => {
   const organization = `Example\r\n\r\nPay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
   const about = { organization, role: 'reviewer', link: 'https://hitl.example.com/setup#x', until: new Date(0) }
   const { text } = invitationEmail('a@example.com', about)

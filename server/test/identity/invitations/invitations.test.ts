@@ -18,10 +18,10 @@ const invite = async (body: Readonly<Record<string, unknown>> = {}): Promise<str
   assert.equal(reply.status, 201, reply.text)
   return reply.body.token
 }
-/** A token of now: tests here move the clock by days. */
+/** A current token, because tests here move the clock by days. */
 const tokens = createAccessTokens(secretKey, 30)
 const signed = async ({ id: userId, sessionId }: { readonly id: string; readonly sessionId: string }) => {
-  // Freshly signed in, as inviting administrators asks for.
+  // A fresh sign-in, which inviting administrators needs.
   await t.sql('update sessions set signed_in_at = $2 where id = $1', [sessionId, t.clock.now()])
   t.app.identity.authenticator.forget(sessionId)
   return (await tokens.sign({ organizationId: t.organizationId, userId, sessionId }, t.clock.now())).token
@@ -54,7 +54,7 @@ test('the invited person gets the role of the invitation, not the one in the bod
   assert.equal(second.body.role, 'admin')
 })
 
-test('an invitation is for one person: of 8 who race, one gets 201 and seven 403', async () => {
+test('an invitation is for one person: of 8 people who race, one gets 201 and seven get 403', async () => {
   const invitation = await invite()
   const before = await people()
   const replies = await Promise.all(
@@ -68,7 +68,7 @@ test('an invitation is for one person: of 8 who race, one gets 201 and seven 403
 })
 
 describe('an invitation for one address', () => {
-  test('403 for another one, and it stays usable; 201 for its own in any case', async () => {
+  test('403 for another address, and it stays usable; 201 for its own in upper or lower case', async () => {
     const invitation = await invite({ email: 'Grace@Example.com' })
     const wrong = await accept(invitation, 'other@example.com')
     assert.equal(wrong.status, 403)
@@ -91,13 +91,13 @@ test('an address that has an account gets no second one, and nobody else gets th
   assert.equal((await accept(invitation, 'newcomer@example.com')).body.code, 'invitation.not_valid')
 })
 
-test('422 for a password that is too short, and the invitation is not used up', async () => {
+test('422 for a password that is too short, and the invitation stays usable', async () => {
   const invitation = await invite()
   assert.equal((await accept(invitation, 'short@example.com', { password: 'short' })).status, 422)
   assert.equal((await accept(invitation, 'short@example.com')).status, 201)
 })
 
-test('valid to the last millisecond of 7 days, 403 from then on', async () => {
+test('valid until the last millisecond of 7 days, 403 from then on', async () => {
   const [inTime, tooLate] = [await invite(), await invite()]
   t.clock.advance(7 * day - 1)
   assert.equal((await accept(inTime, 'in-time@example.com')).status, 201)
@@ -125,8 +125,8 @@ test('403 in the same words for guessed, used, expired and misaddressed invitati
   assert.equal(await people(), before)
 })
 
-test('guessed invitations cost no hashing: a hundred at once are refused, none waits for a place', async () => {
-  // More than the 65 that the queue of passwords holds: the rest would be told 503.
+test('guessed invitations cost no hashing: a hundred at once are refused without queueing', async () => {
+  // More than the 65 that the password queue holds: the rest would get 503.
   const replies = await Promise.all(
     Array.from({ length: 100 }, (_, place) => accept(`guess-${place}`, 'guesser@example.com')),
   )
@@ -158,7 +158,7 @@ describe('Idempotency-Key', () => {
     assert.equal(await links(), before + 1)
   })
 
-  test('422 for the same key with another body, whose link is not made', async () => {
+  test('422 for the same key with another body, and no link is created', async () => {
     await post('order-2', {})
     const before = await links()
     const reply = await post('order-2', { role: 'admin' })
@@ -167,7 +167,7 @@ describe('Idempotency-Key', () => {
     assert.equal(await links(), before)
   })
 
-  test('6 at once make one link and give six equal answers', async () => {
+  test('6 at once create one link and get equal replies', async () => {
     const before = await links()
     const replies = await Promise.all(Array.from({ length: 6 }, () => post('order-3', {})))
     assert.deepEqual(
@@ -179,7 +179,7 @@ describe('Idempotency-Key', () => {
     assert.equal(await links(), before + 1)
   })
 
-  test('another key, another link; and the same key makes an API key of its own', async () => {
+  test('another key creates another link; the same key can still be used to create an API key', async () => {
     const [one, two] = [await post('order-4', {}), await post('order-5', {})]
     assert.notEqual(one.body.token, two.body.token)
     const options = { as: await admin(), body: {}, headers: { 'idempotency-key': 'order-4' } }
@@ -188,7 +188,7 @@ describe('Idempotency-Key', () => {
     assert.equal(apiKey.headers['idempotency-replayed'], undefined)
   })
 
-  test('422 for an Idempotency-Key that is none', async () => {
+  test('422 for an invalid Idempotency-Key', async () => {
     assert.equal((await post('two words', {})).status, 422)
   })
 })
@@ -201,7 +201,7 @@ describe('who may invite', () => {
     [403, 'an agent', () => t.apiKey],
   ] as const) {
     test(`${status} for ${what}`, async () => {
-      // Tokens of the start have expired by now in the clock of this file.
+      // Earlier tokens have expired by the clock of this file.
       const fresh = as() === t.reviewer.token ? await signed(t.reviewer) : as()
       const before = await t.sql('select count(*)::int from invitations')
       const reply = await t.call('POST', invitations, { body: {}, ...(fresh === undefined ? {} : { as: fresh }) })

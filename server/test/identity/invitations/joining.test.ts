@@ -22,7 +22,7 @@ const change = ({ owner }: Company, id: string, body: unknown) =>
   t.call('PATCH', `/api/v1/users/${id}`, { as: owner.token, body })
 
 describe('a person who has an account', () => {
-  test('joins by the link with its role, is told of there, and switches into it', async () => {
+  test('joins through the link with its role, which is an event there, and can switch to the organization', async () => {
     const [home, host] = [await addCompany(t), await addCompany(t)]
     const { id, token } = await invite(host, { role: 'auditor', email: `${home.reviewer.id}@example.com` })
     const reply = await accept(home.reviewer.token, token)
@@ -36,7 +36,7 @@ describe('a person who has an account', () => {
     assert.equal(switched.body.user.id, reply.body.id)
   })
 
-  test('403 in the same words for a guessed, used, revoked and misaddressed link, also of an organization that closes', async () => {
+  test('403 in the same words for a guessed, used, revoked or misaddressed link, or one of a closing organization', async () => {
     const [home, host, closing] = [await addCompany(t), await addCompany(t), await addCompany(t)]
     const used = (await invite(host)).token
     assert.equal((await accept(home.reviewer.token, used)).status, 201)
@@ -57,7 +57,7 @@ describe('a person who has an account', () => {
     assert.equal(words.size, 1)
   })
 
-  test('409 for who belongs to it already, and the link is not used up', async () => {
+  test('409 for a person who is already a member, and the link stays usable', async () => {
     const [home, host] = [await addCompany(t), await addCompany(t)]
     await alsoIn(t, home.reviewer, host.organizationId)
     const { token } = await invite(host)
@@ -66,14 +66,14 @@ describe('a person who has an account', () => {
     assert.equal((await accept(home.auditor.token, token)).status, 201)
   })
 
-  test('the link for an address is for the account’s own, not for what a membership says', async () => {
+  test('a link for an address is for the address of the account, not of a membership', async () => {
     const [home, host] = [await addCompany(t), await addCompany(t)]
     await t.sql(`update users set email = $2, email_key = $2 where id = $1`, [home.reviewer.id, 'ceo@example.com'])
     const { token } = await invite(host, { email: 'ceo@example.com' })
     assert.equal((await accept(home.reviewer.token, token)).body.code, 'invitation.not_valid')
   })
 
-  test('of six who race for one link one joins', async () => {
+  test('of six people who race for one link, one joins', async () => {
     const host = await addCompany(t)
     const homes: Company[] = []
     while (homes.length < 6) homes.push(await addCompany(t))
@@ -88,7 +88,7 @@ describe('the links of an administrator', () => {
     ['deactivated', { is_active: false }],
     ['no administrator any more', { role: 'reviewer' }],
   ] as const) {
-    test(`who is ${what} let nobody in, and are not listed`, async () => {
+    test(`who is ${what} do not work and are not listed`, async () => {
       const company = await addCompany(t)
       const home = await addCompany(t)
       const { token } = await invite(company)
@@ -100,7 +100,7 @@ describe('the links of an administrator', () => {
     })
   }
 
-  test('a fresh proof is needed to invite an administrator, and none for the others', async () => {
+  test('inviting an administrator needs a step-up, inviting others does not', async () => {
     const { admin } = await addCompany(t)
     await t.sql(`update sessions set signed_in_at = now() - interval '1 day' where user_id = $1`, [admin.id])
     const ask = (role: string) => t.call('POST', path, { as: admin.token, body: { role } })
@@ -108,7 +108,7 @@ describe('the links of an administrator', () => {
     for (const role of ['reviewer', 'auditor']) assert.equal((await ask(role)).status, 201)
   })
 
-  test('the event of an invited administrator names the proof', async () => {
+  test('the event of inviting an administrator has the step-up', async () => {
     const company = await addCompany(t)
     await invite(company, { role: 'admin' })
     const [event] = await told(t, company.organizationId, 'invitation.created')
@@ -116,7 +116,7 @@ describe('the links of an administrator', () => {
     assert.match(event?.digest ?? '', /^[0-9a-f]{64}$/)
   })
 
-  test('429 for the 201st address within an hour, and its link is not there; links for nobody go on', async () => {
+  test('429 for the 201st address within an hour, and no link is created; links without an address still work', async () => {
     const company = await addCompany(t)
     await t.sql(
       `insert into invitations (organization_id, id, token_hash, email, role, created_by, expires_at, created_at, updated_at)
@@ -134,7 +134,7 @@ describe('the links of an administrator', () => {
 })
 
 describe('GET /invitations', () => {
-  test('newest first, by cursor, without what is used, revoked or over, and without another organization’s', async () => {
+  test('newest first, by cursor, without those used, revoked or expired, or of another organization', async () => {
     const [company, home] = [await addCompany(t), await addCompany(t)]
     await invite(home)
     const made: string[] = []
@@ -157,7 +157,7 @@ describe('GET /invitations', () => {
 })
 
 describe('POST /invitations/{id}/revoke', () => {
-  test('204 once, then 404; its event tells what was revoked; a repeated Idempotency-Key tells what it told', async () => {
+  test('204 once, then 404; its event has what was revoked; a repeated Idempotency-Key gets the same reply', async () => {
     const company = await addCompany(t)
     const headers = { 'idempotency-key': randomUUID() }
     const create = () => t.call('POST', path, { as: company.admin.token, body: { email: 'gone@example.com' }, headers })
@@ -170,7 +170,7 @@ describe('POST /invitations/{id}/revoke', () => {
     assert.deepEqual([event?.before, event?.after], [{ role: 'reviewer', expires_at: first.body.expires_at }, null])
   })
 
-  test('404 for another organization’s, which goes on', async () => {
+  test('404 for one of another organization, which stays valid', async () => {
     const [company, other] = [await addCompany(t), await addCompany(t)]
     const { id } = await invite(other)
     assert.equal((await t.call('POST', `${path}/${id}/revoke`, { as: company.admin.token })).status, 404)
@@ -178,7 +178,7 @@ describe('POST /invitations/{id}/revoke', () => {
   })
 })
 
-test('the address of an invitation is where the audit can erase it, and nowhere else', async () => {
+test('the address of an invitation is only where the audit can erase it', async () => {
   const company = await addCompany(t)
   const { id } = await invite(company, { email: 'private.person@example.com' })
   await t.call('POST', `${path}/${id}/revoke`, { as: company.admin.token })

@@ -16,7 +16,7 @@ const change = (as: string, id: string, body: unknown) => t.call('PATCH', `/api/
 const me = async (as: string) => (await t.call('GET', '/api/v1/auth/me', { as })).status
 
 describe('GET /users', () => {
-  test('goes through all members by cursor, each once, and through nobody else', async () => {
+  test('lists all members by cursor, each once, and nobody else', async () => {
     const { organizationId, auditor } = await addCompany(t)
     for (let more = 0; more < 3; more += 1) await addPerson(t, organizationId)
     const seen: string[] = []
@@ -34,7 +34,7 @@ describe('GET /users', () => {
     )
   })
 
-  test('422 for a cursor that is none; 404 for another organization’s member', async () => {
+  test('422 for an invalid cursor; 404 for a member of another organization', async () => {
     assert.equal((await t.call('GET', '/api/v1/users?cursor=x', { as: t.admin.token })).status, 422)
     const { reviewer } = await addCompany(t)
     assert.equal((await t.call('GET', `/api/v1/users/${reviewer.id}`, { as: t.admin.token })).status, 404)
@@ -43,7 +43,7 @@ describe('GET /users', () => {
 })
 
 describe('PATCH /users/{id}', () => {
-  test('the new role counts at once, and the event has before, after, digest and proof', async () => {
+  test('the new role takes effect at once, and the event has before, after, digest and step-up', async () => {
     const { admin, reviewer, organizationId } = await addCompany(t)
     assert.equal((await t.call('GET', '/api/v1/invitations', { as: reviewer.token })).status, 403)
     const reply = await change(admin.token, reviewer.id.toUpperCase(), { role: 'admin', name: 'Robin' })
@@ -58,7 +58,7 @@ describe('PATCH /users/{id}', () => {
     assert.equal(JSON.stringify([event?.before, event?.after]).includes('Robin'), false)
   })
 
-  test('what is so already is no event and no change', async () => {
+  test('setting the current values is neither a change nor an event', async () => {
     const { admin, reviewer, organizationId } = await addCompany(t)
     const before = (await t.call('GET', `/api/v1/users/${reviewer.id}`, { as: admin.token })).body
     assert.deepEqual((await change(admin.token, reviewer.id, { role: 'reviewer', is_active: true })).body, before)
@@ -91,7 +91,7 @@ describe('PATCH /users/{id}', () => {
     assert.equal(commits?.n, 1)
   })
 
-  test('activated again, the person has to sign in: no old session comes back', async () => {
+  test('after reactivation the person has to sign in: no old session comes back', async () => {
     const { admin, reviewer } = await addCompany(t)
     await change(admin.token, reviewer.id, { is_active: false })
     await change(admin.token, reviewer.id, { is_active: true })
@@ -116,7 +116,7 @@ describe('PATCH /users/{id}', () => {
     await assert.rejects(again, { status: 403, code: 'organization.no_entry' })
   })
 
-  test('of two admins who demote each other one stays', async () => {
+  test('of two admins who demote each other, one stays admin', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { admin, owner, organizationId } = await addCompany(t)
       await t.sql(`update users set role = 'reviewer' where id = $1`, [owner.id])
@@ -147,12 +147,12 @@ describe('PATCH /users/{id}', () => {
     })
   }
 
-  test('an admin gives the own name', async () => {
+  test('an admin can change their own name', async () => {
     const { admin } = await addCompany(t)
     assert.equal((await change(admin.token, admin.id, { name: 'Ada' })).body.name, 'Ada')
   })
 
-  test('422 for the role of the owner, for nothing, and for what is no field; 404 for nobody', async () => {
+  test('422 for the role owner, an empty change and an unknown field; 404 for an unknown member', async () => {
     const { admin, reviewer } = await addCompany(t)
     for (const body of [{ role: 'owner' }, {}, { colour: 'red' }, { is_active: 'no' }]) {
       assert.equal((await change(admin.token, reviewer.id, body)).status, 422, JSON.stringify(body))
@@ -160,7 +160,7 @@ describe('PATCH /users/{id}', () => {
     assert.equal((await change(admin.token, randomUUID(), { role: 'auditor' })).status, 404)
   })
 
-  test('403 auth.step_up_required when the sign-in is not fresh', async () => {
+  test('403 auth.step_up_required if the sign-in is not fresh', async () => {
     const { admin, reviewer } = await addCompany(t)
     await t.sql(`update sessions set signed_in_at = now() - interval '1 day' where user_id = $1`, [admin.id])
     assert.equal((await change(admin.token, reviewer.id, { role: 'admin' })).body.code, 'auth.step_up_required')

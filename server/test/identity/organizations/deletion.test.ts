@@ -30,7 +30,7 @@ const stateOf = async (organizationId: string) => {
   const [row] = await t.sql('select * from organizations where organization_id = $1', [organizationId])
   return row ?? assert.fail('the row is gone')
 }
-/** Rows of the organization by table, where there are any. */
+/** The number of rows of the organization in each table that has any. */
 const rowsLeft = async (organizationId: string): Promise<Readonly<Record<string, number>>> => {
   const tables = await t.sql(
     `select table_name from information_schema.columns where column_name = 'organization_id' and table_schema = 'public'`,
@@ -43,8 +43,8 @@ const rowsLeft = async (organizationId: string): Promise<Readonly<Record<string,
   return Object.fromEntries(counts)
 }
 
-describe('asking for the end of an organization', () => {
-  test('202 with the day; from then on only the owner gets in, agents neither', async () => {
+describe('requesting the deletion of an organization', () => {
+  test('202 with the day; from then on only the owner gets in, and no agents', async () => {
     const company = await addCompany(t)
     const { owner, admin, reviewer, auditor, organizationId } = company
     const key = await addApiKey(t, organizationId)
@@ -65,7 +65,7 @@ describe('asking for the end of an organization', () => {
     assert.ok(ended.every(({ actor }) => actor.id === owner.id))
   })
 
-  test('asking again moves nothing and tells nothing', async () => {
+  test('requesting it again changes nothing and has no event', async () => {
     const company = await addCompany(t)
     const first = await remove(company)
     t.clock.advance(day)
@@ -86,7 +86,7 @@ describe('asking for the end of an organization', () => {
     assert.equal(await me(await signedIn(t, company.reviewer)), 200)
   })
 
-  test('whoever handed over a moment ago deletes nothing any more', async () => {
+  test('a former owner cannot delete it, even a moment after the transfer', async () => {
     const company = await addCompany(t)
     const { owner, admin, organizationId } = company
     const as = await signedIn(t, owner)
@@ -95,13 +95,13 @@ describe('asking for the end of an organization', () => {
       remove(company, as),
     ])
     const { delete_after: deleteAfter } = await stateOf(organizationId)
-    // Whichever was first: the deletion is asked for by who was the owner then, or refused.
+    // Whichever was first: the owner at that time requested the deletion, or it was refused.
     assert.equal(replies[0].status, 204)
     assert.equal(replies[1].status === 202, deleteAfter !== null)
     if (deleteAfter === null) assert.equal(replies[1].status, 403)
   })
 
-  test('restoring lets everybody in again, who have to sign in', async () => {
+  test('restoring lets everyone in again, after a new sign-in', async () => {
     const company = await addCompany(t)
     await remove(company)
     const reply = await restore(company)
@@ -112,7 +112,7 @@ describe('asking for the end of an organization', () => {
     assert.equal((await told(t, company.organizationId, 'organization.restored')).length, 1)
   })
 
-  test('an invitation lets nobody into it', async () => {
+  test('an invitation to it does not work', async () => {
     const company = await addCompany(t)
     const invited = await t.call('POST', '/api/v1/invitations', { as: company.admin.token, body: {} })
     await remove(company)
@@ -122,8 +122,8 @@ describe('asking for the end of an organization', () => {
   })
 })
 
-describe('signing in by who belongs to it', () => {
-  test('leads to another organization where there is one, and else says 401 as for anybody', async () => {
+describe('signing in by its members', () => {
+  test('leads to another organization if they have one, and otherwise to the usual 401', async () => {
     const [closing, open] = [await addCompany(t), await addCompany(t)]
     await t.sql('update accounts set password_hash = $1 where id = any ($2)', [
       await passwords.hash('correct horse'),
@@ -150,8 +150,8 @@ describe('signing in by who belongs to it', () => {
   })
 })
 
-describe('when the days of grace are over', () => {
-  test('everything goes but the sealed audit, emptied of what can be erased, and the tombstone', async () => {
+describe('after the grace period', () => {
+  test('everything is deleted except the sealed audit, without its erasable parts, and the tombstone', async () => {
     const company = await addCompany(t)
     const neighbour = await addCompany(t)
     const { organizationId, reviewer } = company
@@ -187,7 +187,7 @@ describe('when the days of grace are over', () => {
       [organizationId],
     )
     assert.equal(erasable?.n, 0)
-    // Accounts that belong nowhere any more are gone; the one that belongs to a neighbour stays, and works.
+    // Accounts without any organization are deleted; one that also belongs to another organization stays and works.
     const accounts = await t.sql('select id from accounts where id = any ($1)', [
       [company.owner.id, company.admin.id, reviewer.id, company.auditor.id],
     ])
@@ -209,7 +209,7 @@ describe('when the days of grace are over', () => {
       const ends = (await told(t, log, 'organization.deleted')).filter(({ subject }) => subject.id === organizationId)
       assert.equal(ends.length, 1, log)
     }
-    // A transaction that is open anywhere on the server, as another test's may be, holds the seal of the newest back.
+    // An open transaction anywhere on the server, such as one of another test, delays the seal of the newest events.
     await eventually('the last events are sealed too', async () => {
       await t.app.drain()
       const [found] = await t.sql(
@@ -221,21 +221,21 @@ describe('when the days of grace are over', () => {
     })
   })
 
-  test('nobody restores it any more, and its owner is out', async () => {
+  test('it cannot be restored, and its owner cannot sign in', async () => {
     const company = await addCompany(t)
     await remove(company)
     t.clock.advance(30 * day)
     const as = await signedIn(t, company.owner)
     assert.equal(await me(as), 200)
     await t.app.identity.organizationDeletion.deleteDue()
-    // Begun, not over: there are members still.
+    // The deletion has begun but not finished: there are still members.
     assert.notEqual((await stateOf(company.organizationId)).deleted_at, null)
     assert.equal(await me(as), 401)
     await t.app.drain()
     assert.equal(await me(as), 401)
   })
 
-  test('a legal hold that was put on meanwhile keeps it, and only it; lifted, it goes', async () => {
+  test('a legal hold set meanwhile keeps it, and only it; when the hold ends, it is deleted', async () => {
     const [held, free] = [await addCompany(t), await addCompany(t)]
     await remove(held)
     await hold(held, true)
@@ -250,7 +250,7 @@ describe('when the days of grace are over', () => {
     assert.notEqual((await stateOf(held.organizationId)).cleared_at, null)
   })
 
-  test('several processes at it do it once', async () => {
+  test('several processes delete it once', async () => {
     const company = await addCompany(t)
     await remove(company)
     t.clock.advance(30 * day)

@@ -19,9 +19,9 @@ describe('POST /organizations', () => {
   const create = (as: string, name: unknown, key?: string) =>
     t.call('POST', path, { as, body: { name }, ...(key === undefined ? {} : { headers: { 'idempotency-key': key } }) })
 
-  test('201: the maker is its owner, is listed with it, and enters it by switching', async () => {
+  test('201: its creator is the owner, sees it in the list and can switch to it', async () => {
     const { admin } = await addCompany(t)
-    // The fixtures' rows have the database's time, which has gone on since this clock stood still.
+    // The rows of the fixtures have the database's time, which is ahead of this stopped clock.
     t.clock.advance(60_000)
     const reply = await create(admin.token, 'New Inc.')
     assert.equal(reply.status, 201, reply.text)
@@ -51,7 +51,7 @@ describe('POST /organizations', () => {
     assert.equal((await t.call('GET', own, { as: switched.body.access_token })).body.id, id)
   })
 
-  test('is told in the new organization, by its new member; the name can be erased', async () => {
+  test('is an event of the new organization by its new member; the name can be erased', async () => {
     const { admin, organizationId } = await addCompany(t)
     const { id } = (await create(admin.token, 'Told Inc.')).body
     const [made] = await told(t, id, 'organization.created')
@@ -66,7 +66,7 @@ describe('POST /organizations', () => {
     assert.deepEqual(await told(t, organizationId, 'organization.created'), [], 'it is no business of the other one')
   })
 
-  test('the same Idempotency-Key and body make one organization, also at once; another body is 422', async () => {
+  test('the same Idempotency-Key and body create one organization, even at once; 422 for another body', async () => {
     const { admin } = await addCompany(t)
     const before = await count()
     const replies = await Promise.all(Array.from({ length: 5 }, () => create(admin.token, 'Once Inc.', 'key-1')))
@@ -81,7 +81,7 @@ describe('POST /organizations', () => {
     assert.notEqual(somebodyElses.body.id, replies[0]?.body.id)
   })
 
-  test('409 organization.too_many for the 51st that one account would own, and it is not there', async () => {
+  test('409 organization.too_many for the 51st that one account would own, and it is not created', async () => {
     const { admin } = await addCompany(t)
     for (let made = 0; made < 50; made += 1) assert.equal((await create(admin.token, `Number ${made}`)).status, 201)
     const before = await count()
@@ -96,7 +96,7 @@ describe('POST /organizations', () => {
     })
   }
 
-  test("the owner's address there is the account's own, whatever the membership here says", async () => {
+  test("the owner's address there is that of the account, not of the current membership", async () => {
     const { admin } = await addCompany(t)
     await t.sql(`update users set email = 'ceo@example.com', email_key = 'ceo@example.com' where id = $1`, [admin.id])
     const { id } = (await create(admin.token, 'Honest Inc.')).body
@@ -105,8 +105,8 @@ describe('POST /organizations', () => {
   })
 })
 
-describe('who came in by an identity provider', () => {
-  test('makes no organization, joins none, and sees no other one', async () => {
+describe('a person who signed in through an identity provider', () => {
+  test('cannot create, join or see another organization', async () => {
     const { admin } = await addCompany(t)
     const other = await addCompany(t)
     await alsoIn(t, admin, other.organizationId)
@@ -139,7 +139,7 @@ describe('who came in by an identity provider', () => {
 })
 
 describe('PATCH /organization', () => {
-  test('renames and demands step-ups; the event has before, after, digest and proof, the names can be erased', async () => {
+  test('renames and demands step-ups; the event has before, after, digest and step-up, and the names can be erased', async () => {
     const { admin, organizationId, name } = await addCompany(t)
     const reply = await t.call('PATCH', own, { as: admin.token, body: { name: 'Renamed', require_step_up: true } })
     assert.equal(reply.status, 200, reply.text)
@@ -153,7 +153,7 @@ describe('PATCH /organization', () => {
     assert.deepEqual([event?.erasable?.name_before, event?.erasable?.name_after], [name, 'Renamed'])
   })
 
-  test('what is so already is no event; what names nothing is 422', async () => {
+  test('setting the current values has no event; 422 for an empty change', async () => {
     const { admin, organizationId, name } = await addCompany(t)
     const same = await t.call('PATCH', own, { as: admin.token, body: { name, require_step_up: false } })
     assert.equal(same.status, 200)
@@ -171,7 +171,7 @@ describe('POST /organization/transfer', () => {
       (row) => row.id,
     )
 
-  test('204: the other is the owner at once, the former one an admin, and each is told of', async () => {
+  test('204: the other person is the owner at once, the former owner an admin, with an event for each', async () => {
     const { owner, reviewer, organizationId } = await addCompany(t)
     assert.equal((await t.call('GET', '/api/v1/auth/me', { as: reviewer.token })).body.role, 'reviewer')
     assert.equal((await transfer(owner.token, reviewer.id.toUpperCase())).status, 204)
@@ -190,7 +190,7 @@ describe('POST /organization/transfer', () => {
     )
   })
 
-  test('of two at once one is done: there is one owner always', async () => {
+  test('of two at once one succeeds: there is always one owner', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { owner, admin, reviewer, organizationId } = await addCompany(t)
       const replies = await Promise.all([transfer(owner.token, admin.id), transfer(owner.token, reviewer.id)])
@@ -211,7 +211,7 @@ describe('POST /organization/transfer', () => {
     assert.equal((await owners(organizationId)).length, 1)
   })
 
-  test('an admin is refused before anything is said of who there is', async () => {
+  test('an admin is refused without learning which members exist', async () => {
     const { admin, auditor } = await addCompany(t)
     for (const id of [auditor.id, randomUUID(), t.reviewer.id]) {
       const reply = await transfer(admin.token, id)
@@ -219,7 +219,7 @@ describe('POST /organization/transfer', () => {
     }
   })
 
-  test('404 for nobody and for somebody of another organization; 409 for oneself and for the deactivated', async () => {
+  test('404 for an unknown person or one of another organization; 409 for oneself or a deactivated member', async () => {
     const { owner, auditor, organizationId } = await addCompany(t)
     assert.equal((await transfer(owner.token, randomUUID())).status, 404)
     assert.equal((await transfer(owner.token, t.reviewer.id)).status, 404)
@@ -230,7 +230,7 @@ describe('POST /organization/transfer', () => {
     assert.deepEqual(await told(t, organizationId, 'organization.transferred'), [])
   })
 
-  test('403 auth.step_up_required when the sign-in is not fresh', async () => {
+  test('403 auth.step_up_required if the sign-in is not fresh', async () => {
     const { owner, admin, organizationId } = await addCompany(t)
     await t.sql(`update sessions set signed_in_at = now() - interval '1 day' where user_id = $1`, [owner.id])
     assert.equal((await transfer(owner.token, admin.id)).body.code, 'auth.step_up_required')

@@ -32,7 +32,7 @@ const member = (id: string, role: Role, isActive = true): OrganizationMember => 
 const managers: readonly Role[] = ['owner', 'admin']
 
 describe('changing a member', () => {
-  test('every actor, target, role asked for and activity has the outcome that the words say', () => {
+  test('every combination of actor, target, new role and activity has the documented outcome', () => {
     let cells = 0
     for (const byRole of roles)
       for (const byActive of yesNo)
@@ -62,11 +62,11 @@ describe('changing a member', () => {
                   )
                   cells += 1
                 }
-    // 8 actors; of themselves 8 changes, of somebody else 8 states times 8 changes.
+    // 8 actors, with 8 changes of themselves and, of others, 8 states times 8 changes.
     assert.equal(cells, 8 * (8 + 64))
   })
 
-  test('no allowed change makes an owner, unmakes one, or touches the rights of who makes it', () => {
+  test('no allowed change makes or removes an owner, or touches the rights of its actor', () => {
     for (const byRole of roles)
       for (const role of roles)
         for (const wanted of roles) {
@@ -79,8 +79,8 @@ describe('changing a member', () => {
   })
 })
 
-describe('handing over', () => {
-  test('every actor, owner and heir has the outcome that the words say', () => {
+describe('transferring ownership', () => {
+  test('every combination of actor, owner and heir has the documented outcome', () => {
     let cells = 0
     for (const byRole of roles)
       for (const byActive of yesNo)
@@ -134,7 +134,7 @@ describe('running a team', () => {
   }
 })
 
-describe('the end of an organization', () => {
+describe('the deletion of an organization', () => {
   const stays: Organization = {
     organizationId: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a51',
     name: 'Example Inc.',
@@ -146,7 +146,7 @@ describe('the end of an organization', () => {
   }
   const ends: Organization = { ...stays, deleteAfter: new Date(0), deletionRequestedBy: 'another' }
 
-  test('is for its active owner only, to ask for and to take back', () => {
+  test('can be requested and withdrawn only by its active owner', () => {
     for (const role of roles)
       for (const isActive of yesNo)
         for (const before of [stays, ends]) {
@@ -163,7 +163,7 @@ describe('the end of an organization', () => {
         }
   })
 
-  test('comes in 30 days, once: asking again moves nothing', () => {
+  test('comes after 30 days; requesting it again does not move the date', () => {
     const by = member('by', 'owner')
     const asked = deletionOf(stays, by, stays.name, now)
     assert.equal(asked.deleteAfter?.toISOString(), '2026-03-02T09:00:00.000Z')
@@ -173,7 +173,7 @@ describe('the end of an organization', () => {
     assert.equal(restorationOf(stays, by), stays)
   })
 
-  test('needs the name, letter by letter', () => {
+  test('needs the exact name', () => {
     for (const name of ['', 'example inc.', 'Example Inc', ' Example Inc.']) {
       assert.equal(
         codeOf(() => deletionOf(stays, member('by', 'owner'), name, now)),
@@ -182,10 +182,10 @@ describe('the end of an organization', () => {
     }
   })
 
-  test('is told at the door', () => assert.deepEqual([closing().status, closing().code], [403, 'organization.closing']))
+  test('refuses sign-ins', () => assert.deepEqual([closing().status, closing().code], [403, 'organization.closing']))
 })
 
-describe("an identity provider's word", () => {
+describe('a sign-in through an identity provider', () => {
   for (const [methods, isWord] of [
     [['oidc'], true],
     [['oidc', 'totp'], true],
@@ -203,5 +203,5 @@ describe("an identity provider's word", () => {
       )
     })
   }
-  test('who has not said how they came in is not taken for one', () => assert.equal(isWordOfProvider({}), false))
+  test('is not assumed if the methods are unknown', () => assert.equal(isWordOfProvider({}), false))
 })

@@ -5,7 +5,7 @@ import { openTestSession, secretKey, type TestApp } from '../../harness.ts'
 import { addPerson, type TestPerson } from '../../people-and-keys.ts'
 import { recordedEvents } from '../../recorded-events.ts'
 
-/** Signed in anew, at the time of the test's clock; `methods` say how. */
+/** A new sign-in at the time of the test's clock, with these `methods`. */
 export async function signedIn(
   t: TestApp,
   person: Pick<TestPerson, 'organizationId' | 'id'>,
@@ -63,6 +63,6 @@ export async function alsoIn(
   return { ...person, token: await signedIn(t, person) }
 }
 
-/** What the organization's log holds of these kinds, oldest first. */
+/** The organization's events of these kinds, oldest first. */
 export const told = (t: TestApp, organization: string, ...kinds: readonly string[]) =>
   recordedEvents(t.sql, { organization, kinds })

@@ -9,13 +9,13 @@ export interface TestPerson {
   readonly password: string
   readonly userId: string
   readonly accountId: string
-  /** Of an open session. */
+  /** The access token of an open session. */
   readonly token: string
 }
 
 const password = 'correct horse'
 
-// The same for all: hashing it anew would take a quarter of a second for each person.
+// The same for all, because hashing takes a quarter of a second.
 const hashes = new WeakMap<TestApp, Promise<string>>()
 
 /** The hash of the password, as the service itself makes it for one invited person. */

@@ -50,7 +50,7 @@ const confirmationFor = async (email: string): Promise<string> =>
 const changeLinkFor = async (email: string): Promise<string> =>
   linkIn((await relay.lettersTo(email, 'Confirm your new address', 1))[0])
 
-describe('the address one has', () => {
+describe('the current address', () => {
   test('is confirmed by the mailed link, once', async () => {
     const who = await person()
     assert.equal((await request(who.token)).status, 202)
@@ -62,7 +62,7 @@ describe('the address one has', () => {
     assert.ok((await kindsOf(who.userId)).includes('email.verified'))
   })
 
-  test('409 when it is confirmed already', async () => {
+  test('409 if it is already confirmed', async () => {
     const who = await person()
     await t.sql('update accounts set email_verified_at = now() where id = $1', [who.accountId])
     assert.equal((await request(who.token)).body.code, 'email.already_verified')
@@ -84,15 +84,15 @@ describe('the address one has', () => {
     assert.deepEqual(statuses, [202, 202, 202, 202, 202, 429])
   })
 
-  test('401 without a session, 403 with an API key, 403 for a link that nobody made', async () => {
+  test('401 without a session, 403 with an API key, 403 for an invalid link', async () => {
     assert.equal((await t.call('POST', verificationPath)).status, 401)
     assert.equal((await request(t.apiKey)).status, 403)
     assert.equal((await confirm('A'.repeat(43))).status, 403)
   })
 })
 
-describe('another address', () => {
-  test('counts once the link mailed to it is used; both addresses are told', async () => {
+describe('a new address', () => {
+  test('takes effect when the link mailed to it is used; both addresses are notified', async () => {
     const who = await person()
     const email = 'New.Address@example.com'
     assert.equal((await change(who.token, email, who.password)).status, 202)
@@ -110,7 +110,7 @@ describe('another address', () => {
     assert.equal((await t.call('GET', '/api/v1/auth/me', { as: who.token })).body.email, email)
   })
 
-  test('every organization sees it, and is told; the addresses can be erased from the event', async () => {
+  test('is visible in every organization, with an event in each; the addresses can be erased from it', async () => {
     const who = await person()
     const other = await addOrganization(t, who.userId)
     const email = 'everywhere@example.com'
@@ -141,7 +141,7 @@ describe('another address', () => {
     t.clock.advance(2 * hour)
   })
 
-  test('409 at the end when somebody else has it: nothing is told before', async () => {
+  test('409 at the end if it is taken, which is not revealed before', async () => {
     const [who, owner] = [await person(), await person()]
     const taken = owner.email.replace('person', 'PERSON')
     assert.equal((await change(who.token, taken, who.password)).status, 202)
@@ -151,7 +151,7 @@ describe('another address', () => {
     assert.equal((await account(who))?.email, who.email)
   })
 
-  test('links that went to the old mailbox open nothing any more', async () => {
+  test('links that went to the old mailbox no longer work', async () => {
     const who = await person()
     await t.call('POST', '/api/v1/auth/password/forgot', { body: { email: who.email } })
     await request(who.token)
@@ -166,7 +166,7 @@ describe('another address', () => {
     assert.equal((await confirm(verification)).status, 403)
   })
 
-  describe('a link that a thief asked for opens nothing after', () => {
+  describe('a link that a thief requested does not work after', () => {
     let thefts = 0
     const asked = async () => {
       const who = await person()
@@ -215,12 +215,12 @@ describe('another address', () => {
     })
   })
 
-  test('403 when the password that was right is changed before the link is made', async () => {
+  test('403 if the password changes after it was checked and before the link is created', async () => {
     const who = await person()
     await t.sql('begin')
     await t.sql('select from accounts where id = $1 for update', [who.accountId])
     const asking = change(who.token, 'too-late@example.com', who.password)
-    // The password is proven: what is left waits for the account.
+    // The password is proven; the rest waits for the lock on the account.
     const waiting = `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`
     await eventually('it waits for the account', async () => (await t.sql(waiting)).length > 0)
     await t.sql(`update accounts set password_hash = 'another one' where id = $1`, [who.accountId])
@@ -230,14 +230,14 @@ describe('another address', () => {
     assert.equal((await t.sql('select from account_links where account_id = $1', [who.accountId])).length, 0)
   })
 
-  test('422 for an address that no mail can be sent to, and for the one they have', async () => {
+  test('422 for an address that mail cannot be sent to, and for the current one', async () => {
     const who = await person()
     for (const email of ['x', 'a@b, c@d', '"a b"@example.com', 'a@b\r\nBcc: c@d', who.email]) {
       assert.equal((await change(who.token, email, who.password)).status, 422, email)
     }
   })
 
-  test('who came by an identity provider and has neither password nor address may name one', async () => {
+  test('a person of an identity provider with neither password nor address may set one', async () => {
     const who = await person()
     const none = placeholderEmail(who.accountId)
     const values = [who.accountId, none]
@@ -252,7 +252,7 @@ describe('another address', () => {
     assert.ok(!relay.letters.some(({ to }) => to.some((address) => address.endsWith('.invalid'))))
   })
 
-  test('409 for who has an address and no password: a session alone moves no account', async () => {
+  test('409 with an address and no password: a session alone is not enough to change it', async () => {
     const who = await person()
     await t.sql('update accounts set password_hash = null where id = $1', [who.accountId])
     assert.equal((await change(who.token, 'moved-away@example.com')).body.code, 'password.none')

@@ -10,7 +10,7 @@ import { addTotp, auth, nextCode, recoveryCodes, withStepUp } from '../factors/p
 import { addProvider, createBrowser, publicUrl, signInBy, type TestProvider } from '../sso/sso-app.ts'
 import { linkIn } from './accounts.ts'
 
-/** What a stranger adds to an account whose address they registered first must not outlive its owner's coming. */
+/** What a stranger adds to an account registered for another person's address must not survive when that person arrives. */
 
 let relay: MailRelay
 let t: TestApp
@@ -45,7 +45,7 @@ const reset = (token: string, typed: string): Promise<Reply> =>
 const stranger = { sub: 'stranger', email: 'stranger@example.com', email_verified: true }
 
 let victims = 0
-/** An account that somebody registered for an address that nobody has proven, with one of everything that signs in. */
+/** An account with an unproven address and one of everything that can sign in. */
 const hijack = async () => {
   victims += 1
   const email = `victim-${victims}@example.com`
@@ -93,7 +93,7 @@ const factorsOf = async (as: string) => (await t.call('GET', `${auth}/factors`, 
 const removals = (userId: string) => recordedEvents(t.sql, { subject: userId, kinds: ['factors.removed'] })
 
 describe('a reset by mail that is the first proof of the mailbox', () => {
-  test('leaves nothing that signs in but the new password, says so in an event and by mail', async () => {
+  test('leaves nothing that signs in but the new password, with an event and a mail about it', async () => {
     const victim = await hijack()
     const sub = `stranger-of-${victim.email}`
     assert.equal((await (await beginLink(victim, sub))()).status, 303)
@@ -126,7 +126,7 @@ describe('a reset by mail that is the first proof of the mailbox', () => {
     assert.match(letter?.text ?? '', /the first proof that the address is yours/)
   })
 
-  test('is no event, and no word in the letter, where there was nothing to remove', async () => {
+  test('has no event and no sentence in the mail if there was nothing to remove', async () => {
     const email = 'plain@example.com'
     const registered = await t.call('POST', `${auth}/register`, { body: { email, password } })
     assert.equal((await reset(await mailedLink(email), 'a whole new one')).status, 204)
@@ -135,7 +135,7 @@ describe('a reset by mail that is the first proof of the mailbox', () => {
     assert.doesNotMatch(letter?.text ?? '', /first proof/)
   })
 
-  test('leaves the identity of a provider that is the only way in: nobody could link it again', async (c) => {
+  test('keeps a provider’s identity that is the only way in, because nobody could link it again', async (c) => {
     const victim = await hijack()
     const sub = `member-of-${victim.email}`
     assert.equal((await (await beginLink(victim, sub))()).status, 303)
@@ -147,7 +147,7 @@ describe('a reset by mail that is the first proof of the mailbox', () => {
 })
 
 describe('everything stays', () => {
-  test('on a reset by mail, once the mailbox was proven', async () => {
+  test('on a reset by mail, if the mailbox was already proven', async () => {
     const victim = await hijack()
     assert.equal((await t.call('POST', `${auth}/email/verification`, { as: victim.token })).status, 202)
     const proof = linkIn((await relay.lettersTo(victim.email, 'Confirm your address', 1))[0])
@@ -167,7 +167,7 @@ describe('everything stays', () => {
   })
 })
 
-/** Holds a call up at the rows of `lock`, where `change` comes first. */
+/** Delays a call at the rows that `lock` locks, so that `change` comes first. */
 const overtaken = async <T>(
   lock: string,
   of: string,
@@ -184,7 +184,7 @@ const overtaken = async <T>(
   return answer
 }
 
-describe('401 for a sign-in that was proved before the password was changed, and comes after', () => {
+describe('401 for a sign-in that was proved before the password changed and completes after it', () => {
   const changed = (email: string) => () => {
     t.clock.advance(1)
     return t.sql('update accounts set password_changed_at = $2 where email = $1', [email, t.clock.now()])

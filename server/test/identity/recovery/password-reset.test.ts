@@ -41,16 +41,16 @@ const reset = (token: string, password: string): Promise<Reply> =>
   t.call('POST', resetPath, { body: { token, password } })
 const login = (email: string, password: string): Promise<Reply> =>
   t.call('POST', '/api/v1/auth/login', { body: { username: email, password } })
-/** Failed attempts are forgotten, links too, and sessions with a password stay. */
+/** Enough for failed attempts and links to be forgotten, while password sessions last. */
 const hoursLater = (): void => t.clock.advance(2 * 60 * minute)
 const eventsOf = (userId: string) => recordedEvents(t.sql, { subject: userId })
 const kindsOf = async (userId: string): Promise<readonly string[]> => (await eventsOf(userId)).map(({ kind }) => kind)
 
 const subject = 'Choose a new password'
 
-/** Asks for a link and reads it from the letter. */
+/** Requests a link and reads it from the mail. */
 const tokenFor = async (email: string, earlier = 0): Promise<string> => {
-  // All tests come from one network, which is slowed down after its twentieth letter.
+  // All tests share one network, which is throttled after its twentieth mail.
   t.clock.advance(minute)
   assert.equal((await forgot(email)).status, 202)
   await t.app.identity.passwordChanges.drain()
@@ -58,7 +58,7 @@ const tokenFor = async (email: string, earlier = 0): Promise<string> => {
 }
 
 describe('POST /auth/password/forgot', () => {
-  test('202 in the same words for who has an account and who has none; only the former gets a letter', async () => {
+  test('202 in the same words with and without an account; only an account gets a mail', async () => {
     const { email } = await person()
     const [known, unknown] = [await forgot(email), await forgot('nobody@example.com')]
     assert.deepEqual([known.status, unknown.status], [202, 202])
@@ -71,21 +71,21 @@ describe('POST /auth/password/forgot', () => {
     assert.ok(!relay.letters.some(({ to }) => to.includes('nobody@example.com')))
   })
 
-  test('the letter comes by itself, moments later', async () => {
+  test('the mail is sent in the background moments later', async () => {
     const { email } = await person()
     await forgot(email)
     await relay.lettersTo(email, subject, 1)
   })
 
-  test('the letter goes to the address as the account has it, not as it was typed', async () => {
+  test('the mail goes to the address of the account, not to the one that was typed', async () => {
     await newPerson(t, 'mike.kelvin@example.com')
-    // U+212A, the Kelvin sign, is a k in lower case, and another mailbox.
+    // U+212A, the Kelvin sign, becomes k in lower case, but is a different mailbox.
     await forgot('mi\u212Ae.\u212Aelvin@example.com')
     await t.app.identity.passwordChanges.drain()
     await relay.lettersTo('mike.kelvin@example.com', subject, 1)
   })
 
-  test('the database holds the hash of the token, and no event, log or reply the token', async () => {
+  test('the database has only the hash of the token; no event, log or reply has the token', async () => {
     const { email, userId } = await person()
     const token = await tokenFor(email)
     const rows = await t.sql('select row_to_json(l)::text as row from account_links l')
@@ -97,7 +97,7 @@ describe('POST /auth/password/forgot', () => {
     assert.equal(last?.actor.kind, 'anonymous')
   })
 
-  test('five letters within an hour are the most, and the reply does not tell', async () => {
+  test('at most five mails within an hour, which the reply does not reveal', async () => {
     const { email } = await person()
     hoursLater()
     for (let round = 0; round < 8; round += 1) assert.equal((await forgot(email)).status, 202)
@@ -108,7 +108,7 @@ describe('POST /auth/password/forgot', () => {
     assert.equal((await relay.lettersTo(email, subject, 6)).length, 6)
   })
 
-  test('429 for who asks again and again, whether the address has an account or not', async () => {
+  test('429 for many requests, whether the address has an account or not', async () => {
     hoursLater()
     const { email } = await person()
     const untilThrottled = async (address: string): Promise<number> => {
@@ -127,13 +127,13 @@ describe('POST /auth/password/forgot', () => {
     hoursLater()
   })
 
-  test('422 for what is no address', async () => {
+  test('422 for an invalid address', async () => {
     for (const email of ['', 'x', 'a@b@c', 'a b@c', 'a@b\u0000', 5, null]) {
       assert.equal((await t.call('POST', forgotPath, { body: { email } })).status, 422)
     }
   })
 
-  test('no difference in time that a rank test finds, over 200 pairs', async () => {
+  test('a rank test over 200 pairs finds no difference in time', async () => {
     const { email } = await person()
     const times: { readonly known: boolean; readonly ms: number }[] = []
     for (let pair = 0; pair < 200; pair += 1) {
@@ -155,7 +155,7 @@ describe('POST /auth/password/forgot', () => {
 })
 
 describe('POST /auth/password/reset', () => {
-  test('204: the new password counts, the old one does not, every session has ended, and the person is told', async () => {
+  test('204: the new password works, the old one does not, every session has ended, and the person is notified', async () => {
     const { email, token, userId, password } = await person()
     const link = await tokenFor(email)
     assert.equal((await reset(link, 'a whole new one')).status, 204)
@@ -184,7 +184,7 @@ describe('POST /auth/password/reset', () => {
     assert.equal((await login(email, 'a whole new one')).status, 200)
   })
 
-  test('of 6 who race with one link, one gets 204', async () => {
+  test('of 6 calls that race with one link, one gets 204', async () => {
     const { email } = await person()
     const token = await tokenFor(email)
     const replies = await Promise.all(Array.from({ length: 6 }, (_, at) => reset(token, `raced number ${at}`)))
@@ -203,7 +203,7 @@ describe('POST /auth/password/reset', () => {
     assert.equal((await reset(token, 'a whole new one')).status, 403)
   })
 
-  test('403 in the same words for a token that nobody made', async () => {
+  test('403 in the same words for an invalid token', async () => {
     hoursLater()
     const { email } = await person()
     const token = await tokenFor(email)
@@ -214,14 +214,14 @@ describe('POST /auth/password/reset', () => {
     assert.deepEqual(rest, others)
   })
 
-  test('a confirmation link sets no password', async () => {
+  test('a confirmation link cannot set a password', async () => {
     const { email, token } = await person()
     assert.equal((await t.call('POST', '/api/v1/auth/email/verification', { as: token })).status, 202)
     const link = linkIn((await relay.lettersTo(email, 'Confirm your address', 1))[0])
     assert.equal((await reset(link, 'a whole new one')).status, 403)
   })
 
-  test('422 for a password that must not be, and the link stays good', async () => {
+  test('422 for a password that is not allowed, and the link stays usable', async () => {
     const { email } = await person()
     const token = await tokenFor(email)
     for (const password of ['short', 'x'.repeat(73), email, email.toUpperCase(), 'iloveyou', 'Sunshine1', '12345678']) {
@@ -233,7 +233,7 @@ describe('POST /auth/password/reset', () => {
     assert.equal((await reset(token, 'x'.repeat(72))).status, 204)
   })
 
-  test('the mailbox is proven by it, and once it is, second factors stay', async () => {
+  test('it proves the mailbox, and after that second factors stay', async () => {
     const { email, accountId } = await person()
     const verified = async () =>
       (await t.sql('select email_verified_at from accounts where id = $1', [accountId]))[0]?.email_verified_at
@@ -248,7 +248,7 @@ describe('POST /auth/password/reset', () => {
     assert.equal((await t.call('POST', '/api/v1/auth/login/second-factor', { body })).status, 200)
   })
 
-  test('every organization of the person is told, each in its own events', async () => {
+  test('every organization of the person has an event about it', async () => {
     const { email, userId } = await person()
     const other = await addOrganization(t, userId)
     await reset(await tokenFor(email), 'a whole new one')
@@ -260,7 +260,7 @@ describe('POST /auth/password/reset', () => {
     }
   })
 
-  test('429 for who tries many tokens', async () => {
+  test('429 after many wrong tokens', async () => {
     hoursLater()
     const statuses: number[] = []
     for (let round = 0; round < 40; round += 1) statuses.push((await reset('B'.repeat(43), 'a whole new one')).status)
@@ -282,7 +282,7 @@ describe('the operator’s link', () => {
     assert.equal(account?.email_verified_at, null)
   })
 
-  test('there is none for an address without an account', async () => {
+  test('is not made for an address without an account', async () => {
     assert.equal(await t.app.identity.passwordChanges.resetLinkFor('nobody@example.com'), null)
   })
 })
@@ -291,7 +291,7 @@ describe('POST /auth/password/change', () => {
   const change = (as: string, current_password: string, new_password: string) =>
     t.call('POST', changePath, { as, body: { current_password, new_password } })
 
-  test('204: the new password counts, this session goes on, all others end', async () => {
+  test('204: the new password works, this session goes on, all others end', async () => {
     const { email, token, password, userId } = await person()
     const elsewhere = (await login(email, password)).body.access_token
     assert.equal((await change(token, password, 'a whole new one')).status, 204)
@@ -302,7 +302,7 @@ describe('POST /auth/password/change', () => {
     assert.ok((await kindsOf(userId)).includes('password.changed'))
   })
 
-  test('sessions in other organizations end, too', async () => {
+  test('sessions in other organizations end too', async () => {
     const { token, password, userId } = await person()
     const other = await addOrganization(t, userId)
     assert.equal((await change(token, password, 'a whole new one')).status, 204)
@@ -310,7 +310,7 @@ describe('POST /auth/password/change', () => {
     assert.equal(open.length, 0)
   })
 
-  test('403 for a wrong current password, which counts as a failed sign-in does', async () => {
+  test('403 for a wrong current password, which counts like a failed sign-in', async () => {
     const { email, token, password } = await person()
     const first = await change(token, 'not mine at all', 'a whole new one')
     assert.equal(first.status, 403)
@@ -324,7 +324,7 @@ describe('POST /auth/password/change', () => {
     hoursLater()
   })
 
-  test('422 for the same password, a common one, the own address', async () => {
+  test('422 for the same password, a common one, or the person’s own address', async () => {
     const { email, token, password } = await person()
     for (const next of [password, 'qwertyuiop', 'Password1!', email, 'short']) {
       const reply = await change(token, password, next)
@@ -333,7 +333,7 @@ describe('POST /auth/password/change', () => {
     }
   })
 
-  test('409 for who has no password', async () => {
+  test('409 for a person without a password', async () => {
     const { token, accountId } = await person()
     await t.sql('update accounts set password_hash = null where id = $1', [accountId])
     const reply = await change(token, 'whatever it is', 'a whole new one')
@@ -347,7 +347,7 @@ describe('POST /auth/password/change', () => {
     assert.equal((await t.call('POST', changePath, { as: t.apiKey, body })).status, 403)
   })
 
-  test('of 4 changes at once, one counts', async () => {
+  test('of 4 changes at once, one succeeds', async () => {
     const { email, token, password } = await person()
     const replies = await Promise.all([1, 2, 3, 4].map((at) => change(token, password, `changed number ${at}`)))
     assert.deepEqual(replies.map(({ status }) => status).sort(), [204, 403, 403, 403])
@@ -356,14 +356,14 @@ describe('POST /auth/password/change', () => {
   })
 })
 
-describe('where no mail is sent', () => {
+describe('without a mail relay', () => {
   let quiet: TestApp
   before(async () => {
     quiet = await startTestApp()
   })
   after(() => quiet.stop())
 
-  test('409 says whom to ask, the same for every address', async () => {
+  test('409 with who can help, the same for every address', async () => {
     for (const email of ['admin@example.com', 'nobody@example.com']) {
       const reply = await quiet.call('POST', forgotPath, { body: { email } })
       assert.equal(reply.status, 409)
@@ -371,7 +371,7 @@ describe('where no mail is sent', () => {
     }
   })
 
-  test('the operator’s link works all the same', async () => {
+  test('the operator’s link still works', async () => {
     const link = await quiet.app.identity.passwordChanges.resetLinkFor('reviewer@example.com')
     const body = { token: link?.split('#')[1], password: 'a whole new one' }
     assert.equal((await quiet.call('POST', resetPath, { body })).status, 204)
@@ -394,7 +394,7 @@ describe('pages', () => {
   }
 })
 
-describe('passwords that are tried first', () => {
+describe('common passwords', () => {
   const check = createNewPasswordCheck({ production: true })
   const refuses = (password: string, email = 'grace@example.com'): boolean => {
     try {
@@ -405,7 +405,7 @@ describe('passwords that are tried first', () => {
     }
   }
 
-  test('there are more than 3 000 of them, all long enough to be chosen', () => {
+  test('there are more than 3 000 of them, all long enough to be valid otherwise', () => {
     assert.ok(commonPasswordCount() > 3_000, String(commonPasswordCount()))
     assert.equal(isCommonPassword('1234567'), false)
   })
@@ -451,12 +451,12 @@ describe('passwords that are tried first', () => {
     test(`accepted: ${password}`, () => assert.equal(refuses(password), false))
   }
 
-  test('the own address, and what stands before its @', () => {
+  test('refused: the person’s own address, and the part before its @', () => {
     assert.equal(refuses('grace.hopper', 'Grace.Hopper@example.com'), true)
     assert.equal(refuses('GRACE.HOPPER@example.com', 'grace.hopper@example.com'), true)
   })
 
-  test('the sample password passes outside production only', () => {
+  test('the sample password is accepted only outside production', () => {
     assert.doesNotThrow(() => createNewPasswordCheck({ production: false })('password123', 'a@example.com'))
     assert.equal(refuses('password123'), true)
   })

@@ -15,7 +15,7 @@ describe('registration is open', () => {
 
   const people = async (): Promise<number> => (await t.sql('select from users')).length
 
-  test('201 with the account, which is a reviewer whatever the body says of roles', async () => {
+  test('201 with the account, which is a reviewer whatever role the body has', async () => {
     const body = {
       email: 'Eve@Example.com',
       password: 'correct horse',
@@ -88,7 +88,7 @@ describe('registration is open', () => {
       })
     }
 
-    test('the 72-byte password signs in; with one byte more it does not, so nothing is cut', async () => {
+    test('the 72-byte password signs in; with one more byte it does not, so nothing is truncated', async () => {
       const password = '😀'.repeat(18)
       const right = await t.call('POST', login, { body: { username: 'bytes-72@example.com', password } })
       assert.equal(right.status, 200, right.text)
@@ -140,7 +140,7 @@ describe('registration is open', () => {
     })
 
     for (const body of [[], 'text', 5, null, true]) {
-      test(`a body that is no object: ${JSON.stringify(body)}`, async () => {
+      test(`a body that is not an object: ${JSON.stringify(body)}`, async () => {
         const reply = await t.call('POST', register, { body })
         assert.equal(reply.status, 422, reply.text)
         assert.match(reply.body.detail, /^The body must be object/)
@@ -148,7 +148,7 @@ describe('registration is open', () => {
     }
   })
 
-  test('a name of 255 characters beyond the basic plane fits, and comes back whole', async () => {
+  test('a name of 255 characters beyond the basic plane fits and comes back unchanged', async () => {
     const name = '😀'.repeat(255)
     const reply = await t.call('POST', register, {
       body: { email: 'wide@example.com', password: 'correct horse', name },
@@ -169,7 +169,7 @@ for (const [mode, words] of [
     })
     after(() => t.stop())
 
-    test('403 without an invitation, for free and taken addresses alike', async () => {
+    test('403 without an invitation, for both free and taken addresses', async () => {
       const before = await t.sql('select count(*)::int from users')
       const replies = await Promise.all(
         ['new@example.com', 'admin@example.com'].map((email) =>
@@ -188,7 +188,7 @@ for (const [mode, words] of [
   })
 }
 
-test('when registration is closed, invitations made before let nobody in and no new ones are made', async () => {
+test('when registration is closed, earlier invitations do not work and no new ones can be created', async () => {
   const t = await startTestApp({ environment: { REGISTRATION: 'closed' } })
   try {
     const token = 'made-while-invitations-still-worked'

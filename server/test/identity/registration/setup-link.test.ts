@@ -54,7 +54,7 @@ describe('the set-up link of an installation without an admin', () => {
   })
 })
 
-test('a link that was printed is void once an admin exists by another way (ADMIN_EMAIL)', async (context) => {
+test('a printed link is void once an admin was created another way (ADMIN_EMAIL)', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
   const { app } = start
@@ -74,7 +74,7 @@ test('a set-up link lasts 7 days', async (context) => {
   assert.equal((await accept(start.app, printed, 'late@example.com')).statusCode, 403)
 })
 
-test('of 4 processes that start at once, one organization comes out and one link is valid', async (context) => {
+test('4 processes that start at once create one organization and one valid link', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
   const tokens = await Promise.all(Array.from({ length: 4 }, () => start.app.identity.people.setupToken()))
@@ -86,7 +86,7 @@ test('of 4 processes that start at once, one organization comes out and one link
   assert.deepEqual(statuses.sort(), [201, 403, 403, 403])
 })
 
-test('ADMIN_EMAIL makes the account once and leaves an existing one alone', async (context) => {
+test('ADMIN_EMAIL creates the account once and leaves an existing one unchanged', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
   const { identity, http } = start.app
@@ -99,7 +99,7 @@ test('ADMIN_EMAIL makes the account once and leaves an existing one alone', asyn
   assert.equal((await signIn('first password')).statusCode, 200)
 })
 
-test('the page /setup holds a form, loads nothing from elsewhere, and sends no referrer', async (context) => {
+test('the page /setup has a form, loads nothing from elsewhere, and sends no referrer', async (context) => {
   const start = await firstStart()
   context.after(() => start.stop())
   for (const url of ['/setup', '/setup/']) {
@@ -114,7 +114,7 @@ test('the page /setup holds a form, loads nothing from elsewhere, and sends no r
   }
 })
 
-test('sample data, with its known password, is refused where somebody has an account already', async () => {
+test('sample data, with its public password, is refused if there are other accounts', async () => {
   const start = await firstStart()
   try {
     await start.app.identity.people.ensureUser({ email: 'owner@example.org', password: 'correct horse' }, 'admin')

@@ -8,8 +8,8 @@ import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 const login = '/api/v1/auth/login'
 
 /**
- * Hashing behind a gate. While it is shut, the one whose turn it is stays at work, so the line stays as it is, however fast
- * the machine; `turnsUntil` lets one after the other through.
+ * Hashing behind a gate. While the gate is shut, the current job does not finish, so the queue stays as it is however fast the
+ * machine is; `turnsUntil` lets jobs through one by one.
  */
 function createGate() {
   const passwords = createPasswords({ cost: 4 })
@@ -42,7 +42,7 @@ function createGate() {
       isOpen = true
       for (const { go } of atWork.splice(0)) go()
     },
-    /** How many turns it takes, from when it is in the line, until this one has its own. */
+    /** How many turns this job waits once it is in the queue. */
     turnsUntil: async (isMeant: (turn: Turn) => boolean): Promise<number> => {
       while (!inLine.some(isMeant)) await once(changes, 'change')
       for (let turns = 1; ; turns += 1) {
@@ -58,7 +58,7 @@ function createGate() {
 
 const nowhere: Turn = { share: '', known: false }
 
-/** Sends these logins at once; `refused` resolves when as many of them were answered 503. */
+/** Sends these logins at once; `refused` resolves when this many of them got 503. */
 function flood(count: number, send: (index: number) => Promise<Reply>, expectedRefusals: number) {
   const enough = Promise.withResolvers<readonly Reply[]>()
   const refusals: Reply[] = []
@@ -87,7 +87,7 @@ describe('a flood of logins from 90 networks at 90 accounts', () => {
   })
   after(() => t.stop())
 
-  test('503 with Retry-After beyond the queue; the API answers, and a known person gets in', async () => {
+  test('503 with Retry-After beyond the queue; the API still works, and a known person gets in', async () => {
     gate.shut()
     const strangers = flood(
       90,
@@ -125,7 +125,7 @@ describe('a flood of logins from 90 networks at 90 accounts', () => {
   })
 })
 
-test('a flood from one network is told to wait, takes one turn in two, and leaves the queue to others', async (context) => {
+test('a flood from one network gets 429, takes every other turn, and leaves room in the queue for others', async (context) => {
   const gate = createGate()
   const t = await startTestApp({ environment: { TRUSTED_PROXIES: '127.0.0.1' }, passwords: gate.passwords })
   context.after(() => t.stop())
@@ -138,7 +138,7 @@ test('a flood from one network is told to wait, takes one turn in two, and leave
     135,
   )
   await one.refused
-  // A network that is new, and an account that is, while the flood's 64 are waiting.
+  // A new network and a new account, while the flood's 64 are waiting.
   const newcomer = send('reviewer@example.com', 'password123', '203.0.113.9')
   const turns = await gate.turnsUntil(({ share }) => share.startsWith('203.0.113.9'))
   assert.ok(turns <= 3, `it was the ${turns}th turn: behind the one at work and at most one more`)
@@ -151,7 +151,7 @@ test('a flood from one network is told to wait, takes one turn in two, and leave
 })
 
 describe('the queue', () => {
-  /** Work that ends when it is told to. */
+  /** Work that the test ends. */
   function createWork(maxWaiting: number) {
     const queue = createFairQueue(1, maxWaiting)
     const order: string[] = []
@@ -182,14 +182,14 @@ describe('the queue', () => {
   const stranger = (share: string): Turn => ({ share, known: false })
   const known = (share: string): Turn => ({ share, known: true })
 
-  test('networks take turns, each in its own order', async () => {
+  test('networks take turns, each in order of arrival', async () => {
     const work = createWork(10)
     const calls = ['a0', 'a1', 'a2', 'a3', 'b1', 'c1', 'b2'].map((name) => work.join(name, stranger(name.charAt(0))))
     await work.drain(calls)
     assert.deepEqual(work.order, ['a0', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
   })
 
-  test('when it is full, the network with most places gives its last to one with fewer', async () => {
+  test('when it is full, the network with the most places loses its last one to a network with fewer', async () => {
     const work = createWork(4)
     const calls = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2', 'b3', 'c1'].map((name) =>
       work.join(name, stranger(name.charAt(0))),
@@ -199,7 +199,7 @@ describe('the queue', () => {
     assert.deepEqual(work.order, ['a0', 'a1', 'b1', 'c1', 'b2'])
   })
 
-  test('one network fills the whole line when nobody else wants it, and an empty place is free again', async () => {
+  test('one network can fill the whole queue if no other wants it, and a finished job frees its place', async () => {
     const work = createWork(3)
     const calls = ['a0', 'a1', 'a2', 'a3', 'a4'].map((name) => work.join(name, stranger('a')))
     await work.drain(calls)
@@ -209,7 +209,7 @@ describe('the queue', () => {
     assert.deepEqual(work.order.at(-1), 'a5')
   })
 
-  test('the known have a line of their own, served in turns with the strangers’', async () => {
+  test('known people have a queue of their own, served in turns with that of strangers', async () => {
     const work = createWork(2)
     const calls = [
       work.join('s0', stranger('s')),
@@ -243,7 +243,7 @@ describe('the queue', () => {
     assert.match(await passwords.hash('correct horse'), /^\$2/)
   })
 
-  test('beyond what may wait: 503', async () => {
+  test('503 when it is full', async () => {
     const passwords = createPasswords({ maxWaiting: 2, cost: 4 })
     const calls = [1, 2, 3].map(() => passwords.verify('wrong', null))
     await assert.rejects(passwords.verify('wrong', null), { status: 503 })

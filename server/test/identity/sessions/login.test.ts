@@ -61,7 +61,7 @@ describe('200 with an access token, in each of the three encodings', () => {
   }
 })
 
-test('ACCESS_TOKEN_EXPIRE_MINUTES is told as expires_in', async (context) => {
+test('expires_in is ACCESS_TOKEN_EXPIRE_MINUTES', async (context) => {
   const short = await startTestApp({ environment: { ACCESS_TOKEN_EXPIRE_MINUTES: '5' } })
   context.after(() => short.stop())
   const reply = await short.call('POST', login, { body: { username: 'admin@example.com', password } })
@@ -105,13 +105,13 @@ describe('401 "Incorrect email or password", in the same words for every cause',
     }
     const known = await fastest('admin@example.com')
     const unknown = await fastest('nobody@example.com')
-    // Without the work it would be a hundredth; bcrypt at cost 12 is far above what a busy machine adds to the fastest of 3.
+    // Without hashing it would take a hundredth. bcrypt at cost 12 takes far longer than what a busy machine adds to the fastest of 3.
     assert.ok(unknown > known * 0.4, `unknown ${unknown} ms, known ${known} ms`)
     assert.ok(unknown < known * 2.5, `unknown ${unknown} ms, known ${known} ms`)
   })
 })
 
-test('a person of several organizations gets into the oldest active membership, and into none once all are inactive', async () => {
+test('a person in several organizations gets the oldest active membership, and 401 if all are inactive', async () => {
   const account = '01890f3e-5c2a-7bbb-8a3b-000000000000'
   await t.sql(
     `insert into accounts (id, email, email_key, password_hash, created_at, updated_at)
@@ -137,7 +137,7 @@ test('a person of several organizations gets into the oldest active membership, 
   assert.equal((await signIn()).status, 401)
 })
 
-describe('4xx for what is no login, in the words of the caller', () => {
+describe('4xx for a body that is not a login, naming the fields as the caller wrote them', () => {
   for (const [status, what, sign] of [
     [422, 'no fields', () => send('', form)],
     [422, 'a field twice', () => send('username=a&username=b&password=x', form)],
@@ -187,7 +187,7 @@ describe('4xx for what is no login, in the words of the caller', () => {
   }
 })
 
-test('other routes take no forms', async () => {
+test('other routes accept no forms', async () => {
   for (const contentType of [form, 'multipart/form-data; boundary=frontier']) {
     const reply = await t.call('POST', '/api/v1/auth/register', {
       payload: 'email=a',

@@ -9,7 +9,7 @@ import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '.
 let t: TestApp
 let reviewerId: string
 before(async () => {
-  // Signing in hundreds of times: the cost of hashing is not what is tested here.
+  // These tests sign in hundreds of times, and do not test the cost of hashing.
   t = await startTestApp({ passwords: createPasswords({ cost: 4 }) })
   reviewerId = t.reviewer.id
   await t.sql(`update accounts set password_hash = $1`, [await createPasswords({ cost: 4 }).hash(samplePassword)])
@@ -38,7 +38,7 @@ const refresh = (cookie: string, headers: Readonly<Record<string, string>> = sam
 const me = (token: string): Promise<Reply> => t.call('GET', '/api/v1/auth/me', { as: token })
 
 describe('signing in with a browser', () => {
-  test('the cookie is HttpOnly, SameSite=Strict, for the whole site, and no script sees the token in the body', async () => {
+  test('the cookie is HttpOnly, SameSite=Strict and for the whole site, and its token is not in the body', async () => {
     const reply = await t.call('POST', '/api/v1/auth/login', {
       body: { username: sampleReviewer, password: samplePassword, session_cookie: true },
       headers: sameOrigin,
@@ -103,7 +103,7 @@ describe('renewing', () => {
     assert.equal((await refresh(cookieOf(first))).status, 200)
   })
 
-  test('401 without a cookie, with a made-up one, and with two of them', async () => {
+  test('401 without a cookie, with an invalid one, and with two of them', async () => {
     const calls = [
       await t.call('POST', '/api/v1/auth/refresh', { headers: sameOrigin }),
       await refresh('x'.repeat(43)),
@@ -113,12 +113,12 @@ describe('renewing', () => {
     for (const reply of calls) assert.equal(reply.status, 401, reply.text)
   })
 
-  test('401 after a week without use, and after 30 days whatever the use', async () => {
+  test('401 after a week without use, and after 30 days in any case', async () => {
     const idle = await signIn()
     const used = await signIn()
     t.clock.advance(7 * 86_400_000 + 1)
     assert.equal((await refresh(idle.cookie)).status, 401)
-    // Idle as well; a session that is used stays.
+    // The idle time is over too; a session that is used lasts longer.
     assert.equal((await refresh(used.cookie)).status, 401)
     let { cookie } = await signIn()
     for (let day = 0; day < 29; day += 1) {
@@ -149,12 +149,12 @@ describe('renewing', () => {
     assert.equal(row?.told, 200)
   })
 
-  test('200 times two tabs renew at once, and neither is signed out', async () => {
+  test('two tabs that renew at once both stay signed in: 200 times', async () => {
     for (let round = 0; round < 200; round += 1) {
       const { cookie } = await signIn()
       const tabs = await Promise.all([refresh(cookie), refresh(cookie)])
       for (const tab of tabs) assert.equal(tab.status, 200, tab.text)
-      // Whichever reply came last is what the browser keeps.
+      // The browser keeps the cookie of the reply that came last.
       const kept = cookieOf(tabs[round % 2] as Reply)
       t.clock.advance(60_000)
       const next = await refresh(kept)
@@ -163,7 +163,7 @@ describe('renewing', () => {
     }
   })
 
-  test('only 401 clears the cookie: a fault of the service signs nobody out', async () => {
+  test('only 401 clears the cookie, so a fault of the service signs nobody out', async () => {
     const { cookie } = await signIn()
     await t.sql('alter table refresh_tokens rename to refresh_tokens_away')
     const away = await refresh(cookie)
@@ -188,7 +188,7 @@ describe('signing out with an access token and a cookie', () => {
   const signOut = (as: string, cookie: string, headers: Readonly<Record<string, string>> = sameOrigin) =>
     t.call('POST', '/api/v1/auth/logout', { as, headers: { cookie: `hitl_session=${cookie}`, ...headers } })
 
-  test('204 with a token that has expired: the session of the cookie ends, and the cookie goes', async () => {
+  test('204 with an expired token: the session of the cookie ends, and the cookie is cleared', async () => {
     const { cookie, token } = await signIn()
     t.clock.advance(31 * 60_000)
     assert.equal((await me(token)).status, 401)
@@ -198,13 +198,13 @@ describe('signing out with an access token and a cookie', () => {
     assert.equal((await refresh(cookie)).status, 401)
   })
 
-  test('204 with the token of another session: both end, as the cookie goes', async () => {
+  test('204 with the token of another session: both end, and the cookie is cleared', async () => {
     const [one, other] = [await signIn(), await signIn()]
     assert.equal((await signOut(one.token, other.cookie)).status, 204)
     assert.deepEqual([(await refresh(one.cookie)).status, (await refresh(other.cookie)).status], [401, 401])
   })
 
-  test('a page of another site ends no session by the cookie', async () => {
+  test('a page of another site cannot end a session by its cookie', async () => {
     const { cookie, token } = await signIn()
     const elsewhere = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example.com' }
     t.clock.advance(31 * 60_000)
@@ -212,7 +212,7 @@ describe('signing out with an access token and a cookie', () => {
     assert.equal((await refresh(cookie)).status, 200)
   })
 
-  test('401 when neither is a session’s', async () => {
+  test('401 if neither belongs to a session', async () => {
     assert.equal((await signOut('nothing', 'x'.repeat(43))).status, 401)
   })
 })

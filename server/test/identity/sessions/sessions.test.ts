@@ -28,7 +28,7 @@ const current = async (token: string): Promise<string> =>
   (await sessions(token)).find((session: { is_current: boolean }) => session.is_current).id
 
 describe('my sessions', () => {
-  test('are listed with how, when and from where I signed in', async () => {
+  test('are listed with the method, time and address of the sign-in', async () => {
     const token = await signIn(sampleReviewer)
     const mine = (await sessions(token)).find((session: { is_current: boolean }) => session.is_current)
     assert.deepEqual(
@@ -37,7 +37,7 @@ describe('my sessions', () => {
     )
   })
 
-  test('end with sign-out, at once', async () => {
+  test('end at once on sign-out', async () => {
     const token = await signIn(sampleReviewer)
     assert.equal((await t.call('POST', '/api/v1/auth/logout', { as: token })).status, 204)
     assert.equal(await me(token), 401)
@@ -58,7 +58,7 @@ describe('my sessions', () => {
     assert.deepEqual([await me(mine), await me(third)], [200, 401])
   })
 
-  test("404 for somebody else's, and it goes on", async () => {
+  test("404 for another person's session, which goes on", async () => {
     const mine = await signIn(sampleReviewer)
     const admins = await signIn(sampleAdmin)
     const id = await current(admins)
@@ -106,7 +106,7 @@ describe("a member's sessions, for administrators", () => {
 })
 
 describe('a person of two organizations', () => {
-  test('switches: a token for there, the one for here ends, and the proof is as old as it was', async () => {
+  test('can switch: gets a token there, the current one ends, and the time of the sign-in is kept', async () => {
     const other = await addOrganization(t)
     const here = await addPerson(t)
     await t.sql(

@@ -14,7 +14,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** One person of two organizations, who signs in to the first. */
+/** A person in two organizations who is signed in to the first. */
 async function traveller(): Promise<{ readonly here: TestPerson; readonly there: TestPerson }> {
   const [one, two] = [await addCompany(t), await addCompany(t)]
   const here = one.reviewer
@@ -45,7 +45,7 @@ const switchTo = (as: string, { organizationId }: TestPerson, cookie?: string): 
 const me = async (as: string) => (await t.call('GET', '/api/v1/auth/me', { as })).status
 
 describe('switching', () => {
-  test('ends the one session and opens the other in one commit, each told in its own organization', async () => {
+  test('ends one session and opens the other in one commit, with an event in each organization', async () => {
     const { here, there } = await traveller()
     const as = (await signIn(here, false)).body.access_token
     assert.equal((await switchTo(as, there)).status, 200)
@@ -61,7 +61,7 @@ describe('switching', () => {
     assert.equal(commits?.n, 1)
   })
 
-  test('makes no bearer session longer: its end stays where the first sign-in put it', async () => {
+  test('does not extend a bearer session beyond the end of the first sign-in', async () => {
     const { here, there } = await traveller()
     let as = (await signIn(here, false)).body.access_token
     for (const [to, left] of [
@@ -78,7 +78,7 @@ describe('switching', () => {
     assert.equal(await me(as), 401)
   })
 
-  test('makes no bearer a browser, whatever cookie comes along', async () => {
+  test('does not turn a bearer session into a browser session, whatever cookie is sent', async () => {
     const { here, there } = await traveller()
     const as = (await signIn(here, false)).body.access_token
     const others = cookieOf(await signIn(here, true))
@@ -87,7 +87,7 @@ describe('switching', () => {
     assert.equal(reply.headers['set-cookie'], undefined)
   })
 
-  test('a browser keeps its cookie kind, gets a new one, and its end and idle time do not move out', async () => {
+  test('gives a browser a new cookie without extending its end or idle time', async () => {
     const { here, there } = await traveller()
     const reply = await signIn(here, true)
     const [before] = await t.sql('select expires_at, signed_in_at from sessions where user_id = $1 and kind = $2', [
@@ -109,7 +109,7 @@ describe('switching', () => {
     assert.equal((await refresh(cookieOf(switched))).body.user.id, there.id)
   })
 
-  test('403 for a browser’s token without its cookie, or with another’s: the token alone gets no new one', async () => {
+  test('403 for a browser’s token without its cookie or with another one: the token alone is not enough', async () => {
     const { here, there } = await traveller()
     const [mine, other] = [await signIn(here, true), await signIn(here, true)]
     for (const cookie of [undefined, 'x'.repeat(43), cookieOf(other)]) {
@@ -120,7 +120,7 @@ describe('switching', () => {
     assert.equal(await me(mine.body.access_token), 200)
   })
 
-  test('an ended session leaves no other behind, though the process still remembers it', async () => {
+  test('an ended session cannot open another, even if the process still has it cached', async () => {
     const { here, there } = await traveller()
     const as = (await signIn(here, false)).body.access_token
     assert.equal(await me(as), 200)
@@ -130,7 +130,7 @@ describe('switching', () => {
     assert.deepEqual([reply.status, reply.body.code], [401, 'session.over'])
   })
 
-  test('404 where the membership is not active', async () => {
+  test('404 if the membership is not active', async () => {
     const { here, there } = await traveller()
     await t.sql('update users set is_active = false where id = $1', [there.id])
     const as = (await signIn(here, false)).body.access_token
@@ -140,7 +140,7 @@ describe('switching', () => {
 })
 
 describe('signing in', () => {
-  test('leads where the last one led; and past an organization that wants single sign-on', async () => {
+  test('leads to the last organization, but skips one that requires single sign-on', async () => {
     const { here, there } = await traveller()
     assert.equal((await signIn(here, false)).body.user.id, here.id)
     assert.equal((await switchTo((await signIn(here, false)).body.access_token, there)).status, 200)
@@ -155,8 +155,8 @@ describe('signing in', () => {
   })
 })
 
-describe('my sessions over organizations', () => {
-  test('end together in one call, each told where it was, and the one that asks goes on', async () => {
+describe('my sessions in several organizations', () => {
+  test('end together in one call, with an event in each organization, except the one that calls', async () => {
     const { here, there } = await traveller()
     await signedIn(t, here)
     const as = await signedIn(t, here)
@@ -168,7 +168,7 @@ describe('my sessions over organizations', () => {
     assert.deepEqual([elsewhere?.actor.kind, elsewhere?.actor.id], ['person', there.id])
   })
 
-  test('end one by one, though there are more than a list shows', async () => {
+  test('end one by one, even if there are more than a list shows', async () => {
     const { here, there } = await traveller()
     const [oldest] = await t.sql('select id from sessions where user_id = $1', [there.id])
     for (let more = 0; more < 201; more += 1) await signedIn(t, here)
@@ -178,7 +178,7 @@ describe('my sessions over organizations', () => {
   })
 })
 
-test('sessions that ended a month ago are forgotten with their cookies; the others stay', async () => {
+test('sessions that ended a month ago are deleted with their cookies; the others stay', async () => {
   const { here } = await traveller()
   const [kept, gone] = [await signIn(here, true), await signIn(here, true)]
   const id = (reply: Reply) => JSON.parse(atob(reply.body.access_token.split('.')[1] ?? '')).sid

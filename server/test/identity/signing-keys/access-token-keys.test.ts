@@ -25,7 +25,7 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
   const status = async (as: string): Promise<number> => (await t.call('GET', me, { as })).status
   const kidOf = (token: string) => decodeProtectedHeader(token).kid
 
-  test('a login gives a token that anybody can check with the published keys', async () => {
+  test('a login returns a token that anyone can verify with the published keys', async () => {
     const token = await login()
     const keys = (await t.call('GET', '/.well-known/jwks.json')).body as JSONWebKeySet
     const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(keys), {
@@ -68,7 +68,7 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
     }
   })
 
-  test('what a leaked key has signed counts no more from the moment it is revoked, however often it was good before', async () => {
+  test('tokens of a leaked key are refused from its revocation on, however often they were used before', async () => {
     const token = await login()
     assert.equal(await status(token), 200)
     await t.app.signingKeys.rotate('access_token', { revoke: true })
@@ -76,7 +76,7 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
     assert.equal(await status(await login()), 200)
   })
 
-  test('a retired key is good for what it signed, not for what somebody signs with it later', async () => {
+  test('tokens that a retired key signed stay valid, but not tokens signed with it later', async () => {
     const signer = await t.app.signingKeys.signer('access_token')
     const token = await login()
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))

@@ -11,7 +11,7 @@ const environment = { ACCESS_TOKEN_ALGORITHM: 'EdDSA' }
 const forgetMs = 1_000
 
 let t: TestApp
-/** Runs on while the first one rotates keys, as the service does beside `hitl keys rotate`. */
+/** A process that keeps running while another rotates keys, as the service does during `hitl keys rotate`. */
 let running: App
 before(async () => {
   t = await startTestApp({ environment })
@@ -44,12 +44,12 @@ const decided = async (as = t.reviewer.token) => {
 const redeem = (id: string) => call('POST', `${requests}/${id}/redeem`, t.apiKey)
 const keySet = async () => (await call('GET', '/.well-known/jwks.json')).body as JSONWebKeySet
 
-/** Revoked by another process than the one that runs. From here on a second may pass. */
+/** Revokes the key in another process. From here on up to a second may pass. */
 const revoke = async (purpose: 'access_token' | 'certificate') => {
   await t.app.signingKeys.rotate(purpose, { revoke: true })
   return performance.now()
 }
-/** Asks until it is so, and fails when that takes longer than a second from `since`. */
+/** Waits until it is true, and fails if that takes longer than a second from `since`. */
 const withinASecond = async (since: number, isSo: () => Promise<boolean>) => {
   for (;;) {
     const askedAt = performance.now()
@@ -60,7 +60,7 @@ const withinASecond = async (since: number, isSo: () => Promise<boolean>) => {
 }
 
 describe('a key that another process revokes', () => {
-  test('signs no decision a second later: what is decided then verifies, and what it approved cannot be redeemed', async () => {
+  test('signs no decision a second later: new decisions verify, and its earlier approvals cannot be redeemed', async () => {
     const [old, used] = [await decided(), await decided()]
     const { kid } = decodeProtectedHeader(old.certificate)
     assert.equal((await redeem(used.id)).status, 200)
@@ -82,7 +82,7 @@ describe('a key that another process revokes', () => {
     assert.equal((await redeem((await decided()).id)).status, 200, 'new approvals are good')
   })
 
-  test('leaves the published set and lets no token in a second later, be it old or made with the key just now', async () => {
+  test('is gone from the published set a second later, and its tokens, old or new, are refused', async () => {
     const leaked = await t.app.signingKeys.signer('access_token')
     const claims = JSON.parse(Buffer.from(t.admin.token.split('.')[1] ?? '', 'base64url').toString('utf8'))
     let forgeries = 0
@@ -99,7 +99,7 @@ describe('a key that another process revokes', () => {
   })
 })
 
-test('keys in constant use cost one statement each 800 ms, and each private part is opened once', async () => {
+test('keys in constant use cost one statement every 800 ms, and each private part is decrypted once', async () => {
   const opened: string[] = []
   let statements = 0
   const counted: TestApp['app']['db'] = {

@@ -35,7 +35,7 @@ const sealerOf = (key: string) => {
   const keyRing = createKeyRing({ configured: [], secretKey: key, previousSecretKey: null })
   return { keyRing, envelope: createEnvelope({ db, keyRing }) }
 }
-/** The signing keys as one process has them. */
+/** The signing keys of one process. */
 const process = (key = secretKey): SigningKeys =>
   createSigningKeys({
     db,
@@ -44,7 +44,7 @@ const process = (key = secretKey): SigningKeys =>
     inUse: ['certificate', 'audit_head'],
     report: async (_tx, reported) => void facts.push(...reported),
   })
-/** Checks a JWS as somebody else would, with another library and the published keys; answers its payload. */
+/** Verifies a JWS with another library and the published keys, and returns its payload. */
 const check = async (keys: SigningKeys, jws: string, typ: string) => {
   const { payload, protectedHeader } = await compactVerify(
     jws,
@@ -63,7 +63,7 @@ const kidOf = (jws: string): string =>
   JSON.parse(Buffer.from(jws.split('.')[0] ?? '', 'base64url').toString('utf8')).kid
 
 describe('signing keys', () => {
-  test('are made at first need, once, though ten processes need them at the same moment', async () => {
+  test('are made once when first needed, even if ten processes need them at the same moment', async () => {
     const signed = await Promise.all(
       Array.from({ length: 10 }, (_, n) => process().sign('certificate', { n }, { typ: 'a+jwt' })),
     )
@@ -77,7 +77,7 @@ describe('signing keys', () => {
     )
   })
 
-  test('stand in the key set with their public part only, each under its thumbprint', async () => {
+  test('are in the key set with only their public part, each under its thumbprint', async () => {
     const set = await process().keySet()
     assert.deepEqual(set.map((key) => key.purpose).sort(), ['audit_head', 'certificate'])
     for (const key of set) {
@@ -86,7 +86,7 @@ describe('signing keys', () => {
     }
   })
 
-  test('are found under their own purpose only', async () => {
+  test('are found only for their own purpose', async () => {
     const keys = process()
     for (const jwk of await keys.keySet()) {
       for (const purpose of purposes) {
@@ -98,7 +98,7 @@ describe('signing keys', () => {
     }
   })
 
-  test('rotate with an overlap: published at once, used once every copy of the set has it, retired ones verify on', async () => {
+  test('rotate with an overlap: published at once, used when every copy of the set has it, and retired ones still verify', async () => {
     const [here, there] = [process(), process()]
     const first = await here.sign('certificate', { n: 1 }, { typ: 'a+jwt' })
     await there.keySet()
@@ -110,7 +110,7 @@ describe('signing keys', () => {
     clock.advance(defaultOverlapMs)
     const second = await here.sign('certificate', { n: 2 }, { typ: 'a+jwt' })
     assert.equal(kidOf(second), next.kid)
-    // The other process finds a key that it does not know yet.
+    // The other process looks up a key that it does not know yet.
     const foreign = process()
     await foreign.keySet()
     assert.deepEqual(await check(foreign, second, 'a+jwt'), { n: 2 })
@@ -127,7 +127,7 @@ describe('signing keys', () => {
     )
   })
 
-  test('that have retired lose their private part a minute later, and stay published', async () => {
+  test('lose their private part a minute after they retire, and stay published', async () => {
     const keys = process()
     const before = await keys.signer('certificate')
     await keys.rotate('certificate', { overlapMs: 1_000 })
@@ -153,7 +153,7 @@ describe('signing keys', () => {
     assert.deepEqual(rows, [{ kept: 1 }])
   })
 
-  test('rotated by several at once leave one that is to go on', async () => {
+  test('rotated by several processes at once leave exactly one successor', async () => {
     await Promise.all(Array.from({ length: 5 }, () => process().rotate('audit_head', { overlapMs: 0 })))
     const { rows } = await client.query(
       `select count(*)::int as open from signing_keys where purpose = 'audit_head' and retired_at is null`,
@@ -162,7 +162,7 @@ describe('signing keys', () => {
     assert.ok(await process().sign('audit_head', {}, { typ: 'a+jwt' }))
   })
 
-  test('cannot be read in the database, nor used with another SECRET_KEY: 503, while the key set is still served', async () => {
+  test('cannot be read from the database or used with another SECRET_KEY: 503, but the key set is still served', async () => {
     const stranger = process('another secret key of the same length!')
     await assert.rejects(stranger.sign('certificate', {}, { typ: 'a+jwt' }), (error: Problem) => {
       assert.deepEqual([error.status, error.code], [503, 'service.key_unavailable'])
@@ -173,7 +173,7 @@ describe('signing keys', () => {
     for (const row of rows) assert.equal(row.private_key.length, 1 + 16 + 12 + 16 + 43)
   })
 
-  test('are sealed anew with the rest', async () => {
+  test('are re-encrypted with the other secrets', async () => {
     const { keyRing, envelope } = sealerOf(secretKey)
     const columns = [{ table: 'signing_keys', column: 'private_key', of: 'installation' }] as const
     const report = await rewrap(
@@ -184,7 +184,7 @@ describe('signing keys', () => {
     assert.ok(await process().sign('certificate', {}, { typ: 'a+jwt' }))
   })
 
-  test('are looked for in the database together when nobody knows them, so that forgers cost it nothing', async () => {
+  test('that are unknown are looked up together, so that forged tokens cost the database little', async () => {
     let statements = 0
     const counter: Db = {
       ...db,

@@ -58,8 +58,8 @@ const begin = async (expected = newSecrets(), at: OpenIdProvider = op, who: Part
   return { url, expected, answer: await at.visit(url.href) }
 }
 
-describe('the way there', () => {
-  test('asks for a code, with PKCE, nonce and state, and with nothing that is secret', async () => {
+describe('the redirect to the provider', () => {
+  test('asks for a code with PKCE, nonce and state, and contains no secret', async () => {
     const { url, expected } = await begin()
     const asked = Object.fromEntries(url.searchParams)
     assert.equal(url.origin + url.pathname, `${op.issuer}/auth`)
@@ -80,8 +80,8 @@ describe('the way there', () => {
   })
 })
 
-describe('the way back', () => {
-  test('gives the subject and the claims of the ID token', async () => {
+describe('the redirect back', () => {
+  test('yields the subject and the claims of the ID token', async () => {
     const { expected, answer } = await begin()
     const claims = await client.claims(party, answer, expected, ['email', 'groups'])
     assert.equal(claims.subject, 'grace')
@@ -89,7 +89,7 @@ describe('the way back', () => {
     assert.deepEqual(claims.all.groups, ['ops', 'all'])
   })
 
-  test('asks the userinfo endpoint for claims that the ID token lacks, and not otherwise', async () => {
+  test('calls the userinfo endpoint only for claims that the ID token lacks', async () => {
     const thin = keep(await startOpenIdProvider({ claimsInIdToken: false }))
     thin.register(redirectUri)
     thin.signsIn({ sub: 'grace', email: 'grace@example.com', groups: ['ops'] })
@@ -100,7 +100,7 @@ describe('the way back', () => {
     assert.ok(!op.calls.includes('/me'))
   })
 
-  test('works for a public client and for a provider from before RFC 9207', async () => {
+  test('works for a public client and for a provider older than RFC 9207', async () => {
     const old = keep(await startOpenIdProvider({ secret: false, saysIssuer: false }))
     old.register(redirectUri)
     old.signsIn({ sub: 'ada' })
@@ -109,7 +109,7 @@ describe('the way back', () => {
     assert.equal((await client.claims(oldParty, answer, expected, [])).subject, 'ada')
   })
 
-  test('a provider that changes its keys is understood at the next sign-in', async () => {
+  test('works after the provider changed its keys', async () => {
     const changing = keep(await startOpenIdProvider())
     changing.register(redirectUri)
     changing.signsIn({ sub: 'ada' })
@@ -122,7 +122,7 @@ describe('the way back', () => {
   })
 })
 
-describe('an answer that is not to this flow', () => {
+describe('an answer that does not belong to this flow', () => {
   for (const [what, change] of [
     ['another state', (expected: Expected) => ({ ...expected, state: newFlowSecret() })],
     ['another nonce', (expected: Expected) => ({ ...expected, nonce: newFlowSecret() })],
@@ -163,7 +163,7 @@ describe('an answer that is not to this flow', () => {
     }
   })
 
-  test('is refused: the provider says no, and its words are not repeated', async () => {
+  test('is refused: an error of the provider, whose text is not repeated', async () => {
     const { expected, answer } = await begin()
     const no = new URL(redirectUri)
     no.search = new URLSearchParams({
@@ -279,7 +279,7 @@ describe('a forged ID token is refused', () => {
     })
   }
 
-  test('while the same, forged by nobody, is accepted', async () => {
+  test('while the same token without a forgery is accepted', async () => {
     const { expected, answer } = await begin()
     op.forge(({ payload }) => op.sign(payload))
     try {
@@ -289,14 +289,14 @@ describe('a forged ID token is refused', () => {
     }
   })
 
-  test('time is this service’s own: an hour later by its clock the same token has expired', async () => {
+  test('time is that of this service: an hour later by its clock the same token has expired', async () => {
     const late = createFakeClock(new Date(Date.now() + 2 * 3_600_000))
     const lateClient = createOidcClient({ fetch: loopback.fetch, clock: late })
     const { expected, answer } = await begin()
     assert.match((await failureOf(lateClient.claims(party, answer, expected, []))).reason, /timestamp/)
   })
 
-  test('a userinfo reply about somebody else is refused', async () => {
+  test('a userinfo reply about another person is refused', async () => {
     const { expected, answer } = await begin()
     op.replace('/me', (response) =>
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ sub: 'root', groups: ['admins'] })),
@@ -323,7 +323,7 @@ describe('discovery', () => {
     }
   }
 
-  test('is accepted as the provider gives it', async () => {
+  test('is accepted as the provider publishes it', async () => {
     assert.equal(await discoverWith({}), null)
   })
 
@@ -342,7 +342,7 @@ describe('discovery', () => {
     })
   }
 
-  test('a key set at an address inside is not fetched', async () => {
+  test('a key set at an internal address is not fetched', async () => {
     const { expected, answer } = await begin()
     const inside = await startReceiver({ behaviour: { body: '{"keys":[]}' } })
     keep(inside)
@@ -363,14 +363,14 @@ describe('the provider’s address', () => {
   const discover = (http: ProviderHttp, issuer: string) =>
     failureOf(createOidcClient({ fetch: http.fetch, clock }).discover({ issuer, clientId, clientSecret: null }))
 
-  test('this machine is called only when the operator names it', async () => {
+  test('this machine is called only if the operator allows it', async () => {
     const closed = httpFor([])
     const { connections } = await startCounting()
     assert.equal((await discover(closed, op.issuer)).reason, 'target_refused')
     assert.equal(connections(), 0)
   })
 
-  test('http is for this machine alone, whatever the operator names', async () => {
+  test('http is only for this machine, whatever the operator allows', async () => {
     const wide = httpFor(['0.0.0.0/0', 'accounts.example.com'])
     assert.equal((await discover(wide, 'http://accounts.example.com')).reason, 'target_refused')
     assert.equal((await discover(wide, 'http://10.0.0.1')).reason, 'target_refused')
@@ -389,7 +389,7 @@ describe('the provider’s address', () => {
     })
   }
 
-  test('a public name that the DNS leads inside is not called', async () => {
+  test('a public name that resolves to an internal address is not called', async () => {
     const { port, connections } = await startCounting()
     const error = await discover(httpFor([]), `https://accounts.example.com:${port}`)
     assert.deepEqual([error.isOurs, error.reason], [true, 'target_refused'])
@@ -400,7 +400,7 @@ describe('the provider’s address', () => {
     assert.equal(connections(), 0)
   })
 
-  test('a certificate is needed that somebody trusted vouches for, and for this name', async () => {
+  test('a certificate is needed, of a trusted authority and for this name', async () => {
     const authority = createAuthority()
     for (const [hosts, ca] of [
       [['accounts.example.com'], undefined],
@@ -413,7 +413,7 @@ describe('the provider’s address', () => {
     }
   })
 
-  test('with a certificate of a named authority it is called', async () => {
+  test('it is called with a certificate of a configured authority', async () => {
     const authority = createAuthority()
     const tls = keep(await startReceiver({ tls: authority.issue(['accounts.example.com']) }))
     const issuer = `https://accounts.example.com:${tls.port}`
@@ -443,7 +443,7 @@ describe('a provider in trouble', () => {
       }),
     )
 
-  test('nobody there', async () => {
+  test('nothing listens', async () => {
     assert.equal((await discoverAt(`http://127.0.0.1:${await freePort()}`)).isOurs, true)
   })
 
@@ -454,7 +454,7 @@ describe('a provider in trouble', () => {
     assert.equal(target.connections, 0)
   })
 
-  test('a reply without end is cut off', async () => {
+  test('an endless reply is cut off', async () => {
     const receiver = keep(
       await startReceiver({
         behaviour: (response) => {
@@ -471,19 +471,19 @@ describe('a provider in trouble', () => {
     await receiver.waitForNoConnection()
   })
 
-  test('a reply that never comes is not waited for', async () => {
+  test('a reply that never comes ends in a timeout', async () => {
     const receiver = keep(await startReceiver({ behaviour: () => {} }))
     const startedAt = performance.now()
     assert.equal((await discoverAt(receiver.url, { timeoutMs: 200 })).isOurs, true)
     assert.ok(performance.now() - startedAt < 2_000)
   })
 
-  test('a reply that is no JSON', async () => {
+  test('a reply that is not JSON', async () => {
     const receiver = keep(await startReceiver({ behaviour: { body: '<html>' } }))
     await discoverAt(receiver.url)
   })
 
-  test('a wrong client secret is told apart, without the secret', async () => {
+  test('a wrong client secret is reported as such, without the secret', async () => {
     const wrong = { ...party, clientSecret: 'wr0ng' }
     const { expected, answer } = await begin()
     const error = await failureOf(client.claims(wrong, answer, expected, []))
@@ -491,7 +491,7 @@ describe('a provider in trouble', () => {
     assert.ok(!JSON.stringify([error.message, error.reason, error.stack]).includes('wr0ng'))
   })
 
-  test('what fails says nothing of tokens and codes', async () => {
+  test('errors contain no tokens or codes', async () => {
     const { expected, answer } = await begin()
     op.forge(({ payload }) => op.sign({ ...payload, aud: 'other' }))
     const error = await failureOf(client.claims(party, answer, expected, []))

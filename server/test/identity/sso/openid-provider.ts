@@ -9,7 +9,7 @@ import { errors, Provider } from 'oidc-provider'
 export const clientId = 'hitl'
 export const clientSecret = 'a client secret, long enough: / + % :'
 
-/** Who signs in at the provider, and what it says of them. */
+/** The person who signs in at the provider, and their claims. */
 export interface ProvidedPerson {
   readonly sub: string
   readonly [claim: string]: unknown
@@ -24,26 +24,26 @@ export interface OpenIdProvider {
   readonly issuer: string
   readonly keyId: string
   readonly privateKey: KeyObject
-  /** Paths asked for, in order, the browser's excepted. */
+  /** The paths that were called, in order, without those of the browser. */
   readonly calls: readonly string[]
   readonly redirectUris: readonly string[]
-  /** The addresses that it sends browsers back to. */
+  /** The redirect addresses that it accepts. */
   register(...redirectUris: readonly string[]): void
   signsIn(person: ProvidedPerson): void
-  /** What a browser does at the provider: signs in there, agrees, and is sent back. The address it is sent to. */
+  /** Acts as a browser at the provider: signs in, consents, and returns the address that it is sent back to. */
   visit(authorizationUrl: string): Promise<URL>
-  /** The next ID tokens are replaced by what this makes of them; null: they go out as they are. */
+  /** Replaces the next ID tokens with the result of this function; null leaves them unchanged. */
   forge(replace: ((issued: IssuedToken) => Promise<string> | string) | null): void
-  /** The next replies on a path are replaced; null: they are as they are. */
+  /** Replaces the next replies on a path; null leaves them unchanged. */
   replace(path: string, reply: ((response: ServerResponse) => void) | null): void
-  /** An ID token of these claims, rightly signed. */
+  /** An ID token with these claims and a valid signature. */
   sign(payload: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>
-  /** New signing keys: the old ones are gone from the key set. */
+  /** Makes new signing keys and removes the old ones from the key set. */
   rotateKeys(): void
   close(): Promise<void>
 }
 
-/** The certified provider of the same author as the client, running in the test on loopback with keys of its own. */
+/** A certified provider, by the same author as the client library, on loopback with keys of its own. */
 export async function startOpenIdProvider(
   options: { readonly claimsInIdToken?: boolean; readonly secret?: boolean; readonly saysIssuer?: boolean } = {},
 ): Promise<OpenIdProvider> {
@@ -157,7 +157,7 @@ function makeKeys(number: number): { readonly id: string; readonly privateKey: K
   return { id: `key-${number}`, privateKey: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }
 }
 
-/** Follows the provider's redirects with its cookies until one leads elsewhere. */
+/** Follows the provider's redirects with its cookies until one leads to another host. */
 async function visit(issuer: string, start: string): Promise<URL> {
   const cookies = new Map<string, string>()
   let url = new URL(start)
@@ -185,7 +185,7 @@ function forgeReply(response: ServerResponse, forgery: NonNullable<Parameters<Op
   })
 }
 
-/** A provider from before RFC 9207 does not announce that its answers name it. */
+/** A provider older than RFC 9207 does not announce that its answers contain `iss`. */
 function hideIssuerPromise(response: ServerResponse): void {
   rewrite(response, async ({ authorization_response_iss_parameter_supported: _, ...rest }) => rest)
 }

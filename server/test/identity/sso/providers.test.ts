@@ -51,7 +51,7 @@ const fieldOf = (reply: Reply): unknown => {
 }
 
 describe('adding a provider', () => {
-  test('201 with what has to be registered there; the secret is never shown again, to nobody', async () => {
+  test('201 with what has to be registered at the provider; the secret is never shown again', async () => {
     const secret = 'n0body-may-r3ad-this'
     const body = await created({ client_secret: secret, scopes: ['openid', 'email'], email_domains: ['Example.COM'] })
     assert.equal(body.redirect_uri, `${publicUrl}/api/v1/auth/sso/${body.id}/callback`)
@@ -76,7 +76,7 @@ describe('adding a provider', () => {
     }
   })
 
-  test('the event holds who did it, the proof that it was they, and what is trusted now', async () => {
+  test('the event has the person, their step-up and the new settings', async () => {
     const { id } = await created({ role_claim: 'groups', role_map: { a: 'admin' } })
     const [event] = await eventsOf(id)
     assert.equal(event?.actor.id, t.admin.id)
@@ -85,7 +85,7 @@ describe('adding a provider', () => {
     assert.ok(event?.after.assurance)
   })
 
-  test('the same Idempotency-Key and body make one provider', async () => {
+  test('the same Idempotency-Key and body create one provider', async () => {
     const [body, headers] = [settings(), { 'idempotency-key': randomUUID() }]
     const first = await t.call('POST', path, { as: t.admin.token, body, headers })
     const again = await t.call('POST', path, { as: t.admin.token, body, headers })
@@ -95,13 +95,13 @@ describe('adding a provider', () => {
     assert.equal(other.status, 422)
   })
 
-  test('409 for a client at an issuer that is there already', async () => {
+  test('409 for a client at an issuer that already exists', async () => {
     const body = settings()
     assert.equal((await t.call('POST', path, { as: t.admin.token, body })).status, 201)
     assert.equal((await t.call('POST', path, { as: t.admin.token, body })).body.code, 'identity_provider.exists')
   })
 
-  test('403 for reviewers, auditors and API keys, 401 for nobody', async () => {
+  test('403 for reviewers, auditors and API keys, 401 without a credential', async () => {
     const auditor = await newPerson(t, 'auditor@example.com', 'auditor')
     for (const as of [t.reviewer.token, auditor.token, t.apiKey]) {
       assert.equal((await create({}, as)).status, 403)
@@ -114,7 +114,7 @@ describe('adding a provider', () => {
     await t.sql(`update users set role = 'reviewer' where id = $1`, [owner.userId])
   })
 
-  test('403 without a fresh proof: an old session trusts nobody anew', async () => {
+  test('403 without a step-up: an old session is not enough', async () => {
     const admin = await newPerson(t, 'old-session@example.com', 'admin')
     const { id } = await created()
     await t.sql(`update sessions set signed_in_at = now() - interval '3 days' where user_id = $1`, [admin.userId])
@@ -155,7 +155,7 @@ describe('an issuer', () => {
     })
   }
 
-  test('422 for nobody there, another service, another issuer, the slash too much, and an address inside', async () => {
+  test('422 if nothing is there, for another service or issuer, an extra slash, and an internal address', async () => {
     const other = await startReceiver({ behaviour: { body: '<html>' } })
     const mistakes = [
       [`http://127.0.0.1:${await freePort()}`, /could not be reached/],
@@ -172,7 +172,7 @@ describe('an issuer', () => {
   })
 })
 
-describe('settings that cannot be', () => {
+describe('invalid settings', () => {
   for (const [field, more] of [
     ['role_map.x', { role_claim: 'groups', role_map: { x: 'owner' } }],
     ['default_role', { default_role: 'owner' }],
@@ -194,7 +194,7 @@ describe('settings that cannot be', () => {
     })
   }
 
-  test('422 for changes of nothing, and 200 for an empty one', async () => {
+  test('422 for a change without known fields, and 200 for an empty one', async () => {
     const { id } = await created()
     assert.equal((await change(id, { colour: 'red' })).status, 422)
     assert.equal((await change(id, {})).status, 200)
@@ -202,7 +202,7 @@ describe('settings that cannot be', () => {
 })
 
 describe('changing a provider', () => {
-  test('the stored secret is not sent to another issuer: it must be given anew', async () => {
+  test('the stored secret is not sent to another issuer: it must be given again', async () => {
     const { id } = await created({ client_secret: 'for the first one only' })
     const other = await startOpenIdProvider()
     assert.equal(fieldOf(await change(id, { issuer: other.issuer })), 'client_secret')
@@ -211,14 +211,14 @@ describe('changing a provider', () => {
     await other.close()
   })
 
-  test('a provider that was changed has to be proven anew', async () => {
+  test('a changed provider has to be proven again', async () => {
     const { id } = await created()
     await t.sql('update identity_providers set proven_at = now() where id = $1', [id])
     assert.notEqual((await change(id, { name: 'Same party' })).body.proven_at, null)
     assert.equal((await change(id, { client_id: 'another-party' })).body.proven_at, null)
   })
 
-  test('of 5 changes at once, those that would undo one another are told 409', async () => {
+  test('of 5 changes at once, those that would undo one another get 409', async () => {
     const { id } = await created()
     const replies = await Promise.all([1, 2, 3, 4, 5].map((at) => change(id, { name: `Number ${at}` })))
     assert.ok(replies.every(({ status }) => [200, 409].includes(status)))
@@ -228,7 +228,7 @@ describe('changing a provider', () => {
     assert.equal(changes.length, replies.filter(({ status }) => status === 200).length)
   })
 
-  test('404, the same bytes, for another organization’s and for one that is not there', async () => {
+  test('404, with the same bytes, for a provider of another organization and for a missing one', async () => {
     const { id } = await created()
     const member = await newPerson(t, 'elsewhere@example.com')
     const { token } = await addOrganization(t, member.userId, 'admin')
@@ -249,7 +249,7 @@ describe('changing a provider', () => {
     assert.deepEqual((await t.call('GET', path, { as: token })).body, [])
   })
 
-  test('deleted, it opens nothing, and what was linked is gone with the last provider of its issuer', async () => {
+  test('after deletion it does not work, and linked identities go with the last provider of their issuer', async () => {
     const own = await startOpenIdProvider()
     const add = () =>
       addProvider(t, { creates_members: true, default_role: 'reviewer', client_id: clientId }, { op: own })
@@ -277,8 +277,8 @@ test('a browser that is signed in keeps its session while it signs in again', as
   await own.close()
 })
 
-// The last of all: the sessions of all others end with it.
-describe('where single sign-on is enforced', () => {
+// Last, because it ends the sessions of all other tests.
+describe('when single sign-on is enforced', () => {
   let provider: TestProvider
   let own: OpenIdProvider
   let admin: TestPerson
@@ -300,7 +300,7 @@ describe('where single sign-on is enforced', () => {
     t.call('POST', '/api/v1/auth/login', { body: { username: person.email, password: person.password }, headers })
   const me = (as: string): Promise<Reply> => t.call('GET', '/api/v1/auth/me', { as })
 
-  test('409 before anybody has come in by it: nobody is locked out by a mistake', async () => {
+  test('409 before anyone has signed in through it, so that a mistake locks nobody out', async () => {
     const reply = await provider.change({ is_enforced: true })
     assert.equal(reply.status, 409)
     assert.equal(reply.body.code, 'identity_provider.not_proven')
@@ -308,7 +308,7 @@ describe('where single sign-on is enforced', () => {
     assert.equal((await signInBy(t, provider, { sub: 'first', email: 'first@example.com' })).reply.status, 303)
   })
 
-  test('passwords open it no longer, sessions that they opened end, and the provider still does', async () => {
+  test('passwords no longer work, their sessions end, and the provider still works', async () => {
     const { browser } = await signInBy(t, provider, { sub: 'first', email: 'first@example.com' })
     const enforced = await provider.change({ is_enforced: true }, admin.token)
     assert.equal(enforced.status, 200, enforced.text)
@@ -323,19 +323,19 @@ describe('where single sign-on is enforced', () => {
     assert.equal((await signInBy(t, provider, { sub: 'second', email: 'second@example.com' })).reply.status, 303)
   })
 
-  test('a wrong password is told as always: who knows no password learns nothing of the organization', async () => {
+  test('a wrong password gets the usual reply, which reveals nothing about the organization', async () => {
     const body = { username: reviewer.email, password: 'not mine at all' }
     const reply = await t.call('POST', '/api/v1/auth/login', { body })
     assert.equal(reply.status, 401)
     assert.equal(reply.body.code, 'auth.wrong_credentials')
   })
 
-  test('the owner’s password still opens it, and their session goes on: the way back in when the provider fails', async () => {
+  test('the owner’s password and session still work, as the way in when the provider fails', async () => {
     assert.equal((await me(owner.token)).status, 200)
     assert.equal((await login(owner)).status, 200)
   })
 
-  test('nobody switches into it with a password', async () => {
+  test('nobody can switch to it after signing in with a password', async () => {
     const other = await addOrganization(t, reviewer.userId)
     const body = { organization_id: t.organizationId }
     const reply = await t.call('POST', '/api/v1/auth/switch', { as: other.token, body })
@@ -343,7 +343,7 @@ describe('where single sign-on is enforced', () => {
     assert.equal(reply.body.code, 'sso.required')
   })
 
-  /** A browser that the person signed in to with the password, before or beside the enforcement. */
+  /** A browser session that the person opened with the password. */
   const browserOf = async (person: TestPerson) => {
     const browser = createBrowser(t)
     const body = { username: person.email, password: person.password, session_cookie: true }
@@ -367,7 +367,7 @@ describe('where single sign-on is enforced', () => {
     assert.deepEqual([over.status, over.body.code], [401, 'session.over'])
   })
 
-  test('what passwords opened for the owner ends when they hand over', async () => {
+  test('the owner’s password sessions end when they transfer ownership', async () => {
     const former = await newPerson(t, 'former-owner@example.com')
     await t.sql(`update users set role = 'admin' where id = $1`, [owner.userId])
     await t.sql(`update users set role = 'owner' where id = $1`, [former.userId])
@@ -385,7 +385,7 @@ describe('where single sign-on is enforced', () => {
     assert.equal((await me(owner.token)).status, 200)
   })
 
-  test('what an enforced provider is cannot be changed under everybody’s feet', async () => {
+  test('the settings that identify an enforced provider cannot be changed', async () => {
     assert.equal(
       (await provider.change({ client_id: 'another' }, owner.token)).body.code,
       'identity_provider.not_proven',
@@ -393,7 +393,7 @@ describe('where single sign-on is enforced', () => {
     assert.equal(fieldOf(await provider.change({ is_active: false }, owner.token)), 'is_enforced')
   })
 
-  test('no longer enforced, passwords open it again', async () => {
+  test('passwords work again when it is no longer enforced', async () => {
     assert.equal((await provider.change({ is_enforced: false }, owner.token)).status, 200)
     assert.equal((await login(reviewer)).status, 200)
   })

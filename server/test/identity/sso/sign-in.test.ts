@@ -21,7 +21,7 @@ import {
 
 let t: TestApp
 let op: OpenIdProvider
-/** Takes everybody in as reviewer. */
+/** Admits everyone as a reviewer. */
 let provider: TestProvider
 before(async () => {
   t = await startSsoApp()
@@ -60,7 +60,7 @@ const isRefused = (reply: Reply, code: string): void => {
 }
 
 describe('the way to the provider', () => {
-  test('303, with a mark in a cookie that only this host can set and no script can read', async () => {
+  test('303, with a value in a cookie that only this host can set and no script can read', async () => {
     const reply = await t.call('GET', startPath(provider.id))
     assert.equal(reply.status, 303)
     assert.ok(String(reply.headers.location).startsWith(`${op.issuer}/auth?`))
@@ -79,7 +79,7 @@ describe('the way to the provider', () => {
     }
   })
 
-  test('a second tab shares the mark; what is no mark of ours is replaced', async () => {
+  test('a second tab shares the cookie value; an invalid one is replaced', async () => {
     const browser = createBrowser(t)
     await browser.get(startPath(provider.id))
     const first = browser.cookies.get(flowCookieName)
@@ -114,7 +114,7 @@ describe('the way to the provider', () => {
     })
   }
 
-  test('404 for a provider that is not there, or is switched off', async () => {
+  test('404 for a provider that does not exist or is disabled', async () => {
     const off = await anotherProvider({ is_active: false })
     for (const id of [randomUUID(), off.id]) {
       const reply = await t.call('GET', startPath(id))
@@ -123,7 +123,7 @@ describe('the way to the provider', () => {
     }
   })
 
-  test('503 when the provider does not answer, and 303 again when it does', async () => {
+  test('503 when the provider does not respond, and 303 again when it does', async () => {
     const gone = await anotherProvider()
     gone.op.replace('/.well-known/openid-configuration', (response) => response.writeHead(500).end())
     const reply = await t.call('GET', startPath(gone.id))
@@ -133,7 +133,7 @@ describe('the way to the provider', () => {
     assert.equal((await t.call('GET', startPath(gone.id))).status, 303)
   })
 
-  test('flows that nobody finished are cleared away', async () => {
+  test('unfinished flows are deleted', async () => {
     for (let round = 0; round < 5; round += 1) await t.call('GET', startPath(provider.id))
     t.clock.advance(11 * 60_000)
     await t.call('GET', startPath(provider.id))
@@ -141,7 +141,7 @@ describe('the way to the provider', () => {
   })
 })
 
-describe('who comes for the first time', () => {
+describe('a person who signs in for the first time', () => {
   test('becomes a member, is signed in, and no address holds a token', async () => {
     const person = newcomer()
     const browser = createBrowser(t)
@@ -157,7 +157,7 @@ describe('who comes for the first time', () => {
     assert.match(JSON.stringify(opened?.after), /"signed_in_with":\["oidc"\]/)
   })
 
-  test('gets an account without the address: that belongs to whoever proves it here', async () => {
+  test('gets an account without the address, which belongs to the person who proves it here', async () => {
     const person = newcomer()
     await signInBy(t, provider, person)
     const [account] = await t.sql(
@@ -169,7 +169,7 @@ describe('who comes for the first time', () => {
     assert.equal(account?.email_verified_at, null)
   })
 
-  test('and again: it is the same member, whatever the provider calls them now', async () => {
+  test('and again: is the same member, whatever name and address the provider sends', async () => {
     const person = newcomer()
     const first = await me((await signInBy(t, provider, person)).browser)
     const renamed = { ...person, email: 'renamed@example.com', name: 'Renamed' }
@@ -177,7 +177,7 @@ describe('who comes for the first time', () => {
     assert.equal(second.id, first.id)
   })
 
-  test('two at once with one new identity are one member', async () => {
+  test('two sign-ins at once with one new identity make one member', async () => {
     const person = newcomer()
     const browsers = [createBrowser(t), createBrowser(t)] as const
     const answers = [await answerOf(browsers[0], provider, person), await answerOf(browsers[1], provider, person)]
@@ -190,7 +190,7 @@ describe('who comes for the first time', () => {
     assert.equal(users.length, 1)
   })
 
-  test('409 with the address of a member: an address says nothing about who somebody is', async () => {
+  test('409 with the address of a member, because an address does not identify a person', async () => {
     const { reply } = await signInBy(t, provider, newcomer({ email: 'Reviewer@example.com' }))
     assert.equal(reply.status, 409)
     isRefused(reply, 'sso.address_taken')
@@ -199,7 +199,7 @@ describe('who comes for the first time', () => {
     assert.equal(linked.length, 0)
   })
 
-  test('403 where members are not made that way', async () => {
+  test('403 if the provider does not create members', async () => {
     const closed = await anotherProvider()
     const { reply } = await signInBy(t, closed, newcomer())
     assert.equal(reply.status, 403)
@@ -230,7 +230,7 @@ describe('who comes for the first time', () => {
   }
   let domainOnly: TestProvider | undefined
 
-  test('a verified address of the domain in any case is let in', async () => {
+  test('a verified address of the domain is admitted in upper or lower case', async () => {
     domainOnly ??= await anotherProvider({
       creates_members: true,
       default_role: 'reviewer',
@@ -240,7 +240,7 @@ describe('who comes for the first time', () => {
     assert.equal(reply.status, 303, reply.text)
   })
 
-  test('the same subject at another issuer is somebody else', async () => {
+  test('the same subject at another issuer is another person', async () => {
     const other = await anotherProvider({ creates_members: true, default_role: 'reviewer' })
     const person = newcomer()
     const first = await me((await signInBy(t, provider, person)).browser)
@@ -249,8 +249,8 @@ describe('who comes for the first time', () => {
   })
 })
 
-describe('an answer that is not this browser’s', () => {
-  test('403 without the mark, with another browser’s, and with two of them; the right browser still gets in', async () => {
+describe('an answer that does not belong to this browser', () => {
+  test('403 without the cookie value, with another browser’s, and with two; the right browser still gets in', async () => {
     const [victim, attacker] = [createBrowser(t), createBrowser(t)]
     const answer = await answerOf(victim, provider, newcomer())
     await attacker.get(startPath(provider.id))
@@ -262,7 +262,7 @@ describe('an answer that is not this browser’s', () => {
     assert.equal((await victim.get(answer)).status, 303)
   })
 
-  test('login CSRF: an attacker’s own answer signs nobody else in', async () => {
+  test('login CSRF: an attacker’s answer does not sign in another browser', async () => {
     const [victim, attacker] = [createBrowser(t), createBrowser(t)]
     const answer = await answerOf(attacker, provider, newcomer())
     await victim.get(startPath(provider.id))
@@ -282,7 +282,7 @@ describe('an answer that is not this browser’s', () => {
     assert.equal(await lastReason(), 'token_endpoint_invalid_grant')
   })
 
-  test('403 the second time: state and code count once', async () => {
+  test('403 the second time: state and code work once', async () => {
     const browser = createBrowser(t)
     const answer = await answerOf(browser, provider, newcomer())
     const mark = browser.cookies.get(flowCookieName) ?? ''
@@ -306,7 +306,7 @@ describe('an answer that is not this browser’s', () => {
     isRefused(await browser.get(answer), 'sso.not_begun_here')
   })
 
-  test('403 at another provider’s address (mix-up), and the code goes to nobody', async () => {
+  test('403 at another provider’s address (mix-up), and the code is sent nowhere', async () => {
     const other = await anotherProvider({ creates_members: true, default_role: 'reviewer' })
     const browser = createBrowser(t)
     const answer = await answerOf(browser, provider, newcomer())
@@ -315,7 +315,7 @@ describe('an answer that is not this browser’s', () => {
     assert.deepEqual(other.op.calls.slice(calls), [])
   })
 
-  test('403 when the answer names another issuer, or none', async () => {
+  test('403 if the answer names another issuer or none', async () => {
     for (const change of [
       (query: URLSearchParams) => query.set('iss', 'https://accounts.example.com'),
       (query: URLSearchParams) => query.delete('iss'),
@@ -330,7 +330,7 @@ describe('an answer that is not this browser’s', () => {
     }
   })
 
-  test('4xx for what is no answer at all', async () => {
+  test('4xx for a malformed answer', async () => {
     const path = `/api/v1/auth/sso/${provider.id}/callback`
     for (const query of ['', '?state=x', '?state=x&state=y', `?code=${'x'.repeat(9_000)}&state=x`]) {
       const reply = await t.call('GET', path + query)
@@ -347,7 +347,7 @@ describe('a forged or unfit ID token', () => {
     ['that has expired', ({ payload }: Issued) => op.sign({ ...payload, exp: 1 }), /timestamp/],
     ['without signature', ({ payload }: Issued) => `${b64({ alg: 'none' })}.${b64(payload)}.`, /invalid/],
   ] as const) {
-    test(`403 ${what}: nobody is signed in or made, and the audit says why`, async () => {
+    test(`403 ${what}: nobody is signed in or created, and the audit says why`, async () => {
       const person = newcomer()
       op.forge(forge)
       try {
@@ -370,7 +370,7 @@ describe('a forged or unfit ID token', () => {
     assert.equal(reply.body.code, 'sso.provider_unavailable')
   })
 
-  test('403 in our own words when the provider refuses', async () => {
+  test('403 without the text of the provider when it refuses', async () => {
     const browser = createBrowser(t)
     const [path, text] = (await answerOf(browser, provider, newcomer())).split('?')
     const state = new URLSearchParams(text).get('state') ?? ''
@@ -391,7 +391,7 @@ describe('a forged or unfit ID token', () => {
   })
 })
 
-describe('roles by claims', () => {
+describe('roles from claims', () => {
   let mapped: TestProvider
   before(async () => {
     mapped = await anotherProvider({
@@ -403,7 +403,7 @@ describe('roles by claims', () => {
   const roleWith = async (person: ProvidedPerson): Promise<string> =>
     (await me((await signInBy(t, mapped, person)).browser)).role
 
-  test('the highest that is mapped counts', async () => {
+  test('the highest mapped role counts', async () => {
     assert.equal(await roleWith(newcomer({ groups: ['auditors', 'admins', 'reviewers'] })), 'admin')
     assert.equal(await roleWith(newcomer({ groups: 'auditors' })), 'auditor')
   })
@@ -426,7 +426,7 @@ describe('roles by claims', () => {
     assert.equal(await roleWith(person), 'auditor')
   })
 
-  test('403 for a member whose groups give no role any more; their role is kept as it was', async () => {
+  test('403 for a member whose groups no longer give a role; their stored role is unchanged', async () => {
     const person = newcomer({ groups: ['reviewers'] })
     await roleWith(person)
     isRefused((await signInBy(t, mapped, { ...person, groups: ['none'] })).reply, 'sso.no_role')
@@ -434,7 +434,7 @@ describe('roles by claims', () => {
     assert.equal(await roleWith(person), 'reviewer')
   })
 
-  test('nobody becomes owner: not by a claim, not by a mapping, not by a default', async () => {
+  test('nobody becomes owner by a claim, a mapping or a default', async () => {
     for (const groups of ['owner', ['owner'], ['owners', 'reviewers']]) {
       const { reply, browser } = await signInBy(t, mapped, newcomer({ groups, role: 'owner' }))
       if (reply.status === 303) assert.equal((await me(browser)).role, 'reviewer')
@@ -454,7 +454,7 @@ describe('roles by claims', () => {
     await t.sql(`update users set role = 'reviewer' where email = $1`, [person.email])
   })
 
-  test('the last who could manage the organization is not lowered', async () => {
+  test('the last member who can manage the organization is not demoted', async () => {
     const person = newcomer({ groups: ['admins'] })
     await roleWith(person)
     const demoted = await t.sql(
@@ -466,7 +466,7 @@ describe('roles by claims', () => {
     assert.equal(await roleWith({ ...person, groups: ['auditors'] }), 'auditor')
   })
 
-  test('of two administrators who lose it at once, one stays', async () => {
+  test('of two administrators who lose the role at once, one keeps it', async () => {
     const people = [newcomer({ groups: ['admins'] }), newcomer({ groups: ['admins'] })]
     for (const person of people) await roleWith(person)
     const emails = people.map(({ email }) => email)
@@ -477,7 +477,7 @@ describe('roles by claims', () => {
     for (let round = 0; round < 10; round += 1) {
       await t.sql(`update users set role = 'admin' where email = any ($1)`, [emails])
       const arrivals: (() => Promise<string>)[] = []
-      // At the provider one after the other: it has one person at its keyboard.
+      // One after the other at the provider, which can sign in only one person at a time.
       for (const person of people) {
         const browser = createBrowser(t)
         const answer = await answerOf(browser, mapped, { ...person, groups: ['auditors'] })
@@ -493,7 +493,7 @@ describe('roles by claims', () => {
     await t.sql(`update users set role = 'admin' where id = any ($1)`, [demoted.map(({ id }) => id)])
   })
 
-  test('names that every object has are no claims and no mappings', async () => {
+  test('names that every object inherits are neither claims nor mappings', async () => {
     const odd = await anotherProvider({ creates_members: true, role_claim: 'constructor', role_map: { a: 'admin' } })
     isRefused((await signInBy(t, odd, newcomer())).reply, 'sso.no_role')
     for (const group of ['constructor', '__proto__', 'toString']) {
@@ -501,7 +501,7 @@ describe('roles by claims', () => {
     }
   })
 
-  test('a claim may lie deeper', async () => {
+  test('a claim may be nested', async () => {
     const deep = await anotherProvider({
       creates_members: true,
       role_claim: 'realm_access.roles',
@@ -512,8 +512,8 @@ describe('roles by claims', () => {
   })
 })
 
-describe('teams by claims', () => {
-  test('the teams of the mapping are decided by the claims, at every sign-in; other teams are left alone', async () => {
+describe('teams from claims', () => {
+  test('claims decide membership of mapped teams at every sign-in; other teams are left alone', async () => {
     const [red, blue, own] = [randomUUID(), randomUUID(), randomUUID()]
     for (const id of [red, blue, own]) {
       await t.sql(
@@ -572,7 +572,7 @@ describe('a member who links an identity', () => {
     return browser.get(answer.pathname + answer.search)
   }
 
-  test('comes in by it from then on, as the member they were, until it is unlinked', async () => {
+  test('can then sign in through it as the same member, until it is unlinked', async () => {
     const closed = await anotherProvider()
     const member = await newPerson(t, 'linking@example.com')
     const person = newcomer()
@@ -597,7 +597,7 @@ describe('a member who links an identity', () => {
     }
   })
 
-  test('409 for an identity that is another member’s; the same one again is fine', async () => {
+  test('409 for an identity of another member; linking the same one again is fine', async () => {
     const [one, two] = [await newPerson(t, 'one@example.com'), await newPerson(t, 'two@example.com')]
     const person = newcomer()
     assert.equal((await link(one.token, person)).status, 303)
@@ -619,7 +619,7 @@ describe('a member who links an identity', () => {
     assert.deepEqual(identities.body, [])
   })
 
-  test('403 without a fresh proof: an old session alone links nothing', async () => {
+  test('403 without a step-up: an old session alone is not enough', async () => {
     const member = await newPerson(t, 'stale@example.com')
     await t.sql(`update sessions set signed_in_at = now() - interval '3 days' where user_id = $1`, [member.userId])
     const reply = await t.call('POST', linkPath(provider.id), { as: member.token, body: {} })
@@ -634,7 +634,7 @@ describe('a member who links an identity', () => {
     assert.equal(reply.status, 404)
   })
 
-  test('403 with an API key, 401 with nothing, 422 for a way back elsewhere', async () => {
+  test('403 with an API key, 401 without a credential, 422 for a way back to another site', async () => {
     assert.equal((await t.call('POST', linkPath(provider.id), { as: t.apiKey, body: {} })).status, 403)
     assert.equal((await t.call('POST', linkPath(provider.id), { body: {} })).status, 401)
     const body = { return_to: '//evil.example.com' }
@@ -643,7 +643,7 @@ describe('a member who links an identity', () => {
 })
 
 describe('an organization’s provider', () => {
-  test('opens that organization only: who came by it cannot switch, who came by password can', async () => {
+  test('gives access to that organization only: its people cannot switch, those with a password can', async () => {
     const member = await newPerson(t, 'in-two@example.com')
     const other = await addOrganization(t, member.userId)
     const person = newcomer()
@@ -660,7 +660,7 @@ describe('an organization’s provider', () => {
     assert.equal((await t.call('POST', '/api/v1/auth/switch', { as: member.token, body })).status, 200)
   })
 
-  test('adds no factor to an account that has a password of its own; to one that has none, it does', async () => {
+  test('cannot add a factor to an account with a password, but can to one without', async () => {
     const member = await newPerson(t, 'own-password@example.com')
     const person = newcomer()
     await t.sql(

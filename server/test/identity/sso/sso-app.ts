@@ -10,7 +10,7 @@ import {
 
 export const publicUrl = 'https://hitl.example.com'
 
-/** The app, allowed to call providers on this machine. A sign-in stays fresh for a day of its clock. */
+/** An app that may call providers on this machine. A sign-in stays fresh for a day of its clock. */
 export function startSsoApp(): Promise<TestApp> {
   return startTestApp({
     environment: {
@@ -22,7 +22,7 @@ export function startSsoApp(): Promise<TestApp> {
   })
 }
 
-/** A browser as far as cookies go. */
+/** The cookies of a browser. */
 export interface Browser {
   readonly cookies: Map<string, string>
   call(method: string, path: string, options?: CallOptions): Promise<Reply>
@@ -52,7 +52,7 @@ export function setCookies(reply: Reply): readonly string[] {
 export const flowCookieName = '__Host-hitl_sso'
 export const sessionCookieName = '__Host-hitl_session'
 
-/** A provider that runs, and what the service knows of it. */
+/** A running provider and its settings in the service. */
 export interface TestProvider {
   readonly id: string
   readonly op: OpenIdProvider
@@ -96,7 +96,7 @@ export function pathOf(url: URL | string): string {
 
 export const startPath = (id: string, query = ''): string => `/api/v1/auth/sso/${id}/start${query}`
 
-/** Begins a sign-in, signs in at the provider, and answers the address that the browser is sent back to. */
+/** Begins a sign-in, signs in at the provider, and returns the address that the browser is sent back to. */
 export async function answerOf(
   browser: Browser,
   provider: TestProvider,
@@ -109,13 +109,13 @@ export async function answerOf(
   return pathOf(await provider.op.visit(String(started.headers.location)))
 }
 
-/** A whole sign-in, as far as it goes. */
+/** A complete sign-in; returns the last reply. */
 export async function signInBy(t: TestApp, provider: TestProvider, person: ProvidedPerson, browser = createBrowser(t)) {
   const reply = await browser.get(await answerOf(browser, provider, person))
   return { reply, browser }
 }
 
-/** The access token that a signed-in browser renews itself. */
+/** Renews the session of a signed-in browser and returns the access token. */
 export async function tokenOf(browser: Browser): Promise<string> {
   const reply = await browser.call('POST', '/api/v1/auth/refresh', { headers: { origin: publicUrl } })
   assert.equal(reply.status, 200, reply.text)

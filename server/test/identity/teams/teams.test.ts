@@ -29,7 +29,7 @@ const tellings = async (team: string, ...kinds: string[]) =>
   (await told(t, company.organizationId, ...kinds)).filter(({ subject }) => subject.id === team)
 
 describe('POST /teams', () => {
-  test('201 with its place; name and description are where the audit can erase them', async () => {
+  test('201 with its location; name and description are where the audit can erase them', async () => {
     const reply = await create(company.admin.token, { name: 'Payments', description: 'Refunds.' })
     assert.equal(reply.status, 201, reply.text)
     assert.equal(reply.headers.location, `${path}/${reply.body.id}`)
@@ -39,7 +39,7 @@ describe('POST /teams', () => {
     assert.deepEqual([event?.erasable?.name, event?.erasable?.description], ['Payments', 'Refunds.'])
   })
 
-  test('the same Idempotency-Key and body make one team, also at once; another body is 422', async () => {
+  test('the same Idempotency-Key and body create one team, even at once; 422 for another body', async () => {
     const replies = await Promise.all(
       Array.from({ length: 5 }, () => create(company.admin.token, { name: 'Once' }, 'key-1')),
     )
@@ -49,7 +49,7 @@ describe('POST /teams', () => {
     assert.equal((await tellings(replies[0]?.body.id, 'team.created')).length, 1)
   })
 
-  test('409 team.name_taken, also of two at once, and never because of another organization', async () => {
+  test('409 team.name_taken, even for two at once, but never because of another organization', async () => {
     const replies = await Promise.all([1, 2].map(() => create(company.admin.token, { name: 'Taken' })))
     assert.deepEqual(replies.map((reply) => reply.status).sort(), [201, 409])
     assert.equal(replies.find((reply) => reply.status === 409)?.body.code, 'team.name_taken')
@@ -62,14 +62,14 @@ describe('POST /teams', () => {
     })
   }
 
-  test('403 for who manages nothing', async () => {
+  test('403 for people who may not manage teams', async () => {
     for (const who of ['reviewer', 'auditor'] as const) {
       assert.equal((await create(company[who].token, { name: who })).body.code, 'auth.forbidden')
     }
   })
 })
 
-test('GET /teams goes through all of them by cursor, each once', async () => {
+test('GET /teams lists all of them by cursor, each once', async () => {
   const own = await addCompany(t)
   const made: string[] = []
   for (let n = 0; n < 5; n += 1) made.push((await newTeam(own)).id)
@@ -117,7 +117,7 @@ describe('who runs a team', () => {
     })
   }
 
-  test('a lead who was taken out runs it no more', async () => {
+  test('a lead who was removed can no longer run it', async () => {
     const team = await newTeam()
     await put(company.admin.token, team.id, company.reviewer.id, { is_lead: true })
     assert.equal((await act('rename', company.reviewer.token, team.id)).status, 200)
@@ -127,7 +127,7 @@ describe('who runs a team', () => {
 })
 
 describe('the members of a team', () => {
-  test('are put, promoted and taken out, each told once with before and after; the same again tells nothing', async () => {
+  test('are added, promoted and removed, each with one event; repeating it has no event', async () => {
     const team = await newTeam()
     const { reviewer, admin } = company
     for (const body of [{}, {}, { is_lead: true }, { is_lead: true }]) {
@@ -149,7 +149,7 @@ describe('the members of a team', () => {
     )
   })
 
-  test('come by cursor, each once', async () => {
+  test('are listed by cursor, each once', async () => {
     const team = await newTeam()
     const all = [company.owner, company.admin, company.reviewer, company.auditor].map(({ id }) => id)
     for (const id of all) await put(company.admin.token, team.id, id)
@@ -162,7 +162,7 @@ describe('the members of a team', () => {
     assert.equal(rest.next_cursor, null)
   })
 
-  test('404 for nobody and for another organization’s person; 409 for the deactivated', async () => {
+  test('404 for an unknown person or one of another organization; 409 for a deactivated member', async () => {
     const team = await newTeam()
     const { admin } = company
     for (const id of [randomUUID(), t.reviewer.id]) {
@@ -176,7 +176,7 @@ describe('the members of a team', () => {
 })
 
 describe('PATCH and DELETE /teams/{id}', () => {
-  test('409 for a name that another team has, also of two at once; the own one is no event', async () => {
+  test('409 for the name of another team, even for two at once; keeping its own name has no event', async () => {
     const [one, two, three] = [await newTeam(), await newTeam(), await newTeam()]
     const rename = (id: string, name: string) =>
       t.call('PATCH', `${path}/${id}`, { as: company.admin.token, body: { name } })
@@ -191,7 +191,7 @@ describe('PATCH and DELETE /teams/{id}', () => {
     }
   })
 
-  test('deleted, it is 404 for everybody, its people stay, and its name may be given again', async () => {
+  test('after deletion it is 404 for everyone, its people stay, and its name can be used again', async () => {
     const team = await newTeam()
     await put(company.admin.token, team.id, company.reviewer.id)
     assert.equal((await t.call('DELETE', `${path}/${team.id}`, { as: company.admin.token })).status, 204)
@@ -206,7 +206,7 @@ describe('PATCH and DELETE /teams/{id}', () => {
     assert.equal((await newTeam(company, team.name)).name, team.name)
   })
 
-  test('404 for another organization’s, whatever is asked, and it stays as it is', async () => {
+  test('404 for a team of another organization in every call, and it is unchanged', async () => {
     const other = await addCompany(t)
     const team = await newTeam(other, 'Untouched')
     const as = company.admin.token

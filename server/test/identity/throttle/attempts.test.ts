@@ -6,7 +6,7 @@ import { applicationRole } from '../../../src/platform/database/application-role
 import { type Db, openDb } from '../../../src/platform/database/db.ts'
 import { cloneDatabase, createFakeClock, secretKey } from '../../harness.ts'
 
-/** Two processes' worth: pools of their own on one database. */
+/** Two processes: separate pools on one database. */
 let pools: readonly Db[]
 let processes: readonly Attempts[]
 let owner: pg.Client
@@ -38,7 +38,7 @@ const who = (subject: string | null, network: string | null, kind: Attempter['ki
 })
 const first = (): Attempts => processes[0] as Attempts
 
-/** All at once, in turns over both processes; answers how many were admitted. */
+/** Makes all attempts at once, alternating between both processes; returns how many were admitted. */
 async function storm(calls: readonly Attempter[]): Promise<number> {
   const results = await Promise.allSettled(
     calls.map((by, index) => (processes[index % processes.length] as Attempts).before(by)),
@@ -50,7 +50,7 @@ async function storm(calls: readonly Attempter[]): Promise<number> {
 }
 
 describe('200 attempts at once over two processes', () => {
-  test('at one account from one network: the eleven that the rules admit, not one more', async () => {
+  test('at one account from one network: only the eleven that the rules admit', async () => {
     await clear()
     assert.equal(await storm(Array.from({ length: 200 }, () => who('a@example.com', '192.0.2.1/32'))), 11)
     assert.deepEqual(
@@ -59,14 +59,14 @@ describe('200 attempts at once over two processes', () => {
     )
   })
 
-  test('at 200 accounts from one network: as many as the network may', async () => {
+  test('at 200 accounts from one network: as many as the network is allowed', async () => {
     await clear()
     const calls = Array.from({ length: 200 }, (_, index) => who(`a${index}@example.com`, '192.0.2.1/32'))
     assert.equal(await storm(calls), 31)
     assert.equal(Math.max(...(await rows()).map(({ failures }) => failures)), 31)
   })
 
-  test('at one account from 200 networks: as many as an account takes from strangers', async () => {
+  test('at one account from 200 networks: as many as an account allows to strangers', async () => {
     await clear()
     const calls = Array.from({ length: 200 }, (_, index) => who('a@example.com', `192.0.2.${index}/32`))
     assert.equal(await storm(calls), 21)
@@ -84,7 +84,7 @@ describe('200 attempts at once over two processes', () => {
     )
   })
 
-  test('one after the other, in turns over the processes, each when it may: 200 wrong ones count as 200', async () => {
+  test('one after the other, alternating between processes, each when allowed: 200 wrong ones count as 200', async () => {
     await clear()
     for (let guess = 0; guess < 200; guess += 1) {
       clock.advance(60_000)
@@ -111,7 +111,7 @@ describe('200 attempts at once over two processes', () => {
 })
 
 describe('one attempt', () => {
-  test('429 says when to come back, in the header and in words, and keeps to it', async () => {
+  test('429 says when to try again, in the header and in words, and that time is right', async () => {
     await clear()
     const by = who('b@example.com', '192.0.2.9/32')
     for (let failure = 0; failure < 12; failure += 1) {
@@ -128,7 +128,7 @@ describe('one attempt', () => {
     assert.deepEqual(await first().look(by), { known: false })
   })
 
-  test('an error in the proof takes the count back', async () => {
+  test('an error while checking does not count as a failure', async () => {
     await clear()
     const by = who('c@example.com', '192.0.2.9/32')
     for (let call = 0; call < 50; call += 1) {
@@ -141,7 +141,7 @@ describe('one attempt', () => {
     assert.ok((await rows()).every(({ failures }) => failures === 0))
   })
 
-  test('kinds, accounts and networks are counted apart; spellings of a network are not', async () => {
+  test('kinds, accounts and networks are counted separately, spellings of one network together', async () => {
     await clear()
     for (let failure = 0; failure < 11; failure += 1) await first().before(who('d@example.com', '2001:db8::/64'))
     await assert.rejects(first().look(who('d@example.com', '2001:db8::/64')), { status: 429 })
@@ -157,7 +157,7 @@ describe('one attempt', () => {
     }
   })
 
-  test('an account that nobody has is treated like any other', async () => {
+  test('an account that does not exist is treated like any other', async () => {
     await clear()
     const steps = async (subject: string): Promise<readonly unknown[]> => {
       const seen: unknown[] = []
@@ -175,7 +175,7 @@ describe('one attempt', () => {
 })
 
 describe('the table', () => {
-  test('holds neither addresses nor networks, and nothing that can be found by trying them', async () => {
+  test('contains no addresses or networks, and nothing that can be found by guessing them', async () => {
     await clear()
     await first().before(who('secret.person@example.com', '198.51.100.77/32'))
     const [dump] = (await owner.query(`select string_agg(t::text, ' ') as text from attempt_tallies t`)).rows
@@ -185,7 +185,7 @@ describe('the table', () => {
     assert.equal((await rows()).length, 6, 'another key gives other names to the same')
   })
 
-  test('a busy minute later the service still knows; hours later nothing is left but known networks', async () => {
+  test('is still complete a busy minute later; hours later only known networks are left', async () => {
     await clear()
     await first().prove(who('f@example.com', '192.0.2.1/32'), async () => true)
     for (let network = 0; network < 20; network += 1) {
@@ -200,7 +200,7 @@ describe('the table', () => {
     assert.equal(rowCount, (await rows()).length - 1)
   })
 
-  test('503, not a way in, while the database does not answer', async () => {
+  test('503, not a way in, while the database does not respond', async () => {
     const dead = openDb({
       connection: { host: '127.0.0.1', port: 1, user: 'x', password: 'x', database: 'x' },
       poolSize: 1,

@@ -39,7 +39,7 @@ async function signIn(app: App, body: { username: string; password: string }, fr
   return { status: reply.statusCode, retryAfter: Number(reply.headers['retry-after']), told }
 }
 
-/** Failures that others have had, as the table knows them, without a call for each. */
+/** Writes failures of other callers into the table, without a call for each. */
 async function failuresElsewhere(subject: string, networks: number): Promise<void> {
   const attempts = createAttempts(t.app.db, t.clock, secretKey)
   const from = Array.from(
@@ -72,14 +72,14 @@ describe('wrong passwords at one account from one network', () => {
     assert.deepEqual(seen[0], seen[1])
   })
 
-  test('the wait is as long as it was said to be, and the right password then gets in', async () => {
+  test('the wait is as long as announced, and then the right password works', async () => {
     const reviewer = { username: 'reviewer@example.com', password: 'password123' }
     assert.equal((await signIn(t.app, reviewer, '192.0.2.1')).status, 429)
     t.clock.advance(1_000)
     assert.equal((await signIn(other, reviewer, '192.0.2.1')).status, 200)
   })
 
-  test('from another network the same account is free meanwhile', async () => {
+  test('meanwhile the same account can sign in from another network', async () => {
     const guess = { username: 'somebody@example.com', password: 'wrong password' }
     for (let failure = 0; failure < 12; failure += 1) await signIn(t.app, guess, '192.0.2.50')
     assert.equal((await signIn(t.app, guess, '192.0.2.50')).status, 429)
@@ -87,7 +87,7 @@ describe('wrong passwords at one account from one network', () => {
   })
 })
 
-test('60 wrong guesses at once over two processes: eleven are tried, not one more', async () => {
+test('60 wrong guesses at once over two processes: only eleven are tried', async () => {
   const guess = { username: 'race@example.com', password: 'wrong password' }
   const replies = await Promise.all(
     Array.from({ length: 60 }, (_, index) => signIn(index % 2 === 0 ? t.app : other, guess, '192.0.2.60')),
@@ -106,7 +106,7 @@ test('twenty right passwords at once are twenty sign-ins, not a burst of guesses
 describe('thousands of failures at an account from thousands of networks', () => {
   before(async () => {
     assert.equal((await signIn(t.app, right, '198.51.100.1')).status, 200)
-    // Each network comes back when it may: in waves of a minute.
+    // Each network comes back when it is allowed, in waves of a minute.
     for (let wave = 0; wave < 8; wave += 1) {
       await failuresElsewhere(right.username, 500)
       t.clock.advance(60_000)
@@ -114,11 +114,11 @@ describe('thousands of failures at an account from thousands of networks', () =>
     await failuresElsewhere(right.username, 4_000)
   })
 
-  test('its owner signs in from where they did before, without any wait', async () => {
+  test('its owner signs in from a known network without any wait', async () => {
     for (const app of [t.app, other]) assert.equal((await signIn(app, right, '198.51.100.1')).status, 200)
   })
 
-  test('its owner signs in from a new place within a minute, once, while the failures go on', async () => {
+  test('its owner signs in from a new network within a minute, once, while the failures go on', async () => {
     const told = await signIn(t.app, right, '203.0.113.5')
     assert.equal(told.status, 429)
     assert.equal(told.retryAfter, 45)
@@ -130,12 +130,12 @@ describe('thousands of failures at an account from thousands of networks', () =>
     assert.equal((await signIn(t.app, right, '203.0.113.5')).status, 200, 'and is known there from now on')
   })
 
-  test('a stranger from a new place has to wait as well, also with the wrong password', async () => {
+  test('a stranger from a new network has to wait too', async () => {
     const guess = { ...right, password: 'wrong password' }
     assert.equal((await signIn(t.app, guess, '203.0.113.66')).status, 429)
   })
 
-  test('other accounts are not concerned', async () => {
+  test('other accounts are not affected', async () => {
     const another = { username: 'another@example.com', password: 'wrong password' }
     assert.equal((await signIn(t.app, another, '203.0.113.77')).status, 401)
   })

@@ -56,7 +56,7 @@ function createWorld(kind: AttemptKind = 'password') {
     },
     look: (account: string | null, network: string) => look(rules, given(keys(account, network)), now),
     attempt,
-    /** Milliseconds until an attempt is admitted, when it comes back as soon as it is told to. */
+    /** Milliseconds until an attempt is admitted if it is repeated as soon as the refusals say. */
     untilAdmitted: (account: string, network: string, outcome: 'right' | 'wrong' = 'right'): number => {
       const from = now
       for (let tries = 0; tries < 10; tries += 1) {
@@ -70,7 +70,7 @@ function createWorld(kind: AttemptKind = 'password') {
 }
 
 describe('the wait after each failure', () => {
-  test('nothing for those that are free, then 1 s, doubled each time, up to the cap', () => {
+  test('none for the free attempts, then 1 s, doubled each time up to the cap', () => {
     const pace = { free: 3, capMs: 10_000 }
     const waits = Array.from({ length: 10 }, (_, failures) => delay(pace, failures))
     assert.deepEqual(waits, [0, 0, 0, 0, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000])
@@ -78,7 +78,7 @@ describe('the wait after each failure', () => {
   })
 
   for (const kind of kinds) {
-    test(`${kind}: every wait there is ends within a minute`, () => {
+    test(`${kind}: no wait is longer than a minute`, () => {
       const { pair, network, account, shared } = rulesOf[kind]
       for (const pace of [pair, network, account, shared]) assert.ok(pace === null || pace.capMs < 60_000)
     })
@@ -86,7 +86,7 @@ describe('the wait after each failure', () => {
 })
 
 describe('an account and a network', () => {
-  test('ten wrong passwords are free; then each costs twice the wait of the one before', () => {
+  test('ten wrong passwords are free; then each doubles the wait', () => {
     const world = createWorld()
     const waits: number[] = []
     for (let failure = 0; failure < 18; failure += 1) waits.push(world.untilAdmitted('a', 'n', 'wrong'))
@@ -99,14 +99,14 @@ describe('an account and a network', () => {
     assert.deepEqual(waits, [0, 0, 0, 0, 0, 0, 1_000, 2_000])
   })
 
-  test('a success forgets what was wrong before it', () => {
+  test('a success resets earlier failures', () => {
     const world = createWorld()
     for (let failure = 0; failure < 14; failure += 1) world.untilAdmitted('a', 'n', 'wrong')
     world.untilAdmitted('a', 'n')
     for (let failure = 0; failure < 10; failure += 1) assert.equal(world.untilAdmitted('a', 'n', 'wrong'), 0)
   })
 
-  test('an hour without a failure does, too', () => {
+  test('an hour without a failure does too', () => {
     const world = createWorld()
     for (let failure = 0; failure < 16; failure += 1) world.untilAdmitted('a', 'n', 'wrong')
     assert.equal(world.attempt('a', 'n', 'right').admitted, false)
@@ -114,7 +114,7 @@ describe('an account and a network', () => {
     for (let failure = 0; failure < 11; failure += 1) assert.equal(world.untilAdmitted('a', 'n', 'wrong'), 0)
   })
 
-  test('coming back too early makes no wait longer, and counts for nothing', () => {
+  test('trying too early does not lengthen the wait and does not count', () => {
     const world = createWorld()
     for (let failure = 0; failure < 15; failure += 1) world.untilAdmitted('a', 'n', 'wrong')
     const before = new Map(world.tallies)
@@ -128,14 +128,14 @@ describe('an account and a network', () => {
     assert.equal(world.attempt('a', 'n', 'right').admitted, true)
   })
 
-  test('simultaneous attempts are counted one by one before any of them is answered', () => {
+  test('simultaneous attempts are counted one by one before any of them ends', () => {
     const world = createWorld()
     const admitted = Array.from({ length: 200 }, () => world.attempt('a', 'n', 'wrong').admitted)
     assert.equal(admitted.filter(Boolean).length, 11)
     assert.deepEqual(admitted.slice(11), Array(189).fill(false))
   })
 
-  test('what was never tried is not counted', () => {
+  test('an attempt that was never checked is not counted', () => {
     const world = createWorld()
     for (let call = 0; call < 1_000; call += 1) assert.equal(world.attempt('a', 'n', 'nothing').admitted, true)
     for (let call = 0; call < 1_000; call += 1) assert.equal(world.look('a', 'n').admitted, true)
@@ -143,14 +143,14 @@ describe('an account and a network', () => {
 })
 
 describe('a network', () => {
-  test('that fails with many accounts waits between attempts, whichever it names', () => {
+  test('that fails with many accounts waits between attempts at any account', () => {
     const world = createWorld()
     const waits = Array.from({ length: 40 }, (_, account) => world.untilAdmitted(`a${account}`, 'n', 'wrong'))
     assert.deepEqual(waits.slice(0, 31), Array(31).fill(0))
     assert.deepEqual(waits.slice(31), [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000])
   })
 
-  test('that an account has signed in from lets that account in meanwhile', () => {
+  test('that an account has signed in from admits that account meanwhile', () => {
     const world = createWorld()
     world.attempt('owner', 'n', 'right')
     for (let account = 0; account < 100; account += 1) world.attempt(`a${account}`, 'n', 'wrong')
@@ -158,7 +158,7 @@ describe('a network', () => {
     assert.deepEqual(world.attempt('owner', 'n', 'right').admitted, true)
   })
 
-  test('a success of one account does not free the guesses at others', () => {
+  test('a success of one account does not reset failures at others', () => {
     const world = createWorld()
     world.attempt('own', 'n', 'right')
     let guesses = 0
@@ -190,7 +190,7 @@ describe('nobody elsewhere can lock an owner out', () => {
     })
   }
 
-  test('from a new network within a minute, while attackers from thousands of networks take every chance', () => {
+  test('from a new network within a minute, even if attackers from thousands of networks try whenever they can', () => {
     const world = createWorld()
     for (let network = 0; network < 2_000; network += 1) world.attempt('owner', `n${network}`, 'wrong')
     const told = world.attempt('owner', 'new place', 'right')
@@ -229,7 +229,7 @@ describe('nobody elsewhere can lock an owner out', () => {
     )
   })
 
-  test('guesses from many networks are slowed down all the same', () => {
+  test('guesses from many networks are still slowed down', () => {
     const world = createWorld()
     let guesses = 0
     for (let second = 0; second < 600; second += 1) {
@@ -238,7 +238,7 @@ describe('nobody elsewhere can lock an owner out', () => {
       }
       world.pass(1_000)
     }
-    // The first 21, then one per network and 45 s. The free ones of each network would be 1 000 alone.
+    // The first 21, then one per network and 45 s. The free ones of each network alone would be 1 000.
     assert.ok(guesses <= 21 + 100 * (600 / 45 + 1), `${guesses}`)
   })
 
@@ -255,8 +255,8 @@ describe('nobody elsewhere can lock an owner out', () => {
   })
 })
 
-describe('what is known is forgotten', () => {
-  test('a network that an account did not come back from for 90 days is new again', () => {
+describe('known networks are forgotten', () => {
+  test('a network that an account has not used for 90 days is new again', () => {
     const world = createWorld()
     world.attempt('owner', 'home', 'right')
     world.pass(knownForMs)
@@ -264,7 +264,7 @@ describe('what is known is forgotten', () => {
     assert.equal(world.attempt('owner', 'home', 'right').admitted, false)
   })
 
-  test('each success renews it', () => {
+  test('each success extends it', () => {
     const world = createWorld()
     for (let visit = 0; visit < 5; visit += 1) {
       world.attempt('owner', 'home', 'right')

@@ -19,10 +19,10 @@ import {
   untilReady,
 } from './service-process.ts'
 
-/** What is killed with -9, at once, under load. */
+/** What is killed with -9 under load. */
 export type Victim = 'service' | 'service and postgres' | 'postgres'
 
-/** One consultation of the load, and what the service has acknowledged of it. */
+/** One consultation of the load, and what the service has acknowledged about it. */
 interface Item {
   readonly n: number
   readonly decision: 'approve' | 'reject'
@@ -45,7 +45,7 @@ function call(load: Load, method: string, path: string, options: Parameters<type
   return request(load.url, method, `/api/v1${path}`, options)
 }
 
-/** Repeatable: the same Idempotency-Key and body every time. */
+/** Can be repeated: it uses the same Idempotency-Key and body every time. */
 async function create(load: Load, item: Item, agent?: Agent): Promise<HttpReply> {
   const { key: as, receiver } = load
   const { n } = item
@@ -64,11 +64,11 @@ async function respond(load: Load, item: Item, agent?: Agent): Promise<HttpReply
   return call(load, 'POST', `/requests/${item.id}/respond`, { as: load.token, body, ...(agent && { agent }) })
 }
 
-/** Creates and answers on all lanes until the service is gone; `onAcknowledged` is told of every 2xx. */
+/** Creates and answers requests concurrently until the service is gone; calls `onAcknowledged` for every 2xx. */
 async function putUnderLoad(load: Load, onAcknowledged: () => void): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: lanes })
   const acknowledged = (reply: HttpReply): boolean => {
-    // 503 is an honest answer to a database that was just killed; it acknowledges nothing.
+    // 503 is the right reply when the database was just killed; it acknowledges nothing.
     assert.ok(reply.status < 300 || reply.status === 503, `${reply.status} ${JSON.stringify(reply.body)}`)
     if (reply.status < 300) onAcknowledged()
     return reply.status < 300
@@ -90,7 +90,7 @@ async function putUnderLoad(load: Load, onAcknowledged: () => void): Promise<voi
   agent.destroy()
 }
 
-/** Holds the service to what it has acknowledged, then finishes what it had not: by the same calls once more. */
+/** Checks everything that the service acknowledged, then finishes the rest by repeating the same calls. */
 async function verifyAndFinish(load: Load, items: readonly Item[]): Promise<void> {
   await Promise.all(
     items.map(async (item) => {
@@ -120,7 +120,7 @@ async function verifyAndFinish(load: Load, items: readonly Item[]): Promise<void
   )
 }
 
-/** Once the load is over: every answer was called back at least once, as it was acknowledged. */
+/** After the load: every answer was called back at least once, as it was acknowledged. */
 async function verifyCallbacks(load: Load): Promise<void> {
   const { items, receiver } = load
   const missing = () => {
@@ -192,7 +192,7 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
 
   for (const victim of victims) {
     const first = load.items.length
-    // Counted in acknowledged calls, so that the kill always meets a busy service.
+    // Counted in acknowledged calls, so that the service is always busy when it is killed.
     let untilKill = randomInt(20, 160)
     const postgres = await postmasterOf(dataDir)
     await putUnderLoad(load, () => {

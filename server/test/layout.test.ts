@@ -13,7 +13,7 @@ const floors = require('../../floors.json') as Readonly<Record<string, readonly 
 
 const placeOf = (name: string): string => (name === 'server' ? 'server/src' : name)
 
-/** One breach of each rule that is not a floor's: [from, what it imports]. */
+/** One breach of each rule that is not about floors: [from, what it imports]. */
 const breaches: Readonly<Record<string, readonly [string, string]>> = {
   'no-circles': ['server/src/platform/one.ts', '../platform/other.ts'],
   'rules-are-pure': ['server/src/identity/teams/team.ts', './store.ts'],
@@ -30,7 +30,7 @@ const breaches: Readonly<Record<string, readonly [string, string]>> = {
   'no-orphans': ['server/src/platform/alone.ts', ''],
 }
 
-/** [from, to] of every arrow that the floors forbid between one room and the storeys above, or beside, it. */
+/** [from, to] of every import that the floors forbid, from above or from beside. */
 function upwardArrows(): readonly { readonly rule: string; readonly from: string; readonly to: string }[] {
   const fileIn = (place: string, room: string, name: string): string =>
     room.endsWith('.ts') ? `${place}/${room}` : `${place}/${room}/${name}.ts`
@@ -78,7 +78,7 @@ async function violationsIn(files: ReadonlyMap<string, string>): Promise<Readonl
   }
 }
 
-test('every floor finds an arrow that goes up or sideways', async () => {
+test('every floor catches an import that goes up or sideways', async () => {
   const arrows = upwardArrows()
   assert.ok(arrows.length > 40)
   const files = new Map<string, string>()
@@ -95,7 +95,7 @@ test('every floor finds an arrow that goes up or sideways', async () => {
   )
 })
 
-test('every other layout rule finds its breach', async () => {
+test('every other layout rule catches a breach', async () => {
   const others = forbidden.map(({ name }) => name ?? '').filter((name) => !name.startsWith('floors'))
   assert.deepEqual(
     others.filter((name) => breaches[name] === undefined),
@@ -119,7 +119,7 @@ test('every other layout rule finds its breach', async () => {
   )
 })
 
-test('every room and file of a place with floors stands on one of them', async () => {
+test('every folder and file in a place with floors is on one of them', async () => {
   for (const [name, storeys] of Object.entries(floors)) {
     const known = new Set(storeys.flat())
     const entries = await readdir(join(root, placeOf(name)), { withFileTypes: true })
@@ -135,7 +135,7 @@ test('every room and file of a place with floors stands on one of them', async (
 test('every refusal of the API is defined with refusal(), so that its code is in the document', async () => {
   const byHand: string[] = []
   for await (const path of glob('server/src/**/*.ts', { cwd: root })) {
-    // A command may reword a refusal for its own reader; nothing of it is an HTTP reply.
+    // A command may reword a refusal for its reader, because it is not an HTTP reply.
     if (path.endsWith('platform/problem.ts') || path.startsWith('server/src/commands/')) continue
     if ((await readFile(join(root, path), 'utf8')).includes('new Problem(')) byHand.push(path)
   }

@@ -22,7 +22,7 @@ interface Document {
   readonly components: { readonly responses?: Readonly<Record<string, Response>> }
 }
 
-/** Holds replies to the OpenAPI document: the status must be listed for the operation, the body must fit its schema. */
+/** Checks replies against the OpenAPI document: the status must be listed for the operation, and the body must match its schema. */
 export function createReplyChecker(document: Document): (method: string, path: string, reply: Reply) => void {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   addFormats.default(ajv)
@@ -59,7 +59,7 @@ export function createReplyChecker(document: Document): (method: string, path: s
   }
 }
 
-/** Local references, pointed at the one document that holds the components. */
+/** Local references, resolved in the document that has the components. */
 function absolute(schema: object): object {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"openapi.json#/components')) as object
 }

@@ -23,7 +23,7 @@ const base = await mkdtemp(join(tmpdir(), 'hitl processes ü '))
 const services = new Set<ServiceProcess>()
 
 after(async () => {
-  // Whatever a failed test left behind; in order, so that their databases go too.
+  // Stop what a failed test left behind, gracefully, so that their databases stop too.
   for (const service of services) if (await isRunning(service.pid)) service.child.kill('SIGTERM')
   await Promise.all([...services].map((service) => service.exited))
   await rm(base, { recursive: true, force: true })
@@ -43,7 +43,7 @@ function start(options: ServiceOptions): ServiceProcess {
   return service
 }
 
-/** A service on a port of its own that takes calls. */
+/** A running service on its own port. */
 async function running(options: ServiceOptions) {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -55,7 +55,7 @@ async function running(options: ServiceOptions) {
 
 const createBody = { title: 'May I?', context: {} }
 
-/** A call whose body is sent later: under way until `finish`. */
+/** A call whose body is sent later, so that it is under way until `finish`. */
 async function callUnderWay(port: number, key: string) {
   const body = JSON.stringify(createBody)
   const socket = connect(port, '127.0.0.1')
@@ -91,7 +91,7 @@ async function isRefused(port: number): Promise<boolean> {
 }
 
 describe('the first start in an empty folder with spaces in its path', () => {
-  test('prints a set-up link that makes one admin; the next start goes on with the same data', async () => {
+  test('prints a set-up link that creates one admin; the next start uses the same data', async () => {
     const cwd = await newFolder()
     await writeFile(join(cwd, '.env'), 'DATA_DIR=./my data\nLOG_LEVEL=warn\n')
     const dataDir = join(cwd, 'my data')
@@ -140,7 +140,7 @@ describe('the first start in an empty folder with spaces in its path', () => {
 })
 
 describe('the commands', () => {
-  test('migrate brings an empty database up to date, and finds it so the second time; seed twice makes no duplicates', async () => {
+  test('migrate brings an empty database up to date, and changes nothing the second time; seed twice makes no duplicates', async () => {
     const cwd = await newFolder()
     const environment = { DATA_DIR: 'data' }
     const migrated = start({ cwd, environment, command: 'migrate' })
@@ -169,13 +169,13 @@ describe('the commands', () => {
     assert.equal(await service.end('SIGTERM'), 0)
   })
 
-  test('an unknown one: exit 64 and the ones there are', async () => {
+  test('an unknown one: exit 64 with the list of commands', async () => {
     const service = start({ cwd: await newFolder(), command: 'sede' as 'seed' })
     assert.equal(await service.exited, 64)
     assert.match(service.stderr, /Unknown command "sede". Use serve/)
   })
 
-  test('mistakes in the configuration: all of them at once, exit 78, nothing is made', async () => {
+  test('mistakes in the configuration: all of them at once, exit 78, nothing is created', async () => {
     const environment = { PORT: '99999', ROLE: 'boss', SECRET_KEY: 'short', WORKERS: 'many', DATA_DIR: 'data' }
     for (const command of ['serve', 'migrate', 'seed'] as const) {
       const service = start({ cwd: await newFolder(), command, environment })
@@ -216,7 +216,7 @@ test('DEMO=true prints logins and a key that work, over HTTP', async (c) => {
 })
 
 describe('one process', () => {
-  test('SIGTERM: nothing new is taken, calls under way are answered, exit code 0', async (c) => {
+  test('SIGTERM: no new calls are accepted, calls under way get their reply, exit code 0', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     const environment = { ...database.environment, DEMO: 'true' }
@@ -237,7 +237,7 @@ describe('one process', () => {
     assert.equal(sessions?.count, 0)
   })
 
-  test('signals that come together are one stop; one more a second later leaves at once', async (c) => {
+  test('signals that come together are one stop; another one a second later exits at once', async (c) => {
     const database = await externalDatabase()
     c.after(() => database.drop())
     const environment = { ...database.environment, DEMO: 'true' }
@@ -255,7 +255,7 @@ describe('one process', () => {
     assert.equal(await call.finish(), '')
   })
 
-  test('a signal while it still starts: ends in order and leaves no PostgreSQL behind', async () => {
+  test('a signal during the start: shuts down properly and leaves no PostgreSQL behind', async () => {
     const cwd = await newFolder()
     const service = start({ cwd, environment: { DATA_DIR: 'data', PORT: String(await freePort()) } })
     await eventually('PostgreSQL has been started', async () => (await postmasterOf(join(cwd, 'data'))) > 0)
@@ -280,7 +280,7 @@ describe('one process', () => {
 })
 
 describe('WORKERS=2', () => {
-  /** Two processes on one port, and the pids that answered calls so far. */
+  /** Two processes on one port, and the pids that have served calls so far. */
   async function cluster() {
     const cwd = await newFolder()
     const environment = { WORKERS: '2', DATA_DIR: 'data', DEMO: 'true' }
@@ -290,12 +290,12 @@ describe('WORKERS=2', () => {
       const lines = service.log.filter((line) => line.msg === 'answered')
       return new Set(lines.map((line) => Number(line.pid)))
     }
-    /** On connections of their own, which the parent hands to its children in turn. */
+    /** On separate connections, which the parent distributes to its children in turn. */
     const call = () => request(url, 'GET', '/api/v1/requests', { as: key })
     return { service, url, port, key, answering, call, dataDir: join(cwd, 'data') }
   }
 
-  test('both answer; a killed one is replaced while the service stays up; SIGTERM drains and leaves nothing behind', async () => {
+  test('both serve calls; a killed one is replaced while the service stays up; SIGTERM drains and leaves nothing behind', async () => {
     const { service, port, key, answering, call, dataDir } = await cluster()
     await eventually('both have answered', async () => (await call()).status === 200 && answering().size === 2)
     const [victim, survivor] = [...answering()] as [number, number]
@@ -304,7 +304,7 @@ describe('WORKERS=2', () => {
     await eventually('it is gone', async () => !(await isRunning(victim)))
     const statuses: unknown[] = []
     for (let calls = 0; calls < 20; calls += 1) statuses.push((await call().catch(() => ({ status: 'lost' }))).status)
-    // A connection that the parent was just handing over is lost with its process; Node does not hand it to another.
+    // A connection that the parent was just passing on is lost with the process; Node does not pass it to another.
     const lost = statuses.filter((status) => status === 'lost').length
     assert.ok(lost <= 1, `${lost} calls were lost`)
     assert.equal(statuses.filter((status) => status === 200).length, 20 - lost)

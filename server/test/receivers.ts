@@ -4,7 +4,7 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import { type AddressInfo, createServer as createTcpServer, type Server as NetServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 
-/** One request as it arrived, body bytes untouched. */
+/** A request as it arrived, with the raw bytes of its body. */
 export interface ReceivedRequest {
   readonly method: string
   readonly path: string
@@ -22,7 +22,7 @@ export interface Reply {
   readonly body?: string | Buffer
 }
 
-/** What a receiver does with a request: a fixed reply, or anything that can be done to a response. */
+/** What a receiver does with a request: a fixed reply, or a function that handles the response. */
 export type Behaviour = Reply | ((response: ServerResponse, request: ReceivedRequest, count: number) => void)
 
 export interface Receiver {
@@ -38,7 +38,7 @@ export interface Receiver {
   waitFor(count: number): Promise<readonly ReceivedRequest[]>
   /** Resolves when no connection is open; rejects after 10 s. */
   waitForNoConnection(): Promise<void>
-  /** Changes what the next requests meet. */
+  /** Changes how the next requests are handled. */
   behave(behaviour: Behaviour): void
   close(): Promise<void>
 }
@@ -70,7 +70,7 @@ export async function startReceiver(
     response.writeHead(behaviour.status ?? 200, behaviour.headers).end(behaviour.body)
   }
 
-  // A request that breaks off while it is read concerns its sender only.
+  // A request may break off while it is read; only its sender cares.
   const listener = (request: IncomingMessage, response: ServerResponse) =>
     void answer(request, response).catch(() => {})
   const server: Server = options.tls ? createHttpsServer(options.tls, listener) : createHttpServer(listener)
@@ -178,7 +178,7 @@ async function listen(server: NetServer, host = '127.0.0.1'): Promise<number> {
 
 function countConnections(server: NetServer, notify: () => void) {
   const open = new Set<Socket>()
-  // By the sender's port, which the socket of a request has in common with the TCP socket below its TLS.
+  // By the sender's port, which is the same for the socket of a request and the TCP socket below its TLS.
   const numbers = new Map<number | undefined, number>()
   let accepted = 0
   server.prependListener('connection', (socket: Socket) => {
@@ -204,7 +204,7 @@ function countConnections(server: NetServer, notify: () => void) {
   }
 }
 
-/** Lets tests wait for a condition instead of for time to pass. */
+/** Lets tests wait for a condition instead of a time. */
 function createWatch() {
   const waiting = new Set<() => void>()
   function notify(): void {

@@ -25,7 +25,7 @@ export interface WantedEvents {
   readonly kinds?: readonly string[]
 }
 
-/** What the audit holds, in the order of its chains; read past the service, as the superuser. */
+/** The events of the audit in the order of their chains, read directly as the superuser. */
 export async function recordedEvents(sql: Sql, wanted: WantedEvents = {}): Promise<readonly RecordedEvent[]> {
   const { organization = null, subject = null, kinds = null } = wanted
   const rows = await sql(

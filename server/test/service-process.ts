@@ -11,16 +11,16 @@ import { cloneDatabase } from './harness.ts'
 export const program = join(import.meta.dirname, '../src/main.ts')
 
 const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env
-/** What a process of the service gets from the environment of its caller. */
+/** The variables that a process of the service inherits. */
 export const passedOn = { PATH, HOME, NODE_COMPILE_CACHE }
 
 export interface ServiceOptions {
-  /** On top of a small environment of the tests' own; nothing of the caller's reaches the service but `passedOn`. */
+  /** Added to a small test environment; of the caller's environment the service gets only `passedOn`. */
   readonly environment?: Readonly<Record<string, string>>
   /** The folder it is started in, where it looks for `.env`. */
   readonly cwd: string
   readonly command?: 'serve' | 'migrate' | 'seed'
-  /** Behind the command. */
+  /** Arguments after the command. */
   readonly more?: readonly string[]
   /** main.ts of another copy of the service. */
   readonly main?: string
@@ -30,7 +30,7 @@ export interface ServiceOptions {
 export interface ServiceProcess {
   readonly child: ChildProcess
   readonly pid: number
-  /** What it has printed so far. */
+  /** Its output so far. */
   readonly stdout: string
   readonly stderr: string
   /** Its log lines so far. */
@@ -57,7 +57,7 @@ export function startService(options: ServiceOptions): ServiceProcess {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  // `close`, not `exit`: the last lines come in between.
+  // `close` and not `exit`, because the last lines come in between.
   const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
   return {
     child,
@@ -80,7 +80,7 @@ export function startService(options: ServiceOptions): ServiceProcess {
   }
 }
 
-/** Waits until the service takes calls. Fails when it ends instead, or after 30 s. */
+/** Waits until the service accepts calls. Fails if it ends instead, or after 30 s. */
 export async function untilReady(service: ServiceProcess, url: string): Promise<void> {
   let ended: number | string | undefined
   void service.exited.then((code) => {
@@ -103,7 +103,7 @@ export interface HttpReply {
   readonly body: any
 }
 
-/** A call over a real connection, by default one of its own; rejects when there is no complete answer within 10 s. */
+/** A call over a real connection, by default a new one. Rejects if there is no complete reply within 10 s. */
 export async function request(
   url: string,
   method: string,
@@ -144,7 +144,7 @@ export async function postmasterOf(dataDir: string): Promise<number> {
   return (await isRunning(pid)) ? pid : 0
 }
 
-/** Whether there is such a process. One that has ended and was not yet collected by its parent does not count. */
+/** Whether the process exists. A zombie does not count. */
 export async function isRunning(pid: number): Promise<boolean> {
   if (!(pid > 0)) return false
   try {
@@ -157,7 +157,7 @@ export async function isRunning(pid: number): Promise<boolean> {
   return status !== '' && !/\) Z /.test(status)
 }
 
-/** A database of the test server, and the environment that makes a service use it; quicker than a cluster of its own, and inspected by SQL. */
+/** A database on the test server, and the environment that makes a service use it. Faster than a separate cluster. */
 export async function externalDatabase() {
   const database = await cloneDatabase()
   const { host, port, user, password, database: name } = database.connection
@@ -167,7 +167,7 @@ export async function externalDatabase() {
   url.searchParams.set('user', String(user))
   url.searchParams.set('password', String(password))
   const sql = async (query: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
-    // As the superuser, whom row-level security does not bind.
+    // As the superuser, who is exempt from row-level security.
     const client = new pg.Client({ ...database.connection, user: 'postgres' })
     await client.connect()
     const { rows } = await client.query(query, [...values])

@@ -10,11 +10,11 @@ import { after, describe, test } from 'node:test'
 
 const script = join(import.meta.dirname, '../../scripts/vulnerabilities.ts')
 
-// npm remembers what it has made of an advisory.
+// npm caches advisories.
 const cache = await mkdtemp(join(tmpdir(), 'hitl-npm-'))
 after(() => rm(cache, { recursive: true, force: true }))
 
-/** Runs the check against a registry that answers audits like this, and everything else with 404. */
+/** Runs the check against a registry that replies to audits with this and to everything else with 404. */
 async function check(status: number, answer: unknown) {
   const registry = createServer((request, response) => {
     const isAudit = request.url === '/-/npm/v1/security/advisories/bulk'
@@ -58,19 +58,19 @@ const advisory = (severity: string) => ({
 
 describe('the check for known vulnerabilities', () => {
   for (const severity of ['high', 'critical']) {
-    test(`fails on one that is ${severity}, and names it`, async () => {
+    test(`fails for a ${severity} one, and names it`, async () => {
       const { code, stdout } = await check(200, advisory(severity))
       assert.equal(code, 1, stdout)
       assert.match(stdout, new RegExp(`^${severity}: pg `, 'm'))
     })
   }
-  test('passes when there is none, or a lesser one', async () => {
+  test('passes if there is none or only a lesser one', async () => {
     assert.deepEqual(await check(200, {}), { code: 0, stdout: '0 high or critical, 0 in all\n' })
     const { code, stdout } = await check(200, advisory('moderate'))
     assert.equal(code, 0)
     assert.match(stdout, /^0 high or critical, [1-9]/)
   })
-  test('says that nothing was checked where the registry offers no audits, or cannot be reached', async () => {
+  test('reports that nothing was checked if the registry offers no audits or cannot be reached', async () => {
     const refused = await check(405, {})
     assert.equal(refused.code, 0)
     assert.match(refused.stdout, /^NOT CHECKED: the registry offers no audits/)
@@ -79,7 +79,7 @@ describe('the check for known vulnerabilities', () => {
     assert.equal(code, 0)
     assert.match(stdout, /^NOT CHECKED: the registry cannot be reached/)
   })
-  test('fails when a registry that offers them does not answer', async () => {
+  test('fails if a registry that offers audits does not reply', async () => {
     assert.equal((await check(500, {})).code, 1)
   })
 })

@@ -164,7 +164,7 @@ test('a connection that never finishes its request does not keep the service fro
   assert.equal(await hungUp, '')
 })
 
-test('a reply that began before a stop is sent whole, and its connection then keeps nobody waiting', async (context) => {
+test('a reply that began before a stop is sent completely, and its connection does not delay the stop', async (context) => {
   const http = await createHttpServer(createLog('silent', false), { ...testConfig(), SHUTDOWN_GRACE_SECONDS: 10 })
   context.after(() => http.server.closeAllConnections())
   const body = new PassThrough()

@@ -5,34 +5,34 @@ import { createServer, type Socket } from 'node:net'
 export interface DnsQuestion {
   readonly name: string
   readonly type: 'A' | 'AAAA' | 'other'
-  /** How often this name was asked for this type, from 1. */
+  /** How often this name was queried for this type, from 1. */
   readonly count: number
   readonly over: 'udp' | 'tcp'
 }
 
-/** What the server says; nothing at all when it is null. */
+/** The reply of the server; none if null. */
 export interface DnsAnswer {
-  /** Of either family; those of the family that was asked for are told. */
+  /** Addresses of both families; the reply has those of the queried family. */
   readonly addresses?: readonly string[]
-  /** Names on the way from the asked one to the one that has the addresses (CNAME). */
+  /** The CNAME chain from the queried name to the one that has the addresses. */
   readonly aliases?: readonly string[]
-  /** Over UDP only so many of the records are told, with the flag that more are to be had over TCP. */
+  /** Over UDP the reply has only this many records and the flag that TCP has more. */
   readonly truncatedTo?: number
   /** RCODE: 0 no error, 2 server failure, 3 no such name. */
   readonly code?: number
   readonly delayMs?: number
-  /** Record data to send as they are. */
+  /** Raw record data to send. */
   readonly raw?: readonly Buffer[]
 }
 
-/** An answer, or what it depends on. */
+/** A reply, or a function that returns it. */
 export type DnsZone = Readonly<Record<string, DnsAnswer | ((question: DnsQuestion) => DnsAnswer | null)>>
 
 export interface DnsServer {
   /** As `dns.setServers` takes them. */
   readonly servers: readonly string[]
   readonly asked: readonly DnsQuestion[]
-  /** Resolves when `name` is asked for the next time. */
+  /** Resolves when `name` is queried the next time. */
   nextQuestion(name: string): Promise<void>
   close(): Promise<void>
 }
@@ -42,7 +42,7 @@ const TYPE_CNAME = 5
 const TYPE_AAAA = 28
 const NO_SUCH_NAME: DnsAnswer = { code: 3 }
 
-/** A DNS server (RFC 1035) on one port of 127.0.0.1, over UDP and TCP: every answer is made anew and may be kept for no time. */
+/** A DNS server (RFC 1035) on one port of 127.0.0.1, over UDP and TCP. It computes every reply anew, with a TTL of 0. */
 export async function startDnsServer(zone: DnsZone): Promise<DnsServer> {
   const asked: DnsQuestion[] = []
   const counts = new Map<string, number>()
@@ -113,7 +113,7 @@ async function bindBoth() {
       await once(udp, 'listening')
       return { udp, tcp, port }
     } catch {
-      // Somebody else has the port for UDP.
+      // The port is taken for UDP.
       udp.close()
       await new Promise((closed) => tcp.close(closed))
     }
@@ -143,7 +143,7 @@ function writeReply(queryWithQuestion: Buffer, type: number, answer: DnsAnswer, 
   const isTruncated = over === 'udp' && answer.truncatedTo !== undefined
   const records = [...aliases, ...(isTruncated ? own.slice(0, answer.truncatedTo) : own)]
   const head = Buffer.from(queryWithQuestion)
-  // QR, RD, RA; TC where it is cut.
+  // QR, RD, RA; TC if it is truncated.
   head.writeUInt16BE(0x8180 | (isTruncated ? 0x0200 : 0) | (answer.code ?? 0), 2)
   head.writeUInt16BE(records.length, 6)
   head.writeUInt32BE(0, 8)

@@ -1,6 +1,5 @@
-// Addresses and names that nobody's callback may reach, times the ways to write them that have fooled URL parsers, resolvers
-// or readers. What is made here is refused for what it means or for how it is written; the tests check the first by asking
-// the URL parser what each spelling means.
+// Addresses and names that no callback may reach, in every spelling that has fooled URL parsers, resolvers or readers. Each is
+// refused for its meaning or for its spelling; the tests check the meaning with the URL parser.
 
 /** Ways to turn the plain form into a URL's host, or into a whole URL. */
 type Spellings = Readonly<Record<string, (plain: string) => string>>
@@ -94,7 +93,7 @@ const inverted = (address: string): string =>
       .join('.'),
   )
 
-/** The URL parser reads each of these as the very IPv4 address. */
+/** The URL parser reads each of these as the IPv4 address. */
 const ipv4Hosts: Spellings = {
   'plain dotted': (plain) => plain,
   'trailing dot': (plain) => `${plain}.`,
@@ -180,7 +179,7 @@ const ipv4InIpv6: Spellings = {
   documentation: (plain) => `[2001:db8::${plain}]`,
 }
 
-/** Refused for how they are written; who reads them otherwise meets the address. */
+/** Refused for their spelling; some parsers read them as the address. */
 const ipv4Tricks: Spellings = {
   'mapped with a zone': (plain) => `[::ffff:${plain}%25eth0]`,
   'in brackets': (plain) => `[${plain}]`,
@@ -230,7 +229,7 @@ const ipv4Urls: Spellings = {
   'by a jar': (plain) => `jar:http://${plain}!/`,
 }
 
-/** The URL parser reads each of these as the very IPv6 address; the plain form has all eight groups. */
+/** The URL parser reads each of these as the IPv6 address. The plain form has all eight groups. */
 const ipv6Hosts: Spellings = {
   plain: (plain) => `[${plain}]`,
   'in capitals': (plain) => `[${plain.toUpperCase()}]`,
@@ -261,7 +260,7 @@ const ipv6Tricks: Spellings = {
   'behind a user name': (plain) => `example.com@[${plain}]`,
 }
 
-/** The URL parser reads each of these as the very name, or as one below it. */
+/** The URL parser reads each of these as the name or as one below it. */
 const nameHosts: Spellings = {
   plain: (plain) => plain,
   'in capitals': (plain) => plain.toUpperCase(),
@@ -295,7 +294,7 @@ export interface HostileUrl {
 }
 
 export interface SpelledUrl extends HostileUrl {
-  /** The host that the URL parser reads from it; null where it may read anything, or nothing. */
+  /** The host that the URL parser reads from it; null if it may read anything or nothing. */
   readonly meant: string | null
 }
 
@@ -332,7 +331,7 @@ export function ipv4Spelled(address: string): readonly string[] {
   return Object.values(ipv4Hosts).map((write) => write(address))
 }
 
-/** What a name server may answer to lead a callback astray: every address of the tables, and those that wrap one. */
+/** What a hostile name server may return: every address of the tables, and addresses that embed one. */
 export const hostileAddresses: readonly string[] = [
   ...Object.keys(ipv4),
   ...Object.keys(ipv6),

@@ -325,12 +325,12 @@ const all: readonly HostileUrl[] = [
 ]
 
 /**
- * URLs that must be refused as they are written, whatever the DNS would say, each once: the ones above, written down for a
- * trick of its own each, and a table of addresses and names in every spelling (hostile-spellings.ts).
+ * URLs that must be refused without a DNS look-up, each once: the ones above, each with a trick of its own, and a table of
+ * addresses and names in every spelling (hostile-spellings.ts).
  */
 export const hostileUrls: readonly HostileUrl[] = [...new Map(all.map((hostile) => [hostile.url, hostile])).values()]
 
-/** URLs beside the forbidden ones that must pass: a guard that refuses everything guards nothing. */
+/** URLs close to the forbidden ones that must pass, because a guard that refuses everything would pass all other tests. */
 export const innocentUrls: readonly string[] = [
   'https://example.com/',
   'http://example.com',

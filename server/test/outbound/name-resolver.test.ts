@@ -9,7 +9,7 @@ async function dnsServer(t: TestContext, zone: DnsZone) {
   return dns
 }
 
-/** The operating system's look-up, answered one by one, by the test. */
+/** The operating system's look-up, where the test completes each call. */
 function heldLookups() {
   const held: { readonly hostname: string; answer(addresses: readonly string[]): void; fail(): void }[] = []
   const systemLookup = (hostname: string) =>
@@ -20,7 +20,7 @@ function heldLookups() {
   return { held, systemLookup, asked: () => held.map(({ hostname }) => hostname) }
 }
 
-/** Lets what is already decided happen. */
+/** Lets pending promises settle. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('a host name is resolved', () => {
@@ -55,7 +55,7 @@ describe('a host name is resolved', () => {
     assert.ok(asked.some(({ over }) => over === 'tcp'))
   })
 
-  test('anew each time: no answer is kept', async (t) => {
+  test('again each time: no answer is cached', async (t) => {
     const { servers } = await dnsServer(t, {
       'agent.example.com': ({ count }) => ({ addresses: [`192.0.2.${count}`] }),
     })
@@ -108,7 +108,7 @@ describe('look-ups by the operating system', () => {
     assert.deepEqual(await results[2], ['10.0.0.3'])
   })
 
-  test("of the operator's names do not wait for other people's, which never answer", async (t) => {
+  test("of the operator's names do not wait for those of other people, which never end", async (t) => {
     const { servers } = await dnsServer(t, {})
     const { held, systemLookup, asked } = heldLookups()
     const isOperators = (name: string) => name === 'agent.corp'
@@ -121,7 +121,7 @@ describe('look-ups by the operating system', () => {
     assert.equal(asked().filter((name) => name.startsWith('hang-')).length, 1)
   })
 
-  test('that nobody waits for any more are left out', async () => {
+  test('that nothing waits for any more are skipped', async () => {
     const { held, systemLookup, asked } = heldLookups()
     const { resolve } = createNameResolver({ systemLookup })
     const first = resolve('first')

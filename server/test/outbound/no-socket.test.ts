@@ -11,11 +11,11 @@ import { hostileAddresses } from './hostile-spellings.ts'
 import { hostileUrls } from './hostile-urls.ts'
 import { rulesAllowing } from './target-rules.ts'
 
-// The guard's word is not taken for it here: what counts is which connections the operating system is asked for.
+// These tests do not rely on the guard: they check which connections the operating system was asked for.
 
 const nothing = rulesAllowing()
 
-/** A transport whose names are known to `zone` only. */
+/** A transport that resolves names through `zone` only. */
 async function transportFor(t: TestContext, zone: DnsZone = {}, rules = nothing): Promise<Transport> {
   const dns = await startDnsServer(zone)
   const unknown = Object.assign(new Error('not in the hosts file'), { code: 'ENOTFOUND' })
@@ -56,7 +56,7 @@ test('no socket is opened for any spelling of the corpus', async (t) => {
 })
 
 describe('no socket is opened for a harmless name', () => {
-  test('whose address is any of the hostile ones', async (t) => {
+  test('that resolves to any of the hostile addresses', async (t) => {
     const zone = Object.fromEntries(
       hostileAddresses.map((address, at) => [`address-${at}.example.com`, { addresses: [address] }]),
     )
@@ -72,7 +72,7 @@ describe('no socket is opened for a harmless name', () => {
   })
 
   const named: DnsZone = {
-    // Services that answer with the address that stands in the name.
+    // Services that resolve to the address in the name.
     '127.0.0.1.nip.example': { addresses: ['127.0.0.1'] },
     '7f000001.nip.example': { addresses: ['127.0.0.1'] },
     'app-127-0-0-1.nip.example': { addresses: ['127.0.0.1'] },
@@ -81,12 +81,12 @@ describe('no socket is opened for a harmless name', () => {
     '--1.sslip.example': { addresses: ['::1'] },
     '--ffff-7f00-1.sslip.example': { addresses: ['::ffff:7f00:1'] },
     'fd00-ec2--254.sslip.example': { addresses: ['fd00:ec2::254'] },
-    // Public names for the machine itself, and for what only looks like the outside.
+    // Public names for the machine itself, and for internal addresses that look external.
     'localtest.example': { addresses: ['127.0.0.1', '::1'] },
     'metadata.cloud.example': { addresses: ['169.254.0.23'] },
     'kubernetes.default.svc.example.com': { addresses: ['10.96.0.1'] },
     'vpn.example.com': { addresses: ['100.64.7.7'] },
-    // By way of names that would have been refused in the URL.
+    // Through names that would have been refused in the URL.
     'alias.example.com': { aliases: ['localhost'], addresses: ['127.0.0.1'] },
     'chain.example.com': {
       aliases: ['a.example.net', 'b.example.org', 'metadata.google.internal'],
@@ -121,7 +121,7 @@ describe('no socket is opened for a harmless name', () => {
     test(`${name}, which has no address to speak of`, async (t) => {
       const watch = watchDials(t)
       const transport = await transportFor(t, broken)
-      // A record of 16 bytes is an address to the question for IPv6, `::`.
+      // For the IPv6 query a record of 16 bytes is an address, `::`.
       const expected = name === 'long.example.com' ? 'target_refused' : 'dns'
       assert.equal(await outcome(transport, `http://${name}/`), expected)
       assert.deepEqual(watch.dialled(), [])
@@ -140,7 +140,7 @@ describe('no socket is opened for a harmless name', () => {
   })
 })
 
-test('the connector refuses a forbidden address on its own, if nobody has asked the guard before', async (t) => {
+test('the connector itself refuses a forbidden address, even if the guard was not called before', async (t) => {
   const watch = watchDials(t)
   const connector = createVettedConnector({ rules: nothing, timeoutMs: 5_000, resolve: async () => ['127.0.0.1'] })
   t.after(() => connector.close())

@@ -9,12 +9,12 @@ import { watchDials } from './dial-watch.ts'
 import { type DnsAnswer, type DnsZone, startDnsServer } from './dns-server.ts'
 import { rulesAllowing } from './target-rules.ts'
 
-// Names whose answers change between look-ups. Public addresses cannot be dialled in a test, so one loopback address plays
-// the public one and is allowed; all others play the inside, and count who comes.
+// Names whose answers change between look-ups. A test cannot connect to public addresses, so one allowed loopback address plays
+// the public one. All others play internal addresses and count connections.
 
 const PUBLIC = '127.0.0.2'
 const INSIDE = ['127.0.0.1', '::1', ...Array.from({ length: 7 }, (_, at) => `127.0.0.${at + 3}`)]
-/** Answers that must never be dialled: the listeners above, the rest of the inside, and wrappings of it. */
+/** Answers that must never be connected to: the listeners above, other internal addresses, and addresses that embed them. */
 const FORBIDDEN = [
   ...INSIDE,
   '0.0.0.0',
@@ -38,8 +38,8 @@ let inside: readonly Server[]
 let visitors = 0
 
 /**
- * One receiver on the public address, and on the same port of every inside address somebody who counts. Where the machine
- * lacks one of these (no IPv6, or a system whose loopback is 127.0.0.1 alone) what is dialled is still seen.
+ * One receiver on the public address, and a counter on the same port of every internal address. If the machine lacks one of
+ * these (no IPv6, or a system whose loopback is 127.0.0.1 alone), the dial watch still sees the attempt.
  */
 before(async () => {
   for (;;) {
@@ -81,7 +81,7 @@ async function stage(
     await dns.close()
   })
 
-  /** Posts so often, at most so many at once, and counts what came of it. */
+  /** Posts this many times, with a limit on how many at once, and counts the outcomes. */
   async function post(nameOf: string | (() => string), attempts: number, atOnce = 20): Promise<Outcomes> {
     const outcomes: Record<string, number> = {}
     let begun = 0
@@ -99,7 +99,7 @@ async function stage(
     return outcomes
   }
 
-  /** Nothing but the public address was dialled, and nobody came inside. */
+  /** Asserts that only the public address was dialled and no internal address was reached. */
   function assertOnlyPublic(): void {
     assert.deepEqual(
       [...new Set(watch.dialled())].filter((dialled) => dialled !== `${PUBLIC} ${port}`),
@@ -111,7 +111,7 @@ async function stage(
   return { transport, dns, watch, post, assertOnlyPublic }
 }
 
-/** Both outcomes and no other: else the test would not have tried what it says. */
+/** Asserts both outcomes and no other: otherwise the test did not try what it claims. */
 function assertMixed(outcomes: Outcomes, attempts: number): void {
   const { '200': sent = 0, target_refused: refused = 0 } = outcomes
   assert.ok(sent > 0 && refused > 0 && sent + refused === attempts, JSON.stringify(outcomes))
@@ -120,7 +120,7 @@ function assertMixed(outcomes: Outcomes, attempts: number): void {
 const turnAbout = (count: number) => FORBIDDEN[count % FORBIDDEN.length] ?? ''
 
 describe('no socket is opened to a forbidden address by a name whose answers', () => {
-  test('are public and private by turns, under 100 attempts at once', async (t) => {
+  test('alternate between public and private, with 100 attempts at once', async (t) => {
     const { post, assertOnlyPublic } = await stage(t, {
       'flip.example.com': ({ count }) => ({ addresses: [count % 2 === 0 ? PUBLIC : turnAbout(count)] }),
     })
@@ -128,7 +128,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('were public whenever somebody looked, but for once', async (t) => {
+  test('are public except once', async (t) => {
     const { post, assertOnlyPublic } = await stage(t, {
       'once.example.com': ({ count }) => ({ addresses: [count % 50 === 0 ? '127.0.0.1' : PUBLIC] }),
     })
@@ -142,7 +142,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('are public for IPv4 and wrap something private for IPv6', async (t) => {
+  test('are public for IPv4 and embed a private address for IPv6', async (t) => {
     const six = FORBIDDEN.filter((address) => address.includes(':'))
     const { post, assertOnlyPublic } = await stage(t, {
       'wrap.example.com': ({ type, count }) => ({
@@ -171,7 +171,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('are cut over UDP before the private address, which only TCP tells', async (t) => {
+  test('are truncated over UDP before the private address, which only TCP returns', async (t) => {
     const { post, dns, assertOnlyPublic } = await stage(t, {
       'cut.example.com': { addresses: [PUBLIC, PUBLIC, '127.0.0.1'], truncatedTo: 2 },
     })
@@ -180,7 +180,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('lead over aliases to a private name, every other time', async (t) => {
+  test('lead through aliases to a private name every other time', async (t) => {
     const chain = (addresses: readonly string[]): DnsAnswer => ({
       aliases: ['a.example.net', 'b.example.org', 'c.example.net', 'metadata.google.internal'],
       addresses,
@@ -200,7 +200,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('come after the deadline: then nothing is dialled any more', async (t) => {
+  test('come after the deadline: then nothing is dialled', async (t) => {
     const answer = Promise.withResolvers<readonly string[]>()
     const { post, watch } = await stage(t, {}, { timeoutMs: 100, resolve: () => answer.promise })
     assert.deepEqual(await post('slow.example.com', 20), { timeout: 20 })
@@ -210,7 +210,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assert.deepEqual(watch.dialled(), [])
   })
 
-  test('say that there is no such name, then a private address', async (t) => {
+  test('are first "no such name", then a private address', async (t) => {
     const { post, assertOnlyPublic } = await stage(t, {
       'late-born.example.com': ({ count }) =>
         count % 3 === 0 ? { code: 3 } : { addresses: [count % 3 === 1 ? PUBLIC : '127.0.0.1'] },
@@ -220,7 +220,7 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
     assertOnlyPublic()
   })
 
-  test('are denied by the DNS and given by the operating system', async (t) => {
+  test('come from the operating system after the DNS denied the name', async (t) => {
     let asked = 0
     const systemLookup = async () => [asked++ % 2 === 0 ? PUBLIC : '127.0.0.1']
     const { post, assertOnlyPublic } = await stage(t, {}, { systemLookup })
@@ -271,7 +271,7 @@ describe('a kept connection', () => {
     return { ...staged, change: (to: string) => (answer = to) }
   }
 
-  test('stays with the address that was vetted when the name changes, and is not replaced when it ends', async (t) => {
+  test('keeps its checked address when the name changes, and is not replaced when it ends', async (t) => {
     const { post, watch, change, assertOnlyPublic } = await keptStage(t)
     assert.deepEqual(await post('agent.example.com', 1), { 200: 1 })
     change('127.0.0.1')
@@ -285,7 +285,7 @@ describe('a kept connection', () => {
     assertOnlyPublic()
   })
 
-  test('that breaks under a post does not take the second try to a forbidden address', async (t) => {
+  test('that breaks during a post does not send the second try to a forbidden address', async (t) => {
     const { post, change, assertOnlyPublic } = await keptStage(t)
     assert.deepEqual(await post('agent.example.com', 1), { 200: 1 })
     change('127.0.0.1')
@@ -294,7 +294,7 @@ describe('a kept connection', () => {
     assertOnlyPublic()
   })
 
-  test('is given up after 1 000 posts, however busy it is: then the name is asked again', async (t) => {
+  test('is closed after 1 000 posts, however busy it is, and then the name is resolved again', async (t) => {
     const { post, change, assertOnlyPublic } = await keptStage(t)
     assert.deepEqual(await post('agent.example.com', 1, 1), { 200: 1 })
     change('127.0.0.1')

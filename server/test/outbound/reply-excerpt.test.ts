@@ -67,7 +67,7 @@ describe('Retry-After', () => {
     ['Wed, 01 Jan 2030 12:00:30 GMT', null],
     ['Invalid Date', null],
     ['2030-01-01T12:00:30Z', null],
-    // The two forms that RFC 9110 calls obsolete: the retry schedule stands then.
+    // The two forms that RFC 9110 calls obsolete: the retry schedule applies.
     ['Tuesday, 01-Jan-30 12:00:30 GMT', null],
     ['Tue Jan  1 12:00:30 2030', null],
   ]

@@ -8,7 +8,7 @@ import { rulesAllowing } from './target-rules.ts'
 
 const nothing = rulesAllowing()
 
-// What a resolver may answer for an innocent name; every URL above that holds a literal address is covered there.
+// What a resolver may return for an innocent name. URLs with literal addresses are covered above.
 const hostileAnswers = [
   '127.0.0.1',
   '127.8.8.8',
@@ -43,7 +43,7 @@ const hostileAnswers = [
   '2606:4700::1%eth0',
   'fec0::1',
   'ff02::fb',
-  // Not addresses at all: a resolver that answers these must not be believed.
+  // Not addresses at all: a resolver that returns these must not be trusted.
   '',
   'localhost',
   'example.com',
@@ -67,13 +67,13 @@ describe('a callback URL that does not lead to the public internet is refused wh
     })
   }
 
-  test('the corpus holds more than 2 000 spellings, each once, each with what it is about', () => {
+  test('the corpus has more than 2 000 spellings, each once and with its target', () => {
     assert.ok(hostileUrls.length >= 2_000, `${hostileUrls.length} spellings`)
     assert.equal(new Set(hostileUrls.map(({ url }) => url)).size, hostileUrls.length)
     assert.ok(hostileUrls.every(({ why }) => why.length > 5))
   })
 
-  test('its spellings are what they say: the URL parser reads the very address or name', () => {
+  test('its spellings mean what they claim: the URL parser reads that address or name', () => {
     const spelled = spelledUrls.filter(({ meant }) => meant !== null)
     assert.ok(spelled.length >= 800, `${spelled.length} spellings with a meaning`)
     for (const { url, meant, why } of spelled) {
@@ -81,7 +81,7 @@ describe('a callback URL that does not lead to the public internet is refused wh
     }
   })
 
-  test('any IPv4 address in any spelling is judged as the plain one is', () => {
+  test('any IPv4 address in any spelling is judged like the plain one', () => {
     const octet = fc.integer({ min: 0, max: 255 })
     fc.assert(
       fc.property(fc.tuple(octet, octet, octet, octet), (bytes) => {
@@ -119,7 +119,7 @@ test('the accepted URL is normalised: lower case, no trailing dot, punycode', ()
   assert.equal(hrefOf('https://bücher.example/'), 'https://xn--bcher-kva.example/')
 })
 
-test('the refusal names what was to be called, why it is not, and the setting that permits it', () => {
+test('the refusal names the target, the reason and the setting that allows it', () => {
   const refusalOf = (raw: string, rules: TargetRules) => {
     const verdict = checkTarget(raw, rules)
     return verdict.ok ? null : verdict.reason
@@ -163,7 +163,7 @@ describe('the addresses a name resolves to', () => {
   })
 })
 
-describe('what the operator allows passes, and nothing beside it', () => {
+describe('what the operator allows passes, and nothing else', () => {
   const cases: readonly [entry: string, passes: readonly string[], refused: readonly string[]][] = [
     [
       '127.0.0.1',
@@ -219,7 +219,7 @@ describe('what the operator allows passes, and nothing beside it', () => {
     assert.equal(verdictOn(rules, '10.0.0.1', 'evillab.example'), false)
   })
 
-  test('an allowed range may be the answer for any name', () => {
+  test('any name may resolve into an allowed range', () => {
     const rules = rulesAllowing('10.1.0.0/16:443')
     assert.equal(verdictOn(rules, '10.1.255.255', 'whatever.example.com'), true)
     assert.equal(verdictOn(rules, '::ffff:10.1.0.1', 'whatever.example.com'), true)
@@ -235,7 +235,7 @@ describe('what the operator allows passes, and nothing beside it', () => {
   })
 })
 
-test('an entry of an allow list that cannot be used is named', () => {
+test('an invalid entry of an allow list is named', () => {
   const bad = [
     '',
     ' ',

@@ -11,7 +11,7 @@ import { rulesAllowing } from './target-rules.ts'
 const loopback = rulesAllowing('127.0.0.0/8', 'localhost')
 const shortMs = 300
 
-/** A transport that may reach loopback, knows every name as 127.0.0.1 and is closed after the test. */
+/** A transport that may reach loopback, resolves every name to 127.0.0.1 and is closed after the test. */
 function transportFor(t: TestContext, options: Partial<TransportOptions> = {}): Transport {
   const transport = createTransport({
     rules: loopback,
@@ -77,7 +77,7 @@ describe('a reply', () => {
   })
 
   for (const status of [201, 204, 400, 404, 410, 500, 503]) {
-    test(`${status} is told as it is, without an error`, async (t) => {
+    test(`${status} is returned unchanged, without an error`, async (t) => {
       const receiver = await httpReceiver(t, { behaviour: { status } })
       const result = await post(transportFor(t), receiver.url)
       assert.deepEqual([result.status, result.reply, result.error], [status, '', null])
@@ -102,7 +102,7 @@ describe('a reply', () => {
     })
   }
 
-  test('slow but in time', async (t) => {
+  test('that is slow but in time', async (t) => {
     const receiver = await httpReceiver(t, {
       behaviour: (response) => void setTimeout(() => response.end('late'), 100),
     })
@@ -135,7 +135,7 @@ describe('a reply', () => {
     await receiver.waitForNoConnection()
   })
 
-  test('without end is cut off: the sender gets rid of no more than socket buffers hold', async (t) => {
+  test('without end is cut off: the sender can send no more than socket buffers hold', async (t) => {
     let sent = 0
     const receiver = await rawReceiver(t, (socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n')
@@ -155,7 +155,7 @@ describe('a reply', () => {
     assert.ok(sent < 20_000_000, `${sent} bytes were taken`)
   })
 
-  test('compressed though nobody asked: stored as it came, never unpacked', async (t) => {
+  test('that is compressed without being asked for: stored as it came, never unpacked', async (t) => {
     const bomb = gzipSync(Buffer.alloc(20_000_000, 'A'))
     const receiver = await httpReceiver(t, { behaviour: { headers: { 'content-encoding': 'gzip' }, body: bomb } })
     const result = await post(transportFor(t), receiver.url)
@@ -215,7 +215,7 @@ describe('the deadline covers', () => {
     await receiver.waitForNoConnection()
   })
 
-  test('the second try on a new connection, too', async (t) => {
+  test('the second try on a new connection too', async (t) => {
     const receiver = await httpReceiver(t)
     const transport = transportFor(t, { timeoutMs: shortMs })
     await post(transport, receiver.url)
@@ -227,7 +227,7 @@ describe('the deadline covers', () => {
   })
 })
 
-describe('a receiver that breaks off or talks nonsense', () => {
+describe('a receiver that breaks off or sends nonsense', () => {
   const head = 'HTTP/1.1 200 OK\r\n'
   const cases: [what: string, act: (socket: Socket) => void, code: string, status: number | null][] = [
     ['resets at once', (socket) => socket.resetAndDestroy(), 'reset', null],
@@ -264,7 +264,7 @@ describe('a receiver that breaks off or talks nonsense', () => {
       null,
     ],
     ['informs without end', (socket) => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(50)), 'protocol', null],
-    // undici takes an unasked 100 for a broken reply.
+    // undici treats an unexpected 100 as a broken reply.
     [
       'says 100 Continue unasked',
       (socket) => socket.write(`HTTP/1.1 100 Continue\r\n\r\n${head}\r\n`),
@@ -289,7 +289,7 @@ describe('a receiver that breaks off or talks nonsense', () => {
     assert.equal((await post(transportFor(t), receiver.url)).error?.code, 'reset')
   })
 
-  test('nobody listens: connect', async (t) => {
+  test('nothing listens: connect', async (t) => {
     const result = await post(transportFor(t), `http://127.0.0.1:${await freePort()}`)
     assert.deepEqual([result.error?.code, result.status], ['connect', null])
   })
@@ -308,7 +308,7 @@ describe('a receiver that breaks off or talks nonsense', () => {
 })
 
 describe('names and addresses', () => {
-  test('an inside target is refused before anything is sent', async (t) => {
+  test('an internal target is refused before anything is sent', async (t) => {
     const receiver = await httpReceiver(t)
     const transport = transportFor(t, { rules: rulesAllowing() })
     for (const origin of [
@@ -322,7 +322,7 @@ describe('names and addresses', () => {
     assert.equal(receiver.connections, 0)
   })
 
-  test('a public name that resolves to an inside address is refused, wrapped or not', async (t) => {
+  test('a public name that resolves to an internal address, plain or embedded, is refused', async (t) => {
     const receiver = await httpReceiver(t)
     for (const answer of [
       '127.0.0.1',
@@ -341,7 +341,7 @@ describe('names and addresses', () => {
     assert.equal(receiver.connections, 0)
   })
 
-  test('one inside address among public ones refuses the name', async (t) => {
+  test('a name with one internal address among public ones is refused', async (t) => {
     const receiver = await httpReceiver(t)
     const rules = rulesAllowing('127.0.0.1')
     for (const answers of [
@@ -355,7 +355,7 @@ describe('names and addresses', () => {
     assert.equal(receiver.connections, 0)
   })
 
-  test('a name that changes its answer after the check gains nothing: the vetted address is dialled, each connection is vetted anew', async (t) => {
+  test('a name that changes after the check gains nothing: the checked address is dialled, and each connection is checked', async (t) => {
     const receiver = await httpReceiver(t)
     const answers = [['127.0.0.2'], ['127.0.0.1']]
     let asked = 0
@@ -364,7 +364,7 @@ describe('names and addresses', () => {
       timeoutMs: shortMs,
       resolve: async () => answers[asked++] ?? [],
     })
-    // Nobody listens on 127.0.0.2; were the name asked again to connect, 127.0.0.1 would be reached.
+    // Nothing listens on 127.0.0.2. If connecting resolved the name again, it would reach 127.0.0.1.
     const first = await post(transport, `http://agent.example.com:${receiver.port}`)
     assert.ok(['connect', 'timeout'].includes(first.error?.code ?? ''), first.error?.message)
     assert.equal(asked, 1)
@@ -374,7 +374,7 @@ describe('names and addresses', () => {
     assert.equal(receiver.connections, 0)
   })
 
-  test('a kept connection stays with its vetted address, without another look-up', async (t) => {
+  test('a kept connection keeps its checked address, without another look-up', async (t) => {
     const receiver = await httpReceiver(t)
     let asked = 0
     const transport = transportFor(t, { resolve: async () => [asked++ === 0 ? '127.0.0.1' : '10.0.0.1'] })
@@ -402,7 +402,7 @@ describe('names and addresses', () => {
     assert.match(result.error?.message ?? '', /agent\.example\.com.*ENOTFOUND/)
   })
 
-  test('proxy variables are not honoured', async (t) => {
+  test('proxy variables are ignored', async (t) => {
     const proxy = await httpReceiver(t)
     const receiver = await httpReceiver(t)
     const names = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy']
@@ -423,7 +423,7 @@ describe('names and addresses', () => {
 describe('TLS', () => {
   const authority = createAuthority()
 
-  test('a certificate of the trusted authority for this name is accepted, and the name is told to the server', async (t) => {
+  test('a certificate of the trusted authority for this name is accepted, and the name is sent to the server', async (t) => {
     const receiver = await httpReceiver(t, { tls: authority.issue(['localhost']) })
     const transport = transportFor(t, { ca: authority.cert })
     assert.equal((await post(transport, receiver.url)).status, 200)
@@ -448,7 +448,7 @@ describe('TLS', () => {
   }
   for (const [what, tls] of Object.entries(untrusted)) {
     test(`a certificate that is ${what} is refused, however often it is tried`, async (t) => {
-      // TLS 1.2: its session ticket is sent before the name is checked; a later try must not profit from it.
+      // TLS 1.2 sends its session ticket before the name is checked; a later try must not use it.
       const receiver = await httpReceiver(t, { tls: { ...tls, maxVersion: 'TLSv1.2' } })
       const transport = transportFor(t, { ca: authority.cert })
       for (let attempt = 1; attempt <= 3; attempt += 1) {
@@ -501,7 +501,7 @@ describe('connections', () => {
     assert.equal(receiver.connections, 64)
   })
 
-  test('are shared within an organization only: nobody waits for the posts of another, or meets its connection', async (t) => {
+  test('are shared only within an organization: none waits for the posts of another or uses its connections', async (t) => {
     const held: (() => void)[] = []
     const receiver = await httpReceiver(t, { behaviour: (response) => void held.push(() => response.end()) })
     const transport = transportFor(t)
@@ -520,7 +520,7 @@ describe('connections', () => {
     assert.ok((await hanging).every((result) => result.status === 200))
   })
 
-  test('a kept connection that the receiver has closed meanwhile is replaced', async (t) => {
+  test('a kept connection that the receiver closed meanwhile is replaced', async (t) => {
     const receiver = await httpReceiver(t, {
       behaviour: (response) => response.end('ok', () => response.socket?.end()),
     })
@@ -534,7 +534,7 @@ describe('connections', () => {
   for (const scheme of ['http', 'https'] as const) {
     const tls = scheme === 'https' ? { tls: authority.issue(['localhost']) } : {}
 
-    test(`${scheme}: a kept connection that ends under the request: sent again, once, on a new one`, async (t) => {
+    test(`${scheme}: when a kept connection ends during the request, it is sent once more on a new one`, async (t) => {
       const receiver = await httpReceiver(t, tls)
       const transport = transportFor(t, { ca: authority.cert })
       assert.equal((await post(transport, receiver.url)).status, 200)
@@ -547,7 +547,7 @@ describe('connections', () => {
       ])
     })
 
-    test(`${scheme}: when the new connection ends, too, there is no third try`, async (t) => {
+    test(`${scheme}: when the new connection ends too, there is no third try`, async (t) => {
       const receiver = await httpReceiver(t, tls)
       const transport = transportFor(t, { ca: authority.cert })
       await post(transport, receiver.url)
@@ -556,7 +556,7 @@ describe('connections', () => {
       assert.deepEqual([receiver.requests.length, receiver.connections], [3, 2])
     })
 
-    test(`${scheme}: a new connection that ends under the request is not tried again`, async (t) => {
+    test(`${scheme}: when a new connection ends during the request, it is not sent again`, async (t) => {
       const receiver = await httpReceiver(t, { ...tls, behaviour: (response) => response.destroy() })
       const result = await post(transportFor(t, { ca: authority.cert }), receiver.url)
       assert.equal(result.error?.code, 'reset')
@@ -564,7 +564,7 @@ describe('connections', () => {
     })
   }
 
-  test('a kept connection that ends after the reply has begun is not tried again', async (t) => {
+  test('when a kept connection ends after the reply has begun, the request is not sent again', async (t) => {
     const receiver = await httpReceiver(t)
     const transport = transportFor(t)
     await post(transport, receiver.url)
@@ -573,7 +573,7 @@ describe('connections', () => {
     assert.equal(receiver.requests.length, 2)
   })
 
-  test('close ends what is under way with `stopped` and leaves no connection', async (t) => {
+  test('close ends posts under way with `stopped` and leaves no connection', async (t) => {
     const receiver = await httpReceiver(t, { behaviour: () => {} })
     const idle = await httpReceiver(t)
     const handshaking = await rawReceiver(t, () => {})
@@ -595,7 +595,7 @@ describe('connections', () => {
     assert.equal(idle.requests.length, 1)
   })
 
-  test('more origins than pools are kept: all are served, and close leaves no connection', async (t) => {
+  test('with more origins than pools all are served, and close leaves no connection', async (t) => {
     const receiver = await httpReceiver(t)
     const transport = transportFor(t)
     for (let i = 0; i < 520; i += 1) {

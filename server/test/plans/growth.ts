@@ -1,6 +1,6 @@
 import type { TestApp } from '../harness.ts'
 
-/** Grow with the number of agents, providers or keys of an organization, not with its use. */
+/** Tables that grow with the number of agents, providers or keys of an organization, not with its use. */
 const few = [
   'organizations',
   'identity_providers',
@@ -12,10 +12,10 @@ const few = [
   'schema_migrations',
 ]
 
-/** A copied row has these in common with its original; all its other ids are its own. */
+/** Ids that a copied row shares with its original; all other ids are new. */
 const common: Readonly<Record<string, readonly string[]>> = { consultation_requests: ['agent_id', 'api_key_id'] }
 
-/** Set far ahead where they are set: the copies are not due when their originals are. */
+/** Times that are moved far ahead, so that the copies are not due when their originals are. */
 const due = ['next_action_at', 'due_at', 'warn_at', 'expires_at', 'forget_at', 'ends_at']
 
 interface Column {
@@ -25,7 +25,7 @@ interface Column {
   readonly unique: boolean
 }
 
-/** Copies rows of these organizations, and of people, until each table has about so many more. Nothing is analyzed. */
+/** Copies rows of these organizations and of people until each table has about this many more. Nothing is analyzed. */
 export async function grow(t: TestApp, organizationIds: readonly string[], rows: number): Promise<void> {
   const columns = (await t.sql(
     `select c.relname as table, a.attname as name, a.atttypid::regtype::text as type, exists (
@@ -34,7 +34,7 @@ export async function grow(t: TestApp, organizationIds: readonly string[], rows:
      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
        and a.attgenerated = ''`,
   )) as unknown as readonly Column[]
-  // Neither foreign keys nor triggers are asked.
+  // Skips foreign keys and triggers.
   await t.sql('set session_replication_role = replica')
   for (const [table, its] of Map.groupBy(columns, (column) => column.table)) {
     if (few.includes(table)) continue

@@ -11,7 +11,7 @@ import { addTenant } from '../authorization/tenant.ts'
 import { type Day, scenes } from '../canary/scenes.ts'
 import type { Reply } from '../harness.ts'
 
-/** These change what the whole organization may do, or end it: each has one of its own. */
+/** Operations that pause or end the whole organization: each gets one of its own. */
 const ofItsOwn = new Set([
   'changeOrganization',
   'pauseOrganization',
@@ -28,8 +28,8 @@ function done(what: string, reply: Reply): Reply {
 }
 
 /**
- * Everything that the service does, once: requests through all their endings, people and keys from beginning to end, each
- * operation of the API by an owner or an agent of this organization, and what the background loops find to do.
+ * Everything that the service does, once: requests with every outcome, people and keys from creation to deletion, each
+ * operation of the API by an owner or an agent of this organization, and the work of the background loops.
  */
 export async function live(day: Day, organizationId: string): Promise<void> {
   const { callbackSecrets, passwords, apiKeys, sessions, factors, singleSignOn, mail } = scenes
@@ -38,7 +38,7 @@ export async function live(day: Day, organizationId: string): Promise<void> {
   await day.t.app.signingKeys.rotate('certificate')
 }
 
-/** Each operation of the API, its lists with all their filters, and what the background loops find to do then. */
+/** Each operation of the API, its lists with all their filters, and the work that this leaves for the background loops. */
 export async function operate(day: Day, organizationId: string): Promise<void> {
   await operations(day, organizationId)
   await repeats(day)
@@ -72,14 +72,14 @@ async function operations({ t, provider }: Day, organizationId: string): Promise
   }
 }
 
-/** What takes two processes, or a crash, to happen. */
+/** What only happens with two processes or after a crash. */
 async function seldom({ t }: Day): Promise<void> {
   const lease = { organizationId: t.organizationId, id: newId(), leaseToken: newId() } as Delivery
   await moveLeases(t.app.db.within({ worker: true }), [lease], t.clock.now())
   await usersOfAccount(t.app.db.within({ accountId: t.admin.id }), t.admin.id)
 }
 
-/** What is asked again, and what an agent meets while it is paused. */
+/** Repeated calls, and calls of a paused agent. */
 async function repeats({ t }: Day): Promise<void> {
   const as = t.admin.token
   const headers = { 'idempotency-key': newId() }
@@ -98,7 +98,7 @@ async function repeats({ t }: Day): Promise<void> {
   done('erase', await t.call('POST', '/api/v1/events/erasures', { as, body: erasure }))
 }
 
-/** Each combination of filters: the first page, and one behind its cursor. */
+/** The first page and the next one for each combination of filters. */
 async function lists({ t }: Day): Promise<void> {
   const since = encodeURIComponent(t.clock.now().toISOString())
   const { id } = await t.createRequest()
@@ -124,7 +124,7 @@ async function lists({ t }: Day): Promise<void> {
   done('evidence', await t.call('GET', `/api/v1/requests/${id}/evidence`, { as: t.admin.token }))
 }
 
-/** An organization whose time is up. */
+/** An organization whose grace period is over. */
 async function deletion({ t }: Day): Promise<void> {
   const { organizationId } = await addTenant(t)
   await t.sql('update organizations set delete_after = $2 where organization_id = $1', [organizationId, t.clock.now()])

@@ -13,17 +13,17 @@ import {
 export interface Run {
   /** The statement's name, or the text of a query that has none. */
   readonly statement: string
-  /** Index entries, and rows of sequential scans, that PostgreSQL went through; those for triggers and foreign keys too. */
+  /** Index entries and rows of sequential scans that PostgreSQL read, including those for triggers and foreign keys. */
   readonly read: number
   readonly returned: number
-  /** The elements of its JSON and array parameters. */
+  /** The number of elements in its JSON and array parameters. */
   readonly given: number
 }
 
-/** `force_generic_plan`: the plan of the first run stays. `force_custom_plan`: a new one for each run. */
+/** `force_generic_plan` keeps the plan of the first run; `force_custom_plan` makes a new one for each run. */
 export type PlanCacheMode = 'force_generic_plan' | 'force_custom_plan'
 
-// What this backend has read and not yet reported to the statistics; it reports between transactions only.
+// What this backend has read and not yet reported to the statistics, because it only reports between transactions.
 const readSoFar: Statement = {
   name: 'meter_read_so_far',
   text: `select set_config('plan_cache_mode', $1, true),
@@ -31,7 +31,7 @@ const readSoFar: Statement = {
         where relnamespace = 'public'::regnamespace and relkind in ('r', 'i'))::float8 as read`,
 }
 
-/** A database that notes how many rows each statement reads. */
+/** A database that counts how many rows each statement reads. */
 export function createMeter() {
   const runs: Run[] = []
   let mode: PlanCacheMode = 'force_generic_plan'
@@ -40,7 +40,7 @@ export function createMeter() {
     { statement, values }: { readonly statement: string; readonly values: readonly unknown[] },
     issue: () => Promise<readonly Row[]>,
   ): Promise<readonly Row[]> => {
-    // All three in one turn, so that they travel as one group, as the statement alone would.
+    // All three in one turn, so that they are sent as one group, as the statement alone would be.
     const look = () => tx.execute<{ read: number }>(readSoFar, [mode])
     const [before, rows, after] = await Promise.all([look(), issue(), look()])
     const read = (after[0]?.read ?? Number.NaN) - (before[0]?.read ?? 0)

@@ -12,14 +12,14 @@ import { live, operate } from './lifecycles.ts'
 import { createMeter, type PlanCacheMode, type Run } from './meter.ts'
 import { statementsInSource } from './statements.ts'
 
-// A new installation has no statistics, and the plans of its first hour were made while its tables were empty. Everything that
-// the service does is done once on nearly empty tables, and again when each has 20,000 rows more. Nothing is ever analyzed.
+// A new installation has no statistics, and the plans of its first hour were made while its tables were empty. So this test does
+// everything that the service does on nearly empty tables, and again with 20,000 more rows in each. Nothing is analyzed.
 const rows = 20_000
 
-/** What a statement may read, besides three rows for each one that it returns or is given. */
+/** The rows that a statement may read besides three for each row that it returns or is given. */
 const fewRows = 200
 
-/** Statements that read more by purpose: how many rows at most, and why. */
+/** Statements that have to read more: how many rows at most, and why. */
 const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: string])[] = [
   [/^audit_export_(jsonl|csv)$/, 1_100, 'an export is read by pages of 1,000 events, and a page is one text'],
   [/^audit_next_batches$/, 1_300, 'a seal is over up to 1,024 events'],
@@ -69,7 +69,7 @@ before(async () => {
       // One connection for calls and one for the workers: each plan is made once.
       DATABASE_POOL: '2',
       PUBLIC_URL: 'https://hitl.example.com',
-      // Hours pass on the fake clock.
+      // The fake clock moves by hours.
       ACCESS_TOKEN_EXPIRE_MINUTES: '1440',
       STEP_UP_FRESH_MINUTES: '1440',
       SMTP_URL: `smtp://127.0.0.1:${relay.port}`,
@@ -88,7 +88,7 @@ before(async () => {
   const day: Day = { t, receiver, relay, provider, plant: text, call: t.call, take: t.call, text: () => {} }
   const lived = async () => {
     await live(day, organizationId)
-    // A process does this once a minute: the test does not wait for it.
+    // A process does this once a minute, which the test does not wait for.
     await t.app.db.within({}).execute(forgetEnded, [])
   }
   await meter.measure('force_generic_plan', lived)
@@ -108,7 +108,7 @@ for (const [plans, when] of [
   ['force_generic_plan', 'planned while the tables were empty'],
   ['force_custom_plan', 'planned without statistics'],
 ] as const) {
-  test(`among ${rows} rows, each statement reads what it returns and a few more when it was ${when}`, () => {
+  test(`among ${rows} rows, each statement reads what it returns and a few more, ${when}`, () => {
     const worst = new Map<string, Run>()
     for (const run of grown.get(plans) ?? []) {
       if (run.read > Math.max(allowedRows(run), worst.get(run.statement)?.read ?? 0)) worst.set(run.statement, run)
@@ -120,7 +120,7 @@ for (const [plans, when] of [
   })
 }
 
-test('each statement of the source was run on the grown tables, or is named with the reason', async () => {
+test('each statement of the source was run on the grown tables, or is listed with a reason', async () => {
   const ran = new Set((grown.get('force_generic_plan') ?? []).map(({ statement }) => statement))
   const found = await statementsInSource()
   const missed = found.filter(({ name, pattern }) => !(name in notLived) && ![...ran].some((one) => pattern.test(one)))

@@ -5,14 +5,14 @@ import ts from 'typescript'
 
 const source = join(import.meta.dirname, '../../src')
 
-/** Without statements of their own: the transactions around them, and texts that are no SQL. */
+/** Files without statements: transactions, and texts that are not SQL. */
 const without = ['platform/database/', 'commands/']
 
-/** A prepared statement as it stands in the source: an object with a `name` and a `text`. */
+/** A prepared statement in the source: an object with a `name` and a `text`. */
 export interface StatementInSource {
   readonly file: string
   readonly name: string
-  /** Meets the name; each part of it that is composed may be anything. */
+  /** Matches the name; each composed part of it may be anything. */
   readonly pattern: RegExp
 }
 
@@ -34,7 +34,7 @@ export async function statementsInSource(): Promise<readonly StatementInSource[]
   return found
 }
 
-/** Null where the name is no text: that passes on a statement of elsewhere. */
+/** Null if the name is not a literal, because then the object passes on another statement. */
 function nameOf(member: ts.ObjectLiteralElementLike): Omit<StatementInSource, 'file'> | null {
   const value = ts.isPropertyAssignment(member) ? member.initializer : member
   if (ts.isStringLiteralLike(value)) return { name: value.text, pattern: new RegExp(`^${value.text}$`) }

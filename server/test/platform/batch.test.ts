@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createBatcher, type Outcome } from '../../src/platform/batch.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
-/** Batches that end when the test says so. */
+/** Batches that the test ends. */
 function held<In>() {
   const batches: {
     readonly acts: readonly In[]
@@ -21,7 +21,7 @@ function held<In>() {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 const statusOf = (error: unknown): number | undefined => (error instanceof Problem ? error.status : undefined)
 
-test('a lone act goes at once, alone', async () => {
+test('a lone act is performed at once', async () => {
   const { batches, perform } = held<number>()
   const batcher = createBatcher({ perform, concurrency: 2, maxSize: 10 })
   const done = batcher(1)
@@ -82,7 +82,7 @@ test('no more batches than the concurrency are under way, none larger than its s
   assert.deepEqual(await Promise.all(all), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
-test('an act that is refused concerns its caller only', async () => {
+test('a refused act affects only its caller', async () => {
   const batcher = createBatcher<number, number>({
     perform: async (acts) => acts.map((act) => (act % 2 ? { error: new Error(`not ${act}`) } : { value: act * 10 })),
     concurrency: 1,
@@ -95,7 +95,7 @@ test('an act that is refused concerns its caller only', async () => {
   )
 })
 
-test('undefined is an outcome, a missing one is an error', async () => {
+test('undefined is an outcome, but a missing outcome is an error', async () => {
   const batcher = createBatcher<number, undefined>({
     perform: async () => [{ value: undefined }],
     concurrency: 1,
@@ -109,7 +109,7 @@ test('undefined is an outcome, a missing one is an error', async () => {
 })
 
 describe('503 when too many wait', () => {
-  test('those who wait already are served, and later there is room again', async () => {
+  test('callers that already wait are served, and later there is room again', async () => {
     const { batches, perform } = held<number>()
     const batcher = createBatcher({ perform, concurrency: 1, maxSize: 2, maxWaiting: 3 })
     const first = batcher(0)
@@ -130,7 +130,7 @@ describe('503 when too many wait', () => {
 })
 
 describe('a batch that fails as a whole', () => {
-  test('is tried act by act when it was rolled back: only the poisoned one fails', async () => {
+  test('is tried act by act if it was rolled back: only the bad act fails', async () => {
     const performed: (readonly number[])[] = []
     const batcher = createBatcher<number, number>({
       perform: async (acts) => {
@@ -150,7 +150,7 @@ describe('a batch that fails as a whole', () => {
     assert.deepEqual(performed, [[1, 2, 3, 4], [1], [2], [3], [4]])
   })
 
-  test('is not tried again when its fate is unknown: every caller is told', async () => {
+  test('is not tried again if its outcome is unknown: every caller gets the error', async () => {
     let performed = 0
     const batcher = createBatcher<number, number>({
       perform: async () => {
@@ -165,7 +165,7 @@ describe('a batch that fails as a whole', () => {
     assert.deepEqual([settled.map(({ status }) => status), performed], [['rejected', 'rejected', 'rejected'], 1])
   })
 
-  test('does not hold its place: the next acts go', async () => {
+  test('frees its place for the next acts', async () => {
     let fail = true
     const batcher = createBatcher<number, number>({
       perform: async (acts) => {
@@ -180,7 +180,7 @@ describe('a batch that fails as a whole', () => {
     assert.equal(await batcher(2), 2)
   })
 
-  test('a perform that throws at once is a failure like any other', async () => {
+  test('a perform that throws synchronously is a failure like any other', async () => {
     const batcher = createBatcher<number, number>({
       perform: () => {
         throw new Error('at once')
@@ -193,7 +193,7 @@ describe('a batch that fails as a whole', () => {
   })
 })
 
-test('whatever comes when, every act is performed once, in the order of coming, and hears its own outcome', async () => {
+test('every act is performed once, in order of arrival, and gets its own outcome', async () => {
   const bursts = fc.array(fc.nat(12), { minLength: 1, maxLength: 12 })
   await fc.assert(
     fc.asyncProperty(
@@ -247,7 +247,7 @@ test('acts of many bytes make smaller batches, and too many bytes waiting are re
     },
   })
   const mebibyte = 1_048_576
-  // The first goes alone as soon as the turn ends; 64 MiB may wait, the next must not.
+  // The first goes alone as soon as the turn ends. Then 64 MiB may wait, but no more.
   const first = add(1)
   await new Promise(setImmediate)
   const waiting = Array.from({ length: 16 }, () => add(4 * mebibyte))

@@ -7,7 +7,7 @@ const hash = Buffer.from('a body')
 const idempotency: Idempotency = { key: 'k-1', hash, isOf: (stored) => stored?.equals(hash) === true }
 const taken = refusal(409, 'test.taken', 'Another thing has this name.')
 
-/** Rows by key, as a store would keep them; what was called is in `calls`. */
+/** Rows by key, as a store would keep them. Records its calls in `calls`. */
 function thing(earlier: Earlier<string> | null, inserted: string | null, more: Partial<Creation<string>> = {}) {
   const calls: string[] = []
   const creation: Creation<string> = {
@@ -24,13 +24,13 @@ function thing(earlier: Earlier<string> | null, inserted: string | null, more: P
   return { calls, creation }
 }
 
-test('a first call inserts and looks nothing up', async () => {
+test('a first call inserts without a look-up', async () => {
   const { calls, creation } = thing(null, 'new')
   assert.deepEqual(await createOnce(idempotency, creation), { made: 'new', replayed: false })
   assert.deepEqual(calls, ['insert'])
 })
 
-test('a repetition returns the earlier one as its first reply described it', async () => {
+test('a repetition returns the earlier row as in its first reply', async () => {
   const { creation } = thing({ made: 'earlier', hash }, null, { initialReply: (made) => `${made}, at first` })
   assert.deepEqual(await createOnce(idempotency, creation), { made: 'earlier, at first', replayed: true })
 })

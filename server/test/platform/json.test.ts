@@ -74,7 +74,7 @@ describe('numbers', () => {
     })
   }
 
-  test('whatever a double prints is kept; one digit more than it holds is not', () => {
+  test('everything that a double prints is kept; a number with more digits than a double holds is refused', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
         for (const literal of [String(value), value.toExponential(), JSON.stringify(value)]) {
@@ -86,7 +86,7 @@ describe('numbers', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 2n ** 53n, max: 2n ** 80n }), (value) => {
         const exact = BigInt(Number(value)) === value
-        // Only the shortest spelling of a double is exact in decimal as well.
+        // Only the shortest decimal spelling of a double is accepted.
         const printed =
           BigInt(Number(value)) !== BigInt(Number(value).toLocaleString('fullwide', { useGrouping: false }))
         if (!exact) assert.equal(refusal(`[${value}]`).status, 422)
@@ -95,7 +95,7 @@ describe('numbers', () => {
     )
   })
 
-  test('a mebibyte of digits is judged in linear time', () => {
+  test('a mebibyte of digits is checked in linear time', () => {
     const zeros = '0'.repeat(300_000)
     const texts = [
       `0.1${zeros}1`,
@@ -128,7 +128,7 @@ describe('members', () => {
     )
     assert.deepEqual(value, { a: { x: 1 }, b: [1, 2], c: 'é', d: -0, '': null })
   })
-  test('are none when the value is no object', () => {
+  test('are empty if the value is not an object', () => {
     for (const text of ['1', '"x"', 'null', '[]', '[{"a":1}]', ' true ']) assert.equal(parse(text).members.size, 0)
   })
   test('have their decoded names', () => assert.equal(parse('{"\\u0061":1,"b\\"c":2}').members.get('b"c'), '2'))
@@ -150,7 +150,7 @@ describe('members', () => {
       }),
     )
   })
-  test('a byte order mark is no part of them', () => assert.equal(parse('\ufeff{"a":1}').members.get('a'), '1'))
+  test('do not include a byte order mark', () => assert.equal(parse('\ufeff{"a":1}').members.get('a'), '1'))
 })
 
 describe('refused', () => {
@@ -223,13 +223,13 @@ describe('refused', () => {
     }
     parse(`[${'[],{},'.repeat(2_000)}[]]`)
   })
-  test('a path of any length is told in at most 201 characters', () => {
+  test('a path of any length is reported in at most 201 characters', () => {
     const problem = refusal(`{"${'n'.repeat(5_000)}":{"x":1e999}}`)
     assert.ok((problem.errors?.[0]?.path.length ?? 999) <= 201)
   })
 })
 
-test('any bytes are taken or refused, and nothing else happens', () => {
+test('any bytes are either accepted or refused', () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -21,18 +21,18 @@ export interface MailRelay {
   readonly letters: readonly TakenLetter[]
   /** Connections accepted so far. */
   readonly connections: number
-  /** The letters, as soon as there are `count`; fails after 10 s. */
+  /** The mails, as soon as there are `count`; fails after 10 s. */
   waitFor(count: number): Promise<readonly TakenLetter[]>
-  /** The letters to this address with this subject, as soon as there are `count`; fails after 10 s. */
+  /** The mails to this address with this subject, as soon as there are `count`; fails after 10 s. */
   lettersTo(address: string, subject: string, count: number): Promise<readonly TakenLetter[]>
-  /** The next attempts meet these replies to RCPT, one each, before letters are taken again. */
+  /** The next attempts get these replies to RCPT, one each, before mails are accepted again. */
   refuseNext(...codes: readonly number[]): void
   close(): Promise<void>
 }
 
 const patienceMs = 10_000
 
-/** A real SMTP server on 127.0.0.1 that keeps what it takes; with a certificate it offers STARTTLS, or speaks TLS at once. */
+/** A real SMTP server on 127.0.0.1 that keeps what it accepts. With a certificate it offers STARTTLS or speaks TLS at once. */
 export async function startMailRelay(
   options: {
     readonly certificate?: Certificate
@@ -102,7 +102,7 @@ export async function startMailRelay(
       check()
     })
   const server = new SMTPServer(settings)
-  // A client that breaks off, as over a certificate it does not trust, concerns its own test only.
+  // Clients may break off, for example because they do not trust the certificate; only their own test cares.
   server.on('error', () => {})
   server.listen(0, '127.0.0.1')
   await once(server.server, 'listening')
@@ -127,7 +127,7 @@ export async function startMailRelay(
   }
 }
 
-/** Enough of RFC 5322 and 2045 for what one plain letter looks like. */
+/** Enough of RFC 5322 and 2045 for a plain mail. */
 function parse(raw: string): Pick<TakenLetter, 'headers' | 'text'> {
   const [head = '', ...rest] = raw.split('\r\n\r\n')
   const lines = head.replace(/\r\n[ \t]+/g, ' ').split('\r\n')

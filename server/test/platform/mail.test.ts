@@ -53,7 +53,7 @@ describe('over STARTTLS', () => {
     relay = keep(await startMailRelay({ certificate: authority.issue(['localhost']), login }))
   })
 
-  test('a letter arrives, encrypted and signed in, with one sender, one receiver and a mark that a program wrote it', async () => {
+  test('a mail arrives over an encrypted, authenticated connection, with one sender, one receiver and a mark that a program wrote it', async () => {
     await mailTo(relayAt(relay.port, { login }), { ca: authority.cert }).send(letter)
     const [taken] = await relay.waitFor(1)
     assert.ok(taken)
@@ -68,7 +68,7 @@ describe('over STARTTLS', () => {
     assert.equal(taken.text.replaceAll('\r\n', '\n').trim(), 'One\nTwo')
   })
 
-  test('a long link and letters of every script come through unbroken', async () => {
+  test('a long link and characters of every script arrive intact', async () => {
     const link = `https://hitl.example.com/password/reset#${'Aa0-_'.repeat(40)}`
     const count = relay.letters.length
     await mailTo(relayAt(relay.port, { login }), { ca: authority.cert }).send({
@@ -81,14 +81,14 @@ describe('over STARTTLS', () => {
     assert.ok(taken?.text.includes('Für Sie: 你好'))
   })
 
-  test('a certificate of an authority that nobody named is refused, and nothing is told to the relay', async () => {
+  test('a certificate of an authority that nobody named is refused, and nothing is sent to the relay', async () => {
     const count = relay.letters.length
     const error = await failureOf(mailTo(relayAt(relay.port, { login })).send(letter))
     assert.equal(error.code, 'unreachable')
     assert.equal(relay.letters.length, count)
   })
 
-  test('NODE_TLS_REJECT_UNAUTHORIZED=0 does not soften it', async () => {
+  test('NODE_TLS_REJECT_UNAUTHORIZED=0 changes nothing', async () => {
     const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     try {
@@ -134,17 +134,17 @@ describe('a relay without STARTTLS', () => {
     relay = keep(await startMailRelay())
   })
 
-  test('elsewhere gets nothing: whoever stands between could have hidden it', async () => {
+  test('on another machine gets nothing, because a man in the middle could have hidden STARTTLS', async () => {
     assert.equal((await failureOf(mailTo(relayAt(relay.port)).send(letter))).code, 'refused')
     assert.equal(relay.letters.length, 0)
   })
 
-  test('on this machine is good enough', async () => {
+  test('on this machine is accepted', async () => {
     await mailTo(relayAt(relay.port, { isLoopback: true })).send(letter)
     assert.equal((await relay.waitFor(1))[0]?.overTls, false)
   })
 
-  test('that hides its sign-in gets no letter from a sender who is to sign in', async () => {
+  test('that offers no authentication gets no mail from a sender with a password', async () => {
     const count = relay.letters.length
     await failureOf(mailTo(relayAt(relay.port, { isLoopback: true, login })).send(letter))
     assert.equal(relay.letters.length, count)
@@ -174,12 +174,12 @@ describe('trouble', () => {
     assert.equal(relay.connections, connections + 1)
   })
 
-  test('after the last try it is told', async () => {
+  test('the failure of the last try is logged', async () => {
     relay.refuseNext(451, 451, 451)
     assert.equal((await failureOf(mailTo(here()).send(letter))).code, 'unreachable')
   })
 
-  test('a relay that never says a word is given up within the time', async () => {
+  test('a silent relay is given up within the timeout', async () => {
     const { port, close } = await startSilent()
     keep({ close })
     const startedAt = performance.now()
@@ -188,7 +188,7 @@ describe('trouble', () => {
     assert.ok(performance.now() - startedAt < 2_000)
   })
 
-  test('a relay that drips a reply is given up within the same time', async () => {
+  test('a relay that trickles its reply is given up within the same timeout', async () => {
     const { port, close } = await startSilent((socket) => {
       const drip = setInterval(() => socket.write('220-x\r\n'), 20)
       socket.on('close', () => clearInterval(drip))
@@ -200,7 +200,7 @@ describe('trouble', () => {
     assert.ok(performance.now() - startedAt < 3_000)
   })
 
-  test('the queue is bounded, and a stop gives up what waits in it', async () => {
+  test('the queue is bounded, and a stop drops what waits in it', async () => {
     const { port, close } = await startSilent()
     keep({ close })
     const mail = mailTo(relayAt(port, { isLoopback: true }), { maxEmails: 3, retrySeconds: [60] })
@@ -214,7 +214,7 @@ describe('trouble', () => {
     assert.equal((await failureOf(mail.send(letter))).code, 'stopped')
   })
 
-  test('a stop waits as long as it may for a letter under way', async () => {
+  test('a stop waits for a mail under way, up to its deadline', async () => {
     const count = relay.letters.length
     const mail = mailTo(here())
     const sending = mail.send(letter)
@@ -223,7 +223,7 @@ describe('trouble', () => {
     assert.equal(relay.letters.length, count + 1)
   })
 
-  test('no log line holds the letter, the address, the user, the password, or what the relay said', async () => {
+  test('no log line contains the mail, the address, the user, the password or the reply of the relay', async () => {
     const lines: string[] = []
     const log = createLog('trace', false, { write: (line: string) => void lines.push(line) })
     relay.refuseNext(451, 550)
@@ -281,14 +281,14 @@ describe('what could forge a header or another receiver', () => {
     assert.equal(taken?.headers.get('subject'), 'Hi Bcc: evil@example.com Body x')
   })
 
-  test('a line with a single dot does not end the letter', async () => {
+  test('a line with a single dot does not end the mail', async () => {
     await mail.send({ ...letter, text: 'before\n.\nMAIL FROM:<evil@example.com>\nafter' })
     const taken = (await relay.waitFor(2))[1]
     assert.match(taken?.text ?? '', /before\r?\n\.\r?\nMAIL FROM:<evil@example\.com>\r?\nafter/)
     assert.equal(relay.letters.length, 2)
   })
 
-  test('ordinary addresses pass, those of other scripts too', () => {
+  test('ordinary addresses pass, including those in other scripts', () => {
     for (const address of ['a@b', 'first.last+tag@sub.example.com', "o'hara@example.com", 'grüße@bücher.example']) {
       assert.equal(isMailable(address), true, address)
     }
@@ -345,7 +345,7 @@ describe('SMTP_URL', () => {
   }
 })
 
-test('the configuration: SMTP_URL needs MAIL_FROM, and no mistake repeats the password', () => {
+test('the configuration: SMTP_URL needs MAIL_FROM, and no error repeats the password', () => {
   const mistakesOf = (environment: Readonly<Record<string, string>>): readonly string[] => {
     try {
       loadConfig(environment, '/nonexistent/.env')

@@ -21,7 +21,7 @@ const authority = createAuthority()
 let folder: string
 let port: number
 let server: EmbeddedPostgres
-/** A PostgreSQL on TCP whose certificate, of an authority of its own, is for `localhost` and not for 127.0.0.1. */
+/** A PostgreSQL on TCP with a certificate of a private authority, for `localhost` and not for 127.0.0.1. */
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hitl-tls-'))
   port = await freePort()
@@ -53,7 +53,7 @@ const administer = async (...statements: readonly string[]): Promise<void> => {
     await client.end()
   }
 }
-/** New connections see it as soon as the server has read its settings again. */
+/** Changes a setting; new connections use it as soon as the server has reloaded its settings. */
 const serveTls = async (on: boolean): Promise<void> => {
   await administer(`alter system set ssl = ${on ? 'on' : 'off'}`, 'select pg_reload_conf()')
   const deadline = performance.now() + 10_000
@@ -67,7 +67,7 @@ const serveTls = async (on: boolean): Promise<void> => {
   }
 }
 
-/** As the service reaches it in production. */
+/** Connects as the service does in production. */
 const open = async (host: string, query: string, ca: string | null) => {
   const { user, password, database } = server.connection
   const url = `postgres://${user}:${password}@${host}:${port}/${database}${query}`
@@ -82,7 +82,7 @@ const refused = (what: RegExp) => (error: unknown) => {
   assert.match(message, what)
   return true
 }
-/** Everything in a URL that the driver would let win over a configured authority. */
+/** Everything in a URL that would override a configured authority in the driver. */
 const contradictions = [
   '',
   '?ssl=0',
@@ -108,7 +108,7 @@ describe('a database with DATABASE_CA', () => {
     })
   }
 
-  test('is not reached at all when it has no TLS', async (context) => {
+  test('is not reached if it has no TLS', async (context) => {
     context.after(() => serveTls(true))
     await serveTls(false)
     for (const query of contradictions) {
@@ -117,7 +117,7 @@ describe('a database with DATABASE_CA', () => {
     assert.equal((await connect('localhost', '', null)).tls, null, 'without an authority it would be')
   })
 
-  test('sees the client certificate that the URL names', async () => {
+  test('gets the client certificate that the URL names', async () => {
     const { cert, key } = authority.issue(['the service'])
     await writeFile(join(folder, 'client.crt'), cert)
     await writeFile(join(folder, 'client.key'), key)
@@ -131,7 +131,7 @@ describe('a database with DATABASE_CA', () => {
   })
 })
 
-test('sslmode=verify-full alone takes an authority that everybody trusts, and no other', async () => {
+test('sslmode=verify-full alone accepts only publicly trusted authorities', async () => {
   await assert.rejects(connect('localhost', '?sslmode=verify-full', null), refused(/certificate/))
   const named = `?sslmode=verify-full&sslrootcert=${join(folder, 'ca.pem')}`
   assert.match(String((await connect('localhost', named, null)).tls), /^TLSv1/)

@@ -63,7 +63,7 @@ const hooks = () => {
 }
 
 describe('a transaction', () => {
-  test('commits what it did, answers what work answered, and then runs its commit hooks once', async () => {
+  test('commits, returns the result of work, and then runs its commit hooks once', async () => {
     const { ran, commit, rollback } = hooks()
     const answer = await inTransaction(db, {}, async (tx) => {
       tx.onCommit(commit)
@@ -75,7 +75,7 @@ describe('a transaction', () => {
     assert.deepEqual([answer, ran, await count('kept')], ['answer', ['commit'], 1])
   })
 
-  test('rolls back when work throws, hands the error on as it is, and runs its rollback hooks only', async () => {
+  test('rolls back when work throws, rethrows the same error, and runs only its rollback hooks', async () => {
     const { ran, commit, rollback } = hooks()
     const error = new Error('mine')
     await assert.rejects(
@@ -116,7 +116,7 @@ describe('a transaction', () => {
     assert.deepEqual([ran, await count('twice')], [['rollback'], 0])
   })
 
-  test('does not commit when a pipelined statement failed, even when work hid the error', async () => {
+  test('does not commit if a pipelined statement failed, even if work caught the error', async () => {
     const { ran, commit, rollback } = hooks()
     const id = nextId()
     await assert.rejects(
@@ -142,7 +142,7 @@ describe('a transaction', () => {
     )
   })
 
-  test('last statements are part of the commit, and a failure among them undoes it', async () => {
+  test('final statements are part of the commit, and a failure among them undoes it', async () => {
     await inTransaction(db, {}, async (tx) => tx.last(tx.execute(insert, [nextId(), 'last'])))
     assert.equal(await count('last'), 1)
     const { ran, commit, rollback } = hooks()
@@ -158,7 +158,7 @@ describe('a transaction', () => {
     assert.deepEqual([ran, await count('undone')], [['rollback'], 0])
   })
 
-  test('leaves its connection fit for the next, a hundred failures on', async () => {
+  test('leaves its connection usable, even after a hundred failures', async () => {
     const small = open({ poolSize: 1 })
     for (let round = 0; round < 100; round += 1) {
       await assert.rejects(inTransaction(small, {}, (tx) => tx.execute(statement('select 1/0'), [])))
@@ -167,7 +167,7 @@ describe('a transaction', () => {
     await small.close()
   })
 
-  test('sees nothing of another that has not committed', async () => {
+  test('sees nothing of another transaction that has not committed', async () => {
     await inTransaction(db, {}, async (tx) => {
       await tx.execute(insert, [nextId(), 'unseen'])
       assert.equal(await count('unseen'), 0)
@@ -176,8 +176,8 @@ describe('a transaction', () => {
   })
 })
 
-describe('503, and the pool is well afterwards', () => {
-  test('when a statement takes longer than it may', async () => {
+describe('503, and the pool works afterwards', () => {
+  test('when a statement exceeds its timeout', async () => {
     const impatient = open({ statementTimeoutMs: 100 })
     await assert.rejects(impatient.within({}).execute(statement('select pg_sleep(30)'), []), is503)
     const { ran, commit, rollback } = hooks()
@@ -195,7 +195,7 @@ describe('503, and the pool is well afterwards', () => {
     await impatient.close()
   })
 
-  test('when the connection dies under a transaction, whose hooks know of no commit', async () => {
+  test('when the connection dies during a transaction, whose commit hooks do not run', async () => {
     const { ran, commit, rollback } = hooks()
     await assert.rejects(
       inTransaction(db, {}, async (tx) => {
@@ -242,7 +242,7 @@ describe('503, and the pool is well afterwards', () => {
     await gone.close()
   })
 
-  test('when the server takes the connection and never answers', async () => {
+  test('when the server accepts the connection and never replies', async () => {
     const receiver = await startRawReceiver(() => {})
     const silent = open({
       connection: { ...database.connection, host: '127.0.0.1', port: receiver.port },
@@ -267,7 +267,7 @@ describe('503, and the pool is well afterwards', () => {
   })
 })
 
-test('a pool for look-ups joins row by row, and one with free plans as PostgreSQL likes', async () => {
+test('a pool for look-ups joins row by row, and one with free plans as PostgreSQL chooses', async () => {
   const explain = statement('explain select * from notes a join notes b using (note)')
   for (const [plans, join] of [
     ['lookups', /^Nested Loop/],
@@ -282,7 +282,7 @@ test('a pool for look-ups joins row by row, and one with free plans as PostgreSQ
   }
 })
 
-test('a name given to two statements is refused before anything is sent, in one group and in two', async () => {
+test('using a name for two statements is refused before anything is sent, in one group or in two', async () => {
   const name = 'test_one_name'
   const texts = ['select 1 as one', 'select 2 as two']
   const refusal = new TypeError('Two prepared statements have the name "test_one_name".')
@@ -299,7 +299,7 @@ test('a name given to two statements is refused before anything is sent, in one 
   }
 })
 
-test('a value that cannot be written is our own mistake, not an outage', async () => {
+test('a value that cannot be written is a bug of the service, not an outage', async () => {
   await assert.rejects(db.within({}).execute(insert, [nextId(), { big: 1n }]), (error) => error instanceof TypeError)
 })
 
@@ -337,7 +337,7 @@ describe('values', () => {
   })
 })
 
-test('only what PostgreSQL itself refused proves a rollback', () => {
+test('only an error from PostgreSQL itself proves a rollback', () => {
   const refused = (code: string): pg.DatabaseError => Object.assign(new pg.DatabaseError('x', 1, 'error'), { code })
   for (const code of ['23505', '23503', '22P02', '40001', '40P01']) assert.ok(provesRollback(refused(code)), code)
   for (const code of ['57014', '57P01', '53300', '08006', '58030', '25006'])

@@ -24,7 +24,7 @@ before(async () => {
 })
 after(() => t.stop())
 
-/** Rows of people's accounts, and of what waits for its end: of each kind one that is over and one that is not. */
+/** Rows of people's accounts and of things that expire: one expired and one current of each kind. */
 async function addPersonal(): Promise<void> {
   const { organizationId } = a
   // The colleagues have personal things of their own.
@@ -42,7 +42,7 @@ async function addPersonal(): Promise<void> {
     ['over', `now() - interval '1 minute'`],
     ['open', `now() + interval '1 minute'`],
   ]) {
-    // One that is begun per account: of the two, somebody else's.
+    // An account can have only one that is begun, so the second belongs to another person.
     const whose = mark === 'over' ? accountId : await accountOf(b.people.auditor.id)
     await add(
       `totp_factors (account_id, id, seed, expires_at, step_up_id, step_up_method, created_at, updated_at)
@@ -93,21 +93,21 @@ const refused = (error: unknown): boolean => sqlState(error) === '42501'
 
 /** Tables of the installation as a whole, each with its reason. */
 const withoutPolicy = new Set([
-  'schema_migrations', // readable; nothing of anybody's
+  'schema_migrations', // readable, and about no organization
   'schema_access',
 ])
 
-/** Tables whose policy is for everybody: counted before anybody is known, under keys that say nothing (0010_limits.sql). */
+/** Tables with a policy for all rows: they count before the caller is known, under keys that reveal nothing (0010_limits.sql). */
 const forEverybody = new Set(['rate_limits', 'attempt_tallies'])
 
-/** What background work sees of each table that it sees something of; of all others, nothing. */
+/** The rows of each table that background work can see. It sees nothing of all other tables. */
 const due: Readonly<Record<string, string>> = {
   organizations: 'cleared_at is null',
   consultation_requests: 'next_action_at is not null',
   deliveries: 'due_at is not null',
   api_keys: 'warn_at is not null',
   audit_policies: 'retention_days is not null',
-  // Hashes, and the last one of each organization is needed for the next.
+  // They hold only hashes, and the last one of each organization is needed for the next.
   audit_seals: 'true',
   sessions: `expires_at < now() - interval '30 days'`,
   totp_factors: 'expires_at < now()',
@@ -115,11 +115,11 @@ const due: Readonly<Record<string, string>> = {
   sign_in_challenges: 'expires_at < now()',
   step_ups: 'expires_at < now() and used_at is null',
 }
-/** Of these there are rows of both kinds. */
+/** Tables with rows of both kinds. */
 const withBoth = ['organizations', 'sessions', 'totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups']
 
 describe('the role that the statements run as', () => {
-  test('is no superuser, is not exempt from row-level security, owns nothing and makes nothing', async () => {
+  test('is no superuser, is not exempt from row-level security, owns nothing and can create nothing', async () => {
     const [me] = await ask(
       {},
       'select current_user as name, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb from pg_roles where rolname = current_user',
@@ -158,11 +158,11 @@ test('row-level security is forced on every table, with a policy', async () => {
 })
 
 describe('with a statement that has no filter of its own', () => {
-  test('nothing said is nothing seen, in every table', async () => {
+  test('a transaction without a scope sees nothing, in every table', async () => {
     for (const table of tables) assert.deepEqual(await ask({}, `select * from ${table}`), [], table)
   })
 
-  test("nothing said is nothing seen of people's accounts, though they have rows of every kind", async () => {
+  test("a transaction without a scope sees nothing of people's accounts, which have rows of every kind", async () => {
     const all = await t.sql(
       `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
     )
@@ -176,7 +176,7 @@ describe('with a statement that has no filter of its own', () => {
     }
   })
 
-  test('one organization said is only that one seen, in every table', async () => {
+  test('a transaction with the scope of an organization sees only that one, in every table', async () => {
     let seen = 0
     for (const table of tables) {
       const rows = await ask({ organizationId: a.organizationId }, `select organization_id from ${table}`)
@@ -186,7 +186,7 @@ describe('with a statement that has no filter of its own', () => {
     assert.ok(seen > 20, `${seen} rows`)
   })
 
-  test("another organization's rows are not changed, deleted or made", async () => {
+  test("another organization's rows cannot be changed, deleted or created", async () => {
     const scope = { organizationId: a.organizationId }
     const count = async () => t.sql('select name from teams where organization_id = $1', [b.organizationId])
     const before = await count()
@@ -216,7 +216,7 @@ describe('with a statement that has no filter of its own', () => {
     assert.deepEqual(names, [{ name: a.mark }])
   })
 
-  test('background work sees what is due, no people, and makes nothing', async () => {
+  test('background work sees what is due but no people, and can create nothing', async () => {
     const scope = { worker: true } as const
     const all = await t.sql(
       `select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
@@ -236,18 +236,18 @@ describe('with a statement that has no filter of its own', () => {
     assert.deepEqual(await ask(scope, `update totp_factors set seed = '\\x02' returning id`), [])
   })
 
-  test('background work deletes what is over, and nothing else', async () => {
+  test('background work can delete only what has expired', async () => {
     for (const table of ['sessions', 'totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups']) {
       const left = `select count(*) as rows from ${table} where not (${due[table]}) or (${due[table]}) is null`
       const before = await t.sql(left)
-      // Without a condition PostgreSQL asks the policy for deletions alone.
+      // Without a condition PostgreSQL only applies the policy for deletions.
       await ask({ worker: true }, `delete from ${table}`)
       assert.deepEqual(await t.sql(left), before, table)
       assert.deepEqual(await t.sql(`select from ${table} where ${due[table]}`), [], table)
     }
   })
 
-  test('sealing anew sees the seeds of authenticator apps, and no people', async () => {
+  test('re-encryption sees the seeds of authenticator apps, but no people', async () => {
     const scope = { resealer: true } as const
     assert.ok((await ask(scope, 'select id from totp_factors')).length > 1)
     for (const table of ['accounts', 'users', 'sessions', 'passkeys', 'recovery_codes']) {
@@ -255,7 +255,7 @@ describe('with a statement that has no filter of its own', () => {
     }
   })
 
-  test('the next statement on the connection knows nothing of the scope before', async () => {
+  test('the next transaction on the connection does not inherit the scope', async () => {
     await Promise.all(
       Array.from({ length: 50 }, async (_, n) => {
         const rows = await ask(n % 2 === 0 ? { organizationId: a.organizationId } : {}, 'select id from teams')

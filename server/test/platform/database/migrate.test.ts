@@ -27,7 +27,7 @@ async function query(connection: Connection, text: string): Promise<readonly Rec
   }
 }
 
-/** An empty database for the length of `work`. */
+/** Runs `work` on an empty database. */
 async function onEmptyDatabase(work: (connection: Connection) => Promise<void>): Promise<void> {
   const database = await createEmptyDatabase()
   try {
@@ -43,7 +43,7 @@ const tables = async (connection: Connection): Promise<readonly unknown[]> =>
   ).map((row) => row.table_name)
 
 describe('migrate', () => {
-  test('applies what is missing, in order, and then nothing', () =>
+  test('applies the missing migrations in order, and then nothing', () =>
     onEmptyDatabase(async (connection) => {
       assert.deepEqual(await migrate(connection, [one]), ['0001_one.sql'])
       assert.deepEqual(await migrate(connection, [one, two]), ['0002_two.sql'])
@@ -55,15 +55,15 @@ describe('migrate', () => {
       ])
     }))
 
-  test('applies once when eight processes start at once', () =>
+  test('applies each migration once when eight processes start at once', () =>
     onEmptyDatabase(async (connection) => {
       const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(connection, [one, two])))
-      // Each by one of them, whichever was next in the line.
+      // Each was applied by one process, whichever had the lock.
       assert.deepEqual(applied.flat().sort(), [one.name, two.name])
       assert.deepEqual(await query(connection, 'select count(*)::int as rows from one'), [{ rows: 1 }])
     }))
 
-  test('refuses when an applied file was changed, and applies nothing', () =>
+  test('refuses if an applied file was changed, and applies nothing', () =>
     onEmptyDatabase(async (connection) => {
       await migrate(connection, [one])
       const changed = migration(one.name, `${one.sql};`)
@@ -80,7 +80,7 @@ describe('migrate', () => {
       )
     }))
 
-  test('a migration that fails is rolled back whole and named; the earlier ones stay; repaired, it goes on', () =>
+  test('a migration that fails is rolled back and named; earlier ones stay; once repaired, it is applied', () =>
     onEmptyDatabase(async (connection) => {
       const broken = migration('0002_two.sql', 'create table two (id integer); insert into nowhere values (1)')
       await assert.rejects(
@@ -103,7 +103,7 @@ describe('migrate', () => {
 })
 
 describe('loadMigrations', () => {
-  test('reads numbered files in order and nothing else; line ends make no difference', async () => {
+  test('reads only numbered files, in order; line ends make no difference', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
     try {
       for (const [name, sql] of [
@@ -128,8 +128,8 @@ describe('loadMigrations', () => {
 })
 
 /**
- * What is no organization's: how people sign in, whatever organizations they belong to, and what the installation counts and
- * signs with. Everything else is a tenant's, and has its organization in front of every key.
+ * Tables that belong to no organization: how people sign in, and what the installation counts and signs with. Everything else
+ * belongs to a tenant and has the organization first in every key.
  */
 const installationWide: ReadonlySet<unknown> = new Set([
   'accounts',
@@ -149,7 +149,7 @@ const installationWide: ReadonlySet<unknown> = new Set([
   'totp_factors',
 ])
 
-/** Where a tenant's row meets what is installation-wide, and what must be unique among tenants. */
+/** Keys that link a tenant's row to something installation-wide, or must be unique among all tenants. */
 const crossTenant: ReadonlySet<unknown> = new Set([
   'users_account_id_fkey',
   'organizations_by_idempotency_key',
@@ -201,7 +201,7 @@ describe('the schema', () => {
     )
   })
 
-  test('events can be appended, never changed, deleted or truncated', async () => {
+  test('events can be appended but never changed, deleted or truncated', async () => {
     await query(
       { ...database.connection, user: 'postgres' },
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)

@@ -21,7 +21,7 @@ const servers = new Set<number>()
 const handles = new Set<EmbeddedPostgres>()
 
 after(async () => {
-  // First: a handle that is not stopped starts its server again.
+  // Stop handles first, because a handle that is not stopped restarts its server.
   await Promise.allSettled([...handles].map((postgres) => postgres.stop()))
   for (const child of children) child.kill('SIGKILL')
   for (const pid of servers) if (await isPostmaster(pid)) process.kill(pid, 'SIGQUIT')
@@ -31,7 +31,7 @@ after(async () => {
   await rm(base, { recursive: true, force: true })
 })
 
-/** The command line, not the pid alone: a zombie and a pid given to somebody else do not count. */
+/** Checks the command line and not only the pid, so that a zombie or a reused pid does not count. */
 const isPostmaster = async (pid: number) =>
   process.platform === 'linux'
     ? (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes('cluster_name=hitl-')
@@ -95,7 +95,7 @@ async function startOther(dataDir: string): Promise<Other> {
   return { child, ...answer, stop }
 }
 
-/** A cluster made once and copied, so that the tests do not each wait for initdb. */
+/** A cluster that is made once and copied, so that not every test waits for initdb. */
 const template = join(base, 'template')
 async function dataFolder(name: string) {
   const folder = join(base, name)
@@ -104,7 +104,7 @@ async function dataFolder(name: string) {
 }
 
 describe('the embedded PostgreSQL', () => {
-  test('a first start in an empty folder gives a durable UTF-8 database that keeps its rows', async () => {
+  test('a first start in an empty folder creates a durable UTF-8 database that keeps its rows', async () => {
     const { postgres } = await start(template, { durable: true })
     assert.equal(postgres.owned, true)
     assert.deepEqual(await query(postgres, 'select 1 as one'), [{ one: 1 }])
@@ -127,7 +127,7 @@ describe('the embedded PostgreSQL', () => {
     await again.postgres.stop()
   })
 
-  test('settings given by the caller win over the standard ones', async () => {
+  test('settings of the caller override the standard ones', async () => {
     const { postgres } = await start(await dataFolder('settings'), { settings: { max_connections: '31' } })
     assert.deepEqual(await query(postgres, 'show max_connections'), [{ max_connections: '31' }])
     await postgres.stop()
@@ -161,7 +161,7 @@ describe('the embedded PostgreSQL', () => {
     assert.equal(await isPostmaster(killed.pid), false)
   })
 
-  test('when the first process stops, the server stays for the second, which stops it as the last', async () => {
+  test('when the first process stops, the server keeps running for the second, which stops it', async () => {
     const folder = await dataFolder('hand over')
     const first = await startOther(folder)
     const { postgres } = await start(folder)
@@ -182,7 +182,7 @@ describe('the embedded PostgreSQL', () => {
     assert.equal(await isPostmaster(three[0].pid), false)
   })
 
-  test('processes that start while another one stops get a server all the same', async () => {
+  test('processes that start while another one stops still get a server', async () => {
     const folder = await dataFolder('changing of the guard')
     let guard = (await start(folder)).postgres
     for (let round = 0; round < 4; round++) {
@@ -193,7 +193,7 @@ describe('the embedded PostgreSQL', () => {
     await guard.stop()
   })
 
-  test('a server killed with -9 is started again and committed rows are there', async () => {
+  test('a server killed with -9 is restarted with all committed rows', async () => {
     const folder = await dataFolder('killed server')
     const { postgres, lines } = await start(folder, { durable: true })
     await query(postgres, 'create table sevens as select 7 as seven')
@@ -223,7 +223,7 @@ describe('the embedded PostgreSQL', () => {
     await postgres.stop()
   })
 
-  test('a stale pid file is no obstacle: dead pid, own pid, and a pid of a process of the same account', async () => {
+  test('a stale pid file does no harm: a dead pid, its own pid, or the pid of another process of the same account', async () => {
     const folder = await dataFolder('stale')
     const gone = spawn(process.execPath, ['-e', '0'])
     await once(gone, 'exit')
@@ -244,7 +244,7 @@ describe('the embedded PostgreSQL', () => {
     stranger.kill()
   })
 
-  test('a start interrupted in the middle of initdb leaves nothing that harms the next', async () => {
+  test('a start interrupted during initdb does not harm the next one', async () => {
     const folder = join(base, 'half')
     await mkdir(join(folder, 'postgres-new-0badc0de', 'cluster', 'base'), { recursive: true })
     await writeFile(join(folder, 'postgres-initdb.lock'), String(process.pid))
@@ -279,13 +279,13 @@ describe('the embedded PostgreSQL', () => {
     await rm(String(hosts[0]), { recursive: true })
   })
 
-  test('data of another major version is refused with a way out', async () => {
+  test('data of another major version is refused with a solution', async () => {
     const folder = await dataFolder('other major')
     await writeFile(join(folder, 'postgres', 'PG_VERSION'), '16\n')
     await assert.rejects(start(folder), /holds data of PostgreSQL 16, but this release brings PostgreSQL 18.*dump/)
   })
 
-  test('a missing or foreign password file is named', async () => {
+  test('a missing or wrong password file is named', async () => {
     const folder = await dataFolder('lost password')
     await writeFile(join(folder, 'postgres-password'), 'foreign')
     await assert.rejects(start(folder), /postgres-password is not that of the cluster/)
@@ -294,7 +294,7 @@ describe('the embedded PostgreSQL', () => {
     await assert.rejects(start(folder), /postgres-password is missing/)
   })
 
-  test('a data folder that is a file, and a setting the server refuses, end with a sentence', async () => {
+  test('a data folder that is a file, or a setting that the server refuses, fails with a clear message', async () => {
     await writeFile(join(base, 'file'), '')
     await assert.rejects(start(join(base, 'file')), /is not a folder\. Set DATA_DIR/)
     const folder = await dataFolder('bad setting')
@@ -314,7 +314,7 @@ if (asRoot)
       await postgres.stop()
     })
 
-    test('a data folder below a folder only root may enter works, and its mode is left alone', async () => {
+    test('a data folder inside a folder that only root may enter works, and its mode is unchanged', async () => {
       const closed = join(base, 'closed')
       await mkdir(closed, { mode: 0o700 })
       const { postgres } = await start(join(closed, 'data'))
@@ -323,7 +323,7 @@ if (asRoot)
       assert.equal((await stat(closed)).mode & 0o777, 0o700)
     })
 
-    test('a cluster restored with the wrong owner and mode is put right', async () => {
+    test('a cluster restored with the wrong owner and mode is repaired', async () => {
       const folder = await dataFolder('restored')
       assert.equal((await stat(join(folder, 'postgres'))).uid, 0)
       const { postgres } = await start(folder)

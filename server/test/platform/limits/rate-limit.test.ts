@@ -9,7 +9,7 @@ import {
   type RateLimiter,
 } from '../../../src/platform/limits/rate-limit.ts'
 
-/** The shared row, as rate-limit-store.ts keeps it; a test there holds the statement to the same results. */
+/** The shared row as rate-limit-store.ts keeps it; a test there checks the statement for the same results. */
 function sharedRow(endsInMs = 600_000) {
   let taken = 0
   let asked = 0
@@ -35,7 +35,7 @@ const limiter = (calls: number, lease: (request: LeaseRequest) => Promise<Lease>
   createRateLimiter({ limit: { calls, seconds: 600 }, keyOf: () => Buffer.alloc(16), lease, without: 'refuse' })
 
 describe('a limit that processes share', () => {
-  test('is never passed and always reached, whoever asks how often and in what order', async () => {
+  test('is never exceeded and always reached, in whatever order calls come', async () => {
     const limits = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 50, max: 3_000 }))
     await fc.assert(
       fc.asyncProperty(
@@ -58,7 +58,7 @@ describe('a limit that processes share', () => {
           }
           await Promise.all(inFlight)
           assert.ok(served <= calls)
-          // Each process uses up what it holds; then everything has been served, and everybody is refused.
+          // Each process uses up what it holds. Then everything has been served, and all further calls are refused.
           for (const one of limiters)
             for (let call = 0; call <= calls && !(await one.take('x')).refused; call += 1) served += 1
           assert.equal(served, calls)
@@ -69,7 +69,7 @@ describe('a limit that processes share', () => {
     )
   })
 
-  test('asks for a thousandth of the calls when the limit is high', async () => {
+  test('needs one statement per thousand calls if the limit is high', async () => {
     const row = sharedRow()
     const one = limiter(1_000_000, row.lease)
     for (let call = 0; call < 100_000; call += 1) {
@@ -77,11 +77,11 @@ describe('a limit that processes share', () => {
       if (standing instanceof Promise) await standing
     }
     assert.ok(row.asked <= 100, `${row.asked}`)
-    // What it holds without having used it is little.
+    // It holds little that it has not used.
     assert.ok(row.taken - 100_000 <= 10_000, `${row.taken}`)
   })
 
-  test('serves the next calls while it asks for more: nobody waits in the middle of a window', async () => {
+  test('serves calls while it reserves more, so nobody waits in the middle of a window', async () => {
     const row = sharedRow()
     const one = limiter(1_000_000, row.lease)
     await one.take('x')
@@ -94,7 +94,7 @@ describe('a limit that processes share', () => {
     assert.equal(waited, 0)
   })
 
-  test('a burst that comes before the first answer asks once or twice, not once per call', async () => {
+  test('a burst before the first reservation needs one or two statements, not one per call', async () => {
     const row = sharedRow()
     const one = limiter(100, row.lease)
     const standings = await Promise.all(Array.from({ length: 90 }, () => one.take('x')))
@@ -119,7 +119,7 @@ describe('a limit that processes share', () => {
       grants.push(demand)
       return { granted: 50, remaining: 50, window, endsInMs: window === 1 ? -1 : 600_000 }
     })
-    // The first window is over as soon as it is known.
+    // The first window has ended by the time the process knows it.
     await one.take('x')
     window = 2
     await one.take('x')
@@ -129,7 +129,7 @@ describe('a limit that processes share', () => {
     assert.equal(more, 49, 'the 49 of the first window are gone')
   })
 
-  test('callers are counted apart', async () => {
+  test('callers are counted separately', async () => {
     const rows = new Map([
       ['a', sharedRow()],
       ['b', sharedRow()],
@@ -147,19 +147,19 @@ describe('a limit that processes share', () => {
   })
 })
 
-describe('while the shared row cannot be asked', () => {
+describe('while the shared row is not available', () => {
   const away = async (): Promise<Lease> => {
     throw new Error('away')
   }
   const limit = { calls: 600, seconds: 60 }
   const keyOf = () => Buffer.alloc(16)
 
-  test('calls with credentials fail, each of them', async () => {
+  test('all calls with credentials fail', async () => {
     const one = createRateLimiter({ limit, keyOf, lease: away, without: 'refuse' })
     for (let call = 0; call < 3; call += 1) await assert.rejects(async () => one.take('x'), /away/)
   })
 
-  test('strangers are counted by each process alone, no more than a second’s worth a second', async () => {
+  test('each process counts strangers by itself and admits at most a second’s share per second', async () => {
     const one = createRateLimiter({ limit, keyOf, lease: away, without: 'alone' })
     const refused: boolean[] = []
     for (let call = 0; call < 20; call += 1) refused.push((await one.take('x')).refused)
@@ -181,14 +181,14 @@ describe('while the shared row cannot be asked', () => {
   })
 })
 
-test('a caller costs well under 3 µs on the hot path', async () => {
+test('a call costs well under 3 µs on the hot path', async () => {
   const row = sharedRow()
   const one = limiter(999_999_999, row.lease)
   const ids = Array.from({ length: 500 }, (_, index) => `01890f3e-5c2a-7bbb-8a3b-${String(index).padStart(12, '0')}`)
   for (const id of ids) await one.take(id)
   const best = Math.min(
     ...Array.from({ length: 10 }, () => {
-      // Processor time: what others do on the machine is not counted.
+      // Processor time, so that other load on the machine is not counted.
       const before = process.cpuUsage()
       let length = 0
       for (let call = 0; call < 100_000; call += 1) {

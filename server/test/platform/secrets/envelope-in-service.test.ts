@@ -23,7 +23,7 @@ after(async () => {
   await t.stop()
 })
 
-/** The service as it is after a restart with other keys. */
+/** The service after a restart with other keys. */
 async function restarted(environment: Readonly<Record<string, string>>, with_ = secretKey): Promise<App> {
   const config = testConfig(environment)
   return createApp({ config, secretKey: with_, connection: t.connection, log, clock: t.clock })
@@ -44,7 +44,7 @@ const ask = (app: App, body: object) => call(app, 'POST', '/api/v1/requests', t.
 const answer = (app: App, id: string) =>
   call(app, 'POST', `/api/v1/requests/${id}/respond`, t.reviewer.token, { decision: 'approve' })
 
-/** Asks before `change` and answers after it: the callback's signature proves that the secret was read. */
+/** Creates a request before `change` and answers it afterwards: the callback's signature proves that the secret was read. */
 async function survives(change: () => Promise<App>): Promise<void> {
   const asked = await t.createRequest(asking())
   const app = await change()
@@ -63,11 +63,11 @@ async function survives(change: () => Promise<App>): Promise<void> {
   }
 }
 
-describe('a callback secret is read again', () => {
+describe('a callback secret can be decrypted', () => {
   test('by another process with the same keys', () => survives(() => restarted({ KEY_ENCRYPTION_KEYS: first })))
   test('with a new key in front of the old one', () =>
     survives(() => restarted({ KEY_ENCRYPTION_KEYS: `${second},${first}` })))
-  test('while everything is brought under a new key, and after the old one was taken away', async () => {
+  test('while everything is re-encrypted under a new key, and after the old key was removed', async () => {
     await survives(async () => {
       const app = await restarted({ KEY_ENCRYPTION_KEYS: `${second},${first}` })
       const report = await app.rewrap({ rotateDataKeys: true, settleMs: 0 })
@@ -83,7 +83,7 @@ describe('a callback secret is read again', () => {
   })
 })
 
-describe('the audit tells of changed keys', () => {
+describe('the audit records changed keys', () => {
   const keyEvents = async (own: TestApp) => {
     const events = (await recordedEvents(own.sql)).filter(({ kind }) => /^data_key\.|^secret\.resealed$/.test(kind))
     return events
@@ -97,7 +97,7 @@ describe('the audit tells of changed keys', () => {
       .toSorted((one, other) => (one.organization_id < other.organization_id ? -1 : 1))
   }
 
-  test('one event each per organization, with the counts; nothing when there was nothing to do', async (context) => {
+  test('one event of each kind per organization, with the counts; none if there was nothing to do', async (context) => {
     const own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
     context.after(() => own.stop())
     await own.createRequest(asking())
@@ -139,7 +139,7 @@ describe('the audit tells of changed keys', () => {
     assert.ok(values >= 3)
   })
 
-  test('a key that could not be opened is counted beside those that were', async (context) => {
+  test('a key that could not be decrypted is counted separately', async (context) => {
     const own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
     context.after(() => own.stop())
     await own.createRequest(asking())
@@ -166,7 +166,7 @@ describe('without the key that sealed: 503 service.key_unavailable, never an ans
   })
   after(() => lost.stop())
 
-  test('for a request with a secret; one without is taken', async () => {
+  test('for a request with a secret; one without is accepted', async () => {
     const count = async () => (await t.sql('select count(*)::int as rows from consultation_requests'))[0]?.rows
     const before = await count()
     const reply = await ask(lost, asking())
@@ -184,11 +184,11 @@ describe('without the key that sealed: 503 service.key_unavailable, never an ans
   test('a callback is not sent unsigned: the attempt fails, and a process with the key makes the next', async () => {
     const already = receiver.requests.length
     const { id } = await t.createRequest({ ...asking(), callback_retry_seconds: [1, 1] })
-    // Ended by a process that delivers nothing, so the callback waits for whoever looks first.
+    // Answered by a process that delivers nothing, so the callback waits for the first worker that polls.
     const api = await restarted({ KEY_ENCRYPTION_KEYS: first, ROLE: 'api' })
     await call(api, 'POST', `/api/v1/requests/${id}/cancel`, t.apiKey)
     await api.stop()
-    // The audit cannot be sealed without its key either, which a drain may tell.
+    // The audit cannot be sealed without its key either, which drain may log.
     await lost.drain().catch(() => {})
     assert.equal(receiver.requests.length, already)
     const [attempt] = await t.sql('select error_code, status_code from delivery_attempts where subject_id = $1', [id])
@@ -200,13 +200,13 @@ describe('without the key that sealed: 503 service.key_unavailable, never an ans
     const shown = await t.call('GET', `/api/v1/requests/${id}`, { as: t.apiKey })
     assert.equal(shown.body.callback.status, 'sent')
   })
-  test('the key set is served all the same', async () => {
+  test('the key set is still served', async () => {
     const reply = await lost.http.inject({ method: 'GET', url: '/.well-known/jwks.json' })
     assert.equal(reply.statusCode, 200)
   })
 })
 
-test('a change of SECRET_KEY: what it sealed opens while SECRET_KEY_PREVIOUS names it, and after a re-wrap without', async (context) => {
+test('a change of SECRET_KEY: secrets still decrypt with SECRET_KEY_PREVIOUS and, after a re-wrap, without it', async (context) => {
   const own = await startTestApp()
   context.after(() => own.stop())
   const next = 'the next secret key, which is long enough as well'
@@ -214,12 +214,12 @@ test('a change of SECRET_KEY: what it sealed opens while SECRET_KEY_PREVIOUS nam
     createApp({ config: testConfig(environment), secretKey: next, connection: own.connection, log, clock: own.clock })
   const asked = await own.createRequest(asking())
   const act = (app: App, id: string, what: string) => call(app, 'POST', `/api/v1/requests/${id}/${what}`, own.apiKey)
-  /** Whether what arrived because of the act was signed; nothing: nothing arrived. */
+  /** Whether the callback that the act caused was signed; undefined if none arrived. */
   const delivered = async (app: App, id: string, what: string): Promise<readonly boolean[]> => {
     const already = receiver.requests.length
     const reply = await act(app, id, what)
     assert.ok(reply.status < 300, JSON.stringify(reply.body))
-    // The audit cannot be sealed without its key either, which a drain tells.
+    // The audit cannot be sealed without its key either, which drain logs.
     await app.drain().catch(() => {})
     return receiver.requests.slice(already).map((one) => one.headers['x-webhook-signature'] !== undefined)
   }

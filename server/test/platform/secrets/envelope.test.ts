@@ -63,7 +63,7 @@ const isUnavailable = (error: unknown): boolean => {
   return true
 }
 
-/** Counts the statements that go to the database. */
+/** Counts the statements sent to the database. */
 function counting() {
   const counted = { statements: 0 }
   const counter: Db = {
@@ -83,7 +83,7 @@ function counting() {
 }
 
 describe('sealing', () => {
-  test('makes the first data key of an organization, and what it sealed opens in every process with the same keys', async () => {
+  test('creates the first data key of an organization; the value decrypts in every process with the same keys', async () => {
     const place = newPlace()
     const sealed = await envelope().seal('secret', place)
     assert.equal(await envelope().open(sealed, place), 'secret')
@@ -92,7 +92,7 @@ describe('sealing', () => {
     assert.equal(key.kek_id, 'secret-key')
     assert.equal(dataKeyIdOf(sealed), key.id)
   })
-  test('takes one statement for an organization that has a key, however many values and callers', async () => {
+  test('needs one statement for an organization that has a key, for any number of values and callers', async () => {
     const { counted, counter } = counting()
     const place = newPlace()
     const sealed = await envelope().seal('secret', place)
@@ -101,14 +101,14 @@ describe('sealing', () => {
     await Promise.all(Array.from({ length: 100 }, (_, n) => process.seal(`${n}`, place)))
     assert.equal(counted.statements, 1)
   })
-  test('at the same moment in ten processes makes one key', async () => {
+  test('in ten processes at once creates one key', async () => {
     const place = newPlace()
     const sealed = await Promise.all(Array.from({ length: 10 }, () => envelope().seal('secret', place)))
     assert.equal((await keysOf(place.organizationId)).length, 1)
     const reader = envelope()
     for (const one of sealed) assert.equal(await reader.open(one, place), 'secret')
   })
-  test('gives each organization a key of its own; a value moved between organizations does not open', async () => {
+  test('gives each organization its own key; a value moved between organizations does not decrypt', async () => {
     const [here, there] = [newPlace(), newPlace()]
     const safe = envelope()
     const sealed = await safe.seal('secret', here)
@@ -130,7 +130,7 @@ describe('sealing', () => {
     }
     assert.ok(counted.statements >= 20, `${counted.statements}`)
   })
-  test('takes a new key when the old one has sealed as much as it may; both stay good', async () => {
+  test('creates a new key when the old one has encrypted as much as it may; both still decrypt', async () => {
     const place = newPlace()
     const safe = envelope('', { maxSealsPerKey: 5 })
     const sealed = []
@@ -166,7 +166,7 @@ describe('503 service.key_unavailable, and nothing stored', () => {
     await client.query('delete from data_keys where organization_id = $1', [place.organizationId])
     await assert.rejects(envelope().open(sealed, place), isUnavailable)
   })
-  test('and again good as soon as the key is back', async () => {
+  test('until the key is back', async () => {
     const place = newPlace()
     const sealed = await envelope(one).seal('secret', place)
     const [row] = await keysOf(place.organizationId)
@@ -177,7 +177,7 @@ describe('503 service.key_unavailable, and nothing stored', () => {
     reader.forget(place.organizationId)
     assert.equal(await reader.open(sealed, place), 'secret')
   })
-  test('a database that is away is service.unavailable, and no answer either', async () => {
+  test('service.unavailable, and no value, if the database is away', async () => {
     const place = newPlace()
     const sealed = await envelope().seal('secret', place)
     const closed = openDb({ connection: { ...database.connection, port: 1 }, poolSize: 1, onError: () => {} })
@@ -234,7 +234,7 @@ describe('re-wrapping', () => {
     }
   }
 
-  test('puts every data key under the new key-encryption key, without touching a value; then the old one can go', async () => {
+  test('wraps every data key with the new key-encryption key without touching a value; then the old one can be removed', async () => {
     const places = await filled(one)
     const [place] = places
     assert.ok(place)
@@ -246,7 +246,7 @@ describe('re-wrapping', () => {
     await assertOpen(envelope(two), places)
     assert.equal((await run(`${two},${one}`, [place.organizationId])).dataKeys.rewrapped, 0, 'nothing is left to do')
   })
-  test('with rotation seals every value anew, under a new data key, copies too', async () => {
+  test('with rotation re-encrypts every value under a new data key, copies too', async () => {
     const places = await filled(one)
     const [place] = places
     assert.ok(place)
@@ -261,7 +261,7 @@ describe('re-wrapping', () => {
     }
     await assertOpen(envelope(one), places)
   })
-  test('brings everything under a new SECRET_KEY while the one before is named', async () => {
+  test('re-wraps everything with a new SECRET_KEY while the previous one is configured', async () => {
     const places = await filled('')
     const [place] = places
     assert.ok(place)
@@ -270,7 +270,7 @@ describe('re-wrapping', () => {
     assert.equal(report.dataKeys.rewrapped, 1)
     await assertOpen(createEnvelope({ db, keyRing: keyRing('', next) }), places)
   })
-  test('takes the sealed values of accounts, which belong to no organization', async () => {
+  test('covers the encrypted values of accounts, which belong to no organization', async () => {
     const id = randomUUID()
     const place = { organizationId: installationId, table: 'seeds', column: 'seed', row: id }
     const safe = envelope()
@@ -281,7 +281,7 @@ describe('re-wrapping', () => {
     assert.equal(dataKeyIdOf(rows[0].seed), current.id)
     assert.equal(await envelope().open(rows[0].seed, place), 'seed')
   })
-  test('counts what does not open, leaves it as it is and does the rest', async () => {
+  test('counts what cannot be decrypted, leaves it unchanged and does the rest', async () => {
     await client.query(`delete from seeds; delete from data_keys where organization_id = '${installationId}'`)
     const [lost, good] = [await filled(two), await filled(one)]
     const broken = good[3] as Place
@@ -293,7 +293,7 @@ describe('re-wrapping', () => {
     assert.deepEqual(report, {
       organizations: 2,
       dataKeys: { rewrapped: 0, unavailable: 1 },
-      // The damaged one; those of the lost organization keep the key that they had.
+      // The damaged value; those of the lost organization keep their key.
       values: { resealed: 19, unreadable: 1 },
     })
     assert.ok((await stored(broken))[0]?.equals(damaged))
@@ -303,7 +303,7 @@ describe('re-wrapping', () => {
     )
     await assertOpen(envelope(two), lost)
   })
-  test('goes on while others seal, open and change the same rows', async () => {
+  test('works while others encrypt, decrypt and change the same rows', async () => {
     const places = await filled(one)
     const [place] = places
     assert.ok(place)

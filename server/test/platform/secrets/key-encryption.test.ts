@@ -21,7 +21,7 @@ const unavailable = (error: unknown): boolean => {
 }
 
 describe('KEY_ENCRYPTION_KEYS', () => {
-  test('takes one or more id:base64, parted by commas or lines', () => {
+  test('accepts one or more id:base64, separated by commas or lines', () => {
     assert.deepEqual(
       parseKeyEncryptionKeys(`${one},\n ${two}\n`).map(({ id }) => id),
       ['one', 'two'],
@@ -52,12 +52,12 @@ describe('a wrapped data key', () => {
   const bytes = randomBytes(32)
   const opened = (key: ReturnType<ReturnType<typeof ring>['unwrap']>): string => key.export().toString('hex')
 
-  test('opens with the same keys, whatever their order, and names the first', () => {
+  test('opens with the same keys in any order, and names the first', () => {
     const wrapped = ring(`${one},${two}`).wrap('org', 'id', bytes)
     assert.equal(wrapped.kekId, 'one')
     assert.equal(opened(ring(`${two},${one}`).unwrap(wrapped)), bytes.toString('hex'))
   })
-  test('needs no configured key: then SECRET_KEY makes it, and goes on opening it when keys are configured', () => {
+  test('needs no configured key: it uses one derived from SECRET_KEY, which still works when keys are configured', () => {
     const wrapped = ring('').wrap('org', 'id', bytes)
     assert.equal(wrapped.kekId, 'secret-key')
     assert.equal(opened(ring(one).unwrap(wrapped)), bytes.toString('hex'))
@@ -73,7 +73,7 @@ describe('a wrapped data key', () => {
       unavailable,
     )
   })
-  test('opens after a change of SECRET_KEY while the one before is named', () => {
+  test('opens after a change of SECRET_KEY while the previous one is configured', () => {
     const wrapped = ring('').wrap('org', 'id', bytes)
     const changed = ring('', 'another secret key of the same size', secretKey)
     assert.equal(opened(changed.unwrap(wrapped)), bytes.toString('hex'))
@@ -87,7 +87,7 @@ describe('a wrapped data key', () => {
       assert.throws(() => ring(`${one},${two}`).unwrap({ ...wrapped, ...moved }), unavailable)
     }
   })
-  test('is wrapped again only when the current key is another one', () => {
+  test('is wrapped again only if the current key is a different one', () => {
     const wrapped = ring(one).wrap('org', 'id', bytes)
     assert.equal(ring(`${one},${two}`).rewrap(wrapped), null)
     const again = ring(`${two},${one}`).rewrap(wrapped)

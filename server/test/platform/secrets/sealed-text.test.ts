@@ -10,7 +10,7 @@ const place: Place = { organizationId: 'o', table: 't', column: 'c', row: 'r' }
 const text = fc.string({ unit: 'binary' })
 
 describe('a sealed text', () => {
-  test('opens to what it was, in its own place', () => {
+  test('opens to the original text in its own place', () => {
     fc.assert(
       fc.property(text, fc.uuid(), (plain, row) => {
         const there = { ...place, row }
@@ -34,7 +34,7 @@ describe('a sealed text', () => {
   test('does not open when any one bit of it was changed', () => {
     const sealed = sealText(key, 'secret', place)
     const opens = (changed: Buffer): string => {
-      // What opens it picks the key by the id that stands there.
+      // The key is chosen by the id in these bytes.
       assert.equal(dataKeyIdOf(changed), key.id)
       return openText(key, changed, place)
     }
@@ -52,11 +52,11 @@ describe('a sealed text', () => {
     }
     assert.throws(() => openText(key, Buffer.concat([sealed, Buffer.of(0)]), place))
   })
-  test('of a newer format says so', () => {
+  test('in a newer format is reported as such', () => {
     assert.throws(() => dataKeyIdOf(Buffer.from([2, ...sealText(key, 'x', place).subarray(1)])), /format 2/)
     assert.throws(() => dataKeyIdOf(Buffer.alloc(0)), /not a sealed value/)
   })
-  test('is another one every time, and shows nothing of the text', () => {
+  test('is different every time and reveals nothing of the text', () => {
     const sealed = Array.from({ length: 200 }, () => sealText(key, 'secret', place).toString('hex'))
     assert.equal(new Set(sealed.map((hex) => hex.slice(34, 58))).size, 200, 'a nonce came twice')
     assert.ok(!sealed.some((hex) => hex.includes(Buffer.from('secret').toString('hex'))))

@@ -33,11 +33,11 @@ export function judgeBatch(found: FoundBatch, head: Head, leafText: string, find
     findings.add('event.edited', message, { line: lines[0] ?? line, seal, position: first })
     return false
   }
-  for (const difference of differences(sealed, leaves)) tell(difference, found, head, findings)
+  for (const difference of differences(sealed, leaves)) reportDifference(difference, found, head, findings)
   return false
 }
 
-function tell(difference: Difference, { lines, line }: FoundBatch, head: Head, findings: Findings): void {
+function reportDifference(difference: Difference, { lines, line }: FoundBatch, head: Head, findings: Findings): void {
   const position = 'sealed' in difference ? head.first + difference.sealed : null
   const place = { line: 'found' in difference ? (lines[difference.found] ?? line) : line, position, seal: head.number }
   const messages = {

@@ -14,7 +14,7 @@ interface Place {
  */
 export function createErasures(findings: Findings) {
   const erased = new Map<string, Place>()
-  const told = new Set<string>()
+  const explained = new Set<string>()
 
   return {
     see: (bytes: Buffer, { recordStart, recordEnd, erasable }: EventLine, line: number, position: number): void => {
@@ -22,7 +22,7 @@ export function createErasures(findings: Findings) {
       if (erasable === 'erased') erased.set(String(parse(record).id), { line, position })
       if (!record.includes(erasureKind)) return
       const { events } = (parse(record).after ?? {}) as { events?: unknown }
-      if (Array.isArray(events)) for (const id of events) told.add(String(id))
+      if (Array.isArray(events)) for (const id of events) explained.add(String(id))
     },
     /**
      * `pending` counts erasures whose own events were not sealed yet when the export ended. The file does not say what they erased,
@@ -31,7 +31,7 @@ export function createErasures(findings: Findings) {
     finish: (pending: number): { readonly erased: number; readonly unproven: number } => {
       let unproven = 0
       for (const [id, { line, position }] of erased) {
-        if (told.has(id)) continue
+        if (explained.has(id)) continue
         if (pending === 0) {
           const message = 'The erasable part is missing, and no event says that it was erased.'
           findings.add('erasable.missing', message, { line, position })

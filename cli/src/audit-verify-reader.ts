@@ -179,9 +179,9 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   }
 
   const judgeEnd = ({ payload }: Jws<End>): void => {
-    const told = [payload.organization_id, payload.first_seal, payload.last_seal, payload.last_position]
+    const stated = [payload.organization_id, payload.first_seal, payload.last_seal, payload.last_position]
     const is = [organizationId, firstSeal, number - 1, position - 1]
-    const same = told.every((value, index) => value === is[index])
+    const same = stated.every((value, index) => value === is[index])
     if (same && (!lastReadable || payload.last_seal_sha256 === (last?.sha256 ?? null))) return
     const message = `The export was made with seals ${payload.first_seal} to ${payload.last_seal} and ends at position ${payload.last_position}; this file holds seals ${firstSeal} to ${number - 1} and ends at position ${position - 1}.`
     findings.add('end.contradicts', message, { line })

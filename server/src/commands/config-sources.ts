@@ -57,7 +57,7 @@ export function exposedEnvFile(): readonly Warning[] {
 
 const plain = (name: string): string => name.replaceAll('_', '').toUpperCase()
 
-/** The same, or one letter too many, too few, wrong, or swapped with its neighbour. */
+/** Equal, or with one letter too many, too few, wrong, or swapped with its neighbour. */
 function isOneSlipAway(a: string, b: string): boolean {
   if (a === b) return true
   if (Math.abs(a.length - b.length) > 1 || Math.min(a.length, b.length) < 4) return false

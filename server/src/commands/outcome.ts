@@ -18,7 +18,7 @@ export interface Outcome {
   /** What to do next, when the message does not say it. */
   readonly next?: string | undefined
   readonly mistakes?: readonly string[]
-  /** Of an unexpected error: where it happened. */
+  /** Where an unexpected error happened. */
   readonly stack?: string | undefined
 }
 

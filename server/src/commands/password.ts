@@ -17,7 +17,7 @@ export interface ChosenPassword {
   readonly generated: boolean
 }
 
-/** Throws UsageError when there is no way to get one; called before anything is opened. */
+/** Throws UsageError if there is no way to get one. Call it before opening anything. */
 export function checkPasswordOptions(options: Options): void {
   const piped = options['password-stdin'] === true
   if (piped && options['generate-password'] === true) {

@@ -68,7 +68,7 @@ export function list(
   })
 }
 
-/** Throws 404 for what is no id: no request has it. */
+/** Throws 404 for an invalid id, because no request can have it. */
 export function keyFor({ organizationId }: Principal, id: string): Key {
   if (!isId(id)) throw notFound()
   return { organizationId, id: id.toLowerCase() }

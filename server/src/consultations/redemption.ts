@@ -51,7 +51,7 @@ export const approvalExpired = refusal(
   new Date('2026-02-01T09:05:00Z'),
 )
 
-/** Anybody who has a revoked key can make certificates that look like this one. */
+/** Anyone who has a revoked key can make certificates that look like this one. */
 export const certificateRevoked = refusal(
   409,
   'consultation.certificate_revoked',

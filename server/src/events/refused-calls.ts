@@ -19,7 +19,7 @@ export interface RefusedCall {
   readonly requestId: string | null
   /** IPv4 address or IPv6 /64. */
   readonly network: string | null
-  /** Of the first one; later ones are only counted. */
+  /** The route of the first call; later ones are only counted. */
   readonly route: string
   readonly httpRequestId: string
 }
@@ -148,9 +148,9 @@ function factOf({ refusal, firstAt, lastAt, count }: Entry): Fact {
 
 /**
  * Records refusals that matter for security: every 403 to a signed-in caller, every invalid key or token, foreign pages
- * that call with a cookie of ours (403 `auth.cross_site`), every 429, and each use of an approval that was refused. Failed
- * sign-ins, and valid keys that are used too late or from another network, are reported where they are judged, because there
- * it is known whose they are. A call without any credential, or for what belongs to others, is no refusal.
+ * that call with a session cookie (403 `auth.cross_site`), every 429, and each refused use of an approval. Failed sign-ins, and
+ * valid keys that are used too late or from another network, are reported where they are checked, because that code knows whose
+ * they are. A call without any credential, or for something of another organization, is not recorded.
  */
 export function registerRefusedCalls(app: FastifyInstance, refusedCalls: RefusedCalls): void {
   app.addHook('onError', async (request, _reply, error) => {

@@ -19,7 +19,7 @@ export function refuseOtherCharsets(contentType: string | undefined): void {
 }
 
 /**
- * The parameters of a media type (RFC 9110, 5.6.6). Throws 415 for what is none. Neither Fastify's parser nor `util.MIMEType`
+ * The parameters of a media type (RFC 9110, 5.6.6). Throws 415 for an invalid one. Neither Fastify's parser nor `util.MIMEType`
  * serves here: both skip what they cannot read, and keep one of two charsets without a word.
  */
 function parameters(contentType: string): readonly (readonly [name: string, value: string])[] {

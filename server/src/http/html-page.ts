@@ -15,7 +15,7 @@ export interface PageParts {
   readonly style?: string
   /** It may call this service. */
   readonly script?: string
-  /** The page will be kept as a file: it carries its policy itself, and is no page of this origin. */
+  /** The page will be saved as a file, so it contains its own policy and does not belong to this origin. */
   readonly isFile?: boolean
 }
 
@@ -73,7 +73,7 @@ export interface FormParts {
   readonly done: string
 }
 
-// The token stands behind the #, which browsers never send: it is in no access log and no Referer.
+// The token is after the #, which browsers never send, so it is in no access log and no Referer.
 const formScript = `
 const form = document.querySelector('form'), out = document.querySelector('output')
 form.addEventListener('submit', async (event) => {

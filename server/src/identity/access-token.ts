@@ -43,9 +43,9 @@ interface Remembered {
 }
 
 /**
- * Short-lived tokens of people, HS256 (RFC 7518, 3.2) with a key derived from SECRET_KEY, or EdDSA. One algorithm is
- * accepted, the configured one, and no header but the very bytes that this service writes for it: there is no `alg`,
- * `jwk`, `jku`, `x5u` or `crit` that a forger could choose (RFC 8725, 3.1 and 3.10).
+ * Short-lived tokens of people: HS256 (RFC 7518, 3.2) with a key derived from SECRET_KEY, or EdDSA. Only the configured
+ * algorithm is accepted, and only with exactly the header that this service writes for it: a forger cannot choose an `alg`,
+ * `jwk`, `jku`, `x5u` or `crit` (RFC 8725, 3.1 and 3.10).
  */
 export function createAccessTokens(
   secretKey: string,

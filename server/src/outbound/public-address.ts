@@ -47,7 +47,7 @@ const specialIpv6 = {
   'a Teredo address (RFC 4380)': blocks('2001::/32'),
   'an IETF protocol address (RFC 2928)': blocks('2001::/23'),
   'a documentation address (RFC 3849)': blocks('2001:db8::/32'),
-  // Whatever IPv4 address it names: that is only a router, and the packets end wherever that router sends them.
+  // Whichever IPv4 address it contains: that is only a router, and packets go wherever that router sends them.
   'a 6to4 address (RFC 3056, out of use by RFC 7526)': blocks('2002::/16'),
   'an AS112 address (RFC 7534)': blocks('2620:4f:8000::/48'),
   'a documentation address (RFC 9637)': blocks('3fff::/20'),

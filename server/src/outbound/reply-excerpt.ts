@@ -39,7 +39,7 @@ function storableText(bytes: Uint8Array, isCut: boolean): string {
 
 /**
  * Seconds to wait by a `Retry-After` header (RFC 9110 10.2.3: delta-seconds or an HTTP-date), never negative and at most
- * a year; null when there is none or it is neither. Of dates only the one form that is sent today counts, and `toUTCString`
+ * a year; null if there is none or it is neither. Of dates only the one current form counts, and `toUTCString`
  * writes that form: `Date.parse` alone would also take `1.5` for a day in January.
  */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | null {

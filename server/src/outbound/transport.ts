@@ -104,7 +104,7 @@ function createPools(create: (origin: string) => Pool) {
   }
 
   const retire = (dispatcher: Dispatcher): void => {
-    // Rejects when `destroy` below ends it first: it is closed then, too.
+    // Rejects if `destroy` below ends it first; it is closed then too.
     const closed = () => open.delete(dispatcher)
     dispatcher.close().then(closed, closed)
   }

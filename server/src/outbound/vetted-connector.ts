@@ -20,7 +20,7 @@ export interface ConnectorOptions {
 
 /**
  * Opens sockets only to addresses that `refusalOfAddress` lets pass. A host name is resolved once per connection, as the
- * socket's own `lookup`: the addresses that were checked are the very ones dialled, so no second DNS reply can slip in
+ * socket's own `lookup`: the addresses that were checked are the ones dialled, so no second DNS reply can slip in
  * between (DNS rebinding). One refused address among several refuses the name. Literal addresses skip the look-up and are
  * checked here.
  *

@@ -1,9 +1,9 @@
-/** A map for what can be worked out again. */
+/** A map for values that can be computed again. */
 export interface BoundedMap<K, V> extends Pick<Map<K, V>, 'get' | 'delete' | 'keys' | 'clear'> {
   set(key: K, value: V): void
 }
 
-/** Starts anew at `max` entries, so that unknown keys cannot fill the memory. */
+/** Is emptied at `max` entries, so that unknown keys cannot fill the memory. */
 export function createBoundedMap<K, V>(max: number): BoundedMap<K, V> {
   const entries = new Map<K, V>()
   return {

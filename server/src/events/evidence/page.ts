@@ -2,8 +2,6 @@ import { type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.t
 import { type Evidence, evidenceJson } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
-/** The pack as a self-contained page, for reading, printing and keeping. Everything on it is escaped. */
-
 const style = `
 body { max-width: 60rem; margin: 2rem auto; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -16,7 +14,7 @@ code { overflow-wrap: anywhere; } .erased { font-style: italic; }
 
 type Members = Readonly<Record<string, unknown>>
 
-/** No script, no image, no form, no frame, nothing from anywhere. */
+/** The pack as a self-contained page to read, print and keep: no script, image, form or frame, and everything is escaped. */
 export function evidencePage(evidence: Evidence): HtmlPage {
   const request = JSON.parse(evidence.request) as Members
   const response = request.response as Members | null

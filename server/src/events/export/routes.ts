@@ -49,7 +49,7 @@ const sealNotFound = refusal(
   'There is no such seal: leave out `after`, or name the last seal of an export.',
 )
 
-/** Returns how to give the place back, once; null when there is none. */
+/** Returns a function that frees the place again; null if no place is free. */
 function createPlaces(): (organizationId: string) => (() => void) | null {
   const taken = new Set<{ readonly organizationId: string }>()
   return (organizationId) => {

@@ -14,8 +14,8 @@ export interface KeepingContext {
 }
 
 /**
- * Whose personal data: a user's, in what they did, what was done to them and what invited them; all that a request said; or the
- * address of an invitation that may never have been used.
+ * What to erase: the personal data of a user in the events they caused, the events about them and their invitation; everything
+ * that a request said; or the address of an invitation that may never have been used.
  */
 export interface ErasureSubject {
   readonly kind: 'user' | 'request' | 'invitation'

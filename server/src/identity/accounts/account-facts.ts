@@ -5,7 +5,7 @@ import { networkOf } from '../../platform/network-address.ts'
 import { actorOf, type Caller, type Person } from '../principal.ts'
 import { type Membership, memberships, switchScope } from './account-link-store.ts'
 
-/** Where a call came from that nobody is signed in for. */
+/** The origin of a call without a signed-in person. */
 export interface Visitor {
   readonly httpRequestId: string | null
   /** The client's address. */

@@ -143,7 +143,7 @@ export async function dropOpenLinks(tx: Queryable, accountId: string): Promise<v
   await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('used_at', 'is', null))
 }
 
-/** Used ones too: the events tell what happened. */
+/** Also deletes used ones, because the events record what happened. */
 export async function dropExpiredLinks(tx: Queryable, accountId: string, now: Date): Promise<void> {
   await tx.run(sql.deleteFrom('account_links').where('account_id', '=', accountId).where('expires_at', '<=', now))
 }

@@ -2,7 +2,7 @@ import { invalid } from '../../platform/problem.ts'
 import { isCommonPassword } from './common-passwords.ts'
 import { checkPassword, emailKey } from './user.ts'
 
-/** Of the sample data, so everybody who reads this repository knows it. */
+/** The password of the sample data, which everyone who reads this repository knows. */
 const samplePassword = 'password123'
 
 /**

@@ -9,7 +9,7 @@ import { agentFact, organizationSwitchFact } from './facts.ts'
 import * as store from './store.ts'
 
 export interface SwitchContext extends IdentityContext {
-  /** What keys stand for has changed: this process must forget what it remembers of them. */
+  /** The rights of keys have changed: this process must drop what it has cached about them. */
   readonly forgetAll: () => void
 }
 

@@ -115,7 +115,7 @@ export function scopesOf(asked: readonly string[] | undefined): readonly KeyScop
   return asked === undefined ? keyScopes : keyScopes.filter((scope) => asked.includes(scope))
 }
 
-/** In canonical spelling, each once. Throws 422 for an entry that is no network. */
+/** In canonical spelling, without duplicates. Throws 422 for an entry that is not a network. */
 export function networksOf(asked: readonly string[] | undefined): readonly string[] {
   return [
     ...new Set(

@@ -45,7 +45,7 @@ export function mintApiKey(id: string, secret: Buffer = randomBytes(32)): string
   return body + checksum(body)
 }
 
-/** The id a key names, or null when it is no key of ours: decided without the database (typos, other products' keys). */
+/** The id in a key; null if it is not a key of this service. Needs no database, so typos and other products' keys cost nothing. */
 export function apiKeyId(raw: string): string | null {
   if (!apiKeyPattern.test(raw)) return null
   const body = raw.slice(0, -checksumLength)

@@ -6,7 +6,7 @@ import type { ApiKey } from './api-key-terms.ts'
 
 /** The step-up that an act used up. */
 export interface UsedStepUp {
-  /** Of the act, in hex. */
+  /** The digest of the act, in hex. */
   readonly digest: string
   readonly assurance: Assurance
 }

@@ -2,7 +2,7 @@ import { invalid } from '../../platform/problem.ts'
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from './passkeys/passkey.ts'
 import type { Proof } from './proofs.ts'
 
-/** A passkey's answer as it came, held to its schema. */
+/** A passkey's reply as it came, checked against its schema. */
 export interface CredentialInput<Response> {
   readonly id: string
   readonly rawId: string

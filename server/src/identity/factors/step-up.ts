@@ -23,8 +23,8 @@ export interface Act {
 }
 
 /**
- * SHA-256 over RFC 8785 JSON, so that a client can compute it too: the body counts by its values, not by its spelling.
- * The body stands in it as a digest of its own, so that an act can be logged or shown without it.
+ * SHA-256 over RFC 8785 JSON, so that a client can compute it too: the values of the body count, not its spelling. The body is
+ * included as a digest of its own, so that an act can be logged or shown without it.
  */
 export function digestOf(act: Act): Buffer {
   return sha256({
@@ -50,7 +50,7 @@ export interface Assurance {
   readonly method: ProofMethod | 'sign_in'
 }
 
-/** As it stands in an event's `after`. */
+/** As in an event's `after`. */
 export function assuranceJson(assurance: Assurance): { readonly step_up_id: string; readonly method: string } {
   return { step_up_id: assurance.stepUpId, method: assurance.method }
 }

@@ -61,7 +61,7 @@ export async function create(
   return { invitation: made, token, url: `${publicUrl}/setup#${token}`, replayed }
 }
 
-/** Creates the first administrator's link, in the transaction that has found that there is no administrator. */
+/** Creates the first administrator's link, in the transaction that found that there is no administrator. */
 export async function createSetupLink(context: InvitationContext, tx: Tx, origin: Origin): Promise<string> {
   const token = mintInvitationToken()
   const invitation = newInvitation(context, origin.organizationId, { email: null, role: 'admin' }, null)

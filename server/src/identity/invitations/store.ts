@@ -108,7 +108,7 @@ export async function openInvitations(
   return (await db.execute<Row>(openStatement, [organizationId, now, before, limit])).map(toInvitation)
 }
 
-/** The revoked invitation; null when there is none, or it was used, revoked or expired before. */
+/** The revoked invitation; null if there is none, or if it was already used, revoked or expired. */
 export async function revokeInvitation(
   tx: Queryable,
   organizationId: string,

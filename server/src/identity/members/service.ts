@@ -39,7 +39,7 @@ export function createMembers({ db, clock, report, endSessions, forget }: Member
     change: (by: Caller<Person>, id: string, changes: MemberChanges, permit: Permit): Promise<User> => {
       const { organizationId, accountId, userId } = by.principal
       return inTransaction(db, { organizationId, accountId }, async (tx) => {
-        // Both rows: of two administrators who demote each other, the second is no administrator any more.
+        // Lock both rows: if two administrators demote each other, the second is no longer an administrator.
         const locked = await store.lockUsers(tx, organizationId, [userId, id])
         const me = locked.find((user) => user.id === userId)
         const before = locked.find((user) => user.id === id)

@@ -5,7 +5,7 @@ import type { Caller, Person } from '../principal.ts'
 export interface OrganizationContext extends IdentityContext {
   /** Called with the id of a member who changed, so that this process looks them up again. */
   readonly forget: (userId: string) => void
-  /** Where single sign-on is enforced, ends the sessions opened in another way; the scope is the organization. */
+  /** If single sign-on is enforced, ends the sessions that were opened another way. The scope is the organization. */
   readonly endSessionsOutsideSso: (tx: Tx, by: Caller<Person>) => Promise<void>
 }
 

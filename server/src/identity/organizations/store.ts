@@ -24,7 +24,7 @@ export async function defaultOrganization(db: Queryable): Promise<string | null>
   return rows[0]?.organization_id ?? null
 }
 
-/** Of all organizations; the scope is the worker's. */
+/** The ids of all organizations; the scope is the worker's. */
 export async function organizationIds(db: Queryable): Promise<readonly string[]> {
   const rows = await db.run(sql.selectFrom('organizations').select('organization_id').where('deleted_at', 'is', null))
   return rows.map((row) => row.organization_id)

@@ -67,7 +67,7 @@ export async function resetLinkFor(
 async function mailLink(context: RecoveryContext, asked: string, visitor: Visitor): Promise<void> {
   const account = await accountOf(context, asked)
   if (account === null || isPlaceholder(account.email)) return
-  // To the address as the account has it: one that is equal only in lower case may be somebody else's mailbox.
+  // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
   const { id, email } = account
   const link = await resetLink(context, id, email, visitor)
   if (link !== null) send(context, resetEmail(email, link, linkMinutes.password_reset))

@@ -49,7 +49,8 @@ export function registerPasswordRoutes(
     {
       schema: {
         ...common,
-        summary: 'Ask for a mailed link to choose a new password; the reply does not tell whether there is an account',
+        summary:
+          'Ask for a mailed link to choose a new password; the reply does not reveal whether there is an account',
         operationId: 'forgotPassword',
         body: { ...schemas.forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {

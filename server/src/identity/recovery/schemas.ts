@@ -20,5 +20,5 @@ export const confirmBody = Type.Object({ token }, { title: 'EmailConfirmation' }
 
 export const done = (description: string) => ({ description, type: 'null' })
 
-/** A 202, whose `detail` tells people what happens next. */
+/** A 202 whose `detail` says what happens next. */
 export const accepted = (detail: string) => success('Accepted', Type.Object({ detail: Type.String() }), { detail })

@@ -36,7 +36,7 @@ export interface SessionContext extends RevocationContext {
   readonly refusalOf: (user: User, methods: readonly string[], tx?: Tx) => Promise<Problem | null>
 }
 
-/** Where and how somebody signs in. */
+/** The call that a person signs in with. */
 export interface Visit {
   readonly httpRequestId: string
   readonly network: string | null
@@ -55,8 +55,8 @@ export interface OpenedSession {
 }
 
 /**
- * Opens a session for somebody who has proved who they are, at `provenAt` or later. Throws 401 when their password was
- * changed since: the proof may be the very one that the change was to end.
+ * Opens a session for a person who proved who they are at `provenAt` or later. Throws 401 if their password was changed since,
+ * because the change may have been meant to end exactly this sign-in.
  */
 export async function begin(
   context: SessionContext,

@@ -18,7 +18,7 @@ export interface SigningKeys {
   sign(purpose: Purpose, payload: Readonly<Record<string, unknown>>, header: { readonly typ: string }): Promise<string>
   /** The payload segment of a compact JWS that a key of ours has signed for this purpose, and that key; null for any other text. */
   verify(purpose: Purpose, jws: string, header: { readonly typ: string }): Promise<Signed | null>
-  /** The key of ours with this id and purpose; null when there is none. */
+  /** The key of this service with this id and purpose; null if there is none. */
   find(purpose: Purpose, kid: string): Promise<PublicKey | null>
   /** The public parts of all keys, retired ones too: what they signed stays verifiable. */
   keySet(): Promise<readonly Jwk[]>

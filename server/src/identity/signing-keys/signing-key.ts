@@ -49,7 +49,7 @@ export interface Jwk {
   readonly kid: string
   readonly alg: 'EdDSA'
   readonly use: 'sig'
-  /** Not of the standard, which tells readers to pass over what they do not know: what the key signs. */
+  /** What the key signs. Not part of the standard, which lets readers ignore unknown members. */
   readonly purpose: Purpose
 }
 

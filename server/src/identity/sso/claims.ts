@@ -44,7 +44,7 @@ export interface ClaimedProfile {
   readonly name: string | null
 }
 
-/** For lists only: the address never says who somebody is. Null when there is none that could be written down. */
+/** For lists only, because an address does not identify a person. Null if there is none that can be stored. */
 export function profileFrom(claims: Claims): ClaimedProfile | null {
   const { email, email_verified: verified, name } = claims.all
   if (typeof email !== 'string' || email.length > 254 || !address.test(email)) return null
@@ -64,7 +64,7 @@ export function refusalOfNewMember(provider: IdentityProvider, profile: ClaimedP
   return provider.emailDomains.includes(domain) ? null : 'domain_not_allowed'
 }
 
-/** Never a member that every object has: `constructor` is no claim. */
+/** Ignores what every object inherits: `constructor` is not a claim. */
 function own(object: unknown, name: string): unknown {
   return typeof object === 'object' && object !== null && Object.hasOwn(object, name)
     ? (object as Record<string, unknown>)[name]

@@ -71,7 +71,7 @@ export function createOidcClient({
       execute: isHttp(party) ? [oidc.allowInsecureRequests] : [],
     })
     const metadata = found.serverMetadata()
-    // The library lets Entra's "common" issuer, which stands for every tenant there is, and a slash more or less pass.
+    // The library accepts Entra's "common" issuer, which means any tenant, and an extra or missing slash.
     if (metadata.issuer !== party.issuer) throw failure('issuer_differs')
     for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
       const url = metadata[name]
@@ -107,16 +107,16 @@ export function createOidcClient({
     configuration[oidc.customFetch] = customFetch
     configuration.timeout = timeoutSeconds
     if (isHttp(party)) oidc.allowInsecureRequests(configuration)
-    // Else the token endpoint's TLS alone would vouch for the ID token, and its signature would not be looked at.
+    // Otherwise the library would rely on the token endpoint's TLS and not check the signature of the ID token.
     oidc.enableNonRepudiationChecks(configuration)
     return configuration
   }
 
   return {
-    discover: (party) => told(async () => void (await fetchMetadata(party))),
+    discover: (party) => asProviderFailure(async () => void (await fetchMetadata(party))),
 
     authorizationUrl: (party, scopes, redirectUri, { state, nonce, verifier }) =>
-      told(async () =>
+      asProviderFailure(async () =>
         oidc.buildAuthorizationUrl(await configurationOf(party), {
           response_type: 'code',
           redirect_uri: redirectUri,
@@ -129,7 +129,7 @@ export function createOidcClient({
       ),
 
     claims: (party, answer, { state, nonce, verifier }, wanted) =>
-      told(async () => {
+      asProviderFailure(async () => {
         const configuration = await configurationOf(party)
         const tokens = await oidc.authorizationCodeGrant(configuration, answer, {
           expectedState: state,
@@ -162,7 +162,7 @@ function authenticationOf({ clientSecret }: Party, metadata: oidc.ServerMetadata
     : oidc.ClientSecretPost(clientSecret)
 }
 
-async function told<T>(work: () => Promise<T>): Promise<T> {
+async function asProviderFailure<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -176,7 +176,7 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** `isOurs`: the provider did not answer; the person did nothing wrong and can try again. */
+/** `isOurs`: the provider did not reply; the person did nothing wrong and can try again. */
 function failure(reason: string, isOurs = false, refusal: string | null = null): ProviderFailure {
   return Object.assign(new Error(`the identity provider's answer was not accepted: ${reason}`), {
     reason,

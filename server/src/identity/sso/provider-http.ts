@@ -30,9 +30,9 @@ export interface ProviderHttpOptions {
 }
 
 /**
- * Calls to providers. What an administrator types as an issuer makes this service call it, and what that answers makes it
- * call more: each URL and each address is judged for every call, no redirect is followed, nothing is decompressed, and no reply is longer
- * than a key set could be.
+ * Calls to providers. An administrator's issuer makes this service call an address, and the reply makes it call more. So each URL
+ * and each address is checked for every call, no redirect is followed, nothing is decompressed, and no reply may be longer than a
+ * key set could be.
  */
 export function createProviderHttp({ allow, ca, resolve, ...limits }: ProviderHttpOptions): ProviderHttp {
   const { timeoutMs = 10_000, maxReplyBytes = 512 * 1024 } = limits

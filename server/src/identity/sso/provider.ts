@@ -19,7 +19,7 @@ export interface IdentityProvider {
   readonly scopes: readonly string[]
   readonly roleClaim: string | null
   readonly roleMap: Readonly<Record<string, ClaimableRole>>
-  /** For who has no claim that is mapped; null: no role, no entry. */
+  /** The role of people without a mapped claim. Null: without a mapped claim they cannot sign in. */
   readonly defaultRole: ClaimableRole | null
   readonly teamClaim: string | null
   /** The claim's value to the team's id. */
@@ -71,7 +71,7 @@ export const ssoRequired = refusal(
   { id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70' },
 )
 
-/** `http` is for a provider on this machine; the list of allowed targets must name it, too. */
+/** `http` is only for a provider on this machine, which the list of allowed targets must name too. */
 export function isSecureUrl(url: URL): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
 }
@@ -89,7 +89,7 @@ export function checkIssuer(issuer: string): string {
   if (url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '' || /[?#]/.test(issuer)) {
     throw invalid('issuer', 'must have no query, fragment, user name or password')
   }
-  // The library would take it for the discovery document itself and then compare no issuer.
+  // The library would treat it as the discovery document itself and then not compare the issuer.
   if (url.pathname.includes('/.well-known/')) {
     throw invalid('issuer', 'must be the issuer itself, without /.well-known/openid-configuration')
   }

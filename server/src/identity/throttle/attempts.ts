@@ -18,12 +18,12 @@ import {
   type Tally,
 } from './throttle.ts'
 
-/** Who tries to prove what. */
+/** The account and network of an attempt, and what it tries to prove. */
 export interface Attempter {
   readonly kind: AttemptKind
   /** The account, in the form that is compared (an address's key, an account's id); null when the secret names none. */
   readonly subject: string | null
-  /** `request.client.network`, or an address; null where there is none. */
+  /** `request.client.network`, or an address; null if there is none. */
   readonly network: string | null
 }
 
@@ -73,7 +73,7 @@ interface Keys {
 const forgetEveryMs = 600_000
 
 export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempts {
-  // HMACs: neither addresses nor networks stand in the table, and who reads it cannot find them by trying.
+  // HMACs, so that the table contains no addresses or networks and its readers cannot find them by guessing.
   const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl attempts v1', 32)))
   const hmac = (...parts: readonly string[]): string =>
     createHmac('sha256', key).update(JSON.stringify(parts)).digest('hex').slice(0, 32)

@@ -1,7 +1,7 @@
 import { callersNetwork } from '../../platform/network-address.ts'
 import { unavailable } from '../../platform/problem.ts'
 
-/** Whose turn it is to be. */
+/** Who waits for a turn. */
 export interface Turn {
   /** Turns are shared out evenly between networks: `request.client.network`, or an address. */
   readonly share: string

@@ -2,8 +2,8 @@ import type { Queryable, Statement } from '../../platform/database/db.ts'
 import { forgetAfterMs, knownForMs, type Tally } from './throttle.ts'
 
 /**
- * Who decides about a tally holds its lock until the commit, whatever process it is in. Locks on the keys and not on rows,
- * because most tallies have no row yet. In order, so that two who want the same ones cannot block each other.
+ * A transaction that decides about a tally holds its lock until the commit, in any process. The locks are on keys and not on
+ * rows, because most tallies have no row yet. They are taken in order, so that two transactions cannot block each other.
  */
 const lockTallies: Statement = {
   name: 'attempt_tallies_lock',
@@ -78,7 +78,7 @@ export async function save(tx: Queryable, tallies: ReadonlyMap<string, Tally>): 
   ])
 }
 
-/** Removes what says nothing any more; a thousand at most, and answers whether there may be more. */
+/** Deletes up to a thousand rows that no longer matter; returns whether there may be more. */
 export async function forget(db: Queryable, now: Date): Promise<boolean> {
   return (await db.execute(forgetTallies, [now])).length === 1_000
 }

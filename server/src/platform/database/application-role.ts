@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { withClient } from './client.ts'
 import type { Connection } from './db.ts'
 
-/** The role that the service's statements run as: not an owner, not a superuser, held to row-level security. */
+/** The role that the service's statements run as: not an owner, not a superuser, and subject to row-level security. */
 export const applicationRole = 'hitl_app'
 
 const accessFile = join(import.meta.dirname, '../../../migrations/access.sql')

@@ -47,7 +47,7 @@ export function scopeStatement(
       ...given.map(([, setting], index) => `set_config('${setting}', $${index + 1}, true)`),
       ...Object.entries(fixed).map(([setting, value]) => `set_config('${setting}', '${value}', true)`),
     ]
-    // A condition that is never met, so that there is no row to send and read.
+    // The condition is never true, so that there is no row to send and read.
     known = {
       name: `scope_${key}`,
       text: `select where ${parts.length === 0 ? 'false' : `num_nonnulls(${parts.join(', ')}) = 0`}`,

@@ -135,7 +135,7 @@ export async function verifyRegistration(
       isBackedUp: credentialBackedUp,
     }
   } catch {
-    // The library throws for every flaw, for a malformed answer too.
+    // The library throws for every flaw, including a malformed reply.
     return null
   }
 }
@@ -173,7 +173,7 @@ export async function verifyAssertion(
   }
 }
 
-/** WebAuthn 7.2, step 6: an authenticator may leave the handle out where it was told which passkey to use. */
+/** WebAuthn 7.2, step 6: an authenticator may leave out the handle if it was given the passkey to use. */
 function isHandleOf(accountId: string, handle: string | undefined): boolean {
   return handle === undefined || handle === '' || Buffer.from(handle, 'base64url').equals(userHandle(accountId))
 }

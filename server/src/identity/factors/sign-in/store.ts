@@ -39,7 +39,7 @@ function toChallenge(row: Selectable<Schema['sign_in_challenges']>): SignInChall
   return fieldsOf(row, challengeColumns)
 }
 
-/** Null when there is none, or it is over. The scope is a look-up of the same hash. */
+/** Null if there is none, or it has expired. The scope is a look-up of the same hash. */
 export async function openSignInChallenge(
   db: Queryable,
   tokenHash: Buffer,

@@ -23,7 +23,7 @@ export const stepUpHeaders = Type.Object({
 
 /**
  * What a sensitive route puts behind its guard. Its service takes the permit. `enrols`: the route adds a factor; `repeats`:
- * it reads Idempotency-Key, and its service answers a repetition without using the permit.
+ * it reads Idempotency-Key, and its service returns the earlier reply to a repetition without using the permit.
  */
 export type RequireStepUp = (options?: { readonly enrols?: boolean; readonly repeats?: boolean }) => {
   readonly preHandler: preHandlerAsyncHookHandler

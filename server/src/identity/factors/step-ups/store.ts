@@ -3,7 +3,7 @@ import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { ProofMethod } from '../factor.ts'
 import type { Assurance } from '../step-up.ts'
 
-/** Whose step-up, and for what: all of it must be the same when it is used. */
+/** Whose step-up it is, and for what. All of this must be the same when it is used. */
 export interface Claim {
   readonly organizationId: string
   readonly userId: string
@@ -43,7 +43,7 @@ function fitting(tokenHash: Buffer, claim: Claim, now: Date) {
     .where('expires_at', '>', now)
 }
 
-/** How it was earned; null when there is none that fits and is unused. */
+/** The method of the step-up; null if no unused one matches. */
 export async function findStepUp(
   db: Queryable,
   tokenHash: Buffer,

@@ -22,7 +22,7 @@ export function totpUri(seed: string, issuer: string, email: string): string {
   return new TOTP({ ...form, issuer, label: email, secret: Secret.fromBase32(seed) }).toString()
 }
 
-/** The time step that the code belongs to, within the window around `now`; null when it is no code of this seed. */
+/** The time step that the code belongs to, within the window around `now`; null if it is not a code of this seed. */
 export function totpStep(seed: string, code: string, now: Date): number | null {
   const token = code.replaceAll(' ', '')
   if (!/^\d{6}$/.test(token)) return null

@@ -6,7 +6,7 @@ export interface Flow {
   readonly organizationId: string
   readonly id: string
   readonly providerId: string
-  /** Null: a sign-in. Else the member who links the identity to the own account. */
+  /** Null for a sign-in; otherwise the member who is linking the identity. */
   readonly userId: string | null
   /** A path of this service, where the person goes afterwards. */
   readonly returnTo: string
@@ -36,9 +36,9 @@ export function hashFlowSecret(secret: string): Buffer {
 }
 
 /**
- * The mark that ties a flow to the browser that began it: who is sent somebody else's answer (login CSRF, a stolen code) has
- * another one. `Lax`, because the answer is a navigation from the provider's site. `__Host-` keeps sub-domains from
- * planting it, and needs https.
+ * The cookie that ties a flow to the browser that began it: a browser that is sent another person's answer (login CSRF, a stolen
+ * code) has a different value. `Lax`, because the answer is a navigation from the provider's site. `__Host-` keeps sub-domains
+ * from setting it, and needs https.
  */
 export function flowCookieName(isHttps: boolean): string {
   return isHttps ? '__Host-hitl_sso' : 'hitl_sso'

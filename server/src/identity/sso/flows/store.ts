@@ -27,7 +27,7 @@ const take: Statement = {
     returning ${flowColumns.join(', ')}, secrets`,
 }
 
-/** Ends the flow: of several answers only one counts, and only from the browser that began it. */
+/** Ends the flow. Only the first answer counts, and only from the browser that began it. */
 export async function takeFlow(
   tx: Queryable,
   of: {

@@ -137,7 +137,7 @@ export async function enforcedProvider(db: Queryable, organizationId: string): P
   return row === undefined ? null : toProvider(row)
 }
 
-/** Ids that are no team of the organization. */
+/** The ids that are not teams of the organization. */
 export async function unknownTeams(
   db: Queryable,
   organizationId: string,

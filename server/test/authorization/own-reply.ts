@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { hashOneTimeToken } from '../../src/identity/factors/one-time-token.ts'
+import { hashSecretToken } from '../../src/identity/secret-token.ts'
 import { newId } from '../../src/platform/ids.ts'
 import type { Reply, TestApp } from '../harness.ts'
 import type { TestPerson } from '../people-and-keys.ts'
@@ -30,7 +30,7 @@ async function grantStepUp(t: TestApp, { organizationId, id, token }: TestPerson
   await t.sql(
     `insert into step_ups (organization_id, id, user_id, session_id, digest, method, token_hash, expires_at, created_at)
      values ($1, $2, $3, $4, decode($5, 'hex'), 'totp', $6, '2900-01-01', now())`,
-    [organizationId, newId(), id, sessionOf(token), digest, hashOneTimeToken(stepUp)],
+    [organizationId, newId(), id, sessionOf(token), digest, hashSecretToken(stepUp)],
   )
   return stepUp
 }

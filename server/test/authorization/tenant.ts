@@ -1,4 +1,4 @@
-import { hashInvitationToken } from '../../src/identity/invitations/invitation.ts'
+import { hashSecretToken } from '../../src/identity/secret-token.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { openTestSession, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
@@ -117,7 +117,7 @@ export async function addInvitation(
   await t.sql(
     `insert into invitations (organization_id, id, token_hash, email, role, expires_at, created_at, updated_at)
      values ($1, $2, $3, $4, 'reviewer', '2900-01-01', now(), now())`,
-    [organizationId, id, hashInvitationToken(token), email],
+    [organizationId, id, hashSecretToken(token), email],
   )
 }
 

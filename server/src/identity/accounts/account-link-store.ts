@@ -1,6 +1,6 @@
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { AccountLink, LinkPurpose } from './account-link.ts'
 import { emailKey } from './user.ts'
 
@@ -11,7 +11,7 @@ export interface AccountSecrets {
   readonly passwordHash: string | null
 }
 
-const accountColumns = columns('id, email, email_verified_at, password_hash')
+const accountColumns = names('id, email, email_verified_at, password_hash')
 
 function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]> | undefined): AccountSecrets | null {
   return row === undefined ? null : fieldsOf(row, accountColumns)
@@ -99,7 +99,7 @@ export async function switchScope(tx: Queryable, organizationId: string): Promis
 
 // Links
 
-const linkColumns = columns('id, account_id, purpose, email, expires_at, used_at, created_at')
+const linkColumns = names('id, account_id, purpose, email, expires_at, used_at, created_at')
 
 function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
   return fieldsOf(row, linkColumns)

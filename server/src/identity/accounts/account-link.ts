@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { refusal } from '../../platform/problem.ts'
 import { emailKey } from './user.ts'
 
@@ -21,16 +20,6 @@ export const linkMinutes: Readonly<Record<LinkPurpose, number>> = {
   password_reset: 30,
   email_verification: 24 * 60,
   email_change: 24 * 60,
-}
-
-/** 256 random bits, so a fast hash is enough. */
-export function newLinkToken(): { readonly token: string; readonly hash: Buffer } {
-  const token = randomBytes(32).toString('base64url')
-  return { token, hash: hashLinkToken(token) }
-}
-
-export function hashLinkToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }
 
 export const linkNotValid = refusal(

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { Role } from '../principal.ts'
 import { type Account, emailKey, type User } from './user.ts'
 
@@ -99,7 +99,7 @@ export async function deleteLoneAccount(tx: Queryable, accountId: string): Promi
 
 type UserRow = Selectable<Schema['users']>
 
-const userColumns = columns('organization_id, id, account_id, email, name, role, is_active, created_at, updated_at')
+const userColumns = names('organization_id, id, account_id, email, name, role, is_active, created_at, updated_at')
 
 function toUser(row: UserRow): User {
   return fieldsOf(row, userColumns)
@@ -212,37 +212,34 @@ export async function enterableMembership(
   return row === undefined ? null : toUser(row)
 }
 
+function memberIds(organizationId: string) {
+  return sql.selectFrom('users').select('id').where('organization_id', '=', organizationId)
+}
+
 export async function hasUsers(db: Queryable, organizationId: string): Promise<boolean> {
-  const query = sql.selectFrom('users').select('id').where('organization_id', '=', organizationId).limit(1)
-  return (await db.run(query)).length > 0
+  return (await db.run(memberIds(organizationId).limit(1))).length > 0
 }
 
 /** Whether a member has one of these roles. */
 export async function hasRole(db: Queryable, organizationId: string, roles: readonly Role[]): Promise<boolean> {
-  const query = sql
-    .selectFrom('users')
-    .select('id')
-    .where('organization_id', '=', organizationId)
-    .where('role', 'in', [...roles])
-    .limit(1)
-  return (await db.run(query)).length > 0
+  return (
+    (
+      await db.run(
+        memberIds(organizationId)
+          .where('role', 'in', [...roles])
+          .limit(1),
+      )
+    ).length > 0
+  )
 }
 
 export async function hasAddress(tx: Queryable, organizationId: string, key: string): Promise<boolean> {
-  const query = sql
-    .selectFrom('users')
-    .select('id')
-    .where('organization_id', '=', organizationId)
-    .where('email_key', '=', key)
-  return (await tx.run(query)).length > 0
+  return (await tx.run(memberIds(organizationId).where('email_key', '=', key))).length > 0
 }
 
 /** Whether another active member can manage the organization. */
 export async function hasOtherManager(tx: Queryable, organizationId: string, userId: string): Promise<boolean> {
-  const query = sql
-    .selectFrom('users')
-    .select('id')
-    .where('organization_id', '=', organizationId)
+  const query = memberIds(organizationId)
     .where('id', '!=', userId)
     .where('role', 'in', ['owner', 'admin'])
     .where('is_active', '=', true)

@@ -1,3 +1,4 @@
+import { names, valuesOf } from '../../platform/names.ts'
 import { invalid, refusal } from '../../platform/problem.ts'
 import type { Role } from '../principal.ts'
 
@@ -50,13 +51,7 @@ export function emailKey(email: string): string {
 
 /** The wire's `User` (schemas.ts). */
 export function userJson(user: User) {
-  return {
-    id: user.id,
-    email: user.email,
-    name: user.name,
-    role: user.role,
-    is_active: user.isActive,
-    created_at: user.createdAt,
-    updated_at: user.updatedAt,
-  }
+  return valuesOf(user, userNames)
 }
+
+const userNames = names('id, email, name, role, is_active, created_at, updated_at')

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { callerOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
@@ -172,17 +173,10 @@ function switchJson({ status, since, by, reason }: Switch) {
   return { status, paused_at: since, paused_by: by, pause_reason: reason }
 }
 
+const agentNames = names(
+  'id, name, description, owner_id, pause_acknowledged_at, organization_status, last_used_at, created_at, updated_at',
+)
+
 function agentJson(agent: RegisteredAgent) {
-  return {
-    id: agent.id,
-    name: agent.name,
-    description: agent.description,
-    owner_id: agent.ownerId,
-    ...switchJson(agent.own),
-    pause_acknowledged_at: agent.pauseAcknowledgedAt,
-    organization_status: agent.organizationStatus,
-    last_used_at: agent.lastUsedAt,
-    created_at: agent.createdAt,
-    updated_at: agent.updatedAt,
-  }
+  return { ...valuesOf(agent, agentNames), ...switchJson(agent.own) }
 }

@@ -1,8 +1,6 @@
 import { Type } from 'typebox'
+import { id, nullable, time } from '../../http/schema-parts.ts'
 
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const statuses = ['active', 'paused', 'stopped']
 const status = Type.Enum(statuses, {
   description: 'paused: new requests are refused, everything else works. stopped: every call is refused.',

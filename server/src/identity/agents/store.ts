@@ -1,15 +1,15 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf } from '../../platform/database/columns.ts'
 import type { Queryable, Statement } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
+import { fieldsOf, names } from '../../platform/names.ts'
 import type { Hold } from '../principal.ts'
 import type { RegisteredAgent, Status } from './agent.ts'
 
-const agentColumns = columns(
+const agentColumns = names(
   'organization_id, id, name, description, owner_id, organization_status, pause_acknowledged_at, created_at, updated_at',
 )
-const switchColumns = columns('status, paused_at, paused_by, pause_reason')
+const switchColumns = names('status, paused_at, paused_by, pause_reason')
 
 type Row = Selectable<Pick<Schema['agents'], (typeof agentColumns | typeof switchColumns)[number]>> & {
   readonly last_used_at: Date | null

@@ -4,6 +4,7 @@ import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
@@ -192,24 +193,10 @@ function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes)
   return is_active === true || scopes !== undefined || expires_at !== undefined || allowed_networks !== undefined
 }
 
+const keyNames = names(
+  'id, agent_id, name, description, is_active, scopes, expires_at, allowed_networks, last_used_at, last_used_address, rotated_from, revoked_at, revoked_by, leaked_at, created_at, updated_at',
+)
+
 function apiKeyJson(key: ApiKey, now: Date) {
-  return {
-    id: key.id,
-    agent_id: key.agentId,
-    name: key.name,
-    description: key.description,
-    is_active: key.isActive,
-    scopes: key.scopes,
-    expires_at: key.expiresAt,
-    expires_soon: expiresSoon(key, now),
-    allowed_networks: key.allowedNetworks,
-    last_used_at: key.lastUsedAt,
-    last_used_address: key.lastUsedAddress,
-    rotated_from: key.rotatedFrom,
-    revoked_at: key.revokedAt,
-    revoked_by: key.revokedBy,
-    leaked_at: key.leakedAt,
-    created_at: key.createdAt,
-    updated_at: key.updatedAt,
-  }
+  return { ...valuesOf(key, keyNames), expires_soon: expiresSoon(key, now) }
 }

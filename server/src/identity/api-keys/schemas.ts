@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { id, nullable, time } from '../../http/schema-parts.ts'
 import { exampleAgent } from '../agents/schemas.ts'
 import { keyScopes } from '../principal.ts'
 import {
@@ -9,10 +10,6 @@ import {
   maxOverlapMinutes,
   soonDays,
 } from './api-key-terms.ts'
-
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const exampleApiKey = {
   id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',

@@ -1,16 +1,17 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../platform/database/db.ts'
+import { earlierIn } from '../../platform/database/earlier.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
-import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { KeyScope } from '../principal.ts'
 import { type ApiKey, warnAtOf } from './api-key-terms.ts'
 
 type ApiKeyRow = Selectable<Schema['api_keys']>
 
-const fixedColumns = columns('organization_id, id, agent_id, last_used_at, last_used_address, rotated_from, created_at')
+const fixedColumns = names('organization_id, id, agent_id, last_used_at, last_used_address, rotated_from, created_at')
 /** What an act may change. */
-const changeableColumns = columns(
+const changeableColumns = names(
   'name, description, is_active, scopes, expires_at, allowed_networks, revoked_at, revoked_by, leaked_at, updated_at',
 )
 
@@ -47,21 +48,7 @@ export async function insertApiKey(tx: Queryable, { key, hash, createdBy, idempo
   return (await tx.run(query)).length === 1
 }
 
-export async function apiKeyByIdempotencyKey(
-  db: Queryable,
-  organizationId: string,
-  createdBy: string,
-  idempotencyKey: string,
-): Promise<Earlier<ApiKey> | null> {
-  const query = sql
-    .selectFrom('api_keys')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', idempotencyKey)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { made: toApiKey(row), hash: row.idempotency_hash }
-}
+export const apiKeyByIdempotencyKey = earlierIn('api_keys', toApiKey)
 
 /** Newest first; of all agents, or of one. */
 export async function apiKeys(

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success } from '../../http/openapi.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { passkeyNotFound, passkeyRefused, passkeyRegistered, tooManyPasskeys } from './enrolment/passkeys.ts'
@@ -227,12 +228,8 @@ function totpJson(totp: Totp) {
   return { id: totp.id, created_at: totp.createdAt, last_used_at: totp.lastUsedAt }
 }
 
+const passkeyNames = names('id, name, is_backed_up, created_at, last_used_at')
+
 function passkeyJson(passkey: Passkey) {
-  return {
-    id: passkey.id,
-    name: passkey.name,
-    is_backed_up: passkey.isBackedUp,
-    created_at: passkey.createdAt,
-    last_used_at: passkey.lastUsedAt,
-  }
+  return valuesOf(passkey, passkeyNames)
 }

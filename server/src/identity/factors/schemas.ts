@@ -1,8 +1,6 @@
 import { Type } from 'typebox'
+import { id, nullable, time } from '../../http/schema-parts.ts'
 
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*={0,2}$' })
 
 // A credential's id has at most 1 023 bytes (WebAuthn, 4).

@@ -1,9 +1,9 @@
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { emailKey } from '../accounts/user.ts'
+import { hashSecretToken } from '../secret-token.ts'
 import type { InvitationContext } from './context.ts'
 import {
   acceptInvitation,
-  hashInvitationToken,
   type Invitation,
   type Joining,
   registrationClosed,
@@ -17,7 +17,7 @@ export async function find(
   email: string,
   joining: Joining,
 ): Promise<Invitation> {
-  const hash = hashInvitationToken(token)
+  const hash = hashSecretToken(token)
   const found = await store.invitationByToken(context.db.within({ lookUp: hash.toString('hex') }), hash)
   return admit(context, found, email, joining)
 }

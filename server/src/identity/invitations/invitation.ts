@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { refusal } from '../../platform/problem.ts'
 import { emailKey, type GrantableRole } from '../accounts/user.ts'
 
@@ -51,15 +50,6 @@ export const registrationClosed = refusal(
       : 'Registration is closed on this installation. Its operator opens it with REGISTRATION=invite or open.',
   'invite',
 )
-
-/** 256 random (or derived) bits, so only a fast hash needs to be stored. */
-export function mintInvitationToken(secret: Buffer = randomBytes(32)): string {
-  return secret.toString('base64url')
-}
-
-export function hashInvitationToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
-}
 
 /** new: the address may have no account yet; account: its owner is signed in. */
 export type Joining = 'new' | 'account'

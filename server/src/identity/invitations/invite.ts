@@ -7,14 +7,13 @@ import { secretFor } from '../derived-secret.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { usePermit } from '../factors/step-ups/use-permit.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
+import { hashSecretToken, newSecretToken } from '../secret-token.ts'
 import type { InvitationContext } from './context.ts'
 import {
   emailsPerHour,
-  hashInvitationToken,
   type Invitation,
   invitationDays,
   invitationNotFound,
-  mintInvitationToken,
   registrationClosed,
   tooManyInvitations,
 } from './invitation.ts'
@@ -44,7 +43,7 @@ export async function create(
   if (registration === 'closed') throw registrationClosed('closed')
   const { organizationId, accountId, userId } = by.principal
   const tokenOf = ({ id }: Invitation): string =>
-    mintInvitationToken(secretFor(secretKey, 'invitation', by.principal, idempotency, id))
+    secretFor(secretKey, 'invitation', by.principal, idempotency, id)?.toString('base64url') ?? newSecretToken()
   const invitation = newInvitation(context, organizationId, asked, userId)
   const fresh = tokenOf(invitation)
   const { made, replayed } = await createOnce(idempotency, {
@@ -63,7 +62,7 @@ export async function create(
 
 /** Creates the first administrator's link, in the transaction that found that there is no administrator. */
 export async function createSetupLink(context: InvitationContext, tx: Tx, origin: Origin): Promise<string> {
-  const token = mintInvitationToken()
+  const token = newSecretToken()
   const invitation = newInvitation(context, origin.organizationId, { email: null, role: 'admin' }, null)
   await add(context, tx, invitation, token, origin, { idempotency: null, permit: null })
   return token
@@ -101,7 +100,7 @@ async function add(
   origin: Origin,
   { idempotency, permit }: { readonly idempotency: Idempotency | null; readonly permit: Permit | null },
 ): Promise<boolean> {
-  if (!(await store.insertInvitation(tx, invitation, hashInvitationToken(token), idempotency))) return false
+  if (!(await store.insertInvitation(tx, invitation, hashSecretToken(token), idempotency))) return false
   const { digest = null, ...assurance } = await usePermit(tx, permit)
   const { role, expiresAt, createdAt: occurredAt } = invitation
   const change = { after: { role, expires_at: expiresAt, ...assurance }, digest, occurredAt }

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
@@ -125,13 +126,8 @@ function registerCreate(app: FastifyInstance, { invitations, guard, requireStepU
   )
 }
 
+const invitationNames = names('id, role, email, created_by, expires_at, created_at')
+
 function invitationJson(invitation: Invitation) {
-  return {
-    id: invitation.id,
-    role: invitation.role,
-    email: invitation.email,
-    created_by: invitation.createdBy,
-    expires_at: invitation.expiresAt,
-    created_at: invitation.createdAt,
-  }
+  return valuesOf(invitation, invitationNames)
 }

@@ -1,13 +1,14 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { earlierIn } from '../../platform/database/earlier.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
-import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { Invitation } from './invitation.ts'
 
 type Row = Selectable<Schema['invitations']>
 
-const invitationColumns = columns(
+const invitationColumns = names(
   'organization_id, id, email, role, created_by, expires_at, used_at, reserved_for, revoked_at, created_at',
 )
 
@@ -41,21 +42,7 @@ export async function insertInvitation(
   return (await tx.run(query)).length === 1
 }
 
-export async function invitationByIdempotencyKey(
-  db: Queryable,
-  organizationId: string,
-  createdBy: string,
-  idempotencyKey: string,
-): Promise<Earlier<Invitation> | null> {
-  const query = sql
-    .selectFrom('invitations')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', idempotencyKey)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { made: toInvitation(row), hash: row.idempotency_hash }
-}
+export const invitationByIdempotencyKey = earlierIn('invitations', toInvitation)
 
 /** How many invitations with an address were created since then. */
 export async function countAddressedSince(tx: Queryable, organizationId: string, since: Date): Promise<number> {

@@ -73,13 +73,10 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
     ),
     async (request) => {
       const { role, name, is_active: isActive } = request.body
-      if (role === undefined && name === undefined && isActive === undefined) throw nothingToChange()
+      if (role === undefined && name === undefined && isActive === undefined)
+        throw invalid('', 'names nothing that can be changed: send role, name or is_active')
       const changes = { role: role as Role | undefined, name, isActive }
       return userJson(await members.change(personOf(request), idOf(request), changes, permitOf(request)))
     },
   )
-}
-
-function nothingToChange() {
-  return invalid('', 'names nothing that can be changed: send role, name or is_active')
 }

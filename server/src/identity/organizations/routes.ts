@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { legalHold } from '../../facts/legal-hold.ts'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { problems, success } from '../../http/openapi.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
@@ -98,7 +99,8 @@ function registerSensitiveRoutes(
     ),
     async (request) => {
       const { name, require_step_up: requireStepUp } = request.body
-      if (name === undefined && requireStepUp === undefined) throw nothingToChange()
+      if (name === undefined && requireStepUp === undefined)
+        throw invalid('', 'names nothing that can be changed: send name or require_step_up')
       return organizationJson(await organizations.change(personOf(request), { name, requireStepUp }, permitOf(request)))
     },
   )
@@ -160,17 +162,8 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, require
   )
 }
 
-function nothingToChange() {
-  return invalid('', 'names nothing that can be changed: send name or require_step_up')
-}
+const organizationNames = names('name, require_step_up, delete_after, created_at, updated_at')
 
 function organizationJson(organization: Organization) {
-  return {
-    id: organization.organizationId,
-    name: organization.name,
-    require_step_up: organization.requireStepUp,
-    delete_after: organization.deleteAfter,
-    created_at: organization.createdAt,
-    updated_at: organization.updatedAt,
-  }
+  return { id: organization.organizationId, ...valuesOf(organization, organizationNames) }
 }

@@ -1,16 +1,16 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { Role } from '../principal.ts'
 import type { Organization } from './organization.ts'
 
 type Row = Selectable<Schema['organizations']>
 
-const fixedColumns = columns('organization_id, created_at')
-const changeableColumns = columns('name, require_step_up, delete_after, deletion_requested_by, updated_at')
+const fixedColumns = names('organization_id, created_at')
+const changeableColumns = names('name, require_step_up, delete_after, deletion_requested_by, updated_at')
 
 function toOrganization(row: Row): Organization {
   return fieldsOf(row, [...fixedColumns, ...changeableColumns])

@@ -1,15 +1,9 @@
 import type { Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import { attemptNetwork, type Visitor } from '../accounts/account-facts.ts'
-import {
-  type AccountLink,
-  hashLinkToken,
-  type LinkPurpose,
-  linkMinutes,
-  newLinkToken,
-  useLink,
-} from '../accounts/account-link.ts'
+import { type AccountLink, type LinkPurpose, linkMinutes, useLink } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
+import { hashSecretToken, newSecretToken } from '../secret-token.ts'
 import { emailsPerHour } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 
@@ -23,7 +17,8 @@ export async function makeLink(
   if (email !== null && (await store.countLinksSince(tx, accountId, purpose, hourAgo)) >= emailsPerHour) return null
   // Kept for an hour after they expire, because they are counted.
   await store.dropExpiredLinks(tx, accountId, hourAgo)
-  const { token, hash } = newLinkToken()
+  const token = newSecretToken()
+  const hash = hashSecretToken(token)
   const expiresAt = new Date(now.getTime() + linkMinutes[purpose] * 60_000)
   await store.insertLink(tx, { id: newId(), accountId, purpose, email, expiresAt, usedAt: null, createdAt: now }, hash)
   return { token, expiresAt }
@@ -39,7 +34,7 @@ export async function findLink(
   purposes: readonly LinkPurpose[],
   visitor: Visitor,
 ): Promise<{ readonly link: AccountLink; readonly account: store.AccountSecrets | null }> {
-  const hash = hashLinkToken(token)
+  const hash = hashSecretToken(token)
   const found = await store.linkByToken(db.within({ lookUp: hash.toString('hex') }), hash)
   if (found === null) {
     await attempts.before({ kind: 'token', subject: null, network: attemptNetwork(visitor.network) })

@@ -10,17 +10,9 @@ import { sessionOver } from '../authenticate.ts'
 import type { EndedBy } from '../context.ts'
 import { organizationNotFound, requireOwnSignIn } from '../organizations/organization.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
+import { hashSecretToken, newSecretToken } from '../secret-token.ts'
 import { endIn, type RevocationContext } from './revocation.ts'
-import {
-  cookieMissing,
-  entryRefused,
-  hashRefreshToken,
-  isLive,
-  judgeRefresh,
-  newRefreshToken,
-  ownActor,
-  type Session,
-} from './session.ts'
+import { cookieMissing, entryRefused, isLive, judgeRefresh, ownActor, type Session } from './session.ts'
 import * as store from './store.ts'
 
 /** How a session begins, is renewed, and moves to another organization. */
@@ -86,7 +78,7 @@ export async function refresh(
 ): Promise<OpenedSession> {
   const { db, clock, report } = context
   const { httpRequestId, network } = visit
-  const hash = hashRefreshToken(token)
+  const hash = hashSecretToken(token)
   const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
   if (found === null) throw sessionOver()
   const { accountId, organizationId, sessionId } = found
@@ -162,7 +154,7 @@ async function requireCookieOf(
   token: string | null,
 ): Promise<void> {
   if (session.kind !== 'browser') return
-  const state = token === null ? null : await store.refreshState(tx, session.id, hashRefreshToken(token))
+  const state = token === null ? null : await store.refreshState(tx, session.id, hashSecretToken(token))
   if (state?.token == null) throw cookieMissing()
   if (judgeRefresh(state.token, state.newest, clock.now()).kind === 'reuse') throw cookieMissing()
 }
@@ -237,8 +229,8 @@ async function issueRefreshToken(
   session: Session,
   generation: number,
 ): Promise<string> {
-  const token = newRefreshToken()
-  await store.insertRefreshToken(tx, session, { hash: hashRefreshToken(token), generation, createdAt: clock.now() })
+  const token = newSecretToken()
+  await store.insertRefreshToken(tx, session, { hash: hashSecretToken(token), generation, createdAt: clock.now() })
   return token
 }
 

@@ -7,7 +7,8 @@ import { userNotFound } from '../accounts/user.ts'
 import type { EndedBy, EndOfSession, IdentityContext, SessionsToEnd } from '../context.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
-import { hashRefreshToken, ownActor, type Session, sessionNotFound } from './session.ts'
+import { hashSecretToken } from '../secret-token.ts'
+import { ownActor, type Session, sessionNotFound } from './session.ts'
 import * as store from './store.ts'
 
 /** Where somebody is signed in, and how that ends. Each end is an event of the session's organization. */
@@ -54,7 +55,7 @@ export async function endByCookie(
   by: Omit<EndedBy, 'actor'>,
 ): Promise<boolean> {
   const { db } = context
-  const hash = hashRefreshToken(token)
+  const hash = hashSecretToken(token)
   const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
   if (found === null) return false
   const { accountId, organizationId, sessionId } = found

@@ -4,19 +4,20 @@ import { readCookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { Problem } from '../../platform/problem.ts'
 import { tokenExample } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
 import { sessionOver } from '../authenticate.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { organizationNotFound } from '../organizations/organization.ts'
+import { isSecretToken } from '../secret-token.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
 import type { Sessions } from './service.ts'
 import {
   cookieMissing,
   entryRefused,
-  isRefreshToken,
   noSession,
   type Session,
   sessionCookie,
@@ -74,7 +75,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
 
 function tokenOf(request: FastifyRequest, { isHttps }: SessionRoutes): string | null {
   const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
-  return isRefreshToken(token) ? token : null
+  return isSecretToken(token) ? token : null
 }
 
 function clearCookie(reply: FastifyReply, { isHttps }: SessionRoutes): FastifyReply {
@@ -250,18 +251,10 @@ function revokeOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionR
   )
 }
 
+const sessionNames = names(
+  'id, organization_id, user_id, kind, signed_in_with, signed_in_at, network, user_agent, last_used_at, expires_at',
+)
+
 function sessionJson(session: Session, current: string | undefined) {
-  return {
-    id: session.id,
-    organization_id: session.organizationId,
-    user_id: session.userId,
-    kind: session.kind,
-    signed_in_with: session.signedInWith,
-    signed_in_at: session.signedInAt,
-    network: session.network,
-    user_agent: session.userAgent,
-    last_used_at: session.lastUsedAt,
-    expires_at: session.expiresAt,
-    is_current: session.id === current,
-  }
+  return { ...valuesOf(session, sessionNames), is_current: session.id === current }
 }

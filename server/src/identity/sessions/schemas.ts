@@ -1,8 +1,5 @@
 import { Type } from 'typebox'
-
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const time = Type.String({ format: 'date-time' })
-const id = Type.String({ format: 'uuid' })
+import { id, nullable, time } from '../../http/schema-parts.ts'
 
 export const sessionSchema = Type.Object(
   {

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto'
 import type { Actor } from '../../facts/fact.ts'
 import { bearerChallenge } from '../../http/refusals.ts'
 import { refusal } from '../../platform/problem.ts'
@@ -51,18 +50,6 @@ export function ownActor({ id, userId, signedInWith }: Session): Actor {
 
 export function isLive(session: Session, now: Date): boolean {
   return session.revokedAt === null && session.expiresAt > now && session.idleUntil > now
-}
-
-export function newRefreshToken(): string {
-  return randomBytes(32).toString('base64url')
-}
-
-export function isRefreshToken(text: string | undefined): text is string {
-  return text !== undefined && /^[A-Za-z0-9_-]{43}$/.test(text)
-}
-
-export function hashRefreshToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
 }
 
 /** `__Host-` keeps sub-domains from planting the cookie (RFC 6265bis, 4.1.3.2); it needs https. */

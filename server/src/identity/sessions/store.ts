@@ -1,13 +1,13 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { SessionForAuthentication } from '../authenticate.ts'
 import type { EndOfSession, SessionsToEnd } from '../context.ts'
 import type { RefreshToken, Session } from './session.ts'
 
-const sessionColumns = columns(
+const sessionColumns = names(
   'id, account_id, organization_id, user_id, kind, signed_in_with, signed_in_at, network, user_agent, last_used_at, idle_until, expires_at, revoked_at',
 )
 

@@ -1,6 +1,6 @@
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { Purpose, SigningKey } from './signing-key.ts'
 
 /** A key as its row has it; `sealed` is gone once it has retired. */
@@ -9,7 +9,7 @@ export interface StoredSigningKey {
   readonly sealed: Buffer | null
 }
 
-const keyColumns = columns('id, kid, purpose, public_key, created_at, active_at, retired_at, revoked_at')
+const keyColumns = names('id, kid, purpose, public_key, created_at, active_at, retired_at, revoked_at')
 
 /** Oldest first. */
 export async function signingKeys(db: Queryable): Promise<readonly StoredSigningKey[]> {

@@ -2,8 +2,8 @@ import * as oidc from 'openid-client'
 import { refusalIn } from '../../outbound/transport-errors.ts'
 import { createBoundedMap } from '../../platform/bounded-map.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { hashSecretToken } from '../secret-token.ts'
 import type { Claims } from './claims.ts'
-import { hashFlowSecret } from './flows/flow.ts'
 import { isSecureUrl } from './provider.ts'
 import type { ProviderFetch } from './provider-http.ts'
 
@@ -123,7 +123,7 @@ export function createOidcClient({
           scope: ['openid', ...scopes].join(' '),
           state,
           nonce,
-          code_challenge: hashFlowSecret(verifier).toString('base64url'),
+          code_challenge: hashSecretToken(verifier).toString('base64url'),
           code_challenge_method: 'S256',
         }),
       ),

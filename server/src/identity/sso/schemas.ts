@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
-
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+import { nullable } from '../../http/schema-parts.ts'
 
 const returnTo = Type.Optional(
   Type.String({ maxLength: 500, description: 'A path of this service, where the person goes afterwards. Default: /' }),

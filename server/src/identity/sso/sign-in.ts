@@ -10,8 +10,9 @@ import type { User } from '../accounts/user.ts'
 import { assuranceJson } from '../factors/step-up.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
+import { hashSecretToken, isSecretToken, newSecretToken } from '../secret-token.ts'
 import type { Claims } from './claims.ts'
-import { type Flow, type FlowSecrets, flowMinutes, hashFlowSecret, isFlowSecret, newFlowSecret } from './flows/flow.ts'
+import { type Flow, type FlowSecrets, flowMinutes } from './flows/flow.ts'
 import * as flows from './flows/store.ts'
 import * as members from './members/memberships.ts'
 import * as identityStore from './members/store.ts'
@@ -131,12 +132,12 @@ async function finish(
   const stored = await activeProvider(context, providerId)
   const { provider } = stored
   const { organizationId } = provider
-  if (!isFlowSecret(answer.state) || !isFlowSecret(browser)) throw flowNotBegunHere()
+  if (!isSecretToken(answer.state) || !isSecretToken(browser)) throw flowNotBegunHere()
   const taken = await flows.takeFlow(db.within({ organizationId }), {
     organizationId,
     providerId: provider.id,
-    state: hashFlowSecret(answer.state),
-    browser: hashFlowSecret(browser),
+    state: hashSecretToken(answer.state),
+    browser: hashSecretToken(browser),
   })
   if (taken === null) throw flowNotBegunHere()
   const { flow, sealedSecrets } = taken
@@ -214,9 +215,9 @@ async function begin(
   const { provider } = stored
   const { organizationId } = provider
   const now = clock.now()
-  const [state, nonce, verifier] = [newFlowSecret(), newFlowSecret(), newFlowSecret()]
+  const [state, nonce, verifier] = [newSecretToken(), newSecretToken(), newSecretToken()]
   // Two tabs share a mark; one that is not ours is replaced.
-  const browser = isFlowSecret(from.browser) ? from.browser : newFlowSecret()
+  const browser = isSecretToken(from.browser) ? from.browser : newSecretToken()
   const expected = { state, nonce, verifier }
   const url = await client
     .authorizationUrl(await partyOf(context, stored), provider.scopes, redirectUri(context, provider), expected)
@@ -234,7 +235,7 @@ async function begin(
   }
   const secrets: FlowSecrets = { nonce, verifier }
   const sealed = await sealer.seal(JSON.stringify(secrets), flowPlace(flow))
-  const hashes = { state: hashFlowSecret(state), browser: hashFlowSecret(browser) }
+  const hashes = { state: hashSecretToken(state), browser: hashSecretToken(browser) }
   await inTransaction(db, { organizationId }, async (tx) => {
     await before(tx)
     await flows.dropExpiredFlows(tx, organizationId, now)

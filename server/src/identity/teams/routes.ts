@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
+import { names, valuesOf } from '../../platform/names.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
@@ -106,7 +107,8 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
     }),
     async (request) => {
       const { name, description } = request.body
-      if (name === undefined && description === undefined) throw nothingToChange()
+      if (name === undefined && description === undefined)
+        throw invalid('', 'names nothing that can be changed: send name or description')
       const changes = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) }
       return teamJson(await teams.change(personOf(request), idOf(request), changes))
     },
@@ -165,16 +167,8 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
   )
 }
 
-function nothingToChange() {
-  return invalid('', 'names nothing that can be changed: send name or description')
-}
+const teamNames = names('id, name, description, created_at, updated_at')
 
 function teamJson(team: Team) {
-  return {
-    id: team.id,
-    name: team.name,
-    description: team.description,
-    created_at: team.createdAt,
-    updated_at: team.updatedAt,
-  }
+  return valuesOf(team, teamNames)
 }

@@ -1,11 +1,12 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { earlierIn } from '../../platform/database/earlier.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
-import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
+import type { Idempotency } from '../../platform/idempotency.ts'
+import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { Team, TeamMember } from './team.ts'
 
-const teamColumns = columns('organization_id, id, name, description, created_at, updated_at')
+const teamColumns = names('organization_id, id, name, description, created_at, updated_at')
 
 function toTeam(row: Selectable<Schema['teams']>): Team {
   return fieldsOf(row, teamColumns)
@@ -31,21 +32,7 @@ export async function insertTeam(
   return (await tx.run(query)).length === 1
 }
 
-export async function teamByIdempotencyKey(
-  db: Queryable,
-  organizationId: string,
-  createdBy: string,
-  idempotencyKey: string,
-): Promise<Earlier<Team> | null> {
-  const query = sql
-    .selectFrom('teams')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', idempotencyKey)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { made: toTeam(row), hash: row.idempotency_hash }
-}
+export const teamByIdempotencyKey = earlierIn('teams', toTeam)
 
 export async function teamById(db: Queryable, organizationId: string, id: string, lock = false): Promise<Team | null> {
   const query = sql.selectFrom('teams').selectAll().where('organization_id', '=', organizationId).where('id', '=', id)

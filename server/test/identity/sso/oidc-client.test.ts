@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { SignJWT } from 'jose'
-import { newFlowSecret } from '../../../src/identity/sso/flows/flow.ts'
+import { newSecretToken } from '../../../src/identity/secret-token.ts'
 import {
   createOidcClient,
   type Expected,
@@ -52,7 +52,7 @@ before(async () => {
   party = { issuer: op.issuer, clientId, clientSecret }
 })
 
-const newSecrets = (): Expected => ({ state: newFlowSecret(), nonce: newFlowSecret(), verifier: newFlowSecret() })
+const newSecrets = (): Expected => ({ state: newSecretToken(), nonce: newSecretToken(), verifier: newSecretToken() })
 const begin = async (expected = newSecrets(), at: OpenIdProvider = op, who: Party = party) => {
   const url = await client.authorizationUrl(who, ['email', 'profile', 'groups'], redirectUri, expected)
   return { url, expected, answer: await at.visit(url.href) }
@@ -124,11 +124,11 @@ describe('the redirect back', () => {
 
 describe('an answer that does not belong to this flow', () => {
   for (const [what, change] of [
-    ['another state', (expected: Expected) => ({ ...expected, state: newFlowSecret() })],
-    ['another nonce', (expected: Expected) => ({ ...expected, nonce: newFlowSecret() })],
+    ['another state', (expected: Expected) => ({ ...expected, state: newSecretToken() })],
+    ['another nonce', (expected: Expected) => ({ ...expected, nonce: newSecretToken() })],
     [
       'another verifier (a code from another browser)',
-      (expected: Expected) => ({ ...expected, verifier: newFlowSecret() }),
+      (expected: Expected) => ({ ...expected, verifier: newSecretToken() }),
     ],
   ] as const) {
     test(`is refused: ${what}`, async () => {

@@ -1,11 +1,11 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Assurance } from '../step-up.ts'
 import type { CeremonyPurpose, Passkey } from './passkey.ts'
 
-const passkeyColumns = columns(
+const passkeyColumns = names(
   'account_id, id, credential_id, public_key, sign_count, transports, name, is_backed_up, last_used_at, created_at',
 )
 
@@ -85,7 +85,7 @@ export interface CeremonyChallenge {
   readonly createdAt: Date
 }
 
-const challengeColumns = columns('purpose, account_id, bound_to, expires_at, created_at')
+const challengeColumns = names('purpose, account_id, bound_to, expires_at, created_at')
 
 /** The scope is a look-up of the same hash. */
 export async function insertCeremonyChallenge(db: Queryable, challenge: CeremonyChallenge): Promise<void> {

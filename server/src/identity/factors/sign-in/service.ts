@@ -6,9 +6,9 @@ import { refusal } from '../../../platform/problem.ts'
 import { withContext } from '../../../platform/with-context.ts'
 import { enterableMemberships } from '../../accounts/store.ts'
 import { byNobody, type Call } from '../../principal.ts'
+import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
 import type { FactorDependencies } from '../dependencies.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
-import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
 import type { Ceremonies, Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions, AuthenticationResponseJSON } from '../passkeys/passkey.ts'
 import { takeSignCount } from '../passkeys/store.ts'
@@ -122,7 +122,8 @@ async function beginChallenge(
   { db, clock }: SecondFactorContext,
   { provenAt = clock.now(), ...first }: FirstFactor,
 ): Promise<BegunChallenge> {
-  const { token, hash } = newOneTimeToken()
+  const token = newSecretToken()
+  const hash = hashSecretToken(token)
   const expiresAt = new Date(clock.now().getTime() + challengeMinutes * 60_000)
   const own = db.within({ accountId: first.accountId })
   const methods = secondFactorMethods(await factorState(own, first.accountId))
@@ -153,7 +154,7 @@ async function completeChallenge(
 }
 
 async function openChallenge({ db, clock }: SecondFactorContext, challenge: string): Promise<store.SignInChallenge> {
-  const tokenHash = hashOneTimeToken(challenge)
+  const tokenHash = hashSecretToken(challenge)
   const open = await store.openSignInChallenge(lookUp(db, tokenHash), tokenHash, clock.now(), maxTries)
   if (open === null) throw challengeOver()
   return open

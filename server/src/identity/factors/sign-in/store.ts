@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 
 /** A sign-in that waits for its second factor. */
 export interface SignInChallenge {
@@ -17,7 +17,7 @@ export interface SignInChallenge {
   readonly createdAt: Date
 }
 
-const challengeColumns = columns(
+const challengeColumns = names(
   'token_hash, account_id, organization_id, user_id, methods, tries, expires_at, created_at',
 )
 

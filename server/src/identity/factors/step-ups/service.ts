@@ -4,10 +4,10 @@ import { newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
 import { withContext } from '../../../platform/with-context.ts'
 import type { Caller, Person } from '../../principal.ts'
+import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
 import { type ProofMethod, proofMethods } from '../factor.ts'
-import { hashOneTimeToken, newOneTimeToken } from '../one-time-token.ts'
 import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
 import { type JudgedProof, type Proof, type ProofFlaw, type Proofs, proverOf } from '../proofs.ts'
@@ -91,7 +91,7 @@ async function demand(
   const digest = digestOf({ ...act, organizationId, userId })
   const claim = claimOf(by.principal, digest)
   const { token, idempotencyKey } = shown
-  const tokenHash = token === null ? null : hashOneTimeToken(token)
+  const tokenHash = token === null ? null : hashSecretToken(token)
   const situation = await situationOf(context, by.principal, digest, tokenHash, shown)
   const verdict = judge(situation)
   if (verdict === 'refused') {
@@ -178,7 +178,8 @@ async function grant(
   const methods = proofMethods(await factorState(db.within({ accountId }), accountId))
   if (!methods.includes(proof.method)) throw methodUnavailable(methods)
   const ceremony: Ceremony = { purpose: 'step_up', accountId, boundTo: digest }
-  const { token, hash } = newOneTimeToken()
+  const token = newSecretToken()
+  const hash = hashSecretToken(token)
   const expiresAt = new Date(clock.now().getTime() + stepUpMinutes * 60_000)
   const flaw = await proofs.attempt(proverOf(by), async () =>
     earn(context, by, digest, await proofs.judge(proverOf(by), proof, ceremony), hash, expiresAt),

@@ -1,5 +1,5 @@
-import { columns, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
+import { names, valuesOf } from '../../../platform/names.ts'
 import type { ProofMethod } from '../factor.ts'
 import type { Assurance } from '../step-up.ts'
 
@@ -22,7 +22,7 @@ export interface StepUp extends Claim {
   readonly createdAt: Date
 }
 
-const stepUpColumns = columns(
+const stepUpColumns = names(
   'organization_id, id, user_id, session_id, digest, method, token_hash, idempotency_key, used_at, expires_at, created_at',
 )
 

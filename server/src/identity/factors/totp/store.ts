@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Assurance } from '../step-up.ts'
 
 export interface Totp {
@@ -18,7 +18,7 @@ export interface Totp {
   readonly createdAt: Date
 }
 
-const totpColumns = columns('account_id, id, seed, confirmed_at, expires_at, last_used_at, created_at')
+const totpColumns = names('account_id, id, seed, confirmed_at, expires_at, last_used_at, created_at')
 
 function toTotp(row: Selectable<Schema['totp_factors']>): Totp {
   return { ...fieldsOf(row, totpColumns), assurance: { stepUpId: row.step_up_id, method: row.step_up_method } }

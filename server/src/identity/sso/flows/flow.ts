@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { invalid } from '../../../platform/problem.ts'
 
 /** A sign-in (or the linking of an account) that is under way at a provider. Lives minutes, ends with the first answer. */
@@ -21,19 +20,6 @@ export interface FlowSecrets {
 }
 
 export const flowMinutes = 10
-
-/** 256 random bits in base64url: a state, a nonce, a verifier (RFC 7636 asks for 43 characters), a browser's mark. */
-export function newFlowSecret(): string {
-  return randomBytes(32).toString('base64url')
-}
-
-export function isFlowSecret(text: string | undefined): text is string {
-  return text !== undefined && /^[A-Za-z0-9_-]{43}$/.test(text)
-}
-
-export function hashFlowSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
-}
 
 /**
  * The cookie that ties a flow to the browser that began it: a browser that is sent another person's answer (login CSRF, a stolen

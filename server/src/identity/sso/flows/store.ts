@@ -1,9 +1,9 @@
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Flow } from './flow.ts'
 
-const flowColumns = columns('organization_id, id, provider_id, user_id, return_to, expires_at, created_at')
+const flowColumns = names('organization_id, id, provider_id, user_id, return_to, expires_at, created_at')
 
 export async function insertFlow(
   tx: Queryable,

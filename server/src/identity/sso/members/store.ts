@@ -1,6 +1,6 @@
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 
 export interface SsoIdentity {
   readonly organizationId: string
@@ -12,7 +12,7 @@ export interface SsoIdentity {
   readonly lastUsedAt: Date | null
 }
 
-const identityColumns = columns('organization_id, id, issuer, subject, user_id, created_at, last_used_at')
+const identityColumns = names('organization_id, id, issuer, subject, user_id, created_at, last_used_at')
 
 function toIdentity(row: Schema['sso_identities']): SsoIdentity {
   return fieldsOf(row, identityColumns)

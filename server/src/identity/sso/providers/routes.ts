@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
 import { idParams, problems, success } from '../../../http/openapi.ts'
+import { names, valuesOf } from '../../../platform/names.ts'
 import { stepUpRequired } from '../../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../../factors/step-ups/require-step-up.ts'
 import { type Guard, guardedRoutes, personOf } from '../../guard.ts'
@@ -12,6 +13,7 @@ import {
   providerNotFound,
   providerNotProven,
 } from '../provider.ts'
+import { auditedFields } from './provider-settings.ts'
 import * as schemas from './schemas.ts'
 import type { IdentityProviders } from './service.ts'
 
@@ -137,28 +139,16 @@ function deleteRoute(app: FastifyInstance, { providers, guard, requireStepUp }: 
   })
 }
 
+const providerNames = names('id, proven_at, created_at, updated_at')
+
 function providerJson(provider: IdentityProvider, publicUrl: string) {
   const at = `${publicUrl}/api/v1/auth/sso/${provider.id}`
+  const { has_secret: has_client_secret, ...settings } = auditedFields(provider)
   return {
-    id: provider.id,
-    name: provider.name,
-    issuer: provider.issuer,
-    client_id: provider.clientId,
-    has_client_secret: provider.hasSecret,
-    scopes: provider.scopes,
-    role_claim: provider.roleClaim,
-    role_map: provider.roleMap,
-    default_role: provider.defaultRole,
-    team_claim: provider.teamClaim,
-    team_map: provider.teamMap,
-    creates_members: provider.createsMembers,
-    email_domains: provider.emailDomains,
-    is_enforced: provider.isEnforced,
-    is_active: provider.isActive,
+    ...settings,
+    ...valuesOf(provider, providerNames),
+    has_client_secret,
     redirect_uri: `${at}/callback`,
     start_url: `${at}/start`,
-    proven_at: provider.provenAt,
-    created_at: provider.createdAt,
-    updated_at: provider.updatedAt,
   }
 }

@@ -1,8 +1,6 @@
 import { Type } from 'typebox'
+import { nullable, time } from '../../../http/schema-parts.ts'
 import { claimableRoles } from '../provider.ts'
-
-const time = Type.String({ format: 'date-time' })
-const nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 // Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
 const scope = Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,100}$' })

@@ -1,14 +1,15 @@
 import type { Selectable } from 'kysely'
-import { columns, fieldsOf, valuesOf } from '../../../platform/database/columns.ts'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import { earlierIn } from '../../../platform/database/earlier.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
-import type { Earlier, Idempotency } from '../../../platform/idempotency.ts'
+import type { Idempotency } from '../../../platform/idempotency.ts'
+import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { IdentityProvider } from '../provider.ts'
 
 type ProviderRow = Selectable<Schema['identity_providers']>
 
-const fixedColumns = columns('organization_id, id, created_at')
-const changeableColumns = columns(
+const fixedColumns = names('organization_id, id, created_at')
+const changeableColumns = names(
   'name, issuer, client_id, scopes, role_claim, default_role, team_claim, creates_members, email_domains, is_enforced, is_active, proven_at, updated_at',
 )
 
@@ -51,21 +52,7 @@ export async function insertProvider(
   return (await tx.run(query)).length === 1
 }
 
-export async function providerByIdempotencyKey(
-  db: Queryable,
-  organizationId: string,
-  createdBy: string,
-  key: string,
-): Promise<Earlier<IdentityProvider> | null> {
-  const query = sql
-    .selectFrom('identity_providers')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('created_by', '=', createdBy)
-    .where('idempotency_key', '=', key)
-  const [row] = await db.run(query)
-  return row === undefined ? null : { made: toProvider(row), hash: row.idempotency_hash }
-}
+export const providerByIdempotencyKey = earlierIn('identity_providers', toProvider)
 
 export interface StoredProvider {
   readonly provider: IdentityProvider

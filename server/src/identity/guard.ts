@@ -2,16 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onRe
 import type { RateLimits } from '../http/rate-limits.ts'
 import { Problem } from '../platform/problem.ts'
 import type { Authenticator } from './authenticate.ts'
-import {
-  type Agent,
-  actorOf,
-  type Call,
-  type Caller,
-  type Person,
-  type Principal,
-  type Right,
-  requireRight,
-} from './principal.ts'
+import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -70,7 +61,8 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
   })
 }
 
-function callOf(request: FastifyRequest): Call {
+/** Where a call comes from, whoever makes it. */
+export function callOf(request: FastifyRequest) {
   return { httpRequestId: request.id, network: request.client.address }
 }
 

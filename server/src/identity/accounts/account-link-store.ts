@@ -1,4 +1,5 @@
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { AccountLink, LinkPurpose } from './account-link.ts'
@@ -13,26 +14,23 @@ export interface AccountSecrets {
 
 const accountColumns = names('id, email, email_verified_at, password_hash')
 
-function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]> | undefined): AccountSecrets | null {
-  return row === undefined ? null : fieldsOf(row, accountColumns)
+function toAccount(row: Pick<Schema['accounts'], (typeof accountColumns)[number]>): AccountSecrets {
+  return fieldsOf(row, accountColumns)
 }
 
 /** The scope is the account. */
 export async function accountById(db: Queryable, id: string): Promise<AccountSecrets | null> {
-  const [row] = await db.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id))
-  return toAccount(row)
+  return first(db.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id)), toAccount)
 }
 
 /** The scope is a look-up of the same key. */
 export async function accountByKey(db: Queryable, key: string): Promise<AccountSecrets | null> {
-  const [row] = await db.run(sql.selectFrom('accounts').select(accountColumns).where('email_key', '=', key))
-  return toAccount(row)
+  return first(db.run(sql.selectFrom('accounts').select(accountColumns).where('email_key', '=', key)), toAccount)
 }
 
 /** No other transaction changes the account's password or address until this one ends. */
 export async function lockAccount(tx: Queryable, id: string): Promise<AccountSecrets | null> {
-  const [row] = await tx.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id).forUpdate())
-  return toAccount(row)
+  return first(tx.run(sql.selectFrom('accounts').select(accountColumns).where('id', '=', id).forUpdate()), toAccount)
 }
 
 export async function savePassword(tx: Queryable, accountId: string, passwordHash: string, at: Date): Promise<void> {
@@ -112,8 +110,7 @@ export async function insertLink(tx: Queryable, link: AccountLink, tokenHash: Bu
 
 /** The scope is a look-up of the hash in hex. */
 export async function linkByToken(db: Queryable, tokenHash: Buffer): Promise<AccountLink | null> {
-  const [row] = await db.run(sql.selectFrom('account_links').select(linkColumns).where('token_hash', '=', tokenHash))
-  return row === undefined ? null : toLink(row)
+  return first(db.run(sql.selectFrom('account_links').select(linkColumns).where('token_hash', '=', tokenHash)), toLink)
 }
 
 /** One link is used once, whatever calls race. The scope is the account. */
@@ -124,8 +121,7 @@ export async function lockLink(tx: Queryable, accountId: string, id: string): Pr
     .where('account_id', '=', accountId)
     .where('id', '=', id)
     .forUpdate()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toLink(row)
+  return first(tx.run(query), toLink)
 }
 
 export async function markLinkUsed(tx: Queryable, link: AccountLink, at: Date): Promise<void> {

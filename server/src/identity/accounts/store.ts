@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import type { Role } from '../principal.ts'
@@ -119,8 +120,7 @@ export async function insertUser(tx: Queryable, user: User): Promise<boolean> {
 
 export async function userById(db: Queryable, organizationId: string, id: string): Promise<User | null> {
   const query = sql.selectFrom('users').selectAll().where('organization_id', '=', organizationId).where('id', '=', id)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toUser(row)
+  return first(db.run(query), toUser)
 }
 
 /** Locks these members, and the owner if `withOwner`, always in one order. */
@@ -208,8 +208,10 @@ export async function enterableMembership(
   id: string,
   locked = false,
 ): Promise<User | null> {
-  const [row] = await tx.execute<UserRow>(locked ? lockedEnterableStatement : enterableStatement, [organizationId, id])
-  return row === undefined ? null : toUser(row)
+  return first(
+    tx.execute<UserRow>(locked ? lockedEnterableStatement : enterableStatement, [organizationId, id]),
+    toUser,
+  )
 }
 
 function memberIds(organizationId: string) {

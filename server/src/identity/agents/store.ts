@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../../platform/database/db.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names } from '../../platform/names.ts'
@@ -82,8 +83,7 @@ export async function agentById(
   id: string,
   lock = false,
 ): Promise<RegisteredAgent | null> {
-  const [row] = await db.execute<Row>(lock ? lockStatement : findStatement, [organizationId, id])
-  return row === undefined ? null : toAgent(row)
+  return first(db.execute<Row>(lock ? lockStatement : findStatement, [organizationId, id]), toAgent)
 }
 
 const listStatement: Statement = {

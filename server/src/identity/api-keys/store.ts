@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, sql } from '../../platform/database/db.ts'
 import { earlierIn } from '../../platform/database/earlier.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
@@ -72,8 +73,7 @@ export async function apiKeyById(
     .selectAll()
     .where('organization_id', '=', organizationId)
     .where('id', '=', id)
-  const [row] = await db.run(lock ? query.forNoKeyUpdate() : query)
-  return row === undefined ? null : toApiKey(row)
+  return first(db.run(lock ? query.forNoKeyUpdate() : query), toApiKey)
 }
 
 /** The key that replaced this one. */
@@ -119,6 +119,5 @@ export async function takeWarning(tx: Queryable, organizationId: string, id: str
     .where('id', '=', id)
     .where('warn_at', 'is not', null)
     .returningAll()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toApiKey(row)
+  return first(tx.run(query), toApiKey)
 }

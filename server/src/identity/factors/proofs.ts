@@ -44,6 +44,11 @@ export function seedPlace(factorId: string): Place {
 
 export type Proofs = ReturnType<typeof createProofs>
 
+export interface FactorContext extends FactorDependencies {
+  readonly proofs: Proofs
+  readonly ceremonies: Ceremonies
+}
+
 /** Judging is slow and happens outside any transaction; what may happen only once is left to `spend`. */
 export function createProofs({ db, clock, sealer, passwords, attempts }: FactorDependencies, ceremonies: Ceremonies) {
   const flawed = (method: ProofMethod, flaw: ProofFlaw): JudgedProof => ({ method, spend: async () => flaw })

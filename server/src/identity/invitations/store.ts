@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { earlierIn } from '../../platform/database/earlier.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
@@ -57,8 +58,7 @@ export async function countAddressedSince(tx: Queryable, organizationId: string,
 
 /** The scope is a look-up of the hash in hex. */
 export async function invitationByToken(db: Queryable, tokenHash: Buffer): Promise<Invitation | null> {
-  const [row] = await db.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash))
-  return row === undefined ? null : toInvitation(row)
+  return first(db.run(sql.selectFrom('invitations').selectAll().where('token_hash', '=', tokenHash)), toInvitation)
 }
 
 // The creator must still be an administrator: a link made earlier would be a former administrator's way back in.
@@ -74,8 +74,7 @@ const lockStatement: Statement = {
 
 /** One link lets in one person, whatever calls race. Null also when its creator may not invite any more. */
 export async function lockInvitation(tx: Queryable, organizationId: string, id: string): Promise<Invitation | null> {
-  const [row] = await tx.execute<Row>(lockStatement, [organizationId, id])
-  return row === undefined ? null : toInvitation(row)
+  return first(tx.execute<Row>(lockStatement, [organizationId, id]), toInvitation)
 }
 
 const openStatement: Statement = {
@@ -111,8 +110,7 @@ export async function revokeInvitation(
     .where('revoked_at', 'is', null)
     .where('expires_at', '>', at)
     .returningAll()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toInvitation(row)
+  return first(tx.run(query), toInvitation)
 }
 
 export async function saveInvitation(

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
@@ -40,8 +41,7 @@ export async function organizationById(
     .selectAll()
     .where('organization_id', '=', organizationId)
     .where('deleted_at', 'is', null)
-  const [row] = await db.run(lock ? query.forUpdate() : query)
-  return row === undefined ? null : toOrganization(row)
+  return first(db.run(lock ? query.forUpdate() : query), toOrganization)
 }
 
 export interface OwnMembership {

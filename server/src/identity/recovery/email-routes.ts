@@ -3,12 +3,11 @@ import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
 import { emailTaken } from '../accounts/user.ts'
-import { type Guard, guardedRoutes, personOf } from '../guard.ts'
+import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { noMail, tooManyEmails } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
 import { alreadyVerified, noEmail } from './email-change.ts'
-import { visitor } from './password-routes.ts'
 import * as schemas from './schemas.ts'
 import type { EmailChanges } from './service.ts'
 
@@ -75,7 +74,7 @@ export function registerEmailRoutes(
       },
     },
     async (request, reply) => {
-      await emails.confirm(request.body.token, visitor(request))
+      await emails.confirm(request.body.token, callOf(request))
       return reply.status(204).send()
     },
   )

@@ -1,9 +1,8 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
-import type { Visitor } from '../accounts/account-facts.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
-import { type Guard, guardedRoutes, personOf } from '../guard.ts'
+import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { noMail } from './account-mail.ts'
 import { noPassword, wrongPassword } from './current-password.ts'
@@ -12,10 +11,6 @@ import type { PasswordChanges } from './service.ts'
 
 const route = guardedRoutes('auth')
 const forgotten = 'If the address has an account, a link is on its way. It works once, for 30 minutes.'
-
-export function visitor(request: FastifyRequest): Visitor {
-  return { httpRequestId: request.id, network: request.client.address }
-}
 
 export function registerPasswordRoutes(
   app: FastifyInstance,
@@ -60,7 +55,7 @@ export function registerPasswordRoutes(
       },
     },
     async (request, reply) => {
-      await passwords.forgot(request.body.email, visitor(request))
+      await passwords.forgot(request.body.email, callOf(request))
       return reply.status(202).send({ detail: forgotten })
     },
   )
@@ -80,7 +75,7 @@ export function registerPasswordRoutes(
       },
     },
     async (request, reply) => {
-      await passwords.reset(request.body.token, request.body.password, visitor(request))
+      await passwords.reset(request.body.token, request.body.password, callOf(request))
       return reply.status(204).send()
     },
   )

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import { mayEnter } from '../accounts/store.ts'
@@ -42,8 +43,7 @@ export async function sessionForAuthentication(
 
 export async function sessionById(db: Queryable, accountId: string, id: string): Promise<Session | null> {
   const query = sql.selectFrom('sessions').selectAll().where('account_id', '=', accountId).where('id', '=', id)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toSession(row)
+  return first(db.run(query), toSession)
 }
 
 /** Where an account has sessions that have not ended, always in the same order; the scope is the account. */
@@ -63,8 +63,7 @@ export async function membershipsWithSessions(
 
 export async function lockSession(tx: Queryable, accountId: string, id: string): Promise<Session | null> {
   const query = sql.selectFrom('sessions').selectAll().where('account_id', '=', accountId).where('id', '=', id)
-  const [row] = await tx.run(query.forUpdate())
-  return row === undefined ? null : toSession(row)
+  return first(tx.run(query.forUpdate()), toSession)
 }
 
 /** Live sessions, newest first: of one account (its scope) or, with `userId`, of one member (the organization's scope). */

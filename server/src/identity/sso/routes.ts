@@ -4,7 +4,7 @@ import { readCookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
-import { type Guard, guardedRoutes, personOf } from '../guard.ts'
+import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { checkReturnTo, flowCookie, flowCookieName } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
 import { providerNotFound } from './provider.ts'
@@ -102,8 +102,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
       refusingInWords(request, reply, async () => {
         const query = request.raw.url?.split('?')[1] ?? ''
         const answer = { state: request.query.state, query }
-        const visitor = { httpRequestId: request.id, network: request.client.address }
-        const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), visitor)
+        const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), callOf(request))
         reply.header('set-cookie', flowCookie('', isHttps))
         if (signedIn !== null) await signIn(signedIn, request, reply)
         // Absolute, and on this origin whatever the path looks like.

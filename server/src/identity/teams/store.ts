@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../platform/database/db.ts'
 import { earlierIn } from '../../platform/database/earlier.ts'
+import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
@@ -36,8 +37,7 @@ export const teamByIdempotencyKey = earlierIn('teams', toTeam)
 
 export async function teamById(db: Queryable, organizationId: string, id: string, lock = false): Promise<Team | null> {
   const query = sql.selectFrom('teams').selectAll().where('organization_id', '=', organizationId).where('id', '=', id)
-  const [row] = await db.run(lock ? query.forUpdate() : query)
-  return row === undefined ? null : toTeam(row)
+  return first(db.run(lock ? query.forUpdate() : query), toTeam)
 }
 
 /** Oldest first, behind `after`. */

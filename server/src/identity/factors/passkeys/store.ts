@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Assurance } from '../step-up.ts'
@@ -30,14 +31,12 @@ export async function passkeys(db: Queryable, accountId: string): Promise<readon
 
 export async function passkeyById(db: Queryable, accountId: string, id: string): Promise<Passkey | null> {
   const query = sql.selectFrom('passkeys').selectAll().where('account_id', '=', accountId).where('id', '=', id)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toPasskey(row)
+  return first(db.run(query), toPasskey)
 }
 
 /** The scope is a look-up of the same id. */
 export async function passkeyByCredential(db: Queryable, credentialId: Buffer): Promise<Passkey | null> {
-  const [row] = await db.run(sql.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId))
-  return row === undefined ? null : toPasskey(row)
+  return first(db.run(sql.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId)), toPasskey)
 }
 
 /** Takes the signature's count. False when it is not above the last one: somebody else has signed with this key. */

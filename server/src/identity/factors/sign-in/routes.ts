@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
 import { tokenExample } from '../../accounts/schemas.ts'
-import type { Call } from '../../principal.ts'
+import { callOf } from '../../guard.ts'
 import { throttled } from '../../throttle/attempts.ts'
 import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
@@ -21,8 +21,6 @@ export interface SignInRoutes {
   /** Opens the session of a complete sign-in; returns the body of POST /auth/login. */
   readonly openSession: (signedIn: SignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 }
-
-const visitorOf = (request: FastifyRequest): Call => ({ httpRequestId: request.id, network: request.client.address })
 
 export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession }: SignInRoutes): void {
   const common = { tags: ['auth'] }
@@ -46,7 +44,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
     },
     async (request, reply) => {
       const { challenge, ...proof } = request.body
-      return openSession(await signIn.completeChallenge(challenge, proofOf(proof), visitorOf(request)), request, reply)
+      return openSession(await signIn.completeChallenge(challenge, proofOf(proof), callOf(request)), request, reply)
     },
   )
 
@@ -82,10 +80,6 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
       },
     },
     async (request, reply) =>
-      openSession(
-        await signIn.signInWithPasskey(assertionOf(request.body.assertion), visitorOf(request)),
-        request,
-        reply,
-      ),
+      openSession(await signIn.signInWithPasskey(assertionOf(request.body.assertion), callOf(request)), request, reply),
   )
 }

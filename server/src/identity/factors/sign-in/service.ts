@@ -7,12 +7,11 @@ import { withContext } from '../../../platform/with-context.ts'
 import { enterableMemberships } from '../../accounts/store.ts'
 import { byNobody, type Call } from '../../principal.ts'
 import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
-import type { FactorDependencies } from '../dependencies.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
-import type { Ceremonies, Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
+import type { Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions, AuthenticationResponseJSON } from '../passkeys/passkey.ts'
 import { takeSignCount } from '../passkeys/store.ts'
-import type { Proof, ProofFlaw, Proofs } from '../proofs.ts'
+import type { FactorContext, Proof, ProofFlaw } from '../proofs.ts'
 import { factorState } from '../store.ts'
 import * as store from './store.ts'
 
@@ -96,14 +95,9 @@ export const passkeyNotAccepted = refusal(401, 'auth.passkey_refused', {
   headers: bearerChallenge,
 })
 
-export interface SecondFactorContext extends FactorDependencies {
-  readonly proofs: Proofs
-  readonly ceremonies: Ceremonies
-}
-
 export type SecondFactorSignIn = ReturnType<typeof createSecondFactorSignIn>
 
-export function createSecondFactorSignIn(context: SecondFactorContext) {
+export function createSecondFactorSignIn(context: FactorContext) {
   return withContext(context, {
     secondFactorNeeded,
     beginChallenge,
@@ -113,13 +107,13 @@ export function createSecondFactorSignIn(context: SecondFactorContext) {
   })
 }
 
-async function secondFactorNeeded({ db }: SecondFactorContext, accountId: string): Promise<boolean> {
+async function secondFactorNeeded({ db }: FactorContext, accountId: string): Promise<boolean> {
   return hasSecondFactor(await factorState(db.within({ accountId }), accountId))
 }
 
 /** For a sign-in whose first factor was right. Throw it as `secondFactorRequired`. */
 async function beginChallenge(
-  { db, clock }: SecondFactorContext,
+  { db, clock }: FactorContext,
   { provenAt = clock.now(), ...first }: FirstFactor,
 ): Promise<BegunChallenge> {
   const token = newSecretToken()
@@ -134,7 +128,7 @@ async function beginChallenge(
 
 /** The second factor for an open challenge. Throws 401; every call is a try. */
 async function completeChallenge(
-  context: SecondFactorContext,
+  context: FactorContext,
   challenge: string,
   proof: SecondFactorProof,
   visitor: Call,
@@ -153,7 +147,7 @@ async function completeChallenge(
   return { accountId, organizationId, methods: [...methods, proof.method], provenAt: open.createdAt }
 }
 
-async function openChallenge({ db, clock }: SecondFactorContext, challenge: string): Promise<store.SignInChallenge> {
+async function openChallenge({ db, clock }: FactorContext, challenge: string): Promise<store.SignInChallenge> {
   const tokenHash = hashSecretToken(challenge)
   const open = await store.openSignInChallenge(lookUp(db, tokenHash), tokenHash, clock.now(), maxTries)
   if (open === null) throw challengeOver()
@@ -166,7 +160,7 @@ function lookUp(db: Db, tokenHash: Buffer): Queryable {
 
 /** Uses up the proof and the challenge, or returns what is wrong with the proof. */
 async function complete(
-  { db, clock, report, proofs }: SecondFactorContext,
+  { db, clock, report, proofs }: FactorContext,
   challenge: store.SignInChallenge,
   proof: SecondFactorProof,
   visitor: Call,
@@ -187,7 +181,7 @@ async function complete(
 }
 
 /** What the browser needs to ask for a passkey: one of the challenge's account or, without a challenge, any. */
-async function passkeyOptions(context: SecondFactorContext, challenge: string | null): Promise<AssertionOptions> {
+async function passkeyOptions(context: FactorContext, challenge: string | null): Promise<AssertionOptions> {
   const ceremony = challenge === null ? anyPasskey : secondFactorOf(await openChallenge(context, challenge))
   return context.ceremonies.options(ceremony)
 }
@@ -203,7 +197,7 @@ const anyPasskey: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: nul
  * else is asked.
  */
 async function signInWithPasskey(
-  context: SecondFactorContext,
+  context: FactorContext,
   assertion: AuthenticationResponseJSON,
   visitor: Call,
 ): Promise<SignedIn> {
@@ -224,7 +218,7 @@ async function signInWithPasskey(
  * owner's organization, or in the installation's events if the owner is unknown.
  */
 async function spendAssertion(
-  { db, clock, report }: SecondFactorContext,
+  { db, clock, report }: FactorContext,
   judged: JudgedAssertion,
   visitor: Call,
 ): Promise<ProofFlaw | null> {

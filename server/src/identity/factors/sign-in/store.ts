@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 
@@ -46,8 +47,7 @@ export async function openSignInChallenge(
   now: Date,
   maxTries: number,
 ): Promise<SignInChallenge | null> {
-  const [row] = await db.run(open(tokenHash, now, maxTries))
-  return row === undefined ? null : toChallenge(row)
+  return first(db.run(open(tokenHash, now, maxTries)), toChallenge)
 }
 
 /** Counts a try before it is judged, so that parallel ones cannot be more than `maxTries`. Scope as above. */
@@ -65,8 +65,7 @@ export async function countTry(
     .where('expires_at', '>', now)
     .where('tries', '<', maxTries)
     .returningAll()
-  const [row] = await db.run(query)
-  return row === undefined ? null : toChallenge(row)
+  return first(db.run(query), toChallenge)
 }
 
 /** False when another try was right first, or the password that began it was changed since. */

@@ -5,12 +5,12 @@ import { refusal } from '../../../platform/problem.ts'
 import { withContext } from '../../../platform/with-context.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
-import { type FactorDependencies, scopeOf } from '../dependencies.ts'
+import { scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
 import { type ProofMethod, proofMethods } from '../factor.ts'
-import type { Ceremonies, Ceremony } from '../passkeys/ceremonies.ts'
+import type { Ceremony } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
-import { type JudgedProof, type Proof, type ProofFlaw, type Proofs, proverOf } from '../proofs.ts'
+import { type FactorContext, type JudgedProof, type Proof, type ProofFlaw, proverOf } from '../proofs.ts'
 import {
   type Act,
   type Assurance,
@@ -69,20 +69,15 @@ export const proofRefused = refusal(
   ['passkey', 'totp'],
 )
 
-export interface StepUpContext extends FactorDependencies {
-  readonly proofs: Proofs
-  readonly ceremonies: Ceremonies
-}
-
 export type StepUps = ReturnType<typeof createStepUps>
 
-export function createStepUps(context: StepUpContext) {
+export function createStepUps(context: FactorContext) {
   return withContext(context, { demand, grant, passkeyOptions })
 }
 
 /** Whether the act may happen now. Throws 403 with the digest and the methods when a step-up must be earned first. */
 async function demand(
-  context: StepUpContext,
+  context: FactorContext,
   by: Caller<Person>,
   act: Omit<Act, 'organizationId' | 'userId'>,
   shown: Shown,
@@ -112,7 +107,7 @@ async function demand(
 }
 
 async function situationOf(
-  { db, clock, stepUpFreshMinutes }: StepUpContext,
+  { db, clock, stepUpFreshMinutes }: FactorContext,
   person: Person,
   digest: Buffer,
   tokenHash: Buffer | null,
@@ -141,7 +136,7 @@ async function situationOf(
 
 /** Records the sign-in of a moment ago as the step-up that it counts as. */
 async function recordSignIn(
-  { clock }: StepUpContext,
+  { clock }: FactorContext,
   tx: Tx,
   claim: store.Claim,
   idempotencyKey: string | null,
@@ -155,7 +150,7 @@ async function recordSignIn(
 }
 
 function reportUnfit(
-  { db, clock, report }: StepUpContext,
+  { db, clock, report }: FactorContext,
   by: Caller<Person>,
   digest: Buffer,
   operation: string,
@@ -168,7 +163,7 @@ function reportUnfit(
 
 /** A token for one act, for a proof that was made for it. */
 async function grant(
-  context: StepUpContext,
+  context: FactorContext,
   by: Caller<Person>,
   digest: Buffer,
   proof: Proof,
@@ -190,7 +185,7 @@ async function grant(
 
 /** Uses up the proof and records the step-up that it earned, or that it was refused. */
 function earn(
-  { db, clock, report }: StepUpContext,
+  { db, clock, report }: FactorContext,
   by: Caller<Person>,
   digest: Buffer,
   { method, spend }: JudgedProof,
@@ -223,7 +218,7 @@ function claimOf({ organizationId, userId, sessionId }: Person, digest: Buffer):
 
 /** What the browser needs to have a passkey sign for the act. */
 function passkeyOptions(
-  { ceremonies }: StepUpContext,
+  { ceremonies }: FactorContext,
   { accountId }: Person,
   digest: Buffer,
 ): Promise<AssertionOptions> {

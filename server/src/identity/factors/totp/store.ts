@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, sql } from '../../../platform/database/db.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Assurance } from '../step-up.ts'
@@ -46,8 +47,7 @@ export async function totpOf(db: Queryable, accountId: string, which: 'confirmed
     .selectAll()
     .where('account_id', '=', accountId)
     .where('confirmed_at', which === 'confirmed' ? 'is not' : 'is', null)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toTotp(row)
+  return first(db.run(query), toTotp)
 }
 
 /** Takes the code's time step, which counts as used from then on. False when it, or a later one, was taken before. */

@@ -1,4 +1,5 @@
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 
@@ -30,8 +31,7 @@ export async function identityBySubject(
     .where('organization_id', '=', organizationId)
     .where('issuer', '=', issuer)
     .where('subject', '=', subject)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toIdentity(row)
+  return first(db.run(query), toIdentity)
 }
 
 /** False when somebody is linked to this subject already. */
@@ -81,8 +81,7 @@ export async function deleteIdentity(
     .where('user_id', '=', userId)
     .where('id', '=', id)
     .returningAll()
-  const [row] = await tx.run(query)
-  return row === undefined ? null : toIdentity(row)
+  return first(tx.run(query), toIdentity)
 }
 
 const deleteOptional: Statement = {

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import { earlierIn } from '../../../platform/database/earlier.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import type { Idempotency } from '../../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
@@ -120,8 +121,7 @@ export async function enforcedProvider(db: Queryable, organizationId: string): P
     .where('is_active', '=', true)
     .orderBy('id')
     .limit(1)
-  const [row] = await db.run(query)
-  return row === undefined ? null : toProvider(row)
+  return first(db.run(query), toProvider)
 }
 
 /** The ids that are not teams of the organization. */

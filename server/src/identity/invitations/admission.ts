@@ -2,12 +2,7 @@ import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { emailKey } from '../accounts/user.ts'
 import { hashSecretToken } from '../secret-token.ts'
 import type { InvitationContext } from './context.ts'
-import {
-  acceptInvitation,
-  type Invitation,
-  type Joining,
-  registrationClosed,
-} from './invitation.ts'
+import { acceptInvitation, type Invitation, type Joining, registrationClosed } from './invitation.ts'
 import * as store from './store.ts'
 
 /** Reads without a lock, so that a wrong token costs little: `use` checks again. */

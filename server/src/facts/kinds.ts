@@ -40,7 +40,7 @@ export const eventKinds = {
   'organization.transferred': 'The organization has another owner.',
   'organization.deletion_requested': 'The owner asked for the deletion; the days of grace began.',
   'organization.restored': 'The owner withdrew the deletion within the days of grace.',
-  'organization.deletion_begun': 'The days of grace are over; the deletion began.',
+  'organization.deletion_begun': 'The grace period ended and the deletion began.',
   'organization.deleted': 'The organization was deleted.',
   'organization.paused': 'All agents of the organization were paused.',
   'organization.stopped': 'All agents of the organization were stopped.',

@@ -40,8 +40,8 @@ const clientOptions = {
 const poolOptions = { ...clientOptions, connections: 64 } as const
 
 /**
- * Posts to addresses that somebody else chose: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
- * redirects, no decompression, no proxy variables. Every target is checked before every attempt, every address before
+ * Posts to addresses that others chose: keep-alive connections, at most 64 per owner and origin, one request at a time on each, no
+ * redirects, no decompression, no proxy variables. Every target is checked before every attempt, and every address before
  * every connection.
  */
 export function createTransport(options: TransportOptions) {

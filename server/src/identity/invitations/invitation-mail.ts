@@ -41,7 +41,7 @@ export function createInvitationMails(dependencies: {
     if (now - (mailed.get(key) ?? Number.NEGATIVE_INFINITY) < hasAccountEveryMs) return null
     mailed.set(key, now)
     const account = await accountByKey(db.within({ lookUp: key }), key)
-    // To the address as the account has it: one that is equal only in lower case may be somebody else's mailbox.
+    // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
     return account && hasAccountEmail(account.email, { ...(await about(invitation)), publicUrl, token })
   }
   return {

@@ -148,7 +148,7 @@ export async function saveAgentsSwitch(tx: Queryable, organizationId: string, af
 
 // Deleting
 
-/** Organizations whose days of grace are over and that still have rows; the scope is the worker's. */
+/** Organizations whose grace period is over and that still have rows; the scope is the worker's. */
 export async function organizationsToDelete(db: Queryable, now: Date): Promise<readonly string[]> {
   const query = sql
     .selectFrom('organizations')

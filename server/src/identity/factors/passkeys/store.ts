@@ -39,7 +39,7 @@ export async function passkeyByCredential(db: Queryable, credentialId: Buffer): 
   return first(db.run(sql.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId)), toPasskey)
 }
 
-/** Takes the signature's count. False when it is not above the last one: somebody else has signed with this key. */
+/** Stores the signature's count. False if it is not above the last one: then there is a copy of the key. */
 export async function takeSignCount(
   tx: Queryable,
   passkey: Passkey,

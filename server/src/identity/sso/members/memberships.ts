@@ -79,7 +79,7 @@ export const linkedElsewhere = refusal(
 
 type Context = Pick<ProviderContext, 'clock' | 'report' | 'teams'>
 
-/** Somebody whom a provider has identified. */
+/** A person identified by a provider. */
 export interface Arrival {
   readonly provider: IdentityProvider
   readonly claims: Claims
@@ -158,7 +158,7 @@ async function enterNew(context: Context, tx: Tx, arrival: Arrival, accountId: s
   // The account gets no address: one organization's provider claims it for them, which proves nothing to others, and its
   // real owner must find it free.
   await people.insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
-  // Thrown, so that the account is rolled back: somebody else became a member with this address in the same moment.
+  // Thrown, so that the account is rolled back: another person became a member with this address at the same moment.
   if (!(await people.insertUser(tx, user))) throw addressTaken()
   await store.insertIdentity(tx, newIdentity(context, arrival, userId))
   const after = { role, is_active: true, identity_provider_id: provider.id }
@@ -229,7 +229,7 @@ function linkedFact(context: Context, arrival: Arrival, userId: string): Fact {
   })
 }
 
-/** By the member themselves, whom the provider has identified. */
+/** A fact about a member, who is also its actor. */
 function factAbout(
   { clock }: Context,
   { provider, visitor }: Arrival,

@@ -80,10 +80,10 @@ describe('without a database', () => {
   }
 
   test('503 with Retry-After and words for people, for calls that need the database', async () => {
-    const payload = { email: 'a@example.com', username: 'a@example.com', password: 'correct horse' }
+    const [email, password] = ['a@example.com', 'correct horse']
     for (const call of [
-      { method: 'POST', url: '/api/v1/auth/login', payload },
-      { method: 'POST', url: '/api/v1/auth/register', payload },
+      { method: 'POST', url: '/api/v1/auth/login', payload: { username: email, password } },
+      { method: 'POST', url: '/api/v1/auth/register', payload: { email, password } },
       { method: 'GET', url: '/api/v1/requests', headers: { authorization: `Bearer ${wellFormedKey}` } },
     ] as const) {
       const reply = await app.http.inject(call)

@@ -208,7 +208,7 @@ describe('a service that refuses', () => {
     })
   }
 
-  test('nobody there: exit 69', async () => {
+  test('nothing listens: exit 69', async () => {
     const args = ['audit', 'export', '--url', 'http://127.0.0.1:9', '--token', token]
     const { code, stderr } = await hitl(args, { cwd: folder.path })
     assert.equal(code, 69)

@@ -45,7 +45,7 @@ export interface Receiver {
 
 const PATIENCE_MS = 10_000
 
-/** A real HTTP receiver on 127.0.0.1 (HTTPS when `tls` is given) that records every request and answers 200 "ok" unless told otherwise. */
+/** A real HTTP receiver on 127.0.0.1 (HTTPS if `tls` is given) that records every request and replies 200 "ok" by default. */
 export async function startReceiver(
   options: { readonly behaviour?: Behaviour; readonly tls?: ServerOptions; readonly host?: string } = {},
 ): Promise<Receiver> {
@@ -162,7 +162,7 @@ export async function rawReceiverFor(
   return receiver
 }
 
-/** A port on 127.0.0.1 that nobody listens on (any more). */
+/** A port on 127.0.0.1 that nothing listens on any more. */
 export async function freePort(): Promise<number> {
   const server = createTcpServer()
   const port = await listen(server)

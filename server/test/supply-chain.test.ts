@@ -74,7 +74,7 @@ describe('the check for known vulnerabilities', () => {
     const refused = await check(405, {})
     assert.equal(refused.code, 0)
     assert.match(refused.stdout, /^NOT CHECKED: the registry offers no audits/)
-    // Port 9 is discard: nobody listens.
+    // Port 9 is discard: nothing listens.
     const { code, stdout } = await run(9)
     assert.equal(code, 0)
     assert.match(stdout, /^NOT CHECKED: the registry cannot be reached/)

@@ -11,7 +11,7 @@ import {
 } from '../../src/identity/principal.ts'
 import { Problem } from '../../src/platform/problem.ts'
 
-/** Who may do what, once more and the other way round: by role, as the product tells it. Both have to be wrong to agree. */
+/** Who may do what, by role instead of by right, written independently: an error would have to be in both. */
 const reads = ['request.read', 'profile.read', 'agent.read', 'organization.read', 'user.read', 'team.read'] as const
 const ownAccount = ['account.change', 'sso.link'] as const
 const audits = ['audit.read', 'audit.export'] as const

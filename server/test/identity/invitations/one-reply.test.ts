@@ -75,7 +75,7 @@ test('registering by invitation says the same for an address that has an account
   )
 })
 
-test('the owner of the address is told by mail, and joins by the invitation; nobody else does', async () => {
+test('the owner of the address is notified by mail and joins through the invitation; nobody else does', async () => {
   const { token } = await invite({ role: 'auditor' })
   const owner = home.admin
   assert.equal((await register(token, addressOf(owner).toUpperCase())).status, 201)

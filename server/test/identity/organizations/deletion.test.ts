@@ -268,7 +268,7 @@ describe('after the grace period', () => {
   })
 })
 
-test("strangers who register, and the set-up link, never end up in somebody else's organization", async () => {
+test('open registration and the set-up link never lead into an organization that somebody else created', async () => {
   const one = await startTestApp({ passwords, environment: { REGISTRATION: 'open' } })
   try {
     const before = one.organizationId

@@ -86,7 +86,7 @@ describe('transferring ownership', () => {
       for (const byActive of yesNo)
         for (const ownerIs of ['by', 'another', 'nobody'] as const)
           for (const toIs of ['nobody', 'by', 'the owner', 'active', 'deactivated'] as const) {
-            // An owner is the owner, and nobody else is.
+            // There is exactly one owner.
             if ((byRole === 'owner') !== (ownerIs === 'by')) continue
             if (toIs === 'the owner' && ownerIs === 'nobody') continue
             const by = member('by', byRole, byActive)

@@ -60,7 +60,7 @@ describe('an export from a remote service', () => {
     assert.equal(code, 0, stderr)
     assert.ok((await readFile(path)).equals(whole))
     if (process.platform !== 'win32') assert.equal((await stat(path)).mode & 0o777, 0o600)
-    assert.match(stdout, /It ends with seal 2, position 503\. The next one may begin behind this: --after 2\n/)
+    assert.match(stdout, /It ends with seal 2, position 503\. The next one may begin after it: --after 2\n/)
     assert.match(stdout, /hitl audit verify .* --keys http/)
     assert.deepEqual(await leftOver(path), [path.slice(folder.path.length + 1)])
     assert.equal(asked[0]?.url, '/api/v1/events/export?format=jsonl')
@@ -255,7 +255,7 @@ describe('a command line that cannot work: exit 64', () => {
     [
       'a password in the address',
       ['--url', 'https://u:s3cret@hitl.example.com', '--token', token],
-      /no user name and password/,
+      /must not contain a user name or password/,
     ],
     ['a seal that is no number', ['--after', 'yesterday'], /number of a seal/],
     ['an unknown format', ['--format', 'xml'], /one of: jsonl, csv/],

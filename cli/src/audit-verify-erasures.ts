@@ -14,7 +14,8 @@ interface Place {
  */
 export function createErasures(findings: Findings) {
   const erased = new Map<string, Place>()
-  const explained = new Set<string>()
+  /** The position of the last event that says so. */
+  const explained = new Map<string, number>()
 
   return {
     see: (bytes: Buffer, { recordStart, recordEnd, erasable }: EventLine, line: number, position: number): void => {
@@ -22,7 +23,7 @@ export function createErasures(findings: Findings) {
       if (erasable === 'erased') erased.set(String(parse(record).id), { line, position })
       if (!record.includes(erasureKind)) return
       const { events } = (parse(record).after ?? {}) as { events?: unknown }
-      if (Array.isArray(events)) for (const id of events) explained.add(String(id))
+      if (Array.isArray(events)) for (const id of events) explained.set(String(id), position)
     },
     /**
      * `pending` counts erasures whose own events were not sealed yet when the export ended. The file does not say what they erased,
@@ -31,7 +32,8 @@ export function createErasures(findings: Findings) {
     finish: (pending: number): { readonly erased: number; readonly unproven: number } => {
       let unproven = 0
       for (const [id, { line, position }] of erased) {
-        if (explained.has(id)) continue
+        // Nothing is erased before it is there.
+        if ((explained.get(id) ?? 0) > position) continue
         if (pending === 0) {
           const message = 'The erasable part is missing, and no event says that it was erased.'
           findings.add('erasable.missing', message, { line, position })

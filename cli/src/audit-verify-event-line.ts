@@ -5,6 +5,9 @@ export interface EventLine {
   readonly position: number
   readonly recordStart: number
   readonly recordEnd: number
+  /** As the record names it; empty when it does not. */
+  readonly organizationId: string
+  readonly occurredAt: string
   readonly erasable: 'none' | 'whole' | 'erased' | 'edited' | 'inserted'
 }
 
@@ -13,12 +16,15 @@ const beforeRecord = Buffer.from(',"record":{')
 const beforeErasable = Buffer.from(',"erasable":{')
 const recordTail = Buffer.from(',"v":1}')
 const hashName = Buffer.from('"erasable_sha256":')
+const timeName = Buffer.from('"occurred_at":"')
+const organizationName = Buffer.from('"organization_id":"')
 const zero = 0x30
 const brace = 0x7d
 
 /**
  * `{"position":17,"record":{...}}`, or with `,"erasable":{...}` after the record. Null if it is not exactly that. By the
- * sorting of RFC 8785 a record ends with its `v`, and its hash of the erasable part is the last member of that name.
+ * sorting of RFC 8785 a record ends with its `v`, and its hash of the erasable part, its time and its organization are the last
+ * members of those names.
  */
 export function readEventLine(bytes: Buffer, start: number, end: number): EventLine | null {
   if (!holds(bytes, prefix, start, end) || bytes[end - 1] !== brace) return null
@@ -39,13 +45,26 @@ export function readEventLine(bytes: Buffer, start: number, end: number): EventL
   if (!endsWith(record, recordTail, record.length)) return null
   const expected = hashIn(record)
   const erasable = parted ? rest.subarray(split + beforeErasable.length - 1) : null
-  return { position, recordStart, recordEnd: recordStart + record.length, erasable: judge(expected, erasable) }
+  return {
+    position,
+    recordStart,
+    recordEnd: recordStart + record.length,
+    organizationId: textAfter(record, organizationName, 36),
+    occurredAt: textAfter(record, timeName, 24),
+    erasable: judge(expected, erasable),
+  }
 }
 
 function judge(expected: string | null, erasable: Buffer | null): EventLine['erasable'] {
   if (erasable === null) return expected === null ? 'none' : 'erased'
   if (expected === null) return 'inserted'
   return hash('sha256', erasable) === expected ? 'whole' : 'edited'
+}
+
+/** The text of a member of this length; it is the last one of its name. */
+function textAfter(record: Buffer, name: Buffer, length: number): string {
+  const at = record.lastIndexOf(name)
+  return at < 0 ? '' : record.toString('latin1', at + name.length, at + name.length + length)
 }
 
 function hashIn(record: Buffer): string | null {

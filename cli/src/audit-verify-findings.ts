@@ -14,11 +14,16 @@ export interface Finding {
 export type FindingCode =
   | 'header.malformed'
   | 'line.malformed'
+  | 'start.unexplained'
+  | 'start.unproven'
   | 'event.edited'
   | 'event.missing'
   | 'event.inserted'
   | 'event.moved'
   | 'event.unsealed'
+  | 'event.foreign'
+  | 'event.misplaced'
+  | 'columns.differ'
   | 'position.wrong'
   | 'erasable.edited'
   | 'erasable.inserted'
@@ -29,23 +34,38 @@ export type FindingCode =
   | 'seal.out_of_place'
   | 'seal.forged'
   | 'seal.unknown_key'
+  | 'seal.revoked_key'
   | 'seal.edited'
   | 'chain.broken'
   | 'end.missing'
   | 'end.forged'
+  | 'end.unknown_key'
+  | 'end.revoked_key'
   | 'end.contradicts'
   | 'outside.malformed'
+  | 'outside.unknown_key'
   | 'outside.differs'
   | 'outside.cut_off'
 
 export interface Findings {
   add(code: FindingCode, message: string, place?: Partial<Pick<Finding, 'line' | 'position' | 'seal'>>): void
   readonly count: () => number
-  /** Findings that do not show a change, because the file alone cannot tell. */
+  /** How many of them do not show a change. */
   readonly unproven: () => number
   /** In the order of the file. */
   readonly list: () => readonly Finding[]
 }
+
+/** These do not show a change: what is true cannot be known from the file and the keys given. */
+const unprovenCodes: ReadonlySet<FindingCode> = new Set([
+  'start.unproven',
+  'erasable.unproven',
+  'seal.unknown_key',
+  'seal.revoked_key',
+  'end.unknown_key',
+  'end.revoked_key',
+  'outside.unknown_key',
+])
 
 /** Limits the memory used for a file that is wrong throughout. */
 const kept = 1_000
@@ -57,7 +77,7 @@ export function createFindings(): Findings {
   return {
     add: (code, message, { line = null, position = null, seal = null } = {}) => {
       count += 1
-      if (code === 'erasable.unproven') unproven += 1
+      if (unprovenCodes.has(code)) unproven += 1
       if (found.length < kept) found.push({ line, position, seal, code, message })
     },
     count: () => count,

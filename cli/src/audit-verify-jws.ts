@@ -5,7 +5,15 @@ export interface KeySet {
   readonly keys: readonly Readonly<Record<string, unknown>>[]
 }
 
-export type KeyRing = ReadonlyMap<string, KeyObject>
+interface PublicKey {
+  readonly key: KeyObject
+  /** Milliseconds since 1970, from when on it signs nothing; null: not in this copy of the key set. */
+  readonly retiredAt: number | null
+  /** When it was revoked because it leaked, as the key set has it. */
+  readonly revokedAt: string | null
+}
+
+export type KeyRing = ReadonlyMap<string, PublicKey>
 
 /** Keys for another purpose are ignored: a key for certificates must not vouch for the audit. */
 export function keyRing({ keys }: KeySet): KeyRing {
@@ -13,9 +21,13 @@ export function keyRing({ keys }: KeySet): KeyRing {
     (key) => key.kty === 'OKP' && key.crv === 'Ed25519' && (key.purpose === undefined || key.purpose === 'audit_head'),
   )
   return new Map(
-    fitting.map(({ kty, crv, x, kid }) => [
+    fitting.map(({ kty, crv, x, kid, retired_at: retiredAt, revoked_at: revokedAt }) => [
       String(kid),
-      createPublicKey({ key: { kty, crv, x } as never, format: 'jwk' }),
+      {
+        key: createPublicKey({ key: { kty, crv, x } as never, format: 'jwk' }),
+        retiredAt: typeof retiredAt === 'string' ? Date.parse(retiredAt) : null,
+        revokedAt: typeof revokedAt === 'string' ? revokedAt : null,
+      },
     ]),
   )
 }
@@ -36,12 +48,19 @@ export interface Head {
 export interface End {
   readonly organization_id: string
   readonly exported_at: string
+  /** The seal behind which the export was asked to begin; null: everything was asked for. */
+  readonly after: number | null
+  /** The last seal that was purged, when the export begins behind it for that reason. */
+  readonly purged_up_to: number | null
   readonly first_seal: number
   readonly last_seal: number
   readonly last_position: number
   readonly last_seal_sha256: string | null
   readonly unsealed_events: number
   readonly unsealed_erasures: number
+  readonly unsealed_purges: number
+  readonly misplaced_events: number
+  readonly mismatched_columns: number
 }
 
 /** A well-formed compact JWS whose signature is not checked yet. */
@@ -75,12 +94,17 @@ const headShape: Shape = {
 const endShape: Shape = {
   organization_id: text(uuid),
   exported_at: time,
+  after: orNull(count),
+  purged_up_to: orNull(count),
   first_seal: count,
   last_seal: count,
   last_position: count,
   last_seal_sha256: orNull(text(sha256)),
   unsealed_events: count,
   unsealed_erasures: count,
+  unsealed_purges: count,
+  misplaced_events: count,
+  mismatched_columns: count,
 }
 
 /** The `typ` of the protected header keeps heads and ends from being mistaken for each other or for anything else. */
@@ -111,10 +135,28 @@ function parseObject(bytes: Buffer | undefined): Record<string, unknown> | null 
   }
 }
 
-/** Null if the key is not in the set. */
-export function signatureHolds(jws: Jws<unknown>, keys: KeyRing): boolean | null {
-  const key = keys.get(jws.kid)
-  if (key === undefined) return null
+/** The clocks of two hosts may differ by this much: a key can still sign so long after it retired. */
+const skewMs = 60_000
+
+/** `revoked`: the signature holds, but others have the key too. */
+export interface Standing {
+  readonly standing: 'good' | 'forged' | 'unknown' | 'revoked'
+  /** The end of a sentence about the key or the signature; empty when good. */
+  readonly why: string
+}
+
+/** What the signature is worth; `signedAt` is the time that the payload says it was made. */
+export function standingOf(jws: Jws<unknown>, signedAt: string, keys: KeyRing): Standing {
+  const known = keys.get(jws.kid)
+  if (known === undefined) return { standing: 'unknown', why: 'is not in the key set' }
   const dot = jws.text.lastIndexOf('.')
-  return verify(null, Buffer.from(jws.text.slice(0, dot)), key, Buffer.from(jws.text.slice(dot + 1), 'base64url'))
+  const signature = Buffer.from(jws.text.slice(dot + 1), 'base64url')
+  if (!verify(null, Buffer.from(jws.text.slice(0, dot)), known.key, signature)) {
+    return { standing: 'forged', why: 'its signature is invalid' }
+  }
+  if (known.retiredAt !== null && Date.parse(signedAt) > known.retiredAt + skewMs) {
+    return { standing: 'forged', why: 'its key had been retired before it was signed' }
+  }
+  if (known.revokedAt === null) return { standing: 'good', why: '' }
+  return { standing: 'revoked', why: `was revoked at ${known.revokedAt} because it leaked` }
 }

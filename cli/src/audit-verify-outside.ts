@@ -1,15 +1,18 @@
 import type { Findings } from './audit-verify-findings.ts'
-import { type Head, type Jws, type KeyRing, readHead, signatureHolds } from './audit-verify-jws.ts'
+import { type Head, type Jws, type KeyRing, readHead, standingOf } from './audit-verify-jws.ts'
+import { fetchKeys } from './audit-verify-seals.ts'
 
 /** Heads from outside the database, by organization and number. */
 export interface OutsideHeads {
-  readonly given: boolean
   of(organizationId: string): ReadonlyMap<number, Jws<Head>>
+  /** How many belong to other organizations. */
+  besides(organizationId: string): number
 }
 
 /** Lines of a heads file (`{"head":"..."}`) or bare JWS. Empty lines are ignored. */
 export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findings: Findings): OutsideHeads {
   const byOrganization = new Map<string, Map<number, Jws<Head>>>()
+  const unknown = new Map<string, number>()
   const lines = texts.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '')
   for (const [index, line] of lines.entries()) {
     const where = `Line ${index + 1} of the heads from outside`
@@ -18,8 +21,13 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
       findings.add('outside.malformed', `${where} is not a head of the audit.`)
       continue
     }
-    if (signatureHolds(head, keys) === false) {
-      findings.add('outside.malformed', `${where} has an invalid signature.`, { seal: head.payload.number })
+    const { standing, why } = standingOf(head, head.payload.sealed_at, keys)
+    if (standing === 'unknown') {
+      unknown.set(head.kid, (unknown.get(head.kid) ?? 0) + 1)
+      continue
+    }
+    if (standing === 'forged') {
+      findings.add('outside.malformed', `${where} is forged: ${why}.`, { seal: head.payload.number })
       continue
     }
     const heads = byOrganization.get(head.payload.organization_id) ?? new Map<number, Jws<Head>>()
@@ -33,7 +41,16 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
     }
     heads.set(head.payload.number, head)
   }
-  return { given: lines.length > 0, of: (organizationId) => byOrganization.get(organizationId) ?? new Map() }
+  for (const [kid, count] of unknown) {
+    const heads = count === 1 ? '1 head from outside is' : `${count} heads from outside are`
+    const message = `${heads} signed with the key ${kid}, which is not in the key set, and not compared. ${fetchKeys}`
+    findings.add('outside.unknown_key', message)
+  }
+  return {
+    of: (organizationId) => byOrganization.get(organizationId) ?? new Map(),
+    besides: (organizationId) =>
+      [...byOrganization].reduce((sum, [owner, heads]) => sum + (owner === organizationId ? 0 : heads.size), 0),
+  }
 }
 
 function jwsOf(line: string): string {

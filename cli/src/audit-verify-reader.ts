@@ -2,9 +2,11 @@ import { judgeBatch } from './audit-verify-batch.ts'
 import { createErasures } from './audit-verify-erasures.ts'
 import { readEventLine } from './audit-verify-event-line.ts'
 import type { Findings } from './audit-verify-findings.ts'
-import { type End, type Head, type Jws, type KeyRing, readEnd, readHead, signatureHolds } from './audit-verify-jws.ts'
+import { type End, type Head, type Jws, type KeyRing, readEnd, readHead, standingOf } from './audit-verify-jws.ts'
+import { limitsOf } from './audit-verify-limits.ts'
 import type { OutsideHeads } from './audit-verify-outside.ts'
-import { createSignatures } from './audit-verify-seals.ts'
+import { createSignatures, fetchKeys } from './audit-verify-seals.ts'
+import { createStart } from './audit-verify-start.ts'
 import { createBatch, leafBytes } from './audit-verify-tree.ts'
 
 const headerForm =
@@ -17,6 +19,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   const batch = createBatch()
   const signatures = createSignatures(keys, findings)
   const erasures = createErasures(findings)
+  const start = createStart(findings)
   let line = 0
   let organizationId: string | null = null
   let outsideHeads: ReadonlyMap<number, Jws<Head>> = new Map()
@@ -34,7 +37,15 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   let last: Jws<Head> | null = null
   let lastReadable = true
   let end: Jws<End> | null = null
+  /** Only a signed end whose key is known, and nobody else's, is evidence of what was there when. */
+  let provenEnd: End | null = null
   let sealedEvents = 0
+  /** Heads from outside that are in the file, and the highest number among them. */
+  let compared = 0
+  let comparedUpTo: number | null = null
+  /** Events that say they happened before this, an hour before the last seal was made, and where the first of them is. */
+  let lateBefore = ''
+  let late: { count: number; position: number } | null = null
 
   const header = (text: string): void => {
     const parts = headerForm.exec(text)
@@ -69,12 +80,12 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       return
     }
     batch.clear(Buffer.from(last.payload.link, 'hex'))
-    signatures.add(last, line, true)
-    compareOutside(last)
+    lateBefore = anHourBefore(last.payload.sealed_at)
+    signatures.add(last, { line, joins: true, isOutside: compareOutside(last) })
   }
 
-  const event = (bytes: Buffer, start: number, stop: number): void => {
-    const found = readEventLine(bytes, start, stop)
+  const event = (bytes: Buffer, from: number, stop: number): void => {
+    const found = readEventLine(bytes, from, stop)
     if (found === null) {
       findings.add('line.malformed', 'This line is not an event, seal or end of an audit export.', { line })
       return
@@ -97,6 +108,13 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
         position: expected,
       })
     }
+    const record = bytes.subarray(found.recordStart, found.recordEnd)
+    if (found.organizationId !== organizationId) {
+      const message = 'This record belongs to another organization: it was put in.'
+      findings.add('event.foreign', message, { line, position: expected })
+    }
+    if (found.occurredAt < lateBefore) late = { count: (late?.count ?? 0) + 1, position: late?.position ?? expected }
+    start.see(record, expected)
     erasures.see(bytes, found, line, expected)
     batch.add(bytes, found.recordStart, found.recordEnd)
     lines.push(line)
@@ -131,18 +149,18 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       const message = `Seal ${payload.number} follows another seal ${payload.number - 1} than the one before it.`
       findings.add('chain.broken', message, { line, seal: payload.number })
     }
-    signatures.add(head, line, joins)
+    signatures.add(head, { line, joins, isOutside: compareOutside(head) })
     const asSealed = judgeBatch({ leaves: batch.leaves(), lines, line }, payload, parts[2] ?? '', findings)
     if (asSealed && joins && batch.link().toString('hex') !== payload.link) {
       const message = `The chain's link of seal ${payload.number} does not follow from its events.`
       findings.add('chain.broken', message, { line, seal: payload.number })
     }
-    compareOutside(head)
     sealedEvents += batch.size()
     number = payload.number + 1
     position = payload.last + 1
     last = head
     lastReadable = true
+    lateBefore = anHourBefore(payload.sealed_at)
     lines = []
     shift = 0
     batch.clear(Buffer.from(payload.link, 'hex'))
@@ -158,11 +176,18 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     batch.clear(Buffer.alloc(leafBytes))
   }
 
-  const compareOutside = (head: Jws<Head>): void => {
+  /** True when the same head was written outside. */
+  const compareOutside = (head: Jws<Head>): boolean => {
     const known = outsideHeads.get(head.payload.number)
-    if (known === undefined || known.text === head.text) return
+    if (known === undefined) return false
+    if (known.text === head.text) {
+      compared += 1
+      comparedUpTo = Math.max(comparedUpTo ?? 0, head.payload.number)
+      return true
+    }
     const message = `Seal ${head.payload.number} is not the one that was written outside the database: the history was rewritten.`
     findings.add('outside.differs', message, { line, seal: head.payload.number })
+    return false
   }
 
   const readEndLine = (text: string): void => {
@@ -171,10 +196,18 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       findings.add('end.forged', 'This line should be the end of the export, but is not.', { line })
       return
     }
-    const holds = signatureHolds(end, keys)
-    if (holds !== true) {
-      const why = holds === null ? `the key ${end.kid} is not in the key set` : 'its signature is invalid'
-      findings.add('end.forged', `The end of the export proves nothing: ${why}.`, { line })
+    const { standing, why } = standingOf(end, end.payload.exported_at, keys)
+    if (standing === 'good') provenEnd = end.payload
+    else if (standing === 'forged') {
+      findings.add('end.forged', `The end of the export is forged: ${why}.`, { line })
+    } else if (standing === 'unknown') {
+      const message = `The end of the export is signed with the key ${end.kid}, which ${why}. ${fetchKeys}`
+      findings.add('end.unknown_key', message, { line })
+    } else if (last !== null && outsideHeads.get(last.payload.number)?.text === last.text) {
+      provenEnd = end.payload
+    } else {
+      const message = `The end of the export is signed with the key ${end.kid}, which ${why}: whoever has it could have cut off the file. Take a new export, or compare with heads from outside.`
+      findings.add('end.revoked_key', message, { line })
     }
   }
 
@@ -182,23 +215,36 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     const stated = [payload.organization_id, payload.first_seal, payload.last_seal, payload.last_position]
     const is = [organizationId, firstSeal, number - 1, position - 1]
     const same = stated.every((value, index) => value === is[index])
+    if (payload.misplaced_events > 0) {
+      const message = `${payload.misplaced_events} events of the table stand where no transaction has been yet: they were put in, and are not in the file.`
+      findings.add('event.misplaced', message, { line })
+    }
+    if (payload.mismatched_columns > 0) {
+      const message = `In ${payload.mismatched_columns} rows of the table the columns that lists search by contradict the record: lists, timelines and evidence packs of the service do not show what is here.`
+      findings.add('columns.differ', message, { line })
+    }
     if (same && (!lastReadable || payload.last_seal_sha256 === (last?.sha256 ?? null))) return
     const message = `The export was made with seals ${payload.first_seal} to ${payload.last_seal} and ends at position ${payload.last_position}; this file holds seals ${firstSeal} to ${number - 1} and ends at position ${position - 1}.`
     findings.add('end.contradicts', message, { line })
   }
 
-  /** Checks heads from outside that come after the end of the file. Returns how many of them were sealed after the export was made. */
-  const judgeOutside = (): number => {
-    const behind = [...outsideHeads.values()].filter(({ payload }) => payload.number > number - 1)
-    // Only the signed end is evidence of that time.
-    const exportedAt = end !== null && signatureHolds(end, keys) === true ? end.payload.exported_at : null
-    const missing = behind.filter(({ payload }) => exportedAt === null || payload.sealed_at < exportedAt)
-    const newest = missing.toSorted((a, b) => a.payload.number - b.payload.number).at(-1)?.payload
+  /** Reports heads from outside that should be in the file behind its last seal, and counts those that need not be. */
+  const judgeOutside = () => {
+    const heads = [...outsideHeads.values()].map(({ payload }) => payload)
+    const behind = heads.filter((head) => head.number > number - 1)
+    const missing = behind.filter((head) => provenEnd === null || head.sealed_at < provenEnd.exported_at)
+    const newest = missing.toSorted((a, b) => a.number - b.number).at(-1)
     if (newest !== undefined) {
       const message = `Seal ${newest.number} of ${newest.sealed_at} was written outside, this file ends with seal ${number - 1}: positions ${position} to ${newest.last} are missing.`
       findings.add('outside.cut_off', message, { seal: newest.number, position })
     }
-    return behind.length - missing.length
+    return {
+      compared,
+      comparedUpToSeal: comparedUpTo,
+      before: heads.filter((head) => head.number < firstSeal - 1).length,
+      later: behind.length - missing.length,
+      ofOthers: outside.besides(organizationId ?? ''),
+    }
   }
 
   const finish = (bytesLeft: number) => {
@@ -216,9 +262,10 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       judgeEnd(end)
     }
     const vouched = signatures.finish()
-    const later = judgeOutside()
-    const pendingErasures = end?.payload.unsealed_erasures ?? 0
-    const { erased, unproven } = erasures.finish(pendingErasures)
+    const heads = judgeOutside()
+    const purge = start.judge(firstSeal, firstPosition ?? 1, provenEnd)
+    const { erased, unproven } = erasures.finish(end?.payload.unsealed_erasures ?? 0)
+    const lastSeal = number - 1
     return {
       organizationId,
       events,
@@ -229,7 +276,8 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       lastSeal:
         last === null ? null : { number: last.payload.number, sealedAt: last.payload.sealed_at, head: last.text },
       exportedAt: end?.payload.exported_at ?? null,
-      limits: limitsOf({ firstSeal, end, outside: outside.given, later, vouched, unproven, pendingErasures }),
+      heads,
+      limits: limitsOf({ firstSeal, lastSeal, purge, end: end?.payload ?? null, heads, vouched, unproven, late }),
     }
   }
 
@@ -249,45 +297,4 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   }
 }
 
-function limitsOf(known: {
-  readonly firstSeal: number
-  readonly end: Jws<End> | null
-  readonly outside: boolean
-  readonly later: number
-  readonly vouched: number
-  readonly unproven: number
-  readonly pendingErasures: number
-}): readonly string[] {
-  const limits: string[] = []
-  if (known.firstSeal > 1) {
-    limits.push(`The file begins with seal ${known.firstSeal}: it proves nothing about the events before.`)
-  }
-  if (known.end !== null && known.end.payload.unsealed_events > 0) {
-    const { unsealed_events: events, exported_at: at } = known.end.payload
-    limits.push(`${events} events were not sealed yet at ${at} and are not in the file.`)
-  }
-  if (!known.outside) {
-    limits.push(
-      'Without a head from outside nothing shows that this is the only history: anyone who controls both the database and its signing key could have written another one. Compare with the heads that were written elsewhere.',
-    )
-  }
-  if (known.end !== null) {
-    limits.push(`The file shows what was there at ${known.end.payload.exported_at}, not what came later.`)
-  }
-  if (known.later > 0) {
-    limits.push(
-      `${known.later} of the heads from outside were sealed after that, so it does not contain their events. If the file is supposed to be newer, it was cut off.`,
-    )
-  }
-  if (known.unproven > 0) {
-    limits.push(
-      `${known.unproven} erasable parts are missing, and ${known.pendingErasures} erasures were not sealed yet when the export was made: only a new export can show whether these erased them or the parts were cut out.`,
-    )
-  }
-  if (known.vouched > 0) {
-    limits.push(
-      `${known.vouched} seals are signed with keys that are not in the key set; later seals, which are, vouch for them.`,
-    )
-  }
-  return limits
-}
+const anHourBefore = (time: string): string => new Date(Date.parse(time) - 3_600_000).toISOString()

@@ -1,70 +1,77 @@
-import type { Findings } from './audit-verify-findings.ts'
-import { type Head, type Jws, type KeyRing, signatureHolds } from './audit-verify-jws.ts'
+import type { FindingCode, Findings } from './audit-verify-findings.ts'
+import { type Head, type Jws, type KeyRing, standingOf } from './audit-verify-jws.ts'
 
-interface Waiting {
-  readonly head: Jws<Head>
+/** Seals under one key that cannot be believed on their own: the first of them, and how many. */
+interface Doubtful {
   readonly line: number
+  readonly seal: number
+  readonly why: string
+  count: number
+}
+
+export interface SealPlace {
+  readonly line: number
+  /** It holds the hash of the seal before it. */
+  readonly joins: boolean
+  /** The same head was written outside the database. */
+  readonly isOutside: boolean
 }
 
 /**
- * Checks the signatures of heads. Each head contains the hash of the previous one, so a valid signature vouches for all heads
- * before it. Only every 64th and the last are verified, unless one is invalid or the hashes do not match: then all are.
+ * Checks the signature of every head. A key that is not in the set leaves the seal unproven, whatever follows: nobody can tell
+ * such a signature from random bytes. A seal under a revoked key is proven by a later seal of another key that joins it, or by
+ * its head outside, because whoever has the leaked key could make neither.
  */
 export function createSignatures(keys: KeyRing, findings: Findings) {
-  let waiting: Waiting[] = []
-  /** Heads whose key is not in the set and that no later head has vouched for yet. */
-  let unknown: Waiting[] = []
-  let vouchedUnknown = 0
+  const unknown = new Map<string, Doubtful>()
+  const revoked = new Map<string, Doubtful>()
+  let vouched = 0
 
-  const forged = ({ head, line }: Waiting): void =>
-    findings.add('seal.forged', `The signature of seal ${head.payload.number} is invalid.`, {
-      line,
-      seal: head.payload.number,
-    })
-
-  const judgeAll = (): void => {
-    for (const entry of waiting) {
-      const holds = signatureHolds(entry.head, keys)
-      if (holds === false) forged(entry)
-      else if (holds === null) unknown.push(entry)
-    }
-    waiting = []
+  const note = (doubtful: Map<string, Doubtful>, { kid, payload }: Jws<Head>, line: number, why: string): void => {
+    const known = doubtful.get(kid)
+    if (known === undefined) doubtful.set(kid, { line, seal: payload.number, why, count: 1 })
+    else known.count += 1
   }
 
-  const judge = (): void => {
-    const last = waiting.at(-1)
-    if (last === undefined) return
-    if (signatureHolds(last.head, keys) !== true) {
-      judgeAll()
-      return
+  const report = (doubtful: Map<string, Doubtful>, code: FindingCode, advice: string): void => {
+    for (const [kid, { line, seal, count, why }] of doubtful) {
+      const seals = count === 1 ? `Seal ${seal} is` : `${count} seals, from seal ${seal} on, are`
+      findings.add(code, `${seals} signed with the key ${kid}, which ${why}. ${advice}`, { line, seal })
     }
-    vouchedUnknown += unknown.length + waiting.filter(({ head }) => !keys.has(head.kid)).length
-    unknown = []
-    waiting = []
+    doubtful.clear()
   }
+
+  const reportRevoked = (): void =>
+    report(
+      revoked,
+      'seal.revoked_key',
+      'Whoever has that key could have made them, and no later seal of another key vouches for them: take a new export, or compare with heads from outside.',
+    )
 
   return {
-    add: (head: Jws<Head>, line: number, joins: boolean): void => {
-      if (!joins) {
-        judgeAll()
-        reportUnknown()
+    add: (head: Jws<Head>, { line, joins, isOutside }: SealPlace): void => {
+      if (!joins) reportRevoked()
+      const { standing, why } = standingOf(head, head.payload.sealed_at, keys)
+      if (standing === 'forged') {
+        findings.add('seal.forged', `Seal ${head.payload.number} is forged: ${why}.`, {
+          line,
+          seal: head.payload.number,
+        })
+      } else if (standing === 'unknown') note(unknown, head, line, why)
+      else if (standing === 'revoked') note(revoked, head, line, why)
+      if (standing === 'good' || (standing === 'revoked' && isOutside)) {
+        for (const { count } of revoked.values()) vouched += count
+        revoked.clear()
       }
-      waiting.push({ head, line })
-      if (waiting.length >= 64) judge()
     },
+    /** Returns how many seals of revoked keys others vouch for. */
     finish: (): number => {
-      judge()
-      reportUnknown()
-      return vouchedUnknown
+      report(unknown, 'seal.unknown_key', fetchKeys)
+      reportRevoked()
+      return vouched
     },
-  }
-
-  /** No later seal vouches for these. */
-  function reportUnknown(): void {
-    for (const { head, line } of unknown) {
-      const message = `Seal ${head.payload.number} is signed with a key that is not in the key set (${head.kid}).`
-      findings.add('seal.unknown_key', message, { line, seal: head.payload.number })
-    }
-    unknown = []
   }
 }
+
+export const fetchKeys =
+  'Fetch the current key set from /.well-known/jwks.json and verify again: a copy from before a rotation lacks the newer keys.'

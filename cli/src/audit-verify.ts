@@ -4,6 +4,7 @@
  */
 import { createFindings, type Finding } from './audit-verify-findings.ts'
 import { type KeySet, keyRing } from './audit-verify-jws.ts'
+import type { ComparedHeads } from './audit-verify-limits.ts'
 import { type Chunks, eachLine } from './audit-verify-lines.ts'
 import { readOutsideHeads } from './audit-verify-outside.ts'
 import { createExportReader } from './audit-verify-reader.ts'
@@ -34,6 +35,7 @@ export interface Verification {
   readonly lastPosition: number | null
   readonly lastSeal: { readonly number: number; readonly sealedAt: string; readonly head: string } | null
   readonly exportedAt: string | null
+  readonly heads: ComparedHeads
   /** In the order of the file, the first 1 000; `findingCount` counts all. */
   readonly findings: readonly Finding[]
   readonly findingCount: number

@@ -1,8 +1,10 @@
-/** Exit codes. Those above 2 are from sysexits.h. A command ended by a signal ends with that signal. */
+/** Exit codes. Those from 64 on are from sysexits.h. A command ended by a signal ends with that signal. */
 export const exitCodes = {
   done: 0,
   failed: 1,
   tampered: 2,
+  /** Nothing shows a change, but nothing shows that there was none either. */
+  unproven: 3,
   /** EX_USAGE: the command line is wrong, so trying again cannot help. */
   usage: 64,
   /** EX_UNAVAILABLE: a database or a service does not respond; the same command may work later. */

@@ -35,7 +35,8 @@ function place({ line, position, seal }: Finding): string {
 }
 
 function facts(verification: Verification): string {
-  const { ok, events, seals, erased, firstPosition, lastPosition, lastSeal, exportedAt, organizationId } = verification
+  const { ok, events, seals, erased, firstPosition, lastPosition, lastSeal, exportedAt, organizationId, heads } =
+    verification
   const range = lastPosition === null ? '' : `, positions ${firstPosition} to ${lastPosition}`
   const rows: readonly (readonly [string, string])[] = [
     ['Organization', organizationId ?? 'unknown'],
@@ -45,6 +46,10 @@ function facts(verification: Verification): string {
       : [['Erased', `personal data of ${counted(erased, 'event')}${ok ? ', as the audit itself says' : ''}`] as const]),
     ['Last seal', lastSeal === null ? 'none' : `number ${lastSeal.number}, of ${lastSeal.sealedAt}`],
     ['Exported', exportedAt ?? 'unknown'],
+    [
+      'Heads outside',
+      heads.compared === 0 ? 'none compared' : `${heads.compared} compared, up to seal ${heads.comparedUpToSeal}`,
+    ],
   ]
   return rows.map(([label, value]) => `  ${label.padEnd(14)}${value}`).join('\n')
 }

@@ -124,12 +124,17 @@ export function exportLines(chain: readonly SealedBatch[], signer: Signer, optio
   const end = {
     organization_id: organizationId,
     exported_at: '2026-01-31T10:00:00.000Z',
+    after: after === 0 ? null : after,
+    purged_up_to: null,
     first_seal: after + 1,
     last_seal: chain.length,
     last_position: position,
     last_seal_sha256: last === undefined ? null : hash('sha256', last),
     unsealed_events: 0,
     unsealed_erasures: 0,
+    unsealed_purges: 0,
+    misplaced_events: 0,
+    mismatched_columns: 0,
     ...options.end,
   }
   lines.push(`{"end":"${signer.sign(end, 'hitl-audit-export+jws')}"}`)

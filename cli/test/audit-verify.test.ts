@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -54,6 +54,7 @@ describe('a whole export', () => {
         lastPosition: 32,
         lastSeal: { number: 6, sealedAt: '2026-01-31T09:00:01.000Z' },
         exportedAt: '2026-01-31T10:00:00.000Z',
+        heads: { compared: 6, comparedUpToSeal: 6, before: 0, later: 0, ofOthers: 0 },
         findings: [],
         findingCount: 0,
         limits: ['The file shows what was there at 2026-01-31T10:00:00.000Z, not what came later.'],
@@ -85,7 +86,10 @@ describe('a whole export', () => {
     for (const after of [1, 3, 6]) {
       const result = await verify(exportLines(chain, signer, { after }), { expectHead: heads })
       assert.deepEqual(result.findings, [])
-      assert.match(result.limits.join(' '), new RegExp(`begins with seal ${after + 1}: it proves nothing`))
+      assert.match(
+        result.limits.join(' '),
+        new RegExp(`begins with seal ${after + 1}, as it was asked for: it proves nothing`),
+      )
     }
   })
 
@@ -95,8 +99,8 @@ describe('a whole export', () => {
     assert.match(result.limits.join(' '), /3 events were not sealed yet/)
   })
 
-  test('reports what cannot be known without a head from outside', async () => {
-    assert.match((await verify(whole)).limits.join(' '), /Without a head from outside/)
+  test('says what cannot be known without a head from outside', async () => {
+    assert.match((await verify(whole)).limits.join(' '), /No head from outside was compared/)
   })
 })
 
@@ -260,13 +264,25 @@ describe('heads from outside', () => {
     )
   })
 
-  test('of other organizations are ignored', async () => {
+  test('of other organizations, or of seals before the file, are counted and do not pass for a comparison', async () => {
     const payload = { ...JSON.parse(Buffer.from(heads[5]?.split('.')[1] ?? '', 'base64url').toString()), number: 9 }
     const other = signer.sign(
       { ...payload, organization_id: organizationId.replace('0189', '0190') },
       'hitl-audit-head+jws',
     )
-    assert.equal((await verify(whole, { expectHead: other })).ok, true)
+    const foreign = await verify(whole, { expectHead: other })
+    assert.equal(foreign.ok, true)
+    assert.deepEqual(foreign.heads, { compared: 0, comparedUpToSeal: null, before: 0, later: 0, ofOthers: 1 })
+    assert.match(foreign.limits.join(' '), /No head from outside was compared/)
+    const old = await verify(exportLines(chain, signer, { after: 4 }), { expectHead: heads.slice(0, 2) })
+    assert.deepEqual(old.heads, { compared: 0, comparedUpToSeal: null, before: 2, later: 0, ofOthers: 0 })
+    assert.match(
+      old.limits.join(' '),
+      /No head from outside was compared.*2 of the heads from outside belong to seals before/,
+    )
+    const some = await verify(whole, { expectHead: heads.slice(0, 3) })
+    assert.deepEqual([some.heads.compared, some.heads.comparedUpToSeal], [3, 3])
+    assert.match(some.limits.join(' '), /heads from outside reach up to seal 3/)
   })
 })
 
@@ -308,28 +324,177 @@ describe('keys', () => {
     assert.equal((await verify(exportLines(rotated, next), { publicKeys: { keys: [signer.jwk, next.jwk] } })).ok, true)
   })
 
-  test('later seals vouch for seals of a revoked key, unless those are the last', async () => {
+  test('a key set from before a rotation proves nothing, and says what to do: nobody can tell its seals from random bytes', async () => {
     const next = createSigner('key-2')
     const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
-    const vouched = await verify(exportLines(rotated, next), { publicKeys: { keys: [next.jwk] } })
-    assert.deepEqual(vouched.findings, [])
-    assert.match(vouched.limits.join(' '), /3 seals are signed with keys that are not in the key set/)
-    const cut = await verify(exportLines(rotated.slice(0, 3), next), { publicKeys: { keys: [next.jwk] } })
+    const result = await verify(exportLines(rotated, next), { publicKeys: { keys: [signer.jwk] } })
+    assert.deepEqual([result.ok, result.changed], [false, false])
     assert.deepEqual(
-      cut.findings.map(({ code }) => code),
-      ['seal.unknown_key', 'seal.unknown_key', 'seal.unknown_key'],
+      result.findings.map(({ code, seal }) => [code, seal]),
+      [
+        ['seal.unknown_key', 4],
+        ['end.unknown_key', null],
+      ],
+    )
+    for (const { message } of result.findings) assert.match(message, /Fetch the current key set/)
+    assert.match(result.findings[0]?.message ?? '', /^3 seals, from seal 4 on, are signed with the key key-2/)
+  })
+
+  test('a later seal vouches for none under a key that nobody knows', async () => {
+    const rotated = chainOf(sizes, (seal) => (seal < 4 ? createSigner(`other-${seal}`) : signer))
+    const { changed, findings } = await verify(exportLines(rotated, signer))
+    assert.deepEqual(
+      [changed, ...findings.map(({ code }) => code)],
+      [false, 'seal.unknown_key', 'seal.unknown_key', 'seal.unknown_key'],
     )
   })
 
-  test('an invalid signature is found, unless a genuine later seal builds on that seal', async () => {
+  test('heads from outside under a key that is not in the set are not compared', async () => {
+    const next = createSigner('key-2')
+    const other = chainOf(sizes, () => next)[5]?.head ?? ''
+    const { changed, findings, heads: compared } = await verify(whole, { expectHead: other })
+    assert.deepEqual(
+      [changed, compared.compared, ...findings.map(({ code }) => code)],
+      [false, 0, 'outside.unknown_key'],
+    )
+  })
+
+  describe('that leaked', () => {
+    const next = createSigner('key-2')
+    const revokedAt = '2026-02-01T00:00:00.000Z'
+    const leaked = { ...signer.jwk, retired_at: revokedAt, revoked_at: revokedAt }
+    const both = { keys: [leaked, next.jwk] }
+    const rotated = chainOf(sizes, (seal) => (seal < 4 ? signer : next))
+
+    test('its seals are proven by later ones of another key', async () => {
+      const { findings, limits } = await verify(exportLines(rotated, next), { publicKeys: both })
+      assert.deepEqual(findings, [])
+      assert.match(limits.join(' '), /3 seals are signed with keys that were revoked later/)
+    })
+
+    test('nothing else proves them but their head from outside', async () => {
+      const old = exportLines(chain, signer)
+      const alone = await verify(old, { publicKeys: both })
+      assert.deepEqual(
+        [alone.changed, ...alone.findings.map(({ code }) => code)],
+        [false, 'seal.revoked_key', 'end.revoked_key'],
+      )
+      const pinned = await verify(old, { publicKeys: both, expectHead: heads.at(-1) ?? '' })
+      assert.deepEqual(pinned.findings, [])
+    })
+
+    test('what was signed with it after it was revoked is forged', async () => {
+      const late = { ...leaked, retired_at: '2026-01-31T08:00:00.000Z' }
+      const { findings } = await verify(whole, { publicKeys: { keys: [late] } })
+      assert.deepEqual(new Set(findings.map(({ code }) => code)), new Set(['seal.forged', 'end.forged']))
+    })
+  })
+
+  test('every signature is checked: one that does not hold is found wherever it stands, whatever follows', async () => {
     const many = Array.from({ length: 200 }, () => 1)
-    for (const bad of [1, 63, 64, 65, 128, 199, 200]) {
+    for (const bad of [1, 2, 63, 64, 65, 128, 199, 200]) {
       const forgedChain = chainOf(many, (seal) => (seal === bad ? attacker : signer))
-      const { findings } = await verify(exportLines(forgedChain, signer))
-      // Only every 64th signature and the last are verified; the hashes in between would show any later change.
-      const found = findings.filter(({ code }) => code === 'seal.forged').map(({ seal }) => seal)
-      assert.ok(found.length === 0 ? bad % 64 !== 0 && bad !== 200 : found.includes(bad), `seal ${bad}`)
+      const { changed, findings } = await verify(exportLines(forgedChain, signer))
+      assert.deepEqual([changed, ...findings.map(({ code, seal }) => [code, seal])], [true, ['seal.forged', bad]])
     }
+  })
+
+  test('random bytes are no signature, though the service itself sealed behind them', async () => {
+    const noise = {
+      ...signer,
+      sign: (payload: unknown, typ: string) =>
+        signer.sign(payload, typ).replace(/[^.]+$/, randomBytes(64).toString('base64url')),
+    }
+    const lines = exportLines(
+      chainOf(sizes, (seal) => (seal === 6 ? signer : noise)),
+      signer,
+    )
+    const { changed, findings } = await verify(lines)
+    assert.deepEqual([changed, findings.length], [true, 5])
+  })
+})
+
+describe('a file that does not begin with the first seal', () => {
+  const purged = (n: number) =>
+    n === 20 ? sampleEvent(n, 'audit.purged', { events: 6, up_to_seal: 3, up_to_position: 6 }) : sampleEvent(n)
+  const source = chainOf(sizes, () => signer, purged)
+  const codes = async (lines: string[]) => {
+    const { changed, findings } = await verify(lines)
+    return [changed, ...findings.map(({ code }) => code)]
+  }
+
+  test('though everything was asked for, without a purge that says why: its beginning was removed', async () => {
+    assert.deepEqual(await codes(exportLines(chain, signer, { after: 3, end: { after: null } })), [
+      true,
+      'start.unexplained',
+    ])
+    assert.deepEqual(await codes(exportLines(chain, signer, { after: 3, end: { after: 2 } })), [
+      true,
+      'start.unexplained',
+    ])
+  })
+
+  test('because of a purge that the file itself tells of', async () => {
+    const { findings, limits } = await verify(
+      exportLines(source, signer, { after: 3, end: { after: null, purged_up_to: 3 } }),
+    )
+    assert.deepEqual(findings, [])
+    assert.match(limits.join(' '), /because those before were purged, as the event at position 20 says/)
+  })
+
+  test('behind another seal than the purge says', async () => {
+    assert.deepEqual(await codes(exportLines(source, signer, { after: 4, end: { after: null, purged_up_to: 4 } })), [
+      true,
+      'start.unexplained',
+    ])
+  })
+
+  test('while a purge was not sealed yet: not proven', async () => {
+    const end = { after: null, purged_up_to: 3, unsealed_purges: 1 }
+    assert.deepEqual(await codes(exportLines(chain, signer, { after: 3, end })), [false, 'start.unproven'])
+  })
+})
+
+describe('what stands in the table and not in the chain', () => {
+  for (const [member, code] of [
+    ['misplaced_events', 'event.misplaced'],
+    ['mismatched_columns', 'columns.differ'],
+  ]) {
+    test(`${member} in the end is a finding`, async () => {
+      const { changed, findings } = await verify(exportLines(chain, signer, { end: { [member ?? '']: 2 } }))
+      assert.deepEqual([changed, ...findings.map((finding) => finding.code)], [true, code])
+    })
+  }
+
+  test("another organization's record that was sealed here is found", async () => {
+    const foreign = chainOf(
+      sizes,
+      () => signer,
+      (n) => {
+        const { record } = sampleEvent(n)
+        const other = organizationId.replace('0189', '0190')
+        return n === 9 ? { record: record.replace(organizationId, other), erasable: null } : sampleEvent(n)
+      },
+    )
+    const { findings } = await verify(exportLines(foreign, signer))
+    assert.deepEqual(
+      findings.map(({ code, position }) => [code, position]),
+      [['event.foreign', 9]],
+    )
+  })
+
+  test('an event with a time of long before is remarked on', async () => {
+    const backdated = chainOf(
+      sizes,
+      () => signer,
+      (n) => {
+        const { record, erasable } = sampleEvent(n)
+        return { record: n === 9 ? record.replace('2026-01-31T09:00:00', '2026-01-31T07:59:59') : record, erasable }
+      },
+    )
+    const { ok, limits } = await verify(exportLines(backdated, signer))
+    assert.equal(ok, true)
+    assert.match(limits.join(' '), /1 events say that they happened more than an hour before .* at position 9/)
   })
 })
 
@@ -347,7 +512,23 @@ describe('erasure', () => {
     assert.deepEqual([result.findings, result.erased], [[], 3])
   })
 
-  test('that no event records means that the part was cut out', async () => {
+  test('that an earlier event tells of is a part cut out: nothing is erased before it is there', async () => {
+    const late = chainOf(
+      sizes,
+      () => signer,
+      (n) => (n === 5 ? sampleEvent(n, 'audit.erased', { events: ids }) : sampleEvent(n)),
+    )
+    const { findings } = await verify(exportLines(late, signer, { erased: erasedAt }))
+    assert.deepEqual(
+      findings.map(({ code, position }) => [code, position]),
+      [
+        ['erasable.missing', 10],
+        ['erasable.missing', 11],
+      ],
+    )
+  })
+
+  test('that no event tells of is a part cut out', async () => {
     const { findings } = await verify(exportLines(withErasure, signer, { erased: new Set([...erasedAt, 14]) }))
     assert.deepEqual(
       findings.map(({ code, position }) => [code, position]),

@@ -41,6 +41,8 @@ create table consultation_requests (
   callback_next_attempt_at timestamptz(3),
   callback_last_error text,
   callback_sent_at timestamptz(3),
+  -- When its texts were erased.
+  erased_at timestamptz(3),
   idempotency_key text,
   idempotency_hash bytea,
   created_at timestamptz(3) not null,
@@ -52,6 +54,7 @@ create table consultation_requests (
   constraint certified_when_decided check ((decision is null) = (certificate is null)),
   constraint certificate_expires check ((certificate is null) = (certificate_expires_at is null)),
   constraint redeemed_when_approved check (redeemed_at is null or decision = 'approve'),
+  constraint erased_when_closed check (erased_at is null or state <> 'pending'),
   check (next_action_at is null or state = 'pending')
 );
 -- The conditions below are true for every row, so these indexes are complete, but only a statement that repeats the condition

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { createCallbackModule } from './callbacks/module.ts'
-import { notFound as requestNotFound } from './consultations/consultation.ts'
+import { notFound as requestNotFound, stillOpen } from './consultations/consultation.ts'
 import { createConsultationModule } from './consultations/module.ts'
 import { openPools, type PoolOptions } from './database.ts'
 import { createDeliveryModule } from './deliveries/module.ts'
@@ -62,13 +62,31 @@ export async function createApp(options: AppOptions) {
   const events = createEventModule({
     ...ground,
     readers: [callbacks.enqueue],
-    sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
+    signer: {
+      sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
+      open: async (jws, typ) => {
+        const signed = await identity.signingKeys.verify('audit_head', jws, { typ })
+        return signed === null ? null : JSON.parse(Buffer.from(signed.payload, 'base64url').toString('utf8'))
+      },
+    },
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
+    stillOpen,
+    rows: {
+      eraseRequest: async (tx, organizationId, id) => {
+        await consultations.eraseRequest(tx, { organizationId, id })
+        await callbacks.erase(tx, organizationId, id)
+      },
+      eraseComments: (...comments) => consultations.eraseComments(...comments),
+    },
     evidence: {
       request: (principal, id) => consultations.evidenceOf(principal, id),
       deliveries: callbacks.evidenceOf,
-      keys: () => identity.signingKeys.keySet(),
+      keys: async () =>
+        (
+          await Promise.all([identity.signingKeys.everyKey('certificate'), identity.signingKeys.everyKey('audit_head')])
+        ).flat(),
+      names: (organizationId, ids) => identity.namesOf(organizationId, ids),
     },
   })
   const identity = createIdentityModule({
@@ -99,6 +117,7 @@ export async function createApp(options: AppOptions) {
     routes: modules.map((module) => (api) => module.routes?.(api, guard)),
     pages: modules.flatMap(({ pages = [] }) => pages),
     ping: workerDb.ping,
+    auditIsIntact: events.isIntact,
     stopping: () => stopped !== null,
   })
 

@@ -44,7 +44,8 @@ export const auditVerify: Command = {
   exits: [
     [0, 'intact'],
     [1, 'not checked: a file or the keys cannot be read'],
-    [2, 'changed, or not proven: the findings say where'],
+    [2, 'changed: the findings say where'],
+    [3, 'not proven: a key is missing or was revoked, or an erasure was not sealed yet; the findings say what to do'],
     [64, 'the command line is wrong'],
     [69, 'the keys could not be fetched'],
   ],
@@ -68,7 +69,8 @@ async function verify(given: Given, output: Output): Promise<number> {
     throw error.syscall === undefined ? failed('audit.not_checked', error.message) : unreadable(path, error)
   })
   output.result(asJson(verification), verificationText(verification, path === '-' ? 'The export' : path))
-  return verification.ok ? exitCodes.done : exitCodes.tampered
+  if (verification.ok) return exitCodes.done
+  return verification.changed ? exitCodes.tampered : exitCodes.unproven
 }
 
 async function readKeys(place: string): Promise<KeySet> {
@@ -108,7 +110,7 @@ function unreadable(path: string, { code, message }: NodeJS.ErrnoException) {
 }
 
 function asJson(verification: Verification) {
-  const { lastSeal } = verification
+  const { lastSeal, heads } = verification
   return {
     intact: verification.ok,
     changed: verification.changed,
@@ -121,6 +123,13 @@ function asJson(verification: Verification) {
     last_seal:
       lastSeal === null ? null : { number: lastSeal.number, sealed_at: lastSeal.sealedAt, head: lastSeal.head },
     exported_at: verification.exportedAt,
+    heads: {
+      compared: heads.compared,
+      compared_up_to_seal: heads.comparedUpToSeal,
+      before_the_file: heads.before,
+      after_the_export: heads.later,
+      of_other_organizations: heads.ofOthers,
+    },
     finding_count: verification.findingCount,
     findings: verification.findings,
     limits: verification.limits,

@@ -45,6 +45,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
     /** The attempts to deliver a request's callback, as the API shows them. */
     evidenceOf: async ({ organizationId }: Principal, requestId: string) =>
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),
+    erase: callbacks.erase,
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerCallbackRoutes(api, { callbacks, guard, requireVisible, requestNotFound }),
     sealedColumns,

@@ -1,6 +1,7 @@
 import type { NewDelivery, Subject } from '../deliveries/delivery.ts'
 import type { DeliveryModule } from '../deliveries/module.ts'
 import type { InTransactionReader } from '../events/service.ts'
+import type { Tx } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
 import { type CallbackChange, isRedelivery, orderOf } from './order.ts'
 
@@ -25,6 +26,9 @@ export function createCallbacks(deliveries: DeliveryModule, retrySeconds: readon
   }
   return {
     enqueue,
+    /** Empties the callbacks of one request, and the replies to them. */
+    erase: (tx: Tx, organizationId: string, requestId: string) =>
+      deliveries.erase(tx, subjectOf(organizationId, requestId)),
     /** Every attempt to deliver the callbacks of one request, newest first. */
     attempts: (organizationId: string, requestId: string) => deliveries.attempts(subjectOf(organizationId, requestId)),
   }

@@ -86,9 +86,7 @@ export async function respond(
 ): Promise<Consultation> {
   const checked = parseAnswer(answer)
   const certify = await context.certifier(by.principal)
-  return act(context, by, id, (before) =>
-    rules.respond(before, by.principal.userId, checked, context.clock.now(), certify),
-  )
+  return act(context, by, id, (before) => rules.respond(before, by.principal, checked, context.clock.now(), certify))
 }
 
 export function cancel(context: ActContext, by: Caller<Agent>, id: string): Promise<Consultation> {

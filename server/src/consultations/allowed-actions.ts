@@ -14,7 +14,7 @@ export function allowedActions(consultation: ConsultationCore, caller: Principal
   return actions
 }
 
-function isRedeemable({ response, redeemedAt, certificateExpiresAt }: ConsultationCore, now: Date): boolean {
-  const unused = response?.decision === 'approve' && redeemedAt === null
+function isRedeemable({ response, redeemedAt, erasedAt, certificateExpiresAt }: ConsultationCore, now: Date): boolean {
+  const unused = response?.decision === 'approve' && redeemedAt === null && erasedAt === null
   return unused && certificateExpiresAt !== null && certificateExpiresAt > now
 }

@@ -5,7 +5,7 @@ import { agentOf, callerOf, type Guard } from '../identity/guard.ts'
 import type { Clock } from '../platform/clock.ts'
 import { certificateContradicts, notDecided } from './certificate.ts'
 import * as schemas from './certificate-schemas.ts'
-import { notFound } from './consultation.ts'
+import { notFound, questionChanged } from './consultation.ts'
 import * as redemption from './redemption.ts'
 import { requestJson } from './representation.ts'
 import { requestExample } from './schemas.ts'
@@ -17,8 +17,14 @@ export interface CertificateRoutes {
   readonly clock: Clock
 }
 
-const unproven = [redemption.certificateRevoked, certificateContradicts] as const
-const refusals = [redemption.notApproved, redemption.alreadyRedeemed, redemption.approvalExpired, ...unproven] as const
+const unproven = [redemption.certificateRevoked, certificateContradicts, questionChanged] as const
+const refusals = [
+  redemption.notApproved,
+  redemption.alreadyRedeemed,
+  redemption.approvalExpired,
+  redemption.erased,
+  ...unproven,
+] as const
 
 /** Register these after the routes of requests, whose schemas they use. */
 export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {

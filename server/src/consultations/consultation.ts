@@ -31,6 +31,13 @@ export interface Answer {
   readonly comment: string | null
   /** The revision that the person read. */
   readonly revision?: number | undefined
+  /** What the person's program computed from what it showed them. */
+  readonly digest?: string | null | undefined
+}
+
+export interface Responder {
+  readonly userId: string
+  readonly role: string
 }
 
 export interface Response extends Omit<Answer, 'revision'> {
@@ -67,6 +74,8 @@ export interface ConsultationCore {
   readonly certificateExpiresAt: Date | null
   /** When the approval was used. */
   readonly redeemedAt: Date | null
+  /** When its texts were erased; its digest cannot be computed any more. */
+  readonly erasedAt: Date | null
   readonly createdAt: Date
   readonly updatedAt: Date
 }
@@ -142,6 +151,45 @@ export const revisionChanged = refusal(
   1,
 )
 
+export const questionChanged = refusal(
+  409,
+  'consultation.question_changed',
+  (state: State) => ({
+    detail:
+      'The stored question is not the one that was asked: its digest is another one, so it was changed outside this service. ' +
+      'Do not decide or act on it. Tell the operator, and ask again.',
+    extra: { state, differs: ['digest'] },
+  }),
+  'pending',
+)
+
+export const otherQuestionShown = refusal(
+  409,
+  'consultation.other_question_shown',
+  (digest: string) => ({
+    detail:
+      'The digest computed from what was shown is not that of this request: something else was shown than was asked. ' +
+      'Nothing was decided. Read the request again; if the digests differ again, tell the operator.',
+    extra: { digest, differs: ['shown'] },
+  }),
+  '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
+)
+
+export const stillOpen = refusal(
+  409,
+  'consultation.still_open',
+  (state: State) => ({
+    detail: 'This request is still open, or its callback is under way. Erase it once both are over.',
+    extra: { state },
+  }),
+  'pending',
+)
+
+/** Throws 409 while somebody still needs its texts. */
+export function requireErasable({ state, callback }: ConsultationCore): void {
+  if (state === 'pending' || callback.status === 'pending' || callback.status === 'delivering') throw stillOpen(state)
+}
+
 export const nothingToRedeliver = refusal(
   409,
   'consultation.nothing_to_redeliver',
@@ -187,6 +235,7 @@ export function open(
     timeoutAt,
     nextActionAt: timeoutAt,
     digest: digestOf(asked),
+    erasedAt: null,
     createdAt: now,
     updatedAt: now,
   }
@@ -196,21 +245,36 @@ export function open(
   return { after, facts: [{ kind: 'request.created', actor, before: null, after: auditedFields, erasable }] }
 }
 
+/** Throws 409 unless what is stored is what was asked, or was erased after it was closed. */
+export function requireAsAsked(stored: Consultation): void {
+  if (stored.erasedAt !== null && stored.state !== 'pending') return
+  if (digestOf(stored) !== stored.digest) throw questionChanged(stored.state)
+}
+
 export function respond(
   before: Consultation,
-  responderId: string,
+  responder: Responder,
   answer: Answer,
   now: Date,
   certify: Certify,
 ): Change {
   requirePending(before, 'respond', now)
+  requireAsAsked(before)
+  if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
     throw revisionChanged(before.revision, answer.revision)
   }
-  const response = { decision: answer.decision, comment: answer.comment, responderId, respondedAt: now }
+  const response = {
+    decision: answer.decision,
+    comment: answer.comment,
+    responderId: responder.userId,
+    respondedAt: now,
+  }
   const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human' }
   const certified: Consultation = { ...decided, ...certify(decided) }
-  return close(certified, before, { kind: 'person', id: responderId }, 'request.responded', now)
+  const actor: Actor = { kind: 'person', id: responder.userId }
+  // The role now: it may be another one when somebody asks later whether they were entitled.
+  return close(certified, before, actor, 'request.responded', now, { role: responder.role })
 }
 
 export function cancel(before: Consultation, actor: Actor, now: Date): Change {
@@ -294,6 +358,7 @@ function close(
   actor: Actor,
   kind: RequestFact['kind'],
   now: Date,
+  more: Readonly<Record<string, unknown>> = {},
 ): Change {
   const owed = decided.callbackUrl !== null
   const callback: CallbackProgress = owed ? { ...noCallback, status: 'pending', nextAttemptAt: now } : noCallback
@@ -303,6 +368,7 @@ function close(
     state: after.state,
     revision: after.revision,
     ...(response === null ? {} : { decision: response.decision }),
+    ...more,
   }
   const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
   return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }

@@ -6,6 +6,6 @@ const check = bodyCheck(respondBody)
 
 /** Throws 422 naming every wrong field. */
 export function parseAnswer(body: unknown): Answer {
-  const { decision, comment = null, revision } = check(body)
-  return { decision, comment, revision }
+  const { decision, comment = null, revision, digest } = check(body)
+  return { decision, comment, revision, digest }
 }

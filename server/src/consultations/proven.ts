@@ -1,15 +1,18 @@
 import { factBy, system } from '../facts/fact.ts'
-import { type Agent, actorOf, byCaller, type Caller } from '../identity/principal.ts'
+import { type Agent, actorOf, byCaller, type Caller, type Person } from '../identity/principal.ts'
 import { type BoundedMap, createBoundedMap } from '../platform/bounded-map.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import { Problem } from '../platform/problem.ts'
-import { type ActContext, act } from './acts.ts'
+import { type ActContext, act, respond as answer } from './acts.ts'
 import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
-import type { Consultation } from './consultation.ts'
+import { type Consultation, otherQuestionShown, questionChanged, requireAsAsked } from './consultation.ts'
 import { type ReadContext, read } from './reading.ts'
 import { certificateRevoked, notApproved, redeem as redeemed } from './redemption.ts'
 
-/** Uses of a decision. The row alone is not believed: its certificate has to prove it. */
+/**
+ * What people decide on, and uses of a decision. The row alone is not believed: the question has to have its digest, and the
+ * decision its certificate.
+ */
 
 export interface ProofContext extends ActContext, ReadContext {
   /** What was reported already, so that a caller that repeats its call fills neither the log nor the audit. */
@@ -20,11 +23,31 @@ export function createProving(acting: ActContext, reading: ReadContext): ProofCo
   return { ...acting, ...reading, reported: createBoundedMap(1_000) }
 }
 
+/** The request that `id` names. Throws 409 unless it is as it was asked. */
+export async function show(context: ProofContext, by: Caller, id: string): Promise<Consultation> {
+  return reporting(context, by, id, async () => {
+    const found = await read(context, by.principal, id)
+    requireAsAsked(found)
+    return found
+  })
+}
+
+/** `body`: not checked yet. */
+export async function respond(
+  context: ProofContext,
+  by: Caller<Person>,
+  id: string,
+  body: unknown,
+): Promise<Consultation> {
+  return reporting(context, by, id, () => answer(context, by, id, body))
+}
+
 /** The decided request that `id` names. Throws 409 unless its certificate proves it. */
 export async function decided(context: ProofContext, by: Caller, id: string): Promise<Consultation> {
   return reporting(context, by, id, async () => {
     const { found, opened } = await findProven(context, by, id)
     if (opened === null) throw notDecided(found.state)
+    requireAsAsked(found)
     if (opened.isRevoked) throw certificateRevoked(found.state)
     return found
   })
@@ -52,6 +75,8 @@ async function findProven(context: ProofContext, by: Caller, id: string) {
   return { found, opened }
 }
 
+const contradictions = new Set([certificateContradicts.code, questionChanged.code, otherQuestionShown.code])
+
 async function reporting(
   context: ProofContext,
   by: Caller,
@@ -61,7 +86,7 @@ async function reporting(
   try {
     return await use()
   } catch (error) {
-    if (error instanceof Problem && error.code === certificateContradicts.code) {
+    if (error instanceof Problem && contradictions.has(error.code)) {
       await report(context, by, id.toLowerCase(), error.extra.differs as readonly string[])
     }
     throw error
@@ -73,7 +98,7 @@ async function report(context: ProofContext, by: Caller, id: string, differs: re
   const key = `${id} ${differs.join()}`
   if (reported.get(key) === true) return
   const { organizationId } = by.principal
-  log.error({ requestId: id, organizationId, differs }, 'a stored decision and its certificate do not agree')
+  log.error({ requestId: id, organizationId, differs }, 'what is stored of a request contradicts itself')
   // The service has found it; whose call it was does not matter.
   const origin = { ...byCaller(by), actor: system }
   const fact = factBy(origin, 'request.contradicted', ['request', id], { after: { differs }, occurredAt: clock.now() })

@@ -2,7 +2,7 @@ import type { Actor } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import type { Change, Consultation, Decision, State } from './consultation.ts'
+import { type Change, type Consultation, type Decision, requireAsAsked, type State } from './consultation.ts'
 
 export const notApproved = refusal(
   409,
@@ -51,6 +51,17 @@ export const approvalExpired = refusal(
   new Date('2026-02-01T09:05:00Z'),
 )
 
+export const erased = refusal(
+  409,
+  'consultation.erased',
+  (state: State, at: Date) => ({
+    detail: `What was approved was erased at ${at.toISOString()}, so nobody can compare it with what is about to be done. Ask again.`,
+    extra: { state },
+  }),
+  'callback_sent',
+  new Date('2026-01-31T09:06:00Z'),
+)
+
 /** Anyone who has a revoked key can make certificates that look like this one. */
 export const certificateRevoked = refusal(
   409,
@@ -73,12 +84,14 @@ export function redeem(
   now: Date,
   opened: OpenedCertificate,
 ): Change {
+  requireAsAsked(before)
   requireProven(before, opened)
   const certificateExpiresAt = approvalExpiry(before)
   if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
   if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
+  if (before.erasedAt !== null) throw erased(before.state, before.erasedAt)
   const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
   const auditedFields = { redeemed_at: now, revision: before.revision }
   return {

@@ -58,7 +58,7 @@ function write(consultation: Consultation, actions: string): string {
     `"next_attempt_at":${time(callback.nextAttemptAt)},"last_error":${text(callback.lastError)}},` +
     `"digest":"${consultation.digest}","certificate":${word(consultation.certificate)},` +
     `"certificate_expires_at":${time(consultation.certificateExpiresAt)},` +
-    `"redeemed_at":${time(consultation.redeemedAt)},` +
+    `"redeemed_at":${time(consultation.redeemedAt)},"erased_at":${time(consultation.erasedAt)},` +
     `"timeout_at":${time(consultation.timeoutAt)},"agent_id":"${consultation.agentId}","api_key_id":"${consultation.apiKeyId}",` +
     `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
     `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`

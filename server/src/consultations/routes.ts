@@ -98,11 +98,11 @@ function readRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     summary: 'One request',
     operationId: 'getRequest',
     params: idParams,
-    response: { 200: oneRequest('The request'), ...problems(401, 403, rules.notFound, 422) },
+    response: { 200: oneRequest('The request'), ...problems(401, 403, rules.notFound, rules.questionChanged, 422) },
   }
   app.get<OneRequest>('/requests/:id', { ...guard('request.read'), schema }, async (request, reply) => {
-    const { principal } = callerOf(request)
-    return send(reply, principal, await consultations.read(principal, request.params.id), clock.now())
+    const by = callerOf(request)
+    return send(reply, by.principal, await consultations.show(by, request.params.id), clock.now())
   })
 }
 
@@ -117,7 +117,12 @@ const actSchema = (summary: string, done: object, refusals: readonly AnyRefusal[
 function respondRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
   const answered = { 200: oneRequest('The request with its answer') }
   const schema = {
-    ...actSchema('Answer: a person decides, once', answered, [...closed, rules.revisionChanged]),
+    ...actSchema('Answer: a person decides, once', answered, [
+      ...closed,
+      rules.questionChanged,
+      rules.otherQuestionShown,
+      rules.revisionChanged,
+    ]),
     operationId: 'respond',
     body: { ...schemas.respondBody, examples: [schemas.respondExample] },
   }

@@ -71,6 +71,15 @@ export const respondBody = Type.Object(
         description: 'The revision that was read; 412 when it is not the latest.',
       }),
     ),
+    digest: Type.Optional(
+      nullable(
+        Type.String({
+          pattern: '^[0-9a-f]{64}$',
+          description:
+            'Computed from the title, description and context that were shown; 409 when that is not what was asked.',
+        }),
+      ),
+    ),
   },
   { title: 'Answer' },
 )
@@ -100,6 +109,7 @@ export const requestExample = {
   certificate: certificateText,
   certificate_expires_at: '2026-02-01T09:05:00.000Z',
   redeemed_at: null,
+  erased_at: null,
   timeout_at: '2026-01-31T10:00:00.000Z',
   agent_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   api_key_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
@@ -140,6 +150,9 @@ export const requestSchema = Type.Object(
     ),
     certificate_expires_at: nullable(time),
     redeemed_at: nullable(Type.String({ format: 'date-time', description: 'When the approval was used.' })),
+    erased_at: nullable(
+      Type.String({ format: 'date-time', description: 'When its texts were erased on request; its digest stays.' }),
+    ),
     timeout_at: nullable(time),
     agent_id: Type.String({ format: 'uuid', description: 'The agent that asked: all of its keys see the request.' }),
     api_key_id: Type.String({ format: 'uuid', description: 'The key that created it.' }),

@@ -2,9 +2,11 @@ import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
+import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
-import { createProving, decided, redeem } from './proven.ts'
+import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { createReading, list, read } from './reading.ts'
+import { eraseComments } from './store.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
 
@@ -15,13 +17,18 @@ export function createConsultations(context: Context) {
   const proving = createProving(acting, reading)
   return {
     create: create.bind(null, { ...context, insert: groupCreations(context) }),
-    respond: acts.respond.bind(null, acting),
+    respond: respond.bind(null, proving),
     cancel: acts.cancel.bind(null, acting),
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
     redeliver: acts.redeliver.bind(null, acting),
+    show: show.bind(null, proving),
+    /** As it is stored, whether or not it was changed: for those who look into it. */
     read: read.bind(null, reading),
     list: list.bind(null, reading),
+    eraseRequest: eraseRequest.bind(null, context),
+    /** Empties what a person wrote when they decided these requests. */
+    eraseComments,
     expireDue: expireDue.bind(null, context),
     lockForCallbacks: lockForCallbacks.bind(null, context),
   }

@@ -17,7 +17,16 @@ const changing = [
   'callback_status', 'callback_attempts', 'callback_next_attempt_at', 'callback_last_error', 'callback_sent_at',
   'certificate_expires_at', 'redeemed_at', 'updated_at',
 ] as const
-const core = ['organization_id', 'id', 'agent_id', 'api_key_id', 'timeout_at', 'created_at', ...changing] as const
+const core = [
+  'organization_id',
+  'id',
+  'agent_id',
+  'api_key_id',
+  'timeout_at',
+  'erased_at',
+  'created_at',
+  ...changing,
+] as const
 // biome-ignore format: one line per group
 const contents = [
   'title', 'description', 'context', 'metadata', 'callback_url', 'callback_secret', 'callback_retry_seconds', 'certificate',
@@ -64,6 +73,7 @@ function toCore(row: CoreRow): ConsultationCore {
     digest: row.digest,
     certificateExpiresAt: row.certificate_expires_at,
     redeemedAt: row.redeemed_at,
+    erasedAt: row.erased_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -108,6 +118,7 @@ function coreRow(consultation: ConsultationCore): Record<(typeof core)[number], 
     callback_sent_at: callback.sentAt,
     certificate_expires_at: consultation.certificateExpiresAt,
     redeemed_at: consultation.redeemedAt,
+    erased_at: consultation.erasedAt,
     created_at: consultation.createdAt,
     updated_at: consultation.updatedAt,
   }
@@ -306,4 +317,35 @@ function movedTotals(changes: readonly Change<ConsultationCore>[]) {
     add(before, after.state, 1)
   }
   return [...totals.values()].filter((entry) => entry.total !== 0)
+}
+
+const eraseStatement: Statement = {
+  name: 'consultations_erase',
+  text: `update consultation_requests set title = $3, description = null, context = '{}', metadata = null, comment = null,
+      callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null, erased_at = $4,
+      updated_at = greatest($4, updated_at + interval '1 ms')
+    where organization_id = $1 and id = $2`,
+}
+
+/** Empties everything that people and agents wrote in a locked row. */
+export async function erase(tx: Queryable, { organizationId, id }: Key, title: string, now: Date): Promise<void> {
+  await tx.execute(eraseStatement, [organizationId, id, title, now])
+}
+
+const eraseCommentsStatement: Statement = {
+  name: 'consultations_erase_comments',
+  text: `update consultation_requests c set comment = null from unnest($2::uuid[]) as given(id)
+    cross join lateral (select ctid from consultation_requests c where c.organization_id = $1 and c.id = given.id
+      and c.responder_id = $3 and c.comment is not null offset 0) place
+    where c.ctid = place.ctid`,
+}
+
+/** Empties what this person wrote when they decided these requests. */
+export async function eraseComments(
+  tx: Queryable,
+  organizationId: string,
+  ids: readonly string[],
+  responderId: string,
+): Promise<void> {
+  await tx.execute(eraseCommentsStatement, [organizationId, ids, responderId])
 }

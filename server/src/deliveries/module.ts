@@ -7,7 +7,7 @@ import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
 import type { Subject } from './delivery.ts'
 import { enqueue } from './service.ts'
-import { attempts, dueNotification } from './store.ts'
+import { attempts, dueNotification, erase } from './store.ts'
 import { createDeliveryWorker } from './worker.ts'
 
 export interface DeliveryModuleDependencies {
@@ -39,6 +39,8 @@ export function createDeliveryModule({ db, workerDb, clock, log, connection, set
     enqueue: enqueue.bind(null, { clock, worker: settings.ROLE === 'api' ? null : worker }),
     /** Every attempt, newest first. */
     attempts: (subject: Subject) => attempts(db.within({ organizationId: subject.organizationId }), subject),
+    /** Empties what was sent about a subject, in the caller's transaction. */
+    erase,
     /** For the modules above: their deliveries name a channel that they have added. */
     addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
     loops: [work],

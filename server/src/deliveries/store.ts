@@ -241,3 +241,22 @@ export function attempts(db: Queryable, { organizationId, channel, subjectId }: 
       .limit(1_000),
   )
 }
+
+const eraseStatement: Statement = {
+  name: 'deliveries_erase',
+  text: `
+    with attempts as (
+      update delivery_attempts a set address = '', reply = '', error = null
+      where a.organization_id = $1 and a.channel = $2 and a.subject_id = $3 returning a.delivery_id
+    )
+    update deliveries d set address = '', target = '', secret = null, body = ''
+    from (select distinct delivery_id from attempts) sent
+    cross join lateral (select ctid from deliveries d where d.organization_id = $1 and d.id = sent.delivery_id
+      and d.status <> 'pending' offset 0) place
+    where d.ctid = place.ctid`,
+}
+
+/** Empties what was sent about a subject, and what came back; when and how it ended stays. */
+export async function erase(tx: Queryable, { organizationId, channel, subjectId }: Subject): Promise<void> {
+  await tx.execute(eraseStatement, [organizationId, channel, subjectId])
+}

@@ -15,12 +15,13 @@ import { createRecordAct } from './act.ts'
 import { type EvidenceSources, registerEvidenceRoutes } from './evidence/routes.ts'
 import { registerExportRoutes } from './export/routes.ts'
 import { createExporter, type ExportFormat } from './export/service.ts'
+import type { ErasableRows } from './keeping/erasure.ts'
 import { registerKeepingRoutes } from './keeping/routes.ts'
 import { createKeeping, createPurgeWorker } from './keeping/service.ts'
 import { registerReadingRoutes } from './reading/routes.ts'
 import { createRefusedCalls, registerRefusedCalls } from './refused-calls.ts'
 import { headsFile, headsUrl } from './seals/outside.ts'
-import type { SignAudit } from './seals/seal.ts'
+import type { AuditSigner } from './seals/seal.ts'
 import { createSealing } from './seals/worker.ts'
 import { createEvents, type InTransactionReader } from './service.ts'
 
@@ -32,19 +33,23 @@ export interface EventModuleDependencies<Change> {
   readonly log: Logger
   readonly settings: EventSettings & CallbackSettings & HttpSettings
   readonly readers: readonly InTransactionReader<Change>[]
-  readonly sign: SignAudit
+  readonly signer: AuditSigner
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
   /** What `requireVisible` throws, for the documents. */
   readonly requestNotFound: AnyRefusal
   readonly evidence: EvidenceSources
+  /** What other modules keep of the texts that are erased from events. */
+  readonly rows: ErasableRows
+  /** What erasing an open request throws, for the documents. */
+  readonly stillOpen: AnyRefusal
 }
 
 export type EventModule = ReturnType<typeof createEventModule<never>>
 
 /** The event log, and the readers of it that make it an audit: seals, export, evidence, retention, erasure, refused calls. */
 export function createEventModule<Change>(dependencies: EventModuleDependencies<Change>) {
-  const { db, workerDb, clock, log, settings, sign, requireVisible, requestNotFound } = dependencies
+  const { db, workerDb, clock, log, settings, signer, requireVisible, requestNotFound } = dependencies
   const { append: report } = createEvents(dependencies.readers)
   const { AUDIT_HEADS_FILE, AUDIT_HEADS_URL } = settings
   const transport = createTransport({
@@ -56,17 +61,19 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
     ...(AUDIT_HEADS_FILE === null ? [] : [headsFile(AUDIT_HEADS_FILE)]),
     ...(AUDIT_HEADS_URL === null ? [] : [headsUrl(AUDIT_HEADS_URL, transport)]),
   ]
-  const sealing = createSealing({ db: workerDb, clock, log, sign, outside })
+  const sealing = createSealing({ db: workerDb, clock, log, signer, outside, headsFile: AUDIT_HEADS_FILE })
   const { sealOne } = sealing
-  const keeping = createKeeping({ db, clock, report })
+  const record = createRecordAct(db, report, clock)
+  const keeping = createKeeping({ db, clock, report, record, rows: dependencies.rows })
   const purging = createPurgeWorker({ db: workerDb, log, keeping })
   const refusedCalls = createRefusedCalls({ db: workerDb, clock, log, report })
-  const record = createRecordAct(db, report, clock)
-  const exporter = createExporter({ db, clock, sign, sealOne })
+  const exporter = createExporter({ db, clock, log, sign: signer.sign, sealOne })
 
   return {
     append: report,
     refusedCalls,
+    /** False once an organization's seals are not those that were there: /readyz says so. */
+    isIntact: sealing.isIntact,
     /** For the deletion of organizations. */
     isHeld: keeping.isHeld,
     eraseFrom: keeping.eraseFrom,
@@ -83,7 +90,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
     /** Call this before the routes whose refusals it should see. */
     noteRefusedCalls: (http: FastifyInstance): void => registerRefusedCalls(http, refusedCalls),
     routes: (api: FastifyInstance, guard: Guard): void => {
-      registerReadingRoutes(api, { db, guard, requireVisible, requestNotFound })
+      registerReadingRoutes(api, { db, guard, record, requireVisible, requestNotFound })
       const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
       registerExportRoutes(api, { exporter, guard, record, stalledAfterMs })
       registerEvidenceRoutes(api, {
@@ -95,7 +102,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
         requestNotFound,
         sealOne,
       })
-      registerKeepingRoutes(api, { keeping, guard })
+      registerKeepingRoutes(api, { keeping, guard, stillOpen: dependencies.stillOpen })
     },
     loops: [purging, sealing],
     /** Writes collected refusals, purges what is due, seals everything that is settled; for tests. */

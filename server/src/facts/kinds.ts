@@ -24,7 +24,7 @@ export const eventKinds = {
   'request.redelivery_requested': 'The agent or a person asked for the callback to be sent again.',
   'request.redeemed': 'The agent used an approval, which can be used once.',
   'request.contradicted':
-    'The stored decision and its certificate do not agree: one of them was changed outside the service.',
+    'A stored question, decision or certificate contradicts another, or what was shown: it was changed outside the service.',
 
   'user.registered': 'A person became a member of the organization.',
   'user.joined': 'A person who has an account joined the organization.',
@@ -100,11 +100,11 @@ export const eventKinds = {
   'api_key.rotated': 'An API key was replaced by a new one.',
   'api_key.expiring': 'An API key expires soon.',
   'api_key.leaked': 'An API key was reported as leaked, and revoked.',
-  'api_key.refused': 'A valid API key was used after it expired, or from a network it is not allowed from.',
+  'api_key.refused': 'An API key was used after it was revoked or expired, or from a network it is not allowed from.',
 
   'signing_key.created': 'A signing key was made.',
   'signing_key.rotated': 'A signing key was replaced by a new one.',
-  'signing_key.revoked': 'A signing key was revoked: what it signed no longer counts.',
+  'signing_key.revoked': 'A signing key was revoked because it leaked: what it signed no longer counts on its own.',
   'data_key.rotated': 'The organization has a new data key.',
   'data_key.rewrapped': 'Data keys were wrapped under another key-encryption key.',
   'secret.resealed': 'Stored secrets were sealed again under the current data key.',
@@ -112,10 +112,12 @@ export const eventKinds = {
   'access.refused': 'A signed-in caller was refused, with the code and how often.',
   'credential.refused': 'A caller without a valid credential was refused, with the code and how often.',
 
+  'audit.read': 'A person has read another thousand events in lists.',
   'audit.exported': 'The audit was exported.',
   'audit.evidence_taken': 'The evidence pack of a request was taken.',
   'audit.policy_changed': 'Retention or legal hold was changed.',
   'audit.erased': 'Personal data was erased from events.',
+  'audit.erasure_refused': 'Erasing personal data was refused because of a legal hold.',
   'audit.purged': 'Events older than the retention were deleted.',
 } as const satisfies Record<string, string>
 

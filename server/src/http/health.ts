@@ -8,6 +8,8 @@ export interface HealthOptions {
   readonly environment: string
   /** Throws when the database does not respond. */
   readonly ping: () => Promise<void>
+  /** False when the seals of the audit are not those that this process has seen. */
+  readonly auditIsIntact: () => boolean
   /** True once a stop has begun: load balancers should send nothing more. */
   readonly stopping: () => boolean
 }
@@ -17,19 +19,30 @@ const healthSchema = Type.Object(
     status: Type.Enum(['healthy', 'unhealthy']),
     version: Type.String(),
     environment: Type.String(),
-    checks: Type.Object({ database: Type.Enum(['ok', 'unavailable']) }),
+    checks: Type.Object({
+      database: Type.Enum(['ok', 'unavailable']),
+      audit: Type.Enum(['ok', 'changed'], {
+        description:
+          'changed: seals of the audit were removed or replaced in the database; the log names the organization.',
+      }),
+    }),
   },
   { $id: 'Health', title: 'Health' },
 )
 
-const example = { status: 'healthy', version: '0.1.0', environment: 'production', checks: { database: 'ok' } }
+const example = {
+  status: 'healthy',
+  version: '0.1.0',
+  environment: 'production',
+  checks: { database: 'ok', audit: 'ok' },
+}
 
 const healthReplies = {
   200: success('Healthy', Type.Ref('Health'), example),
-  503: success('The database does not respond, or the service is stopping; try again', Type.Ref('Health'), {
+  503: success('The database does not respond, the audit was changed, or the service is stopping', Type.Ref('Health'), {
     ...example,
     status: 'unhealthy',
-    checks: { database: 'unavailable' },
+    checks: { database: 'unavailable', audit: 'ok' },
   }),
 }
 const aliveReply = {
@@ -62,12 +75,13 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
   const check = async () => {
     asking ??= ask()
     const database = (await within(timeoutMs, asking)) ? 'ok' : 'unavailable'
-    const healthy = database === 'ok' && !options.stopping()
+    const audit = options.auditIsIntact() ? 'ok' : 'changed'
+    const healthy = database === 'ok' && audit === 'ok' && !options.stopping()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
       version: options.version,
       environment: options.environment,
-      checks: { database },
+      checks: { database, audit },
     }
   }
   for (const prefix of ['', '/api/v1']) {

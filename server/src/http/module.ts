@@ -19,7 +19,7 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents extends Pick<HealthOptions, 'ping' | 'stopping'> {
+export interface HttpContents extends Pick<HealthOptions, 'ping' | 'auditIsIntact' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Routes at the root. */
@@ -39,13 +39,13 @@ export async function createHttpModule(dependencies: HttpModuleDependencies) {
     http,
     limits,
     /** Takes in what the modules serve; a worker serves nothing but its health. */
-    open: async ({ routes, pages, ping, stopping }: HttpContents): Promise<void> => {
+    open: async ({ routes, pages, ping, auditIsIntact, stopping }: HttpContents): Promise<void> => {
       if (settings.ROLE !== 'worker') {
         await http.register(async (api) => routes.forEach((register) => void register(api)), { prefix: '/api/v1' })
         for (const register of pages) register(http)
         await registerDocs(http)
       }
-      registerHealth(http, { version, environment: settings.NODE_ENV, ping, stopping })
+      registerHealth(http, { version, environment: settings.NODE_ENV, ping, auditIsIntact, stopping })
       await http.ready()
     },
   }

@@ -6,6 +6,7 @@ import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import { createExpiryWarnings } from './api-keys/expiry-warnings.ts'
 import { registerKeyFormat } from './api-keys/leaked-key-routes.ts'
 import { createGuard, type Guard } from './guard.ts'
+import { namesOf } from './members/name-store.ts'
 import { organizationIds } from './organizations/store.ts'
 import { registerAccountPages } from './recovery/account-pages.ts'
 import { registerSetupPage } from './registration/setup-page.ts'
@@ -34,6 +35,8 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
 
   return {
     ...identity,
+    namesOf: (organizationId: string, ids: readonly string[]) =>
+      namesOf(db.within({ organizationId }), organizationId, ids),
     organizationIds: () => organizationIds(db.within({ worker: true })),
     createGuard: (http: FastifyInstance, limits: RateLimits): Guard =>
       createGuard(http, identity.authenticator, limits),

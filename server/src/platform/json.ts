@@ -137,11 +137,15 @@ function decodeString(quoted: string, stack: readonly Frame[]): string {
   return decoded
 }
 
-/** True when reading the literal as a double and writing it again gives the same decimal value. */
+/**
+ * True when reading the literal as a double and writing it again gives the same decimal value, and other readers agree on it:
+ * strict ones of RFC 8785 take no integer beyond 2^53 - 1 (RFC 7493, 2.2).
+ */
 function isExact(literal: string): boolean {
   // A double always keeps 15 significant decimal digits (DBL_DIG); only an exponent may still under- or overflow.
   if (literal.length <= 15 && !/[eE]/.test(literal)) return true
   const value = Number(literal)
+  if (!Number.isSafeInteger(value) && /^-?\d+$/.test(literal)) return false
   return Number.isFinite(value) && decimal(literal) === decimal(String(value))
 }
 

@@ -26,6 +26,7 @@ const owner = {
 }
 const id = '01890f3e-0000-7000-8000-000000000003'
 const reviewerId = '01890f3e-0000-7000-8000-000000000004'
+const reviewer = { userId: reviewerId, role: 'reviewer' }
 const at = (ms: number): Date => new Date(Date.parse('2026-01-31T09:00:00.000Z') + ms)
 const hour = 3_600_000
 const url = 'https://agent.example.com/hitl'
@@ -51,7 +52,7 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
 }
 
 const closings = [
-  ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5), certify), 'request.responded'],
+  ['respond', (before: Consultation) => respond(before, reviewer, approve, at(5), certify), 'request.responded'],
   ['cancel', (before: Consultation) => cancel(before, agent, at(5)), 'request.cancelled'],
   ['expire', (before: Consultation) => expire(before, at(hour)) as Change, 'request.timeout'],
 ] as const
@@ -109,7 +110,7 @@ describe('the callback that the closing commit orders', () => {
 describe('the bytes of a callback', () => {
   test('after an answer, metadata as the agent wrote it', () => {
     assert.equal(
-      orderOf(respond(opened(), reviewerId, approve, at(5), certify))?.body,
+      orderOf(respond(opened(), reviewer, approve, at(5), certify))?.body,
       `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
         `"response":{"decision":"approve","comment":"fine","responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z"},` +
         `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1,"digest":"${digest}","certificate":"h.p.s"}`,
@@ -141,7 +142,7 @@ describe('the bytes of a callback', () => {
   test('are valid JSON after a comment of any characters', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (comment) => {
-        const change = respond(opened(), reviewerId, { decision: 'reject', comment }, at(5), certify)
+        const change = respond(opened(), reviewer, { decision: 'reject', comment }, at(5), certify)
         assert.equal(JSON.parse(orderOf(change)?.body ?? '').response.comment, comment)
       }),
     )

@@ -288,7 +288,7 @@ describe('respond', () => {
         actor: ['person', t.reviewer.id],
         http_request_id: 'trace-2',
         before: { state: 'pending' },
-        after: { state: 'responded', revision: 1, decision: 'reject' },
+        after: { state: 'responded', revision: 1, decision: 'reject', role: 'reviewer' },
         erasable: { comment: 'no', network: '127.0.0.1' },
       },
     ])

@@ -186,7 +186,10 @@ describe('GET /.well-known/jwks.json', () => {
     assert.equal(reply.headers['set-cookie'], undefined)
     assert.ok(reply.body.keys.length >= 2)
     for (const key of reply.body.keys) {
-      assert.deepEqual(Object.keys(key), ['kty', 'crv', 'x', 'kid', 'alg', 'use', 'purpose'])
+      assert.deepEqual(Object.keys(key), [
+        ...['kty', 'crv', 'x', 'kid', 'alg', 'use', 'purpose'],
+        ...['active_at', 'retired_at', 'revoked_at'],
+      ])
       assert.equal(Buffer.from(key.x, 'base64url').length, 32)
     }
     assert.equal((await t.call('HEAD', '/.well-known/jwks.json')).status, 200)

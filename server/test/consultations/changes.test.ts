@@ -65,7 +65,8 @@ test('acts on one request in one commit reach readers as separate changes, each 
     perform({
       key: { organizationId, id },
       from: person,
-      decide: (given) => rules.respond(found(given), userId, { decision: 'approve', comment: null }, now, certify),
+      decide: (given) =>
+        rules.respond(found(given), { userId, role: 'reviewer' }, { decision: 'approve', comment: null }, now, certify),
     }),
     perform({
       key: { organizationId, id },

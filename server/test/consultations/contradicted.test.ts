@@ -112,6 +112,61 @@ describe('a row that its certificate contradicts: 409, an event and an error, an
   }
 })
 
+describe('a question that is not the one that was asked: 409, an event and an error, and nobody decides on it', () => {
+  const told = async (id: string) =>
+    (await recordedEvents(t.sql, { subject: id, kinds: ['request.contradicted'] })).map(({ after }) => after.differs)
+  const respond = (id: string, body = {}) =>
+    t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body: { decision: 'approve', ...body } })
+
+  for (const [column, value] of [
+    ['context', '{"amount":10}'],
+    ['title', 'Pay 10?'],
+    ['description', 'Less.'],
+  ] as const) {
+    test(`its ${column} was edited while it was open`, async () => {
+      const { id } = await t.createRequest({ title: 'Pay 99999?', context: { amount: 99_999 } })
+      assert.equal((await t.call('GET', `/api/v1/requests/${id}`, { as: t.reviewer.token })).status, 200)
+      await edit(id, column, value)
+      lines.length = 0
+      for (const reply of [await t.call('GET', `/api/v1/requests/${id}`, { as: t.apiKey }), await respond(id)]) {
+        assert.deepEqual([reply.status, reply.body.code], [409, 'consultation.question_changed'], reply.text)
+      }
+      const [row] = await t.sql('select state, decision from consultation_requests where id = $1', [id])
+      assert.deepEqual(row, { state: 'pending', decision: null })
+      assert.deepEqual([await told(id), lines.length], [[['digest']], 1])
+    })
+
+    test(`its ${column} was edited after it was approved`, async () => {
+      const { id } = await decided()
+      await edit(id, column, value)
+      for (const reply of [await redeem(id), await certificateOf(id)]) {
+        assert.deepEqual([reply.status, reply.body.code], [409, 'consultation.question_changed'], reply.text)
+      }
+      assert.deepEqual(await told(id), [['digest']])
+    })
+  }
+
+  test('who looks into it still gets its timeline and its evidence', async () => {
+    const { id } = await decided()
+    await edit(id, 'title', 'Another one')
+    for (const path of ['events', 'evidence']) {
+      const reply = await t.call('GET', `/api/v1/requests/${id}/${path}`, { as: t.admin.token })
+      assert.equal(reply.status, 200, reply.text)
+    }
+  })
+
+  test('the answer carries the digest of what was shown: 409 when something else was asked, and nothing is decided', async () => {
+    const [asked, other] = [await t.createRequest({ title: 'Pay 10?' }), await t.createRequest({ title: 'Pay 99999?' })]
+    const refused = await respond(other.id, { digest: asked.digest })
+    assert.deepEqual([refused.status, refused.body.code], [409, 'consultation.other_question_shown'], refused.text)
+    assert.equal(refused.body.digest, other.digest)
+    assert.deepEqual(await told(other.id), [['shown']])
+    assert.equal((await respond(asked.id, { digest: asked.digest })).status, 200)
+    assert.equal((await respond(other.id, { digest: null })).status, 200)
+    for (const digest of ['', 'x', 5]) assert.equal((await respond(other.id, { digest })).status, 422)
+  })
+})
+
 test('a decision under a key that another process has just made is used at once', async () => {
   const log = createLog('silent', false)
   const other = await createApp({ config: testConfig(), secretKey, connection: t.connection, log, clock: t.clock })

@@ -81,7 +81,7 @@ const kept: readonly (readonly [string, string])[] = [
   ['a tenth', '{"a":0.1,"b":0.30000000000000004}'],
   ['the smallest double', '{"a":5e-324,"b":-5E-324}'],
   ['the largest double', '{"a":1.7976931348623157e308,"b":-1.7976931348623157e+308}'],
-  ['the largest safe integers', '{"a":9007199254740991,"b":-9007199254740991,"c":9007199254740992}'],
+  ['the largest safe integers', '{"a":9007199254740991,"b":-9007199254740991}'],
   ['large round numbers', '{"a":1e300,"b":100000000000000000000,"c":123456789012345680000}'],
   ['zero with an enormous exponent', '{"a":0e999999999999,"b":0.000e-999999999999}'],
   ['literals', '{"a":true,"b":false,"c":null,"d":[],"e":{},"f":""}'],

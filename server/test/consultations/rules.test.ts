@@ -28,6 +28,7 @@ const agentId = '01890f3e-0000-7000-8000-000000000006'
 const apiKeyId = '01890f3e-0000-7000-8000-000000000002'
 const id = '01890f3e-0000-7000-8000-000000000003'
 const reviewerId = '01890f3e-0000-7000-8000-000000000004'
+const reviewer = { userId: reviewerId, role: 'reviewer' }
 const winnerId = '01890f3e-0000-7000-8000-000000000005'
 const start = Date.parse('2026-01-31T09:00:00.000Z')
 const at = (ms: number): Date => new Date(start + ms)
@@ -169,6 +170,7 @@ describe('open', () => {
       certificate: null,
       certificateExpiresAt: null,
       redeemedAt: null,
+      erasedAt: null,
       createdAt: at(0),
       updatedAt: at(0),
     })
@@ -204,7 +206,7 @@ describe('respond', () => {
     test(`pending, ${when}: ${isOpen ? 'responded' : '409 already timeout'}`, () => {
       const before = found('pending', { timeoutAt, nextActionAt: timeoutAt })
       if (!isOpen) {
-        const problem = refusal(() => respond(before, reviewerId, approve, now, certify))
+        const problem = refusal(() => respond(before, reviewer, approve, now, certify))
         assert.deepEqual(
           [problem.status, problem.code, problem.message, problem.extra],
           [
@@ -216,7 +218,7 @@ describe('respond', () => {
         )
         return
       }
-      const change = respond(before, reviewerId, approve, now, certify)
+      const change = respond(before, reviewer, approve, now, certify)
       assert.equal(change.before, before)
       assert.deepEqual(change.after, {
         ...before,
@@ -237,7 +239,7 @@ describe('respond', () => {
           'request.responded',
           person,
           { state: 'pending' },
-          { state: 'responded', revision: 1, decision: 'approve' },
+          { state: 'responded', revision: 1, decision: 'approve', role: 'reviewer' },
           { comment: 'fine' },
         ],
       )
@@ -247,7 +249,7 @@ describe('respond', () => {
   for (const [state, code, detail] of closedStates) {
     test(`${state}: 409 ${code}, naming who won and when`, () => {
       const before = found(state)
-      const problem = refusal(() => respond(before, reviewerId, approve, at(2_000), certify))
+      const problem = refusal(() => respond(before, reviewer, approve, at(2_000), certify))
       assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
       assert.deepEqual(problem.extra, {
         state,
@@ -259,15 +261,15 @@ describe('respond', () => {
   }
 
   for (const decision of ['approve', 'reject', 'request_changes'] as const) {
-    test(`${decision} is kept as given, with or without a comment`, () => {
-      const { after } = respond(opened(), reviewerId, { decision, comment: null }, at(5), certify)
+    test(`${decision} is kept as it was said, without a comment too`, () => {
+      const { after } = respond(opened(), reviewer, { decision, comment: null }, at(5), certify)
       assert.deepEqual(after.response, { decision, comment: null, responderId: reviewerId, respondedAt: at(5) })
     })
   }
 
   test('the revision that was read is accepted', () => {
     assert.equal(
-      respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision: 3 }, at(5), certify).after.state,
+      respond(found('pending', { revision: 3 }), reviewer, { ...approve, revision: 3 }, at(5), certify).after.state,
       'responded',
     )
   })
@@ -275,7 +277,7 @@ describe('respond', () => {
   for (const revision of [1, 2, 4]) {
     test(`412 for an answer to revision ${revision} when the request is at 3`, () => {
       const problem = refusal(() =>
-        respond(found('pending', { revision: 3 }), reviewerId, { ...approve, revision }, at(5), certify),
+        respond(found('pending', { revision: 3 }), reviewer, { ...approve, revision }, at(5), certify),
       )
       assert.deepEqual(
         [problem.status, problem.code, problem.message],
@@ -290,7 +292,7 @@ describe('respond', () => {
 
   test('a closed request is 409 even if the revision is old', () => {
     assert.equal(
-      refusal(() => respond(found('responded'), reviewerId, { ...approve, revision: 9 }, at(5), certify)).status,
+      refusal(() => respond(found('responded'), reviewer, { ...approve, revision: 9 }, at(5), certify)).status,
       409,
     )
   })
@@ -374,7 +376,7 @@ describe('expire', () => {
 
 describe('a request that closes', () => {
   const closings = [
-    ['respond', (before: Consultation) => respond(before, reviewerId, approve, at(5), certify)],
+    ['respond', (before: Consultation) => respond(before, reviewer, approve, at(5), certify)],
     ['cancel', (before: Consultation) => cancel(before, agent, at(5))],
     ['expire', (before: Consultation) => expire(before, at(hour)) as Change],
   ] as const
@@ -536,8 +538,9 @@ describe('initialReply', () => {
 
 type Step = (before: Consultation, now: Date) => Change | null
 const steps: Readonly<Record<string, Step>> = {
-  approve: (before, now) => respond(before, reviewerId, approve, now, certify),
-  reject: (before, now) => respond(before, winnerId, { decision: 'reject', comment: null }, now, certify),
+  approve: (before, now) => respond(before, reviewer, approve, now, certify),
+  reject: (before, now) =>
+    respond(before, { userId: winnerId, role: 'reviewer' }, { decision: 'reject', comment: null }, now, certify),
   cancel: (before, now) => cancel(before, agent, now),
   expire,
   sent: (before, now) => callbackAttempted(before, { kind: 'sent', at: now }),

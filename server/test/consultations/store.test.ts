@@ -83,9 +83,21 @@ describe('the row read back equals what the rule returned', () => {
   test('after every act of a random walk, one by one and many in one save', async () => {
     const acts: Readonly<Record<string, (before: Consultation, now: Date, text: string) => Change | null>> = {
       approve: (before, now, comment) =>
-        rules.respond(before, people[0]?.id ?? '', { decision: 'approve', comment }, now, certify),
+        rules.respond(
+          before,
+          { userId: people[0]?.id ?? '', role: 'reviewer' },
+          { decision: 'approve', comment },
+          now,
+          certify,
+        ),
       reject: (before, now) =>
-        rules.respond(before, people[1]?.id ?? '', { decision: 'reject', comment: null }, now, certify),
+        rules.respond(
+          before,
+          { userId: people[1]?.id ?? '', role: 'reviewer' },
+          { decision: 'reject', comment: null },
+          now,
+          certify,
+        ),
       cancel: (before, now) => rules.cancel(before, { kind: 'agent', id: key.id }, now),
       expire: rules.expire,
       sent: (before, now) => rules.callbackAttempted(before, { kind: 'sent', at: now }),

@@ -5,7 +5,7 @@ import { leafOf } from '../../../cli/test/audit-export.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
-import { sealAll } from './chain.ts'
+import { addEvents, sealAll } from './chain.ts'
 
 let t: TestApp
 let id = ''
@@ -74,7 +74,9 @@ describe('the evidence pack as JSON', () => {
     assert.deepEqual(body.request, request)
     assert.equal(body.certificate, request.certificate)
     assert.equal(body.deliveries.length, 1)
-    assert.deepEqual(body.keys, (await t.call('GET', '/.well-known/jwks.json')).body.keys)
+    const published = (await t.call('GET', '/.well-known/jwks.json')).body.keys
+    const byId = (a: { kid: string }, b: { kid: string }) => (a.kid < b.kid ? -1 : 1)
+    assert.deepEqual(body.keys.toSorted(byId), published.toSorted(byId))
     assert.deepEqual(
       body.events.map((event: { record: { kind: string } }) => event.record.kind),
       ['request.created', 'request.responded', 'request.callback_sent', 'audit.evidence_taken'],
@@ -186,16 +188,130 @@ describe('an event that differs from what was sealed is marked', () => {
   }
 })
 
-test('with more than 1 000 events the pack has the first and last 500 and the number that it leaves out', async (context) => {
+describe('the checks of the pack', () => {
+  const unprotected = async (u: TestApp, statement: string, values: readonly unknown[]): Promise<void> => {
+    await u.sql('alter table events disable trigger user')
+    await u.sql(statement, values)
+    await u.sql('alter table events enable trigger user')
+  }
+  let u: TestApp
+  before(async () => {
+    u = await startTestApp()
+    for (const rule of ['certified_when_decided', 'certificate_expires', 'redeemed_when_approved']) {
+      await u.sql(`alter table consultation_requests drop constraint ${rule}`)
+    }
+  })
+  after(() => u.stop())
+
+  const approved = async (): Promise<string> => {
+    const made = await u.createRequest({ title: 'Pay 10?', context: { amount: 10 } })
+    const body = { decision: 'approve', comment: 'Fine.' }
+    await u.call('POST', `/api/v1/requests/${made.id}/respond`, { as: u.reviewer.token, body })
+    await u.call('POST', `/api/v1/requests/${made.id}/redeem`, { as: u.apiKey })
+    await sealAll(u)
+    return made.id
+  }
+  const packOf = async (request: string) => {
+    const { body } = await u.call('GET', `/api/v1/requests/${request}/evidence`, { as: u.admin.token })
+    const checks = body.checks as { check: string; result: string; detail: string }[]
+    // The event that the pack was taken may not be sealed yet.
+    const results = checks.filter(({ check }) => check !== 'seals').map(({ check, result }) => [check, result])
+    return { body, checks, results: Object.fromEntries(results) as Readonly<Record<string, string>> }
+  }
+  const page = async (request: string) =>
+    (await u.call('GET', `/api/v1/requests/${request}/evidence?format=html`, { as: u.admin.token })).text
+  const all = {
+    digest: 'holds',
+    asked: 'holds',
+    decision: 'holds',
+    certificate: 'holds',
+    redeemed: 'holds',
+    erasures: 'holds',
+  }
+
+  test('hold where row, events and certificate agree, and the page says so with names, role and expiry', async () => {
+    const request = await approved()
+    const { results, body } = await packOf(request)
+    assert.deepEqual(results, all)
+    const named = body.names.find(({ id }: { id: string }) => id === u.reviewer.id)
+    assert.equal(named.kind, 'person')
+    const html = await page(request)
+    assert.doesNotMatch(html, /DO NOT RELY ON THIS/)
+    assert.match(html, /Role at the time<\/th><td>reviewer/)
+    assert.match(html, /How they had signed in<\/th><td>with a password only/)
+    assert.match(html, /The approval can be used until/)
+    assert.ok(html.includes(`&lt;${named.email}&gt;`))
+  })
+
+  const other = async () =>
+    (await u.sql('select certificate from consultation_requests where id = $1', [await approved()]))[0]?.certificate
+  for (const [what, column, value, failing] of [
+    ['the context of the row was edited', 'context', () => '{"amount":99999}', ['digest']],
+    ['the title of the row was edited', 'title', () => 'Pay 99999?', ['digest', 'asked']],
+    [
+      'the digest of the row was edited',
+      'digest',
+      () => Buffer.alloc(32),
+      ['digest', 'asked', 'decision', 'certificate'],
+    ],
+    ['the decision was flipped', 'decision', () => 'reject', ['decision']],
+    ['the comment was edited', 'comment', () => 'Not fine.', ['decision']],
+    ['the time was edited', 'responded_at', () => '2026-01-01', ['decision']],
+    ['the responder is another one', 'responder_id', () => u.admin.id, ['decision']],
+    ['the certificate was swapped', 'certificate', other, ['decision', 'certificate']],
+    ['the certificate was removed', 'certificate', () => null, ['decision', 'certificate']],
+    ['the use was undone', 'redeemed_at', () => null, ['redeemed']],
+  ] as const) {
+    test(`${what}: ${failing.join(', ')}`, async () => {
+      const request = await approved()
+      const edited = await value()
+      await u.sql(`update consultation_requests set ${column} = $2 where id = $1`, [request, edited])
+      const { results } = await packOf(request)
+      const failed = Object.entries(results).filter(([, result]) => result === 'fails')
+      // The swapped certificate may be of the same moment.
+      const names = failed
+        .map(([check]) => check)
+        .filter((check) => what !== 'the certificate was swapped' || check !== 'decision')
+      assert.deepEqual(
+        names,
+        failing.filter((check) => what !== 'the certificate was swapped' || check !== 'decision'),
+      )
+      assert.match(await page(request), /DO NOT RELY ON THIS: \d of 7 checks fail/)
+    })
+  }
+
+  test('a part that was cut out fails, and one that was erased holds', async () => {
+    const [cut, erased] = [await approved(), await approved()]
+    await unprotected(u, `update events set erasable = null where subject_id = $1 and kind = 'request.responded'`, [
+      cut,
+    ])
+    assert.equal((await packOf(cut)).results.erasures, 'fails')
+    const body = { request_id: erased, reason: 'Case 17' }
+    const reply = await u.call('POST', '/api/v1/events/erasures', { as: u.admin.token, body })
+    assert.equal(reply.status, 200, reply.text)
+    await sealAll(u)
+    const { results, body: pack } = await packOf(erased)
+    assert.equal(results.erasures, 'holds')
+    assert.equal(pack.erasures[0].record.kind, 'audit.erased')
+  })
+
+  test('the event of the decision was hidden by its columns', async () => {
+    const request = await approved()
+    await unprotected(
+      u,
+      `update events set subject_id = gen_random_uuid() where subject_id = $1 and kind = 'request.responded'`,
+      [request],
+    )
+    assert.equal((await packOf(request)).results.decision, 'fails')
+  })
+})
+
+test('of more than 1 000 events the pack holds the first and the last 500, and says how many it leaves out', async (context) => {
   const u = await startTestApp()
   context.after(() => u.stop())
   const made = await u.createRequest()
-  await u.sql(
-    `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-     select $1, gen_random_uuid(), 'x.tried', 'request', $2, 'system', $3::timestamptz + n * interval '1 ms',
-       '{"actor":{},"erasable_sha256":null,"kind":"x.tried","n":' || n || ',"v":1}' from generate_series(1, 1200) n`,
-    [u.organizationId, made.id, made.created_at],
-  )
+  const at = `'${made.created_at}'::timestamptz + n * interval '1 ms'`
+  await addEvents(u, { count: 1_200, subjectId: made.id, at })
   u.clock.advance(60_000)
   const body = { decision: 'approve', comment: null }
   await u.call('POST', `/api/v1/requests/${made.id}/respond`, { as: u.reviewer.token, body })

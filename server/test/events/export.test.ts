@@ -11,7 +11,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { addTenant } from '../authorization/tenant.ts'
 import { eventually } from '../eventually.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { exportOf, sealAll, verified } from './chain.ts'
+import { addEvents, exportOf, sealAll, verified } from './chain.ts'
 
 let t: TestApp
 before(async () => {
@@ -184,12 +184,7 @@ describe('the export as a stream', () => {
   const withMuch = async (environment: Readonly<Record<string, string>> = {}) => {
     const u = await startTestApp({ environment })
     const fill = (organizationId: string) =>
-      u.sql(
-        `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-         select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-           '{"after":"' || repeat('x', 2000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 20000)`,
-        [organizationId],
-      )
+      addEvents(u, { organizationId, count: 20_000, after: `'"' || repeat('x', 1800) || '"'` })
     await fill(u.organizationId)
     await u.app.http.listen({ host: '127.0.0.1', port: 0 })
     const { port } = u.app.http.server.address() as AddressInfo

@@ -5,7 +5,8 @@ import pg from 'pg'
 import { inTransaction, openDb } from '../../src/platform/database/db.ts'
 import { eventually } from '../eventually.ts'
 import { createFakeClock, type Reply, startTestApp, type TestApp } from '../harness.ts'
-import { exportOf, sealAll, verified } from './chain.ts'
+import { startReceiver } from '../receivers.ts'
+import { addEvents, exportOf, sealAll, verified } from './chain.ts'
 
 const day = 86_400_000
 let t: TestApp
@@ -55,8 +56,8 @@ describe('the policy', () => {
     await change({ retention_days: null })
   })
 
-  test('422 below six months, without a reason, and for a change of nothing', async () => {
-    for (const body of [{ retention_days: 179 }, { retention_days: 1.5 }, { legal_hold: true, reason: '' }, {}]) {
+  test('422 below six months, without a reason, and when it names nothing', async () => {
+    for (const body of [{ retention_days: 183 }, { retention_days: 1.5 }, { legal_hold: true, reason: '' }, {}]) {
       assert.equal((await change(body)).status, 422, JSON.stringify(body))
     }
   })
@@ -97,7 +98,59 @@ describe('erasure', () => {
     assert.equal((await newest('audit.erased')).id, event.id)
   })
 
-  test('of a person covers everything they did and everything done to them, over many events', async () => {
+  test('of a request empties its own row and its callbacks too, and its approval cannot be used any more', async (context) => {
+    const receiver = await startReceiver()
+    context.after(() => receiver.close())
+    const secretive = { note: 'Jane Doe' }
+    const made = await t.createRequest({
+      title: 'Refund Jane Doe?',
+      description: 'Jane Doe asks.',
+      context: secretive,
+      metadata: secretive,
+      callback_webhook: receiver.url,
+    })
+    const path = `/api/v1/requests/${made.id}`
+    const open = await erase({ request_id: made.id })
+    assert.deepEqual([open.status, open.body.code], [409, 'consultation.still_open'])
+    assert.equal((await t.call('GET', path, { as: t.admin.token })).body.title, 'Refund Jane Doe?')
+    const answer = { decision: 'approve', comment: 'Jane Doe is right.' }
+    await t.call('POST', `${path}/respond`, { as: t.reviewer.token, body: answer })
+    await t.app.drain()
+    const { erased } = (await erase({ request_id: made.id })).body
+    assert.ok(erased >= 2)
+    const { body: left } = await t.call('GET', path, { as: t.admin.token })
+    assert.deepEqual(
+      [left.title, left.description, left.context, left.metadata, left.response.comment, left.callback_webhook],
+      ['Erased', null, {}, null, null, null],
+    )
+    assert.deepEqual(
+      [left.digest, left.response.decision, left.erased_at],
+      [made.digest, 'approve', t.clock.now().toISOString()],
+    )
+    for (const table of ['consultation_requests', 'deliveries', 'delivery_attempts', 'events']) {
+      const rows = await t.sql(
+        `select from ${table} x where x::text like '%Jane Doe%' or x::text like '%${receiver.url}%'`,
+      )
+      assert.equal(rows.length, 0, table)
+    }
+    const used = await t.call('POST', `${path}/redeem`, { as: t.apiKey })
+    assert.deepEqual([used.status, used.body.code], [409, 'consultation.erased'])
+    const { body: pack } = await t.call('GET', `${path}/evidence`, { as: t.admin.token })
+    const results = pack.checks.map(({ check, result }: { check: string; result: string }) => [check, result])
+    assert.equal(Object.fromEntries(results).digest, 'open')
+    assert.ok(results.every(([, result]: [string, string]) => result !== 'fails'))
+  })
+
+  test('of a person empties what they wrote in the rows that they decided', async () => {
+    const { id } = await t.createRequest()
+    const body = { decision: 'reject', comment: 'I, Jane Doe, say no.' }
+    await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
+    assert.equal((await erase({ user_id: t.reviewer.id })).status, 200)
+    const { body: left } = await t.call('GET', `/api/v1/requests/${id}`, { as: t.admin.token })
+    assert.deepEqual([left.response.decision, left.response.comment], ['reject', null])
+  })
+
+  test('of a person reaches all they did, and all that was done to them, over many events', async () => {
     const ids = await Promise.all(Array.from({ length: 30 }, async () => (await t.createRequest()).id))
     for (const id of ids) {
       const body = { decision: 'reject', comment: 'by a person who wants to be forgotten' }
@@ -112,7 +165,7 @@ describe('erasure', () => {
     )
     assert.deepEqual(left, [])
     const created = await t.sql(`select id from events where kind = 'request.created' and erasable is null`)
-    assert.equal(created.length, 1, "what others wrote stays: only the request's of the first test is gone")
+    assert.equal(created.length, 2, 'what others wrote stays: only the requests of the tests before are gone')
     const result = await verifiedAll()
     assert.deepEqual(result.findings, [])
   })
@@ -174,6 +227,11 @@ describe('erasure', () => {
     await change({ legal_hold: true })
     const reply = await erase({ user_id: t.reviewer.id })
     assert.deepEqual([reply.status, reply.body.code], [409, 'audit.legal_hold'])
+    const refused = await newest('audit.erasure_refused')
+    assert.deepEqual(
+      [refused.actor.id, refused.subject, refused.after],
+      [t.admin.id, { kind: 'user', id: t.reviewer.id }, { code: 'audit.legal_hold', reason: 'case 17' }],
+    )
     await assert.rejects(
       t.sql(
         `begin; select set_config('hitl.organization', '${t.organizationId}', true); select hitl_audit_erase('[]')`,
@@ -194,7 +252,8 @@ describe('a legal hold that is being set stops what has not happened yet, even w
     })
   const lockChain = (organizationId: string) =>
     `select pg_advisory_xact_lock(hashtextextended('hitl audit ${organizationId}', 0))`
-  const erasables = async (u: TestApp) => (await u.sql('select from events where erasable is not null')).length
+  const erasables = async (u: TestApp) =>
+    (await u.sql(`select from events where erasable is not null and kind <> 'audit.erasure_refused'`)).length
 
   /** Another process is setting a hold and has not committed; returns a function that commits. */
   const holdBegun = async (u: TestApp): Promise<() => Promise<void>> => {
@@ -262,15 +321,10 @@ describe('retention', () => {
     const old = await count()
     await t.app.audit.drain()
     assert.equal(await count(), old, 'nothing is purged without a policy')
-    // By the database's clock, which decides, everything so far is 400 days old, and this is not.
-    await t.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       values ($1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-         '{"erasable_sha256":null,"v":1}')`,
-      [t.organizationId],
-    )
+    // By the database's clock, which is what counts, everything so far is 400 days old, and this is not.
+    await addEvents(t)
     await sealAll(t)
-    assert.equal((await change({ retention_days: 180 })).status, 200)
+    assert.equal((await change({ retention_days: 184 })).status, 200)
     await sealAll(t)
     const left = await count()
     assert.ok(left < 5, `${left} of ${old} events are left`)
@@ -289,7 +343,7 @@ describe('retention', () => {
 
   test('purges nothing under legal hold', async () => {
     const u = await startTestApp({ clock: createFakeClock(new Date(Date.now() - 400 * day)) })
-    const asAdmin = { as: u.admin.token, body: { retention_days: 180, legal_hold: true, reason: 'lawsuit' } }
+    const asAdmin = { as: u.admin.token, body: { retention_days: 184, legal_hold: true, reason: 'lawsuit' } }
     assert.equal((await u.call('PATCH', policy, asAdmin)).status, 200)
     const held = async () => Number((await u.sql('select count(*) from events'))[0]?.count)
     await u.app.audit.drain()

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { addEvents } from './chain.ts'
 
 let t: TestApp
 let asked: { id: string }
@@ -69,9 +70,10 @@ describe('GET /events', () => {
       occurred_at: event.occurred_at,
       subject: { kind: 'request', id: asked.id },
       before: { state: 'pending' },
-      after: { state: 'responded', revision: 1, decision: 'approve' },
+      after: { state: 'responded', revision: 1, decision: 'approve', role: 'reviewer' },
       erasable: { comment: 'Fine', network: '127.0.0.1' },
       erased: false,
+      altered: false,
     })
     const { session_id: session, ...who } = actor
     assert.deepEqual(who, { kind: 'person', id: t.reviewer.id, key_id: null, signed_in_with: ['password'] })
@@ -128,13 +130,7 @@ describe('GET /events', () => {
   test('a filter that matches few of very many events returns short pages with cursors, never one long statement', async (context) => {
     const u = await startTestApp()
     context.after(() => u.stop())
-    await u.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       select $1, id, 'request.created', 'request', id, 'agent', now() + n * interval '1 ms',
-         format('{"erasable_sha256":null,"id":"%s","v":1}', id)
-       from generate_series(1, 25000) n, lateral (select gen_random_uuid() as id where n > 0) made`,
-      [u.organizationId],
-    )
+    await addEvents(u, { count: 25_000, kind: 'request.created', at: `now() + n * interval '1 ms'` })
     let pages = 0
     let found = 0
     for (let cursor = ''; ; pages += 1) {
@@ -209,4 +205,24 @@ test('an event has the number of its seal once there is one', async () => {
     t.organizationId,
   ])
   assert.equal(seal, last?.number)
+})
+
+test('a person who reads the audit page by page leaves an event for every thousand', async (context) => {
+  const u = await startTestApp()
+  context.after(() => u.stop())
+  await addEvents(u, { count: 2_300, kind: 'request.created' })
+  const reads = async () =>
+    (await u.call('GET', '/api/v1/events?kind=audit.read', { as: u.admin.token })).body.items as Item[]
+  const page = async (cursor: string | null): Promise<string | null> => {
+    const query = cursor === null ? '' : `&cursor=${cursor}`
+    return (await u.call('GET', `/api/v1/events?limit=100${query}`, { as: u.admin.token })).body.next_cursor
+  }
+  let cursor = await page(null)
+  assert.deepEqual(await reads(), [], 'a look leaves none')
+  for (; cursor !== null; cursor = await page(cursor)) {}
+  const told = await reads()
+  assert.deepEqual(
+    told.map(({ actor, after }) => [(actor as { id: string }).id, after]),
+    [u.admin.id, u.admin.id].map((id) => [id, { events: 1_000 }]),
+  )
 })

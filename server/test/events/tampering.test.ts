@@ -4,7 +4,7 @@ import { describe, type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { eventually } from '../eventually.ts'
 import { createFakeClock, startTestApp, type TestApp } from '../harness.ts'
-import { exportOf, sealAll, verified } from './chain.ts'
+import { addEvents, exportOf, sealAll, verified } from './chain.ts'
 
 /** An installation with some sealed batches of several events each. */
 async function sealedApp(context: TestContext): Promise<TestApp> {
@@ -62,8 +62,14 @@ async function told(t: TestApp) {
 const insertion = `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, era, xact,
   record) values ($1, $2, 'x.tried', 'request', gen_random_uuid(), 'system', now(), $3, $4, '{"erasable_sha256":null,"v":1}')`
 
-describe('tampering with sealed events in the database shows in the export and is found', () => {
-  test('an event was deleted', async (context) => {
+const deleteUpTo = (seal: number, last: number): string =>
+  `with upto as (select * from audit_seals where organization_id = $1 and number = ${seal}), gone as (
+     delete from audit_seals where organization_id = $1 and number < ${last})
+   delete from events e using upto s where e.organization_id = $1
+     and (e.era, e.xact, e.id) <= (s.last_era, s.last_xact, s.last_id)`
+
+describe('what somebody with the whole database in their hands did to sealed events is in the export, and found there', () => {
+  test('one was deleted', async (context) => {
     const t = await sealedApp(context)
     const { position, seal, id } = await oneOf(t)
     await unprotected(t, 'delete from events where organization_id = $1 and id = $2', [t.organizationId, id])
@@ -105,12 +111,7 @@ describe('tampering with sealed events in the database shows in the export and i
 
   test('all events were deleted, of more batches than a page of the export holds', async (context) => {
     const t = await sealedApp(context)
-    await t.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(),
-         '{"erasable_sha256":null,"n":' || n || ',"v":1}' from generate_series(1, 14000) n`,
-      [t.organizationId],
-    )
+    await addEvents(t, { count: 14_000 })
     const sealed = await eventually('everything is sealed', async () => {
       await t.app.audit.drain()
       const [row] = await t.sql('select max(last_position)::int as last from audit_seals where organization_id = $1', [
@@ -128,13 +129,13 @@ describe('tampering with sealed events in the database shows in the export and i
     const t = await sealedApp(context)
     const { era, xact, seal } = await oneOf(t)
     // Sorts behind the ids of that time.
-    await unprotected(t, insertion, [t.organizationId, 'ffffffff-ffff-7fff-bfff-ffffffffffff', era, xact])
+    await addEvents(t, { id: 'ffffffff-ffff-7fff-bfff-ffffffffffff', place: { era, xact } })
     assert.deepEqual(await told(t), [{ code: 'event.inserted', position: null, seal }])
   })
 
   test('an event was inserted before all of them', async (context) => {
     const t = await sealedApp(context)
-    await unprotected(t, insertion, [t.organizationId, randomUUID(), 0, '3'])
+    await addEvents(t, { place: { era: 0, xact: '3' } })
     assert.deepEqual(await told(t), [{ code: 'event.inserted', position: null, seal: 1 }])
   })
 
@@ -143,7 +144,7 @@ describe('tampering with sealed events in the database shows in the export and i
     const { id, position, seal } = await oneOf(t)
     await unprotected(
       t,
-      `update events set record = replace(record, '"v":1}', '"u":0,"v":1}') where organization_id = $1 and id = $2`,
+      `update events set record = replace(record, '"before":null', '"before":{}') where organization_id = $1 and id = $2`,
       [t.organizationId, id],
     )
     assert.deepEqual(await told(t), [{ code: 'event.edited', position, seal }])
@@ -156,16 +157,51 @@ describe('tampering with sealed events in the database shows in the export and i
     assert.ok(findings.some(({ code, seal }) => code === 'seal.missing' && seal === 2))
   })
 
-  test('more than a page of events was inserted', async (context) => {
+  test('everything up to the second seal was removed, as if it had been purged, or not been asked for', async (context) => {
     const t = await sealedApp(context)
-    const { era, xact } = await oneOf(t)
+    const { organizationId } = t
+    await unprotected(t, deleteUpTo(2, 2), [organizationId])
+    assert.deepEqual(await told(t), [{ code: 'start.unexplained', position: null, seal: 2 }])
+    const asked = await verified(t, await exportOf(t, '?after=2'))
+    assert.deepEqual(asked.findings, [])
+    assert.match(asked.limits.join(), /begins with seal 3, as it was asked for/)
+  })
+
+  test('the columns were edited that lists search by', async (context) => {
+    const t = await sealedApp(context)
+    const { id } = await oneOf(t)
     await unprotected(
       t,
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, era, xact, record)
-       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now(), $2, $3,
-         '{"erasable_sha256":null,"n":' || n || ',"v":1}' from generate_series(1, 1200) n`,
-      [t.organizationId, era, xact],
+      `update events set kind = 'request.redeemed', subject_id = gen_random_uuid() where organization_id = $1 and id = $2`,
+      [t.organizationId, id],
     )
+    assert.deepEqual(await told(t), [{ code: 'columns.differ', position: null, seal: null }])
+    const { body } = await t.call('GET', '/api/v1/events?limit=100', { as: t.admin.token })
+    const altered = (body.items as { id: string; altered: boolean }[]).filter((event) => event.altered)
+    assert.deepEqual(
+      altered.map((event) => event.id),
+      [id],
+    )
+  })
+
+  test('one was put in at a place where no transaction has been yet', async (context) => {
+    for (const place of [
+      { era: 0, xact: '9000000000' },
+      { era: 7, xact: '3' },
+    ]) {
+      const t = await sealedApp(context)
+      await addEvents(t, { place })
+      await t.createRequest()
+      assert.deepEqual(await told(t), [{ code: 'event.misplaced', position: null, seal: null }])
+      const { body } = await t.call('GET', '/api/v1/events?kind=request.created&limit=1', { as: t.admin.token })
+      assert.equal(typeof body.items[0].seal, 'number', 'true events are sealed all the same')
+    }
+  })
+
+  test('more than a page of events was put in', async (context) => {
+    const t = await sealedApp(context)
+    const { era, xact } = await oneOf(t)
+    await addEvents(t, { count: 1_200, place: { era, xact } })
     const { findingCount, findings } = await verified(t, await exportOf(t))
     assert.equal(findingCount, 1200)
     assert.ok(findings.every(({ code, seal }) => code === 'event.inserted' && seal === 2))
@@ -177,17 +213,12 @@ test('a purge during an export breaks it off, so that purged events are not repo
   context.after(() => t.stop())
   // More than a page of events, and older than any retention, like all the others.
   for (let batch = 0; batch < 3; batch += 1) {
-    await t.sql(
-      `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, occurred_at, record)
-       select $1, gen_random_uuid(), 'x.tried', 'request', gen_random_uuid(), 'system', now() - interval '400 days',
-         '{"after":"' || repeat('x', 4000) || '","erasable_sha256":null,"v":1}' from generate_series(1, 1500)`,
-      [t.organizationId],
-    )
+    await addEvents(t, { count: 1_500, at: `now() - interval '400 days'`, after: `'"' || repeat('x', 4000) || '"'` })
     await sealAll(t)
   }
   await t.sql(
-    `insert into audit_policies values ($1, 180, false, now()) on conflict (organization_id)
-    do update set retention_days = 180`,
+    `insert into audit_policies values ($1, 184, false, now()) on conflict (organization_id)
+    do update set retention_days = 184`,
     [t.organizationId],
   )
   const lines = await t.app.audit.exportHere(t.organizationId, 'jsonl', null)

@@ -1,3 +1,4 @@
+import { recordSql } from '../events/chain.ts'
 import type { TestApp } from '../harness.ts'
 
 /** Tables that grow with the number of agents, providers or keys of an organization, not with its use. */
@@ -40,13 +41,16 @@ export async function grow(t: TestApp, organizationIds: readonly string[], rows:
     if (few.includes(table)) continue
     const ofThem = its.some(({ name }) => name === 'organization_id') ? 'where organization_id = any ($1::uuid[])' : ''
     const originals = `(select *, $1::uuid[] from ${table} ${ofThem} limit 40) original`
+    // What is random in a copy is made once.
+    const copy = `select ${its.map((column) => `${copyOf(column)} as ${column.name}`)} from ${originals}
+      cross join generate_series(1, (select $2::int / greatest(count(*), 1) from ${originals})) n offset 0`
+    const values = its.map(({ name }) => (table === 'events' && name === 'record' ? recordSql('copy') : `copy.${name}`))
     await t.sql(
-      `insert into ${table} (${its.map(({ name }) => name)}) overriding system value
-       select ${its.map(copyOf)} from ${originals}
-       cross join generate_series(1, (select $2::int / greatest(count(*), 1) from ${originals})) n`,
+      `insert into ${table} (${its.map(({ name }) => name)}) overriding system value select ${values} from (${copy}) copy`,
       [organizationIds, rows],
     )
   }
+  for (const organizationId of organizationIds) await signLastSeal(t, organizationId)
   await t.sql('set session_replication_role = origin')
 }
 
@@ -60,4 +64,20 @@ function copyOf({ table, name, type, unique }: Column): string {
   if (type === 'text') return `md5(${name} || n)`
   if (type === 'bytea') return `sha256(${name} || n::text::bytea)`
   return type === 'integer' || type === 'bigint' ? `${name} + 1000 * n` : name
+}
+
+/** The service seals behind a head only when it can verify it. */
+async function signLastSeal(t: TestApp, organizationId: string): Promise<void> {
+  const [last] = await t.sql(
+    `select number::int, last_position::int as last, encode(link, 'hex') as link from audit_seals
+     where organization_id = $1 order by number desc limit 1`,
+    [organizationId],
+  )
+  const payload = { organization_id: organizationId, ...last }
+  const head = await t.app.signingKeys.sign('audit_head', payload, { typ: 'hitl-audit-head+jws' })
+  await t.sql('update audit_seals set head = $3 where organization_id = $1 and number = $2', [
+    organizationId,
+    last?.number,
+    head,
+  ])
 }

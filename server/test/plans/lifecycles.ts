@@ -96,6 +96,11 @@ async function repeats({ t }: Day): Promise<void> {
   await t.app.audit.drain()
   const erasure = { user_id: t.reviewer.id, reason: 'a test' }
   done('erase', await t.call('POST', '/api/v1/events/erasures', { as, body: erasure }))
+  const asked = await t.createRequest()
+  done('cancel', await t.call('POST', `/api/v1/requests/${asked.id}/cancel`, { as: t.apiKey }))
+  const whole = { request_id: asked.id, reason: 'a test' }
+  done('erase a request', await t.call('POST', '/api/v1/events/erasures', { as, body: whole }))
+  done('evidence of erased events', await t.call('GET', `/api/v1/requests/${asked.id}/evidence`, { as }))
 }
 
 /** The first page and the next one for each combination of filters. */

@@ -31,9 +31,8 @@ describe('numbers', () => {
     '100',
     '0.30000000000000004',
     '9007199254740991',
-    '9007199254740992',
     '123456789012345',
-    '123456789012345680000',
+    '9007199254740992.0',
     '1e21',
     '1e22',
     '1e300',
@@ -44,13 +43,16 @@ describe('numbers', () => {
     '-0.0e-5',
     '0.000',
     '1e00005',
-    '100000000000000000000000',
     '0.1000000000000000000000000000',
   ]
   for (const literal of kept) {
     test(`${literal} is kept as it is written`, () => assert.equal(parse(`{"a":${literal}}`).members.get('a'), literal))
   }
   const lost = [
+    '9007199254740992',
+    '-9007199254740992',
+    '123456789012345680000',
+    '100000000000000000000000',
     '9007199254740993',
     '-9007199254740993',
     '0.1234567890123456789',
@@ -77,7 +79,10 @@ describe('numbers', () => {
   test('everything that a double prints is kept; a number with more digits than a double holds is refused', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
-        for (const literal of [String(value), value.toExponential(), JSON.stringify(value)]) {
+        // An integer beyond 2^53 - 1 is kept in its other spelling only.
+        const plain =
+          Number.isInteger(value) && !Number.isSafeInteger(value) ? [] : [String(value), JSON.stringify(value)]
+        for (const literal of [...plain, value.toExponential()]) {
           assert.equal(parse(`[${literal}]`).members.size, 0)
         }
       }),
@@ -85,12 +90,8 @@ describe('numbers', () => {
     )
     fc.assert(
       fc.property(fc.bigInt({ min: 2n ** 53n, max: 2n ** 80n }), (value) => {
-        const exact = BigInt(Number(value)) === value
-        // Only the shortest decimal spelling of a double is accepted.
-        const printed =
-          BigInt(Number(value)) !== BigInt(Number(value).toLocaleString('fullwide', { useGrouping: false }))
-        if (!exact) assert.equal(refusal(`[${value}]`).status, 422)
-        else if (!printed) parse(`[${value}]`)
+        assert.equal(refusal(`[${value}]`).status, 422)
+        assert.equal(refusal(`[-${value}]`).status, 422)
       }),
     )
   })
@@ -135,7 +136,7 @@ describe('members', () => {
   test('of any object parse back to its values', () => {
     const texts = fc
       .json({ stringUnit: 'binary' })
-      .filter((text) => !/\\u0000|\\ud[89a-f]|__proto__|"prototype"/i.test(text))
+      .filter((text) => !/(?<![\d.e+])\d{16,}(?![\d.e])|\\u0000|\\ud[89a-f]|__proto__|"prototype"/i.test(text))
     const names = fc.string({ unit: 'grapheme' }).filter((name) => name !== '__proto__' && name !== 'prototype')
     fc.assert(
       fc.property(fc.dictionary(names, texts), fc.constantFrom('', ' ', '\r\n\t'), (given, space) => {

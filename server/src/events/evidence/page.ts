@@ -1,5 +1,6 @@
 import { type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.ts'
-import { type Evidence, evidenceJson } from './service.ts'
+import type { Check, Members } from './checks.ts'
+import { type Evidence, evidenceChecks, evidenceJson } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
 const style = `
@@ -9,21 +10,30 @@ table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
 th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8881; padding: .6rem; margin: 0; }
 code { overflow-wrap: anywhere; } .erased { font-style: italic; }
+.checks { border: 1px solid #8886; padding: .6rem 1rem; } .fails, .fails td { font-weight: bold; }
 @media print { details { display: none; } }
 `
-
-type Members = Readonly<Record<string, unknown>>
 
 /** The pack as a self-contained page to read, print and keep: no script, image, form or frame, and everything is escaped. */
 export function evidencePage(evidence: Evidence): HtmlPage {
   const request = JSON.parse(evidence.request) as Members
   const response = request.response as Members | null
   const deliveries = JSON.parse(evidence.deliveries) as readonly Members[]
+  const certified = evidence.certificate === null ? null : claimsOf(evidence.certificate)
+  const names = new Map(evidence.names.map((one) => [one.id, one]))
+  const named = (id: unknown): string => {
+    const known = names.get(String(id))
+    const called = [known?.name, known?.email == null ? null : `<${known.email}>`].filter((part) => part != null)
+    return [...called, id].join(' ')
+  }
   const body = `<h1>${text(request.title)}</h1>
 <p>Evidence of request <code>${text(evidence.requestId)}</code> of organization <code>${text(evidence.organizationId)}</code>,
 made ${text(evidence.generatedAt.toISOString())}.</p>
+${checksBox(evidenceChecks(evidence))}
 <h2>What was asked</h2>
 ${facts([
+  ['Asked by', named(request.agent_id)],
+  ['With the key', named(request.api_key_id)],
   ['State', request.state],
   ['Revision', request.revision],
   ['Asked at', request.created_at],
@@ -38,16 +48,23 @@ ${
     ? '<p>Nobody has decided.</p>'
     : facts([
         ['Decision', response.decision],
-        ['By', response.responder_id],
+        ['By', named(response.responder_id)],
+        ['Role at the time', roleOf(evidence.events)],
+        ['How they had signed in', assurances[String(certified?.assurance)]],
         ['At', response.responded_at],
         ['Comment', response.comment],
         ['Decided by', request.decided_by],
+        ['The approval can be used until', request.certificate_expires_at],
+        ['It was used', request.redeemed_at ?? (response.decision === 'approve' ? 'not yet' : null)],
       ])
 }
 ${evidence.certificate === null ? '' : `<p>Certificate:</p><pre>${text(evidence.certificate)}</pre>`}
 <h2>What happened</h2>
 ${leftOut(evidence)}
-${table(['When', 'What', 'Who', 'Signed in with', 'What changed', 'Sealed'], evidence.events.map(eventRow))}
+${table(
+  ['When', 'What', 'Who', 'Signed in with', 'What changed', 'Sealed'],
+  evidence.events.map((event) => eventRow(event, named)),
+)}
 <h2>How the callback was delivered</h2>
 ${
   deliveries.length === 0
@@ -67,6 +84,46 @@ as they stand here. It does not show that the request has no others: an export o
   return htmlPage({ title: `Evidence: ${request.title}`, body, style, isFile: true })
 }
 
+function checksBox(checks: readonly Check[]): string {
+  const rows = checks.map(
+    ({ check, result, detail }) =>
+      `<tr class="${result}"><th scope="row">${text(check)}</th><td>${results[result]}</td><td>${text(detail)}</td></tr>`,
+  )
+  const failing = checks.filter(({ result }) => result === 'fails').length
+  const verdict =
+    failing > 0
+      ? `<strong>DO NOT RELY ON THIS: ${failing} of ${checks.length} checks fail</strong>`
+      : checks.some(({ result }) => result === 'open')
+        ? 'Nothing contradicts; not everything could be checked.'
+        : 'Everything in this pack agrees.'
+  return `<div class="checks"><h2>Checks</h2><p>${verdict}</p><table>${rows.join('')}</table>
+<p>The service made these when it made the pack. How to make them yourself is below.</p></div>`
+}
+
+const results: Readonly<Record<Check['result'], string>> = { holds: 'holds', fails: 'FAILS', open: 'cannot be said' }
+
+/** As the event of the decision has it: the role may be another one now. */
+function roleOf(events: readonly ProvenEvent[]): unknown {
+  const told = events.map(({ record }) => JSON.parse(record) as Members)
+  return (told.findLast(({ kind }) => kind === 'request.responded')?.after as Members | null | undefined)?.role
+}
+
+const assurances: Readonly<Record<string, string>> = {
+  phishing_resistant: 'with a passkey',
+  multi_factor: 'with two factors',
+  federated: 'through an identity provider, which vouched for them',
+  single_factor: 'with a password only',
+  unknown: 'unknown',
+}
+
+function claimsOf(certificate: string): Members | null {
+  try {
+    return JSON.parse(Buffer.from(certificate.split('.')[1] ?? '', 'base64url').toString('utf8')) as Members
+  } catch {
+    return null
+  }
+}
+
 function leftOut({ events, eventsTotal }: Evidence): string {
   const count = eventsTotal - events.length
   if (count === 0) return ''
@@ -74,7 +131,10 @@ function leftOut({ events, eventsTotal }: Evidence): string {
 ${events.length / 2}. An export of the audit holds all.</p>`
 }
 
-function eventRow({ record, erasable, standing, proof }: ProvenEvent): readonly string[] {
+function eventRow(
+  { record, erasable, standing, proof }: ProvenEvent,
+  named: (id: unknown) => string,
+): readonly string[] {
   const event = JSON.parse(record) as Members
   const actor = event.actor as Members
   const said = erasable === null ? null : withoutSalt(JSON.parse(erasable) as Members)
@@ -83,7 +143,7 @@ function eventRow({ record, erasable, standing, proof }: ProvenEvent): readonly 
   return [
     text(event.occurred_at),
     text(event.kind),
-    `${text(actor.kind)}<br><code>${text(actor.id ?? '')}</code>`,
+    `${text(actor.kind)}<br>${actor.id === null ? '' : text(named(actor.id))}`,
     text(Array.isArray(actor.signed_in_with) ? actor.signed_in_with.join(', ') : '–'),
     `<pre>${text(pretty(changed))}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
     sealed(standing, proof),

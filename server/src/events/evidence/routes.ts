@@ -9,8 +9,8 @@ import type { Db } from '../../platform/database/db.ts'
 import type { AnyRefusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
 import { evidencePage } from './page.ts'
-import { type Evidence, evidenceJson } from './service.ts'
-import { provenEvents } from './store.ts'
+import { type Evidence, type EvidenceName, evidenceJson, idsIn } from './service.ts'
+import { provenErasures, provenEvents } from './store.ts'
 
 /** What other modules contribute about a request. Each throws 404 when the principal may not see it. */
 export interface EvidenceSources {
@@ -21,8 +21,10 @@ export interface EvidenceSources {
   ) => Promise<{ readonly json: string; readonly certificate: string | null }>
   /** The attempts to deliver its callback, as the API shows them. */
   readonly deliveries: (principal: Principal, id: string) => Promise<readonly unknown[]>
-  /** The public keys of the installation. */
+  /** The public keys of certificates and of the audit, leaked ones too. */
   readonly keys: () => Promise<readonly unknown[]>
+  /** What people call the persons, agents and keys with these ids. */
+  readonly names: (organizationId: string, ids: readonly string[]) => Promise<readonly EvidenceName[]>
 }
 
 export interface EvidenceRoutes {
@@ -43,12 +45,15 @@ const evidenceExample = {
   organization_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a51',
   request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   generated_at: '2026-01-31T09:00:00.000Z',
+  checks: [{ check: 'digest', result: 'holds', detail: 'The digest follows from title, description and context.' }],
+  names: [],
   request: {},
   certificate: null,
   deliveries: [],
   events_total: 0,
   events_left_out: 0,
   events: [],
+  erasures: [],
   seals: [],
   keys: { keys: [] },
 }
@@ -69,8 +74,8 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         summary: 'The evidence pack of one request, as JSON or as a self-contained page',
         description:
           'The request, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
-          'of the decision and the deliveries. Of more than 1 000 events the middle ones are left out, and events_left_out counts ' +
-          'many. docs/audit.md explains how to check it without this service.',
+          'of the decision, the deliveries, the names of who took part, and in `checks` whether all of it agrees. Of more than 1 000 events the middle ones are left out, and events_left_out counts ' +
+          'them. docs/audit.md explains how to check it without this service.',
         operationId: 'getEvidence',
         security: [{ bearer: [] }, { person: [] }],
         params: idParams,
@@ -98,7 +103,12 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const format = request.query.format === 'html' ? 'html' : 'json'
       await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })
       await sealOne(organizationId).catch(() => false)
-      const { events, total } = await provenEvents(db.within({ organizationId }), organizationId, id, eachEnd)
+      const rows = db.within({ organizationId })
+      const { events, total } = await provenEvents(rows, organizationId, id, eachEnd)
+      const ids = idsIn(json, events)
+      const isErased = events.some(
+        ({ record, erasable }) => erasable === null && record.includes('"erasable_sha256":"'),
+      )
       const evidence: Evidence = {
         organizationId,
         requestId: id,
@@ -108,6 +118,8 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
         events,
         eventsTotal: total,
+        erasures: isErased ? await provenErasures(rows, organizationId, [id, ...ids]) : [],
+        names: await sources.names(organizationId, ids),
         keys: JSON.stringify(await sources.keys()),
       }
       reply.header('content-disposition', `attachment; filename="evidence-${id}.${format}"`)

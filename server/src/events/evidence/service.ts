@@ -1,3 +1,4 @@
+import { type Check, checksOf, type Members } from './checks.ts'
 import type { InclusionProof } from './proof.ts'
 import type { ProvenEvent } from './store.ts'
 
@@ -14,20 +15,47 @@ export interface Evidence {
   /** The first and the last events in the order of the chain, and their total number. */
   readonly events: readonly ProvenEvent[]
   readonly eventsTotal: number
-  /** The JSON Web Key Set's keys. */
+  /** The events that say what of these was erased. */
+  readonly erasures: readonly ProvenEvent[]
+  /** JSON Web Keys: those of certificates and heads, leaked ones too. */
   readonly keys: string
+  /** What people call the ids in it. */
+  readonly names: readonly EvidenceName[]
+}
+
+export interface EvidenceName {
+  readonly id: string
+  readonly kind: string
+  readonly name: string | null
+  readonly email: string | null
+}
+
+export function evidenceChecks(evidence: Evidence): readonly Check[] {
+  const { organizationId, requestId, certificate, events, eventsTotal, erasures } = evidence
+  const [request, keys] = [JSON.parse(evidence.request) as Members, JSON.parse(evidence.keys) as readonly Members[]]
+  return checksOf({ organizationId, requestId, request, certificate, events, eventsTotal, erasures, keys })
+}
+
+/** Every id of a person, agent or key in the request and its events. */
+export function idsIn(request: string, events: readonly ProvenEvent[]): readonly string[] {
+  const { agent_id, api_key_id, responded_by } = JSON.parse(request) as Members
+  const actors = events.map(({ record }) => (JSON.parse(record) as { readonly actor: Members }).actor)
+  const ids = [agent_id, api_key_id, responded_by, ...actors.flatMap(({ id, key_id }) => [id, key_id])]
+  return [...new Set(ids.filter((id) => typeof id === 'string'))]
 }
 
 /** The pack as JSON. Records are in it byte for byte: the hashed text is the value of `"record":`. */
 export function evidenceJson(evidence: Evidence): string {
   const { organizationId, requestId, generatedAt, request, certificate, deliveries, keys } = evidence
-  const { events, eventsTotal } = evidence
+  const { events, eventsTotal, erasures, names } = evidence
   return (
     `{"hitl_evidence":1,"organization_id":"${organizationId}","request_id":"${requestId}",` +
-    `"generated_at":"${generatedAt.toISOString()}","request":${request},` +
+    `"generated_at":"${generatedAt.toISOString()}","checks":${JSON.stringify(evidenceChecks(evidence))},` +
+    `"names":${JSON.stringify(names)},"request":${request},` +
     `"certificate":${JSON.stringify(certificate)},"deliveries":${deliveries},` +
     `"events_total":${eventsTotal},"events_left_out":${eventsTotal - events.length},` +
-    `"events":[${events.map(eventJson).join(',')}],"seals":[${sealsJson(events)}],"keys":${keys}}`
+    `"events":[${events.map(eventJson).join(',')}],"erasures":[${erasures.map(eventJson).join(',')}],` +
+    `"seals":[${sealsJson([...events, ...erasures])}],"keys":${keys}}`
   )
 }
 

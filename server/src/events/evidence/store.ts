@@ -23,6 +23,7 @@ export interface ProvenEvents {
 interface Row {
   record: string
   erasable: string | null
+  fits: boolean
   number: number | null
   head: string
   first_position: number
@@ -37,17 +38,10 @@ const ofSubject = `organization_id = $1 and subject_id = $2 and ${bySubject}`
 
 // The leaf is searched in the batch's list of hashes, so no other record of the batch has to be read. A match that spans two
 // leaves does not count.
-const provenStatement: Statement = {
-  name: 'audit_proven_events',
-  text: `
-    with ends as (
-      (select era, xact, id from events where ${ofSubject} order by occurred_at, id limit $3)
-      union
-      (select era, xact, id from events where ${ofSubject} order by occurred_at desc, id desc limit $3)
-    )
-    select e.record, e.erasable, s.number, s.head, s.first_position, s.last_position, place,
-      case when place is not null then hitl_audit_path(s.leaves, place) end as path,
-      (select count(*) from events where ${ofSubject})::int as total
+const provenText = (chosen: string, total: string): string => `
+    with ends as (${chosen})
+    select e.record, e.erasable, hitl_audit_fits(e) as fits, s.number, s.head, s.first_position, s.last_position, place,
+      case when place is not null then hitl_audit_path(s.leaves, place) end as path, ${total} as total
     from ends cross join lateral (
       select * from events e where e.organization_id = $1 and (e.era, e.xact, e.id) = (ends.era, ends.xact, ends.id) offset 0) e
     left join lateral (
@@ -58,7 +52,35 @@ const provenStatement: Statement = {
       select (at - 1) / 32 as place
       from (select position(sha256('\\x00'::bytea || convert_to(e.record, 'UTF8')) in s.leaves) as at offset 0) found
       where at > 0 and (at - 1) % 32 = 0) leaf on true
-    order by e.era, e.xact, e.id`,
+    order by e.era, e.xact, e.id`
+
+const provenStatement: Statement = {
+  name: 'audit_proven_events',
+  text: provenText(
+    `(select era, xact, id from events where ${ofSubject} order by occurred_at, id limit $3)
+      union
+      (select era, xact, id from events where ${ofSubject} order by occurred_at desc, id desc limit $3)`,
+    `(select count(*) from events where ${ofSubject})::int`,
+  ),
+}
+
+const erasuresStatement: Statement = {
+  name: 'audit_proven_erasures',
+  text: provenText(
+    `select found.era, found.xact, found.id from unnest($2::uuid[]) as subject(id) cross join lateral (
+        select era, xact, id from events where organization_id = $1 and subject_id = subject.id and ${bySubject}
+          and kind = 'audit.erased' order by occurred_at desc, id desc limit 100) found`,
+    '0',
+  ),
+}
+
+/** The latest erasures about these subjects. */
+export async function provenErasures(
+  db: Queryable,
+  organizationId: string,
+  subjectIds: readonly string[],
+): Promise<readonly ProvenEvent[]> {
+  return (await db.execute<Row>(erasuresStatement, [organizationId, subjectIds])).map(toProven)
 }
 
 /** The events of a subject: all, or the first and the last `eachEnd`. */
@@ -72,9 +94,19 @@ export async function provenEvents(
   return { events: rows.map(toProven), total: rows[0]?.total ?? 0 }
 }
 
-function toProven({ record, erasable, number, head, first_position, last_position, place, path }: Row): ProvenEvent {
-  if (number === null) return { record, erasable, standing: 'unsealed', proof: null }
-  if (place === null) return { record, erasable, standing: 'differs', proof: null }
+function toProven({
+  record,
+  erasable,
+  fits,
+  number,
+  head,
+  first_position,
+  last_position,
+  place,
+  path,
+}: Row): ProvenEvent {
+  if (number === null) return { record, erasable, standing: fits ? 'unsealed' : 'differs', proof: null }
+  if (place === null || !fits) return { record, erasable, standing: 'differs', proof: null }
   const size = last_position - first_position + 1
   const proof = { seal: number, head, position: first_position + place, index: place, size, path }
   return { record, erasable, standing: isAsSealed(record, erasable, proof) ? 'sealed' : 'differs', proof }

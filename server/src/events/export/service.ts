@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
-import { type ChainKey, exportEndType, type SignAudit } from '../seals/seal.ts'
+import type { Logger } from '../../platform/log.ts'
+import { type AuditSigner, type ChainKey, exportEndType } from '../seals/seal.ts'
 import { lockChain } from '../seals/store.ts'
 import * as store from './store.ts'
 
@@ -10,14 +11,15 @@ export type ExportFormat = 'jsonl' | 'csv'
 export interface ExportDependencies {
   readonly db: Db
   readonly clock: Clock
-  readonly sign: SignAudit
+  readonly log: Logger
+  readonly sign: AuditSigner['sign']
   /** Seals what the organization has; returns whether there was anything. */
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 
 export type Exporter = ReturnType<typeof createExporter>
 
-export function createExporter({ db, clock, sign, sealOne }: ExportDependencies) {
+export function createExporter({ db, clock, log, sign, sealOne }: ExportDependencies) {
   /** Repeats until no settled event is left. Throws 503 when the key is not available, because the end could not be signed either. */
   const seal = async (organizationId: string): Promise<void> => {
     while (await sealOne(organizationId)) {}
@@ -38,6 +40,7 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
     let from = { at: begin.at, position: firstPosition - 1 }
     let last: store.Bound | null = null
     let exportedAt = clock.now()
+    let misfits = 0
     yield format === 'csv' ? csvHeader : headerLine(organizationId, begin)
     // Twice: what was erased during the first pass is recorded in an event that only the second pass finds sealed.
     for (const _pass of [1, 2]) {
@@ -51,12 +54,15 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
         if (page.gap && (await store.purgedBehind(rows, organizationId, firstSeal, from.at)))
           throw new Error('events were purged while they were being exported')
         from = { at: page.at, position: page.position }
+        misfits += page.misfits
         if (page.text !== '') yield page.text
       }
       last = until
     }
+    if (misfits > 0) log.error({ organizationId, misfits }, 'the columns of events contradict their records')
     if (format === 'csv') return
-    yield `{"end":"${await sign(await endOf(organizationId, begin, last, exportedAt), exportEndType)}"}\n`
+    const end = { ...(await endOf(organizationId, begin, last, exportedAt)), mismatched_columns: misfits }
+    yield `{"end":"${await sign(end, exportEndType)}"}\n`
   }
 
   const endOf = async (
@@ -69,12 +75,16 @@ export function createExporter({ db, clock, sign, sealOne }: ExportDependencies)
     return {
       organization_id: organizationId,
       exported_at: exportedAt.toISOString(),
+      after: begin.after,
+      purged_up_to: begin.purgedUpTo,
       first_seal: begin.firstSeal,
       last_seal: last?.seal ?? begin.firstSeal - 1,
       last_position: last?.position ?? begin.firstPosition - 1,
       last_seal_sha256: last === null ? null : hash('sha256', last.head),
       unsealed_events: rest.events,
       unsealed_erasures: rest.erasures,
+      unsealed_purges: rest.purges,
+      misplaced_events: rest.misplaced,
     }
   }
 

@@ -11,6 +11,10 @@ import { bySubject } from '../store.ts'
 
 /** Where an export begins, and the seal before it. */
 export interface Beginning {
+  /** The seal that it was asked to begin behind; null: everything was asked for. */
+  readonly after: number | null
+  /** The last purged seal, where it begins behind that one. */
+  readonly purgedUpTo: number | null
   readonly firstSeal: number
   readonly firstPosition: number
   readonly previousHead: string | null
@@ -68,17 +72,20 @@ export async function beginning(
   organizationId: string,
   after: number | null,
 ): Promise<Beginning | null> {
-  const behind = (row: SealRow): Omit<Beginning, 'at'> => ({
+  const behind = (row: SealRow, purgedUpTo: number | null) => ({
+    after,
+    purgedUpTo,
     firstSeal: row.number + 1,
     firstPosition: row.last_position + 1,
     previousHead: row.head,
   })
   if (after !== null && after > 0) {
     const [row] = await db.execute<SealRow>(sealStatement, [organizationId, after])
-    return row === undefined ? null : { ...behind(row), at: { era: row.era, xact: row.xact, id: row.id } }
+    return row === undefined ? null : { ...behind(row, null), at: { era: row.era, xact: row.xact, id: row.id } }
   }
   const [anchor] = await db.execute<SealRow>(anchorStatement, [organizationId])
-  const first = anchor === undefined ? { firstSeal: 1, firstPosition: 1, previousHead: null } : behind(anchor)
+  const whole = { after, purgedUpTo: null, firstSeal: 1, firstPosition: 1, previousHead: null }
+  const first = anchor === undefined ? whole : behind(anchor, anchor.number)
   // Nothing precedes the purged events, unless it was inserted by hand.
   return { ...first, at: nowhere }
 }
@@ -120,12 +127,15 @@ export interface Page {
   readonly at: ChainKey
   /** Whether some seal in it has another number of events than there are rows before it. */
   readonly gap: boolean
+  /** Rows whose columns contradict their records. */
+  readonly misfits: number
 }
 
 interface PageRow extends ChainKey {
   text: string | null
   position: number | null
   gap: boolean
+  misfits: number
 }
 
 /** The most leaf hashes in one page: two whole batches, so that seals whose events are gone do not make a large text. */
@@ -135,7 +145,7 @@ const pageLeaves = 8_192
 // hash and merge joins are off. `number + 0`: seals are found by the range of their events, not through the index on number.
 const pageText = (eventLine: string, sealLine: string): string => `
   with page as (
-    select e.era, e.xact, e.id, e.record, e.erasable from events e
+    select e.era, e.xact, e.id, e.record, e.erasable, hitl_audit_fits(e) as fits from events e
     where e.organization_id = $1 and (e.era, e.xact, e.id) > ($2, $3, $4) and (e.era, e.xact, e.id) <= ($5, $6, $7)
     order by e.era, e.xact, e.id limit $9
   ), reach as (
@@ -161,10 +171,11 @@ const pageText = (eventLine: string, sealLine: string): string => `
         order by last_era desc, last_xact desc, last_id desc limit 1)) ends
     order by era, xact, id limit 1
   ), rows as (
-    select p.era, p.xact, p.id, 0 as behind, null::bigint as sealed_to, record, erasable, null as head, null::bytea as leaves
+    select p.era, p.xact, p.id, 0 as behind, null::bigint as sealed_to, record, erasable, fits,
+      null as head, null::bytea as leaves
     from ended, page p where (p.era, p.xact, p.id) <= (ended.era, ended.xact, ended.id)
     union all
-    select last_era, last_xact, last_id, 1, last_position, null, null, head, leaves
+    select last_era, last_xact, last_id, 1, last_position, null, null, true, head, leaves
     from ended, fitting f where (f.last_era, f.last_xact, f.last_id) <= (ended.era, ended.xact, ended.id)
   ), parted as (
     select *, count(sealed_to) over before as part, max(sealed_to) over before as sealed_before from rows
@@ -177,7 +188,8 @@ const pageText = (eventLine: string, sealLine: string): string => `
     (select coalesce(sealed_to, position) from placed order by era desc, xact desc, id desc, behind desc limit 1) as position,
     (select string_agg(case behind when 0 then ${eventLine} else ${sealLine} end, '' order by era, xact, id, behind)
       from placed) as text,
-    exists (select from placed where behind = 1 and position <> sealed_to) as gap
+    exists (select from placed where behind = 1 and position <> sealed_to) as gap,
+    (select count(*) from placed where not fits)::int as misfits
   from ended`
 
 const jsonlStatement: Statement = {
@@ -251,29 +263,32 @@ export async function page(
     firstSeal,
   ])
   if (row === undefined) throw new Error('a page of an export always has an end')
-  const { text, position, era, xact, id, gap } = row
-  return { text: text ?? '', position: position ?? from.position, at: { era, xact, id }, gap }
+  const { text, position, era, xact, id, gap, misfits } = row
+  return { text: text ?? '', position: position ?? from.position, at: { era, xact, id }, gap, misfits }
 }
 
 const unsealedStatement: Statement = {
   name: 'audit_export_unsealed',
   text: `
-    select count(*)::int as events, count(*) filter (where kind = 'audit.erased')::int as erasures from (
-      select kind from events where organization_id = $1 and (era, xact, id) > ($2, $3, $4)
-      order by era, xact, id limit 100000) rest`,
+    select count(*)::int as events, count(*) filter (where kind = 'audit.erased')::int as erasures,
+      count(*) filter (where kind = 'audit.purged')::int as purges,
+      count(*) filter (where era > current_era or (era = current_era and xact >= next_xact))::int as misplaced
+    from (select * from events where organization_id = $1 and (era, xact, id) > ($2, $3, $4)
+      order by era, xact, id limit 100000) rest,
+      (select hitl_audit_era() as current_era, pg_snapshot_xmax(pg_current_snapshot()) as next_xact) now`,
 }
 
 /** The events after the last seal; counted up to 100 000. */
-export async function unsealed(
-  db: Queryable,
-  organizationId: string,
-  at: ChainKey,
-): Promise<{ readonly events: number; readonly erasures: number }> {
-  const [row] = await db.execute<{ events: number; erasures: number }>(unsealedStatement, [
-    organizationId,
-    at.era,
-    at.xact,
-    at.id,
-  ])
-  return row ?? { events: 0, erasures: 0 }
+export interface Unsealed {
+  readonly events: number
+  readonly erasures: number
+  readonly purges: number
+  /** Of a transaction that has not been yet: the service has not written them, and they are never sealed. */
+  readonly misplaced: number
+}
+
+export async function unsealed(db: Queryable, organizationId: string, at: ChainKey): Promise<Unsealed> {
+  const [row] = await db.execute<Unsealed>(unsealedStatement, [organizationId, at.era, at.xact, at.id])
+  if (row === undefined) throw new Error('a count has one row')
+  return row
 }

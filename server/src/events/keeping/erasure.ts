@@ -2,8 +2,9 @@ import type { Report } from '../../facts/fact.ts'
 import { legalHold } from '../../facts/legal-hold.ts'
 import type { Caller } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { type Db, inTransaction } from '../../platform/database/db.ts'
-import { actFact, timerFact } from '../act.ts'
+import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
+import { Problem } from '../../platform/problem.ts'
+import { actFact, type RecordAct, timerFact } from '../act.ts'
 import type { ChainKey } from '../seals/seal.ts'
 import * as store from './store.ts'
 
@@ -11,6 +12,20 @@ export interface KeepingContext {
   readonly db: Db
   readonly clock: Clock
   readonly report: Report
+  readonly record: RecordAct
+  readonly rows: ErasableRows
+}
+
+/** What other modules keep of the same texts. */
+export interface ErasableRows {
+  /** Throws 409 while the request is open. */
+  readonly eraseRequest: (tx: Tx, organizationId: string, requestId: string) => Promise<void>
+  readonly eraseComments: (
+    tx: Tx,
+    organizationId: string,
+    requestIds: readonly string[],
+    userId: string,
+  ) => Promise<void>
 }
 
 /**
@@ -36,16 +51,36 @@ export async function erase(
   subject: ErasureSubject,
   reason: string,
 ): Promise<number> {
+  try {
+    return await eraseAll(context, by, subject, reason)
+  } catch (error) {
+    // Who asked, and for what: under a hold that is itself evidence.
+    if (error instanceof Problem && error.code === legalHold.code) {
+      await context.record(by, { kind: 'audit.erasure_refused', after: { code: error.code, reason }, subject })
+    }
+    throw error
+  }
+}
+
+async function eraseAll(context: KeepingContext, by: Caller, subject: ErasureSubject, reason: string): Promise<number> {
   const { organizationId } = by.principal
   const rows = context.db.within({ organizationId })
   // Also where there is nothing to erase.
   requireNoHold(await store.policy(rows, organizationId))
+  if (subject.kind === 'request') await eraseRow(context, organizationId, subject.id)
   let erased = await eraseAbout(context, by, subject, reason)
   if (subject.kind !== 'user') return erased
   for (const id of await store.invitationsOf(rows, organizationId, subject.id)) {
     erased += await eraseAbout(context, by, { kind: 'invitation', id }, reason)
   }
   return erased + (await eraseBy(context, by, subject, reason))
+}
+
+function eraseRow({ db, rows }: KeepingContext, organizationId: string, requestId: string): Promise<void> {
+  return inTransaction(db, { organizationId }, async (tx) => {
+    requireNoHold(await store.policyBehindLock(tx, organizationId))
+    await rows.eraseRequest(tx, organizationId, requestId)
+  })
 }
 
 async function eraseAbout(
@@ -81,16 +116,18 @@ async function eraseBy(context: KeepingContext, by: Caller, subject: ErasureSubj
 }
 
 function eraseSome(
-  { db, clock, report }: KeepingContext,
+  { db, clock, report, rows }: KeepingContext,
   by: Caller,
   subject: ErasureSubject,
   reason: string,
-  keys: readonly ChainKey[],
+  keys: readonly (ChainKey & { readonly decided?: string | null })[],
 ): Promise<number> {
   const { organizationId } = by.principal
   return inTransaction(db, { organizationId }, async (tx) => {
     requireNoHold(await store.policyBehindLock(tx, organizationId))
     const ids = await store.erase(tx, keys)
+    const decided = keys.flatMap((key) => key.decided ?? [])
+    if (decided.length > 0) await rows.eraseComments(tx, organizationId, decided, subject.id)
     if (ids.length === 0) return 0
     // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
     const act = { kind: 'audit.erased', after: { events: ids, reason }, subject } as const

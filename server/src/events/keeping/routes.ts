@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { legalHold } from '../../facts/legal-hold.ts'
 import { problems, success } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
-import { invalid } from '../../platform/problem.ts'
+import { type AnyRefusal, invalid } from '../../platform/problem.ts'
 import type { ErasureSubject } from './erasure.ts'
 import type { Keeping } from './service.ts'
 import type { Policy } from './store.ts'
@@ -15,7 +15,7 @@ const reason = Type.String({
 })
 
 const retention = Type.Union([
-  Type.Integer({ minimum: 180, maximum: 36_500, description: 'Days; at least six months.' }),
+  Type.Integer({ minimum: 184, maximum: 36_500, description: 'Days; at least six months, which have up to 184.' }),
   Type.Null({ description: 'For ever.' }),
 ])
 
@@ -41,7 +41,12 @@ const erasureBody = Type.Object(
           'In the events that this person caused, and in those about them or about the invitation that let them in.',
       }),
     ),
-    request_id: Type.Optional(Type.String({ format: 'uuid', description: 'In the events of this request.' })),
+    request_id: Type.Optional(
+      Type.String({
+        format: 'uuid',
+        description: 'In the events of this request, in the request itself and in its callbacks, once they are over.',
+      }),
+    ),
     invitation_id: Type.Optional(
       Type.String({
         format: 'uuid',
@@ -67,7 +72,7 @@ const policyJson = ({ retentionDays, legalHold }: Policy) => ({ retention_days: 
 /** Retention of the audit, and erasure of personal data from it. */
 export function registerKeepingRoutes(
   app: FastifyInstance,
-  { keeping, guard }: { readonly keeping: Keeping; readonly guard: Guard },
+  { keeping, guard, stillOpen }: { readonly keeping: Keeping; readonly guard: Guard; readonly stillOpen: AnyRefusal },
 ): void {
   app.addSchema(policySchema)
   app.addSchema(erasureSchema)
@@ -129,7 +134,7 @@ export function registerKeepingRoutes(
         },
         response: {
           200: success('What was erased', Type.Ref('AuditErasureResult'), { erased: 12 }),
-          ...problems(401, 403, legalHold, 413, 415, 422),
+          ...problems(401, 403, legalHold, stillOpen, 413, 415, 422),
         },
       },
     },

@@ -84,11 +84,17 @@ const actorStatement: Statement = {
   name: 'audit_erasable_of_actor',
   text: `
     with looked as materialized (
-      select era, xact, id, actor_id, erasable is not null as whole from events
+      select era, xact, id, actor_id, erasable is not null as whole,
+        case when kind = 'request.responded' then subject_id end as decided from events
       where organization_id = $1 and (era, xact, id) > ($3, $4, $5) and (era, xact, id) <= ($6, $7, $8)
       order by era, xact, id limit $9
     )
-    select era, xact, id, actor_id is not distinct from $2 and whole as wanted from looked order by era, xact, id`,
+    select era, xact, id, decided, actor_id is not distinct from $2 and whole as wanted from looked order by era, xact, id`,
+}
+
+/** `decided`: the request that the event decided. */
+export interface ActorKey extends ChainKey {
+  readonly decided: string | null
 }
 
 /** One step along the chain, because actors have no index. `wanted`: events of this actor that can be erased. */
@@ -99,8 +105,8 @@ export async function stepForActor(
   from: ChainKey,
   until: ChainKey,
   size: number,
-): Promise<{ readonly wanted: readonly ChainKey[]; readonly last: ChainKey | null }> {
-  const rows = await tx.execute<ChainKey & { wanted: boolean }>(actorStatement, [
+): Promise<{ readonly wanted: readonly ActorKey[]; readonly last: ChainKey | null }> {
+  const rows = await tx.execute<ActorKey & { wanted: boolean }>(actorStatement, [
     organizationId,
     actorId,
     from.era,

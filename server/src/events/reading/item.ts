@@ -2,8 +2,8 @@ import { invalid } from '../../platform/problem.ts'
 import type { EventPage, StoredEvent, TimeKey } from './store.ts'
 
 /** An event on the wire: its record, and what is not part of the record. */
-export function eventJson({ record, erasable, isErased, seal }: StoredEvent): string {
-  return `${record.slice(0, -1)},"erasable":${erasable},"erased":${isErased},"seal":${seal}}`
+export function eventJson({ record, erasable, isErased, isAltered, seal }: StoredEvent): string {
+  return `${record.slice(0, -1)},"erasable":${erasable},"erased":${isErased},"altered":${isAltered},"seal":${seal}}`
 }
 
 export function eventPageJson({ items, next }: EventPage, limit: number): string {

@@ -45,6 +45,9 @@ export const eventSchema = Type.Object(
     erasable_sha256: nullable(sha256('SHA-256 of the erasable part with its salt.')),
     erasable: nullable(object('Free text that people or agents wrote, addresses and networks. Can be erased.')),
     erased: Type.Boolean({ description: 'The erasable part was erased.' }),
+    altered: Type.Boolean({
+      description: 'The columns that lists search by contradict the record: somebody changed the row in the database.',
+    }),
     seal: nullable(
       Type.Integer({
         description:
@@ -91,6 +94,7 @@ export const eventExample = {
   erasable_sha256: '45fb4efcf5662cbcd97a78f4044b9e91678d8c7a70cc44ccd70838205aab3ad2',
   erasable: { comment: 'Fine, but keep vol-2.', network: '192.0.2.17' },
   erased: false,
+  altered: false,
   seal: 4711,
 }
 

@@ -9,6 +9,8 @@ export interface StoredEvent {
   /** Without its salt, which only verifiers need; null when there is none, or it was erased. */
   readonly erasable: string | null
   readonly isErased: boolean
+  /** The row's columns contradict the record: one of them was changed in the database. */
+  readonly isAltered: boolean
   /** The seal whose range covers its place in the order; null until it is sealed. */
   readonly seal: number | null
 }
@@ -45,6 +47,7 @@ interface Row {
   record: string
   erasable: string | null
   is_erased: boolean
+  is_altered: boolean
   seal: number | null
 }
 
@@ -109,7 +112,8 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
           select s.* from looked s where true${wanted} order by s.occurred_at ${direction}, s.id ${direction} limit $2
         )
         select ended.*, e.id, e.occurred_at, e.record, (e.erasable::jsonb - 'salt')::text as erasable,
-          e.erasable is null and e.record like '%"erasable_sha256":"%' as is_erased, sealed.number as seal
+          e.erasable is null and e.record like '%"erasable_sha256":"%' as is_erased,
+          not hitl_audit_fits(e) as is_altered, sealed.number as seal
         from ended left join (page cross join lateral (select * from events e
           where e.organization_id = $1 and (e.era, e.xact, e.id) = (page.era, page.xact, page.id) offset 0) e) on true
         left join lateral (
@@ -133,6 +137,7 @@ function toEvent(row: Row): StoredEvent {
     record: row.record,
     erasable: row.erasable,
     isErased: row.is_erased,
+    isAltered: row.is_altered,
     seal: row.seal,
   }
 }

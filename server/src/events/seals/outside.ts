@@ -20,6 +20,43 @@ export function headsFile(path: string): OutsidePlace {
   }
 }
 
+/** How much of the end of the file is read at the start: some 6 000 heads. */
+const readBytes = 4 * 1_048_576
+
+/** The highest head of each organization among the last lines of the file; none when there is no file yet. */
+export async function lastHeadsOf(path: string): Promise<readonly PublicHead[]> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  if (file === null) return []
+  try {
+    const { size } = await file.stat()
+    const from = Math.max(0, size - readBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, size - from, from)
+    const highest = new Map<string, PublicHead>()
+    // The first line may be cut in two, and the last one, if a process ended while it wrote.
+    for (const line of buffer.toString('utf8', 0, bytesRead).split('\n')) {
+      const head = readPublicHead(line)
+      if (head === null || (highest.get(head.organizationId)?.number ?? 0) > head.number) continue
+      highest.set(head.organizationId, head)
+    }
+    return [...highest.values()]
+  } finally {
+    await file.close()
+  }
+}
+
+function readPublicHead(line: string): PublicHead | null {
+  try {
+    const { organization_id: organizationId, number, head } = JSON.parse(line) as Readonly<Record<string, unknown>>
+    const isHead = typeof organizationId === 'string' && typeof number === 'number' && typeof head === 'string'
+    return isHead ? { organizationId, number, head } : null
+  } catch {
+    return null
+  }
+}
+
 export function headsUrl(url: string, transport: Transport): OutsidePlace {
   return async (heads) => {
     const body = `{"heads":[${heads.map(publicHeadJson).join(',')}]}`

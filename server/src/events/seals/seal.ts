@@ -14,8 +14,11 @@ export interface Batch {
   readonly leaves: Buffer
   readonly root: Buffer
   readonly link: Buffer
-  /** The head of the previous seal; null for the first one. */
+  /** The head and the link of the previous seal, as its row has them; null for the first one. */
   readonly previousHead: string | null
+  readonly previousLink: Buffer | null
+  /** How many of the events have columns that contradict their records. */
+  readonly misfits: number
 }
 
 /** An event's place in its organization's chain. `xact` is text because it can exceed a JavaScript number. */
@@ -35,8 +38,13 @@ export interface Seal extends Batch {
 export const headType = 'hitl-audit-head+jws'
 export const exportEndType = 'hitl-audit-export+jws'
 
-/** Signs with the audit's current key; `typ` goes into the protected header. */
-export type SignAudit = (payload: Readonly<Record<string, unknown>>, typ: string) => Promise<string>
+/** The audit's keys; `typ` is that of the protected header. */
+export interface AuditSigner {
+  /** Signs with the current key. */
+  readonly sign: (payload: Readonly<Record<string, unknown>>, typ: string) => Promise<string>
+  /** The payload of a compact JWS that one of the keys has signed, revoked ones too; null for any other text. */
+  readonly open: (jws: string, typ: string) => Promise<Readonly<Record<string, unknown>> | null>
+}
 
 /** The signed content of a batch. Each head holds the hash of the previous one, so the last one vouches for all. */
 export function headOf(batch: Batch, sealedAt: Date): Readonly<Record<string, unknown>> {

@@ -36,6 +36,8 @@ interface BatchRow {
   root: Buffer
   link: Buffer
   previous_head: string | null
+  previous_link: Buffer | null
+  misfits: number
 }
 
 const nextBatchesStatement: Statement = {
@@ -62,6 +64,8 @@ export async function nextBatches(
     root: row.root,
     link: row.link,
     previousHead: row.previous_head,
+    previousLink: row.previous_link,
+    misfits: row.misfits,
   }))
 }
 
@@ -97,6 +101,38 @@ export async function insertSeals(tx: Queryable, seals: readonly Seal[]): Promis
   await tx.execute(insertStatement, [JSON.stringify(rows)])
 }
 
+const lastHeadsStatement: Statement = {
+  name: 'audit_last_heads',
+  text: `
+    with recursive sealed as (
+      (select organization_id, 1 as place from audit_seals where organization_id >= $1 order by organization_id limit 1)
+      union all
+      select (select s.organization_id from audit_seals s where s.organization_id > t.organization_id
+        order by s.organization_id limit 1), t.place + 1 from sealed t where t.organization_id is not null and t.place < $2
+    )
+    select last.organization_id, last.number, last.head from sealed cross join lateral (
+      select s.organization_id, s.number, s.head from audit_seals s where s.organization_id = sealed.organization_id
+      order by s.number desc limit 1) last
+    order by 1`,
+}
+
+/** The last head of each of the next organizations, from `from` on; in the scope of a worker. */
+export async function lastHeads(db: Queryable, from: string, atMost: number): Promise<readonly PublicHead[]> {
+  return (await db.execute<HeadRow>(lastHeadsStatement, [from, atMost])).map(toHead)
+}
+
+interface HeadRow {
+  organization_id: string
+  number: number
+  head: string
+}
+
+const toHead = ({ organization_id: organizationId, number, head }: HeadRow): PublicHead => ({
+  organizationId,
+  number,
+  head,
+})
+
 const unpublishedStatement: Statement = {
   name: 'audit_seals_unpublished',
   text: `select organization_id, number, head from audit_seals
@@ -105,11 +141,7 @@ const unpublishedStatement: Statement = {
 
 /** Heads that were sealed before `before` and are not known to be written outside. */
 export async function unpublished(db: Queryable, before: Date, limit: number): Promise<readonly PublicHead[]> {
-  const rows = await db.execute<{ organization_id: string; number: number; head: string }>(unpublishedStatement, [
-    before,
-    limit,
-  ])
-  return rows.map(({ organization_id: organizationId, number, head }) => ({ organizationId, number, head }))
+  return (await db.execute<HeadRow>(unpublishedStatement, [before, limit])).map(toHead)
 }
 
 const markStatement: Statement = {

@@ -1,9 +1,11 @@
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { installationId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop } from '../../platform/loop.ts'
-import type { OutsidePlace } from './outside.ts'
-import { type Batch, headOf, headType, type PublicHead, type Seal, type SignAudit } from './seal.ts'
+import { createHeadMemory } from './memory.ts'
+import { lastHeadsOf, type OutsidePlace } from './outside.ts'
+import { type AuditSigner, type Batch, headOf, headType, type PublicHead, type Seal } from './seal.ts'
 import * as store from './store.ts'
 
 /** Events are sealed within 2 s of the commit: a round is at most this late, and takes milliseconds. */
@@ -16,13 +18,18 @@ const maxOrganizations = 64
 const leftAfterMs = 10_000
 const publishEveryMs = 5_000
 const publishAtOnce = 500
+/** All last heads are compared with the remembered ones so often, also where nothing is to be sealed. */
+const compareEveryMs = 60_000
+const comparedAtOnce = 500
 
 export interface SealingDependencies {
   readonly db: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly sign: SignAudit
+  readonly signer: AuditSigner
   readonly outside: readonly OutsidePlace[]
+  /** The file that heads are written to: its last lines say what was sealed before this process started. */
+  readonly headsFile: string | null
 }
 
 export interface Sealing {
@@ -31,6 +38,8 @@ export interface Sealing {
   drain(): Promise<void>
   /** Seals what one organization has; returns whether there was anything. */
   sealOne(organizationId: string): Promise<boolean>
+  /** False once an organization is not sealed any more because its seals are not those that were there. */
+  isIntact(): boolean
   stop(): Promise<void>
 }
 
@@ -38,22 +47,61 @@ export interface Sealing {
  * Seals events into their organization's chain. Any number of processes may run it: an organization is sealed by one at a
  * time, under a lock of the transaction. PostgreSQL computes the hashes (docs/decisions/0009-audit-chain.md).
  */
-export function createSealing({ db, clock, log, sign, outside }: SealingDependencies): Sealing {
-  const signed = async (batch: Batch): Promise<Seal> => {
-    const sealedAt = clock.now()
-    return { ...batch, sealedAt, head: await sign(headOf(batch, sealedAt), headType) }
+export function createSealing({ db, clock, log, signer, outside, headsFile }: SealingDependencies): Sealing {
+  const memory = createHeadMemory(signer, log)
+  let recalled: Promise<void> | null = null
+  /** Once: what the file outside says was sealed. A failure is not kept, so nothing is sealed without it. */
+  const recall = (): Promise<void> => {
+    recalled ??= recallHeads().catch((error: unknown) => {
+      recalled = null
+      throw error
+    })
+    return recalled
+  }
+  const recallHeads = async (): Promise<void> => {
+    if (headsFile === null) return
+    for (const head of await lastHeadsOf(headsFile)) {
+      if ((await signer.open(head.head, headType)) !== null) memory.remember(head)
+      else
+        log.error({ organizationId: head.organizationId, number: head.number }, 'a line of AUDIT_HEADS_FILE is forged')
+    }
   }
 
-  const seal = (choose: (tx: Parameters<typeof store.unsealed>[0]) => Promise<readonly string[]>) =>
-    inTransaction(db, { worker: true }, async (tx) => {
+  const signed = async (batch: Batch): Promise<Seal | null> => {
+    if (!(await memory.mayFollow(batch))) return null
+    const sealedAt = clock.now()
+    return { ...batch, sealedAt, head: await signer.sign(headOf(batch, sealedAt), headType) }
+  }
+
+  const seal = async (choose: (tx: Parameters<typeof store.unsealed>[0]) => Promise<readonly string[]>) => {
+    await recall()
+    const made = await inTransaction(db, { worker: true }, async (tx) => {
       const organizations = await choose(tx)
       if (organizations.length === 0) return { seals: [], full: false }
       const batches = await store.nextBatches(tx, organizations, maxEvents)
-      const seals = await Promise.all(batches.map(signed))
+      const seals = (await Promise.all(batches.map(signed))).filter((one) => one !== null)
       if (seals.length > 0) tx.last(store.insertSeals(tx, seals))
-      const full = batches.some((batch) => batch.lastPosition - batch.firstPosition + 1 === maxEvents)
+      const full = seals.some((one) => one.lastPosition - one.firstPosition + 1 === maxEvents)
       return { seals, full }
     })
+    // After the commit: a head that was never written must not be missed later.
+    for (const one of made.seals) memory.remember(one)
+    return made
+  }
+
+  let comparedFrom = installationId
+  const comparing = createLoop('audit comparison', compareEveryMs, log, async () => {
+    await recall()
+    const before = memory.known()
+    const from = comparedFrom
+    const heads = await store.lastHeads(db.within({ worker: true }), from, comparedAtOnce)
+    const last = heads.at(-1)
+    const isEnd = heads.length < comparedAtOnce || last === undefined
+    await memory.compare(heads, before, from, isEnd ? null : last.organizationId)
+    // The last one again as the first of the next page: ids cannot be counted up.
+    comparedFrom = isEnd ? installationId : last.organizationId
+    return !isEnd
+  })
 
   const publish = async (heads: readonly PublicHead[]): Promise<void> => {
     if (heads.length === 0 || outside.length === 0) return
@@ -105,10 +153,12 @@ export function createSealing({ db, clock, log, sign, outside }: SealingDependen
 
   return {
     start: () => {
+      comparing.start()
       sealing.start()
       leftovers.start()
     },
     drain: async () => {
+      await comparing.drain()
       await sealing.drain()
       await publishing
       while (outside.length > 0 && (await publishLeft(new Date(clock.now().getTime() + 1)))) {}
@@ -118,8 +168,9 @@ export function createSealing({ db, clock, log, sign, outside }: SealingDependen
       publishSoon(seals)
       return seals.length > 0
     },
+    isIntact: memory.isIntact,
     stop: async () => {
-      await Promise.all([sealing.stop(), leftovers.stop()])
+      await Promise.all([comparing.stop(), sealing.stop(), leftovers.stop()])
       await publishing
     },
   }

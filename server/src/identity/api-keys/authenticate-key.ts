@@ -44,8 +44,12 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusedCalls: Refus
       const read = readIds.get(hashText)
       const id = read ?? apiKeyId(raw)
       const found = id === null ? null : await keys.get(id)
-      if (id === null || found === null || !found.credential.isActive) return null
-      if (!timingSafeEqual(found.credential.hash, hash)) return null
+      if (id === null || found === null || !timingSafeEqual(found.credential.hash, hash)) return null
+      if (!found.credential.isActive) {
+        // The reply does not tell, but the organization should know that somebody still has the key.
+        refusedCalls.keyRefused(found.agent, 'revoked', call)
+        return null
+      }
       if (read === undefined) readIds.set(hashText, id)
       const { credential, agent, isAllowed } = found
       // Only from here on does the refusal say what is wrong: the caller holds the key.

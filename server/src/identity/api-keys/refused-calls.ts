@@ -23,8 +23,8 @@ export function createRefusedCalls({ db, clock, report }: IdentityContext) {
   }
 
   return {
-    /** A valid key that has expired, or was used from an address it is not for. */
-    keyRefused: (agent: Agent, reason: 'expired' | 'network', call: Call): void => {
+    /** A key that was revoked, has expired, or was used from an address it is not for. */
+    keyRefused: (agent: Agent, reason: 'revoked' | 'expired' | 'network', call: Call): void => {
       const { organizationId, apiKeyId } = agent
       const name = `${apiKeyId} ${reason} ${call.network}`
       const occurredAt = clock.now()

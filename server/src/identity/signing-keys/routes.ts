@@ -18,7 +18,8 @@ export function registerKeySet(app: FastifyInstance, signingKeys: SigningKeys): 
         summary: 'The public keys of what this installation signs',
         description:
           'Decision certificates, heads of the audit and, where so configured, access tokens are signed with Ed25519. ' +
-          'Retired keys stay in the set, so that what they signed can still be checked; revoked ones do not. ' +
+          'Retired keys stay in the set, with their periods, so that what they signed can still be checked; so do leaked ones of the ' +
+          'audit, with `revoked_at`. ' +
           'A verifier takes keys of its own purpose only.',
         operationId: 'getKeySet',
         response: {

@@ -1,6 +1,9 @@
 import { Type } from 'typebox'
 import { purposes } from './signing-key.ts'
 
+const nullable = (description: string) =>
+  Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description })
+
 export const keySetSchema = Type.Object(
   {
     keys: Type.Array(
@@ -12,6 +15,11 @@ export const keySetSchema = Type.Object(
         alg: Type.Enum(['EdDSA']),
         use: Type.Enum(['sig']),
         purpose: Type.Enum([...purposes], { description: 'The one kind of thing that it signs.' }),
+        active_at: Type.String({ format: 'date-time', description: 'It signs from then on.' }),
+        retired_at: nullable('It signs nothing after that; null while it has no successor.'),
+        revoked_at: nullable(
+          'It leaked: what it signed counts only where something else proves it. Only keys of the audit stay in the set then.',
+        ),
       }),
     ),
   },
@@ -28,6 +36,9 @@ export const keySetExample = {
       alg: 'EdDSA',
       use: 'sig',
       purpose: 'certificate',
+      active_at: '2026-01-31T09:00:00.000Z',
+      retired_at: null,
+      revoked_at: null,
     },
   ],
 }

@@ -22,6 +22,8 @@ export interface SigningKeys {
   find(purpose: Purpose, kid: string): Promise<PublicKey | null>
   /** The public parts of all keys, retired ones too: what they signed stays verifiable. */
   keySet(): Promise<readonly Jwk[]>
+  /** Those of this purpose, leaked ones too: for evidence, which shows what they are worth. */
+  everyKey(purpose: Purpose): Promise<readonly Jwk[]>
   /**
    * A new key. It is published at once and signs after the overlap, when every copy of the key set has it. `revoke` is for
    * a key that has leaked: the new one signs at once, and nothing that an earlier one signed is valid any more.
@@ -91,7 +93,11 @@ interface SigningKeyContext extends SigningKeyDependencies {
 export function createSigningKeys(dependencies: SigningKeyDependencies): SigningKeys {
   const memory = { found: null, readAt: 0, missing: null, signers: new Map(), publicKeys: new Map() }
   const context: SigningKeyContext = { ...dependencies, memory }
-  return withContext(context, { signer, sign, verify, find, keySet, rotate })
+  return withContext(context, { signer, sign, verify, find, keySet, everyKey, rotate })
+}
+
+async function everyKey(context: SigningKeyContext, purpose: Purpose): Promise<readonly Jwk[]> {
+  return (await current(context)).keys.filter((key) => key.purpose === purpose).map(rules.jwkOf)
 }
 
 async function sign(
@@ -138,7 +144,7 @@ async function find(context: SigningKeyContext, purpose: Purpose, kid: string): 
 
 async function keySet(context: SigningKeyContext): Promise<readonly Jwk[]> {
   for (const purpose of context.inUse) await signingKey(context, purpose)
-  return (await current(context)).keys.filter((key) => key.revokedAt === null).map(rules.jwkOf)
+  return (await current(context)).keys.filter(rules.isPublished).map(rules.jwkOf)
 }
 
 async function rotate(context: SigningKeyContext, purpose: Purpose, how: Rotation = {}): Promise<SigningKey> {

@@ -51,11 +51,26 @@ export interface Jwk {
   readonly use: 'sig'
   /** What the key signs. Not part of the standard, which lets readers ignore unknown members. */
   readonly purpose: Purpose
+  /** The period in which it signs, and when it was found to have leaked. */
+  readonly active_at: Date
+  readonly retired_at: Date | null
+  readonly revoked_at: Date | null
 }
 
 /** RFC 8037. */
-export function jwkOf({ publicKey, kid, purpose }: SigningKey): Jwk {
-  return { kty: 'OKP', crv: 'Ed25519', x: publicKey.toString('base64url'), kid, alg: 'EdDSA', use: 'sig', purpose }
+export function jwkOf({ publicKey, kid, purpose, activeAt, retiredAt, revokedAt }: SigningKey): Jwk {
+  const period = { active_at: activeAt, retired_at: retiredAt, revoked_at: revokedAt }
+  const x = publicKey.toString('base64url')
+  return { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig', purpose, ...period }
+}
+
+/**
+ * Whether everybody gets to see it. A leaked key of the audit stays, because what it had signed is proven by what was sealed
+ * after it. A leaked key of certificates or tokens does not: whoever reads the set without looking for `revoked_at` would
+ * believe what a thief signs.
+ */
+export function isPublished({ purpose, revokedAt }: SigningKey): boolean {
+  return revokedAt === null || purpose === 'audit_head'
 }
 
 export function publicKeyOf({ publicKey }: SigningKey): KeyObject {

@@ -128,6 +128,7 @@ export interface Schema {
     callback_next_attempt_at: Date | null
     callback_last_error: string | null
     callback_sent_at: Date | null
+    erased_at: Date | null
     idempotency_key: string | null
     idempotency_hash: Buffer | null
     created_at: Date

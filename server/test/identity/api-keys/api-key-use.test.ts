@@ -57,7 +57,18 @@ test('a revoked key is refused at once in the process that revoked it, and withi
   await withinASecond(context, () => there(key), 401, 'a revoked key was still served')
 })
 
-test('a key revoked by its id in upper case is refused at once too', async () => {
+test('the use of a revoked key is told to its own organization, with the key, and 401 tells its user nothing', async (context) => {
+  const { id, key } = await create()
+  await setActive(id, false)
+  const refused = await list(key, '192.0.2.33')
+  assert.deepEqual([refused.status, refused.body.code], [401, 'auth.invalid'])
+  assert.equal((await list(mintApiKey(id), '192.0.2.33')).status, 401)
+  await list(key, '192.0.2.33')
+  await context.waitFor(async () => assert.ok((await refusedEvents(id)).length > 0), { timeout: 5_000 })
+  assert.deepEqual(await refusedEvents(id), [{ reason: 'revoked', key_id: id, network: '192.0.2.33' }])
+})
+
+test('a key that was revoked under its id in capitals is refused at once too', async () => {
   const { id, key } = await create()
   assert.equal(await here(key), 200)
   await setActive(id.toUpperCase(), false)

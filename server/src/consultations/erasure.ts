@@ -1,0 +1,16 @@
+import type { Tx } from '../platform/database/db.ts'
+import { requireErasable } from './consultation.ts'
+import type { Context } from './context.ts'
+import type { Key } from './row-keys.ts'
+import * as store from './store.ts'
+
+/** What the title says then: a title cannot be empty. */
+const erasedTitle = 'Erased'
+
+/** Empties what people and agents wrote in a closed request, in the transaction of the caller. */
+export async function eraseRequest({ clock }: Pick<Context, 'clock'>, tx: Tx, key: Key): Promise<void> {
+  const [before] = await store.lockCore(tx, [key])
+  if (before === undefined || before.erasedAt !== null) return
+  requireErasable(before)
+  await store.erase(tx, key, erasedTitle, clock.now())
+}

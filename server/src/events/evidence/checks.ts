@@ -1,0 +1,230 @@
+import { createPublicKey, hash, verify } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import type { ProvenEvent } from './store.ts'
+
+/** open: it cannot be said, because something is not sealed yet, was erased, left out or signed with a key that leaked. */
+export interface Check {
+  readonly check: string
+  readonly result: 'holds' | 'fails' | 'open'
+  /** A sentence for people. */
+  readonly detail: string
+}
+
+export type Members = Readonly<Record<string, unknown>>
+
+export interface Checked {
+  readonly organizationId: string
+  readonly requestId: string
+  /** The request as its route shows it. */
+  readonly request: Members
+  readonly certificate: string | null
+  readonly events: readonly ProvenEvent[]
+  readonly eventsTotal: number
+  /** Events that say what was erased. */
+  readonly erasures: readonly ProvenEvent[]
+  readonly keys: readonly Members[]
+}
+
+/**
+ * What the pack itself shows about the request: its row, its sealed events and its certificate must say the same. Everything is
+ * computed from what the pack holds, so that anybody can compute it again.
+ */
+export function checksOf(pack: Checked): readonly Check[] {
+  const events = pack.events.map((event) => ({ ...event, said: JSON.parse(event.record) as Members }))
+  const find = (kind: string) => events.findLast(({ said }) => said.kind === kind)
+  const created = find('request.created')
+  const responded = find('request.responded')
+  const redeemed = find('request.redeemed')
+  const isWhole = pack.events.length === pack.eventsTotal
+  const response = pack.request.response as Members | null
+  const opened = openCertificate(pack)
+  const claims = opened?.claims ?? null
+  const missing = (what: string) => (isWhole ? `no event says ${what}` : null)
+
+  return [
+    digestCheck(pack.request),
+    compare('asked', 'What the row says was asked is what the sealed event of the question says.', [
+      created === undefined && missing('that it was asked'),
+      created !== undefined && differ('digest', created.said.digest, pack.request.digest),
+      created !== undefined && differ('agent', member(created.said.actor, 'id'), pack.request.agent_id),
+      created !== undefined && differ('time', created.said.occurred_at, pack.request.created_at),
+      created !== undefined && isNamed(created, 'title') && differ('title', said(created, 'title'), pack.request.title),
+    ]),
+    compare('decision', 'Decision, time and responder are the same in the row, the sealed event and the certificate.', [
+      ...(response === null
+        ? [
+            responded !== undefined && 'an event says that it was decided, and the row does not',
+            pack.certificate !== null && 'there is a certificate without a decision',
+          ]
+        : [
+            responded === undefined && missing('that it was decided'),
+            ...(responded === undefined
+              ? []
+              : [
+                  differ('decision', member(responded.said.after, 'decision'), response.decision),
+                  differ('digest', responded.said.digest, pack.request.digest),
+                  isFar(responded.said.occurred_at, response.responded_at) && 'the time differs',
+                  differ('responder', member(responded.said.actor, 'id'), response.responder_id),
+                  isNamed(responded, 'comment') && differ('comment', said(responded, 'comment'), response.comment),
+                ]),
+            claims !== null && differ('certified decision', claims.decision, response.decision),
+            claims !== null && differ('certified time', claims.decided_at, response.responded_at),
+            pack.certificate === null && 'there is no certificate',
+          ]),
+    ]),
+    certificateCheck(pack, opened),
+    compare('redeemed', 'The use of the approval is the same in the row and the sealed event.', [
+      redeemed === undefined
+        ? pack.request.redeemed_at !== null && missing('that it was used')
+        : differ('time', member(redeemed.said.after, 'redeemed_at'), pack.request.redeemed_at),
+    ]),
+    sealsCheck(pack),
+    erasuresCheck(pack),
+  ]
+}
+
+/** The text names what contradicts. */
+function compare(check: string, detail: string, findings: readonly (string | false | null)[]): Check {
+  const found = findings.filter((finding) => typeof finding === 'string')
+  if (found.length > 0) return { check, result: 'fails', detail: `They contradict: ${found.join('; ')}.` }
+  return findings.includes(null)
+    ? { check, result: 'open', detail: 'The event that says it is left out of the pack.' }
+    : { check, result: 'holds', detail }
+}
+
+function differ(what: string, one: unknown, other: unknown): string | false {
+  const [is, was] = [one ?? null, other ?? null]
+  return is !== was && `the ${what} differs`
+}
+
+/** An event's time is taken a moment after that of the act. */
+const isFar = (one: unknown, other: unknown): boolean =>
+  !(Math.abs(Date.parse(`${one}`) - Date.parse(`${other}`)) <= 2_000)
+
+const member = (value: unknown, name: string): unknown => (value as Members | null | undefined)?.[name]
+const said = ({ erasable }: ProvenEvent, name: string): unknown =>
+  erasable === null ? undefined : (JSON.parse(erasable) as Members)[name]
+const isNamed = (event: ProvenEvent, name: string): boolean => said(event, name) !== undefined
+
+function digestCheck({ context, description, title, digest, erased_at: erasedAt }: Members): Check {
+  const check = 'digest'
+  if (erasedAt != null) {
+    return {
+      check,
+      result: 'open',
+      detail: `Title, description and context were erased at ${erasedAt}; the digest stays.`,
+    }
+  }
+  if (hash('sha256', canonicalize({ context, description, title }) ?? '') === digest) {
+    return { check, result: 'holds', detail: 'The digest follows from title, description and context.' }
+  }
+  const detail = 'Title, description or context were changed after the question was asked: its digest is another one.'
+  return { check, result: 'fails', detail }
+}
+
+interface Opened {
+  readonly claims: Members | null
+  readonly revokedAt: string | null
+}
+
+function openCertificate({ certificate, keys }: Checked): Opened | null {
+  return certificate === null ? null : openJws(certificate, 'hitl-decision+jwt', keys)
+}
+
+/** Claims are null when no key has signed it. */
+function openJws(jws: string, typ: string, keys: readonly Members[]): Opened {
+  try {
+    const [header = '', payload = '', signature = ''] = jws.split('.')
+    const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Members
+    const { kid, alg, typ: told } = read(header)
+    const jwk = keys.find((key) => key.kid === kid)
+    if (jwk === undefined || alg !== 'EdDSA' || told !== typ) return { claims: null, revokedAt: null }
+    const key = createPublicKey({ key: { kty: jwk.kty, crv: jwk.crv, x: jwk.x } as never, format: 'jwk' })
+    const holds = verify(null, Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, 'base64url'))
+    const revoked = jwk.revoked_at
+    return {
+      claims: holds ? read(payload) : null,
+      revokedAt: revoked == null ? null : new Date(revoked as string).toISOString(),
+    }
+  } catch {
+    return { claims: null, revokedAt: null }
+  }
+}
+
+function certificateCheck({ organizationId, requestId, request, certificate }: Checked, opened: Opened | null): Check {
+  const check = 'certificate'
+  if (certificate === null || opened === null) {
+    const detail = request.response === null ? 'There is no decision to certify.' : 'There is no certificate.'
+    return { check, result: request.response === null ? 'holds' : 'fails', detail }
+  }
+  const { claims, revokedAt } = opened
+  if (claims === null) return { check, result: 'fails', detail: 'No key in the pack has signed the certificate.' }
+  const found = [
+    differ('request', claims.request_id, requestId),
+    differ('organization', claims.organization_id, organizationId),
+    differ('revision', claims.revision, request.revision),
+    differ('digest', claims.digest, request.digest),
+    differ('expiry', new Date(Number(claims.exp) * 1_000).toISOString(), request.certificate_expires_at),
+  ].filter((finding) => finding !== false)
+  if (found.length > 0) return { check, result: 'fails', detail: `It is not about this request: ${found.join('; ')}.` }
+  if (revokedAt !== null) {
+    return {
+      check,
+      result: 'open',
+      detail: `Its key leaked and was revoked at ${revokedAt}: others could have signed it.`,
+    }
+  }
+  return { check, result: 'holds', detail: 'Its signature holds, and it is about this request, revision and digest.' }
+}
+
+function sealsCheck({ events, keys }: Checked): Check {
+  const check = 'seals'
+  const heads = new Map(events.flatMap(({ proof }) => (proof === null ? [] : [[proof.seal, proof.head] as const])))
+  const opened = [...heads].map(([seal, head]) => ({ seal, ...openJws(head, 'hitl-audit-head+jws', keys) }))
+  const unsigned = opened.filter(({ claims }) => claims === null).map(({ seal }) => seal)
+  const differing = events.filter(({ standing }) => standing === 'differs').length
+  if (differing > 0 || unsigned.length > 0) {
+    const what = [
+      ...(differing === 0 ? [] : [`${differing} events do not match their seals or their own columns`]),
+      ...(unsigned.length === 0 ? [] : [`no key in the pack has signed the heads of the seals ${unsigned.join(', ')}`]),
+    ]
+    return { check, result: 'fails', detail: `The audit was changed: ${what.join('; ')}.` }
+  }
+  if (events.some(({ standing }) => standing === 'unsealed')) {
+    return { check, result: 'open', detail: 'Some events are not sealed yet: take the pack again in some seconds.' }
+  }
+  if (opened.some(({ revokedAt }) => revokedAt !== null)) {
+    const detail = 'A key that signed heads was revoked: an export shows whether later seals vouch for them.'
+    return { check, result: 'open', detail }
+  }
+  return { check, result: 'holds', detail: 'Every event is as it was sealed, and every head is signed.' }
+}
+
+function erasuresCheck({ events, erasures }: Checked): Check {
+  const check = 'erasures'
+  const erased = events.flatMap(({ record, erasable }) => {
+    const { id, erasable_sha256: sha256 } = JSON.parse(record) as Members
+    return erasable === null && sha256 != null ? [id] : []
+  })
+  if (erased.length === 0) return { check, result: 'holds', detail: 'Nothing was erased.' }
+  const told = (standings: readonly ProvenEvent['standing'][]) =>
+    new Set(
+      erasures
+        .filter(({ standing }) => standings.includes(standing))
+        .flatMap(({ record }) => (member((JSON.parse(record) as Members).after, 'events') as unknown[]) ?? []),
+    )
+  const sealed = told(['sealed'])
+  const unsealed = told(['unsealed'])
+  if (erased.some((id) => !sealed.has(id) && !unsealed.has(id))) {
+    const detail = 'What people wrote is missing from an event, and no event says that it was erased: it was cut out.'
+    return { check, result: 'fails', detail }
+  }
+  if (erased.some((id) => !sealed.has(id))) {
+    return { check, result: 'open', detail: 'The event that says what was erased is not sealed yet.' }
+  }
+  return {
+    check,
+    result: 'holds',
+    detail: `Sealed events say that personal data of ${erased.length} events was erased.`,
+  }
+}

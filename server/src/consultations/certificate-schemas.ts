@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { decisions } from './consultation.ts'
 
 const digest = Type.String({
+  maxLength: 64,
   pattern: '^[0-9a-f]{64}$',
   description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.',
 })

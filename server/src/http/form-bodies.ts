@@ -5,14 +5,11 @@ import { isPrototypeName, readPairs } from './ambiguity.ts'
 import { refuseOtherCharsets } from './content-type.ts'
 import { malformedForm } from './refusals.ts'
 
-/** Forms hold a few short fields; 16 KiB is far beyond them. */
-const bodyLimit = 16_384
-
 /** Lets the routes of this scope take HTML forms in both encodings, with their fields as text in `request.body`. */
 export async function registerFormBodies(scope: FastifyInstance): Promise<void> {
   scope.addContentTypeParser(
     /^application\/x-www-form-urlencoded\s*(?:;|$)/i,
-    { parseAs: 'buffer', bodyLimit },
+    { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
       refuseOtherCharsets(request.headers['content-type'])
       return Object.fromEntries(readPairs(utf8(body), 'form'))
@@ -21,7 +18,7 @@ export async function registerFormBodies(scope: FastifyInstance): Promise<void> 
   // The platform's own parser (Fetch, 5.3 formData()): the streaming plugins reply 500 to a form that is cut off.
   scope.addContentTypeParser(
     /^multipart\/form-data\s*(?:;|$)/i,
-    { parseAs: 'buffer', bodyLimit },
+    { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
       const contentType = request.headers['content-type'] ?? ''
       refuseOtherCharsets(contentType)

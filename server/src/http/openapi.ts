@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchema } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { type AnyRefusal, refusals } from '../platform/problem.ts'
 import { closed } from '../platform/validation.ts'
@@ -103,9 +103,27 @@ function listCodes(document: Document): Document {
   }
 }
 
+/** Every enum says that it holds strings: without a type, generators make it anything. */
+function typeEnums(document: Document): Document {
+  return JSON.parse(JSON.stringify(document), (_key, value) =>
+    Array.isArray(value?.enum) ? { type: 'string', ...value } : value,
+  ) as Document
+}
+
 /** A successful reply with its schema and an example. */
 export function success(description: string, schema: TSchema, example: unknown): Record<string, unknown> {
   return { description, content: { 'application/json': { schema, example } } }
+}
+
+/** Everything but GET and HEAD can come with a body, if only where none is needed, that is too large or of another kind. */
+function withBody({ body, response, ...schema }: FastifySchema = {}, methods: readonly string[]): FastifySchema {
+  if (methods.includes('GET') || methods.includes('HEAD')) return { ...schema, response }
+  const { 413: tooLarge, 415: otherKind } = problems(413, 415)
+  return {
+    ...schema,
+    ...(typeof body === 'object' && body !== null && { body: closed(body) }),
+    response: { 413: tooLarge, 415: otherKind, ...(response as object) },
+  }
 }
 
 /** Collects all routes that are registered afterwards into an OpenAPI 3.1 document. */
@@ -149,12 +167,11 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         },
       },
     },
-    transform: ({ schema, url }) => ({
-      schema: { ...schema, ...(schema?.body != null && { body: closed(schema.body) }) },
-      url,
-    }),
+    transform: ({ schema, url, route }) => ({ schema: withBody(schema, [route.method].flat()), url }),
     transformObject: (given) =>
-      'openapiObject' in given ? listCodes(shareProblems(given.openapiObject as Document)) : given.swaggerObject,
+      'openapiObject' in given
+        ? typeEnums(listCodes(shareProblems(given.openapiObject as Document)))
+        : given.swaggerObject,
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },

@@ -40,7 +40,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
 /** Everything that is thrown ends here: problems are sent as they are, the framework's errors translated, the rest becomes 500. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error)
+    const problem = toProblem(error, request)
     if (problem.status >= 500) {
       const level = problem.status === 503 ? 'warn' : 'error'
       request.log[level]({ err: problem.cause ?? error }, problem.message)
@@ -67,10 +67,10 @@ export function registerProblems(app: FastifyInstance): void {
   })
 }
 
-function toProblem(error: FastifyError): Problem {
+function toProblem(error: FastifyError, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   const status = error.statusCode ?? 500
-  if (status === 413) return bodyTooLarge()
+  if (status === 413) return bodyTooLarge(request.routeOptions.bodyLimit)
   if (status === 415) return mediaType()
   return status >= 400 && status < 500 ? badRequest(`The request could not be read: ${error.message}`) : failed(error)
 }

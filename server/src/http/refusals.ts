@@ -21,7 +21,8 @@ export const forbidden = refusal(
 export const bodyTooLarge = refusal(
   413,
   'http.body_too_large',
-  'The body is larger than this service accepts. Send less at once.',
+  (limit: number) => `The body is larger than ${limit} bytes, which is the limit here. Send less at once.`,
+  1_048_576,
 )
 
 export const mediaType = refusal(415, 'http.media_type', 'Send the body as application/json.')

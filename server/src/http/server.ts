@@ -18,6 +18,9 @@ import { closeOperations, schemaController } from './validation.ts'
 
 const maxHeaderBytes = 16 * 1024
 
+/** For routes that anybody may call, and so for each new one; a guard takes more. Sign-ins and passkeys take a few kilobytes. */
+const publicBodyLimit = 16 * 1024
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** The caller, for the log; set by authentication, null until then. */
@@ -35,7 +38,7 @@ export async function createHttpServer(
   const app = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    bodyLimit: settings.BODY_LIMIT_BYTES,
+    bodyLimit: Math.min(publicBodyLimit, settings.BODY_LIMIT_BYTES),
     // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
     requestTimeout,
     keepAliveTimeout: 75_000,

@@ -10,8 +10,8 @@ declare module 'fastify' {
   }
 }
 
-/** Put first in a route that needs a right: the caller is authenticated before the body is read. */
-export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler }
+/** Put first in a route that needs a right: the caller is authenticated before the body is read, which may be large only then. */
+export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler; readonly bodyLimit: number }
 
 /** Makes the options of routes behind a guard that have this tag in OpenAPI. */
 export function guardedRoutes(tag: string) {
@@ -21,7 +21,11 @@ export function guardedRoutes(tag: string) {
   })
 }
 
-export function createGuard(app: FastifyInstance, authenticator: Authenticator, limits: RateLimits): Guard {
+export function createGuard(
+  app: FastifyInstance,
+  authenticator: Authenticator,
+  { limits, bodyLimit }: { readonly limits: RateLimits; readonly bodyLimit: number },
+): Guard {
   app.decorateRequest('principal', null)
 
   const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
@@ -37,6 +41,7 @@ export function createGuard(app: FastifyInstance, authenticator: Authenticator, 
   }
 
   return (right) => ({
+    bodyLimit,
     onRequest: async (request, reply) => {
       const principal = await authenticated(request, reply)
       // Before the limit and the right are judged, so that log and audit name a refused caller too.

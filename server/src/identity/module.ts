@@ -39,7 +39,7 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
       namesOf(db.within({ organizationId }), organizationId, ids),
     organizationIds: () => organizationIds(db.within({ worker: true })),
     createGuard: (http: FastifyInstance, limits: RateLimits): Guard =>
-      createGuard(http, identity.authenticator, limits),
+      createGuard(http, identity.authenticator, { limits, bodyLimit: dependencies.settings.BODY_LIMIT_BYTES }),
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerIdentityRoutes(api, { identity, guard, clock, publicUrl }),
     pages: [

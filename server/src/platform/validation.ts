@@ -16,7 +16,6 @@ const maxNamed = 20
 // The library's own format accepts `urn:uuid:`, which PostgreSQL's uuid type does not.
 for (const ajv of [strict, textual]) {
   ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
-  // For `additionalProperties: false`, with which the library does not stop at the first few unknown names.
   ajv.addKeyword({ keyword: 'isClosed', type: 'object', schemaType: 'boolean', compile: refuseUnknown })
 }
 
@@ -30,27 +29,8 @@ export type Check = (value: unknown) => Problem | null
 export function compileCheck(schema: object, part: 'body' | 'text' | 'headers'): Check {
   let validate: ValidateFunction | undefined
   return (value) => {
-    validate ??= (part === 'body' ? strict : textual).compile(
-      part === 'headers' ? schema : closed(schema, { isClosed: true }),
-    )
+    validate ??= (part === 'body' ? strict : textual).compile(part === 'headers' ? schema : stopping(schema))
     return validate(value) ? null : toProblem(validate.errors ?? [], part)
-  }
-}
-
-/**
- * The schema with all its objects closed: a misspelt guard must not be dropped. Open are only those that say
- * `additionalProperties: true`, which are described as free-form.
- */
-export function closed<S extends object>(schema: S, by: object = { additionalProperties: false }): S {
-  const { type, properties, patternProperties, additionalProperties, items, anyOf } = schema as SchemaParts
-  const inner = (part: object): object => closed(part, by)
-  return {
-    ...schema,
-    ...(type === 'object' && additionalProperties === undefined && by),
-    ...(properties && { properties: mapValues(properties, inner) }),
-    ...(patternProperties && { patternProperties: mapValues(patternProperties, inner) }),
-    ...(items && { items: inner(items) }),
-    ...(anyOf && { anyOf: anyOf.map(inner) }),
   }
 }
 
@@ -61,6 +41,57 @@ interface SchemaParts {
   readonly additionalProperties?: unknown
   readonly items?: object
   readonly anyOf?: readonly object[]
+}
+
+/**
+ * The schema with all its objects closed: a misspelt guard must not be dropped. Open are only those that say
+ * `additionalProperties: true`, which are described as free-form.
+ */
+export function closed<S extends object>(schema: S): S {
+  return mapParts(schema, (part) => (isToBeClosed(part) ? { ...part, additionalProperties: false } : part))
+}
+
+/**
+ * The same for the library, which goes on to the last of a million members or elements after it has found that there are too
+ * many: how many there are is checked first, and what they are only after that.
+ */
+function stopping<S extends object>(schema: S): S {
+  return mapParts(schema, (part) => {
+    const { type, maxItems, items, uniqueItems, maxProperties, patternProperties, ...others } = part
+    if (type === 'array') {
+      return {
+        type,
+        ...others,
+        maxItems,
+        if: { minItems: maxItems + 1 },
+        else: { type, items, ...(uniqueItems && { uniqueItems }) },
+      }
+    }
+    const isClosed = isToBeClosed(part) && { isClosed: true }
+    if (patternProperties === undefined) return { ...part, ...isClosed }
+    return {
+      type,
+      maxProperties,
+      if: { minProperties: maxProperties + 1 },
+      else: { type, ...isClosed, patternProperties },
+    }
+  })
+}
+
+const isToBeClosed = ({ type, additionalProperties }: AnySchemaObject): boolean =>
+  type === 'object' && additionalProperties === undefined
+
+/** The schema, changed from the inside out. */
+function mapParts<S extends object>(schema: S, change: (part: AnySchemaObject) => object): S {
+  const { properties, patternProperties, items, anyOf } = schema as SchemaParts
+  const inner = (part: object): object => mapParts(part, change)
+  return change({
+    ...schema,
+    ...(properties && { properties: mapValues(properties, inner) }),
+    ...(patternProperties && { patternProperties: mapValues(patternProperties, inner) }),
+    ...(items && { items: inner(items) }),
+    ...(anyOf && { anyOf: anyOf.map(inner) }),
+  }) as S
 }
 
 function mapValues<T>(given: Readonly<Record<string, T>>, change: (value: T) => T): Record<string, T> {
@@ -106,7 +137,7 @@ export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Stat
 
 function toProblem(errors: readonly ErrorObject[], part: 'body' | 'text' | 'headers'): Problem {
   // "null would do, too" and "none of the alternatives fits" add nothing to the reason beside them.
-  const telling = errors.filter(({ keyword, params }) => keyword !== 'anyOf' && params.type !== 'null')
+  const telling = errors.filter(({ keyword, params }) => !['anyOf', 'if'].includes(keyword) && params.type !== 'null')
   const fields = (telling.length > 0 ? telling : errors)
     // First the unknown names: a misspelt one is also why another is missing.
     .toSorted((a, b) => Number('unknown' in b.params) - Number('unknown' in a.params))

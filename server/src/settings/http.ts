@@ -28,7 +28,12 @@ export const httpSettings = {
     'Calls per seconds without valid credentials from one network (IPv4 address, IPv6 /64);',
     '3000/60',
   ),
-  BODY_LIMIT_BYTES: integer('Largest request body.', 1_048_576, 1_024, 67_108_864),
+  BODY_LIMIT_BYTES: integer(
+    'Largest request body of callers with credentials; without, it is 16 KiB.',
+    1_048_576,
+    1_024,
+    67_108_864,
+  ),
   REQUEST_TIMEOUT_SECONDS: integer(
     'A call must arrive completely within this time; a client that reads nothing of an export for this long is disconnected.',
     30,

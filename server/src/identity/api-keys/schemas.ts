@@ -68,6 +68,7 @@ const terms = {
   scopes: Type.Optional(
     Type.Array(Type.Enum([...keyScopes]), {
       minItems: 1,
+      maxItems: keyScopes.length,
       uniqueItems: true,
       description: 'What the key may be used for; everything by default. Give an agent no more than it needs.',
     }),

@@ -152,6 +152,7 @@ export const recoveryCodesSchema = Type.Object(
 export const exampleRecoveryCodes = { codes: ['7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'] }
 
 const digest = Type.String({
+  maxLength: 64,
   pattern: '^[0-9a-f]{64}$',
   description: 'The `digest` in the 403 `auth.step_up_required` of the refused call.',
 })
@@ -183,6 +184,7 @@ export const exampleStepUp = {
 }
 
 const challenge = Type.String({
+  maxLength: 43,
   pattern: '^[A-Za-z0-9_-]{43}$',
   description: 'The `challenge` in the 401 `auth.second_factor_required` of POST /auth/login.',
 })

@@ -128,7 +128,7 @@ describe('a sensitive call whose reply was lost', () => {
     refused(await send(admin.token, bare), 'without the token')
     refused(await send(admin.token, { ...complete, body: { name: 'other' } }), 'another body')
     refused(await send(admin.token, { ...complete, idempotencyKey: randomUUID() }), 'another Idempotency-Key')
-    refused(await send(admin.token, { ...complete, path: `${path}?x=1` }), 'another address')
+    refused(await send(admin.token, { ...complete, path: `${path}/` }), 'another address')
     refused(await send(await newSession(t, admin), complete), 'another session')
     refused(await send((await careful()).token, complete), 'another person')
     const other = await proven(admin.token, newCall(), admin.proof())

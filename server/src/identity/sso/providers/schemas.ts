@@ -3,7 +3,7 @@ import { nullable, time } from '../../../http/schema-parts.ts'
 import { claimableRoles } from '../provider.ts'
 
 // Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
-const scope = Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,100}$' })
+const scope = Type.String({ maxLength: 100, pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$' })
 const visible = (maxLength: number, description: string) =>
   Type.String({ minLength: 1, maxLength, pattern: '^[\\x20-\\x7e]+$', description })
 const claimName = Type.String({
@@ -14,7 +14,7 @@ const claimName = Type.String({
 })
 const claimValue = '^[^\\u0000]{1,255}$'
 const role = Type.Enum([...claimableRoles])
-const domain = Type.String({ pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' })
+const domain = Type.String({ maxLength: 253, pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' })
 
 const settings = {
   name: Type.String({ minLength: 1, maxLength: 255 }),

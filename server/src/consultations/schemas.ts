@@ -74,6 +74,7 @@ export const respondBody = Type.Object(
     digest: Type.Optional(
       nullable(
         Type.String({
+          maxLength: 64,
           pattern: '^[0-9a-f]{64}$',
           description:
             'Computed from the title, description and context that were shown; 409 when that is not what was asked.',

@@ -37,8 +37,8 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   let last: Jws<Head> | null = null
   let lastReadable = true
   let end: Jws<End> | null = null
-  /** Only a signed end whose key is known, and nobody else's, is evidence of what was there when. */
-  let provenEnd: End | null = null
+  /** What the end says, unless it is forged. Where its key is unknown or leaked, that is a finding of its own. */
+  let told: End | null = null
   let sealedEvents = 0
   /** Heads from outside that are in the file, and the highest number among them. */
   let compared = 0
@@ -197,15 +197,16 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       return
     }
     const { standing, why } = standingOf(end, end.payload.exported_at, keys)
-    if (standing === 'good') provenEnd = end.payload
-    else if (standing === 'forged') {
+    if (standing === 'forged') {
       findings.add('end.forged', `The end of the export is forged: ${why}.`, { line })
-    } else if (standing === 'unknown') {
+      return
+    }
+    told = end.payload
+    const isPinned = last !== null && outsideHeads.get(last.payload.number)?.text === last.text
+    if (standing === 'unknown') {
       const message = `The end of the export is signed with the key ${end.kid}, which ${why}. ${fetchKeys}`
       findings.add('end.unknown_key', message, { line })
-    } else if (last !== null && outsideHeads.get(last.payload.number)?.text === last.text) {
-      provenEnd = end.payload
-    } else {
+    } else if (standing === 'revoked' && !isPinned) {
       const message = `The end of the export is signed with the key ${end.kid}, which ${why}: whoever has it could have cut off the file. Take a new export, or compare with heads from outside.`
       findings.add('end.revoked_key', message, { line })
     }
@@ -232,7 +233,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
   const judgeOutside = () => {
     const heads = [...outsideHeads.values()].map(({ payload }) => payload)
     const behind = heads.filter((head) => head.number > number - 1)
-    const missing = behind.filter((head) => provenEnd === null || head.sealed_at < provenEnd.exported_at)
+    const missing = behind.filter((head) => told === null || head.sealed_at < told.exported_at)
     const newest = missing.toSorted((a, b) => a.number - b.number).at(-1)
     if (newest !== undefined) {
       const message = `Seal ${newest.number} of ${newest.sealed_at} was written outside, this file ends with seal ${number - 1}: positions ${position} to ${newest.last} are missing.`
@@ -263,7 +264,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
     }
     const vouched = signatures.finish()
     const heads = judgeOutside()
-    const purge = start.judge(firstSeal, firstPosition ?? 1, provenEnd)
+    const purge = start.judge(firstSeal, firstPosition ?? 1, told)
     const { erased, unproven } = erasures.finish(end?.payload.unsealed_erasures ?? 0)
     const lastSeal = number - 1
     return {

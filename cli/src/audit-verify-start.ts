@@ -21,7 +21,7 @@ export function createStart(findings: Findings) {
       const { after } = JSON.parse(record.toString()) as { readonly after: Readonly<Record<string, unknown>> | null }
       purges.push({ upToSeal: after?.up_to_seal, upToPosition: after?.up_to_position, position })
     },
-    /** `end`: proven; null when there is no such end, which is a finding of its own. Returns the purge behind which the file begins. */
+    /** `end`: null when it is missing or forged, which is a finding of its own. Returns the purge behind which the file begins. */
     judge: (firstSeal: number, firstPosition: number, end: End | null): Purge | null => {
       const fitting = purges.find(
         ({ upToSeal, upToPosition }) => upToSeal === firstSeal - 1 && upToPosition === firstPosition - 1,

@@ -255,6 +255,16 @@ describe('heads from outside', () => {
     }
   })
 
+  test('that were sealed after an end under an unknown or leaked key are a remark too: what is not proven is not changed', async () => {
+    const next = createSigner('key-2')
+    const lines = exportLines(chain.slice(0, 4), next, { end: { exported_at: '2026-01-31T09:00:00.999Z' } })
+    const leaked = { ...next.jwk, revoked_at: '2026-02-01T00:00:00.000Z' }
+    for (const keys of [[signer.jwk], [signer.jwk, leaked]]) {
+      const { changed, findings } = await verify(lines, { publicKeys: { keys }, expectHead: heads.slice(5) })
+      assert.deepEqual([changed, findings.length], [false, 1], JSON.stringify(findings))
+    }
+  })
+
   test('need a valid signature themselves', async () => {
     const forged = chainOf(sizes, () => attacker)[5]?.head ?? ''
     const { findings } = await verify(whole, { expectHead: ['what is this', forged] })

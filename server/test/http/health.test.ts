@@ -27,7 +27,7 @@ describe('with a database', () => {
         assert.equal(head.headers['content-length'], String(Buffer.byteLength(get.text)))
         if (path.endsWith('livez')) assert.deepEqual(get.body, { status: 'alive' })
         else {
-          const checks = { database: 'ok' }
+          const checks = { database: 'ok', audit: 'ok' }
           assert.deepEqual(get.body, { status: 'healthy', version, environment: 'test', checks })
         }
       }
@@ -72,7 +72,7 @@ describe('without a database', () => {
         if (alive) continue
         assert.match(String(reply.headers['retry-after']), /^\d+$/)
         if (method === 'GET') {
-          const checks = { database: 'unavailable' }
+          const checks = { database: 'unavailable', audit: 'ok' }
           assert.deepEqual(reply.json(), { status: 'unhealthy', version, environment: 'test', checks })
         } else assert.equal(reply.body, '')
       }

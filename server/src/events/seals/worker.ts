@@ -50,7 +50,7 @@ export interface Sealing {
 export function createSealing({ db, clock, log, signer, outside, headsFile }: SealingDependencies): Sealing {
   const memory = createHeadMemory(signer, log)
   let recalled: Promise<void> | null = null
-  /** Once: what the file outside says was sealed. A failure is not kept, so nothing is sealed without it. */
+  /** Once: what the file outside says was sealed. When a look-up of keys fails, nothing is sealed until it succeeds. */
   const recall = (): Promise<void> => {
     recalled ??= recallHeads().catch((error: unknown) => {
       recalled = null
@@ -60,10 +60,18 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
   }
   const recallHeads = async (): Promise<void> => {
     if (headsFile === null) return
-    for (const head of await lastHeadsOf(headsFile)) {
-      if ((await signer.open(head.head, headType)) !== null) memory.remember(head)
-      else
-        log.error({ organizationId: head.organizationId, number: head.number }, 'a line of AUDIT_HEADS_FILE is forged')
+    const heads = await lastHeadsOf(headsFile).catch((error: unknown) => {
+      // Some files can only be appended to.
+      log.error({ err: error }, 'AUDIT_HEADS_FILE cannot be read: what was sealed before this start is not recalled')
+      return []
+    })
+    for (const { organizationId, number, head } of heads) {
+      const claims = await signer.open(head, headType)
+      if (claims?.organization_id === organizationId && claims.number === number) {
+        memory.remember({ organizationId, number, head })
+      } else {
+        log.error({ organizationId, number }, 'a line of AUDIT_HEADS_FILE was signed by no key of this service')
+      }
     }
   }
 

@@ -45,6 +45,14 @@ describe('an intact export: exit 0', () => {
     assert.match(stdout, /What it does not prove:\n- .*head from outside/)
   })
 
+  test('nothing in it moves the cursor or hides: such characters are written as their numbers', async () => {
+    const path = await file('audit\u001b[1A\u202e.jsonl', asFile(lines))
+    for (const { stdout, stderr } of [await verify(path), await verify(`${path}\u200b`)]) {
+      assert.match(stdout + stderr, /audit\[U\+001B\]\[1A\[U\+202E\]\.jsonl/)
+      assert.doesNotMatch(stdout + stderr, /(?!\n)[\p{Cc}\p{Cf}]/u)
+    }
+  })
+
   test('as JSON', async () => {
     const { code, stdout } = await verify(audit, '--json')
     assert.equal(code, 0)

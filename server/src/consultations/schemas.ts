@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { id, nullable } from '../http/schema-parts.ts'
+import { id, line, nullable } from '../http/schema-parts.ts'
 import { certificateText, digestExample } from './certificate-schemas.ts'
 import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
 
@@ -11,7 +11,7 @@ const maybe = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema))
 
 export const createRequestBody = Type.Object(
   {
-    title: Type.String({ minLength: 1, maxLength: 255, description: 'What is asked, in one line.' }),
+    title: line({ description: 'What is asked, in one line.' }),
     description: maybe(Type.String({ maxLength: 100_000 })),
     context: Type.Object(
       {},

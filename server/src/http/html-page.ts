@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
+import { visible } from '../platform/visible-text.ts'
 
 /** A page of this service, until the web application takes its place. It loads nothing, from nowhere. */
 export interface HtmlPage {
@@ -51,14 +52,9 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** As HTML text or attribute value. Direction marks are shown by their numbers: they make a text read as another. */
-export function escaped(value: unknown): string {
-  return String(value)
-    .replace(/[&<>"']/g, (sign) => escapes[sign] ?? '')
-    .replace(
-      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-      (mark) => `&amp;#x${mark.codePointAt(0)?.toString(16)};`,
-    )
+/** As HTML text or attribute value, with everything invisible made visible. */
+export function escaped(value: unknown, as: Parameters<typeof visible>[1] = 'line'): string {
+  return visible(String(value), as).replace(/[&<>"']/g, (sign) => escapes[sign] ?? '')
 }
 
 export interface FormParts {

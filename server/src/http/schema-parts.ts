@@ -12,5 +12,10 @@ export function nullable<T extends TSchema>(schema: T) {
 /** U+0000 cannot be stored by PostgreSQL, nor looked for. */
 export const noNul = '^[^\\u0000]*$'
 
-/** A name with at least one visible character. */
-export const name = Type.String({ minLength: 1, maxLength: 255, pattern: '^(?=[^\\u0000]*\\S)[^\\u0000]*$' })
+/** A name that is shown in one line: every such member of every body is made here (`isLine` has the rule). */
+export function line({ maxLength = 255, description = 'One line.' } = {}) {
+  const rule = 'No blank at either end, no control character, line end or direction mark, and something to see.'
+  return Type.String({ minLength: 1, maxLength, format: 'single-line', description: `${description} ${rule}` })
+}
+
+export const name = line()

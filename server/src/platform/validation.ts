@@ -5,6 +5,7 @@ import type { Static, TSchema } from 'typebox'
 import { isId } from './ids.ts'
 import { nearestName } from './nearest-name.ts'
 import { type FieldError, invalidFields, type Problem } from './problem.ts'
+import { isLine, lineRule } from './visible-text.ts'
 
 // Bodies are typed: "5" is not 5. Paths and queries are always text, so numbers are parsed from it.
 const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: false })
@@ -15,7 +16,7 @@ addFormats.default(textual)
 const maxNamed = 20
 // The library's own format accepts `urn:uuid:`, which PostgreSQL's uuid type does not.
 for (const ajv of [strict, textual]) {
-  ajv.addFormat('uuid', isId).addKeyword('example').addKeyword('x-order')
+  ajv.addFormat('uuid', isId).addFormat('single-line', isLine).addKeyword('example').addKeyword('x-order')
   ajv.addKeyword({ keyword: 'isClosed', type: 'object', schemaType: 'boolean', compile: refuseUnknown })
 }
 
@@ -165,5 +166,6 @@ function messageOf(error: ErrorObject): string {
     return `must be one of: ${(error.params.allowedValues as readonly unknown[]).join(', ')}`
   }
   if (error.keyword === 'format' && error.params.format === 'uuid') return 'must be a UUID'
+  if (error.keyword === 'format' && error.params.format === 'single-line') return lineRule
   return error.message ?? 'is not valid'
 }

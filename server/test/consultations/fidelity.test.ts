@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { maxJsonDepth } from '../../src/platform/json.ts'
+import { isLine } from '../../src/platform/visible-text.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
 
@@ -205,10 +206,10 @@ describe('422 naming the path for values that cannot be kept exactly', () => {
   })
 })
 
-test('comment, title and description of any characters come back equal', async () => {
+test('a comment and description of any characters, and a title of any in one line, come back equal', async () => {
   const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).filter((value) => !value.includes('\0'))
   await fc.assert(
-    fc.asyncProperty(text, text, text, async (title, description, comment) => {
+    fc.asyncProperty(text.filter(isLine), text, text, async (title, description, comment) => {
       const { id } = await t.createRequest({ title, description })
       await t.call('POST', `${path}/${id}/respond`, { as: t.reviewer.token, body: { decision: 'reject', comment } })
       const { body } = await t.call('GET', `${path}/${id}`, { as: t.apiKey })

@@ -10,19 +10,21 @@ import { addEvents, sealAll } from './chain.ts'
 let t: TestApp
 let id = ''
 const hostile = `<script>alert(1)</script> "'& \u202egnp.exe`
+/** What nobody sees: format characters, a separator, a tag, fillers. */
+const unseen = '\u00ad\u200b\u2060\ufeff\u2028\u{e0041}\u3164\u115f\u1160\uffa0\u180e\u001b\u0085'
 before(async () => {
   t = await startTestApp()
   const receiver = await startReceiver()
   for (let n = 0; n < 3; n += 1) await t.createRequest()
   const made = await t.createRequest({
-    title: hostile,
-    description: hostile,
-    context: { html: hostile, n: 1.5 },
+    title: `${hostile.replace('\u202e', '')} a\u200bb`,
+    description: `${hostile}\nsecond line${unseen}`,
+    context: { html: hostile, n: 1.5, 'key\u200b': unseen },
     callback_webhook: receiver.url,
   })
   id = made.id
   for (let n = 0; n < 4; n += 1) await t.createRequest()
-  const body = { decision: 'approve', comment: hostile }
+  const body = { decision: 'approve', comment: hostile + unseen }
   assert.equal((await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })).status, 200)
   await t.app.drain()
   await receiver.close()
@@ -166,7 +168,7 @@ describe('an event that differs from what was sealed is marked', () => {
       context.after(() => u.stop())
       const made = await u.createRequest()
       await sealAll(u)
-      const body = { decision: 'approve', comment: hostile }
+      const body = { decision: 'approve', comment: hostile + unseen }
       await u.call('POST', `/api/v1/requests/${made.id}/respond`, { as: u.reviewer.token, body })
       await sealAll(u)
       const pack = (format: string) =>
@@ -324,6 +326,14 @@ test('of more than 1 000 events the pack holds the first and the last 500, and s
   assert.match(text, /204 of 1204 events are left out/)
 })
 
+const unescaped = (html: string): string =>
+  html
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&amp;', '&')
+
 describe('the evidence pack as a page', () => {
   test('runs no script, loads nothing, and allows only its own style', async () => {
     const { status, text, headers } = await evidence('html')
@@ -339,11 +349,17 @@ describe('the evidence pack as a page', () => {
     assert.doesNotMatch(text, /\s(on\w+|src|href|style)\s*=/i)
   })
 
-  test('shows what people and agents wrote as text, with direction marks as their code points', async () => {
+  test('shows what people and agents wrote as text, with everything invisible as its code point', async () => {
     const { text } = await evidence('html')
     assert.ok(!text.includes('<script>'))
     assert.ok(!text.includes('\u202e'))
-    assert.ok(text.includes('&lt;script&gt;alert(1)&lt;/script&gt; &quot;&#39;&amp; &amp;#x202e;gnp.exe'))
+    assert.ok(
+      text.includes('&lt;script&gt;alert(1)&lt;/script&gt; &quot;&#39;&amp; [U+202E]gnp.exe\nsecond line[U+00AD]'),
+    )
+    assert.ok(text.includes('gnp.exe a[U+200B]b</h1>'))
+    assert.deepEqual(text.match(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u3164\u115f\u1160\uffa0\u180e]/gu), null)
+    const asked = JSON.parse(unescaped(/<pre>([\s\S]*?)<\/pre>/.exec(text)?.[1] ?? ''))
+    assert.deepEqual(asked, { html: hostile, n: 1.5, 'key\u200b': unseen }, 'what is shown is the same JSON')
     assert.ok(text.includes('approve') && text.includes('request.responded') && text.includes('password'))
   })
 })

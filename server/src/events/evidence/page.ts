@@ -7,6 +7,7 @@ const style = `
 body { max-width: 60rem; margin: 2rem auto; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
+td { white-space: pre-wrap; }
 th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8881; padding: .6rem; margin: 0; }
 code { overflow-wrap: anywhere; } .erased { font-style: italic; }
@@ -41,7 +42,7 @@ ${facts([
   ['Description', request.description],
   ['Digest of what was asked', request.digest],
 ])}
-<pre>${text(pretty(request.context))}</pre>
+<pre>${json(request.context)}</pre>
 <h2>What was decided</h2>
 ${
   response === null
@@ -80,7 +81,7 @@ ${
 <p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
 under one of the keys below. docs/audit.md of the service explains each step. The pack shows that the events with a position were sealed
 as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
-<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence))}</pre></details>`
+<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence), 'json')}</pre></details>`
   return htmlPage({ title: `Evidence: ${request.title}`, body, style, isFile: true })
 }
 
@@ -145,7 +146,7 @@ function eventRow(
     text(event.kind),
     `${text(actor.kind)}<br>${actor.id === null ? '' : text(named(actor.id))}`,
     text(Array.isArray(actor.signed_in_with) ? actor.signed_in_with.join(', ') : '–'),
-    `<pre>${text(pretty(changed))}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
+    `<pre>${json(changed)}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
     sealed(standing, proof),
   ]
 }
@@ -162,7 +163,7 @@ function withoutSalt({ salt: _salt, ...said }: Members): Members {
 
 function facts(entries: readonly (readonly [string, unknown])[]): string {
   const rows = entries.filter(([, value]) => value != null)
-  return `<table>${rows.map(([name, value]) => `<tr><th scope="row">${text(name)}</th><td>${text(value)}</td></tr>`).join('')}</table>`
+  return `<table>${rows.map(([name, value]) => `<tr><th scope="row">${text(name)}</th><td>${text(value, 'lines')}</td></tr>`).join('')}</table>`
 }
 
 function table(names: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -171,6 +172,6 @@ function table(names: readonly string[], rows: readonly (readonly string[])[]): 
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
 }
 
-function pretty(value: unknown): string {
-  return JSON.stringify(value, null, 2)
+function json(value: unknown): string {
+  return text(JSON.stringify(value, null, 2), 'json')
 }

@@ -1,4 +1,5 @@
 import type { Email } from '../../platform/mail.ts'
+import { visible } from '../../platform/visible-text.ts'
 
 /** The receiver may not know this service at all, so each email says what to do if they did not ask for it. */
 const notYou = 'If you did not ask for this, you can ignore this email: nothing changes unless the link is used.'
@@ -139,6 +140,6 @@ If you do not know what this is about, you can ignore this email.
 
 /** An organization's name ends up in emails to strangers: one short line, and no address to click on. */
 function shownName(organization: string): string {
-  const line = [...organization.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')].slice(0, 80).join('')
+  const line = [...visible(organization, 'line')].slice(0, 80).join('')
   return line.replace(/:\/\/|www\./gi, ' ')
 }

@@ -41,8 +41,10 @@ export function checkPassword(password: string, field = 'password'): string {
   return password
 }
 
-/** One @, something on both sides, no spaces or control characters, at most 254 characters (RFC 5321, 4.5.3.1.3). */
-export const emailPattern = '^[^\\s@\\u0000-\\u001f\\u007f]{1,64}@[^\\s@\\u0000-\\u001f\\u007f]{1,189}$'
+/** One @, something on both sides, no blanks, control or invisible characters, at most 254 characters (RFC 5321, 4.5.3.1.3). */
+const notInAddress =
+  '\\s@\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u115f\\u1160\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u3164\\uffa0'
+export const emailPattern = `^[^${notInAddress}]{1,64}@[^${notInAddress}]{1,189}$`
 
 /** The form in which addresses are compared: "Admin@Example.com" and "admin@example.com" are one account. */
 export function emailKey(email: string): string {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { id, name, nullable, time } from '../../http/schema-parts.ts'
 
 const statuses = ['active', 'paused', 'stopped']
 const status = Type.Enum(statuses, {
@@ -60,7 +60,6 @@ export const agentPageSchema = Type.Object(
   { $id: 'AgentPage', title: 'AgentPage' },
 )
 
-const name = Type.String({ minLength: 1, maxLength: 255 })
 const description = nullable(Type.String({ maxLength: 512 }))
 const owner = Type.String({ format: 'uuid', description: 'An active member of the organization.' })
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { id, name, nullable, time } from '../../http/schema-parts.ts'
 import { exampleAgent } from '../agents/schemas.ts'
 import { keyScopes } from '../principal.ts'
 import {
@@ -62,7 +62,6 @@ export const newApiKeySchema = Type.Object(
   { $id: 'NewApiKey', title: 'NewApiKey' },
 )
 
-const keyName = Type.String({ minLength: 1, maxLength: 255 })
 const keyDescription = nullable(Type.String({ maxLength: 512 }))
 const terms = {
   scopes: Type.Optional(
@@ -91,7 +90,7 @@ const terms = {
 
 export const createApiKeyBody = Type.Object(
   {
-    name: keyName,
+    name: name,
     description: Type.Optional(keyDescription),
     agent_id: Type.Optional(
       Type.String({
@@ -107,7 +106,7 @@ export const createApiKeyBody = Type.Object(
 
 export const changeApiKeyBody = Type.Object(
   {
-    name: Type.Optional(keyName),
+    name: Type.Optional(name),
     description: Type.Optional(keyDescription),
     is_active: Type.Optional(Type.Boolean({ description: 'false revokes the key within a second, everywhere.' })),
     ...terms,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { id, line, nullable, time } from '../../http/schema-parts.ts'
 
 const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*={0,2}$' })
 
@@ -138,7 +138,7 @@ export const exampleEnrolment = {
 const code = Type.String({ minLength: 6, maxLength: 64, description: 'An authenticator code or a recovery code.' })
 export const confirmTotpBody = Type.Object({ code }, { title: 'AuthenticatorAppConfirmation' })
 
-const passkeyName = Type.String({ minLength: 1, maxLength: 100, description: 'What the person calls it.' })
+const passkeyName = line({ maxLength: 100, description: 'What the person calls it.' })
 export const addPasskeyBody = Type.Object(
   { name: Type.Optional(passkeyName), credential: registrationSchema },
   { title: 'NewPasskeyInput' },

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, name, nullable, time } from '../../http/schema-parts.ts'
+import { id, line, name, nullable, time } from '../../http/schema-parts.ts'
 import { roles } from '../principal.ts'
 
 const fields = {
@@ -45,6 +45,6 @@ export const changeBody = Type.Object(
 )
 export const transferBody = Type.Object({ user_id: id }, { title: 'OrganizationTransfer' })
 export const deleteBody = Type.Object(
-  { name: Type.String({ maxLength: 255, description: "The organization's exact name." }) },
+  { name: line({ description: "The organization's exact name." }) },
   { title: 'OrganizationDeletion' },
 )

@@ -1,6 +1,7 @@
 import { bySystem } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import { invalid, Problem, refusal } from '../../platform/problem.ts'
+import { isLine, lineRule } from '../../platform/visible-text.ts'
 import * as store from '../accounts/store.ts'
 import { checkPassword, emailKey, emailPattern, emailTaken, type User } from '../accounts/user.ts'
 import { closing, organizationNotFound } from '../organizations/organization.ts'
@@ -51,6 +52,7 @@ export async function createAdmin(
   httpRequestId: string,
 ): Promise<User> {
   if (!new RegExp(emailPattern, 'u').test(input.email)) throw invalid('email', 'must be an email address')
+  if (!isLine(input.name ?? '')) throw invalid('name', lineRule)
   checkPassword(input.password)
   const organizationId = inOrganization ?? (await ensureOrganization(context))
   const user = newUser(context, organizationId, input, role)

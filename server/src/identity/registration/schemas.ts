@@ -1,12 +1,12 @@
 import { Type } from 'typebox'
-import { noNul, nullable } from '../../http/schema-parts.ts'
+import { name, noNul, nullable } from '../../http/schema-parts.ts'
 import { email } from '../accounts/schemas.ts'
 
 export const registerBody = Type.Object(
   {
     email,
     password: Type.String({ description: '8 to 72 bytes in UTF-8.', maxLength: 1_000 }),
-    name: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 255 }))),
+    name: Type.Optional(nullable(name)),
     invitation: Type.Optional(
       Type.String({ minLength: 1, maxLength: 100, description: 'The token of an invitation or of the set-up link.' }),
     ),

@@ -1,3 +1,4 @@
+import { toLine } from '../../platform/visible-text.ts'
 import { emailPattern } from '../accounts/user.ts'
 import { type ClaimableRole, claimableRoles, type IdentityProvider } from './provider.ts'
 
@@ -48,8 +49,7 @@ export interface ClaimedProfile {
 export function profileFrom(claims: Claims): ClaimedProfile | null {
   const { email, email_verified: verified, name } = claims.all
   if (typeof email !== 'string' || email.length > 254 || !address.test(email)) return null
-  const shown = typeof name === 'string' ? [...name.replace(/\p{Cc}/gu, '').trim()].slice(0, 255).join('') : ''
-  return { email, isVerified: verified === true, name: shown === '' ? null : shown }
+  return { email, isVerified: verified === true, name: typeof name === 'string' ? toLine(name, 255) : null }
 }
 
 export type ReasonAgainst = 'not_a_member' | 'no_address' | 'address_not_verified' | 'domain_not_allowed'

@@ -60,10 +60,14 @@ test('422 for registering with a common password', async () => {
 })
 
 test('the name of the organization cannot inject a line or an address into the mail', () => {
-  const organization = `Example\r\n\r\nPay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
+  const organization = `Example\n\u202ePay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
   const about = { organization, role: 'reviewer', link: 'https://hitl.example.com/setup#x', until: new Date(0) }
   const { text } = invitationEmail('a@example.com', about)
-  assert.ok(text.startsWith('You are invited to join the organization "Example Pay here: https evil.example.com/xxx'))
+  assert.ok(
+    text.startsWith(
+      'You are invited to join the organization "Example[U+000A][U+202E]Pay here: https evil.example.com/xxx',
+    ),
+  )
   assert.equal(text.match(/:\/\//g)?.length, 1)
   assert.ok((text.split('\n')[0] ?? '').length < 160)
 })

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { nullable, time } from '../../../http/schema-parts.ts'
+import { line, nullable, time } from '../../../http/schema-parts.ts'
 import { claimableRoles } from '../provider.ts'
 
 // Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
@@ -17,7 +17,7 @@ const role = Type.Enum([...claimableRoles])
 const domain = Type.String({ maxLength: 253, pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' })
 
 const settings = {
-  name: Type.String({ minLength: 1, maxLength: 255 }),
+  name: line(),
   issuer: Type.String({
     minLength: 1,
     maxLength: 2_000,

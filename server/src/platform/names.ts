@@ -25,6 +25,14 @@ export function valuesOf<Name extends string, Value extends { readonly [One in F
   return Object.fromEntries(listed.map((name) => [name, value[fieldOf(name)]])) as never
 }
 
+/** The names come from lists in the source, so there are never more than a few hundred. */
+const fields = new Map<string, string>()
+
 function fieldOf<Name extends string>(name: Name): Field<Name> {
-  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()) as Field<Name>
+  let field = fields.get(name)
+  if (field === undefined) {
+    field = name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+    fields.set(name, field)
+  }
+  return field as Field<Name>
 }

@@ -43,7 +43,16 @@ const refusedWith = async (code: string, sql = t.sql) =>
     }))
 
 /** Refusals are written a second after the first one. In these tests only `flush` writes them, however long the calls take. */
-const keepUnwritten = (context: TestContext): void => context.mock.timers.enable({ apis: ['setTimeout'] })
+const keepUnwritten = (context: TestContext): void => {
+  const clear = globalThis.clearTimeout
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const clearMocked = globalThis.clearTimeout
+  // Timers from before, such as those of idle connections, are still cleared: left alone they keep this process for a minute.
+  globalThis.clearTimeout = (timer) => {
+    clear(timer)
+    clearMocked(timer)
+  }
+}
 
 describe('refusals', () => {
   test('for a missing right are events of the organization, with equal ones counted', async (context) => {

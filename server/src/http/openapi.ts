@@ -4,7 +4,7 @@ import { type TSchema, Type } from 'typebox'
 import { type AnyRefusal, refusals } from '../platform/problem.ts'
 import { closed } from '../platform/validation.ts'
 import { problemBody } from './problems.ts'
-import { shared } from './refusals.ts'
+import { overloaded, shared } from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
 export const problemSchema = Type.Object(
@@ -44,8 +44,8 @@ interface ProblemResponse {
   readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
 }
 
-/** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage. */
-const always = [400, 422, 429, 500, 503] as const
+/** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage, no room. */
+const always = [400, 422, 429, 500, 503, overloaded] as const
 
 const exampleRequestId = '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e'
 

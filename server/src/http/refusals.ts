@@ -25,6 +25,11 @@ export const bodyTooLarge = refusal(
   1_048_576,
 )
 
+export const overloaded = refusal(503, 'http.overloaded', {
+  detail: 'More bytes are under way than this service holds at once. Read the replies that you wait for, then try again.',
+  headers: { 'retry-after': '1' },
+})
+
 export const mediaType = refusal(415, 'http.media_type', 'Send the body as application/json.')
 
 export const rateLimited = refusal(

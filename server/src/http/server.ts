@@ -9,6 +9,7 @@ import { type Problem, refusal } from '../platform/problem.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import { refuseAmbiguousTarget, refuseRepeatedHeaders } from './ambiguity.ts'
+import { boundBytesUnderWay } from './bytes-under-way.ts'
 import { registerClient } from './client.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
@@ -17,6 +18,8 @@ import { securityHeaders } from './security-headers.ts'
 import { closeOperations, schemaController } from './validation.ts'
 
 const maxHeaderBytes = 16 * 1024
+/** A reader that takes nothing of its reply for this long is disconnected. */
+const stalledAfterMs = 10_000
 
 /** For routes that anybody may call, and so for each new one; a guard takes more. Sign-ins and passkeys take a few kilobytes. */
 const publicBodyLimit = 16 * 1024
@@ -24,7 +27,7 @@ const publicBodyLimit = 16 * 1024
 declare module 'fastify' {
   interface FastifyRequest {
     /** The caller, for the log; set by authentication, null until then. */
-    actor: { readonly kind: string; readonly id: string | null } | null
+    actor: { readonly kind: string; readonly id: string | null; readonly organizationId: string } | null
   }
 }
 
@@ -69,6 +72,7 @@ export async function createHttpServer(
   }) as unknown as FastifyInstance
   registerClient(app, parseNetworks(settings.TRUSTED_PROXIES))
   registerHeadersAndLog(app, headers)
+  boundBytesUnderWay(app, Math.min(stalledAfterMs, requestTimeout))
   registerJsonBody(app)
   registerProblems(app)
   closeOperations(app)

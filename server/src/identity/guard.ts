@@ -45,7 +45,8 @@ export function createGuard(
     onRequest: async (request, reply) => {
       const principal = await authenticated(request, reply)
       // Before the limit and the right are judged, so that log and audit name a refused caller too.
-      request.actor = actorOf(principal)
+      const { kind, id } = actorOf(principal)
+      request.actor = { kind, id, organizationId: principal.organizationId }
       request.principal = principal
       const counting =
         principal.kind === 'agent'

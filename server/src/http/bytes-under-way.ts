@@ -1,0 +1,94 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createByteBudget } from '../platform/limits/byte-budget.ts'
+import type { Problem } from '../platform/problem.ts'
+import { overloaded } from './refusals.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Counts this many bytes until the reply is over, which a reader that stalls brings about; throws 503 when there is no room. */
+    weigh(bytes: number): void
+  }
+}
+
+const mebibyte = 1_048_576
+/** What a process holds at once: bodies until their call is over, replies until they are read. */
+const mostBytes = {
+  bodies: { callers: 24 * mebibyte, strangers: 8 * mebibyte },
+  replies: { callers: 48 * mebibyte, strangers: 16 * mebibyte },
+} as const
+/** Smaller ones cost no more than the call itself. */
+const unweighed = 4_096
+/** What a connection takes at once, so that nothing is left to hold. */
+const unweighedReply = 16_384
+/** The slowest reader of a large reply: it may take breaks, but not for ever. */
+const slowestBytesPerSecond = 16_384
+
+/** Bounds the memory that callers can hold by sending slowly and reading slowly, each by itself and all together. */
+export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number): void {
+  const budgetsOf = ({ callers, strangers }: Record<'callers' | 'strangers', number>) => ({
+    callers: createByteBudget(callers),
+    strangers: createByteBudget(strangers),
+  })
+  const bodies = budgetsOf(mostBytes.bodies)
+  const replies = budgetsOf(mostBytes.replies)
+
+  const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
+    const { actor, client } = request
+    const release =
+      actor === null
+        ? budgets.strangers.take(client.network, bytes)
+        : budgets.callers.take(actor.organizationId, bytes)
+    if (release === null) throw overloaded()
+    raw.once('close', release)
+  }
+
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    const bytes = bodyBytes(request)
+    if (bytes <= unweighed) return done(null, payload)
+    try {
+      hold(bodies, reply, bytes)
+      done(null, payload)
+    } catch (error) {
+      // The rest of the body is not read.
+      reply.header('connection', 'close')
+      done(error as Problem)
+    }
+  })
+
+  app.decorateReply('weigh', function (this: FastifyReply, bytes: number) {
+    hold(replies, this, bytes)
+    const { raw, request } = this
+    const cut = (): void => {
+      // Otherwise the reader is the one that waits.
+      if (raw.writableLength === 0) return
+      request.log.warn('a reply was ended: its reader took nothing, or too little')
+      raw.destroy()
+    }
+    const late = setTimeout(cut, stalledAfterMs + (bytes / slowestBytesPerSecond) * 1_000).unref()
+    raw.once('close', () => clearTimeout(late))
+    raw.setTimeout(stalledAfterMs, cut)
+  })
+
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    const isText = typeof payload === 'string'
+    // A stream's length is not known here: its route weighs it.
+    if ((!isText && !Buffer.isBuffer(payload)) || payload.length <= unweighedReply) return done(null, payload)
+    try {
+      // Bytes are kept once while they wait; text would be kept beside them.
+      const sent = isText ? Buffer.from(payload) : payload
+      reply.weigh(sent.length)
+      done(null, sent)
+    } catch (error) {
+      done(error as Problem)
+    }
+  })
+}
+
+/** The most that the body can come to. One that is larger than allowed is refused without being read. */
+function bodyBytes({ method, headers, routeOptions }: FastifyRequest): number {
+  if (method === 'GET' || method === 'HEAD') return 0
+  const limit = routeOptions.bodyLimit ?? mebibyte
+  if (headers['transfer-encoding'] !== undefined) return limit
+  const bytes = Number(headers['content-length'] ?? 0)
+  return bytes > limit ? 0 : bytes
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { createByteBudget } from '../../src/platform/limits/byte-budget.ts'
+import { eventually } from '../eventually.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+
+let t: TestApp
+let port: number
+before(async () => {
+  t = await startTestApp({ environment: { REQUEST_TIMEOUT_SECONDS: '3', TRUSTED_PROXIES: '127.0.0.1', BODY_LIMIT_BYTES: '8388608' } })
+  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
+  const address = t.app.http.server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  port = address.port
+})
+after(() => t.stop())
+
+const open: Socket[] = []
+after(() => open.forEach((socket) => void socket.destroy()))
+
+/** Sends the beginning of a call and reads nothing until it is told to. */
+async function begin(text: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  open.push(socket)
+  await once(socket, 'connect')
+  socket.write(text)
+  return socket
+}
+
+async function readToEnd(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  if (!socket.closed) await once(socket, 'close')
+  return Buffer.concat(chunks).toString()
+}
+
+const head = (method: string, path: string, headers: Readonly<Record<string, string | number>>): string =>
+  `${method} ${path} HTTP/1.1\r\nHost: x\r\n${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`
+
+/** A log-in whose body does not end. */
+const unfinished = (network: string): string =>
+  `${head('POST', '/api/v1/auth/login', { 'content-type': 'application/json', 'content-length': 16_000, 'x-forwarded-for': network })}{"username":`
+
+describe('a budget of bytes', () => {
+  test('gives one holder half, two a third each, and a piece of any size to whoever is alone', () => {
+    const budget = createByteBudget(1_000)
+    const taken = (holder: string): number => {
+      let count = 0
+      while (budget.take(holder, 10) !== null) count += 1
+      return count * 10
+    }
+    assert.equal(taken('a'), 500)
+    assert.equal(taken('b'), 250)
+    assert.notEqual(createByteBudget(1_000).take('a', 5_000), null)
+  })
+
+  test('has room again once bytes are given back, and each only once', () => {
+    const budget = createByteBudget(100)
+    const release = budget.take('a', 50)
+    assert.equal(budget.take('a', 10), null)
+    release?.()
+    release?.()
+    assert.notEqual(budget.take('a', 50), null)
+    assert.equal(budget.take('a', 10), null)
+  })
+})
+
+test('unfinished bodies of strangers are refused beyond a few megabytes, while strangers elsewhere sign in', async () => {
+  // 4 MiB of one network are 262 such bodies.
+  const sockets = await Promise.all(Array.from({ length: 300 }, () => begin(unfinished('192.0.2.1'))))
+  const refused = sockets.slice(270).map(readToEnd)
+  const answers = await Promise.all(refused)
+  for (const answer of answers) {
+    assert.match(answer, /^HTTP\/1\.1 503 /)
+    assert.match(answer, /"code":"http.overloaded"/)
+    assert.match(answer, /retry-after: 1/i)
+  }
+  const elsewhere = await fetch(`http://127.0.0.1:${port}/api/v1/auth/login`, {
+    method: 'POST',
+    headers: { 'x-forwarded-for': '198.51.100.1', 'content-type': 'application/json' },
+    body: JSON.stringify({ username: 'reviewer@example.com', password: 'password123' }).padEnd(10_000),
+  })
+  assert.equal(elsewhere.status, 200)
+  for (const socket of sockets) socket.destroy()
+  await eventually('there is room again', async () => {
+    const [socket] = await Promise.all([begin(unfinished('192.0.2.1'))])
+    const answer = await readToEnd(socket)
+    return answer.startsWith('HTTP/1.1 408')
+  })
+})
+
+describe('replies that nobody reads', () => {
+  /** More than the buffers of a connection take. */
+  const large = 'x'.repeat(6_000_000)
+  let path: string
+  before(async () => {
+    const { id } = await t.createRequest({ context: { large } })
+    path = `/api/v1/requests/${id}`
+  })
+
+  test('are refused beyond what one organization may hold, and end when their reader takes nothing', async () => {
+    const text = head('GET', path, { authorization: `Bearer ${t.admin.token}` })
+    const sockets = await Promise.all(Array.from({ length: 12 }, () => begin(text)))
+    await eventually('all have got the beginning of their reply', () => sockets.every((one) => one.readableLength > 0))
+    await eventually('the readers that took nothing are gone, so there is room again', async () => {
+      const { body, status } = await t.call('GET', path, { as: t.admin.token })
+      return status === 200 && body.context.large === large
+    })
+    const beginnings = sockets.map((socket) => String(socket.read()).slice(0, 12))
+    // Of 48 MiB, one may hold half.
+    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 200').length, 4)
+    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 503').length, 8)
+  })
+})

@@ -35,9 +35,7 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
   const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
     const { actor, client } = request
     const release =
-      actor === null
-        ? budgets.strangers.take(client.network, bytes)
-        : budgets.callers.take(actor.organizationId, bytes)
+      actor === null ? budgets.strangers.take(client.network, bytes) : budgets.callers.take(actor.organizationId, bytes)
     if (release === null) throw overloaded()
     raw.once('close', release)
   }

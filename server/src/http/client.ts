@@ -20,24 +20,43 @@ declare module 'fastify' {
 /** As many callers as are likely to be busy at once; each entry takes about 300 bytes. */
 const maxRemembered = 10_000
 
-/** Sets `client` on requests. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it. */
+/** Sets `client` on requests. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it, and is read from them alone. */
 export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher): void {
-  const remembered = createBoundedMap<string, Client>(maxRemembered)
-  const clientOf = (peer: string | undefined, forwardedFor: string | undefined): Client => {
-    const key = forwardedFor === undefined ? (peer ?? '') : `${peer} ${forwardedFor}`
-    const known = remembered.get(key)
+  const peers = createBoundedMap<string, { readonly client: Client; readonly isProxy: boolean }>(maxRemembered)
+  const forwarded = createBoundedMap<string, Client>(maxRemembered)
+
+  const peerOf = (name: string) => {
+    const known = peers.get(name)
     if (known !== undefined) return known
-    const address = clientAddress(peer, forwardedFor, isTrusted)
-    const client = { address, network: networkOf(address) }
-    remembered.set(key, client)
+    const client = clientOf(clientAddress(name, undefined, isTrusted))
+    const peer = { client, isProxy: isTrusted(client.address) }
+    peers.set(name, peer)
+    return peer
+  }
+
+  const forwardedBy = (peer: string, forwardedFor: string): Client => {
+    const key = `${peer} ${forwardedFor}`
+    const known = forwarded.get(key)
+    if (known !== undefined) return known
+    const client = clientOf(clientAddress(peer, forwardedFor, isTrusted))
+    forwarded.set(key, client)
     return client
   }
+
   app.decorateRequest('client', {
     getter() {
       const { socket, headers } = this.raw
+      const name = socket.remoteAddress ?? ''
+      const { client, isProxy } = peerOf(name)
+      if (!isProxy) return client
       // Node joins several header lines in their order.
       const forwardedFor = headers['x-forwarded-for']
-      return clientOf(socket.remoteAddress, Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
+      if (forwardedFor === undefined) return client
+      return forwardedBy(name, Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor)
     },
   })
+}
+
+function clientOf(address: string): Client {
+  return { address, network: networkOf(address) }
 }

@@ -26,7 +26,8 @@ export const bodyTooLarge = refusal(
 )
 
 export const overloaded = refusal(503, 'http.overloaded', {
-  detail: 'More bytes are under way than this service holds at once. Read the replies that you wait for, then try again.',
+  detail:
+    'More bytes are under way than this service holds at once. Read the replies that you wait for, then try again.',
   headers: { 'retry-after': '1' },
 })
 

@@ -9,7 +9,9 @@ import { startTestApp, type TestApp } from '../harness.ts'
 let t: TestApp
 let port: number
 before(async () => {
-  t = await startTestApp({ environment: { REQUEST_TIMEOUT_SECONDS: '3', TRUSTED_PROXIES: '127.0.0.1', BODY_LIMIT_BYTES: '8388608' } })
+  t = await startTestApp({
+    environment: { REQUEST_TIMEOUT_SECONDS: '3', TRUSTED_PROXIES: '127.0.0.1', BODY_LIMIT_BYTES: '8388608' },
+  })
   await t.app.http.listen({ host: '127.0.0.1', port: 0 })
   const address = t.app.http.server.address()
   assert.ok(address !== null && typeof address === 'object')

@@ -105,6 +105,21 @@ describe('X-Forwarded-For counts from the right, as far as trusted proxies wrote
     )
   })
 
+  test('the header of a stranger is not read at all', async () => {
+    const app = fastify()
+    registerClient(app, trusted)
+    app.get('/', async (request) => {
+      Object.defineProperty(request.raw.headers, 'x-forwarded-for', { get: () => assert.fail('it was read') })
+      return request.client
+    })
+    const reply = await app.inject({
+      url: '/',
+      remoteAddress: '203.0.113.9',
+      headers: { 'x-forwarded-for': '1.1.1.1' },
+    })
+    assert.deepEqual(reply.json(), { address: '203.0.113.9', network: '203.0.113.9/32' })
+  })
+
   test('the request has it, whether the header has one line or several', async () => {
     const app = fastify()
     registerClient(app, trusted)

@@ -35,7 +35,7 @@ export interface ProviderHttpOptions {
  * key set could be.
  */
 export function createProviderHttp({ allow, ca, resolve, ...limits }: ProviderHttpOptions): ProviderHttp {
-  const { timeoutMs = 10_000, maxReplyBytes = 512 * 1024 } = limits
+  const { timeoutMs = 10_000, maxReplyBytes = 128 * 1024 } = limits
   const rules = { what: 'identity provider', setting: 'SSO_ALLOW', allow: parseAllowList(allow) }
   const connector = createVettedConnector({
     rules,

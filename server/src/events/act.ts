@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
 
 /** An act on the audit itself; about the organization unless a subject is given. */
-export interface AuditAct extends Pick<Fact, 'after' | 'erasable'> {
+export interface AuditAct extends Pick<Fact, 'after' | 'erasable' | 'digest'> {
   readonly kind: EventKind & `audit.${string}`
   readonly before?: Fact['before']
   readonly subject?: { readonly kind: Fact['subjectKind']; readonly id: string }

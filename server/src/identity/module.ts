@@ -5,6 +5,7 @@ import { createLoop } from '../platform/loop.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import { createExpiryWarnings } from './api-keys/expiry-warnings.ts'
 import { registerKeyFormat } from './api-keys/leaked-key-routes.ts'
+import { demandStepUps } from './factors/step-ups/demand-step-ups.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { namesOf } from './members/name-store.ts'
 import { organizationIds } from './organizations/store.ts'
@@ -38,8 +39,10 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     namesOf: (organizationId: string, ids: readonly string[]) =>
       namesOf(db.within({ organizationId }), organizationId, ids),
     organizationIds: () => organizationIds(db.within({ worker: true })),
-    createGuard: (http: FastifyInstance, limits: RateLimits): Guard =>
-      createGuard(http, identity.authenticator, { limits, bodyLimit: dependencies.settings.BODY_LIMIT_BYTES }),
+    createGuard: (http: FastifyInstance, limits: RateLimits): Guard => {
+      demandStepUps(http, identity.factors.stepUps)
+      return createGuard(http, identity.authenticator, { limits, bodyLimit: dependencies.settings.BODY_LIMIT_BYTES })
+    },
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerIdentityRoutes(api, { identity, guard, clock, publicUrl }),
     pages: [

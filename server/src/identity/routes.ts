@@ -5,7 +5,6 @@ import { registerAgentRoutes } from './agents/routes.ts'
 import { registerLeakedKeyRoute } from './api-keys/leaked-key-routes.ts'
 import { registerApiKeyRoutes } from './api-keys/routes.ts'
 import { registerFactorRoutes } from './factors/routes.ts'
-import { createRequireStepUp } from './factors/step-ups/require-step-up.ts'
 import type { Guard } from './guard.ts'
 import { registerInvitationRoutes } from './invitations/routes.ts'
 import { registerMemberRoutes } from './members/routes.ts'
@@ -33,7 +32,6 @@ export function registerIdentityRoutes(
 ): void {
   const isHttps = publicUrl.startsWith('https:')
   const requireSameSite = createSameSiteCheck(publicUrl)
-  const requireStepUp = createRequireStepUp(api, identity.factors.stepUps)
   const sendSession = createSendSession(clock, isHttps)
 
   registerPeopleRoutes(api, {
@@ -44,20 +42,18 @@ export function registerIdentityRoutes(
       return sendSession(reply, await identity.signIn.withPassword(email, password, visitOf(request, browser)))
     },
   })
-  registerMemberRoutes(api, { members: identity.members, guard, requireStepUp })
-  registerInvitationRoutes(api, { invitations: identity.invitations, guard, requireStepUp })
+  registerMemberRoutes(api, { members: identity.members, guard })
+  registerInvitationRoutes(api, { invitations: identity.invitations, guard })
   registerOrganizationRoutes(api, {
     organizations: identity.organizations,
     deletion: identity.organizationDeletion,
     guard,
-    requireStepUp,
   })
   registerTeamRoutes(api, { teams: identity.teams, guard })
   registerSessionRoutes(api, { sessions: identity.sessions, guard, requireSameSite, sendSession, isHttps })
   registerFactorRoutes(api, {
     factors: identity.factors,
     guard,
-    requireStepUp,
     openSession: async (proved, request: FastifyRequest, reply: FastifyReply) => {
       const { session_cookie = false } = (request.body ?? {}) as { readonly session_cookie?: boolean }
       if (session_cookie) requireSameSite(request)
@@ -66,16 +62,15 @@ export function registerIdentityRoutes(
   })
   registerPasswordRoutes(api, { passwords: identity.passwordChanges, guard })
   registerEmailRoutes(api, { emails: identity.emailChanges, guard })
-  registerProviderRoutes(api, { providers: identity.identityProviders, guard, requireStepUp, publicUrl })
+  registerProviderRoutes(api, { providers: identity.identityProviders, guard, publicUrl })
   registerSsoRoutes(api, {
     sso: identity.ssoSignIn,
     guard,
-    requireStepUp,
     publicUrl,
     signIn: async ({ user, methods, provenAt }, request, reply) =>
       void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt)),
   })
-  registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, requireStepUp, clock })
+  registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, clock })
   registerLeakedKeyRoute(api, identity.leakedKeys)
   registerAgentRoutes(api, { agents: identity.agents, switches: identity.switches, guard })
 }

@@ -1,5 +1,7 @@
 import type { Report } from '../../facts/fact.ts'
 import { legalHold } from '../../facts/legal-hold.ts'
+import type { Permit } from '../../identity/factors/step-ups/service.ts'
+import { type UsedPermit, usePermit } from '../../identity/factors/step-ups/use-permit.ts'
 import type { Caller } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
@@ -37,6 +39,9 @@ export interface ErasureSubject {
   readonly id: string
 }
 
+/** As the event keeps it: the reason, and the step-up behind the call. */
+type Cause = UsedPermit & { readonly reason: string }
+
 /** Ids that one `audit.erased` event lists: 40 KB of record. */
 const erasedAtOnce = 1_000
 /** Events that one statement looks at for an actor. */
@@ -50,9 +55,10 @@ export async function erase(
   by: Caller,
   subject: ErasureSubject,
   reason: string,
+  permit: Permit,
 ): Promise<number> {
   try {
-    return await eraseAll(context, by, subject, reason)
+    return await eraseAll(context, by, subject, reason, permit)
   } catch (error) {
     // Who asked, and for what: under a hold that is itself evidence.
     if (error instanceof Problem && error.code === legalHold.code) {
@@ -62,18 +68,26 @@ export async function erase(
   }
 }
 
-async function eraseAll(context: KeepingContext, by: Caller, subject: ErasureSubject, reason: string): Promise<number> {
+async function eraseAll(
+  context: KeepingContext,
+  by: Caller,
+  subject: ErasureSubject,
+  reason: string,
+  permit: Permit,
+): Promise<number> {
   const { organizationId } = by.principal
   const rows = context.db.within({ organizationId })
   // Also where there is nothing to erase.
   requireNoHold(await store.policy(rows, organizationId))
+  const used = await inTransaction(context.db, { organizationId }, (tx) => usePermit(tx, permit))
+  const cause = { reason, ...used }
   if (subject.kind === 'request') await eraseRow(context, organizationId, subject.id)
-  let erased = await eraseAbout(context, by, subject, reason)
+  let erased = await eraseAbout(context, by, subject, cause)
   if (subject.kind !== 'user') return erased
   for (const id of await store.invitationsOf(rows, organizationId, subject.id)) {
-    erased += await eraseAbout(context, by, { kind: 'invitation', id }, reason)
+    erased += await eraseAbout(context, by, { kind: 'invitation', id }, cause)
   }
-  return erased + (await eraseBy(context, by, subject, reason))
+  return erased + (await eraseBy(context, by, subject, cause))
 }
 
 function eraseRow({ db, rows }: KeepingContext, organizationId: string, requestId: string): Promise<void> {
@@ -83,23 +97,18 @@ function eraseRow({ db, rows }: KeepingContext, organizationId: string, requestI
   })
 }
 
-async function eraseAbout(
-  context: KeepingContext,
-  by: Caller,
-  subject: ErasureSubject,
-  reason: string,
-): Promise<number> {
+async function eraseAbout(context: KeepingContext, by: Caller, subject: ErasureSubject, cause: Cause): Promise<number> {
   const { organizationId } = by.principal
   let erased = 0
   for (;;) {
     const keys = await store.erasableOf(context.db.within({ organizationId }), organizationId, subject.id, erasedAtOnce)
-    const count = keys.length === 0 ? 0 : await eraseSome(context, by, subject, reason, keys)
+    const count = keys.length === 0 ? 0 : await eraseSome(context, by, subject, cause, keys)
     erased += count
     if (count < erasedAtOnce) return erased
   }
 }
 
-async function eraseBy(context: KeepingContext, by: Caller, subject: ErasureSubject, reason: string): Promise<number> {
+async function eraseBy(context: KeepingContext, by: Caller, subject: ErasureSubject, cause: Cause): Promise<number> {
   const { organizationId } = by.principal
   const rows = context.db.within({ organizationId })
   // What people erase of themselves is an act of theirs as well: only what is there now, or there would be no end.
@@ -108,7 +117,7 @@ async function eraseBy(context: KeepingContext, by: Caller, subject: ErasureSubj
   for (let from: ChainKey | null = until === null ? null : nowhere; from !== null && until !== null; ) {
     const step = await store.stepForActor(rows, organizationId, subject.id, from, until, stepSize)
     for (let at = 0; at < step.wanted.length; at += erasedAtOnce) {
-      erased += await eraseSome(context, by, subject, reason, step.wanted.slice(at, at + erasedAtOnce))
+      erased += await eraseSome(context, by, subject, cause, step.wanted.slice(at, at + erasedAtOnce))
     }
     from = step.last
   }
@@ -119,7 +128,7 @@ function eraseSome(
   { db, clock, report, rows }: KeepingContext,
   by: Caller,
   subject: ErasureSubject,
-  reason: string,
+  cause: Cause,
   keys: readonly (ChainKey & { readonly decided?: string | null })[],
 ): Promise<number> {
   const { organizationId } = by.principal
@@ -130,7 +139,8 @@ function eraseSome(
     if (decided.length > 0) await rows.eraseComments(tx, organizationId, decided, subject.id)
     if (ids.length === 0) return 0
     // The ids are what a verifier holds the gaps to: a part that is missing without them was cut out.
-    const act = { kind: 'audit.erased', after: { events: ids, reason }, subject } as const
+    const { digest = null, ...said } = cause
+    const act = { kind: 'audit.erased', after: { events: ids, ...said }, subject, digest } as const
     tx.last(report(tx, [actFact(by, act, clock.now())]))
     return ids.length
   })

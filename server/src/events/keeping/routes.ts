@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { legalHold } from '../../facts/legal-hold.ts'
 import { problems, success } from '../../http/openapi.ts'
+import { stepUpRequired } from '../../identity/factors/step-up.ts'
+import { permitOf } from '../../identity/factors/step-ups/demand-step-ups.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import { type AnyRefusal, invalid } from '../../platform/problem.ts'
 import type { ErasureSubject } from './erasure.ts'
@@ -100,11 +102,13 @@ export function registerKeepingRoutes(
       schema: {
         ...common,
         summary: 'Change how long the audit is kept, or put it under legal hold',
+        description:
+          'Naming a number of days and lifting the hold need a step-up; keeping for ever and holding do not.',
         operationId: 'changeAuditPolicy',
         body: { ...changeBody, examples: [{ retention_days: 730, reason: 'Retention schedule 2026-4' }] },
         response: {
           200: success('The policy', Type.Ref('AuditPolicy'), example),
-          ...problems(401, 403, 413, 415, 422),
+          ...problems(401, 403, stepUpRequired, 413, 415, 422),
         },
       },
     },
@@ -113,7 +117,9 @@ export function registerKeepingRoutes(
       if (retentionDays === undefined && legalHold === undefined) {
         throw invalid('', 'has nothing to change: send retention_days or legal_hold')
       }
-      return policyJson(await keeping.changePolicy(personOf(request), { retentionDays, legalHold, reason: why }))
+      return policyJson(
+        await keeping.changePolicy(personOf(request), { retentionDays, legalHold, reason: why }, request.permit),
+      )
     },
   )
 
@@ -134,7 +140,7 @@ export function registerKeepingRoutes(
         },
         response: {
           200: success('What was erased', Type.Ref('AuditErasureResult'), { erased: 12 }),
-          ...problems(401, 403, legalHold, stillOpen, 413, 415, 422),
+          ...problems(401, 403, stepUpRequired, legalHold, stillOpen, 413, 415, 422),
         },
       },
     },
@@ -147,7 +153,7 @@ export function registerKeepingRoutes(
       if (subject === undefined || subjects.length > 1) {
         throw invalid('', 'must have exactly one of user_id, request_id and invitation_id')
       }
-      return { erased: await keeping.erase(personOf(request), subject, why) }
+      return { erased: await keeping.erase(personOf(request), subject, why, permitOf(request)) }
     },
   )
 }

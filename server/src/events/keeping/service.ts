@@ -1,3 +1,5 @@
+import type { Permit } from '../../identity/factors/step-ups/service.ts'
+import { usePermit } from '../../identity/factors/step-ups/use-permit.ts'
 import type { Caller } from '../../identity/principal.ts'
 import { type Db, inTransaction, type Tx } from '../../platform/database/db.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -33,6 +35,7 @@ function changePolicy(
   { db, clock, report }: KeepingContext,
   by: Caller,
   { reason, ...change }: PolicyChange,
+  permit: Permit | null,
 ): Promise<store.Policy> {
   const { organizationId } = by.principal
   return inTransaction(db, { organizationId }, async (tx) => {
@@ -43,8 +46,9 @@ function changePolicy(
     }
     if (after.retentionDays === before.retentionDays && after.legalHold === before.legalHold) return before
     const now = clock.now()
-    const fields = { before: auditedFields(before), after: auditedFields(after), erasable: { reason } }
-    const fact = actFact(by, { kind: 'audit.policy_changed', ...fields }, now)
+    const { digest = null, ...assurance } = await usePermit(tx, permit)
+    const fields = { before: auditedFields(before), after: { ...auditedFields(after), ...assurance } }
+    const fact = actFact(by, { kind: 'audit.policy_changed', ...fields, erasable: { reason }, digest }, now)
     tx.last(Promise.all([store.savePolicy(tx, organizationId, after, now), report(tx, [fact])]))
     return after
   })

@@ -1,5 +1,6 @@
 import { type Fact, factBy, personalFields } from '../../facts/fact.ts'
 import type { EventKind } from '../../facts/kinds.ts'
+import type { UsedPermit } from '../factors/step-ups/use-permit.ts'
 import { byCaller, type Caller } from '../principal.ts'
 import type { RegisteredAgent, Switch } from './agent.ts'
 
@@ -10,13 +11,15 @@ export function agentFact(
   before: RegisteredAgent | null,
   after: RegisteredAgent,
   reason: string | null = null,
+  { digest, ...assurance }: UsedPermit = {},
 ): Fact {
   const auditedFields = (agent: RegisteredAgent) => ({ owner_id: agent.ownerId, ...switchFields(agent.own) })
   const texts = ({ name, description }: RegisteredAgent) => ({ name, description })
   const { erasable } = personalFields(before && texts(before), texts(after))
   return factBy(byCaller(by), kind, ['agent', after.id], {
     before: before && auditedFields(before),
-    after: auditedFields(after),
+    after: { ...auditedFields(after), ...assurance },
+    digest: digest ?? null,
     ...withReason(erasable, reason),
     occurredAt: after.updatedAt,
   })
@@ -28,11 +31,13 @@ export function organizationSwitchFact(
   before: Switch,
   after: Switch,
   reason: string | null,
+  { digest, ...assurance }: UsedPermit,
   occurredAt: Date,
 ): Fact {
   return factBy(byCaller(by), kind, ['organization', by.principal.organizationId], {
     before: switchFields(before),
-    after: switchFields(after),
+    after: { ...switchFields(after), ...assurance },
+    digest: digest ?? null,
     ...withReason(undefined, reason),
     occurredAt,
   })

@@ -4,6 +4,7 @@ import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
 import { callerOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
   agentNotFound,
@@ -115,6 +116,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
   const example = { reason: schemas.exampleAgent.pause_reason }
   for (const [act, { body, effect, done }] of Object.entries(acts) as [SwitchAct, (typeof acts)[SwitchAct]][]) {
     const conflicts = (whose: 'agent' | 'organization') => (act === 'pause' ? [alreadyStopped[whose]] : [])
+    const needed = act === 'resume' ? [stepUpRequired] : []
     const verb = act.charAt(0).toUpperCase() + act.slice(1)
 
     app.post<{ Params: { id: string }; Body: { reason?: string | null } }>(
@@ -126,12 +128,12 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
         body: { ...body, examples: [example] },
         response: {
           200: one(`The agent, ${done}; within a second everywhere`),
-          ...problems(401, 403, agentNotFound, ...conflicts('agent'), 413, 415),
+          ...problems(401, 403, ...needed, agentNotFound, ...conflicts('agent'), 413, 415),
         },
       }),
       async (request) => {
         const reason = request.body.reason ?? null
-        return agentJson(await switches.turnAgent(personOf(request), idOf(request), act, reason))
+        return agentJson(await switches.turnAgent(personOf(request), idOf(request), act, reason, request.permit))
       },
     )
 
@@ -147,11 +149,13 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
             Type.Ref('OrganizationSwitch'),
             schemas.exampleSwitch,
           ),
-          ...problems(401, 403, ...conflicts('organization'), 413, 415),
+          ...problems(401, 403, ...needed, ...conflicts('organization'), 413, 415),
         },
       }),
       async (request) =>
-        switchJson(await switches.turnOrganization(personOf(request), act, request.body.reason ?? null)),
+        switchJson(
+          await switches.turnOrganization(personOf(request), act, request.body.reason ?? null, request.permit),
+        ),
     )
   }
 

@@ -2,6 +2,8 @@ import { later } from '../../platform/clock.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import { withContext } from '../../platform/with-context.ts'
 import type { IdentityContext } from '../context.ts'
+import type { Permit } from '../factors/step-ups/service.ts'
+import { usePermit } from '../factors/step-ups/use-permit.ts'
 import * as organizations from '../organizations/store.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
 import { agentNotFound, type RegisteredAgent, type Switch, type SwitchAct, turn } from './agent.ts'
@@ -32,6 +34,7 @@ async function turnAgent(
   id: string,
   act: SwitchAct,
   reason: string | null,
+  permit: Permit | null,
 ): Promise<RegisteredAgent> {
   const { organizationId, userId } = by.principal
   const after = await inTransaction(db, { organizationId }, async (tx) => {
@@ -42,7 +45,8 @@ async function turnAgent(
     if (own === before.own) return before
     const changed = { ...before, own, pauseAcknowledgedAt: null, updatedAt: later(before, now) }
     await store.saveSwitch(tx, changed)
-    await report(tx, [agentFact(by, `agent.${pastTense[act]}`, before, changed, reason)])
+    const used = await usePermit(tx, permit)
+    await report(tx, [agentFact(by, `agent.${pastTense[act]}`, before, changed, reason, used)])
     return changed
   })
   forgetAll()
@@ -54,6 +58,7 @@ async function turnOrganization(
   by: Caller<Person>,
   act: SwitchAct,
   reason: string | null,
+  permit: Permit | null,
 ): Promise<Switch> {
   const { organizationId, userId } = by.principal
   const after = await inTransaction(db, { organizationId }, async (tx) => {
@@ -65,7 +70,9 @@ async function turnOrganization(
       organizations.saveAgentsSwitch(tx, organizationId, changed),
       store.copyOrganizationSwitch(tx, organizationId, changed.status),
     ])
-    await report(tx, [organizationSwitchFact(by, `organization.${pastTense[act]}`, before, changed, reason, now)])
+    const used = await usePermit(tx, permit)
+    const kind = `organization.${pastTense[act]}` as const
+    await report(tx, [organizationSwitchFact(by, kind, before, changed, reason, used, now)])
     return changed
   })
   forgetAll()

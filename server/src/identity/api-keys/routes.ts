@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
@@ -6,7 +6,6 @@ import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
-import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
   type ApiKey,
@@ -23,7 +22,6 @@ import type { ApiKeys, MadeKey } from './service.ts'
 export interface ApiKeyRoutes {
   readonly apiKeys: ApiKeys
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
   readonly clock: Clock
 }
 
@@ -33,7 +31,6 @@ interface OneKey {
 
 const route = guardedRoutes('api-keys')
 const exampleNewKey = { ...schemas.exampleApiKey, key: `hitl_${'0'.repeat(71)}` }
-const sensitiveHeaders = Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties })
 const oneKey = success('The key', Type.Ref('ApiKey'), schemas.exampleApiKey)
 
 export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes): void {
@@ -54,32 +51,29 @@ function sendMade(reply: FastifyReply, { key, raw, replayed }: MadeKey, now: Dat
     .send({ ...apiKeyJson(key, now), key: raw })
 }
 
-function createRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
-  const options = route(
-    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }) },
-    {
-      summary: 'Make an API key; the raw key is shown only once',
-      operationId: 'createApiKey',
-      headers: sensitiveHeaders,
-      body: {
-        ...schemas.createApiKeyBody,
-        examples: [
-          { name: 'deploy-bot', description: 'Asks before it touches production.' },
-          {
-            name: 'deploy-bot, second data centre',
-            agent_id: schemas.exampleApiKey.agent_id,
-            scopes: ['requests:create', 'requests:read'],
-            expires_at: '2026-07-31T00:00:00Z',
-            allowed_networks: ['192.0.2.0/24'],
-          },
-        ],
-      },
-      response: {
-        201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
-        ...problems(400, 401, stepUpRequired, 413, 415, 422),
-      },
+function createRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
+  const options = route(guard('api-key.manage'), {
+    summary: 'Make an API key; the raw key is shown only once',
+    operationId: 'createApiKey',
+    headers: idempotencyHeaders,
+    body: {
+      ...schemas.createApiKeyBody,
+      examples: [
+        { name: 'deploy-bot', description: 'Asks before it touches production.' },
+        {
+          name: 'deploy-bot, second data centre',
+          agent_id: schemas.exampleApiKey.agent_id,
+          scopes: ['requests:create', 'requests:read'],
+          expires_at: '2026-07-31T00:00:00Z',
+          allowed_networks: ['192.0.2.0/24'],
+        },
+      ],
     },
-  )
+    response: {
+      201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
+      ...problems(400, 401, stepUpRequired, 413, 415, 422),
+    },
+  })
   app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>('/api-keys', options, async (request, reply) => {
     const { name, description, agent_id, scopes, expires_at, allowed_networks } = request.body
     const input = {
@@ -96,24 +90,21 @@ function createRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, cloc
   })
 }
 
-function rotateRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
-  const options = route(
-    { ...guard('api-key.manage'), ...requireStepUp({ repeats: true }) },
-    {
-      summary: 'Replace an API key; the old one works until the overlap ends',
-      operationId: 'rotateApiKey',
-      params: idParams,
-      headers: sensitiveHeaders,
-      body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
-      response: {
-        201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
-          ...exampleNewKey,
-          rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
-        }),
-        ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
-      },
+function rotateRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
+  const options = route(guard('api-key.manage'), {
+    summary: 'Replace an API key; the old one works until the overlap ends',
+    operationId: 'rotateApiKey',
+    params: idParams,
+    headers: idempotencyHeaders,
+    body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
+    response: {
+      201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
+        ...exampleNewKey,
+        rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
+      }),
+      ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
     },
-  )
+  })
   app.post<OneKey & { Body: Static<typeof schemas.rotateApiKeyBody> }>(
     '/api-keys/:id/rotate',
     options,
@@ -162,24 +153,15 @@ function readRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes
 
 type Changes = Static<typeof schemas.changeApiKeyBody>
 
-function changeRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, clock }: ApiKeyRoutes): void {
-  const stepUp = requireStepUp().preHandler
-  // Revoking must be quick, and renaming is harmless: only a change that may let the key do more needs a fresh proof.
-  const preHandler: preHandlerAsyncHookHandler = async function (request, reply) {
-    if (mayDoMore(request.body as Changes)) await stepUp.call(this, request, reply)
-  }
-  const options = route(
-    { ...guard('api-key.manage'), preHandler },
-    {
-      summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
-      description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
-      operationId: 'changeApiKey',
-      params: idParams,
-      headers: stepUpHeaders,
-      body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
-      response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
-    },
-  )
+function changeRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {
+  const options = route(guard('api-key.manage'), {
+    summary: 'Rename, describe, revoke or restore an API key, or change what it may be used for',
+    description: 'Restoring it and changing its scopes, networks or expiry need a step-up; revoking it does not.',
+    operationId: 'changeApiKey',
+    params: idParams,
+    body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
+    response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
+  })
   app.patch<OneKey & { Body: Changes }>('/api-keys/:id', options, async (request) => {
     const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
     const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
@@ -187,10 +169,6 @@ function changeRoute(app: FastifyInstance, { apiKeys, guard, requireStepUp, cloc
     const key = await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit)
     return apiKeyJson(key, clock.now())
   })
-}
-
-function mayDoMore({ is_active, scopes, expires_at, allowed_networks }: Changes): boolean {
-  return is_active === true || scopes !== undefined || expires_at !== undefined || allowed_networks !== undefined
 }
 
 const keyNames = names(

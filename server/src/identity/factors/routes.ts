@@ -14,14 +14,13 @@ import * as schemas from './schemas.ts'
 import type { FactorList, Factors } from './service.ts'
 import { registerSignInRoutes, type SignInRoutes } from './sign-in/routes.ts'
 import { stepUpRequired } from './step-up.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders } from './step-ups/require-step-up.ts'
+import { permitOf } from './step-ups/demand-step-ups.ts'
 import { registerStepUpRoutes } from './step-ups/routes.ts'
 import type { Totp } from './totp/store.ts'
 
 export interface FactorRoutes extends Omit<SignInRoutes, 'signIn'> {
   readonly factors: Factors
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
 }
 
 const route = guardedRoutes('factors')
@@ -46,7 +45,7 @@ export function registerFactorRoutes(app: FastifyInstance, routes: FactorRoutes)
   registerSignInRoutes(app, { signIn: routes.factors.signIn, openSession: routes.openSession })
 }
 
-function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+function registerListRoutes(app: FastifyInstance, { factors, guard }: FactorRoutes): void {
   app.get(
     '/auth/factors',
     route(guard('profile.read'), {
@@ -62,18 +61,14 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
 
   app.post(
     '/auth/factors/recovery-codes',
-    route(
-      { ...guard('profile.read'), ...requireStepUp() },
-      {
-        summary: 'Make ten recovery codes; earlier ones stop working',
-        operationId: 'makeRecoveryCodes',
-        headers: stepUpHeaders,
-        response: {
-          201: success('The codes, shown only once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
-          ...problems(401, stepUpRequired, nothingToRecover),
-        },
+    route(guard('profile.read'), {
+      summary: 'Make ten recovery codes; earlier ones stop working',
+      operationId: 'makeRecoveryCodes',
+      response: {
+        201: success('The codes, shown only once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
+        ...problems(401, stepUpRequired, nothingToRecover),
       },
-    ),
+    }),
     async (request, reply) => {
       const codes = await factors.recoveryCodes.make(personOf(request), permitOf(request))
       return reply.status(201).send({ codes })
@@ -81,21 +76,17 @@ function registerListRoutes(app: FastifyInstance, { factors, guard, requireStepU
   )
 }
 
-function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+function registerTotpRoutes(app: FastifyInstance, { factors, guard }: FactorRoutes): void {
   app.post(
     '/auth/factors/totp',
-    route(
-      { ...guard('profile.read'), ...requireStepUp({ enrols: true }) },
-      {
-        summary: 'Begin to add an authenticator app; its first code activates it and replaces an earlier one',
-        operationId: 'beginAuthenticatorApp',
-        headers: stepUpHeaders,
-        response: {
-          201: success('The secret, shown only once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
-          ...problems(401, stepUpRequired),
-        },
+    route(guard('profile.read'), {
+      summary: 'Begin to add an authenticator app; its first code activates it and replaces an earlier one',
+      operationId: 'beginAuthenticatorApp',
+      response: {
+        201: success('The secret, shown only once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
+        ...problems(401, stepUpRequired),
       },
-    ),
+    }),
     async (request, reply) => {
       const { id, seed, uri, expiresAt } = await factors.totp.begin(personOf(request), permitOf(request))
       return reply.status(201).send({ id, secret: seed, uri, expires_at: expiresAt })
@@ -119,19 +110,15 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
 
   app.delete<{ Params: { id: string } }>(
     '/auth/factors/totp/:id',
-    route(
-      { ...guard('profile.read'), ...requireStepUp() },
-      {
-        summary: 'Remove the authenticator app',
-        operationId: 'removeAuthenticatorApp',
-        params: idParams,
-        headers: stepUpHeaders,
-        response: {
-          204: gone,
-          ...problems(401, stepUpRequired, totpNotFound, 422),
-        },
+    route(guard('profile.read'), {
+      summary: 'Remove the authenticator app',
+      operationId: 'removeAuthenticatorApp',
+      params: idParams,
+      response: {
+        204: gone,
+        ...problems(401, stepUpRequired, totpNotFound, 422),
       },
-    ),
+    }),
     async (request, reply) => {
       await factors.totp.remove(personOf(request), request.params.id, permitOf(request))
       return reply.status(204).send()
@@ -139,21 +126,17 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard, requireStepU
   )
 }
 
-function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireStepUp }: FactorRoutes): void {
+function registerPasskeyRoutes(app: FastifyInstance, { factors, guard }: FactorRoutes): void {
   app.post(
     '/auth/factors/passkeys/options',
-    route(
-      { ...guard('profile.read'), ...requireStepUp({ enrols: true }) },
-      {
-        summary: 'Begin to add a passkey: get what the browser needs to make one',
-        operationId: 'beginPasskey',
-        headers: stepUpHeaders,
-        response: {
-          200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleRegistrationOptions),
-          ...problems(401, stepUpRequired, passkeysUnavailable, tooManyPasskeys),
-        },
+    route(guard('profile.read'), {
+      summary: 'Begin to add a passkey: get what the browser needs to make one',
+      operationId: 'beginPasskey',
+      response: {
+        200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleRegistrationOptions),
+        ...problems(401, stepUpRequired, passkeysUnavailable, tooManyPasskeys),
       },
-    ),
+    }),
     async (request) => factors.passkeys.begin(personOf(request), permitOf(request)),
   )
 
@@ -196,16 +179,12 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard, requireSt
 
   app.delete<{ Params: { id: string } }>(
     '/auth/factors/passkeys/:id',
-    route(
-      { ...guard('profile.read'), ...requireStepUp() },
-      {
-        summary: 'Remove a passkey',
-        operationId: 'removePasskey',
-        params: idParams,
-        headers: stepUpHeaders,
-        response: { 204: gone, ...problems(401, stepUpRequired, passkeyNotFound, 422) },
-      },
-    ),
+    route(guard('profile.read'), {
+      summary: 'Remove a passkey',
+      operationId: 'removePasskey',
+      params: idParams,
+      response: { 204: gone, ...problems(401, stepUpRequired, passkeyNotFound, 422) },
+    }),
     async (request, reply) => {
       await factors.passkeys.remove(personOf(request), request.params.id, permitOf(request))
       return reply.status(204).send()

@@ -1,4 +1,4 @@
-import type { FastifyInstance, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
@@ -7,7 +7,7 @@ import { names, valuesOf } from '../../platform/names.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
-import { type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
+import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { otherOrganization } from '../organizations/organization.ts'
 import {
@@ -24,7 +24,6 @@ import type { Invitations } from './service.ts'
 export interface InvitationRoutes {
   readonly invitations: Invitations
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
 }
 
 const route = guardedRoutes('people')
@@ -89,35 +88,23 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
   )
 }
 
-function registerCreate(app: FastifyInstance, { invitations, guard, requireStepUp }: InvitationRoutes): void {
-  const { preHandler } = requireStepUp({ repeats: true })
-  // Inviting an administrator creates one, which needs a step-up (as PATCH /users/{id} does).
-  const stepUpForAdmins: preHandlerAsyncHookHandler = async function (request, reply) {
-    if ((request.body as Static<typeof schemas.inviteBody>).role === 'admin')
-      await preHandler.call(this, request, reply)
-  }
-
+function registerCreate(app: FastifyInstance, { invitations, guard }: InvitationRoutes): void {
   app.post<{ Body: Static<typeof schemas.inviteBody> }>(
     '/invitations',
-    route(
-      { ...guard('invitation.create'), preHandler: stepUpForAdmins },
-      {
-        summary:
-          'Create a one-time link that lets one person join; it is mailed if it has an address and mail is set up',
-        description: 'Inviting an admin needs a step-up.',
-        operationId: 'invite',
-        headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
-        body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
-        response: {
-          201: success('The invitation', Type.Ref('Invitation'), schemas.exampleInvitation),
-          ...problems(401, 403, stepUpRequired, registrationClosed, tooManyInvitations, 413, 415),
-        },
+    route(guard('invitation.create'), {
+      summary: 'Create a one-time link that lets one person join; it is mailed if it has an address and mail is set up',
+      operationId: 'invite',
+      headers: idempotencyHeaders,
+      body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
+      response: {
+        201: success('The invitation', Type.Ref('Invitation'), schemas.exampleInvitation),
+        ...problems(401, 403, stepUpRequired, registrationClosed, tooManyInvitations, 413, 415),
       },
-    ),
+    }),
     async (request, reply) => {
       const { role = 'reviewer', email = null } = request.body
       const asked = { role: role as Invitation['role'], email }
-      const made = await invitations.create(personOf(request), asked, idempotencyOf(request), request.permit)
+      const made = await invitations.create(personOf(request), asked, idempotencyOf(request), permitOf(request))
       if (made.replayed) reply.header('idempotency-replayed', 'true')
       const { id, expiresAt } = made.invitation
       const { token, url } = made

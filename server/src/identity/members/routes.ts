@@ -6,7 +6,7 @@ import { invalid } from '../../platform/problem.ts'
 import { exampleUser } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
+import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { isOwner, notOwnRights, ownerByTransferOnly } from '../organizations/organization.ts'
 import type { Role } from '../principal.ts'
@@ -16,12 +16,11 @@ import type { Members } from './service.ts'
 export interface MemberRoutes {
   readonly members: Members
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
 }
 
 const route = guardedRoutes('people')
 
-export function registerMemberRoutes(app: FastifyInstance, { members, guard, requireStepUp }: MemberRoutes): void {
+export function registerMemberRoutes(app: FastifyInstance, { members, guard }: MemberRoutes): void {
   app.addSchema(schemas.userPageSchema)
 
   app.get<{ Querystring: Static<typeof pageQuery> }>(
@@ -57,20 +56,16 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard, req
 
   app.patch<{ Params: { id: string }; Body: Static<typeof schemas.changeBody> }>(
     '/users/:id',
-    route(
-      { ...guard('user.manage'), ...requireStepUp() },
-      {
-        summary: "Change a member's role or name, deactivate or activate them",
-        operationId: 'changeUser',
-        params: idParams,
-        headers: stepUpHeaders,
-        body: { ...schemas.changeBody, examples: [{ role: 'auditor' }, { is_active: false }] },
-        response: {
-          200: success('The member', Type.Ref('User'), exampleUser),
-          ...problems(401, 403, stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
-        },
+    route(guard('user.manage'), {
+      summary: "Change a member's role or name, deactivate or activate them",
+      operationId: 'changeUser',
+      params: idParams,
+      body: { ...schemas.changeBody, examples: [{ role: 'auditor' }, { is_active: false }] },
+      response: {
+        200: success('The member', Type.Ref('User'), exampleUser),
+        ...problems(401, 403, stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
       },
-    ),
+    }),
     async (request) => {
       const { role, name, is_active: isActive } = request.body
       if (role === undefined && name === undefined && isActive === undefined)

@@ -7,7 +7,7 @@ import { names, valuesOf } from '../../platform/names.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
+import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import type { OrganizationDeletion } from './deletion.ts'
 import { isOwner, notOwner, type Organization, otherOrganization, tooManyOwned } from './organization.ts'
@@ -18,7 +18,6 @@ export interface OrganizationRoutes {
   readonly organizations: Organizations
   readonly deletion: OrganizationDeletion
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
 }
 
 const route = guardedRoutes('organizations')
@@ -81,22 +80,15 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
 }
 
 /** These need a step-up. */
-function registerSensitiveRoutes(
-  app: FastifyInstance,
-  { organizations, guard, requireStepUp }: OrganizationRoutes,
-): void {
+function registerSensitiveRoutes(app: FastifyInstance, { organizations, guard }: OrganizationRoutes): void {
   app.patch<{ Body: Static<typeof schemas.changeBody> }>(
     '/organization',
-    route(
-      { ...guard('organization.manage'), ...requireStepUp() },
-      {
-        headers: stepUpHeaders,
-        summary: 'Rename the organization, or require step-ups of everybody',
-        operationId: 'changeOrganization',
-        body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
-        response: { 200: one('The organization'), ...problems(401, 403, stepUpRequired, 413, 415) },
-      },
-    ),
+    route(guard('organization.manage'), {
+      summary: 'Rename the organization, or require step-ups of everybody',
+      operationId: 'changeOrganization',
+      body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
+      response: { 200: one('The organization'), ...problems(401, 403, stepUpRequired, 413, 415) },
+    }),
     async (request) => {
       const { name, require_step_up: requireStepUp } = request.body
       if (name === undefined && requireStepUp === undefined)
@@ -107,19 +99,15 @@ function registerSensitiveRoutes(
 
   app.post<{ Body: Static<typeof schemas.transferBody> }>(
     '/organization/transfer',
-    route(
-      { ...guard('organization.manage'), ...requireStepUp() },
-      {
-        headers: stepUpHeaders,
-        summary: 'Hand the organization over: the other member becomes the owner, and you an admin',
-        operationId: 'transferOrganization',
-        body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
-        response: {
-          204: { description: 'Handed over', type: 'null' },
-          ...problems(401, stepUpRequired, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
-        },
+    route(guard('organization.manage'), {
+      summary: 'Hand the organization over: the other member becomes the owner, and you an admin',
+      operationId: 'transferOrganization',
+      body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
+      response: {
+        204: { description: 'Handed over', type: 'null' },
+        ...problems(401, stepUpRequired, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
       },
-    ),
+    }),
     async (request, reply) => {
       await organizations.transfer(personOf(request), request.body.user_id.toLowerCase(), permitOf(request))
       return reply.status(204).send()
@@ -127,22 +115,18 @@ function registerSensitiveRoutes(
   )
 }
 
-function registerDeletionRoutes(app: FastifyInstance, { deletion, guard, requireStepUp }: OrganizationRoutes): void {
+function registerDeletionRoutes(app: FastifyInstance, { deletion, guard }: OrganizationRoutes): void {
   app.post<{ Body: Static<typeof schemas.deleteBody> }>(
     '/organization/delete',
-    route(
-      { ...guard('organization.delete'), ...requireStepUp() },
-      {
-        headers: stepUpHeaders,
-        summary: 'Delete the organization after 30 days; until then only its owner can enter it, and restore it',
-        operationId: 'deleteOrganization',
-        body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
-        response: {
-          202: one('The organization, with the date of its deletion'),
-          ...problems(401, stepUpRequired, 403, notOwner, legalHold, 413, 415),
-        },
+    route(guard('organization.delete'), {
+      summary: 'Delete the organization after 30 days; until then only its owner can enter it, and restore it',
+      operationId: 'deleteOrganization',
+      body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
+      response: {
+        202: one('The organization, with the date of its deletion'),
+        ...problems(401, stepUpRequired, 403, notOwner, legalHold, 413, 415),
       },
-    ),
+    }),
     async (request, reply) => {
       const { name } = request.body
       return reply

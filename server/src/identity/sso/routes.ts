@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { readCookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders } from '../factors/step-ups/require-step-up.ts'
+import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { checkReturnTo, flowCookie, flowCookieName } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
@@ -23,7 +23,6 @@ import {
 export interface SsoRoutes {
   readonly sso: SsoSignIn
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
   readonly publicUrl: string
   /** Opens the session and puts what the browser keeps of it on the reply; the redirect is made here. */
   readonly signIn: (signedIn: SsoSignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<void>
@@ -111,26 +110,22 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
   )
 }
 
-function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, publicUrl }: SsoRoutes): void {
+function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: SsoRoutes): void {
   const isHttps = publicUrl.startsWith('https:')
   const home = new URL(`${publicUrl}/`).pathname
 
   app.post<{ Params: { id: string }; Body: Static<typeof schemas.linkBody> }>(
     '/auth/sso/:id/link',
-    route(
-      { ...guard('sso.link'), ...requireStepUp() },
-      {
-        summary: 'Link your membership with your identity at a provider',
-        operationId: 'linkSso',
-        params: idParams,
-        headers: stepUpHeaders,
-        body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
-        response: {
-          200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
-          ...problems(401, stepUpRequired, providerNotFound, 413, 415, 422, providerUnavailable),
-        },
+    route(guard('sso.link'), {
+      summary: 'Link your membership with your identity at a provider',
+      operationId: 'linkSso',
+      params: idParams,
+      body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
+      response: {
+        200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
+        ...problems(401, stepUpRequired, providerNotFound, 413, 415, 422, providerUnavailable),
       },
-    ),
+    }),
     async (request, reply) => {
       const returnTo = checkReturnTo(request.body.return_to ?? home, publicUrl)
       const browser = readCookie(request.headers.cookie, flowCookieName(isHttps))
@@ -161,19 +156,15 @@ function registerIdentities(app: FastifyInstance, { sso, guard, requireStepUp, p
 
   app.delete<{ Params: { id: string } }>(
     '/auth/sso/identities/:id',
-    route(
-      { ...guard('sso.link'), ...requireStepUp() },
-      {
-        summary: 'Unlink an identity: it opens nothing any more',
-        operationId: 'unlinkSso',
-        params: idParams,
-        headers: stepUpHeaders,
-        response: {
-          204: { description: 'It is gone', type: 'null' },
-          ...problems(401, stepUpRequired, identityNotFound, 422),
-        },
+    route(guard('sso.link'), {
+      summary: 'Unlink an identity: it opens nothing any more',
+      operationId: 'unlinkSso',
+      params: idParams,
+      response: {
+        204: { description: 'It is gone', type: 'null' },
+        ...problems(401, stepUpRequired, identityNotFound, 422),
       },
-    ),
+    }),
     async (request, reply) => {
       await sso.unlink(personOf(request), idOf(request), permitOf(request))
       return reply.status(204).send()

@@ -4,7 +4,7 @@ import { idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
 import { idParams, problems, success } from '../../../http/openapi.ts'
 import { names, valuesOf } from '../../../platform/names.ts'
 import { stepUpRequired } from '../../factors/step-up.ts'
-import { permitOf, type RequireStepUp, stepUpHeaders } from '../../factors/step-ups/require-step-up.ts'
+import { permitOf } from '../../factors/step-ups/demand-step-ups.ts'
 import { type Guard, guardedRoutes, personOf } from '../../guard.ts'
 import {
   type IdentityProvider,
@@ -20,7 +20,6 @@ import type { IdentityProviders } from './service.ts'
 export interface ProviderRoutes {
   readonly providers: IdentityProviders
   readonly guard: Guard
-  readonly requireStepUp: RequireStepUp
   readonly publicUrl: string
 }
 
@@ -68,20 +67,17 @@ function readRoute(app: FastifyInstance, { providers, guard, publicUrl }: Provid
   })
 }
 
-function createRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
-  const options = route(
-    { ...guard('sso.manage'), ...requireStepUp({ repeats: true }) },
-    {
-      summary: 'Trust an OpenID provider; its discovery document is fetched at once',
-      operationId: 'createIdentityProvider',
-      headers: Type.Object({ ...idempotencyHeaders.properties, ...stepUpHeaders.properties }),
-      body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
-      response: {
-        201: oneProvider,
-        ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
-      },
+function createRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
+  const options = route(guard('sso.manage'), {
+    summary: 'Trust an OpenID provider; its discovery document is fetched at once',
+    operationId: 'createIdentityProvider',
+    headers: idempotencyHeaders,
+    body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
+    response: {
+      201: oneProvider,
+      ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
     },
-  )
+  })
   app.post<{ Body: Static<typeof schemas.createProviderBody> }>(
     '/identity-providers',
     options,
@@ -96,19 +92,15 @@ function createRoute(app: FastifyInstance, { providers, guard, requireStepUp, pu
   )
 }
 
-function changeRoute(app: FastifyInstance, { providers, guard, requireStepUp, publicUrl }: ProviderRoutes): void {
+function changeRoute(app: FastifyInstance, { providers, guard, publicUrl }: ProviderRoutes): void {
   const refusals = [stepUpRequired, providerNotFound, providerChanged, providerExists, providerNotProven] as const
-  const options = route(
-    { ...guard('sso.manage'), ...requireStepUp() },
-    {
-      summary: 'Change an identity provider, enforce it, or switch it off',
-      operationId: 'changeIdentityProvider',
-      params: idParams,
-      headers: stepUpHeaders,
-      body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
-      response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
-    },
-  )
+  const options = route(guard('sso.manage'), {
+    summary: 'Change an identity provider, enforce it, or switch it off',
+    operationId: 'changeIdentityProvider',
+    params: idParams,
+    body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
+    response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
+  })
   app.patch<OneProvider & { Body: Static<typeof schemas.changeProviderBody> }>(
     '/identity-providers/:id',
     options,
@@ -119,20 +111,16 @@ function changeRoute(app: FastifyInstance, { providers, guard, requireStepUp, pu
   )
 }
 
-function deleteRoute(app: FastifyInstance, { providers, guard, requireStepUp }: ProviderRoutes): void {
-  const options = route(
-    { ...guard('sso.manage'), ...requireStepUp() },
-    {
-      summary: 'Trust an identity provider no longer',
-      operationId: 'deleteIdentityProvider',
-      params: idParams,
-      headers: stepUpHeaders,
-      response: {
-        204: { description: 'It is gone', type: 'null' },
-        ...problems(401, stepUpRequired, providerNotFound, 422),
-      },
+function deleteRoute(app: FastifyInstance, { providers, guard }: ProviderRoutes): void {
+  const options = route(guard('sso.manage'), {
+    summary: 'Trust an identity provider no longer',
+    operationId: 'deleteIdentityProvider',
+    params: idParams,
+    response: {
+      204: { description: 'It is gone', type: 'null' },
+      ...problems(401, stepUpRequired, providerNotFound, 422),
     },
-  )
+  })
   app.delete<OneProvider>('/identity-providers/:id', options, async (request, reply) => {
     await providers.remove(personOf(request), request.params.id, permitOf(request))
     return reply.status(204).send()

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, name, nullable, time } from '../../http/schema-parts.ts'
+import { id, line, name, nullable, time } from '../../http/schema-parts.ts'
 
 const statuses = ['active', 'paused', 'stopped']
 const status = Type.Enum(statuses, {
@@ -81,7 +81,8 @@ export const listAgentsQuery = Type.Object({
   ),
 })
 
-const reason = Type.String({ minLength: 1, maxLength: 512, description: 'Sent to the agent with every refusal.' })
+/** It stands in the middle of a sentence. */
+const reason = line({ maxLength: 512, description: 'Sent to the agent with every refusal.' })
 
 /** Pausing and stopping need a reason; resuming may have one. */
 export const pauseBody = Type.Object({ reason }, { title: 'Pause' })

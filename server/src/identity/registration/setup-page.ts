@@ -10,7 +10,7 @@ const page = formPage({
 <label for="password">Password (8 to 72 bytes)</label>
 <input id="password" name="password" type="password" autocomplete="new-password" minlength="8" maxlength="72" required>`,
   button: 'Create account',
-  done: 'Done. You can sign in at /docs. If the address had an account already, its password stays, and a mail says how to join.',
+  done: 'Done. You can sign in at /docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.',
 })
 
 /** `/setup#<token>`: where the first admin, or an invited person, makes an account. */

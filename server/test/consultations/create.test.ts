@@ -45,6 +45,7 @@ describe('201', () => {
       certificate: null,
       certificate_expires_at: null,
       redeemed_at: null,
+      erased_at: null,
       timeout_at: new Date(t.clock.now().getTime() + 1_440 * 60_000).toISOString(),
       agent_paused: false,
       allowed_actions: ['cancel'],

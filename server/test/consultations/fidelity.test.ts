@@ -83,7 +83,7 @@ const kept: readonly (readonly [string, string])[] = [
   ['the smallest double', '{"a":5e-324,"b":-5E-324}'],
   ['the largest double', '{"a":1.7976931348623157e308,"b":-1.7976931348623157e+308}'],
   ['the largest safe integers', '{"a":9007199254740991,"b":-9007199254740991}'],
-  ['large round numbers', '{"a":1e300,"b":100000000000000000000,"c":123456789012345680000}'],
+  ['large round numbers', '{"a":1e300,"b":1e20,"c":1.2345678901234568e20}'],
   ['zero with an enormous exponent', '{"a":0e999999999999,"b":0.000e-999999999999}'],
   ['literals', '{"a":true,"b":false,"c":null,"d":[],"e":{},"f":""}'],
   [
@@ -120,7 +120,10 @@ describe('what an agent sends comes back equal', () => {
       tree: fc.oneof(
         { maxDepth: 6, withCrossShrink: true },
         fc.constantFrom(null, true, false, -0, 0, 5e-324, Number.MAX_VALUE, Number.MAX_SAFE_INTEGER),
-        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        // Integers beyond 2^53 - 1 are refused in plain digits, which JSON.stringify writes up to 1e21.
+        fc
+          .double({ noNaN: true, noDefaultInfinity: true })
+          .filter((value) => !Number.isInteger(value) || Number.isSafeInteger(value) || Math.abs(value) >= 1e21),
         fc.integer(),
         fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0')),
         fc.array(tie('tree'), { maxLength: 5 }),

@@ -81,7 +81,7 @@ describe('16 callers at once with one key', () => {
   test('create one request and one event; all 16 get the same reply', async () => {
     for (let round = 0; round < 10; round += 1) {
       const key = freshKey()
-      const replies = await Promise.all(Array.from({ length: 16 }, () => create(key, { round })))
+      const replies = await Promise.all(Array.from({ length: 16 }, () => create(key, { metadata: { round } })))
       assert.deepEqual([...new Set(replies.map(({ status, text }) => `${status} ${text}`))].length, 1)
       assert.equal(replies.filter(({ headers }) => headers['idempotency-replayed'] === undefined).length, 1)
       const rows = await t.sql('select id from consultation_requests where idempotency_key = $1', [key])

@@ -20,7 +20,7 @@ const path = '/api/v1/requests'
 async function twinOf(id: string): Promise<void> {
   await t.sql(
     `insert into consultation_requests
-     select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid, 'agent_id', $3::uuid, 'title', 'twin'))).*
+     select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid, 'agent_id', $3::uuid, 'metadata', '"twin"'::jsonb))).*
      from consultation_requests c where id = $1 and organization_id = $4`,
     [id, other.organizationId, other.apiKey.agentId, t.organizationId],
   )
@@ -125,7 +125,7 @@ describe('a request with the same id in another organization', () => {
     assert.deepEqual(await otherRows(), twin)
 
     const theirs = await t.call('GET', `${path}/${id}`, { as: other.reviewer.token })
-    assert.deepEqual([theirs.body.state, theirs.body.title], ['pending', 'twin'])
+    assert.deepEqual([theirs.body.state, theirs.body.metadata], ['pending', 'twin'])
     const theirDeliveries = await t.call('GET', `${path}/${id}/deliveries`, { as: other.reviewer.token })
     assert.deepEqual(
       theirDeliveries.body.map(({ url }: { url: string }) => url),
@@ -144,7 +144,7 @@ describe('a request with the same id in another organization', () => {
       as: other.reviewer.token,
       body: { decision: 'reject' },
     })
-    assert.deepEqual([theirs.status, theirs.body.title], [200, 'twin'])
+    assert.deepEqual([theirs.status, theirs.body.metadata], [200, 'twin'])
     assert.equal((await t.call('GET', `${path}/${id}`, { as: t.apiKey })).body.state, 'cancelled')
     const { totals, counts } = await totalsAndCounts(t)
     assert.deepEqual(
@@ -187,7 +187,9 @@ test('lists and their totals contain nothing of another organization', async () 
   for (const query of ['', '&state=pending', '&updated_after=1970-01-01T00:00:00Z']) {
     const ours = await t.call('GET', `${path}?limit=100${query}`, { as: t.admin.token })
     assert.ok(
-      !ours.body.items.some(({ id, title }: { id: string; title: string }) => id === made.id || title === 'twin'),
+      !ours.body.items.some(
+        ({ id, metadata }: { id: string; metadata: unknown }) => id === made.id || metadata === 'twin',
+      ),
     )
     const [row] = await t.sql(
       `select count(*)::int as total from consultation_requests where organization_id = $1 and ($2 or state = 'pending')`,

@@ -297,6 +297,14 @@ describe('the checks of the pack', () => {
     assert.equal(pack.erasures[0].record.kind, 'audit.erased')
   })
 
+  test('of a certificate whose key leaked cannot be said', async () => {
+    const request = await approved()
+    await u.app.signingKeys.rotate('certificate', { revoke: true })
+    const { results, body } = await packOf(request)
+    assert.deepEqual(results, { ...all, certificate: 'open' })
+    assert.ok(body.keys.some((key: { purpose: string; revoked_at: string | null }) => key.revoked_at !== null))
+  })
+
   test('the event of the decision was hidden by its columns', async () => {
     const request = await approved()
     await unprotected(

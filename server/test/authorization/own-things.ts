@@ -35,7 +35,10 @@ const passwordHash = hashSync(password, { cost: 4 })
 export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThings>>> = {
   getCertificate: approved,
   redeem: approved,
-  eraseFromAudit: approved,
+  eraseFromAudit: async (scene) => {
+    await approved(scene)
+    return {}
+  },
   redeliver: async (scene) => {
     await approved(scene)
     await scene.t.sql(`update consultation_requests set callback_status = 'failed' where id = $1`, [

@@ -13,6 +13,9 @@ create table consultation_requests (
   -- json, not jsonb, so that readers get exactly the text that the agent sent, numbers included.
   context json not null,
   metadata json,
+  -- Known without reading the contents, which are stored apart when they are large: lists leave those out, and bound their bytes.
+  context_bytes integer not null generated always as (octet_length(context::text)) stored,
+  metadata_bytes integer not null generated always as (coalesce(octet_length(metadata::text), 0)) stored,
   -- SHA-256 of the question as RFC 8785 JSON.
   digest bytea not null check (octet_length(digest) = 32),
   state text not null

@@ -95,6 +95,9 @@ export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutM
   readonly certificate: string | null
   /** Read together with the request: whether it is open and its agent paused or stopped. */
   readonly agentPaused?: true
+  /** In a list: it is large, and `{}` stands for it. */
+  readonly contextTruncated?: true
+  readonly metadataTruncated?: true
 }
 
 /** Signs a decision; passed in, because rules have no keys. */

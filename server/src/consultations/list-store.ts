@@ -1,6 +1,6 @@
 import type { Queryable } from '../platform/database/db.ts'
 import type { Consultation, State } from './consultation.ts'
-import { type Row, shownColumns, toConsultation } from './store.ts'
+import { listedColumns, type Row, toConsultation } from './store.ts'
 
 export interface ListFilter {
   readonly organizationId: string
@@ -12,6 +12,8 @@ export interface ListFilter {
   readonly before: string | null
   readonly limit: number
   readonly offset: number
+  /** `{}` instead of large contents. */
+  readonly light: boolean
 }
 
 export interface Page {
@@ -29,9 +31,12 @@ const byAgent = `agent_id <> '00000000-0000-0000-0000-000000000000'`
 const byState = `state <> ''`
 const byUpdate = `updated_at > '-infinity'`
 
-/** Newest first. The statement is prepared once per combination of filters: at most 16 of them. */
+/** What the items of a page come to at most, unless the first is larger. */
+const pageBytes = 1_048_576
+
+/** Newest first. The statement is prepared once per combination of filters: at most 32 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, state, updatedAfter, before, limit, offset } = filter
+  const { organizationId, agentId, state, updatedAfter, before, limit, offset, light } = filter
   // One more than asked for: then there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
@@ -52,15 +57,19 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
     : `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}),
          page as (select organization_id, id from consultation_requests ${matching}${index}${below}
                   order by id desc limit $2 offset $3)`
-  const rows = await db.execute<{ total: number } & (Row | { id: null })>(
+  const rows = await db.execute<{ total: number } & ((Row & { looked_at: number }) | { id: null })>(
     {
-      name: `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}`,
-      text: `${text} select counted.total, ${shownColumns} from counted left join (page cross join lateral (
-        select * from consultation_requests c where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
-        on true order by c.id desc`,
+      name: `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}${light ? '' : '_full'}`,
+      text: `${text}, read as (
+          select c.*, sum(c.bytes) over (order by c.id desc) as sum, count(*) over ()::int as looked_at
+          from page cross join lateral (select ${listedColumns(light)} from consultation_requests c
+            where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
+        select counted.total, c.* from counted left join read c on c.sum <= ${pageBytes} or c.sum = c.bytes
+        order by c.id desc`,
     },
     values,
   )
-  const items = rows.flatMap((row) => (row.id === null ? [] : [toConsultation(row as Row)]))
-  return { items: items.slice(0, limit), total: rows[0]?.total ?? 0, limit, offset, hasMore: items.length > limit }
+  const items = rows.flatMap((row) => (row.id === null ? [] : [row])).slice(0, limit)
+  const hasMore = items.length < (items[0]?.looked_at ?? 0)
+  return { items: items.map(toConsultation), total: rows[0]?.total ?? 0, limit, offset, hasMore }
 }

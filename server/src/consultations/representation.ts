@@ -50,7 +50,7 @@ function write(consultation: Consultation, actions: string): string {
         `"responder_id":"${response.responderId}","responded_at":${time(response.respondedAt)}}`
   return (
     `{"id":"${consultation.id}","title":${text(consultation.title)},"description":${text(consultation.description)},` +
-    `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},"state":"${consultation.state}",` +
+    `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}"state":"${consultation.state}",` +
     `"revision":${consultation.revision},"response":${answer},"responded_by":${word(response?.responderId)},` +
     `"responded_at":${time(response?.respondedAt)},"decided_by":${word(consultation.decidedBy)},` +
     `"callback_webhook":${text(consultation.callbackUrl)},"callback_sent_at":${time(callback.sentAt)},` +
@@ -63,6 +63,10 @@ function write(consultation: Consultation, actions: string): string {
     `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
     `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
   )
+}
+
+function truncated({ contextTruncated, metadataTruncated }: Consultation): string {
+  return `${contextTruncated ? '"context_truncated":true,' : ''}${metadataTruncated ? '"metadata_truncated":true,' : ''}`
 }
 
 /** For text that a person or an agent wrote. */

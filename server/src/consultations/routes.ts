@@ -77,7 +77,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     '/requests',
     { ...guard('request.read'), schema },
     async (request, reply) => {
-      const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, cursor } = request.query
+      const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, cursor, fields } = request.query
       if (cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
       const { principal } = callerOf(request)
       const found = await consultations.list(principal, {
@@ -86,6 +86,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
         before: cursor === undefined ? null : decodeCursor(cursor),
         limit,
         offset,
+        light: fields !== 'full',
       })
       return reply.type(json).send(pageJson(found, principal, clock.now()))
     },

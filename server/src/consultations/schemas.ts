@@ -120,6 +120,13 @@ export const requestExample = {
   updated_at: '2026-01-31T09:05:00.041Z',
 }
 
+const truncated = (name: string) =>
+  Type.Optional(
+    Type.Boolean({
+      description: `In a list: \`${name}\` is larger than 4 KiB, and {} stands for it. Read the request, or the list with fields=full.`,
+    }),
+  )
+
 export const requestSchema = Type.Object(
   {
     id,
@@ -127,6 +134,8 @@ export const requestSchema = Type.Object(
     description: nullable(Type.String()),
     context: Type.Object({}, { additionalProperties: true }),
     metadata: nullable(Type.Object({}, { additionalProperties: true })),
+    context_truncated: truncated('context'),
+    metadata_truncated: truncated('metadata'),
     state: Type.Enum(states),
     revision: Type.Integer(),
     response: nullable(
@@ -173,7 +182,7 @@ export const requestPageSchema = Type.Object(
   {
     items: Type.Array(Type.Ref('Request')),
     total: Type.Integer({ description: 'How many match the filter.' }),
-    limit: Type.Integer(),
+    limit: Type.Integer({ description: 'As asked for. A page holds fewer when they come to more than 1 MiB.' }),
     offset: Type.Integer(),
     next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
   },
@@ -191,7 +200,20 @@ export const listQuery = Type.Object({
         'and skip what you already have (same id and updated_at).',
     }),
   ),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+  fields: Type.Optional(
+    Type.Enum(['light', 'full'], {
+      default: 'light',
+      description: 'full: with every `context` and `metadata`, also those above 4 KiB.',
+    }),
+  ),
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      default: 20,
+      description: 'A page of more than 1 MiB ends before this many; next_cursor goes on from there.',
+    }),
+  ),
   offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),
   cursor: Type.Optional(
     Type.String({

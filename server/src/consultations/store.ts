@@ -34,18 +34,46 @@ const contents = [
 
 type Stored = Selectable<Schema['consultation_requests']>
 type CoreRow = Pick<Stored, (typeof core)[number]> & { readonly digest: string }
-export type Row = CoreRow & Pick<Stored, (typeof contents)[number]> & { readonly agent_paused?: boolean | null }
+export type Row = CoreRow &
+  Pick<Stored, (typeof contents)[number]> & {
+    readonly agent_paused?: boolean | null
+    readonly context_truncated?: boolean
+    readonly metadata_truncated?: boolean
+  }
 
 const coreColumns = `${core.map((name) => `c.${name}`).join(', ')}, encode(c.digest, 'hex') as digest`
 const columns = `${coreColumns}, ${contents.map((name) => `c.${name}`).join(', ')}`
 
-/**
- * The columns shown to callers, of the alias `c`. A scalar sub-select takes one look-up by primary key per open request and
- * none for others; EXISTS could become a hash over all agents.
- */
-export const shownColumns = `${columns}, case when c.state = 'pending' then
+/** A scalar sub-select takes one look-up by primary key per open request and none for others; EXISTS could become a hash over all agents. */
+const agentPaused = `case when c.state = 'pending' then
   (select a.status <> 'active' or a.organization_status <> 'active' from agents a
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
+
+/** The columns shown to callers, of the alias `c`. */
+const shownColumns = `${columns}, ${agentPaused}`
+
+/** Larger ones are left out of lists. */
+const lightBytes = 4_096
+
+/** The same for a list; `light`: what is large is replaced by `{}`. `bytes`: what the row comes to in a reply, or a little more. */
+export function listedColumns(light: boolean): string {
+  const large = ['context', 'metadata'].map((name) => ({ name, isLarge: `c.${name}_bytes > ${lightBytes}` }))
+  const shown = large.map(({ name, isLarge }) =>
+    light
+      ? `case when ${isLarge} then '{}' else c.${name} end as ${name}, ${isLarge} as ${name}_truncated`
+      : `c.${name}`,
+  )
+  const others = contents.filter((name) => name !== 'context' && name !== 'metadata').map((name) => `c.${name}`)
+  const weights = [
+    ...large.map(({ name, isLarge }) =>
+      light ? `case when ${isLarge} then 0 else c.${name}_bytes end` : `c.${name}_bytes`,
+    ),
+    // As JSON, in which a character may become six.
+    ...['title', 'description', 'comment'].map((name) => `coalesce(octet_length(to_json(c.${name})::text), 0)`),
+    ...['callback_url', 'callback_last_error', 'certificate'].map((name) => `coalesce(octet_length(c.${name}), 0)`),
+  ]
+  return `${coreColumns}, ${[...others, ...shown].join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
+}
 
 function toCore(row: CoreRow): ConsultationCore {
   const { decision, comment, responder_id: responderId, responded_at: respondedAt } = row
@@ -91,6 +119,8 @@ export function toConsultation(row: Row): Consultation {
     callbackSecret: row.callback_secret,
     callbackRetrySeconds: row.callback_retry_seconds,
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
+    ...(row.context_truncated === true ? { contextTruncated: true } : {}),
+    ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),
   }
 }
 

@@ -172,7 +172,7 @@ describe('every statement is limited to its organization', () => {
       store.save(tx, [{ before: wrong, after: wrong, facts: [] }]),
     )
     assert.deepEqual(await tableContents(t), contents)
-    const filter = { agentId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0 }
+    const filter = { agentId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0, light: false }
     for (const varied of [
       {},
       { agentId: key.agentId },

@@ -107,6 +107,8 @@ export interface Schema {
     description: string | null
     context: JsonText
     metadata: JsonText | null
+    context_bytes: Generated<number>
+    metadata_bytes: Generated<number>
     digest: Buffer
     state: 'pending' | 'responded' | 'callback_sent' | 'callback_failed' | 'timeout' | 'cancelled' | 'completed'
     revision: Generated<number>

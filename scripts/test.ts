@@ -49,10 +49,10 @@ const folder = await mkdtemp(join(tmpdir(), 'hitl-test-'))
 const places = Array.from({ length: workers }, (_, index) => join(folder, String(index)))
 const started = await Promise.allSettled(places.map(startServer))
 try {
-  const servers = started.map((server) => {
+  const servers = started.map((server, index) => {
     if (server.status === 'rejected') throw server.reason
     const { host, port, user, password, database } = server.value.connection
-    return { connection: { host, port, user, password }, template: database }
+    return { connection: { host, port, user, password }, template: database, taken: `${places[index]}-taken` }
   })
   process.env.HITL_TEST_SERVERS = JSON.stringify(servers)
   // Strips and compiles the source once, not in each of the hundreds of processes.

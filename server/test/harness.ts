@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { InjectOptions } from 'fastify'
 import pg from 'pg'
 import { type App, createApp } from '../src/app.ts'
@@ -23,13 +24,36 @@ export interface TestServer {
   readonly template: string
 }
 
-/** `scripts/test.ts` starts a server for each worker of the test runner. */
+let server: TestServer | undefined
+
+/** `scripts/test.ts` starts as many servers as it runs files at once. Each file takes a free one until its process ends. */
 export function testServer(): TestServer {
-  const { HITL_TEST_SERVERS: servers, NODE_TEST_WORKER_ID: worker } = process.env
-  const server = (JSON.parse(servers ?? '[]') as readonly TestServer[])[Number(worker) - 1]
-  if (server === undefined)
-    throw new Error('Run tests with "npm test", or one file with "npm test -- path/to/file.test.ts".')
+  server ??= takeServer()
   return server
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+function takeServer(): TestServer {
+  const servers = JSON.parse(process.env.HITL_TEST_SERVERS ?? '[]') as readonly (TestServer & { taken: string })[]
+  for (const { taken, ...free } of servers) {
+    try {
+      // A process that was killed cannot give its server back.
+      if (existsSync(taken) && !isRunning(Number(readFileSync(taken, 'utf8')))) rmSync(taken, { force: true })
+      writeFileSync(taken, String(process.pid), { flag: 'wx' })
+    } catch {
+      continue
+    }
+    process.once('exit', () => rmSync(taken, { force: true }))
+    return free
+  }
+  throw new Error('Run tests with "npm test", or one file with "npm test -- path/to/file.test.ts".')
 }
 
 /** The test server's superuser; it takes the same password. */

@@ -171,7 +171,8 @@ export async function freePort(): Promise<number> {
 }
 
 async function listen(server: NetServer, host = '127.0.0.1'): Promise<number> {
-  server.listen(0, host)
+  // A test that failed before it closed its receiver must not keep the process.
+  server.listen(0, host).unref()
   await once(server, 'listening')
   return (server.address() as AddressInfo).port
 }

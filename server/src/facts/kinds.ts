@@ -34,6 +34,8 @@ export const eventKinds = {
   'user.deleted': 'A membership ended with its organization.',
   'invitation.created': 'An invitation or set-up link was made.',
   'invitation.revoked': 'An invitation was revoked before it was used.',
+  'invitation.reserved':
+    'An invitation was used for an address that has an account: only its owner can use it from now on.',
 
   'organization.created': 'An organization was created.',
   'organization.changed': 'The name or a setting of the organization was changed.',

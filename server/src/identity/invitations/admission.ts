@@ -1,3 +1,4 @@
+import { factBy, type Origin } from '../../facts/fact.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { emailKey } from '../accounts/user.ts'
 import { hashSecretToken } from '../secret-token.ts'
@@ -39,11 +40,16 @@ export async function reserve(
   found: Invitation,
   token: string,
   email: string,
+  call: Pick<Origin, 'httpRequestId' | 'network'>,
 ): Promise<void> {
-  const { organizationId } = found
+  const { organizationId, id } = found
+  const origin = { ...call, organizationId, actor: { kind: 'anonymous', id: null } } as const
   await inTransaction(context.db, { organizationId }, async (tx) => {
     const invitation = await lock(context, tx, found, email, 'new')
     await store.saveInvitation(tx, { ...invitation, reservedFor: emailKey(email) })
+    // Without the address, which is an account's, and not of this organization.
+    const occurredAt = context.clock.now()
+    await context.report(tx, [factBy(origin, 'invitation.reserved', ['invitation', id], { occurredAt })])
   })
   context.mails.hasAccount(found, token, email)
 }

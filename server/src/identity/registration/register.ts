@@ -44,7 +44,7 @@ export async function register(
     const isTaken = error instanceof Problem && error.code === emailTaken.code
     if (!isTaken || invited === null || invitation === undefined) throw error
     // The reply is that of a new account: whoever holds an invitation must not learn who has an account here.
-    await invitations.reserve(invited, invitation, email)
+    await invitations.reserve(invited, invitation, email, origin)
     return user
   })
 }

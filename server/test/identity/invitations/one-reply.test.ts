@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
-import { addCompany, type Company } from '../organizations/tenancy.ts'
+import { addCompany, type Company, told } from '../organizations/tenancy.ts'
 
 const invitations = '/api/v1/invitations'
 const subject = 'You have an account already'
@@ -76,11 +76,14 @@ test('registering by invitation says the same for an address that has an account
 })
 
 test('the owner of the address is notified by mail and joins through the invitation; nobody else does', async () => {
-  const { token } = await invite({ role: 'auditor' })
+  const { id, token } = await invite({ role: 'auditor' })
   const owner = home.admin
   assert.equal((await register(token, addressOf(owner).toUpperCase())).status, 201)
   const [letter] = await relay.lettersTo(addressOf(owner), subject, 1)
   assert.ok(letter?.text.includes(token), letter?.text)
+  const reserved = await told(t, host.organizationId, 'invitation.reserved')
+  assert.equal(reserved.at(-1)?.subject.id, id)
+  assert.deepEqual(Object.keys(reserved.at(-1)?.erasable), ['network'], 'the address is not in it')
   const accept = (as: string) => t.call('POST', `${invitations}/accept`, { as, body: { token } })
   assert.equal((await accept(home.auditor.token)).body.code, 'invitation.not_valid')
   const joined = await accept(owner.token)

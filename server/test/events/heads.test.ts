@@ -169,6 +169,21 @@ describe('a process that has just started', () => {
   })
 })
 
+test('ids in capitals, with which anybody may call, leave no event that is not sealed', async (context) => {
+  const { t, errors } = await sealedApp(context)
+  const made = await t.createRequest()
+  const id = String(made.id).toUpperCase()
+  const as = { as: t.admin.token }
+  await t.call('GET', `/api/v1/requests/${id}/evidence`, as)
+  await t.call('POST', `/api/v1/requests/${id}/redeem`, { as: t.apiKey })
+  await t.call('POST', `/api/v1/requests/${id}/respond`, { ...as, body: { decision: 'approve' } })
+  await t.call('POST', '/api/v1/events/erasures', { ...as, body: { request_id: id, reason: 'case 17' } })
+  await t.call('PATCH', `/api/v1/users/${t.reviewer.id.toUpperCase()}`, { ...as, body: { name: 'Rev' } })
+  await sealAll(t)
+  const [misfit] = await t.sql('select count(*)::int as count from events e where not hitl_audit_fits(e)')
+  assert.deepEqual([misfit?.count, errors], [0, []])
+})
+
 test('an event whose columns contradict its record is not sealed', async (context) => {
   const { t, errors } = await sealedApp(context)
   await addEvents(t)

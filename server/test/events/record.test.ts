@@ -55,6 +55,11 @@ describe('a record', () => {
     assert.deepEqual([JSON.parse(least.record).erasable_sha256, least.erasable], [null, null])
   })
 
+  test('has its ids in lower case, as the columns beside it have them', () => {
+    const capitals = { ...event, subjectId: event.subjectId.toUpperCase() }
+    assert.equal(recordOf(capitals, 'salt').record, recordOf(event, 'salt').record)
+  })
+
   test('is RFC 8785 JSON, as is the erasable part, with any content', () => {
     fc.assert(
       fc.property(

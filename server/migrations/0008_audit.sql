@@ -166,14 +166,14 @@ end $$;
 create aggregate hitl_audit_link(previous bytea, record text) (sfunc = hitl_audit_link_step, stype = bytea);
 
 -- Whether the columns of an event say what its record says. The members of a record stand in the order of their names, and
--- behind http_request_id none is free text, so its end is known to the letter.
+-- behind http_request_id none is free text, so its end is known to the letter. One expression, which PostgreSQL puts into the
+-- query that calls it: a call of its own took five times as long.
 create function hitl_audit_fits(e events) returns boolean language sql stable parallel safe as $$
-  select right(e.record, length(told.tail)) = told.tail
-    and starts_with(e.record, '{"actor":{"id":' || coalesce('"' || e.actor_id || '"', 'null') || ',"key_id":')
-    and position(',"kind":"' || e.actor_kind || '","session_id":' in left(e.record, 160)) > 0
-  from (select ',"id":"' || e.id || '","kind":"' || e.kind || '","occurred_at":"'
-    || to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '","organization_id":"'
-    || e.organization_id || '","subject":{"id":"' || e.subject_id || '","kind":"' || e.subject_kind || '"},"v":1}' as tail) told
+  select e.record like '{"actor":{"id":' || coalesce('"' || e.actor_id || '"', 'null') || ',"key\_id":%,"kind":"' || e.actor_kind
+    || '","session\_id":%,"id":"' || e.id || '","kind":"' || replace(e.kind, '_', '\_') || '","occurred\_at":"'
+    || to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '","organization\_id":"'
+    || e.organization_id || '","subject":{"id":"' || e.subject_id || '","kind":"' || replace(e.subject_kind, '_', '\_')
+    || '"},"v":1}'
 $$;
 
 -- The next level of the Merkle tree (RFC 6962, 2.1). Neighbours are joined, and a last node without a neighbour moves up

@@ -5,6 +5,7 @@ import { inTransaction } from '../platform/database/db.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
 import { type Context, writes } from './context.ts'
+import { digestAhead } from './digest.ts'
 import { factOf, type RequestChange, requestChange } from './facts.ts'
 import { parseAnswer } from './new-answer.ts'
 import { keyFor, visibleTo } from './reading.ts'
@@ -40,6 +41,7 @@ function performTogether(
 ): Promise<readonly Outcome<Consultation>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
     const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
+    for (const before of current.values()) await digestAhead(before)
     const merged = new Map<string, Change>()
     const facts: Fact[] = []
     const changes: RequestChange[] = []

@@ -8,6 +8,7 @@ import type { ParsedJson } from '../platform/json.ts'
 import type { Place } from '../platform/secrets/sealed-text.ts'
 import { type Consultation, initialReply, open, type RequestFact } from './consultation.ts'
 import { type Context, writes } from './context.ts'
+import { digestAhead } from './digest.ts'
 import { factOf, requestChange } from './facts.ts'
 import { parseNewRequest } from './new-request.ts'
 import { scopeOf } from './row-keys.ts'
@@ -72,6 +73,7 @@ export async function create(
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
+  await digestAhead(asked)
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
   const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
   const insert = async (): Promise<Consultation | null> => {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { createBoundedMap } from '../platform/bounded-map.ts'
 import type { JsonText } from '../platform/json.ts'
+import { largeBytes, largeDigest } from '../platform/large-json.ts'
 
 /** The part of a request that a decision is about. */
 export interface Asked {
@@ -18,11 +19,25 @@ const computed = createBoundedMap<string, string>(20_000)
  * approved. Every read and every act computes it anew from the row, so the canonical form, which takes 30 times as long as
  * hashing the text as it is, is made once for each text.
  */
-export function digestOf({ title, description, context }: Asked): string {
-  const written = hash('sha256', JSON.stringify([title, description]) + context, 'base64')
-  const known = computed.get(written)
+export function digestOf(asked: Asked): string {
+  const text = textOf(asked)
+  const key = hash('sha256', text, 'base64')
+  const known = computed.get(key)
   if (known !== undefined) return known
-  const digest = hash('sha256', canonicalize({ context: JSON.parse(context), description, title }) ?? '')
-  computed.set(written, digest)
+  const digest = hash('sha256', canonicalize(JSON.parse(text)) ?? '')
+  computed.set(key, digest)
   return digest
+}
+
+/** Computes the digest of a large question in a thread; `digestOf` then has it, and does not hold up everybody else. */
+export async function digestAhead(asked: Asked): Promise<void> {
+  if (asked.context.length < largeBytes) return
+  const text = textOf(asked)
+  const key = hash('sha256', text, 'base64')
+  if (computed.get(key) === undefined) computed.set(key, await largeDigest(text))
+}
+
+function textOf({ title, description, context }: Asked): JsonText {
+  const [told, named] = [JSON.stringify(description), JSON.stringify(title)]
+  return `{"context":${context},"description":${told},"title":${named}}` as JsonText
 }

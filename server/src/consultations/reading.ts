@@ -4,6 +4,7 @@ import type { Db } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
 import { type Consultation, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
+import { digestAhead } from './digest.ts'
 import * as lists from './list-store.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
@@ -52,7 +53,9 @@ function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<rea
 }
 
 export async function read({ find }: ReadContext, principal: Principal, id: string): Promise<Consultation> {
-  return visibleTo(principal, await find(keyFor(principal, id)))
+  const found = visibleTo(principal, await find(keyFor(principal, id)))
+  await digestAhead(found)
+  return found
 }
 
 /** An agent's list holds only its own requests. */

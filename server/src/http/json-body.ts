@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import { type JsonText, parseExactJson } from '../platform/json.ts'
+import { type JsonText, type ParsedJson, parseExactJson } from '../platform/json.ts'
+import { largeBytes, parseLargeJson } from '../platform/large-json.ts'
 import { refusal } from '../platform/problem.ts'
 import { refuseOtherCharsets } from './content-type.ts'
+import { nothing } from './validation.ts'
 
 const emptyBody = refusal(400, 'json.empty', 'The body is empty. Send a JSON object.')
 const compressedBody = refusal(
@@ -35,10 +37,13 @@ export function registerJsonBody(app: FastifyInstance): void {
           if (request.routeOptions.schema?.body === undefined) return done(null, undefined)
           throw emptyBody()
         }
-        const { value, members } = parseExactJson(body)
-        request.rawBody = body
-        request.members = members
-        done(null, value)
+        const keep = ({ value, members }: ParsedJson): void => {
+          request.rawBody = body
+          request.members = members
+          done(null, value)
+        }
+        if (body.length < largeBytes) keep(parseExactJson(body))
+        else parseLargeJson(body, (request.routeOptions.schema?.body as object | undefined) ?? nothing).then(keep, done)
       } catch (error) {
         done(error as Error)
       }

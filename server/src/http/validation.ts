@@ -22,7 +22,7 @@ export const schemaController: NonNullable<FastifyServerOptions['schemaControlle
   },
 }
 
-const nothing = Type.Object({})
+export const nothing = Type.Object({})
 const checkNothing = compileCheck(nothing, 'body')
 
 const refuseMembers: preValidationHookHandler = (request, _reply, done) => {

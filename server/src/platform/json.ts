@@ -1,7 +1,7 @@
 import { invalid, refusal } from './problem.ts'
 
-/** Deeper nesting than this is refused: every reader of the value, PostgreSQL's parser too, recurses. */
-export const maxJsonDepth = 500
+/** Deeper nesting than this is refused: every reader of the value, PostgreSQL's parser too, recurses, and indents. */
+export const maxJsonDepth = 100
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -142,8 +142,8 @@ function decodeString(quoted: string, stack: readonly Frame[]): string {
  * strict ones of RFC 8785 take no integer beyond 2^53 - 1 (RFC 7493, 2.2).
  */
 function isExact(literal: string): boolean {
-  // A double always keeps 15 significant decimal digits (DBL_DIG); only an exponent may still under- or overflow.
-  if (literal.length <= 15 && !/[eE]/.test(literal)) return true
+  // A double always keeps 15 significant decimal digits (DBL_DIG); only a large exponent may still under- or overflow.
+  if (literal.length <= 15 && Math.abs(Number(literal.split(/[eE]/)[1] ?? 0)) < 290) return true
   const value = Number(literal)
   if (!Number.isSafeInteger(value) && /^-?\d+$/.test(literal)) return false
   return Number.isFinite(value) && decimal(literal) === decimal(String(value))

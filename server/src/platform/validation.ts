@@ -126,6 +126,18 @@ function refuseUnknown(_isClosed: boolean, schema: AnySchemaObject): DataValidat
 
 const shortened = (name: string): string => (name.length > 80 ? `${name.slice(0, 80).toWellFormed()}…` : name)
 
+/** What is left of a value that fits the schema without what that leaves to the caller. */
+export function withoutFree(schema: object, value: unknown): unknown {
+  const { type, anyOf, properties = {}, additionalProperties } = schema as SchemaParts
+  if (typeof value !== 'object' || value === null) return value
+  if (anyOf !== undefined) return anyOf.reduce((left: unknown, part) => withoutFree(part, left), value)
+  if (type !== 'object') return value
+  const kept = Object.entries(value).filter(
+    ([name]) => additionalProperties !== true || Object.hasOwn(properties, name),
+  )
+  return Object.fromEntries(kept.map(([name, member]) => [name, withoutFree(properties[name] ?? {}, member)]))
+}
+
 /** For use cases: checks the input of any door; throws the 422. */
 export function bodyCheck<S extends TSchema>(schema: S): (body: unknown) => Static<S> {
   const check = compileCheck(schema, 'body')

@@ -184,7 +184,7 @@ describe('422 naming the path for values that cannot be kept exactly', () => {
     for (const text of [nested(deepest + 1), nested(300_000)]) {
       const reply = await t.call('POST', path, { as: t.apiKey, payload: `{"title":"x","context":${text}}`, headers })
       assert.equal(reply.status, 422)
-      assert.match(reply.body.detail, /^context\.a\[0\].* is nested more than 500 deep/)
+      assert.match(reply.body.detail, /^context\.a\[0\].* is nested more than 100 deep/)
     }
   })
 

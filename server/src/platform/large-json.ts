@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { type JsonText, malformedJson, type ParsedJson } from './json.ts'
+import { type FieldError, invalidFields } from './problem.ts'
+
+/** From this size on JSON is read and hashed in a thread: a text of 1 MiB that is made to be slow takes half a second. */
+export const largeBytes = 32 * 1024
+
+export type Task = { readonly bytes: Uint8Array; readonly schema: string } | { readonly canonical: string }
+
+export type Reply =
+  | ParsedJson
+  | { readonly digest: string }
+  | { readonly refused: { readonly code: string; readonly detail: string; readonly errors: readonly FieldError[] } }
+
+/**
+ * As `parseExactJson`, and checked. What the schema leaves to the caller is missing in the value, so that the result is small
+ * whatever was sent; `members` has it.
+ */
+export async function parseLargeJson(bytes: Uint8Array, schema: object): Promise<ParsedJson> {
+  const reply = await inTurn({ bytes, schema: textOf(schema) })
+  if ('refused' in reply) {
+    const { code, detail, errors } = reply.refused
+    throw code === malformedJson.code ? malformedJson() : invalidFields(detail, errors)
+  }
+  return reply as ParsedJson
+}
+
+/** SHA-256, in hex, over the RFC 8785 JSON of a text. */
+export async function largeDigest(text: JsonText): Promise<string> {
+  return ((await inTurn({ canonical: text })) as { readonly digest: string }).digest
+}
+
+const texts = new WeakMap<object, string>()
+
+function textOf(schema: object): string {
+  const text = texts.get(schema) ?? JSON.stringify(schema)
+  texts.set(schema, text)
+  return text
+}
+
+let thread: Worker | null = null
+let last: Promise<unknown> = Promise.resolve()
+
+/** One at a time, in the order they came: what waits is not copied yet. */
+function inTurn(task: Task): Promise<Reply> {
+  const turn = last.then(() => ask(task))
+  last = turn.catch(() => {})
+  return turn
+}
+
+async function ask(task: Task): Promise<Reply> {
+  thread ??= new Worker(new URL('./json-thread.ts', import.meta.url))
+  // A thread that waits does not keep the process; one that is asked does.
+  thread.ref()
+  thread.postMessage(task)
+  try {
+    const [reply] = (await once(thread, 'message')) as [Reply]
+    thread.unref()
+    return reply
+  } catch (error) {
+    thread = null
+    throw error
+  }
+}

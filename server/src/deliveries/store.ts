@@ -3,7 +3,7 @@ import type { Queryable, Statement } from '../platform/database/db.ts'
 import { sql } from '../platform/database/db.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Delivery, EndedAttempt, NewDelivery, Subject } from './delivery.ts'
-import type { Limits } from './targets.ts'
+import { type Limits, unweighed } from './targets.ts'
 
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
@@ -60,7 +60,8 @@ export async function rearm(tx: Queryable, subjects: readonly Subject[], now: Da
 
 /**
  * Takes due deliveries by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold lower limits of
- * single receivers and organizations. Steps from organization to organization and from receiver to receiver through the
+ * single receivers and organizations. Of bodies that weigh, it takes at most $9 bytes in all, and none that is larger than $10
+ * holds for its organization, or $9. Steps from organization to organization and from receiver to receiver through the
  * index ("loose scans"), so a dead receiver's long backlog costs one step. It begins after the organization $6 and reaches it
  * last: in a fixed order, the first one's backlog would block all others.
  */
@@ -84,7 +85,7 @@ export const claimStatement: Statement = {
         where o.due_at is not null and o.organization_id > behind.organization_id and o.organization_id <= $6
         order by o.organization_id, o.target limit 1) next
     ), due as (
-      select one.organization_id, one.id from (table ahead union all table behind) organizations cross join lateral (
+      select one.* from (table ahead union all table behind) organizations cross join lateral (
         with recursive receivers as (
           (select o.target from deliveries o
            where o.due_at is not null and o.organization_id = organizations.organization_id
@@ -96,17 +97,22 @@ export const claimStatement: Statement = {
               and o.target > receivers.target
             order by o.target limit 1) next
         )
-        select o.organization_id, o.id from receivers cross join lateral (
-          select o.organization_id, o.id from deliveries o
+        select o.* from receivers cross join lateral (
+          select o.organization_id, o.id, case when octet_length(o.body) > ${unweighed} then octet_length(o.body) else 0 end as weight
+          from deliveries o
           where o.organization_id = organizations.organization_id and o.target = receivers.target and o.due_at <= $1
+            and octet_length(o.body) <= greatest(${unweighed},
+              coalesce(($10::jsonb ->> organizations.organization_id::text)::bigint, $9))
           order by o.due_at
           limit least($3, ($5::jsonb ->> (organizations.organization_id || ' ' || receivers.target))::integer)
           for update skip locked) o
         limit least($7, ($8::jsonb ->> organizations.organization_id::text)::integer)) one
       limit $4
+    ), weighed as (
+      select *, sum(weight) over (rows unbounded preceding) as sum from due
     )
     update deliveries o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
-    from due where o.organization_id = due.organization_id and o.id = due.id
+    from weighed due where (due.weight = 0 or due.sum <= $9 or due.sum = due.weight) and o.organization_id = due.organization_id and o.id = due.id
     returning o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
       o.secret, o.body, o.retry_seconds as "retrySeconds", o.attempts, o.round_attempts as "roundAttempts",
       o.lease_token as "leaseToken"`,
@@ -135,6 +141,8 @@ export function claim(
     after,
     Math.min(perOrganization, limits.perOrganization),
     JSON.stringify(limits.organizations),
+    limits.bytes,
+    JSON.stringify(limits.organizationBytes),
   ])
 }
 

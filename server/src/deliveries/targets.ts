@@ -1,3 +1,5 @@
+import { createByteBudget } from '../platform/limits/byte-budget.ts'
+
 /** A receiver of one organization: its trouble with the receiver does not affect other organizations. */
 export interface Receiver {
   readonly organizationId: string
@@ -12,6 +14,9 @@ export interface Limits {
   readonly organizations: Readonly<Record<string, number>>
   /** For receivers with a lower limit than usual, by `receiverName`. */
   readonly receivers: Readonly<Record<string, number>>
+  /** The largest weight that fits: in all, for an organization that holds none, and for the others, by id. */
+  readonly bytes: number
+  readonly organizationBytes: Readonly<Record<string, number>>
 }
 
 interface ReceiverState {
@@ -26,6 +31,17 @@ export interface TargetOptions {
   readonly total?: number
   /** Failures in a row that open the breaker: more than the attempts of one callback, so that a single bad one does not. */
   readonly openAfter?: number
+  /** The most that the bodies under way weigh. */
+  readonly totalBytes?: number
+}
+
+/** Smaller bodies weigh nothing: their number is bounded, and large ones that hang do not hold them up. */
+export const unweighed = 16_384
+
+/** What a delivery adds to the bytes under way. */
+export function weightOf({ body }: { readonly body: string }): number {
+  const bytes = Buffer.byteLength(body)
+  return bytes > unweighed ? bytes : 0
 }
 
 const maxRemembered = 10_000
@@ -41,9 +57,11 @@ export type Targets = ReturnType<typeof createTargets>
  * probed, one delivery at a time, until one gets through, so dead receivers cannot hold the slots that others need. Slow
  * receivers could, so an organization gets another slot only while it holds fewer than are free: alone it may hold half of
  * them, two may hold a third each, and the next one always finds some (a dynamic threshold, as in the shared buffers of
- * switches: no share needs configuring, and none lies idle).
+ * switches: no share needs configuring, and none lies idle). Bytes of large bodies are shared in the same way.
  */
-export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }: TargetOptions = {}) {
+export function createTargets(options: TargetOptions = {}) {
+  const { perTarget = 64, total = 1_024, openAfter = 10, totalBytes = 33_554_432 } = options
+  const bytes = createByteBudget(totalBytes)
   const states = new Map<string, ReceiverState>()
   const heldBy = new Map<string, number>()
   let inFlight = 0
@@ -61,10 +79,11 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
 
   return {
     /** Takes a slot if one is free. */
-    reserve: (receiver: Receiver): boolean => {
+    reserve: (receiver: Receiver, weight = 0): boolean => {
       const name = receiverName(receiver)
       const state = states.get(name) ?? { inFlight: 0, failures: 0 }
       if (room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0) return false
+      if (weight > 0 && !bytes.take(receiver.organizationId, weight)) return false
       hold(receiver.organizationId, 1)
       states.set(name, { ...state, inFlight: state.inFlight + 1 })
       return true
@@ -73,11 +92,12 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
      * Releases a slot. Null: nothing was learned about the receiver. Returns whether there was no room before, which means
      * that more may be due than was claimed.
      */
-    release: (receiver: Receiver, isInTrouble: boolean | null): boolean => {
+    release: (receiver: Receiver, isInTrouble: boolean | null, weight = 0): boolean => {
       const name = receiverName(receiver)
       const state = states.get(name)
       if (state === undefined || state.inFlight === 0) return false
-      const wasFull = room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0
+      if (weight > 0) bytes.giveBack(receiver.organizationId, weight)
+      const wasFull = weight > 0 || room(state) <= 0 || roomOf(heldBy.get(receiver.organizationId) ?? 0) <= 0
       hold(receiver.organizationId, -1)
       const failures = isInTrouble === null ? state.failures : isInTrouble ? state.failures + 1 : 0
       const left = { inFlight: state.inFlight - 1, failures }
@@ -94,6 +114,8 @@ export function createTargets({ perTarget = 64, total = 1_024, openAfter = 10 }:
         perOrganization: roomOf(0),
         organizations: Object.fromEntries([...heldBy].map(([organizationId, held]) => [organizationId, roomOf(held)])),
         receivers: Object.fromEntries(entries.filter(([, left]) => left < perTarget)),
+        bytes: bytes.room(null),
+        organizationBytes: Object.fromEntries([...bytes.holders()].map((id) => [id, bytes.room(id)])),
       }
     },
   }

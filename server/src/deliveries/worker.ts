@@ -5,13 +5,13 @@ import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
 import { within } from '../platform/within.ts'
 import { type Channels, channelOf } from './channel.ts'
-import { type AttemptResult, type Delivery, endAttempt, leaseMs } from './delivery.ts'
+import { type AttemptResult, type Delivery, endAttempt, leaseMs, type NewDelivery } from './delivery.ts'
 import { createRecorder, type RecordAttempt } from './recorder.ts'
 import * as store from './store.ts'
-import { createTargets, type Receiver, type TargetOptions, type Targets } from './targets.ts'
+import { createTargets, type TargetOptions, type Targets, weightOf } from './targets.ts'
 
 const heartbeatMs = 2_000
-/** The most that one claim takes (bodies may be large); the next round follows at once when there are more. */
+/** The most that one claim takes; the next round follows at once when there are more. */
 const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
 
 export interface DeliveryDependencies {
@@ -60,7 +60,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
   return {
     reserve: reserve.bind(null, context),
     /** Releases the slot: the commit did not happen. */
-    unreserve: (receiver: Receiver) => release(context, receiver, null),
+    unreserve: (delivery: NewDelivery) => release(context, delivery, null),
     send: send.bind(null, context),
     start: (): void => {
       context.claims.start()
@@ -74,14 +74,14 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
 }
 
 /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
-function reserve(context: Context, receiver: Receiver): boolean {
-  if (!context.isStopping && context.targets.reserve(receiver)) return true
+function reserve(context: Context, delivery: NewDelivery): boolean {
+  if (!context.isStopping && context.targets.reserve(delivery, weightOf(delivery))) return true
   context.hasBacklog = true
   return false
 }
 
-function release(context: Context, receiver: Receiver, isInTrouble: boolean | null): void {
-  if (context.targets.release(receiver, isInTrouble) || context.hasBacklog) context.claims.wake()
+function release(context: Context, delivery: NewDelivery, isInTrouble: boolean | null): void {
+  if (context.targets.release(delivery, isInTrouble, weightOf(delivery)) || context.hasBacklog) context.claims.wake()
 }
 
 /** Sends a committed delivery whose slot was reserved. */
@@ -130,7 +130,7 @@ async function claimRound(context: Context): Promise<boolean> {
   context.lastServed = lastOf(claimed, context.lastServed)
   context.hasBacklog = claimed.length > 0
   const unwanted = claimed.filter((delivery) => {
-    if (context.isStopping || !targets.reserve(delivery)) return true
+    if (context.isStopping || !targets.reserve(delivery, weightOf(delivery))) return true
     send(context, delivery)
     return false
   })

@@ -34,10 +34,10 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
 
   const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
     const { actor, client } = request
-    const release =
-      actor === null ? budgets.strangers.take(client.network, bytes) : budgets.callers.take(actor.organizationId, bytes)
-    if (release === null) throw overloaded()
-    raw.once('close', release)
+    const [budget, holder] =
+      actor === null ? [budgets.strangers, client.network] : [budgets.callers, actor.organizationId]
+    if (!budget.take(holder, bytes)) throw overloaded()
+    raw.once('close', () => budget.giveBack(holder, bytes))
   }
 
   app.addHook('preParsing', (request, reply, payload, done) => {

@@ -5,7 +5,7 @@ import { callbackRules } from '../../src/callbacks/callback.ts'
 import { createCallbackChannel } from '../../src/callbacks/channel.ts'
 import * as store from '../../src/deliveries/store.ts'
 import type { Limits } from '../../src/deliveries/targets.ts'
-import { createDeliveryWorker } from '../../src/deliveries/worker.ts'
+import { createDeliveryWorker, type DeliveryDependencies } from '../../src/deliveries/worker.ts'
 import { createTransport } from '../../src/outbound/transport.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
@@ -23,9 +23,10 @@ before(async () => {
 after(() => t.stop())
 
 /** Creates this many answered requests of an organization, with their callbacks due. */
-async function dueCallbacks(of: TestOrganization, url: string, count: number): Promise<void> {
+async function dueCallbacks(of: TestOrganization, url: string, count: number, bytes = 0): Promise<void> {
   for (let made = 0; made < count; made += 1) {
-    const body = { title: 'May I?', context: {}, callback_webhook: url }
+    const metadata = { large: 'x'.repeat(bytes) }
+    const body = { title: 'May I?', context: {}, callback_webhook: url, metadata }
     const created = await t.call('POST', '/api/v1/requests', { as: of.apiKey.raw, body })
     assert.equal(created.status, 201, created.text)
     const answer = { as: of.reviewer.token, body: { decision: 'approve' } }
@@ -43,7 +44,7 @@ async function organizations(count: number): Promise<readonly TestOrganization[]
 
 const forget = () => t.sql('update deliveries set due_at = null, status = $1 where due_at is not null', ['failed'])
 
-function workerWithEightSlots(options: { readonly pollMs?: number } = {}) {
+function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollMs' | 'targets'>> = {}) {
   const log = createLog('silent', false)
   const callback = createCallbackChannel({
     transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
@@ -104,8 +105,42 @@ describe('a worker with eight slots', () => {
   })
 })
 
+describe('bodies under way are weighed', () => {
+  test('hanging receivers of large callbacks hold half of the bytes, and small callbacks go past them', async (c) => {
+    c.after(forget)
+    const [organization] = await organizations(1)
+    assert.ok(organization)
+    const held: ServerResponse[] = []
+    const slow = await Promise.all(
+      Array.from({ length: 2 }, () => receiverFor(c, { behaviour: (response) => void held.push(response) })),
+    )
+    for (const { url } of slow) await dueCallbacks(organization, url, 10, 100_000)
+    const worker = workerWithEightSlots({ targets: { totalBytes: 1_000_000 } })
+    c.after(() => worker.stop(0))
+    worker.start()
+    const quick = await receiverFor(c)
+    await dueCallbacks(organization, quick.url, 40)
+    worker.wake()
+    await quick.waitFor(40)
+    assert.equal(held.length, 4, 'a body and what belongs to it are a little more than 100 000 bytes')
+
+    for (const receiver of slow) receiver.behave({ body: 'ok' })
+    for (const response of held) response.end('ok')
+    await eventually('all are sent', () => slow.every(({ requests }) => requests.length === 10))
+    await worker.drain()
+    const [left] = await t.sql(`select count(*)::int from deliveries where due_at is not null`)
+    assert.equal(left?.count, 0)
+  })
+})
+
 describe('a claim', () => {
-  const unlimited: Limits = { perOrganization: 1_000, organizations: {}, receivers: {} }
+  const unlimited: Limits = {
+    perOrganization: 1_000,
+    organizations: {},
+    receivers: {},
+    bytes: 2 ** 31,
+    organizationBytes: {},
+  }
 
   /** Claims callbacks and returns how many each organization got, in order. */
   async function claimed(
@@ -148,6 +183,7 @@ describe('a claim', () => {
       for (const port of [1, 2]) await dueCallbacks(one, `http://127.0.0.1:${port}/`, 3)
     }
     const limits: Limits = {
+      ...unlimited,
       perOrganization: 5,
       organizations: { [first.organizationId]: 1, [second.organizationId]: 0 },
       receivers: { [`${third.organizationId} http://127.0.0.1:1`]: 1 },
@@ -182,11 +218,29 @@ describe('a claim', () => {
     const [explained] = await own.app.db.within({ worker: true }).execute<{ 'QUERY PLAN': string }>(
       { name: 'explain_claim', text: `explain (analyze, format json) ${text}` },
       // The limits of a worker's claim: 32 per receiver, 64 per organization, 128 in all.
-      [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}'],
+      [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}', 2 ** 31, '{}'],
     )
     const plan = JSON.parse(String(explained?.['QUERY PLAN']))[0].Plan
     assert.equal(plan['Actual Rows'], 128)
     assert.deepEqual(stepsOver(plan, 1_000), [])
+  })
+
+  test('takes bodies up to the bytes that are free, and the first one in any case', async (c) => {
+    c.after(forget)
+    const all = await organizations(2)
+    const [first, second] = all
+    assert.ok(first && second)
+    for (const one of all) await dueCallbacks(one, 'http://127.0.0.1:9/', 4, 100_000)
+    const limits = { ...unlimited, bytes: 250_000 }
+    assert.deepEqual(await claimed(all, { limits }), [2, 0])
+    assert.deepEqual(
+      await claimed(all, { limits: { ...limits, organizationBytes: { [first.organizationId]: 50_000 } } }),
+      [0, 2],
+    )
+    assert.deepEqual(await claimed(all, { limits: { ...limits, bytes: 50_000 } }), [0, 0])
+    await dueCallbacks(second, 'http://127.0.0.1:9/', 2)
+    assert.deepEqual(await claimed(all, { limits: { ...limits, bytes: 0 } }), [0, 2], 'small ones are not weighed')
+    assert.deepEqual(await claimed(all), [2, 2])
   })
 })
 

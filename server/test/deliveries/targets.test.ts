@@ -167,9 +167,11 @@ describe('the breaker', () => {
 })
 
 describe('limits()', () => {
+  const anyBytes = { bytes: Number.MAX_SAFE_INTEGER, organizationBytes: {} }
+
   test('names the receivers that may take fewer than one receiver may have, and how many', () => {
     const targets = createTargets({ perTarget: 4, total: 100, openAfter: 2 })
-    assert.deepEqual(targets.limits(), { perOrganization: 50, organizations: {}, receivers: {} })
+    assert.deepEqual(targets.limits(), { ...anyBytes, perOrganization: 50, organizations: {}, receivers: {} })
     take(targets, to('o', 'busy'), 3)
     take(targets, to('o', 'full'))
     for (const probed of ['open', 'probing']) {
@@ -190,6 +192,7 @@ describe('limits()', () => {
     take(targets, to('b'), 10)
     // 60 are free. After 15 more, a holds 45 and 45 are free; b can get 35 and a new organization 30.
     assert.deepEqual(targets.limits(), {
+      ...anyBytes,
       perOrganization: 30,
       organizations: { a: 15, b: 25 },
       receivers: { 'a https://receiver.example': 70, 'b https://receiver.example': 90 },
@@ -235,5 +238,21 @@ describe('limits()', () => {
         }
       }),
     )
+  })
+})
+
+describe('bytes', () => {
+  test('large bodies of an organization take half, and small ones are only counted', () => {
+    const targets = createTargets({ totalBytes: 10_000_000 })
+    const large = (receiver: Receiver): number => {
+      let taken = 0
+      while (targets.reserve(receiver, 1_000_000)) taken += 1
+      return taken
+    }
+    assert.equal(large(to('a')), 5)
+    assert.equal(take(targets, to('a'), 10), 10)
+    assert.deepEqual([large(to('b')), targets.limits().organizationBytes], [2, { a: 0, b: 500_000 }])
+    targets.release(to('a'), true, 1_000_000)
+    assert.equal(targets.limits().bytes, 4_000_000)
   })
 })

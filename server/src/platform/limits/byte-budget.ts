@@ -1,8 +1,8 @@
 export type ByteBudget = ReturnType<typeof createByteBudget>
 
 /**
- * Shares memory among holders: a holder may hold no more than stays free. Alone it gets half, two get a third each, and the
- * next one always finds some. Whoever holds nothing may take up to what is free, so that the largest single piece fits.
+ * Shares memory among holders: one may hold no more than stays free. Alone it gets half, two get a third each, and the next
+ * one always finds some. One that holds nothing may take all that is free, and a piece of any size when nobody holds anything.
  */
 export function createByteBudget(total: number) {
   const heldBy = new Map<string, number>()
@@ -15,18 +15,21 @@ export function createByteBudget(total: number) {
     else heldBy.set(holder, now)
   }
 
+  /** The largest piece that it may take now. */
+  const room = (holder: string | null): number => {
+    if (held === 0) return Number.MAX_SAFE_INTEGER
+    const own = holder === null ? 0 : (heldBy.get(holder) ?? 0)
+    return Math.max(0, own === 0 ? total - held : Math.floor((total - held - own) / 2))
+  }
+
   return {
-    /** Returns a function that gives the bytes back; null when there is no room. */
-    take: (holder: string, bytes: number): (() => void) | null => {
-      const own = heldBy.get(holder) ?? 0
-      const isFirst = own === 0 && (held === 0 || held + bytes <= total)
-      if (!isFirst && own + bytes > total - held - bytes) return null
+    room,
+    take: (holder: string, bytes: number): boolean => {
+      if (bytes > room(holder)) return false
       change(holder, bytes)
-      let isHeld = true
-      return () => {
-        if (isHeld) change(holder, -bytes)
-        isHeld = false
-      }
+      return true
     },
+    giveBack: (holder: string, bytes: number): void => change(holder, -bytes),
+    holders: () => heldBy.keys(),
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
+import type { JsonText } from '../platform/json.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
@@ -9,6 +10,7 @@ import { secretPlace } from './ask.ts'
 import { createCertificateOpener, createCertifier } from './certificate.ts'
 import { registerCertificateRoutes } from './certificate-routes.ts'
 import type { Context } from './context.ts'
+import { digestOf } from './digest.ts'
 import { requestJson } from './representation.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
@@ -36,7 +38,14 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
     /** A request as its route shows it, with the certificate of its decision. Throws 404 when the caller may not see it. */
     evidenceOf: async (principal: Principal, id: string) => {
       const found = await consultations.read(principal, id)
-      return { json: requestJson(found, principal, clock.now()), certificate: found.certificate }
+      const now = clock.now()
+      return {
+        json: requestJson(found, principal, now),
+        outline: requestJson({ ...found, context: '{}' as JsonText, metadata: null }, principal, now),
+        context: found.context,
+        digest: digestOf(found),
+        certificate: found.certificate,
+      }
     },
     openCallbackSecret: (organizationId: string, id: string, sealed: Buffer) =>
       sealer.open(sealed, secretPlace(organizationId, id)),

@@ -1,3 +1,5 @@
+import { createBoundedMap } from './bounded-map.ts'
+
 /** Characters that nobody sees, or that make the text around them read as another. */
 const invisible = String.raw`\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800`
 /** Other than the mark that makes a sign an emoji, behind such a sign. */
@@ -16,8 +18,18 @@ export function visible(text: string, as: 'line' | 'lines' | 'json'): string {
 
 const hexOf = (code = 0): string => code.toString(16).toUpperCase().padStart(4, '0')
 
+/** There are few such characters, and a text may consist of them. */
+const escapes = createBoundedMap<string, string>(1_000)
+
 function jsonEscape(found: string): string {
-  return Array.from({ length: found.length }, (_, at) => `\\u${hexOf(found.charCodeAt(at)).toLowerCase()}`).join('')
+  const known = escapes.get(found)
+  if (known !== undefined) return known
+  const escaped = Array.from(
+    { length: found.length },
+    (_, at) => `\\u${hexOf(found.charCodeAt(at)).toLowerCase()}`,
+  ).join('')
+  escapes.set(found, escaped)
+  return escaped
 }
 
 const forbiddenInLine = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u

@@ -371,3 +371,27 @@ describe('the evidence pack as a page', () => {
     assert.ok(text.includes('approve') && text.includes('request.responded') && text.includes('password'))
   })
 })
+
+describe('the page of a large request', () => {
+  const nested = (depth: number, inside: string): string => '['.repeat(depth) + inside + ']'.repeat(depth)
+
+  for (const [what, context] of [
+    ['deep and wide', `{"a":${nested(90, Array.from({ length: 400_000 }, () => '1').join())}}`],
+    ['with many deep parts', `{"a":[${Array.from({ length: 4_000 }, () => nested(90, '1')).join()}]}`],
+    ['deep, and small enough to be indented', `{"a":${nested(90, Array.from({ length: 30_000 }, () => '1').join())}}`],
+  ] as const) {
+    test(`${what}: is about as large as the request, and shows it`, async () => {
+      const payload = `{"title":"Large","context":${context}}`
+      const headers = { 'content-type': 'application/json' }
+      const made = await t.call('POST', '/api/v1/requests', { as: t.apiKey, payload, headers })
+      assert.equal(made.status, 201, made.text)
+      const path = `/api/v1/requests/${made.body.id}/evidence?format=html`
+      const reply = await t.app.http.inject({ url: path, headers: { authorization: `Bearer ${t.admin.token}` } })
+      const text = reply.payload
+      assert.equal(reply.statusCode, 200)
+      assert.ok(text.length < 3 * payload.length + 100_000, `${text.length} of ${payload.length}`)
+      const shown = unescaped(/<pre>([\s\S]*?)<\/pre>/.exec(text)?.[1] ?? '')
+      assert.ok(shown.replaceAll(/\s/g, '') === context)
+    })
+  }
+})

@@ -1,5 +1,4 @@
-import { createPublicKey, hash, verify } from 'node:crypto'
-import canonicalize from 'canonicalize'
+import { createPublicKey, verify } from 'node:crypto'
 import type { ProvenEvent } from './store.ts'
 
 /** open: it cannot be said, because something is not sealed yet, was erased, left out or signed with a key that leaked. */
@@ -17,6 +16,8 @@ export interface Checked {
   readonly requestId: string
   /** The request as its route shows it. */
   readonly request: Members
+  /** Of what was asked, computed from what the row says now. */
+  readonly digest: string
   readonly certificate: string | null
   readonly events: readonly ProvenEvent[]
   readonly eventsTotal: number
@@ -42,7 +43,7 @@ export function checksOf(pack: Checked): readonly Check[] {
   const missing = (what: string) => (isWhole ? `no event says ${what}` : null)
 
   return [
-    digestCheck(pack.request),
+    digestCheck(pack.request, pack.digest),
     compare('asked', 'What the row says was asked is what the sealed event of the question says.', [
       created === undefined && missing('that it was asked'),
       created !== undefined && differ('digest', created.said.digest, pack.request.digest),
@@ -106,7 +107,7 @@ const said = ({ erasable }: ProvenEvent, name: string): unknown =>
   erasable === null ? undefined : (JSON.parse(erasable) as Members)[name]
 const isNamed = (event: ProvenEvent, name: string): boolean => said(event, name) !== undefined
 
-function digestCheck({ context, description, title, digest, erased_at: erasedAt }: Members): Check {
+function digestCheck({ digest, erased_at: erasedAt }: Members, computed: string): Check {
   const check = 'digest'
   if (erasedAt != null) {
     return {
@@ -115,7 +116,7 @@ function digestCheck({ context, description, title, digest, erased_at: erasedAt 
       detail: `Title, description and context were erased at ${erasedAt}; the digest stays.`,
     }
   }
-  if (hash('sha256', canonicalize({ context, description, title }) ?? '') === digest) {
+  if (computed === digest) {
     return { check, result: 'holds', detail: 'The digest follows from title, description and context.' }
   }
   const detail = 'Title, description or context were changed after the question was asked: its digest is another one.'

@@ -1,6 +1,6 @@
-import { type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.ts'
+import { escapedJson, type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.ts'
 import type { Check, Members } from './checks.ts'
-import { type Evidence, evidenceChecks, evidenceJson } from './service.ts'
+import type { Evidence } from './service.ts'
 import type { ProvenEvent } from './store.ts'
 
 const style = `
@@ -15,9 +15,32 @@ code { overflow-wrap: anywhere; } .erased { font-style: italic; }
 @media print { details { display: none; } }
 `
 
-/** The pack as a self-contained page to read, print and keep: no script, image, form or frame, and everything is escaped. */
-export function evidencePage(evidence: Evidence): HtmlPage {
-  const request = JSON.parse(evidence.request) as Members
+/** Stands in the page for what is long; escaped text has none. */
+const gap = '\0'
+
+/** The page in pieces. */
+export interface EvidencePage extends Pick<HtmlPage, 'policy'> {
+  readonly pieces: AsyncIterable<string>
+}
+
+/**
+ * The pack as a self-contained page to read, print and keep: no script, image, form or frame, and everything is escaped. `pack`:
+ * the pack as JSON.
+ */
+export function evidencePage(evidence: Evidence, pack: string): EvidencePage {
+  const { html, policy } = pageWithGaps(evidence)
+  return { policy, pieces: filled(html.split(gap), [shown(evidence.context), pack]) }
+}
+
+async function* filled(around: readonly string[], long: readonly string[]): AsyncGenerator<string> {
+  for (const [at, text] of around.entries()) {
+    yield text
+    yield* escapedJson(long[at] ?? '')
+  }
+}
+
+function pageWithGaps(evidence: Evidence): HtmlPage {
+  const request = evidence.about
   const response = request.response as Members | null
   const deliveries = JSON.parse(evidence.deliveries) as readonly Members[]
   const certified = evidence.certificate === null ? null : claimsOf(evidence.certificate)
@@ -30,7 +53,7 @@ export function evidencePage(evidence: Evidence): HtmlPage {
   const body = `<h1>${text(request.title)}</h1>
 <p>Evidence of request <code>${text(evidence.requestId)}</code> of organization <code>${text(evidence.organizationId)}</code>,
 made ${text(evidence.generatedAt.toISOString())}.</p>
-${checksBox(evidenceChecks(evidence))}
+${checksBox(evidence.checks)}
 <h2>What was asked</h2>
 ${facts([
   ['Asked by', named(request.agent_id)],
@@ -42,7 +65,7 @@ ${facts([
   ['Description', request.description],
   ['Digest of what was asked', request.digest],
 ])}
-<pre>${json(request.context)}</pre>
+<pre>${gap}</pre>
 <h2>What was decided</h2>
 ${
   response === null
@@ -81,7 +104,7 @@ ${
 <p>Each event's record is a leaf of a Merkle tree (RFC 6962, SHA-256) whose root stands in the head of its seal, a JWS (EdDSA)
 under one of the keys below. docs/audit.md of the service explains each step. The pack shows that the events with a position were sealed
 as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
-<details><summary>The pack, for programs</summary><pre>${text(evidenceJson(evidence), 'json')}</pre></details>`
+<details><summary>The pack, for programs</summary><pre>${gap}</pre></details>`
   return htmlPage({ title: `Evidence: ${request.title}`, body, style, isFile: true })
 }
 
@@ -146,7 +169,7 @@ function eventRow(
     text(event.kind),
     `${text(actor.kind)}<br>${actor.id === null ? '' : text(named(actor.id))}`,
     text(Array.isArray(actor.signed_in_with) ? actor.signed_in_with.join(', ') : '–'),
-    `<pre>${json(changed)}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
+    `<pre>${text(shown(JSON.stringify(changed)), 'json')}</pre>${erased ? '<span class="erased">Its personal data was erased.</span>' : ''}`,
     sealed(standing, proof),
   ]
 }
@@ -172,6 +195,24 @@ function table(names: readonly string[], rows: readonly (readonly string[])[]): 
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
 }
 
-function json(value: unknown): string {
-  return text(JSON.stringify(value, null, 2), 'json')
+/** Deeper and larger values stay in one line: each of their lines could consist of indentation. */
+const indentedLevels = 6
+const indentedCharacters = 65_536
+
+/** JSON text as people read it. */
+function shown(json: string): string {
+  return json.length > indentedCharacters ? json : indented(JSON.parse(json), '\n')
+}
+
+function indented(value: unknown, lineEnd: string): string {
+  const isFlat = typeof value !== 'object' || value === null || lineEnd.length > 2 * indentedLevels
+  const inner = `${lineEnd}  `
+  const members = isFlat
+    ? []
+    : Array.isArray(value)
+      ? value.map((one) => indented(one, inner))
+      : Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${indented(one, inner)}`)
+  if (members.length === 0) return JSON.stringify(value)
+  const [begin, end] = Array.isArray(value) ? '[]' : '{}'
+  return `${begin}${inner}${members.join(`,${inner}`)}${lineEnd}${end}`
 }

@@ -1,6 +1,6 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { sendPage } from '../../http/html-page.ts'
 import { idOf, idParams, problems } from '../../http/openapi.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
@@ -8,17 +8,28 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import type { AnyRefusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
+import type { Members } from './checks.ts'
 import { evidencePage } from './page.ts'
-import { type Evidence, type EvidenceName, evidenceJson, idsIn } from './service.ts'
+import { type Evidence, type EvidenceName, evidenceChecks, evidenceJson, idsIn } from './service.ts'
 import { provenErasures, provenEvents } from './store.ts'
 
 /** What other modules contribute about a request. Each throws 404 when the principal may not see it. */
 export interface EvidenceSources {
-  /** The request as its route shows it, as JSON text, and the certificate of its decision. */
+  /** The request and the certificate of its decision. */
   readonly request: (
     principal: Principal,
     id: string,
-  ) => Promise<{ readonly json: string; readonly certificate: string | null }>
+  ) => Promise<{
+    /** As its route shows it. */
+    readonly json: string
+    /** The same without its context and metadata, which may be large. */
+    readonly outline: string
+    /** JSON. */
+    readonly context: string
+    /** Of what was asked, computed from title, description and context as they are now. */
+    readonly digest: string
+    readonly certificate: string | null
+  }>
   /** The attempts to deliver its callback, as the API shows them. */
   readonly deliveries: (principal: Principal, id: string) => Promise<readonly unknown[]>
   /** The public keys of certificates and of the audit, leaked ones too. */
@@ -99,21 +110,25 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const by = personOf(request)
       const { organizationId } = by.principal
       const id = idOf(request)
-      const { json, certificate } = await sources.request(by.principal, id)
+      const { json, outline, context, digest, certificate } = await sources.request(by.principal, id)
+      const about = JSON.parse(outline) as Members
       const format = request.query.format === 'html' ? 'html' : 'json'
       await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })
       await sealOne(organizationId).catch(() => false)
       const rows = db.within({ organizationId })
       const { events, total } = await provenEvents(rows, organizationId, id, eachEnd)
-      const ids = idsIn(json, events)
+      const ids = idsIn(about, events)
       const isErased = events.some(
         ({ record, erasable }) => erasable === null && record.includes('"erasable_sha256":"'),
       )
-      const evidence: Evidence = {
+      const found = {
         organizationId,
         requestId: id,
         generatedAt: clock.now(),
         request: json,
+        about,
+        context,
+        digest,
         certificate,
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
         events,
@@ -122,9 +137,16 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         names: await sources.names(organizationId, ids),
         keys: JSON.stringify(await sources.keys()),
       }
+      const evidence: Evidence = { ...found, checks: evidenceChecks(found) }
       reply.header('content-disposition', `attachment; filename="evidence-${id}.${format}"`)
-      if (format === 'json') return reply.type('application/json; charset=utf-8').send(evidenceJson(evidence))
-      return sendPage(reply, evidencePage(evidence))
+      const pack = evidenceJson(evidence)
+      if (format === 'json') return reply.type('application/json; charset=utf-8').send(pack)
+      reply.weigh(2 * pack.length)
+      const { policy, pieces } = evidencePage(evidence, pack)
+      return reply
+        .type('text/html; charset=utf-8')
+        .header('content-security-policy', policy)
+        .send(Readable.from(pieces, { objectMode: false }))
     },
   )
 }

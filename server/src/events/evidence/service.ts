@@ -9,6 +9,11 @@ export interface Evidence {
   readonly generatedAt: Date
   /** As `GET /requests/{id}` returns it. */
   readonly request: string
+  /** Its members, without those of its context and metadata. */
+  readonly about: Members
+  readonly context: string
+  /** Computed from what the request says now. */
+  readonly digest: string
   /** The decision's certificate, a compact JWS; null when there is none. */
   readonly certificate: string | null
   readonly deliveries: string
@@ -21,6 +26,7 @@ export interface Evidence {
   readonly keys: string
   /** What people call the ids in it. */
   readonly names: readonly EvidenceName[]
+  readonly checks: readonly Check[]
 }
 
 export interface EvidenceName {
@@ -30,15 +36,15 @@ export interface EvidenceName {
   readonly email: string | null
 }
 
-export function evidenceChecks(evidence: Evidence): readonly Check[] {
-  const { organizationId, requestId, certificate, events, eventsTotal, erasures } = evidence
-  const [request, keys] = [JSON.parse(evidence.request) as Members, JSON.parse(evidence.keys) as readonly Members[]]
-  return checksOf({ organizationId, requestId, request, certificate, events, eventsTotal, erasures, keys })
+export function evidenceChecks({ about: request, ...evidence }: Omit<Evidence, 'checks'>): readonly Check[] {
+  return checksOf({ ...evidence, request, keys: JSON.parse(evidence.keys) as readonly Members[] })
 }
 
 /** Every id of a person, agent or key in the request and its events. */
-export function idsIn(request: string, events: readonly ProvenEvent[]): readonly string[] {
-  const { agent_id, api_key_id, responded_by } = JSON.parse(request) as Members
+export function idsIn(
+  { agent_id, api_key_id, responded_by }: Members,
+  events: readonly ProvenEvent[],
+): readonly string[] {
   const actors = events.map(({ record }) => (JSON.parse(record) as { readonly actor: Members }).actor)
   const ids = [agent_id, api_key_id, responded_by, ...actors.flatMap(({ id, key_id }) => [id, key_id])]
   return [...new Set(ids.filter((id) => typeof id === 'string'))]
@@ -50,7 +56,7 @@ export function evidenceJson(evidence: Evidence): string {
   const { events, eventsTotal, erasures, names } = evidence
   return (
     `{"hitl_evidence":1,"organization_id":"${organizationId}","request_id":"${requestId}",` +
-    `"generated_at":"${generatedAt.toISOString()}","checks":${JSON.stringify(evidenceChecks(evidence))},` +
+    `"generated_at":"${generatedAt.toISOString()}","checks":${JSON.stringify(evidence.checks)},` +
     `"names":${JSON.stringify(names)},"request":${request},` +
     `"certificate":${JSON.stringify(certificate)},"deliveries":${deliveries},` +
     `"events_total":${eventsTotal},"events_left_out":${eventsTotal - events.length},` +

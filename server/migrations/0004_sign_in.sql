@@ -13,6 +13,9 @@ create table sessions (
   -- The factors that were proved at sign-in: password, totp, recovery_code, passkey, oidc.
   signed_in_with text[] not null,
   signed_in_at timestamptz(3) not null,
+  -- What opened it, if single sign-on did: it ends with either.
+  identity_provider_id uuid,
+  sso_identity_id uuid,
   network text,
   user_agent text,
   last_used_at timestamptz(3) not null,
@@ -25,6 +28,7 @@ create table sessions (
 );
 create index sessions_by_account on sessions (account_id, id);
 create index sessions_by_user on sessions (organization_id, user_id, id);
+create index sessions_by_provider on sessions (identity_provider_id) where identity_provider_id is not null;
 create index sessions_over on sessions (expires_at);
 
 -- The SHA-256 of every refresh token a session ever had: if one is used again after it was replaced, it was stolen.
@@ -49,7 +53,9 @@ create table account_links (
   email text check (char_length(email) between 3 and 254),
   expires_at timestamptz(3) not null,
   used_at timestamptz(3),
-  created_at timestamptz(3) not null
+  created_at timestamptz(3) not null,
+  -- The session that asked for another address: the link works only while it is live.
+  session_id uuid check (session_id is null or purpose = 'email_change')
 );
 create index account_links_by_account on account_links (account_id, purpose);
 
@@ -64,6 +70,8 @@ create table totp_factors (
   -- The time step of the last accepted code: no code is accepted twice (RFC 6238, 5.2).
   last_step bigint not null default 0,
   last_used_at timestamptz(3),
+  -- The session that began the enrolment, and alone can confirm it.
+  session_id uuid,
   -- The step-up that allowed the enrolment, for the event that its confirmation writes.
   step_up_id uuid not null,
   step_up_method text not null check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),
@@ -113,6 +121,8 @@ create table passkey_challenges (
   account_id uuid references accounts on delete cascade,
   -- The digest of the act, or the hash of the sign-in's challenge: the reply is valid for nothing else.
   bound_to bytea,
+  -- The session that began a registration or a step-up; no other can reply.
+  session_id uuid,
   -- The step-up that allowed the registration, for the event that its completion writes.
   step_up_id uuid,
   step_up_method text check (step_up_method in ('password', 'totp', 'passkey', 'recovery_code', 'sign_in')),

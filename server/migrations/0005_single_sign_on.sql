@@ -62,6 +62,8 @@ create table sso_flows (
   secrets bytea not null,
   -- The member who is linking an identity; null for a sign-in.
   user_id uuid,
+  -- The session that links the identity, or that this browser had when the sign-in began.
+  session_id uuid,
   return_to text not null,
   expires_at timestamptz(3) not null,
   created_at timestamptz(3) not null,

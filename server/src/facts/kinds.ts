@@ -75,6 +75,7 @@ export const eventKinds = {
   'passkey.renamed': 'A passkey was renamed.',
   'passkey.removed': 'A passkey was removed.',
   'passkey.refused': 'A new passkey was refused.',
+  'passkey.counter_fell': 'A synced passkey was accepted although its counter was lower than before.',
   'totp.begun': 'A person began to add an authenticator app.',
   'totp.confirmed': 'An authenticator app was added.',
   'totp.removed': 'An authenticator app was removed.',

@@ -16,6 +16,8 @@ export interface SessionsToEnd {
   readonly organizationId?: string
   readonly userId?: string
   readonly id?: string
+  readonly identityProviderId?: string
+  readonly ssoIdentityId?: string
   readonly exceptUserId?: string
   readonly exceptSessionId?: string | undefined
 }

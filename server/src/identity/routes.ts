@@ -13,7 +13,7 @@ import { registerEmailRoutes } from './recovery/email-routes.ts'
 import { registerPasswordRoutes } from './recovery/password-routes.ts'
 import { registerPeopleRoutes } from './registration/routes.ts'
 import type { Identity } from './service.ts'
-import { createSendSession, registerSessionRoutes, visitOf } from './sessions/routes.ts'
+import { createSendSession, registerSessionRoutes, tokenOf, visitOf } from './sessions/routes.ts'
 import { registerProviderRoutes } from './sso/providers/routes.ts'
 import { registerSsoRoutes } from './sso/routes.ts'
 import { registerTeamRoutes } from './teams/routes.ts'
@@ -67,8 +67,12 @@ export function registerIdentityRoutes(
     sso: identity.ssoSignIn,
     guard,
     publicUrl,
-    signIn: async ({ user, methods, provenAt }, request, reply) =>
-      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt)),
+    currentSession: async (request) => {
+      const token = tokenOf(request, { isHttps })
+      return token === null ? null : identity.sessions.liveByCookie(token)
+    },
+    signIn: async ({ user, methods, provenAt, openedBy }, request, reply) =>
+      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt, openedBy)),
   })
   registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, clock })
   registerLeakedKeyRoute(api, identity.leakedKeys)

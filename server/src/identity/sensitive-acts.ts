@@ -1,8 +1,9 @@
 /**
  * Whether an act needs a step-up. `enrols`: always, but it adds a factor, which somebody without any must be able to do.
+ * `enrols_without_password`: the same, but whoever has a password is asked for that instead; the service finds out.
  * A function: only the calls whose body it says so of.
  */
-export type StepUpDemand = 'never' | 'always' | 'enrols' | ((body: never) => boolean)
+export type StepUpDemand = 'never' | 'always' | 'enrols' | 'enrols_without_password' | ((body: never) => boolean)
 
 interface KeyChanges {
   readonly is_active?: boolean
@@ -48,7 +49,7 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
 
   // These ask for the password itself, or for a link that was mailed.
   changePassword: 'never',
-  changeEmail: 'never',
+  changeEmail: 'enrols_without_password',
   forgotPassword: 'never',
   resetPassword: 'never',
   requestEmailVerification: 'never',
@@ -105,5 +106,10 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
 
 /** Whether this call needs a step-up. */
 export function needsStepUp(demand: StepUpDemand, body: unknown): boolean {
-  return typeof demand === 'function' ? demand(body as never) : demand !== 'never'
+  return typeof demand === 'function' ? demand(body as never) : demand === 'always' || demand === 'enrols'
+}
+
+/** Whether the act adds something to sign in with. */
+export function isEnrolment(demand: StepUpDemand): boolean {
+  return demand === 'enrols' || demand === 'enrols_without_password'
 }

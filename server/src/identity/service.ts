@@ -31,6 +31,7 @@ import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { sessionForAuthentication } from './sessions/store.ts'
 import { createSigningKeys } from './signing-keys/service.ts'
+import { stillOpens } from './sso/members/store.ts'
 import { createOidcClient } from './sso/oidc-client.ts'
 import { createProviderHttp } from './sso/provider-http.ts'
 import { createIdentityProviders } from './sso/providers/service.ts'
@@ -73,6 +74,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
     idleMinutes: settings.SESSION_IDLE_MINUTES,
     maxMinutes: settings.SESSION_MAX_MINUTES,
     refusalOf: (user, methods, tx) => sso.identityProviders.refusalOf(user, methods, tx),
+    stillOpens,
     forget,
   })
   const endSessions = sessions.endIn

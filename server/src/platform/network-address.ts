@@ -38,6 +38,21 @@ export function callersNetwork(given: string | null): string {
   return networkOf(canonicalAddress(given) ?? given)
 }
 
+/** What one customer may have of IPv6 beside a /64 (RFC 6177): at home a /56, in a company a /48. */
+const customerBits = [56, 48]
+
+/** A caller's network and the wider ones around it that may all be the same caller's. */
+export function networksOf(network: string): readonly string[] {
+  const range = rangeOf(network)
+  if (typeof range === 'string' || range.network instanceof ipaddr.IPv4) return [network]
+  const bytes = range.network.toByteArray()
+  const wider = customerBits.map((bits) => {
+    const kept = bytes.map((byte, at) => (at < bits / 8 ? byte : 0))
+    return `${new ipaddr.IPv6(kept).toRFC5952String()}/${bits}`
+  })
+  return [network, ...wider]
+}
+
 /** Whether a canonical address lies in one of some networks. */
 export type NetworkMatcher = (address: string) => boolean
 

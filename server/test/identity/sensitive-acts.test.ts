@@ -22,6 +22,8 @@ const sensitive: Readonly<Record<string, readonly unknown[] | null>> = {
   transferOrganization: null,
   deleteOrganization: null,
   changeUser: null,
+  // Only of people without a password (open-flows.test.ts).
+  changeEmail: [],
   makeRecoveryCodes: null,
   beginAuthenticatorApp: null,
   removeAuthenticatorApp: null,

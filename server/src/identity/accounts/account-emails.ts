@@ -65,7 +65,7 @@ export function newAddressEmail(to: string, link: string): Email {
     subject: 'Confirm your new address',
     text: `Somebody, hopefully you, wants to sign in with this address from now on.
 
-Confirm it within a day; the link works once:
+Confirm it within a day, and before you sign out where you asked for it; the link works once:
 ${link}
 
 ${notYou}

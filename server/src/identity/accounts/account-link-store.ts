@@ -97,7 +97,7 @@ export async function switchScope(tx: Queryable, organizationId: string): Promis
 
 // Links
 
-const linkColumns = names('id, account_id, purpose, email, expires_at, used_at, created_at')
+const linkColumns = names('id, account_id, purpose, email, expires_at, used_at, created_at, session_id')
 
 function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
   return fieldsOf(row, linkColumns)

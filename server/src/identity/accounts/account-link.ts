@@ -13,6 +13,8 @@ export interface AccountLink {
   readonly expiresAt: Date
   readonly usedAt: Date | null
   readonly createdAt: Date
+  /** The session that asked for another address; null for other purposes. */
+  readonly sessionId: string | null
 }
 
 /** Half an hour for a link that takes an account over, a day for one that only confirms an address. */

@@ -25,7 +25,8 @@ export type ProofFlaw = 'wrong' | 'used' | 'challenge' | 'unknown' | 'copied'
 /** A proof that was judged. It counts once `spend` has used it up, in the transaction of what it is for. */
 export interface JudgedProof {
   readonly method: ProofMethod
-  readonly spend: (tx: Tx) => Promise<ProofFlaw | null>
+  /** `counter_fell` is no flaw, but an event (`counterFell`). */
+  readonly spend: (tx: Tx) => Promise<ProofFlaw | 'counter_fell' | null>
 }
 
 /** The account that a proof is for, and the address it came from. */
@@ -86,7 +87,7 @@ export function createProofs({ db, clock, sealer, passwords, attempts }: FactorD
     const { passkey, said } = judged
     return {
       method: 'passkey',
-      spend: async (tx) => ((await takeSignCount(tx, passkey, said, clock.now())) ? null : 'copied'),
+      spend: (tx) => takeSignCount(tx, passkey, said, clock.now()),
     }
   }
 

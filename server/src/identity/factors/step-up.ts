@@ -65,8 +65,10 @@ export interface Situation {
   readonly organizationRequires: boolean
   /** The person signed in within STEP_UP_FRESH_MINUTES. */
   readonly signedInFreshly: boolean
-  /** The act is to add a factor. */
+  /** The act is to add a factor, or an address: something to sign in with. */
   readonly enrols: boolean
+  /** It would add one to an account that the caller's identity provider does not speak for alone. */
+  readonly isOthersWord: boolean
   /** The act was done with this very proof, under the Idempotency-Key of this call, within `repeatMinutes`. */
   readonly repeats: boolean
 }
@@ -83,6 +85,7 @@ interface Facts {
   /** There is a method with which a step-up could be earned. */
   readonly canProve: boolean
   readonly enrols: boolean
+  readonly isOthersWord: boolean
   readonly repeats: boolean
 }
 
@@ -96,6 +99,7 @@ const rules: readonly (readonly [when: Partial<Facts>, verdict: StepUpVerdict])[
   [{ token: 'fits' }, 'token'],
   [{ secondFactor: true }, 'refused'],
   [{ signedInFreshly: false }, 'refused'],
+  [{ isOthersWord: true }, 'refused'],
   // People who have only single sign-on have nothing to prove themselves with, but must be able to add a first factor.
   [{ organizationRequires: true, canProve: false, enrols: true }, 'sign_in'],
   [{ organizationRequires: true }, 'refused'],
@@ -119,14 +123,16 @@ export function judge(situation: Situation): StepUpVerdict {
 export const stepUpRequired = refusal(
   403,
   'auth.step_up_required',
-  ({ token, factors, signedInFreshly }: Situation, digest: Buffer) => {
+  ({ token, factors, signedInFreshly, isOthersWord }: Situation, digest: Buffer) => {
     const methods = proofMethods(factors)
     const next =
       methods.length > 0
         ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with X-Step-Up.'
-        : signedInFreshly
-          ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
-          : 'Sign in again, then repeat the call.'
+        : isOthersWord
+          ? 'Your identity provider speaks for its own organization alone: sign in another way, then repeat the call.'
+          : signedInFreshly
+            ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
+            : 'Sign in again, then repeat the call.'
     const why =
       token === 'none'
         ? 'This call needs a fresh proof that it is you.'
@@ -140,6 +146,7 @@ export const stepUpRequired = refusal(
     organizationRequires: false,
     signedInFreshly: false,
     enrols: false,
+    isOthersWord: false,
     repeats: false,
   },
   Buffer.alloc(32, 0x2c),

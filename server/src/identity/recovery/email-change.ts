@@ -9,14 +9,16 @@ import {
   verificationEmail,
 } from '../accounts/account-emails.ts'
 import { bySession, everywhere, reportEverywhere, type Visitor } from '../accounts/account-facts.ts'
-import { type AccountLink, isPlaceholder, type LinkPurpose } from '../accounts/account-link.ts'
+import { type AccountLink, isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailTaken } from '../accounts/user.ts'
+import type { Permit } from '../factors/step-ups/service.ts'
+import { type UsedPermit, usePermit } from '../factors/step-ups/use-permit.ts'
 import type { Caller, Person } from '../principal.ts'
 import { requireMail, send, tooManyEmails } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 import { noPassword, requirePassword, wrongPassword } from './current-password.ts'
-import { findLink, makeLink, takeLink } from './links.ts'
+import { findLink, makeLink, type NewLink, takeLink } from './links.ts'
 
 export const noEmail = refusal(
   409,
@@ -36,7 +38,8 @@ export async function requestVerification(context: RecoveryContext, by: Caller<P
   const { email } = account
   if (isPlaceholder(email)) throw noEmail()
   if (account.emailVerifiedAt !== null) throw alreadyVerified()
-  send(context, verificationEmail(email, await confirmationLink(context, account, 'email_verification', email)))
+  const { url } = await confirmationLink(context, by, account, { purpose: 'email_verification', email })
+  send(context, verificationEmail(email, url))
 }
 
 /** Mails a link to the new address, and a notice to the old one. Nothing changes until the link is used. */
@@ -45,22 +48,26 @@ export async function requestChange(
   by: Caller<Person>,
   email: string,
   password: string,
+  demandPermit: () => Promise<Permit>,
 ): Promise<void> {
   const { db, clock, report } = context
   requireMail(context)
   if (!isMailable(email)) throw invalid('email', 'must be an address that mail can be sent to')
   const account = await accountOf(context, by)
-  await proveOwner(context, by, account, password)
+  const permit = await proveOwner(context, by, account, password, demandPermit)
   if (email === account.email) throw invalid('email', 'is your current address')
-  const link = await confirmationLink(context, account, 'email_change', email)
+  const { sessionId = null } = by.principal
+  const change = { purpose: 'email_change', email, sessionId, permit } as const
+  const { url, used } = await confirmationLink(context, by, account, change)
   const now = clock.now()
   await inTransaction(db, { accountId: account.id }, (tx) =>
     reportEverywhere(tx, account.id, report, bySession(by), 'email.change_requested', {
+      ...(used.digest === undefined ? {} : { digest: used.digest, after: { assurance: used.assurance } }),
       erasable: { email_after: email },
       occurredAt: now,
     }),
   )
-  send(context, newAddressEmail(email, link))
+  send(context, newAddressEmail(email, url))
   if (!isPlaceholder(account.email)) send(context, addressChangeRequestedEmail(account.email, now))
 }
 
@@ -113,32 +120,38 @@ async function accountOf({ db }: RecoveryContext, by: Caller<Person>): Promise<s
 
 /**
  * Asks for the password itself, not a step-up: an organization's identity provider can open a session, and must not be able
- * to take along an account that belongs to other organizations too. An account without address and password has nothing else
- * to take.
+ * to take along an account that belongs to other organizations too. An account without address and password is asked for a
+ * step-up, which the provider's word alone does not earn once the account belongs to other organizations or has a factor.
  */
 async function proveOwner(
   context: RecoveryContext,
   by: Caller<Person>,
   { email, passwordHash }: store.AccountSecrets,
   given: string,
-): Promise<void> {
-  if (passwordHash !== null) return requirePassword(context, by, { email, passwordHash }, given)
-  if (!isPlaceholder(email)) throw noPassword()
+  demandPermit: () => Promise<Permit>,
+): Promise<Permit | null> {
+  if (passwordHash === null) {
+    if (isPlaceholder(email)) return demandPermit()
+    throw noPassword()
+  }
+  await requirePassword(context, by, { email, passwordHash }, given)
+  return null
 }
 
 /** Throws 429 when the account has been mailed enough of them, 403 when its password changed meanwhile. */
 function confirmationLink(
   { db, clock, publicUrl }: RecoveryContext,
+  by: Caller<Person>,
   { id: accountId, passwordHash }: store.AccountSecrets,
-  purpose: LinkPurpose,
-  email: string,
-): Promise<string> {
-  return inTransaction(db, { accountId }, async (tx) => {
+  { permit = null, ...link }: Omit<NewLink, 'accountId'> & { readonly email: string; readonly permit?: Permit | null },
+): Promise<{ readonly url: string; readonly used: UsedPermit }> {
+  return inTransaction(db, { accountId, organizationId: by.principal.organizationId }, async (tx) => {
     const locked = await store.lockAccount(tx, accountId)
     // A new password cancels the open links: none may be made for the old one afterwards.
     if (locked?.passwordHash !== passwordHash) throw wrongPassword()
-    const made = await makeLink(tx, { accountId, purpose, email }, clock.now())
+    const used = await usePermit(tx, permit)
+    const made = await makeLink(tx, { accountId, ...link }, clock.now())
     if (made === null) throw tooManyEmails()
-    return `${publicUrl}/email/confirm#${made.token}`
+    return { url: `${publicUrl}/email/confirm#${made.token}`, used }
   })
 }

@@ -3,6 +3,8 @@ import type { Static } from 'typebox'
 import { problems } from '../../http/openapi.ts'
 import { linkNotValid } from '../accounts/account-link.ts'
 import { emailTaken } from '../accounts/user.ts'
+import { stepUpRequired } from '../factors/step-up.ts'
+import { demandPermitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { throttled } from '../throttle/attempts.ts'
 import { noMail, tooManyEmails } from './account-mail.ts'
@@ -12,7 +14,8 @@ import * as schemas from './schemas.ts'
 import type { EmailChanges } from './service.ts'
 
 const verificationSent = 'The link is on its way. It works once, for a day.'
-const changeSent = 'A link is on its way to the new address, and a notice to the old one. It works once, for a day.'
+const changeSent =
+  'A link is on its way to the new address, and a notice to the old one. It works once, for a day, while this session lasts.'
 
 const route = guardedRoutes('auth')
 
@@ -49,12 +52,12 @@ export function registerEmailRoutes(
       },
       response: {
         202: schemas.accepted(changeSent),
-        ...problems(401, 403, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
+        ...problems(401, stepUpRequired, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
       },
     }),
     async (request, reply) => {
       const { email, current_password: password } = request.body
-      await emails.requestChange(personOf(request), email, password ?? '')
+      await emails.requestChange(personOf(request), email, password ?? '', demandPermitOf(request))
       return reply.status(202).send({ detail: changeSent })
     },
   )

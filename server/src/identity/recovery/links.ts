@@ -1,16 +1,21 @@
 import type { Tx } from '../../platform/database/db.ts'
 import { newId } from '../../platform/ids.ts'
 import { attemptNetwork, type Visitor } from '../accounts/account-facts.ts'
-import { type AccountLink, type LinkPurpose, linkMinutes, useLink } from '../accounts/account-link.ts'
+import { type AccountLink, type LinkPurpose, linkMinutes, linkNotValid, useLink } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
+import { mayFinish } from '../accounts/open-flows.ts'
 import { hashSecretToken, newSecretToken } from '../secret-token.ts'
 import { emailsPerHour } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 
+export interface NewLink extends Pick<AccountLink, 'accountId' | 'purpose' | 'email'> {
+  readonly sessionId?: string | null
+}
+
 /** Makes a link; null when the account has been mailed enough of them. `email` null: it is not mailed, and not counted. */
 export async function makeLink(
   tx: Tx,
-  { accountId, purpose, email }: Pick<AccountLink, 'accountId' | 'purpose' | 'email'>,
+  { accountId, purpose, email, sessionId = null }: NewLink,
   now: Date,
 ): Promise<{ readonly token: string; readonly expiresAt: Date } | null> {
   const hourAgo = new Date(now.getTime() - 3_600_000)
@@ -20,7 +25,8 @@ export async function makeLink(
   const token = newSecretToken()
   const hash = hashSecretToken(token)
   const expiresAt = new Date(now.getTime() + linkMinutes[purpose] * 60_000)
-  await store.insertLink(tx, { id: newId(), accountId, purpose, email, expiresAt, usedAt: null, createdAt: now }, hash)
+  const link = { id: newId(), accountId, purpose, email, sessionId, expiresAt, usedAt: null, createdAt: now }
+  await store.insertLink(tx, link, hash)
   return { token, expiresAt }
 }
 
@@ -43,10 +49,11 @@ export async function findLink(
   return { link: useLink(found, purposes, account, clock.now()), account }
 }
 
-/** Uses the link up, with its account locked. Throws 403 when another call was first. */
+/** Uses the link up, with its account locked. Throws 403 when another call was first, or its session has ended. */
 export async function takeLink(tx: Tx, { accountId, id, purpose }: AccountLink, now: Date) {
   const account = await store.lockAccount(tx, accountId)
   const link = useLink(await store.lockLink(tx, accountId, id), [purpose], account, now)
+  if (link.purpose === 'email_change' && !(await mayFinish(tx, link, now))) throw linkNotValid()
   await store.markLinkUsed(tx, link, now)
   return { link, account }
 }

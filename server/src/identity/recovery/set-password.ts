@@ -4,7 +4,6 @@ import { passwordChangedEmail } from '../accounts/account-emails.ts'
 import { type AccountOrigin, everywhere, originIn, reportEverywhere } from '../accounts/account-facts.ts'
 import { isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
-import { dropLinkFlows } from '../sso/flows/store.ts'
 import { send } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 
@@ -24,8 +23,7 @@ export async function setPassword(
   await store.dropOpenLinks(tx, accountId)
   await reportEverywhere(tx, accountId, report, origin, kind, { after, occurredAt: now })
   await everywhere(tx, accountId, async (membership) => {
-    const { organizationId, userId } = membership
-    await dropLinkFlows(tx, organizationId, userId)
+    const { organizationId } = membership
     const others = { accountId, organizationId, exceptSessionId: origin.by?.principal.sessionId }
     await endSessions(tx, others, 'password_changed', originIn(membership, { ...origin, network: null }))
   })

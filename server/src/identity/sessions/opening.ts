@@ -12,7 +12,7 @@ import { organizationNotFound, requireOwnSignIn } from '../organizations/organiz
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken, newSecretToken } from '../secret-token.ts'
 import { endIn, type RevocationContext } from './revocation.ts'
-import { cookieMissing, entryRefused, isLive, judgeRefresh, ownActor, type Session } from './session.ts'
+import { cookieMissing, entryRefused, isLive, judgeRefresh, type OpenedBy, ownActor, type Session } from './session.ts'
 import * as store from './store.ts'
 
 /** How a session begins, is renewed, and moves to another organization. */
@@ -26,6 +26,8 @@ export interface SessionContext extends RevocationContext {
   readonly maxMinutes: number
   /** Why the organization does not accept these methods from this member; null when it does. `tx`: read within it. */
   readonly refusalOf: (user: User, methods: readonly string[], tx?: Tx) => Promise<Problem | null>
+  /** Whether the identity is still linked and its provider on; a call that ends that waits for the transaction. */
+  readonly stillOpens: (tx: Tx, organizationId: string, by: OpenedBy) => Promise<boolean>
 }
 
 /** The call that a person signs in with. */
@@ -56,12 +58,14 @@ export async function begin(
   methods: readonly string[],
   visit: Visit,
   provenAt: Date,
+  openedBy: OpenedBy | null = null,
 ): Promise<OpenedSession> {
   await requireEntry(context, user, methods)
-  const session = newSession(context, user, methods, visit)
+  const session = newSession(context, user, methods, visit, openedBy)
   const { organizationId, accountId } = session
   const refreshToken = await inTransaction(context.db, { organizationId, accountId }, async (tx) => {
     if ((await people.enterableMembership(tx, organizationId, user.id, true)) === null) throw entryRefused()
+    if (openedBy !== null && !(await context.stillOpens(tx, organizationId, openedBy))) throw sessionOver()
     return open(context, tx, session, visit, provenAt)
   })
   return opened(context, session, user, refreshToken)
@@ -159,7 +163,13 @@ async function requireCookieOf(
   if (judgeRefresh(state.token, state.newest, clock.now()).kind === 'reuse') throw cookieMissing()
 }
 
-function newSession(context: SessionContext, user: User, methods: readonly string[], visit: Visit): Session {
+function newSession(
+  context: SessionContext,
+  user: User,
+  methods: readonly string[],
+  visit: Visit,
+  openedBy: OpenedBy | null,
+): Session {
   const now = context.clock.now()
   const minutes = visit.browser ? context.maxMinutes : context.accessTokenMinutes
   const expiresAt = new Date(now.getTime() + minutes * 60_000)
@@ -169,6 +179,8 @@ function newSession(context: SessionContext, user: User, methods: readonly strin
     organizationId: user.organizationId,
     userId: user.id,
     kind: visit.browser ? 'browser' : 'bearer',
+    identityProviderId: openedBy?.identityProviderId ?? null,
+    ssoIdentityId: openedBy?.ssoIdentityId ?? null,
     signedInWith: methods,
     signedInAt: now,
     network: visit.network,

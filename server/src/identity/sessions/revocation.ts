@@ -8,7 +8,7 @@ import type { EndedBy, EndOfSession, IdentityContext, SessionsToEnd } from '../c
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken } from '../secret-token.ts'
-import { ownActor, type Session, sessionNotFound } from './session.ts'
+import { isLive, ownActor, type Session, sessionNotFound } from './session.ts'
 import * as store from './store.ts'
 
 /** Where somebody is signed in, and how that ends. Each end is an event of the session's organization. */
@@ -66,6 +66,16 @@ export async function endByCookie(
     await endIn(context, tx, which, 'signed_out', { ...by, actor: ownActor(session) })
   })
   return true
+}
+
+/** The live session that a browser's cookie belongs to; null without one. */
+export async function liveByCookie({ db, clock }: RevocationContext, token: string): Promise<string | null> {
+  const hash = hashSecretToken(token)
+  const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
+  if (found === null) return null
+  const { accountId, sessionId } = found
+  const session = await store.sessionById(db.within({ accountId }), accountId, sessionId)
+  return session !== null && isLive(session, clock.now()) ? sessionId : null
 }
 
 /** The caller's own, in all organizations. */

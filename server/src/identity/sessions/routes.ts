@@ -73,7 +73,7 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
   revokeOfMemberRoute(app, routes)
 }
 
-function tokenOf(request: FastifyRequest, { isHttps }: SessionRoutes): string | null {
+export function tokenOf(request: FastifyRequest, { isHttps }: Pick<SessionRoutes, 'isHttps'>): string | null {
   const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
   return isSecretToken(token) ? token : null
 }

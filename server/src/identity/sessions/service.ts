@@ -13,6 +13,7 @@ export function createSessions(context: SessionContext) {
     endIn: revocation.endIn,
     end: revocation.end,
     endByCookie: revocation.endByCookie,
+    liveByCookie: revocation.liveByCookie,
     own: revocation.own,
     endOwn: revocation.endOwn,
     endOthers: revocation.endOthers,

@@ -6,8 +6,17 @@ import { refusal } from '../../platform/problem.ts'
 
 export type SignInMethod = 'password' | 'totp' | 'recovery_code' | 'passkey' | 'oidc'
 
+/** The identity, and its provider, that opened a session by single sign-on; it ends with either. */
+export interface OpenedBy {
+  readonly identityProviderId: string
+  readonly ssoIdentityId: string
+}
+
 export interface Session {
   readonly id: string
+  /** Null where single sign-on did not open it. */
+  readonly identityProviderId: string | null
+  readonly ssoIdentityId: string | null
   readonly accountId: string
   readonly organizationId: string
   readonly userId: string

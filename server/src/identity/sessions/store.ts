@@ -9,7 +9,7 @@ import type { EndOfSession, SessionsToEnd } from '../context.ts'
 import type { RefreshToken, Session } from './session.ts'
 
 const sessionColumns = names(
-  'id, account_id, organization_id, user_id, kind, signed_in_with, signed_in_at, network, user_agent, last_used_at, idle_until, expires_at, revoked_at',
+  'id, account_id, organization_id, user_id, kind, identity_provider_id, sso_identity_id, signed_in_with, signed_in_at, network, user_agent, last_used_at, idle_until, expires_at, revoked_at',
 )
 
 function toSession(row: Selectable<Schema['sessions']>): Session {
@@ -23,7 +23,7 @@ export async function insertSession(tx: Queryable, session: Session): Promise<vo
 const forAuthentication: Statement = {
   name: 'sessions_for_authentication',
   text: `select u.account_id as "accountId", u.role, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
-      s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", s.expires_at as "expiresAt"
+      s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", least(s.expires_at, s.idle_until) as "expiresAt"
     from sessions s
     join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
     join organizations o on o.organization_id = s.organization_id
@@ -104,6 +104,10 @@ export async function revokeSessions(
   if (which.organizationId !== undefined) query = query.where('organization_id', '=', which.organizationId)
   if (which.userId !== undefined) query = query.where('user_id', '=', which.userId)
   if (which.id !== undefined) query = query.where('id', '=', which.id)
+  if (which.identityProviderId !== undefined) {
+    query = query.where('identity_provider_id', '=', which.identityProviderId)
+  }
+  if (which.ssoIdentityId !== undefined) query = query.where('sso_identity_id', '=', which.ssoIdentityId)
   if (which.exceptUserId !== undefined) query = query.where('user_id', '<>', which.exceptUserId)
   if (which.exceptSessionId !== undefined) query = query.where('id', '<>', which.exceptSessionId)
   return (await tx.run(query)).map(toSession)

@@ -48,8 +48,10 @@ export interface ClaimedProfile {
 /** For lists only, because an address does not identify a person. Null if there is none that can be stored. */
 export function profileFrom(claims: Claims): ClaimedProfile | null {
   const { email, email_verified: verified, name } = claims.all
-  if (typeof email !== 'string' || email.length > 254 || !address.test(email)) return null
-  return { email, isVerified: verified === true, name: typeof name === 'string' ? toLine(name, 255) : null }
+  if (typeof email !== 'string' || email.length > 254 || !email.isWellFormed() || !address.test(email)) return null
+  // Some providers send a text, as Cognito does.
+  const isVerified = verified === true || verified === 'true'
+  return { email, isVerified, name: typeof name === 'string' ? toLine(name, 255) : null }
 }
 
 export type ReasonAgainst = 'not_a_member' | 'no_address' | 'address_not_verified' | 'domain_not_allowed'

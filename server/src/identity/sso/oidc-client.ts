@@ -3,9 +3,9 @@ import { refusalIn } from '../../outbound/transport-errors.ts'
 import { createBoundedMap } from '../../platform/bounded-map.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { hashSecretToken } from '../secret-token.ts'
-import type { Claims } from './claims.ts'
+import { type Claims, valuesOf } from './claims.ts'
 import { isSecureUrl } from './provider.ts'
-import type { ProviderFetch } from './provider-http.ts'
+import { type ProviderFetch, replyTooLong } from './provider-http.ts'
 
 /** How this installation is known to one provider. */
 export interface Party {
@@ -47,6 +47,8 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const discoveredForMs = 300_000
 const timeoutSeconds = 10
 const maxDiscovered = 200
+/** Of one claim, such as groups. */
+export const maxClaimValues = 1_000
 
 interface Discovered {
   readonly metadata: Promise<oidc.ServerMetadata>
@@ -65,14 +67,22 @@ export function createOidcClient({
   const customFetch = fetch as oidc.CustomFetch
 
   const fetchMetadata = async (party: Party): Promise<oidc.ServerMetadata> => {
-    const found = await oidc.discovery(new URL(party.issuer), party.clientId, undefined, oidc.None(), {
-      [oidc.customFetch]: customFetch,
-      timeout: timeoutSeconds,
-      execute: isHttp(party) ? [oidc.allowInsecureRequests] : [],
-    })
+    const found = await oidc
+      .discovery(new URL(party.issuer), party.clientId, undefined, oidc.None(), {
+        [oidc.customFetch]: customFetch,
+        timeout: timeoutSeconds,
+        execute: isHttp(party) ? [oidc.allowInsecureRequests] : [],
+      })
+      .catch((error: unknown) => {
+        throw causes(error).some((cause) => saysIssuer(cause, withOtherSlash(party.issuer)))
+          ? failure('issuer_slash')
+          : error
+      })
     const metadata = found.serverMetadata()
     // The library accepts Entra's "common" issuer, which means any tenant, and an extra or missing slash.
-    if (metadata.issuer !== party.issuer) throw failure('issuer_differs')
+    if (metadata.issuer !== party.issuer) {
+      throw failure(metadata.issuer === withOtherSlash(party.issuer) ? 'issuer_slash' : 'issuer_differs')
+    }
     for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
       const url = metadata[name]
       if (typeof url !== 'string' || !URL.canParse(url)) throw failure('metadata_incomplete')
@@ -138,15 +148,32 @@ export function createOidcClient({
           idTokenExpected: true,
         })
         const inToken = tokens.claims()
-        if (inToken === undefined || inToken.sub === '') throw failure('no_subject')
+        if (inToken === undefined || !isSubject(inToken.sub)) throw failure('subject_unfit')
+        if (inToken.azp !== undefined && inToken.azp !== party.clientId) throw failure('other_client')
         const lacks = wanted.some((name) => !(name in inToken))
         const more =
           lacks && configuration.serverMetadata().userinfo_endpoint !== undefined
             ? await oidc.fetchUserInfo(configuration, tokens.access_token, inToken.sub)
             : {}
-        return { subject: inToken.sub, all: { ...more, ...inToken } }
+        const claims = { subject: inToken.sub, all: { ...more, ...inToken } }
+        if (wanted.some((name) => valuesOf(claims, name).length > maxClaimValues)) throw failure('too_many_values')
+        return claims
       }),
   }
+}
+
+/** Well-formed, because the database would store every lone surrogate as the same character (OpenID Connect Core, 2). */
+function isSubject(sub: string): boolean {
+  return sub.length >= 1 && sub.length <= 255 && sub.isWellFormed() && !sub.includes('\0')
+}
+
+/** The issuer as people mistype it: with a slash at the end where there is none, or without it. */
+export function withOtherSlash(issuer: string): string {
+  return issuer.endsWith('/') ? issuer.slice(0, -1) : `${issuer}/`
+}
+
+function saysIssuer(cause: unknown, issuer: string): boolean {
+  return (cause as { body?: { issuer?: unknown } }).body?.issuer === issuer
 }
 
 function isHttp(party: Party): boolean {
@@ -204,6 +231,7 @@ function isUnreachable(error: unknown): boolean {
     return ['server_error', 'temporarily_unavailable'].includes(error.error)
   if (error instanceof oidc.ResponseBodyError) return error.status >= 500
   const chain = causes(error)
+  if (chain.some((cause) => hasCode(cause) && cause.code === replyTooLong)) return false
   if (chain.some((cause) => cause instanceof Response && cause.status >= 500)) return true
   // The library's own codes say what is wrong with an answer; all others, that there was none.
   return !chain.some((cause) => hasCode(cause) && /^OAUTH_(?!TIMEOUT|ABORT)/.test(cause.code))

@@ -29,13 +29,15 @@ export interface ProviderHttpOptions {
   readonly maxReplyBytes?: number
 }
 
+export const defaultMaxReplyBytes = 128 * 1024
+
 /**
  * Calls to providers. An administrator's issuer makes this service call an address, and the reply makes it call more. So each URL
  * and each address is checked for every call, no redirect is followed, nothing is decompressed, and no reply may be longer than a
  * key set could be.
  */
 export function createProviderHttp({ allow, ca, resolve, ...limits }: ProviderHttpOptions): ProviderHttp {
-  const { timeoutMs = 10_000, maxReplyBytes = 128 * 1024 } = limits
+  const { timeoutMs = 10_000, maxReplyBytes = defaultMaxReplyBytes } = limits
   const rules = { what: 'identity provider', setting: 'SSO_ALLOW', allow: parseAllowList(allow) }
   const connector = createVettedConnector({
     rules,
@@ -86,6 +88,9 @@ export function createProviderHttp({ allow, ca, resolve, ...limits }: ProviderHt
   return { fetch, close }
 }
 
+/** The code of the error for a reply longer than `maxReplyBytes`. */
+export const replyTooLong = 'reply_too_long'
+
 const notSecure = {
   ok: false,
   reason: 'The identity provider URL must begin with https://; http:// is only for a provider on this machine.',
@@ -97,7 +102,9 @@ async function readAll(body: AsyncIterable<Buffer>, maxBytes: number): Promise<s
   for await (const chunk of body) {
     length += chunk.length
     // Leaving the loop destroys the stream, and with it the connection.
-    if (length > maxBytes) throw new Error(`the reply is longer than ${maxBytes} bytes`)
+    if (length > maxBytes) {
+      throw Object.assign(new Error(`the reply is longer than ${maxBytes} bytes`), { code: replyTooLong })
+    }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

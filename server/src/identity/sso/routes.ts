@@ -5,10 +5,10 @@ import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
-import { checkReturnTo, flowCookie, flowCookieName } from './flows/flow.ts'
+import { checkReturnTo, confirmationOf, flowCookie, flowCookieName, markFor } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
+import { alsoAsPages, questionPage, refusingInWords, sendAgain, sendQuestion } from './pages.ts'
 import { providerNotFound } from './provider.ts'
-import { alsoAsPages, refusingInWords } from './refusal-page.ts'
 import * as schemas from './schemas.ts'
 import {
   flowNotBegunHere,
@@ -24,6 +24,8 @@ export interface SsoRoutes {
   readonly sso: SsoSignIn
   readonly guard: Guard
   readonly publicUrl: string
+  /** The live session whose cookie the browser sends; null without one. */
+  readonly currentSession: (request: FastifyRequest) => Promise<string | null>
   /** Opens the session and puts what the browser keeps of it on the reply; the redirect is made here. */
   readonly signIn: (signedIn: SsoSignedIn, request: FastifyRequest, reply: FastifyReply) => Promise<void>
 }
@@ -47,12 +49,33 @@ export function registerSsoRoutes(app: FastifyInstance, routes: SsoRoutes): void
   registerIdentities(app, routes)
 }
 
-function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRoutes): void {
+/** Whether another site's page, or a redirect of one, brought the browser here. Browsers say so where it matters: over https. */
+function isCrossSite({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  return site === 'cross-site' || site === 'same-site'
+}
+
+function queryOf(request: FastifyRequest): string {
+  return request.raw.url?.split('?')[1] ?? ''
+}
+
+function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentSession }: SsoRoutes): void {
   const isHttps = publicUrl.startsWith('https:')
   const { origin } = new URL(publicUrl)
   const common = { tags: ['sso'] }
   const markOf = (request: FastifyRequest) => readCookie(request.headers.cookie, flowCookieName(isHttps))
   const home = new URL(`${publicUrl}/`).pathname
+  const isConfirmed = (request: FastifyRequest): boolean => {
+    const { confirmed } = request.query as { readonly confirmed?: string }
+    const mark = markOf(request)
+    return mark !== undefined && confirmed === confirmationOf(mark)
+  }
+  const ask = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const mark = markFor(markOf(request))
+    const query = new URLSearchParams(queryOf(request))
+    query.set('confirmed', confirmationOf(mark))
+    return sendQuestion(reply.header('set-cookie', flowCookie(mark, isHttps)), `?${query}`)
+  }
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.startQuery> }>(
     '/auth/sso/:id/start',
@@ -67,6 +90,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         querystring: schemas.startQuery,
         response: {
           303: { description: 'To the provider', type: 'null' },
+          ...questionPage,
           ...alsoAsPages(problems(providerNotFound, 422, providerUnavailable)),
         },
       },
@@ -74,7 +98,11 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
     (request, reply) =>
       refusingInWords(request, reply, async () => {
         const returnTo = checkReturnTo(request.query.return_to ?? home, publicUrl)
-        const { url, browser } = await sso.start(request.params.id, { returnTo, browser: markOf(request) })
+        const sessionId = await currentSession(request)
+        const isWanted = request.headers['sec-fetch-site'] === 'same-origin' || isConfirmed(request)
+        if (!isWanted && (isCrossSite(request) || sessionId !== null)) return ask(request, reply)
+        const from = { returnTo, browser: markOf(request), sessionId }
+        const { url, browser } = await sso.start(request.params.id, from)
         return reply.header('set-cookie', flowCookie(browser, isHttps)).redirect(url, 303)
       }),
   )
@@ -91,6 +119,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
         querystring: schemas.callbackQuery,
         response: {
           303: { description: 'Signed in; to the page that was asked for', type: 'null' },
+          ...questionPage,
           ...alsoAsPages(
             problems(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, 422, providerUnavailable),
           ),
@@ -99,8 +128,15 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn }: SsoRou
     },
     (request, reply) =>
       refusingInWords(request, reply, async () => {
-        const query = request.raw.url?.split('?')[1] ?? ''
-        const answer = { state: request.query.state, query }
+        const query = queryOf(request)
+        const { state, again } = request.query
+        if (isCrossSite(request) && again === undefined) return sendAgain(reply, `?${query}&again=1`)
+        // Where a browser that came again still sends no cookie, nobody knows who is signed in.
+        const sessionId = isCrossSite(request) ? 'unknown' : await currentSession(request)
+        if (sessionId !== null && !isConfirmed(request)) {
+          if (await sso.wouldReplace(request.params.id, state, markOf(request), sessionId)) return ask(request, reply)
+        }
+        const answer = { state, query }
         const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), callOf(request))
         reply.header('set-cookie', flowCookie('', isHttps))
         if (signedIn !== null) await signIn(signedIn, request, reply)

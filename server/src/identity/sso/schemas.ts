@@ -15,6 +15,9 @@ export const startQuery = Type.Object({
   iss: ofProvider,
   login_hint: ofProvider,
   target_link_uri: ofProvider,
+  confirmed: Type.Optional(
+    Type.String({ maxLength: 100, description: 'Of the page that asks before a sign-in that another page began.' }),
+  ),
 })
 export const linkBody = Type.Object({ return_to: returnTo }, { title: 'LinkInput' })
 
@@ -25,6 +28,8 @@ export const callbackQuery = Type.Object(
     code: Type.Optional(Type.String({ maxLength: 8_000 })),
     iss: Type.Optional(Type.String({ maxLength: 2_000 })),
     error: Type.Optional(Type.String({ maxLength: 200 })),
+    confirmed: Type.Optional(Type.String({ maxLength: 100 })),
+    again: Type.Optional(Type.String({ maxLength: 10 })),
   },
   { additionalProperties: true },
 )

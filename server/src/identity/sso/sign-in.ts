@@ -5,6 +5,7 @@ import type { Logger } from '../../platform/log.ts'
 import { Problem, refusal } from '../../platform/problem.ts'
 import { withContext } from '../../platform/with-context.ts'
 import type { Visitor } from '../accounts/account-facts.ts'
+import { mayFinish } from '../accounts/open-flows.ts'
 import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { assuranceJson } from '../factors/step-up.ts'
@@ -12,12 +13,13 @@ import type { Permit } from '../factors/step-ups/service.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken, isSecretToken, newSecretToken } from '../secret-token.ts'
 import type { Claims } from './claims.ts'
-import { type Flow, type FlowSecrets, flowMinutes } from './flows/flow.ts'
+import { type Flow, type FlowSecrets, flowMinutes, markFor } from './flows/flow.ts'
 import * as flows from './flows/store.ts'
 import * as members from './members/memberships.ts'
 import * as identityStore from './members/store.ts'
-import { isFailure, type Party } from './oidc-client.ts'
+import { isFailure, maxClaimValues, type Party } from './oidc-client.ts'
 import { type IdentityProvider, providerNotFound } from './provider.ts'
+import { defaultMaxReplyBytes, replyTooLong } from './provider-http.ts'
 import { type ProviderContext, secretPlace } from './providers/service.ts'
 import { markProven, providerById, type StoredProvider } from './providers/store.ts'
 
@@ -27,6 +29,7 @@ export interface SsoSignedIn {
   readonly methods: readonly ['oidc']
   /** The earliest time of the proof. */
   readonly provenAt: Date
+  readonly openedBy: { readonly identityProviderId: string; readonly ssoIdentityId: string }
 }
 
 export interface Begun {
@@ -59,8 +62,19 @@ export const ssoDenied = refusal(
 export const ssoAnswerRefused = refusal(
   403,
   'sso.answer_refused',
-  "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id.",
+  (why?: string) =>
+    why ??
+    "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id.",
 )
+
+/** What the administrator of the provider can change, by the reason in the audit. */
+const answerFlaws: Readonly<Record<string, string>> = {
+  subject_unfit:
+    'Your identity provider names you by a subject that cannot be used: it must have 1 to 255 well-formed characters and no NUL.',
+  other_client: 'Your identity provider made this answer for another client (azp). Start again from here.',
+  too_many_values: `Your identity provider sent more than ${maxClaimValues} values in one claim. Ask its administrator to send only the groups that matter here.`,
+  [replyTooLong]: `Your identity provider's answer is longer than ${defaultMaxReplyBytes / 1024} KiB. Ask its administrator to send fewer groups.`,
+}
 
 export const providerUnavailable = refusal(503, 'sso.provider_unavailable', {
   detail: 'Your identity provider does not answer just now. Try again in a moment.',
@@ -77,18 +91,21 @@ export interface SsoContext extends ProviderContext {
 export type SsoSignIn = ReturnType<typeof createSsoSignIn>
 
 export function createSsoSignIn(context: SsoContext) {
-  return withContext(context, { start, startLink, finish, identities, unlink })
+  return withContext(context, { start, startLink, wouldReplace, finish, identities, unlink })
 }
 
 interface From {
   readonly returnTo: string
   /** The mark that the browser brings, if it has one. */
   readonly browser: string | undefined
+  /** The session that the browser has; a sign-in that is asked for replaces it. */
+  readonly sessionId?: string | null
 }
 
 /** A sign-in through a provider. Throws 404, 503. */
 async function start(context: SsoContext, providerId: string, from: From): Promise<Begun> {
-  return begin(context, await activeProvider(context, providerId), null, from, async () => {})
+  const { sessionId = null } = from
+  return begin(context, await activeProvider(context, providerId), { userId: null, sessionId }, from, async () => {})
 }
 
 /** Begins to link an identity at the provider to the membership of the signed-in person. */
@@ -100,9 +117,9 @@ async function startLink(
   permit: Permit,
 ): Promise<Begun> {
   const stored = await activeProvider(context, providerId)
-  const { organizationId, userId } = by.principal
+  const { organizationId, userId, sessionId = null } = by.principal
   if (stored.provider.organizationId !== organizationId) throw providerNotFound()
-  return begin(context, stored, userId, from, async (tx) => {
+  return begin(context, stored, { userId, sessionId }, from, async (tx) => {
     const assurance = await permit.use(tx)
     const fact = factBy(byCaller(by), 'sso.link_begun', ['identity_provider', stored.provider.id], {
       digest: permit.digest,
@@ -119,6 +136,28 @@ interface Answer {
   readonly query: string
 }
 
+/** Whether finishing this flow would end a session that the browser did not have when the sign-in was asked for. */
+async function wouldReplace(
+  context: SsoContext,
+  providerId: string,
+  state: string,
+  browser: string | undefined,
+  sessionId: string,
+): Promise<boolean> {
+  const { provider } = await activeProvider(context, providerId)
+  const flow = await flows.findFlow(
+    context.db.within({ organizationId: provider.organizationId }),
+    whichFlow(provider, state, browser),
+  )
+  return flow !== null && flow.userId === null && flow.sessionId !== sessionId
+}
+
+/** Throws 403 for what cannot be the state and the mark of a flow. */
+function whichFlow({ organizationId, id: providerId }: IdentityProvider, state: string, browser: string | undefined) {
+  if (!isSecretToken(state) || !isSecretToken(browser)) throw flowNotBegunHere()
+  return { organizationId, providerId, state: hashSecretToken(state), browser: hashSecretToken(browser) }
+}
+
 /** The provider's answer, as the browser brings it. Throws 403, 404, 409, 503. */
 async function finish(
   context: SsoContext,
@@ -132,28 +171,32 @@ async function finish(
   const stored = await activeProvider(context, providerId)
   const { provider } = stored
   const { organizationId } = provider
-  if (!isSecretToken(answer.state) || !isSecretToken(browser)) throw flowNotBegunHere()
-  const taken = await flows.takeFlow(db.within({ organizationId }), {
-    organizationId,
-    providerId: provider.id,
-    state: hashSecretToken(answer.state),
-    browser: hashSecretToken(browser),
-  })
+  const taken = await flows.takeFlow(db.within({ organizationId }), whichFlow(provider, answer.state, browser))
   if (taken === null) throw flowNotBegunHere()
   const { flow, sealedSecrets } = taken
   const claims = await askProvider(context, stored, answer, flow, sealedSecrets, visitor)
   const arrival = { provider, claims, visitor }
   const { userId } = flow
+  const find = (id: string) => userById(db.within({ organizationId }), organizationId, id)
   if (userId !== null) {
-    await enter(context, provider, flow, visitor, (tx) => members.link(context, tx, arrival, userId))
+    const member = await find(userId)
+    if (member === null) throw flowNotBegunHere()
+    const { accountId } = member
+    await enter(context, provider, flow, visitor, accountId, async (tx) =>
+      (await mayFinish(tx, { ...flow, accountId }, clock.now()))
+        ? members.link(context, tx, arrival, userId)
+        : flowNotBegunHere(),
+    )
     return { signedIn: null, returnTo: flow.returnTo }
   }
-  const entered = await enter(context, provider, flow, visitor, (tx, accountId) =>
-    members.enter(context, tx, arrival, accountId),
+  const newAccountId = newId()
+  const entered = await enter(context, provider, flow, visitor, newAccountId, (tx) =>
+    members.enter(context, tx, arrival, newAccountId),
   )
-  const user = await userById(db.within({ organizationId }), organizationId, entered.userId)
+  const user = await find(entered.userId)
   if (user === null) throw flowNotBegunHere()
-  return { signedIn: { user, methods: ['oidc'], provenAt }, returnTo: flow.returnTo }
+  const openedBy = { identityProviderId: provider.id, ssoIdentityId: entered.identityId }
+  return { signedIn: { user, methods: ['oidc'], provenAt, openedBy }, returnTo: flow.returnTo }
 }
 
 function identities(
@@ -163,9 +206,9 @@ function identities(
   return identityStore.identitiesOf(db.within({ organizationId }), organizationId, userId)
 }
 
-/** From then on the identity opens nothing. */
+/** From then on the identity opens nothing, and what it opened has ended. */
 async function unlink(
-  { db, clock, report }: SsoContext,
+  { db, clock, report, endSessions }: SsoContext,
   by: Caller<Person>,
   id: string,
   permit: Permit,
@@ -175,6 +218,7 @@ async function unlink(
     const assurance = await permit.use(tx)
     const identity = await identityStore.deleteIdentity(tx, organizationId, userId, id)
     if (identity === null) throw identityNotFound()
+    await endSessions(tx, { organizationId, ssoIdentityId: id }, 'revoked', byCaller(by))
     const fact = factBy(byCaller(by), 'sso.unlinked', ['user', userId], {
       digest: permit.digest,
       before: { issuer: identity.issuer },
@@ -203,11 +247,10 @@ function redirectUri({ publicUrl }: SsoContext, provider: IdentityProvider): str
   return `${publicUrl}/api/v1/auth/sso/${provider.id}/callback`
 }
 
-/** `userId`: the member who links the identity; null for a sign-in. */
 async function begin(
   context: SsoContext,
   stored: StoredProvider,
-  userId: string | null,
+  link: Pick<Flow, 'userId' | 'sessionId'>,
   from: From,
   before: (tx: Tx) => Promise<void>,
 ): Promise<Begun> {
@@ -216,8 +259,7 @@ async function begin(
   const { organizationId } = provider
   const now = clock.now()
   const [state, nonce, verifier] = [newSecretToken(), newSecretToken(), newSecretToken()]
-  // Two tabs share a mark; one that is not ours is replaced.
-  const browser = isSecretToken(from.browser) ? from.browser : newSecretToken()
+  const browser = markFor(from.browser)
   const expected = { state, nonce, verifier }
   const url = await client
     .authorizationUrl(await partyOf(context, stored), provider.scopes, redirectUri(context, provider), expected)
@@ -228,7 +270,7 @@ async function begin(
     organizationId,
     id: newId(),
     providerId: provider.id,
-    userId,
+    ...link,
     returnTo: from.returnTo,
     expiresAt: new Date(now.getTime() + flowMinutes * 60_000),
     createdAt: now,
@@ -275,13 +317,13 @@ async function enter(
   provider: IdentityProvider,
   flow: Flow,
   visitor: Visitor,
-  work: (tx: Tx, accountId: string) => Promise<members.Entered | Problem>,
+  accountId: string,
+  work: (tx: Tx) => Promise<members.Entered | Problem>,
 ): Promise<members.Entered> {
   const { db, clock, report } = context
   const { organizationId } = provider
-  const accountId = newId()
   const outcome = await inTransaction(db, { organizationId, accountId }, async (tx) => {
-    const entered = await work(tx, accountId)
+    const entered = await work(tx)
     if (entered instanceof Problem) {
       await report(tx, [refusedFact(context, provider, flow, visitor, entered.code.replace('sso.', ''))])
       return entered
@@ -311,7 +353,7 @@ function flowPlace({ organizationId, id }: Flow) {
 
 function refused(reason: string): Problem {
   if (reason === 'too_late') return flowNotBegunHere()
-  return reason === 'answered_access_denied' ? ssoDenied() : ssoAnswerRefused()
+  return reason === 'answered_access_denied' ? ssoDenied() : ssoAnswerRefused(answerFlaws[reason])
 }
 
 function providerDown({ log }: SsoContext, reason: string): Problem {

@@ -3,7 +3,7 @@ import { createBatcher, type Outcome } from '../../platform/batch.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { provesRollback } from '../../platform/database/errors.ts'
-import { callersNetwork } from '../../platform/network-address.ts'
+import { callersNetwork, networksOf } from '../../platform/network-address.ts'
 import { refusal } from '../../platform/problem.ts'
 import * as store from './store.ts'
 import {
@@ -66,7 +66,7 @@ interface Act {
 
 interface Keys {
   readonly pair: string | null
-  readonly network: string
+  readonly networks: readonly string[]
   readonly account: string | null
 }
 
@@ -81,7 +81,7 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
     const network = callersNetwork(given)
     return {
       pair: subject === null ? null : hmac(kind, 'pair', subject, network),
-      network: hmac(kind, 'network', network),
+      networks: networksOf(network).map((one) => hmac(kind, 'network', one)),
       account: subject === null ? null : hmac(kind, 'account', subject),
     }
   }
@@ -98,7 +98,7 @@ export function createAttempts(db: Db, clock: Clock, secretKey: string): Attempt
     rolledBack: provesRollback,
     perform: async (acts) => {
       const keys = acts.map(({ by }) => keysOf(by))
-      const all = new Set(keys.flatMap(({ pair, network, account }) => [pair, network, account]))
+      const all = new Set(keys.flatMap(({ pair, networks, account }) => [pair, ...networks, account]))
       all.delete(null)
       if (performance.now() - forgotAt > forgetEveryMs) {
         forgotAt = performance.now()
@@ -147,12 +147,13 @@ function decide(
   const of = (name: string): Tally => tallies.get(name) ?? blank
   const given: Tallies = {
     pair: keys.pair === null ? null : of(keys.pair),
-    network: of(keys.network),
+    networks: keys.networks.map(of),
     account: keys.account === null ? null : of(keys.account),
   }
   const keep = (after: Tallies): void => {
-    for (const part of ['pair', 'network', 'account'] as const) {
-      const [name, tally] = [keys[part], after[part]]
+    const names = [keys.pair, keys.account, ...keys.networks]
+    for (const [at, tally] of [after.pair, after.account, ...after.networks].entries()) {
+      const name = names[at] ?? null
       if (name === null || tally === null || isSame(of(name), tally)) continue
       tallies.set(name, tally)
       changed.set(name, tally)

@@ -1,6 +1,6 @@
 /**
- * How failed proofs of identity slow the next ones down. Three tallies are kept: per account and network, per network, and
- * per account. The rules (NIST SP 800-63B-4, 3.2.2; OWASP ASVS 5.0, 6.3.1) and what each one means for people and attackers:
+ * How failed proofs of identity slow the next ones down. Tallies are kept per account and network, per network (in IPv6 also
+ * per /56 and /48 around it), and per account. The rules (NIST SP 800-63B-4, 3.2.2; OWASP ASVS 5.0, 6.3.1) and what each one means for people and attackers:
  *
  * - A pair of account and network waits longer after each failure. Only somebody on the same
  *   network can use that against the owner, and never for longer than a minute.
@@ -26,7 +26,8 @@ export const blank: Tally = { failures: 0, failedAt: 0, notBefore: null, knownAt
 /** A pair and an account are null where a secret names no account, such as a token from a link. */
 export interface Tallies {
   readonly pair: Tally | null
-  readonly network: Tally
+  /** The caller's network, and the wider ones around it. */
+  readonly networks: readonly Tally[]
   readonly account: Tally | null
 }
 
@@ -87,13 +88,13 @@ export type Verdict =
  */
 export function admit(rules: Rules, given: Tallies, now: number): Verdict {
   const before = remembered(given, now)
-  const { pair, network, account } = before
+  const { pair, networks, account } = before
   const refuse = (waitMs: number, after = before): Verdict => ({ admitted: false, waitMs, after })
   if (pair !== null && waits(pair, now) > 0) return refuse(waits(pair, now))
   if (pair !== null && isKnown(pair, now)) {
     return { admitted: true, known: true, after: { ...before, pair: failed(pair, rules.pair, now) } }
   }
-  const elsewhere = Math.max(waits(network, now), account === null ? 0 : waits(account, now))
+  const elsewhere = Math.max(...[...networks, ...(account === null ? [] : [account])].map((tally) => waits(tally, now)))
   if (elsewhere > 0) return refuse(elsewhere)
   const pause = account === null ? 0 : delay(rules.account, account.failures)
   if (pair !== null && pause > 0 && pair.notBefore === null) {
@@ -108,33 +109,33 @@ export function look(rules: Rules, given: Tallies, now: number): Verdict {
   return verdict.admitted ? { ...verdict, after: remembered(given, now) } : verdict
 }
 
-function counted(rules: Rules, { pair, network, account }: Tallies, now: number): Tallies {
+function counted(rules: Rules, { pair, networks, account }: Tallies, now: number): Tallies {
   const accountAfter = account === null ? null : failed(account, rules.shared, now)
   // This network has waited once and need not be refused again: its next pause begins now.
   const pause = accountAfter === null ? 0 : delay(rules.account, accountAfter.failures)
   const pairAfter = pair === null ? null : failed(pair, rules.pair, now)
   return {
     pair: pairAfter === null || pause === 0 ? pairAfter : later(pairAfter, now + pause),
-    network: failed(network, rules.network, now),
+    networks: networks.map((network) => failed(network, rules.network, now)),
     account: accountAfter,
   }
 }
 
 /** The pair is known from now on, and what the attempt had counted is taken back. */
 export function afterSuccess(given: Tallies, now: number): Tallies {
-  const { network, account } = afterNothing(given, now)
+  const { networks, account } = afterNothing(given, now)
   const pair = given.pair === null ? null : { ...blank, failedAt: given.pair.failedAt, knownAt: now }
-  return { pair, network, account }
+  return { pair, networks, account }
 }
 
 /** Nothing was tried after all (the service was too busy). Waits that others may rely on stay. */
-export function afterNothing({ pair, network, account }: Tallies, now: number): Tallies {
+export function afterNothing({ pair, networks, account }: Tallies, now: number): Tallies {
   const less = (tally: Tally): Tally => ({ ...tally, failures: Math.max(0, tally.failures - 1) })
   const alone = pair !== null && isKnown(pair, now)
   return {
     // A wait that was over before this attempt stays over.
     pair: pair === null ? null : { ...less(pair), notBefore: pair.failedAt },
-    network: alone ? network : less(network),
+    networks: alone ? networks : networks.map(less),
     account: alone || account === null ? account : less(account),
   }
 }
@@ -163,12 +164,12 @@ function later(tally: Tally, notBefore: number): Tally {
   return { ...tally, notBefore: Math.max(tally.notBefore ?? 0, notBefore) }
 }
 
-function remembered({ pair, network, account }: Tallies, now: number): Tallies {
+function remembered({ pair, networks, account }: Tallies, now: number): Tallies {
   const fresh = (tally: Tally): Tally =>
     now - tally.failedAt < forgetAfterMs ? tally : { ...tally, failures: 0, notBefore: null }
   return {
     pair: pair === null ? null : fresh(pair),
-    network: fresh(network),
+    networks: networks.map(fresh),
     account: account === null ? null : fresh(account),
   }
 }

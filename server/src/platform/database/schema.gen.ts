@@ -13,6 +13,7 @@ export interface Schema {
     expires_at: Date
     used_at: Date | null
     created_at: Date
+    session_id: string | null
   }
   accounts: {
     id: string
@@ -264,6 +265,7 @@ export interface Schema {
     purpose: 'registration' | 'sign_in' | 'second_factor' | 'step_up'
     account_id: string | null
     bound_to: Buffer | null
+    session_id: string | null
     step_up_id: string | null
     step_up_method: 'password' | 'totp' | 'passkey' | 'recovery_code' | 'sign_in' | null
     expires_at: Date
@@ -311,6 +313,8 @@ export interface Schema {
     kind: 'browser' | 'bearer'
     signed_in_with: readonly string[]
     signed_in_at: Date
+    identity_provider_id: string | null
+    sso_identity_id: string | null
     network: string | null
     user_agent: string | null
     last_used_at: Date
@@ -350,6 +354,7 @@ export interface Schema {
     browser_hash: Buffer
     secrets: Buffer
     user_id: string | null
+    session_id: string | null
     return_to: string
     expires_at: Date
     created_at: Date
@@ -402,6 +407,7 @@ export interface Schema {
     expires_at: Date | null
     last_step: Generated<number>
     last_used_at: Date | null
+    session_id: string | null
     step_up_id: string
     step_up_method: 'password' | 'totp' | 'passkey' | 'recovery_code' | 'sign_in'
     created_at: Date

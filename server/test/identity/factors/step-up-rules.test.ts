@@ -22,12 +22,18 @@ const plain: Situation = {
   organizationRequires: false,
   signedInFreshly: true,
   enrols: false,
+  isOthersWord: false,
   repeats: false,
 }
 
 describe('what allows a sensitive act', () => {
   const cases: readonly (readonly [name: string, situation: Partial<Situation>, verdict: StepUpVerdict])[] = [
     ['a fresh sign-in, for who has no second factor', {}, 'sign_in'],
+    [
+      'a fresh sign-in by a provider does not add a factor to an account of several organizations',
+      { factors: nothing, enrols: true, isOthersWord: true },
+      'refused',
+    ],
     ['an older sign-in does not', { signedInFreshly: false }, 'refused'],
     ['a fresh sign-in does not, once there is a second factor', { factors: totp }, 'refused'],
     ['a fresh sign-in does not where the organization asks for more', { organizationRequires: true }, 'refused'],
@@ -78,7 +84,7 @@ describe('what allows a sensitive act', () => {
       if (s.repeats) return 'repeated'
       const second = s.factors.hasTotp || s.factors.passkeys > 0
       if (s.token === 'fits') return s.tokenMethod === 'password' && second ? 'refused' : 'token'
-      const mayCount = s.token === 'none' && !second && s.signedInFreshly
+      const mayCount = s.token === 'none' && !second && s.signedInFreshly && !s.isOthersWord
       const organizationAgrees = !s.organizationRequires || (s.enrols && !s.factors.hasPassword)
       return mayCount && organizationAgrees ? 'sign_in' : 'refused'
     }
@@ -93,14 +99,15 @@ describe('what allows a sensitive act', () => {
                 for (const organizationRequires of yesNo)
                   for (const signedInFreshly of yesNo)
                     for (const enrols of yesNo)
-                      for (const repeats of yesNo) {
-                        const factors = { hasPassword, hasTotp, passkeys, recoveryCodes }
-                        const known = { token, tokenMethod, factors, organizationRequires }
-                        const situation = { ...known, signedInFreshly, enrols, repeats }
-                        assert.equal(judge(situation), inWords(situation), JSON.stringify(situation))
-                        count += 1
-                      }
-    assert.equal(count, 1536)
+                      for (const isOthersWord of yesNo)
+                        for (const repeats of yesNo) {
+                          const factors = { hasPassword, hasTotp, passkeys, recoveryCodes }
+                          const known = { token, tokenMethod, factors, organizationRequires }
+                          const situation = { ...known, signedInFreshly, enrols, isOthersWord, repeats }
+                          assert.equal(judge(situation), inWords(situation), JSON.stringify(situation))
+                          count += 1
+                        }
+    assert.equal(count, 3072)
   })
 })
 

@@ -5,6 +5,7 @@ import { eventually } from '../../eventually.ts'
 import { type Reply, startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { recordedEvents } from '../../recorded-events.ts'
+import { newSession } from '../factors/people.ts'
 import { addOrganization, linkIn, newPerson, type TestPerson } from './accounts.ts'
 
 const verificationPath = '/api/v1/auth/email/verification'
@@ -246,7 +247,11 @@ describe('a new address', () => {
       values,
     )
     assert.equal((await request(who.token)).body.code, 'email.none')
-    assert.equal((await change(who.token, 'first-one@example.com')).status, 202)
+    // A sign-in of long ago does not say who holds the session now.
+    const stale = await change(who.token, 'first-one@example.com')
+    assert.deepEqual([stale.status, stale.body.code], [403, 'auth.step_up_required'])
+    const signedIn = await newSession(t, { organizationId: t.organizationId, id: who.userId })
+    assert.equal((await change(signedIn, 'first-one@example.com')).status, 202)
     assert.equal((await confirm(await changeLinkFor('first-one@example.com'))).status, 204)
     assert.equal((await account(who))?.email, 'first-one@example.com')
     assert.ok(!relay.letters.some(({ to }) => to.some((address) => address.endsWith('.invalid'))))

@@ -10,6 +10,8 @@ import {
   answerOf,
   createBrowser,
   flowCookieName,
+  ownPage,
+  pathOf,
   sessionCookieName,
   setCookies,
   signInBy,
@@ -212,7 +214,7 @@ describe('a person who signs in for the first time', () => {
     ['with a domain that only ends like it', { email: 'a@evil-example.com' }, 'sso.domain_not_allowed'],
     ['that the provider has not verified', { email_verified: false }, 'sso.address_not_verified'],
     ['of which nobody says whether it is verified', { email_verified: undefined }, 'sso.address_not_verified'],
-    ['that is verified in words only', { email_verified: 'true' }, 'sso.address_not_verified'],
+    ['that is verified in other words', { email_verified: 'yes' }, 'sso.address_not_verified'],
     ['that is none', { email: 'nobody' }, 'sso.no_address'],
     ['that is missing', { email: undefined }, 'sso.no_address'],
     ['with two @', { email: 'a@evil.example@example.com' }, 'sso.no_address'],
@@ -237,6 +239,16 @@ describe('a person who signs in for the first time', () => {
       email_domains: ['Example.com'],
     })
     const { reply } = await signInBy(t, domainOnly, newcomer({ email: `x${randomUUID()}@EXAMPLE.com` }))
+    assert.equal(reply.status, 303, reply.text)
+  })
+
+  test('an address that the provider verified as the text "true" is verified', async () => {
+    domainOnly ??= await anotherProvider({
+      creates_members: true,
+      default_role: 'reviewer',
+      email_domains: ['Example.com'],
+    })
+    const { reply } = await signInBy(t, domainOnly, newcomer({ email_verified: 'true' }))
     assert.equal(reply.status, 303, reply.text)
   })
 
@@ -339,6 +351,88 @@ describe('an answer that does not belong to this browser', () => {
   })
 })
 
+describe('a sign-in that the person may not have asked for', () => {
+  const elsewhere = { 'sec-fetch-site': 'cross-site' }
+  const typed = { 'sec-fetch-site': 'none' }
+  /** The link of the page that asks, once it is clear that it asks and has changed nothing. */
+  const linkOf = (reply: Reply, path: string): string => {
+    assert.equal(reply.status, 200, reply.text)
+    assert.match(reply.text, /Sign in through an identity provider\?/)
+    assert.equal(reply.headers.location, undefined)
+    assert.equal(reply.headers.refresh, undefined)
+    assert.ok(!setCookies(reply).some((cookie) => cookie.startsWith(sessionCookieName)))
+    const [, href = ''] = /href="([^"]+)"/.exec(reply.text) ?? []
+    return pathOf(new URL(href.replaceAll('&amp;', '&'), `https://hitl.example.com${path}`))
+  }
+  const signedIn = async () => (await signInBy(t, provider, newcomer())).browser
+
+  test('another page’s link asks first, and goes on with a press', async () => {
+    const browser = createBrowser(t)
+    for (const site of ['cross-site', 'same-site']) {
+      const path = startPath(provider.id, '?return_to=/inbox')
+      const link = linkOf(await browser.get(path, { 'sec-fetch-site': site }), path)
+      const reply = await browser.get(link, ownPage)
+      assert.equal(reply.status, 303)
+      assert.ok(String(reply.headers.location).startsWith(op.issuer))
+    }
+  })
+
+  test('a link from outside the browser asks only where somebody is signed in', async () => {
+    assert.equal((await createBrowser(t).get(startPath(provider.id), typed)).status, 303)
+    const browser = await signedIn()
+    for (const headers of [typed, {}]) {
+      const link = linkOf(await browser.get(startPath(provider.id), headers), startPath(provider.id))
+      // Over plain http a browser says nothing of where a link was.
+      assert.equal((await browser.get(link, {})).status, 303)
+    }
+  })
+
+  test('another page cannot answer for the person', async () => {
+    const browser = await signedIn()
+    await browser.get(startPath(provider.id), ownPage)
+    for (const query of ['?confirmed=', '?confirmed=1', `?confirmed=${'A'.repeat(43)}`]) {
+      linkOf(await browser.get(startPath(provider.id, query), elsewhere), startPath(provider.id))
+    }
+  })
+
+  test('the browser that comes back from the provider comes again from here, where it sends its cookies', async () => {
+    const browser = createBrowser(t)
+    const answer = await answerOf(browser, provider, newcomer())
+    const first = await browser.get(answer, elsewhere)
+    assert.equal(first.status, 200)
+    assert.ok(!browser.cookies.has(sessionCookieName))
+    const [, next = ''] = /^0; url=(.+)$/.exec(String(first.headers.refresh)) ?? []
+    const path = pathOf(new URL(next, `https://hitl.example.com${answer}`))
+    assert.equal((await browser.get(path, ownPage)).status, 303)
+    assert.ok(browser.cookies.has(sessionCookieName))
+  })
+
+  test('an answer asks first while another person is signed in, whatever the provider adds to it', async () => {
+    for (const [more, headers] of [
+      ['', ownPage],
+      ['', {}],
+      ['&again=1', elsewhere],
+      ['&again=1&confirmed=1', ownPage],
+    ] as const) {
+      const browser = createBrowser(t)
+      const answer = await answerOf(browser, provider, newcomer())
+      const owner = await signedIn()
+      const [session = ''] = [owner.cookies.get(sessionCookieName)]
+      browser.cookies.set(sessionCookieName, session)
+      const link = linkOf(await browser.get(answer + more, headers), answer)
+      assert.equal(browser.cookies.get(sessionCookieName), session)
+      assert.equal((await browser.get(link, ownPage)).status, 303)
+      assert.notEqual(browser.cookies.get(sessionCookieName), session)
+    }
+  })
+
+  test('a person who signs in anew from a page of the service is not asked', async () => {
+    const browser = await signedIn()
+    const answer = await answerOf(browser, provider, newcomer())
+    assert.equal((await browser.get(`${answer}&again=1`, ownPage)).status, 303)
+  })
+})
+
 describe('a forged or unfit ID token', () => {
   for (const [what, forge, reason] of [
     ['with another nonce', ({ payload }: Issued) => op.sign({ ...payload, nonce: 'other' }), /nonce/],
@@ -359,6 +453,36 @@ describe('a forged or unfit ID token', () => {
       } finally {
         op.forge(null)
       }
+    })
+  }
+
+  for (const [what, claims, reason, detail] of [
+    ['whose subject is empty', { sub: '' }, 'subject_unfit', /1 to 255/],
+    ['whose subject has a NUL', { sub: 'a\0b' }, 'subject_unfit', /no NUL/],
+    ['whose subject has 3 000 characters', { sub: 'x'.repeat(3_000) }, 'subject_unfit', /1 to 255/],
+    ['whose subject is half a character', { sub: 'a\ud800' }, 'subject_unfit', /well-formed/],
+    ['for another client of the same provider', { azp: 'other' }, 'other_client', /another client/],
+    [
+      'with 1 001 groups',
+      { groups: Array.from({ length: 1_001 }, String) },
+      'too_many_values',
+      /more than 1000 values/,
+    ],
+    ['with 60 000 groups', { groups: Array.from({ length: 60_000 }, String) }, 'reply_too_long', /longer than 128 KiB/],
+  ] as const) {
+    test(`403 with the reason ${what}`, async () => {
+      const grouped = await anotherProvider({
+        creates_members: true,
+        default_role: 'reviewer',
+        role_claim: 'groups',
+        role_map: { admins: 'admin' },
+      })
+      grouped.op.forge(({ payload }) => grouped.op.sign({ ...payload, ...claims }))
+      const { reply } = await signInBy(t, grouped, newcomer())
+      assert.equal(reply.status, 403)
+      isRefused(reply, 'sso.answer_refused')
+      assert.match(reply.body.detail, detail)
+      assert.equal(await lastReason(), reason)
     })
   }
 

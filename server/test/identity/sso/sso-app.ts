@@ -96,6 +96,9 @@ export function pathOf(url: URL | string): string {
 
 export const startPath = (id: string, query = ''): string => `/api/v1/auth/sso/${id}/start${query}`
 
+/** What a browser says of a link on a page of the service. */
+export const ownPage = { 'sec-fetch-site': 'same-origin' }
+
 /** Begins a sign-in, signs in at the provider, and returns the address that the browser is sent back to. */
 export async function answerOf(
   browser: Browser,
@@ -103,7 +106,7 @@ export async function answerOf(
   person: ProvidedPerson,
   query = '',
 ): Promise<string> {
-  const started = await browser.get(startPath(provider.id, query))
+  const started = await browser.get(startPath(provider.id, query), ownPage)
   assert.equal(started.status, 303, started.text)
   provider.op.signsIn(person)
   return pathOf(await provider.op.visit(String(started.headers.location)))

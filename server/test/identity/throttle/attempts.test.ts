@@ -110,6 +110,40 @@ describe('200 attempts at once over two processes', () => {
   })
 })
 
+describe('60 networks of one customer’s IPv6', () => {
+  const guesses = (inGroup: (index: string) => string, account: (index: number) => string) =>
+    Array.from({ length: 60 }, (_, index) =>
+      who(account(index), `2001:db8:1:${inGroup(index.toString(16).padStart(2, '0'))}::/64`),
+    )
+  const each = (index: number) => `${index}@example.com`
+
+  for (const [size, inGroup] of [
+    ['/48', (index: string) => `${index}00`],
+    ['/56', (index: string) => `77${index}`],
+  ] as const) {
+    test(`of one ${size}: as many accounts as one network is allowed; a neighbour is not held up`, async () => {
+      await clear()
+      assert.equal(await storm(guesses(inGroup, each)), 31)
+      assert.equal(await storm([who('0@example.com', '2001:db8:2::/64')]), 1)
+    })
+  }
+
+  test('at one account for 8 seconds: fewer than 40', async () => {
+    await clear()
+    let tried = 0
+    for (let second = 0; second < 8; second += 1) {
+      tried += await storm(
+        guesses(
+          (index) => `${index}00`,
+          () => 'a@example.com',
+        ),
+      )
+      clock.advance(1_000)
+    }
+    assert.ok(tried < 40, String(tried))
+  })
+})
+
 describe('one attempt', () => {
   test('429 says when to try again, in the header and in words, and that time is right', async () => {
     await clear()

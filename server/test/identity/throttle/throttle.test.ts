@@ -12,6 +12,7 @@ import {
   knownForMs,
   look,
   rulesOf,
+  type Tallies,
   type Tally,
 } from '../../../src/identity/throttle/throttle.ts'
 
@@ -32,14 +33,16 @@ function createWorld(kind: AttemptKind = 'password') {
   const of = (name: string): Tally => tallies.get(name) ?? blank
   const given = ({ pair, network, account }: Keys) => ({
     pair: pair === null ? null : of(pair),
-    network: of(network),
+    networks: [of(network)],
     account: account === null ? null : of(account),
   })
-  const keep = (names: Keys, after: ReturnType<typeof given>): void => {
-    for (const part of ['pair', 'network', 'account'] as const) {
-      const [name, tally] = [names[part], after[part]]
-      if (name !== null && tally !== null) tallies.set(name, tally)
-    }
+  const keep = (names: Keys, after: Tallies): void => {
+    const kept = [
+      [names.pair, after.pair],
+      [names.network, after.networks[0]],
+      [names.account, after.account],
+    ] as const
+    for (const [name, tally] of kept) if (name !== null && tally != null) tallies.set(name, tally)
   }
   const attempt = (account: string | null, network: string, outcome: 'right' | 'wrong' | 'nothing') => {
     const names = keys(account, network)

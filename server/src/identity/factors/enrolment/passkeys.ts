@@ -1,6 +1,7 @@
 import { inTransaction } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
+import { mayFinish } from '../../accounts/open-flows.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -40,14 +41,19 @@ export const passkeyRefused = refusal(
 )
 
 export function createPasskeys({ db, clock, report }: FactorDependencies, ceremonies: Ceremonies) {
-  const registrationOf = (accountId: string): Ceremony => ({ purpose: 'registration', accountId, boundTo: null })
+  const registrationOf = ({ accountId, sessionId }: Person): Ceremony => ({
+    purpose: 'registration',
+    accountId,
+    boundTo: null,
+    sessionId: sessionId ?? null,
+  })
 
   return {
     /** What the browser needs to make a passkey. */
     begin: async (by: Caller<Person>, permit: Permit): Promise<RegistrationOptions> => {
       const site = ceremonies.party()
       const { accountId } = by.principal
-      const { challenge, lookUp, store: keep } = ceremonies.prepare(registrationOf(accountId))
+      const { challenge, lookUp, store: keep } = ceremonies.prepare(registrationOf(by.principal))
       const { email, known } = await inTransaction(db, { ...scopeOf(by.principal), lookUp }, async (tx) => {
         await lockAccount(tx, by.principal)
         const passkeys = await store.passkeys(tx, accountId)
@@ -64,16 +70,17 @@ export function createPasskeys({ db, clock, report }: FactorDependencies, ceremo
     add: async (by: Caller<Person>, response: RegistrationResponseJSON, name: string): Promise<Passkey> => {
       const site = ceremonies.party()
       const { accountId } = by.principal
-      const challenge = await ceremonies.take(response, registrationOf(accountId))
+      const challenge = await ceremonies.take(response, registrationOf(by.principal))
       const made = challenge === null ? null : await verifyRegistration(site, response)
       const now = clock.now()
       const added = await inTransaction(db, scopeOf(by.principal), async (tx) => {
-        if (made === null) {
-          const reason = challenge === null ? 'challenge' : 'wrong'
+        await lockAccount(tx, by.principal)
+        const holds = challenge !== null && (await mayFinish(tx, { ...challenge, accountId }, now))
+        if (made === null || !holds) {
+          const reason = holds ? 'wrong' : 'challenge'
           await report(tx, [factAbout(by, 'passkey.refused', { after: { reason } }, now)])
           return null
         }
-        await lockAccount(tx, by.principal)
         if ((await store.passkeys(tx, accountId)).length >= maxPasskeys) throw tooManyPasskeys()
         const passkey: Passkey = { ...made, accountId, id: newId(), name, lastUsedAt: null, createdAt: now }
         if (!(await store.insertPasskey(tx, passkey))) throw passkeyRegistered()

@@ -1,6 +1,7 @@
 import { inTransaction } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
+import { mayFinish } from '../../accounts/open-flows.ts'
 import type { Caller, Person } from '../../principal.ts'
 import { type FactorDependencies, scopeOf } from '../dependencies.ts'
 import { factAbout } from '../fact.ts'
@@ -47,6 +48,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
         return 'wrong'
       }
       await lockAccount(tx, by.principal)
+      if (!(await mayFinish(tx, begun, now))) throw totpNotBegun()
       const earlier = await store.totpOf(tx, begun.accountId, 'confirmed')
       if (earlier !== null) await store.deleteTotp(tx, earlier)
       if (!(await store.confirmTotp(tx, begun, step, now))) throw totpNotBegun()
@@ -59,7 +61,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
   return {
     /** A new seed, which becomes a factor with its first code; until then an earlier app goes on working. */
     begin: async (by: Caller<Person>, permit: Permit): Promise<TotpEnrolment> => {
-      const { accountId } = by.principal
+      const { accountId, sessionId = null } = by.principal
       const now = clock.now()
       const id = newId()
       const seed = newTotpSeed()
@@ -75,6 +77,7 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
           confirmedAt: null,
           expiresAt,
           lastUsedAt: null,
+          sessionId,
           assurance,
           createdAt: now,
         })
@@ -87,10 +90,10 @@ export function createTotpFactors({ db, clock, sealer, issuer, report }: FactorD
 
     /** The app's first code makes it a factor, in place of an earlier one. */
     confirm: async (by: Caller<Person>, id: string, code: string): Promise<store.Totp> => {
-      const { accountId } = by.principal
+      const { accountId, sessionId } = by.principal
       const now = clock.now()
       const begun = await store.totpOf(db.within({ accountId }), accountId, 'begun')
-      if (begun === null || begun.id !== id.toLowerCase()) throw totpNotBegun()
+      if (begun === null || begun.id !== id.toLowerCase() || begun.sessionId !== sessionId) throw totpNotBegun()
       const seed = await sealer.open(begun.seed, seedPlace(begun.id))
       const flaw = await proofs.attempt(proverOf(by), () => takeFirstCode(by, begun, totpStep(seed, code, now), now))
       if (flaw !== null) throw totpCodeWrong()

@@ -23,6 +23,8 @@ export interface Ceremony {
   readonly purpose: CeremonyPurpose
   readonly accountId: string | null
   readonly boundTo: Buffer | null
+  /** The session that registers or steps up; null for a sign-in. */
+  readonly sessionId: string | null
 }
 
 /** A signature that holds. It counts once its counter is taken (`store.takeSignCount`). */
@@ -40,6 +42,12 @@ export const passkeysUnavailable = refusal(
   409,
   'passkey.unavailable',
   'Passkeys belong to a domain, and PUBLIC_URL names an address. The operator of this service can change it.',
+)
+
+export const passkeyCopied = refusal(
+  403,
+  'passkey.copied',
+  'This passkey belongs to one device, but its counter went back, so there may be a copy of it. Use another factor, then remove this passkey.',
 )
 
 export type Ceremonies = ReturnType<typeof createCeremonies>
@@ -83,6 +91,7 @@ export function createCeremonies(options: {
       taken !== null &&
       taken.purpose === ceremony.purpose &&
       taken.accountId === ceremony.accountId &&
+      taken.sessionId === ceremony.sessionId &&
       (taken.boundTo ?? Buffer.alloc(0)).equals(ceremony.boundTo ?? Buffer.alloc(0)) &&
       taken.expiresAt > clock.now()
     return fits ? taken : null

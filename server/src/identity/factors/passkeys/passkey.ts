@@ -1,15 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type PublicKeyCredentialCreationOptionsJSON,
-  type PublicKeyCredentialRequestOptionsJSON,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
 } from '@simplewebauthn/server'
+
+/** Loaded when a passkey is first used: its 300 modules take 120 ms of every start. */
+const library = () => import('@simplewebauthn/server')
 
 export type { AuthenticationResponseJSON, RegistrationResponseJSON }
 export type RegistrationOptions = PublicKeyCredentialCreationOptionsJSON
@@ -72,13 +71,13 @@ function userHandle(accountId: string): Buffer {
   return Buffer.from(accountId.replaceAll('-', ''), 'hex')
 }
 
-export function registrationOptions(
+export async function registrationOptions(
   party: RelyingParty,
   person: { readonly accountId: string; readonly email: string },
   known: readonly Passkey[],
   challenge: Buffer,
 ): Promise<RegistrationOptions> {
-  return generateRegistrationOptions({
+  return (await library()).generateRegistrationOptions({
     rpID: party.id,
     rpName: party.name,
     userID: new Uint8Array(userHandle(person.accountId)),
@@ -95,12 +94,12 @@ export function registrationOptions(
 }
 
 /** Without `allowed` any passkey of the site will do: the person picks one, and with it says who they are. */
-export function assertionOptions(
+export async function assertionOptions(
   party: RelyingParty,
   challenge: Buffer,
   allowed: readonly Passkey[],
 ): Promise<AssertionOptions> {
-  return generateAuthenticationOptions({
+  return (await library()).generateAuthenticationOptions({
     rpID: party.id,
     challenge: new Uint8Array(challenge),
     timeout,
@@ -117,7 +116,7 @@ export async function verifyRegistration(
   try {
     const { challenge, crossOrigin } = clientDataOf(response)
     if (typeof challenge !== 'string' || crossOrigin === true) return null
-    const { registrationInfo } = await verifyRegistrationResponse({
+    const { registrationInfo } = await (await library()).verifyRegistrationResponse({
       response,
       expectedChallenge: challenge,
       expectedOrigin: party.origin,
@@ -154,7 +153,7 @@ export async function verifyAssertion(
     const { challenge, crossOrigin } = clientDataOf(response)
     if (typeof challenge !== 'string' || crossOrigin === true) return null
     if (!isHandleOf(passkey.accountId, response.response.userHandle)) return null
-    const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+    const { verified, authenticationInfo } = await (await library()).verifyAuthenticationResponse({
       response,
       expectedChallenge: challenge,
       expectedOrigin: party.origin,

@@ -39,22 +39,32 @@ export async function passkeyByCredential(db: Queryable, credentialId: Buffer): 
   return first(db.run(sql.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId)), toPasskey)
 }
 
-/** Stores the signature's count. False if it is not above the last one: then there is a copy of the key. */
+/** `copied`: a device-bound key's count went back, so there is a copy of it. A synced key is on several devices anyway. */
+export type CountFlaw = 'copied' | 'counter_fell'
+
+/** Stores the signature's count; null if it is above the last one, and `counter_fell` if it may be lower. */
 export async function takeSignCount(
   tx: Queryable,
   passkey: Passkey,
   said: Pick<Passkey, 'signCount' | 'isBackedUp'>,
   at: Date,
-): Promise<boolean> {
+): Promise<CountFlaw | null> {
   const query = sql
     .updateTable('passkeys')
     .set({ sign_count: said.signCount, is_backed_up: said.isBackedUp, last_used_at: at })
     .where('account_id', '=', passkey.accountId)
     .where('id', '=', passkey.id)
     // WebAuthn 7.2, step 22: an authenticator that does not count says 0 each time.
-    .where((where) => (said.signCount === 0 ? where('sign_count', '=', 0) : where('sign_count', '<', said.signCount)))
+    .where((where) =>
+      where.or([
+        // As it was registered or last used: a copy can claim anything of itself.
+        where('is_backed_up', '=', true),
+        said.signCount === 0 ? where('sign_count', '=', 0) : where('sign_count', '<', said.signCount),
+      ]),
+    )
     .returning('id')
-  return (await tx.run(query)).length === 1
+  if ((await tx.run(query)).length === 0) return 'copied'
+  return passkey.signCount > 0 && said.signCount <= passkey.signCount ? 'counter_fell' : null
 }
 
 export async function renamePasskey(tx: Queryable, passkey: Passkey): Promise<void> {
@@ -78,13 +88,14 @@ export interface CeremonyChallenge {
   readonly accountId: string | null
   /** The digest of the act, or the hash of the sign-in's challenge. */
   readonly boundTo: Buffer | null
+  readonly sessionId: string | null
   /** The proof that allowed a registration to begin; null for other purposes. */
   readonly assurance: Assurance | null
   readonly expiresAt: Date
   readonly createdAt: Date
 }
 
-const challengeColumns = names('purpose, account_id, bound_to, expires_at, created_at')
+const challengeColumns = names('purpose, account_id, bound_to, session_id, expires_at, created_at')
 
 /** The scope is a look-up of the same hash. */
 export async function insertCeremonyChallenge(db: Queryable, challenge: CeremonyChallenge): Promise<void> {

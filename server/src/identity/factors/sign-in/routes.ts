@@ -4,7 +4,7 @@ import { problems, success } from '../../../http/openapi.ts'
 import { tokenExample } from '../../accounts/schemas.ts'
 import { callOf } from '../../guard.ts'
 import { throttled } from '../../throttle/attempts.ts'
-import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
+import { passkeyCopied, passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { assertionOf, proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
 import {
@@ -38,7 +38,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         },
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(wrongSecondFactor, challengeOver, noMembership, 413, 415, 422, throttled),
+          ...problems(wrongSecondFactor, challengeOver, noMembership, passkeyCopied, 413, 415, 422, throttled),
         },
       },
     },
@@ -75,7 +75,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         body: { ...schemas.passkeySignInBody, examples: [{ assertion: schemas.exampleAssertion }] },
         response: {
           200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(passkeyNotAccepted, noMembership, passkeysUnavailable, 413, 415, 422, throttled),
+          ...problems(passkeyNotAccepted, noMembership, passkeyCopied, passkeysUnavailable, 413, 415, 422, throttled),
         },
       },
     },

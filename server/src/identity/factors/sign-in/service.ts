@@ -7,8 +7,9 @@ import { withContext } from '../../../platform/with-context.ts'
 import { enterableMemberships } from '../../accounts/store.ts'
 import { byNobody, type Call } from '../../principal.ts'
 import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
+import { counterFell } from '../fact.ts'
 import { hasSecondFactor, type SecondFactorMethod, secondFactorMethods } from '../factor.ts'
-import type { Ceremony, JudgedAssertion } from '../passkeys/ceremonies.ts'
+import { type Ceremony, type JudgedAssertion, passkeyCopied } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions, AuthenticationResponseJSON } from '../passkeys/passkey.ts'
 import { takeSignCount } from '../passkeys/store.ts'
 import type { FactorContext, Proof, ProofFlaw } from '../proofs.ts'
@@ -143,6 +144,7 @@ async function completeChallenge(
     triesLeft = maxTries - counted.tries
     return complete(context, counted, proof, visitor)
   })
+  if (flaw === 'copied') throw passkeyCopied()
   if (flaw !== null) throw wrongSecondFactor(triesLeft)
   return { accountId, organizationId, methods: [...methods, proof.method], provenAt: open.createdAt }
 }
@@ -169,7 +171,9 @@ async function complete(
   const prover = { accountId, network: visitor.network ?? null }
   const judged = await proofs.judge(prover, proof, secondFactorOf(challenge))
   return inTransaction(db, { organizationId, accountId }, async (tx) => {
-    const flaw = await judged.spend(tx)
+    const spent = await judged.spend(tx)
+    const flaw = spent === 'counter_fell' ? null : spent
+    if (spent === 'counter_fell') await report(tx, [fellFact(challenge, visitor, clock.now())])
     if (flaw !== null) {
       await report(tx, [refusedFact(challenge, visitor, { method: proof.method, reason: flaw }, clock.now())])
     } else if (!(await store.useSignInChallenge(tx, challenge, clock.now()))) {
@@ -187,10 +191,12 @@ async function passkeyOptions(context: FactorContext, challenge: string | null):
 }
 
 function secondFactorOf({ accountId, tokenHash }: store.SignInChallenge): Ceremony {
-  return { purpose: 'second_factor', accountId, boundTo: tokenHash }
+  return { purpose: 'second_factor', accountId, boundTo: tokenHash, sessionId: null }
 }
 
-const anyPasskey: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null }
+type MemberAtDoor = Pick<FirstFactor, 'organizationId' | 'userId'>
+
+const anyPasskey: Ceremony = { purpose: 'sign_in', accountId: null, boundTo: null, sessionId: null }
 
 /**
  * A passkey instead of address and password. It is two factors by itself, the device and what unlocks it, so nothing
@@ -209,6 +215,7 @@ async function signInWithPasskey(
     accountId = judged.passkey?.accountId ?? null
     return spendAssertion(context, judged, visitor)
   })
+  if (flaw === 'copied') throw passkeyCopied()
   if (flaw !== null || accountId === null) throw passkeyNotAccepted()
   return { accountId, organizationId: null, methods: ['passkey'], provenAt }
 }
@@ -226,8 +233,9 @@ async function spendAssertion(
   const [member] = judged.passkey === null ? [] : await enterableMemberships(db.within({ accountId }), accountId)
   const { organizationId, id: userId } = member ?? { organizationId: installationId, id: accountId }
   return inTransaction(db, { accountId, organizationId }, async (tx) => {
-    const counts = 'said' in judged && (await takeSignCount(tx, judged.passkey, judged.said, clock.now()))
-    const flaw = counts ? null : 'refused' in judged ? judged.refused : 'copied'
+    const spent = 'said' in judged ? await takeSignCount(tx, judged.passkey, judged.said, clock.now()) : judged.refused
+    const flaw = spent === 'counter_fell' ? null : spent
+    if (spent === 'counter_fell') await report(tx, [fellFact({ organizationId, userId }, visitor, clock.now())])
     if (flaw !== null) {
       const after = { method: 'passkey', reason: flaw } as const
       await report(tx, [refusedFact({ organizationId, userId }, visitor, after, clock.now())])
@@ -236,9 +244,13 @@ async function spendAssertion(
   })
 }
 
+function fellFact({ organizationId, userId }: MemberAtDoor, visitor: Call, occurredAt: Date): Fact {
+  return counterFell(byNobody(organizationId, visitor), userId, occurredAt)
+}
+
 /** Nobody has signed in yet: the person is the subject of the fact, not its actor. */
 function refusedFact(
-  member: { readonly organizationId: string; readonly userId: string },
+  member: MemberAtDoor,
   visitor: Call,
   after: { readonly method: string; readonly reason: ProofFlaw },
   occurredAt: Date,

@@ -2,12 +2,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
 import { personOf } from '../../guard.ts'
-import { needsStepUp, sensitiveActs } from '../../sensitive-acts.ts'
+import { isEnrolment, needsStepUp, sensitiveActs } from '../../sensitive-acts.ts'
 import type { Permit, StepUps } from './service.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     permit: Permit | null
+    /** Null for acts that are not in the table, or never need a step-up. */
+    demandPermit: (() => Promise<Permit>) | null
   }
 }
 
@@ -27,6 +29,7 @@ const stepUpHeaders = Type.Object({
  */
 export function demandStepUps(app: FastifyInstance, stepUps: StepUps): void {
   app.decorateRequest('permit', null)
+  app.decorateRequest('demandPermit', null)
   app.addHook('onRoute', (route) => {
     const { method, schema } = route
     const operation = schema?.operationId
@@ -38,13 +41,16 @@ export function demandStepUps(app: FastifyInstance, stepUps: StepUps): void {
     schema.headers = Type.Object({ ...properties, ...stepUpHeaders.properties })
     // Where the key is read, the service returns the earlier reply to a repetition without using the permit.
     const repeats = properties?.['idempotency-key'] !== undefined
-    route.preHandler = async (request) => {
-      if (!needsStepUp(demand, request.body)) return
+    const permit = (request: FastifyRequest): Promise<Permit> => {
       const act = { operation, method: request.method, path: request.url, body: request.body ?? undefined }
       const token = request.headers['x-step-up']
       const idempotencyKey = repeats ? (idempotencyOf(request)?.key ?? null) : null
-      const shown = { token: typeof token === 'string' ? token : null, enrols: demand === 'enrols', idempotencyKey }
-      request.permit = await stepUps.demand(personOf(request), act, shown)
+      const shown = { token: typeof token === 'string' ? token : null, enrols: isEnrolment(demand), idempotencyKey }
+      return stepUps.demand(personOf(request), act, shown)
+    }
+    route.preHandler = async (request) => {
+      request.demandPermit = () => permit(request)
+      if (needsStepUp(demand, request.body)) request.permit = await permit(request)
     }
   })
 }
@@ -53,4 +59,10 @@ export function demandStepUps(app: FastifyInstance, stepUps: StepUps): void {
 export function permitOf(request: FastifyRequest): Permit {
   if (request.permit === null) throw new Error('this act is not in the table of those that need a step-up')
   return request.permit
+}
+
+/** For an act that needs a step-up only of some accounts: asks for it now. */
+export function demandPermitOf({ demandPermit }: FastifyRequest): () => Promise<Permit> {
+  if (demandPermit === null) throw new Error('this act is not in the table of those that need a step-up')
+  return demandPermit
 }

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { problems, success } from '../../../http/openapi.ts'
 import { type Guard, guardedRoutes, personOf } from '../../guard.ts'
 import { throttled } from '../../throttle/attempts.ts'
-import { passkeysUnavailable } from '../passkeys/ceremonies.ts'
+import { passkeyCopied, passkeysUnavailable } from '../passkeys/ceremonies.ts'
 import { proofOf } from '../proof-input.ts'
 import * as schemas from '../schemas.ts'
 import { methodUnavailable, proofRefused, type StepUps } from './service.ts'
@@ -25,7 +25,7 @@ export function registerStepUpRoutes(
       },
       response: {
         200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
-        ...problems(401, proofRefused, methodUnavailable, 413, 415, 422, throttled),
+        ...problems(401, proofRefused, passkeyCopied, methodUnavailable, 413, 415, 422, throttled),
       },
     }),
     async (request) => {

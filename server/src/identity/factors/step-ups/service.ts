@@ -3,12 +3,13 @@ import { inTransaction, type Tx } from '../../../platform/database/db.ts'
 import { newId } from '../../../platform/ids.ts'
 import { refusal } from '../../../platform/problem.ts'
 import { withContext } from '../../../platform/with-context.ts'
-import type { Caller, Person } from '../../principal.ts'
+import { memberships } from '../../accounts/account-link-store.ts'
+import { byCaller, type Caller, type Person } from '../../principal.ts'
 import { hashSecretToken, newSecretToken } from '../../secret-token.ts'
 import { scopeOf } from '../dependencies.ts'
-import { factAbout } from '../fact.ts'
+import { counterFell, factAbout } from '../fact.ts'
 import { type ProofMethod, proofMethods } from '../factor.ts'
-import type { Ceremony } from '../passkeys/ceremonies.ts'
+import { type Ceremony, passkeyCopied } from '../passkeys/ceremonies.ts'
 import type { AssertionOptions } from '../passkeys/passkey.ts'
 import { type FactorContext, type JudgedProof, type Proof, type ProofFlaw, proverOf } from '../proofs.ts'
 import {
@@ -39,7 +40,7 @@ export interface Permit {
 export interface Shown {
   /** From X-Step-Up. */
   readonly token: string | null
-  /** The act is to add a factor. */
+  /** The act is to add a factor or an address. */
   readonly enrols: boolean
   /** Null also for calls that do not read the header. */
   readonly idempotencyKey: string | null
@@ -58,7 +59,7 @@ export const methodUnavailable = refusal(
   ['passkey', 'totp'],
 )
 
-/** The same for every flaw, so that nobody learns that a code was right once. */
+/** The same for every flaw but a copied passkey, so that nobody learns that a code was right once. */
 export const proofRefused = refusal(
   403,
   'auth.step_up_refused',
@@ -116,22 +117,26 @@ async function situationOf(
   const now = clock.now()
   const claim = claimOf(person, digest)
   const since = new Date(now.getTime() - repeatMinutes * 60_000)
-  const [factors, organizationRequires, tokenMethod, repeats] = await inTransaction(db, scopeOf(person), (tx) =>
-    Promise.all([
-      factorState(tx, person.accountId),
-      store.stepUpIsRequired(tx, person.organizationId),
-      tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
-      idempotencyKey === null ? false : store.wasUsedFor(tx, tokenHash, claim, idempotencyKey, since),
-    ]),
+  const [factors, belongsTo, organizationRequires, tokenMethod, repeats] = await inTransaction(
+    db,
+    scopeOf(person),
+    (tx) =>
+      Promise.all([
+        factorState(tx, person.accountId),
+        memberships(tx, person.accountId),
+        store.stepUpIsRequired(tx, person.organizationId),
+        tokenHash === null ? null : store.findStepUp(tx, tokenHash, claim, now),
+        idempotencyKey === null ? false : store.wasUsedFor(tx, tokenHash, claim, idempotencyKey, since),
+      ]),
   )
   const freshMs = stepUpFreshMinutes * 60_000
-  const isFresh = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
+  const signedInFreshly = person.signIn !== undefined && now.getTime() - person.signIn.at.getTime() < freshMs
   // An organization's identity provider speaks for its member, not for the owner of an account that other organizations
   // share: its operator must not be able to add a passkey to that account.
-  const isOtherWord = enrols && factors.hasPassword && person.signIn?.methods.includes('oidc') === true
-  const signedInFreshly = isFresh && !isOtherWord
+  const isOthersWord =
+    enrols && person.signIn?.methods.includes('oidc') === true && (factors.hasPassword || belongsTo.length > 1)
   const token = tokenHash === null ? 'none' : tokenMethod === null ? 'unfit' : 'fits'
-  return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, repeats }
+  return { token, tokenMethod, factors, organizationRequires, signedInFreshly, enrols, isOthersWord, repeats }
 }
 
 /** Records the sign-in of a moment ago as the step-up that it counts as. */
@@ -172,13 +177,20 @@ async function grant(
   const { accountId } = by.principal
   const methods = proofMethods(await factorState(db.within({ accountId }), accountId))
   if (!methods.includes(proof.method)) throw methodUnavailable(methods)
-  const ceremony: Ceremony = { purpose: 'step_up', accountId, boundTo: digest }
   const token = newSecretToken()
   const hash = hashSecretToken(token)
   const expiresAt = new Date(clock.now().getTime() + stepUpMinutes * 60_000)
   const flaw = await proofs.attempt(proverOf(by), async () =>
-    earn(context, by, digest, await proofs.judge(proverOf(by), proof, ceremony), hash, expiresAt),
+    earn(
+      context,
+      by,
+      digest,
+      await proofs.judge(proverOf(by), proof, ceremonyOf(by.principal, digest)),
+      hash,
+      expiresAt,
+    ),
   )
+  if (flaw === 'copied') throw passkeyCopied()
   if (flaw !== null) throw proofRefused(methods)
   return { token, expiresAt }
 }
@@ -193,8 +205,10 @@ function earn(
   expiresAt: Date,
 ): Promise<ProofFlaw | null> {
   return inTransaction(db, scopeOf(by.principal), async (tx) => {
-    const flaw = await spend(tx)
+    const spent = await spend(tx)
+    const flaw = spent === 'counter_fell' ? null : spent
     const now = clock.now()
+    if (spent === 'counter_fell') await report(tx, [counterFell(byCaller(by), by.principal.userId, now)])
     const about = (kind: EventKind, after: Readonly<Record<string, unknown>>) => ({
       ...factAbout(by, kind, { after }, now),
       digest: digest.toString('hex'),
@@ -217,10 +231,10 @@ function claimOf({ organizationId, userId, sessionId }: Person, digest: Buffer):
 }
 
 /** What the browser needs to have a passkey sign for the act. */
-function passkeyOptions(
-  { ceremonies }: FactorContext,
-  { accountId }: Person,
-  digest: Buffer,
-): Promise<AssertionOptions> {
-  return ceremonies.options({ purpose: 'step_up', accountId, boundTo: digest })
+function passkeyOptions({ ceremonies }: FactorContext, person: Person, digest: Buffer): Promise<AssertionOptions> {
+  return ceremonies.options(ceremonyOf(person, digest))
+}
+
+function ceremonyOf({ accountId, sessionId }: Person, digest: Buffer): Ceremony {
+  return { purpose: 'step_up', accountId, boundTo: digest, sessionId: sessionId ?? null }
 }

@@ -14,12 +14,14 @@ export interface Totp {
   readonly confirmedAt: Date | null
   readonly expiresAt: Date | null
   readonly lastUsedAt: Date | null
+  /** The session that began it. */
+  readonly sessionId: string | null
   /** The proof that allowed it to begin. */
   readonly assurance: Assurance
   readonly createdAt: Date
 }
 
-const totpColumns = names('account_id, id, seed, confirmed_at, expires_at, last_used_at, created_at')
+const totpColumns = names('account_id, id, seed, confirmed_at, expires_at, last_used_at, session_id, created_at')
 
 function toTotp(row: Selectable<Schema['totp_factors']>): Totp {
   return { ...fieldsOf(row, totpColumns), assurance: { stepUpId: row.step_up_id, method: row.step_up_method } }

@@ -1,4 +1,5 @@
 import { invalid } from '../../../platform/problem.ts'
+import { hashSecretToken, isSecretToken, newSecretToken } from '../../secret-token.ts'
 
 /** A sign-in (or the linking of an account) that is under way at a provider. Lives minutes, ends with the first answer. */
 export interface Flow {
@@ -7,6 +8,8 @@ export interface Flow {
   readonly providerId: string
   /** Null for a sign-in; otherwise the member who is linking the identity. */
   readonly userId: string | null
+  /** The session that links the identity; for a sign-in, the one that this browser had when it began. */
+  readonly sessionId: string | null
   /** A path of this service, where the person goes afterwards. */
   readonly returnTo: string
   readonly expiresAt: Date
@@ -34,6 +37,16 @@ export function flowCookie(value: string, isHttps: boolean): string {
   const seconds = value === '' ? 0 : flowMinutes * 60
   const secure = isHttps ? '; Secure' : ''
   return `${flowCookieName(isHttps)}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+}
+
+/** Two tabs share a mark; one that is not ours is replaced. */
+export function markFor(given: string | undefined): string {
+  return isSecretToken(given) ? given : newSecretToken()
+}
+
+/** What the page that asked adds to its link: other pages cannot know it, because it depends on the cookie. */
+export function confirmationOf(mark: string): string {
+  return hashSecretToken(`confirmed ${mark}`).toString('base64url')
 }
 
 /** Throws 422 unless the text is a path of this service: an open redirect would lend our name to any page. */

@@ -1,9 +1,10 @@
 import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
+import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
 import type { Flow } from './flow.ts'
 
-const flowColumns = names('organization_id, id, provider_id, user_id, return_to, expires_at, created_at')
+const flowColumns = names('organization_id, id, provider_id, user_id, session_id, return_to, expires_at, created_at')
 
 export async function insertFlow(
   tx: Queryable,
@@ -21,6 +22,25 @@ export async function insertFlow(
   )
 }
 
+interface WhichFlow {
+  readonly organizationId: string
+  readonly providerId: string
+  readonly state: Buffer
+  readonly browser: Buffer
+}
+
+/** The flow of this answer and browser, which goes on. */
+export async function findFlow(db: Queryable, of: WhichFlow): Promise<Flow | null> {
+  const query = sql
+    .selectFrom('sso_flows')
+    .select(flowColumns)
+    .where('organization_id', '=', of.organizationId)
+    .where('provider_id', '=', of.providerId)
+    .where('state_hash', '=', of.state)
+    .where('browser_hash', '=', of.browser)
+  return first(db.run(query), (row) => fieldsOf(row, flowColumns))
+}
+
 const take: Statement = {
   name: 'sso_take_flow',
   text: `delete from sso_flows where organization_id = $1 and provider_id = $2 and state_hash = $3 and browser_hash = $4
@@ -30,12 +50,7 @@ const take: Statement = {
 /** Ends the flow. Only the first answer counts, and only from the browser that began it. */
 export async function takeFlow(
   tx: Queryable,
-  of: {
-    readonly organizationId: string
-    readonly providerId: string
-    readonly state: Buffer
-    readonly browser: Buffer
-  },
+  of: WhichFlow,
 ): Promise<{ readonly flow: Flow; readonly sealedSecrets: Buffer } | null> {
   const values = [of.organizationId, of.providerId, of.state, of.browser]
   const [row] = await tx.execute<Schema['sso_flows']>(take, values)
@@ -51,14 +66,4 @@ const dropFlows: Statement = {
 /** Those nobody came back for. A few at a time: each new one clears away more than it adds. */
 export async function dropExpiredFlows(tx: Queryable, organizationId: string, now: Date): Promise<void> {
   await tx.execute(dropFlows, [organizationId, now])
-}
-
-const dropLinks: Statement = {
-  name: 'sso_drop_link_flows',
-  text: `delete from sso_flows where organization_id = $1 and user_id = $2`,
-}
-
-/** What the member's sessions began, to link an identity, links none any more. */
-export async function dropLinkFlows(tx: Queryable, organizationId: string, userId: string): Promise<void> {
-  await tx.execute(dropLinks, [organizationId, userId])
 }

@@ -25,6 +25,7 @@ import * as store from './store.ts'
 export interface Entered {
   readonly accountId: string
   readonly userId: string
+  readonly identityId: string
 }
 
 export const memberInactive = refusal(
@@ -101,13 +102,14 @@ export async function enter(
 export async function link(context: Context, tx: Tx, arrival: Arrival, userId: string): Promise<Entered | Problem> {
   const [member] = await people.lockUsers(tx, arrival.provider.organizationId, [userId])
   if (member === undefined || !member.isActive) return memberInactive()
-  const entered = { accountId: member.accountId, userId }
-  if (await store.insertIdentity(tx, newIdentity(context, arrival, userId))) {
+  const { accountId } = member
+  const linked = newIdentity(context, arrival, userId)
+  if (await store.insertIdentity(tx, linked)) {
     await context.report(tx, [linkedFact(context, arrival, userId)])
-    return entered
+    return { accountId, userId, identityId: linked.id }
   }
   const identity = await identityOf(tx, arrival)
-  return identity?.userId === userId ? entered : linkedElsewhere()
+  return identity?.userId === userId ? { accountId, userId, identityId: identity.id } : linkedElsewhere()
 }
 
 async function enterKnown(
@@ -125,7 +127,7 @@ async function enterKnown(
   if (!(await applyRole(context, tx, arrival, member, roleFrom(provider, claims)))) return noRole()
   await applyTeams(context, tx, arrival, member.id)
   await store.markIdentityUsed(tx, identity, context.clock.now())
-  return { accountId: member.accountId, userId: member.id }
+  return { accountId: member.accountId, userId: member.id, identityId: identity.id }
 }
 
 async function enterNew(context: Context, tx: Tx, arrival: Arrival, accountId: string): Promise<Entered | Problem> {
@@ -160,12 +162,13 @@ async function enterNew(context: Context, tx: Tx, arrival: Arrival, accountId: s
   await people.insertAccount(tx, { id: accountId, email: placeholderEmail(accountId), createdAt: now }, null)
   // Thrown, so that the account is rolled back: another person became a member with this address at the same moment.
   if (!(await people.insertUser(tx, user))) throw addressTaken()
-  await store.insertIdentity(tx, newIdentity(context, arrival, userId))
+  const identity = newIdentity(context, arrival, userId)
+  await store.insertIdentity(tx, identity)
   const after = { role, is_active: true, identity_provider_id: provider.id }
   const registered = factAbout(context, arrival, userId, 'user.registered', { before: null, after })
   await context.report(tx, [registered, linkedFact(context, arrival, userId)])
   await applyTeams(context, tx, arrival, userId)
-  return { accountId, userId }
+  return { accountId, userId, identityId: identity.id }
 }
 
 /** False when the claims give no role, and so no entry. The owner stays the owner, whatever the claims say. */

@@ -84,6 +84,22 @@ export async function deleteIdentity(
   return first(tx.run(query), toIdentity)
 }
 
+const opens: Statement = {
+  name: 'sso_still_opens',
+  text: `select from sso_identities i
+    join identity_providers p on p.organization_id = i.organization_id and p.issuer = i.issuer
+    where i.organization_id = $1 and i.id = $2 and p.id = $3 and p.is_active for share`,
+}
+
+/** Whether the identity is linked and its provider on; neither changes until the transaction ends. */
+export async function stillOpens(
+  tx: Queryable,
+  organizationId: string,
+  by: { readonly ssoIdentityId: string; readonly identityProviderId: string },
+): Promise<boolean> {
+  return (await tx.execute(opens, [organizationId, by.ssoIdentityId, by.identityProviderId])).length === 1
+}
+
 const deleteOptional: Statement = {
   name: 'sso_delete_optional_identities',
   text: `delete from sso_identities i where i.organization_id = $1 and i.user_id = $2

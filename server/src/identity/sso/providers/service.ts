@@ -10,7 +10,7 @@ import type { EndSessions, IdentityContext } from '../../context.ts'
 import { assuranceJson } from '../../factors/step-up.ts'
 import type { Permit } from '../../factors/step-ups/service.ts'
 import { byCaller, type Caller, type Person, type Role } from '../../principal.ts'
-import { isFailure, type OidcClient, type Party } from '../oidc-client.ts'
+import { isFailure, type OidcClient, type Party, withOtherSlash } from '../oidc-client.ts'
 import {
   checkProvider,
   type IdentityProvider,
@@ -107,6 +107,7 @@ async function change(
     const after = { ...auditedFields(planned), secret_changed: given !== undefined, assurance }
     const fields = auditedFields(before.provider)
     await report(tx, [factAbout(by, planned, 'identity_provider.changed', permit, fields, after)])
+    if (!planned.isActive || planned.issuer !== before.provider.issuer) await endSessionsBy(context, tx, by, planned.id)
     if (planned.isEnforced && !before.provider.isEnforced) await endOtherSessions(context, tx, by)
     return planned
   })
@@ -119,6 +120,7 @@ async function remove(context: ProviderContext, by: Caller<Person>, id: string, 
   await inTransaction(context.db, { organizationId }, async (tx) => {
     const assurance = assuranceJson(await permit.use(tx))
     await store.deleteProvider(tx, organizationId, provider.id)
+    await endSessionsBy(context, tx, by, provider.id)
     await store.deleteOrphanedIdentities(tx, organizationId, provider.issuer)
     const before = auditedFields(provider)
     await context.report(tx, [factAbout(by, provider, 'identity_provider.deleted', permit, before, { assurance })])
@@ -175,6 +177,12 @@ async function endOtherSessions({ endSessions }: ProviderContext, tx: Tx, by: Ca
   }
 }
 
+/** What the provider opened ends when it is switched off, deleted, or becomes another one. */
+async function endSessionsBy({ endSessions }: ProviderContext, tx: Tx, by: Caller<Person>, id: string): Promise<void> {
+  const { organizationId } = by.principal
+  await endSessions(tx, { organizationId, identityProviderId: id }, 'revoked', byCaller(by))
+}
+
 /** Where the client secret is sealed. */
 export function secretPlace(provider: { readonly organizationId: string; readonly id: string }) {
   return {
@@ -201,6 +209,9 @@ async function checkAnswers(client: OidcClient, provider: IdentityProvider): Pro
   await client.discover(party).catch((error: unknown) => {
     if (!isFailure(error)) throw error
     if (error.refusal !== null) throw invalid('issuer', `is refused: ${error.refusal.replace(/\.$/, '')}`)
+    if (error.reason === 'issuer_slash') {
+      throw invalid('issuer', `is not how this provider names itself: send "${withOtherSlash(party.issuer)}"`)
+    }
     throw invalid('issuer', mistakes[error.reason] ?? (error.isOurs ? unreachable : notOne))
   })
 }

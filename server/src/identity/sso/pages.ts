@@ -23,6 +23,27 @@ export async function refusingInWords(
   }
 }
 
+/** Asks before a sign-in that this person may not have wanted; `href` goes on with it. */
+export function sendQuestion(reply: FastifyReply, href: string): FastifyReply {
+  const title = 'Sign in through an identity provider?'
+  const body = `<h1>${title}</h1>
+<p>You came here from another page, or somebody is signed in already. If you go on, an organization's identity provider signs
+you in, and this browser is signed out of the account that it uses now.</p>
+<p>If you did not want to sign in, close this page.</p>
+<p><a role="button" href="${escaped(href)}">Sign in</a></p>`
+  return sendPage(reply, htmlPage({ title, body }))
+}
+
+/**
+ * Has the browser come again from a page of this service: coming from the provider, it leaves out the cookie of the session,
+ * so that nobody could be asked before the session is replaced.
+ */
+export function sendAgain(reply: FastifyReply, href: string): FastifyReply {
+  const title = 'One moment'
+  const body = `<h1>${title}</h1><p><a href="${escaped(href)}">Go on</a></p>`
+  return sendPage(reply.header('refresh', `0; url=${href}`), htmlPage({ title, body }))
+}
+
 /** For the `response` of such a route: its refusals come as problem+json or as a page. */
 export function alsoAsPages(refusals: Record<string, unknown>): Record<string, unknown> {
   const page = { 'text/html': { schema: { type: 'string' } } }
@@ -32,4 +53,12 @@ export function alsoAsPages(refusals: Record<string, unknown>): Record<string, u
       return [status, { ...rest, content: { ...content, ...page } }]
     }),
   )
+}
+
+/** A page that a person goes on from. */
+export const questionPage = {
+  200: {
+    description: 'A page that asks whether to go on, or that comes here again',
+    content: { 'text/html': { schema: { type: 'string' } } },
+  },
 }

@@ -46,6 +46,7 @@ const notLived: Readonly<Record<string, string>> = {
   audit_policy_save: 'an organization has one policy',
   audit_seal: 'one row by its primary key',
   attempt_tallies_forget: 'runs once in ten minutes of the process, and reads as rate_limit_forget does',
+  sso_still_opens: 'one identity and one provider, by their primary keys',
   identity_lock_setup: 'locks, and reads no table',
   deliveries_notify: 'notifies, and reads no table',
 }

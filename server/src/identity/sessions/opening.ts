@@ -64,8 +64,9 @@ export async function begin(
   const session = newSession(context, user, methods, visit, openedBy)
   const { organizationId, accountId } = session
   const refreshToken = await inTransaction(context.db, { organizationId, accountId }, async (tx) => {
-    if ((await people.enterableMembership(tx, organizationId, user.id, true)) === null) throw entryRefused()
+    // The provider before the member, as a sign-in whose claims give the role locks them.
     if (openedBy !== null && !(await context.stillOpens(tx, organizationId, openedBy))) throw sessionOver()
+    if ((await people.enterableMembership(tx, organizationId, user.id, true)) === null) throw entryRefused()
     return open(context, tx, session, visit, provenAt)
   })
   return opened(context, session, user, refreshToken)

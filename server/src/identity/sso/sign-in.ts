@@ -218,7 +218,7 @@ async function unlink(
     const assurance = await permit.use(tx)
     const identity = await identityStore.deleteIdentity(tx, organizationId, userId, id)
     if (identity === null) throw identityNotFound()
-    await endSessions(tx, { organizationId, ssoIdentityId: id }, 'revoked', byCaller(by))
+    await endSessions(tx, { organizationId, userId, ssoIdentityId: id }, 'revoked', byCaller(by))
     const fact = factBy(byCaller(by), 'sso.unlinked', ['user', userId], {
       digest: permit.digest,
       before: { issuer: identity.issuer },

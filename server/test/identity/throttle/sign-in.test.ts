@@ -155,5 +155,7 @@ test('one network at many accounts: 429 after 31, an IPv6 /64 being one', async 
     429,
     'this account waits in new places: see above',
   )
-  assert.equal((await signIn(t.app, { username: 'x@example.com', password: 'x' }, '2001:db8:5:6::1')).status, 401)
+  const stranger = { username: 'x@example.com', password: 'x' }
+  assert.equal((await signIn(t.app, stranger, '2001:db8:5:6::1')).status, 429, 'the /48 around it counts too')
+  assert.equal((await signIn(t.app, stranger, '2001:db8:6:6::1')).status, 401)
 })

@@ -88,7 +88,7 @@ const opens: Statement = {
   name: 'sso_still_opens',
   text: `select from sso_identities i
     join identity_providers p on p.organization_id = i.organization_id and p.issuer = i.issuer
-    where i.organization_id = $1 and i.id = $2 and p.id = $3 and p.is_active for share`,
+    where i.organization_id = $1 and i.id = $2 and p.id = $3 and p.is_active for key share`,
 }
 
 /** Whether the identity is linked and its provider on; neither changes until the transaction ends. */

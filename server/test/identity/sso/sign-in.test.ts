@@ -415,9 +415,8 @@ describe('a sign-in that the person may not have asked for', () => {
       ['&again=1&confirmed=1', ownPage],
     ] as const) {
       const browser = createBrowser(t)
+      const session = (await signedIn()).cookies.get(sessionCookieName) ?? ''
       const answer = await answerOf(browser, provider, newcomer())
-      const owner = await signedIn()
-      const [session = ''] = [owner.cookies.get(sessionCookieName)]
       browser.cookies.set(sessionCookieName, session)
       const link = linkOf(await browser.get(answer + more, headers), answer)
       assert.equal(browser.cookies.get(sessionCookieName), session)

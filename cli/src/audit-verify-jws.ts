@@ -18,18 +18,24 @@ export type KeyRing = ReadonlyMap<string, PublicKey>
 /** Keys for another purpose are ignored: a key for certificates must not vouch for the audit. */
 export function keyRing({ keys }: KeySet): KeyRing {
   const fitting = keys.filter(
-    (key) => key.kty === 'OKP' && key.crv === 'Ed25519' && (key.purpose === undefined || key.purpose === 'audit_head'),
+    ({ kty, crv, purpose, kid }) =>
+      kty === 'OKP' && crv === 'Ed25519' && purpose === 'audit_head' && typeof kid === 'string',
   )
   return new Map(
     fitting.map(({ kty, crv, x, kid, retired_at: retiredAt, revoked_at: revokedAt }) => [
       String(kid),
       {
         key: createPublicKey({ key: { kty, crv, x } as never, format: 'jwk' }),
-        retiredAt: typeof retiredAt === 'string' ? Date.parse(retiredAt) : null,
-        revokedAt: typeof revokedAt === 'string' ? revokedAt : null,
+        retiredAt: (retiredAt ?? null) === null ? null : timeOf(retiredAt, kid),
+        revokedAt: (revokedAt ?? null) === null ? null : String(revokedAt),
       },
     ]),
   )
+}
+
+function timeOf(value: unknown, kid: unknown): number {
+  if (!time(value)) throw new Error(`In the key set, retired_at of the key ${kid} is no time.`)
+  return Date.parse(value as string)
 }
 
 /** The claims of a batch's head (docs/audit.md). */
@@ -76,7 +82,11 @@ const sha256 = /^[0-9a-f]{64}$/
 const count = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
 const text = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value)
 const orNull = (fits: (value: unknown) => boolean) => (value: unknown) => value === null || fits(value)
-const time = text(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+/** The one spelling of a time that there is: the 30th of February and a 60th second are not. */
+function time(value: unknown): boolean {
+  const at = typeof value === 'string' ? new Date(value) : null
+  return at !== null && !Number.isNaN(at.getTime()) && at.toISOString() === value
+}
 
 type Shape = Readonly<Record<string, (value: unknown) => boolean>>
 
@@ -120,7 +130,7 @@ function read<T>(jws: string, typ: string, shape: Shape): Jws<T> | null {
   const payload = parseObject(decoded[1])
   if (header === null || payload === null) return null
   const { alg, kid } = header
-  if ((alg !== 'EdDSA' && alg !== 'Ed25519') || header.typ !== typ || typeof kid !== 'string') return null
+  if (alg !== 'EdDSA' || header.typ !== typ || typeof kid !== 'string') return null
   if (header.crit !== undefined || decoded[2]?.length !== 64) return null
   if (Object.entries(shape).some(([name, fits]) => !fits(payload[name]))) return null
   return { text: jws, kid, payload: payload as T, sha256: hash('sha256', jws) }

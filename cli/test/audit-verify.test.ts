@@ -315,12 +315,35 @@ describe('keys', () => {
     await assert.rejects(verify(whole, { publicKeys: { keys } }), /no Ed25519 key for the audit/)
   })
 
+  test('a key without a purpose does not count, and one without a true time of its retirement is refused', async () => {
+    const { purpose, ...aimless } = signer.jwk
+    await assert.rejects(verify(whole, { publicKeys: { keys: [aimless] } }), /no Ed25519 key for the audit/)
+    for (const retired of ['soon', '2026-02-30T09:00:00.000Z', 7]) {
+      const keys = [{ ...signer.jwk, retired_at: retired }]
+      await assert.rejects(verify(whole, { publicKeys: { keys } }), /retired_at of the key .* is no time/)
+    }
+  })
+
+  for (const time of ['2026-02-30T09:00:00.000Z', '2026-01-31T25:00:00.000Z', '2026-01-31T09:00:60.000Z']) {
+    test(`a head that was sealed at ${time}, which never was, is malformed`, async () => {
+      const sign = (payload: unknown, typ: string) => signer.sign({ ...(payload as object), sealed_at: time }, typ)
+      const { findings } = await verify(
+        exportLines(
+          chainOf([2], () => ({ ...signer, sign })),
+          signer,
+        ),
+      )
+      assert.equal(findings[0]?.code, 'seal.malformed')
+    })
+  }
+
   test('a head is not accepted as an end or as any other type', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-    const keys = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }
+    const keys = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k', purpose: 'audit_head' }] }
     for (const header of [
       { alg: 'EdDSA', kid: 'k' },
       { alg: 'none', kid: 'k', typ: 'hitl-audit-head+jws' },
+      { alg: 'Ed25519', kid: 'k', typ: 'hitl-audit-head+jws' },
     ]) {
       const mistyped = chainOf([2], () => ({ ...signer, sign: (payload) => jws(header, payload, privateKey) }))
       const { findings } = await verify(exportLines(mistyped, signer), { publicKeys: keys })

@@ -6,7 +6,7 @@ import { type Agent, request as httpRequest, type IncomingMessage } from 'node:h
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually } from './eventually.ts'
-import { cloneDatabase } from './harness.ts'
+import { cloneDatabase, type TestDatabase } from './harness.ts'
 
 export const program = join(import.meta.dirname, '../src/main.ts')
 
@@ -126,7 +126,7 @@ export async function request(
   const chunks: Buffer[] = []
   for await (const chunk of answer) chunks.push(chunk)
   const text = Buffer.concat(chunks).toString()
-  const isJson = /json/.test(answer.headers['content-type'] ?? '')
+  const isJson = /\bjson\b/.test(answer.headers['content-type'] ?? '')
   return { status: answer.statusCode ?? 0, body: isJson ? JSON.parse(text) : text }
 }
 
@@ -157,15 +157,19 @@ export async function isRunning(pid: number): Promise<boolean> {
   return status !== '' && !/\) Z /.test(status)
 }
 
-/** A database on the test server, and the environment that makes a service use it. Faster than a separate cluster. */
-export async function externalDatabase() {
-  const database = await cloneDatabase()
-  const { host, port, user, password, database: name } = database.connection
-  const url = new URL(`postgres://localhost/${name}`)
+/** The environment that makes a service use this database. */
+export function databaseEnvironment({ host, port, user, password, database }: TestDatabase['connection']) {
+  const url = new URL(`postgres://localhost/${database}`)
   url.searchParams.set('host', String(host))
   url.searchParams.set('port', String(port))
   url.searchParams.set('user', String(user))
   url.searchParams.set('password', String(password))
+  return { DATABASE_URL: url.href }
+}
+
+/** A database on the test server, and the environment that makes a service use it. Faster than a separate cluster. */
+export async function externalDatabase() {
+  const database = await cloneDatabase()
   const sql = async (query: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
     // As the superuser, who is exempt from row-level security.
     const client = new pg.Client({ ...database.connection, user: 'postgres' })
@@ -174,5 +178,5 @@ export async function externalDatabase() {
     await client.end()
     return rows
   }
-  return { ...database, sql, environment: { DATABASE_URL: url.href } }
+  return { ...database, sql, environment: databaseEnvironment(database.connection) }
 }

@@ -27,7 +27,7 @@ async function roundTrip(text: string) {
   assert.equal(created.status, 201, created.text)
   const { id } = created.body
   const read = await t.call('GET', `${path}/${id}`, { as: t.apiKey })
-  const listed = await t.call('GET', `${path}?limit=1`, { as: t.reviewer.token })
+  const listed = await t.call('GET', `${path}?limit=1&fields=full`, { as: t.reviewer.token })
   const seen = receiver.requests.length
   await t.call('POST', `${path}/${id}/respond`, { as: t.reviewer.token, body: { decision: 'approve' } })
   await t.app.drain()

@@ -18,10 +18,16 @@ const path = '/api/v1/requests'
 
 /** Copies a request of the sample organization with its id into the other one, so that only the organization differs. */
 async function twinOf(id: string): Promise<void> {
+  const columns = await t.sql(
+    `select string_agg(attname, ', ') as names from pg_attribute
+     where attrelid = 'consultation_requests'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+  )
+  const names = String(columns[0]?.names)
   await t.sql(
-    `insert into consultation_requests
-     select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid, 'agent_id', $3::uuid, 'metadata', '{"twin":true}'::jsonb))).*
-     from consultation_requests c where id = $1 and organization_id = $4`,
+    `insert into consultation_requests (${names})
+     select ${names} from (select (jsonb_populate_record(c, jsonb_build_object('organization_id', $2::uuid,
+         'agent_id', $3::uuid, 'metadata', '{"twin":true}'::jsonb))).*
+       from consultation_requests c where id = $1 and organization_id = $4) twin`,
     [id, other.organizationId, other.apiKey.agentId, t.organizationId],
   )
 }

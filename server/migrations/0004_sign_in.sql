@@ -55,7 +55,9 @@ create table account_links (
   used_at timestamptz(3),
   created_at timestamptz(3) not null,
   -- The session that asked for another address: the link works only while it is live.
-  session_id uuid check (session_id is null or purpose = 'email_change')
+  session_id uuid check (session_id is null or purpose = 'email_change'),
+  -- Counted apart, so that strangers cannot use up what the owner may ask for.
+  from_known_network boolean not null
 );
 create index account_links_by_account on account_links (account_id, purpose);
 

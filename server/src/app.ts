@@ -10,9 +10,9 @@ import { createHttpModule } from './http/module.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import type { Guard } from './identity/guard.ts'
 import { createIdentityModule } from './identity/module.ts'
+import { createLetterModule } from './letters/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import type { BackgroundWork } from './platform/loop.ts'
-import { openMail } from './platform/mail.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
 import { createSecrets } from './secrets.ts'
@@ -45,10 +45,10 @@ export async function createApp(options: AppOptions) {
   const report: Report = (tx, facts) => events.append(tx, facts)
   const secrets = createSecrets({ db, clock, log, config, secretKey, report })
   const { sealer } = secrets
-  const mail = openMail({ relay: config.SMTP_URL, from: config.MAIL_FROM, caFile: config.SMTP_CA, log })
 
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
+  const letters = createLetterModule({ ...ground, sealer, report })
   const deliveries = createDeliveryModule({ ...ground, connection })
   const callbacks = createCallbackModule({
     ...ground,
@@ -93,7 +93,7 @@ export async function createApp(options: AppOptions) {
     ...ground,
     secretKey,
     sealer,
-    mail,
+    letters: letters.letters,
     passwords: options.passwords,
     auditAtTheEnd: events,
     report,
@@ -107,7 +107,7 @@ export async function createApp(options: AppOptions) {
     refuseTarget: callbacks.refuseTarget,
     refuseSecret: callbacks.refuseSecret,
   })
-  const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity]
+  const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity, letters]
 
   let stopped: Promise<void> | null = null
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
@@ -130,6 +130,7 @@ export async function createApp(options: AppOptions) {
     signingKeys: identity.signingKeys,
     consultations,
     audit: events,
+    letters,
     /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */
@@ -139,7 +140,8 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const { loops } of [consultations, identity, deliveries]) for (const loop of loops) await loop.drain()
+      for (const { loops } of [consultations, identity, deliveries, letters])
+        for (const loop of loops) await loop.drain()
       await events.drain()
     },
     /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */
@@ -151,7 +153,6 @@ export async function createApp(options: AppOptions) {
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.
         await events.close()
-        await mail?.close(Math.min(graceMs, 5_000))
         await Promise.all([db.close(), workerDb.close()])
       })()
       return stopped

@@ -165,7 +165,7 @@ export interface TestAppOptions {
   readonly log?: Logger
   /** Wraps the database. */
   readonly openDb?: (options: DbOptions) => Db
-  /** Start the background workers instead of leaving the work to `app.drain()`. */
+  /** Start the background workers instead of leaving the work to `app.drain()`. By default only mail is sent: tests wait for it at the relay. */
   readonly workers?: boolean
 }
 
@@ -238,6 +238,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   }
 
   if (options.workers === true) app.startWorkers()
+  else if (options.workers !== false) for (const loop of app.letters.loops) loop.start()
   return {
     app,
     clock,

@@ -10,6 +10,7 @@ export const subjectKinds = [
   'organization',
   'signing_key',
   'identity_provider',
+  'account',
 ] as const
 export type SubjectKind = (typeof subjectKinds)[number]
 
@@ -111,6 +112,9 @@ export const eventKinds = {
   'data_key.rotated': 'The organization has a new data key.',
   'data_key.rewrapped': 'Data keys were wrapped under another key-encryption key.',
   'secret.resealed': 'Stored secrets were sealed again under the current data key.',
+
+  'letter.not_sent':
+    'A mail was given up, or held back because its address or person had enough: `after` has the reason.',
 
   'access.refused': 'A signed-in caller was refused, with the code and how often.',
   'credential.refused': 'A caller without a valid credential was refused, with the code and how often.',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { Letters } from '../letters/service.ts'
 import type { Logger } from '../platform/log.ts'
-import type { Mail } from '../platform/mail.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { IdentitySettings } from '../settings/identity.ts'
@@ -44,8 +44,7 @@ export interface IdentityDependencies extends IdentityContext {
   readonly secretKey: string
   readonly sealer: Sealer
   readonly log: Logger
-  /** Null: this installation sends no mail. */
-  readonly mail: Mail | null
+  readonly letters: Letters
   readonly settings: IdentitySettings & SecretSettings & HttpSettings & ServiceSettings
   /** Tests bring quicker ones. */
   readonly passwords?: Passwords | undefined
@@ -57,7 +56,7 @@ export type Identity = ReturnType<typeof createIdentity>
 
 /** Connects the rooms of identity: who there is, how they prove it, and what they may do. */
 export function createIdentity(dependencies: IdentityDependencies) {
-  const { db, clock, report, log, secretKey, sealer, mail, settings, passwords = createPasswords() } = dependencies
+  const { db, clock, report, log, secretKey, sealer, letters, settings, passwords = createPasswords() } = dependencies
   const { publicUrl, REGISTRATION: registration } = settings
   const house: IdentityContext = { db, clock, report }
   const { tokens, ...credentials } = createCredentials(dependencies)
@@ -65,8 +64,8 @@ export function createIdentity(dependencies: IdentityDependencies) {
   const { forget } = credentials.authenticator
   const attempts = createAttempts(db, clock, secretKey)
   const checkNewPassword = createNewPasswordCheck({ production: isProduction(settings) })
-  const mails = createInvitationMails({ db, clock, mail, publicUrl })
-  const invitations = createInvitations({ ...house, secretKey, registration, publicUrl, mails })
+  const mails = createInvitationMails({ db, letters, publicUrl })
+  const invitations = createInvitations({ ...house, secretKey, registration, publicUrl, mails, letters })
   const sessions = createSessions({
     ...house,
     tokens,
@@ -97,7 +96,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
   return {
     ...credentials,
     ...sso,
-    ...createRecovery({ ...house, log, passwords, checkNewPassword, mail, publicUrl, attempts, endSessions }),
+    ...createRecovery({ ...house, log, passwords, checkNewPassword, letters, publicUrl, attempts, endSessions }),
     attempts,
     invitations,
     sessions,

@@ -1,10 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
 import { getCACertificates } from 'node:tls'
 import { createTransport } from 'nodemailer'
 import type { Logger } from './log.ts'
 import { isMailable, type Mailbox, type Relay } from './smtp-settings.ts'
-import { within } from './within.ts'
 
 export interface Email {
   /** One address. */
@@ -14,10 +12,10 @@ export interface Email {
 }
 
 export interface Mail {
-  /** Resolves when the relay has taken the email; rejects with a MailFailure when it never will. */
+  /** One attempt. Resolves when the relay has taken the email, else rejects with a MailFailure. */
   send(email: Email): Promise<void>
-  /** Waits that long for mail under way, then gives up; once it resolves, no timer and no attempt is left. */
-  close(graceMs?: number): Promise<void>
+  /** Gives up what is under way; once it resolves, no timer and no attempt is left. */
+  close(): Promise<void>
 }
 
 export interface MailSettings {
@@ -28,15 +26,9 @@ export interface MailSettings {
   readonly ca?: string | null
   /** For one whole attempt: look-up, connection, TLS, sign-in, message. */
   readonly timeoutMs?: number
-  /** Waits before each further attempt. */
-  readonly retrySeconds?: readonly number[]
-  /** Emails under way and waiting at most: the queue lives in memory. */
-  readonly maxEmails?: number
 }
 
-export type MailFailure = Error & { readonly code: 'address' | 'full' | 'refused' | 'unreachable' | 'stopped' }
-
-const sendsAtOnce = 2
+export type MailFailure = Error & { readonly code: 'address' | 'refused' | 'unreachable' | 'stopped' }
 
 export interface MailPlace {
   readonly relay: Relay | null
@@ -52,56 +44,37 @@ export function openMail({ relay, from, caFile, log }: MailPlace): Mail | null {
   return createMail({ relay, from, ca: caFile === null ? null : readFileSync(caFile, 'utf8'), log })
 }
 
-/**
- * Mail over one relay. Not an outbox: what is mailed are links that live for minutes and of which a person can ask for
- * another, so an email that a crash loses costs one more click, and no link lies readable in the database.
- */
+/** Mail over one relay: an attempt at a time, without memory. The outbox is `letters/`. */
 export function createMail(settings: MailSettings): Mail {
-  const { log, timeoutMs = 20_000, retrySeconds = [2, 15, 60], maxEmails = 500 } = settings
+  const { log, timeoutMs = 20_000 } = settings
   const transporter = createTransport({ ...connectionOf(settings), disableFileAccess: true, disableUrlAccess: true })
   const stop = new AbortController()
-  const emails = new Set<Promise<void>>()
-  const inTurn = atMost(sendsAtOnce)
-  let isClosing = false
+  const attempts = new Set<Promise<void>>()
 
   const attempt = async (email: Email): Promise<void> => {
     // The library's limits are per step; a relay that replies a byte at a time would outlast their sum.
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
-    await transporter.sendMail({ ...messageOf(email, settings.from), signal })
-  }
-
-  const deliver = async (email: Email): Promise<void> => {
-    for (let tries = 1; ; tries += 1) {
-      const error = await inTurn(() => attempt(email)).then(
-        () => null,
-        (cause: unknown) => cause,
-      )
-      if (error === null) return
-      const waitSeconds = retrySeconds[tries - 1]
-      const isFinal = isRefused(error) || waitSeconds === undefined
+    try {
+      await transporter.sendMail({ ...messageOf(email, settings.from), signal })
+    } catch (error) {
+      if (stop.signal.aborted) throw failure('stopped', stopped)
       // Neither the email nor the relay's words: the one holds a link, the other may repeat an address.
-      if (!stop.signal.aborted) log.warn({ tries, ...shown(error), again: !isFinal }, 'an email was not sent')
-      if (isFinal) throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
-      await pause(waitSeconds * 1_000, undefined, { signal: stop.signal })
+      log.warn(shown(error), 'the mail relay did not take an email')
+      throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
     }
   }
 
   return {
     send: async (email) => {
       if (!isMailable(email.to)) throw failure('address', 'Mail cannot be sent to an address of this form.')
-      if (isClosing) throw failure('stopped', stopped)
-      if (emails.size >= maxEmails) throw failure('full', 'Too many emails are waiting for the mail relay.')
-      const delivery = deliver(email).catch((error: unknown) => {
-        throw stop.signal.aborted ? failure('stopped', stopped) : error
-      })
-      emails.add(delivery)
-      await delivery.finally(() => emails.delete(delivery))
+      if (stop.signal.aborted) throw failure('stopped', stopped)
+      const sending = attempt(email)
+      attempts.add(sending)
+      await sending.finally(() => attempts.delete(sending))
     },
-    close: async (graceMs = 0) => {
-      isClosing = true
-      await within(graceMs, Promise.allSettled(emails))
+    close: async () => {
       stop.abort()
-      await Promise.allSettled(emails)
+      await Promise.allSettled(attempts)
       transporter.close()
     },
   }
@@ -163,20 +136,4 @@ function shown(error: unknown): { readonly code: unknown; readonly smtp: unknown
   const { code, responseCode, cause } = error as { code?: unknown; responseCode?: unknown; cause?: unknown }
   const reason = code === 'EABORT' && cause instanceof Error ? cause.name : code
   return { code, smtp: responseCode, reason: String(reason) }
-}
-
-function atMost(limit: number) {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running < limit) running += 1
-    else await new Promise<void>((start) => waiting.push(start))
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
-    }
-  }
 }

@@ -39,7 +39,7 @@ function ok(reply: Reply, ...statuses: readonly number[]): Reply {
 }
 
 async function register(day: Day, email: string, password: string): Promise<void> {
-  const invitation = await day.take('POST', '/api/v1/invitations', { as: day.t.admin.token, body: {} })
+  const invitation = await day.take('POST', '/api/v1/invitations', { as: await freshAdmin(day), body: {} })
   const token = day.plant('an invitation', ok(invitation, 201).body.token)
   ok(await day.call('POST', `${auth}/register`, { body: { email, password, invitation: token } }), 201)
   ok(
@@ -319,10 +319,11 @@ const brokenDatabase: Scene = async (day) => {
   const body = { title: 'x', context: {}, callback_webhook: day.receiver.url, callback_secret: secret }
   ok(await day.call('POST', requests, { as: t.apiKey, body }), 500)
   ok(await day.call('POST', '/api/v1/api-keys', { as: await freshAdmin(day), body: { name: 'x' } }), 500)
-  ok(await day.call('POST', '/api/v1/invitations', { as: t.admin.token, body: {} }), 500)
+  ok(await day.call('POST', '/api/v1/invitations', { as: await freshAdmin(day), body: {} }), 500)
   await t.sql('drop function unlucky cascade')
+  const as = await freshAdmin(day)
   await t.sql('alter table accounts add constraint unlucky check (false) not valid')
-  const invitation = ok(await day.take('POST', '/api/v1/invitations', { as: t.admin.token, body: {} }), 201)
+  const invitation = ok(await day.take('POST', '/api/v1/invitations', { as, body: {} }), 201)
   const token = day.plant('an invitation', invitation.body.token)
   ok(await day.call('POST', `${auth}/register`, { body: { email: 'u@example.com', password, invitation: token } }), 500)
   await t.sql('alter table accounts drop constraint unlucky')

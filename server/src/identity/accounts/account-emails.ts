@@ -109,7 +109,9 @@ export function invitationEmail(
   return {
     to,
     subject: 'You are invited',
-    text: `You are invited to join the organization "${shownName(organization)}" as ${role}.
+    text: `You are invited, as ${role}, to join the organization that calls itself:
+
+    ${quoted(organization)}
 
 Accept until ${until.toISOString()}; the link works once:
 ${link}
@@ -129,8 +131,11 @@ export function hasAccountEmail(
     text: `Somebody, hopefully you, used an invitation to make an account with this address. It has one already, and nothing was
 changed: sign in with the password you have, or choose a new one at ${publicUrl}/password/forgot
 
-To join the organization "${shownName(organization)}" as ${role}, sign in and call
-POST ${publicUrl}/api/v1/invitations/accept until ${until.toISOString()} with {"token": "${token}"}.
+To join, as ${role}, the organization that calls itself
+
+    ${quoted(organization)}
+
+sign in and call POST ${publicUrl}/api/v1/invitations/accept until ${until.toISOString()} with {"token": "${token}"}.
 From now on the invitation is for you alone.
 
 If you do not know what this is about, you can ignore this email.
@@ -138,8 +143,11 @@ If you do not know what this is about, you can ignore this email.
   }
 }
 
-/** An organization's name ends up in emails to strangers: one short line, and no address to click on. */
-function shownName(organization: string): string {
-  const line = [...visible(organization, 'line')].slice(0, 80).join('')
-  return line.replace(/:\/\/|www\./gi, ' ')
+/**
+ * A name that somebody else chose, in an email to a stranger: data in quotes, on a line of its own, with what is invisible
+ * made visible, and nothing that a mail program turns into a link: it takes `evil.example` for one even without a scheme.
+ */
+function quoted(name: string): string {
+  const line = [...visible(name, 'line')].slice(0, 80).join('')
+  return `"${line.replaceAll('"', "'").replace(/(?<=\S)[.@:](?=\S)/gu, (sign) => `[${sign}]`)}"`
 }

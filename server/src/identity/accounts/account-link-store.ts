@@ -2,7 +2,7 @@ import { type Queryable, type Statement, sql } from '../../platform/database/db.
 import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
-import type { AccountLink, LinkPurpose } from './account-link.ts'
+import type { AccountLink } from './account-link.ts'
 import { emailKey } from './user.ts'
 
 export interface AccountSecrets {
@@ -97,7 +97,9 @@ export async function switchScope(tx: Queryable, organizationId: string): Promis
 
 // Links
 
-const linkColumns = names('id, account_id, purpose, email, expires_at, used_at, created_at, session_id')
+const linkColumns = names(
+  'id, account_id, purpose, email, from_known_network, expires_at, used_at, created_at, session_id',
+)
 
 function toLink(row: Omit<Schema['account_links'], 'token_hash'>): AccountLink {
   return fieldsOf(row, linkColumns)
@@ -146,8 +148,7 @@ export async function dropExpiredLinks(tx: Queryable, accountId: string, now: Da
 
 export async function countLinksSince(
   db: Queryable,
-  accountId: string,
-  purpose: LinkPurpose,
+  { accountId, purpose, fromKnownNetwork }: Pick<AccountLink, 'accountId' | 'purpose' | 'fromKnownNetwork'>,
   since: Date,
 ): Promise<number> {
   const query = sql
@@ -155,6 +156,7 @@ export async function countLinksSince(
     .select('id')
     .where('account_id', '=', accountId)
     .where('purpose', '=', purpose)
+    .where('from_known_network', '=', fromKnownNetwork)
     .where('created_at', '>', since)
   return (await db.run(query)).length
 }

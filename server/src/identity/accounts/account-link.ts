@@ -10,6 +10,8 @@ export interface AccountLink {
   readonly purpose: LinkPurpose
   /** The address it was mailed to, which using it proves; null for one that the operator printed. */
   readonly email: string | null
+  /** Asked for from a network that the owner has signed in from: such links are counted apart from those of strangers. */
+  readonly fromKnownNetwork: boolean
   readonly expiresAt: Date
   readonly usedAt: Date | null
   readonly createdAt: Date

@@ -44,14 +44,15 @@ export async function reserve(
 ): Promise<void> {
   const { organizationId, id } = found
   const origin = { ...call, organizationId, actor: { kind: 'anonymous', id: null } } as const
+  const letter = await context.mails.hasAccount(found, token, email)
   await inTransaction(context.db, { organizationId }, async (tx) => {
     const invitation = await lock(context, tx, found, email, 'new')
     await store.saveInvitation(tx, { ...invitation, reservedFor: emailKey(email) })
     // Without the address, which is an account's, and not of this organization.
     const occurredAt = context.clock.now()
     await context.report(tx, [factBy(origin, 'invitation.reserved', ['invitation', id], { occurredAt })])
+    await context.letters.post(tx, letter)
   })
-  context.mails.hasAccount(found, token, email)
 }
 
 async function lock(

@@ -1,3 +1,4 @@
+import type { Letters } from '../../letters/service.ts'
 import type { IdentityContext } from '../context.ts'
 import type { InvitationMails } from './invitation-mail.ts'
 
@@ -6,4 +7,5 @@ export interface InvitationContext extends IdentityContext {
   readonly registration: 'invite' | 'open' | 'closed'
   readonly publicUrl: string
   readonly mails: InvitationMails
+  readonly letters: Letters
 }

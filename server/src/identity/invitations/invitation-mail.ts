@@ -1,57 +1,46 @@
-import { createBoundedMap } from '../../platform/bounded-map.ts'
-import type { Clock } from '../../platform/clock.ts'
+import type { Letters } from '../../letters/service.ts'
+import type { SealedLetter } from '../../letters/store.ts'
 import type { Db } from '../../platform/database/db.ts'
-import type { Email, Mail } from '../../platform/mail.ts'
 import { hasAccountEmail, invitationEmail } from '../accounts/account-emails.ts'
 import { accountByKey } from '../accounts/account-link-store.ts'
 import { emailKey } from '../accounts/user.ts'
 import { organizationById } from '../organizations/store.ts'
 import type { Invitation } from './invitation.ts'
 
-/** Mail about invitations, where mail is set up. The caller does not wait for it. */
+/** Letters about invitations, to be posted in the transaction of what they are about. Null where there is none to send. */
 export interface InvitationMails {
   /** To the invited address, if there is one. */
-  invited(invitation: Invitation, token: string): void
+  invited(invitation: Invitation, token: string, accountId: string): Promise<SealedLetter | null>
   /** To the owner of an account that somebody tried to register again with this invitation. */
-  hasAccount(invitation: Invitation, token: string, address: string): void
+  hasAccount(invitation: Invitation, token: string, address: string): Promise<SealedLetter | null>
 }
-
-/** Invitations are many, a mailbox is one. */
-const hasAccountEveryMs = 3_600_000
 
 export function createInvitationMails(dependencies: {
   readonly db: Db
-  readonly clock: Clock
-  readonly mail: Mail | null
+  readonly letters: Letters
   readonly publicUrl: string
 }): InvitationMails {
-  const { db, clock, mail, publicUrl } = dependencies
-  const mailed = createBoundedMap<string, number>(10_000)
+  const { db, letters, publicUrl } = dependencies
   const about = async ({ organizationId, role, expiresAt: until }: Invitation) => {
     const organization = await organizationById(db.within({ organizationId }), organizationId)
     return { organization: organization?.name ?? '', role, until }
   }
-  // Links are shown to the inviter too; the log says why an email was not sent.
-  const send = (made: Promise<Email | null>): void => {
-    made.then((email) => (email === null ? undefined : mail?.send(email))).catch(() => {})
-  }
-  const toOwner = async (invitation: Invitation, token: string, address: string): Promise<Email | null> => {
-    const key = emailKey(address)
-    const now = clock.now().getTime()
-    if (now - (mailed.get(key) ?? Number.NEGATIVE_INFINITY) < hasAccountEveryMs) return null
-    mailed.set(key, now)
-    const account = await accountByKey(db.within({ lookUp: key }), key)
-    // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
-    return account && hasAccountEmail(account.email, { ...(await about(invitation)), publicUrl, token })
-  }
+  const of = ({ organizationId, id, expiresAt: usefulUntil }: Invitation) =>
+    ({ organizationId, about: ['invitation', id], usefulUntil }) as const
   return {
-    invited: (invitation, token) => {
-      const { email } = invitation
-      if (email === null || mail === null) return
-      send(about(invitation).then((known) => invitationEmail(email, { ...known, link: `${publicUrl}/setup#${token}` })))
+    invited: async (invitation, token, accountId) => {
+      const { email: to } = invitation
+      if (to === null || !letters.isOn) return null
+      const email = invitationEmail(to, { ...(await about(invitation)), link: `${publicUrl}/setup#${token}` })
+      return letters.seal({ ...email, ...of(invitation), kind: 'invitation', accountId })
     },
-    hasAccount: (invitation, token, address) => {
-      if (mail !== null) send(toOwner(invitation, token, address))
+    hasAccount: async (invitation, token, address) => {
+      const key = emailKey(address)
+      const account = letters.isOn ? await accountByKey(db.within({ lookUp: key }), key) : null
+      if (account === null) return null
+      // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
+      const email = hasAccountEmail(account.email, { ...(await about(invitation)), publicUrl, token })
+      return letters.seal({ ...email, ...of(invitation), kind: 'invited_account', accountId: null })
     },
   }
 }

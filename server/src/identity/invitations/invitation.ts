@@ -19,7 +19,7 @@ export interface Invitation {
 
 export const invitationDays = 7
 
-/** Invitations that an organization may have mailed within an hour: more would be a way to write to strangers. */
+/** Invitations that an organization, or a person, may have mailed within an hour: more would be a way to write to strangers. */
 export const emailsPerHour = 200
 
 export const invitationNotFound = refusal(
@@ -33,7 +33,7 @@ export const invitationNotValid = refusal(
   'This invitation is for another address, was used, or has expired. Ask an administrator for a new one; until there is an administrator, the service prints one at each start.',
 )
 export const tooManyInvitations = refusal(429, 'invitation.too_many', {
-  detail: `An organization can invite ${emailsPerHour} addresses an hour. Continue in an hour, or create links without an address.`,
+  detail: `An organization, and each person, can invite ${emailsPerHour} addresses an hour. Continue in an hour, or create links without an address.`,
   headers: { 'retry-after': '3600' },
 })
 export const alreadyMember = refusal(

@@ -39,23 +39,24 @@ export async function create(
   idempotency: Idempotency | null,
   permit: Permit | null,
 ): Promise<MadeInvitation> {
-  const { db, secretKey, publicUrl, registration, mails } = context
+  const { db, letters, secretKey, publicUrl, registration, mails } = context
   if (registration === 'closed') throw registrationClosed('closed')
   const { organizationId, accountId, userId } = by.principal
   const tokenOf = ({ id }: Invitation): string =>
     secretFor(secretKey, 'invitation', by.principal, idempotency, id)?.toString('base64url') ?? newSecretToken()
   const invitation = newInvitation(context, organizationId, asked, userId)
   const fresh = tokenOf(invitation)
+  const letter = await mails.invited(invitation, fresh, accountId)
   const { made, replayed } = await createOnce(idempotency, {
     insert: () =>
       inTransaction(db, { organizationId, accountId }, async (tx) => {
         if (!(await add(context, tx, invitation, fresh, byCaller(by), { idempotency, permit }))) return null
-        await requireEmailsLeft(tx, invitation)
+        await requireEmailsLeft(context, tx, invitation, accountId)
+        await letters.post(tx, letter)
         return invitation
       }),
     find: (key) => store.invitationByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
   })
-  if (!replayed) mails.invited(invitation, fresh)
   const token = replayed ? tokenOf(made) : fresh
   return { invitation: made, token, url: `${publicUrl}/setup#${token}`, replayed }
 }
@@ -108,10 +109,16 @@ async function add(
   return true
 }
 
-/** Each invitation with an address sends an email, where mail is set up. */
-async function requireEmailsLeft(tx: Tx, { organizationId, email, createdAt }: Invitation): Promise<void> {
+/** Each invitation with an address sends an email, where mail is set up. A person's count over all organizations. */
+async function requireEmailsLeft(
+  { letters }: InvitationContext,
+  tx: Tx,
+  { organizationId, email, createdAt }: Invitation,
+  accountId: string,
+): Promise<void> {
   if (email === null) return
   const hourAgo = new Date(createdAt.getTime() - 3_600_000)
+  if ((await letters.countOf(tx, accountId, 'invitation', hourAgo)) >= emailsPerHour) throw tooManyInvitations()
   if ((await store.countAddressedSince(tx, organizationId, hourAgo)) > emailsPerHour) throw tooManyInvitations()
 }
 

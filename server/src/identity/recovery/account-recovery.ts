@@ -2,11 +2,10 @@ import { system } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import { factorsRemovedEmail } from '../accounts/account-emails.ts'
 import { everywhere } from '../accounts/account-facts.ts'
-import { isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailKey } from '../accounts/user.ts'
 import type { RemovedFactors } from '../factors/store.ts'
-import { send } from './account-mail.ts'
+import { sealEmail } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 import { removeFactorsByOperator } from './factor-removal.ts'
 import { resetLinkFor } from './password-reset.ts'
@@ -32,25 +31,26 @@ export async function recover(
   const key = emailKey(email)
   const account = await store.accountByKey(context.db.within({ lookUp: key }), key)
   if (account === null) return null
-  const removed = withSecondFactors ? await removeSecondFactors(context, account.id, httpRequestId) : null
-  if (removed !== null && !isPlaceholder(account.email)) {
-    send(context, factorsRemovedEmail(account.email, context.clock.now()))
-  }
+  const removed = withSecondFactors ? await removeSecondFactors(context, account, httpRequestId) : null
   const link = await resetLinkFor(context, account.email, httpRequestId)
   return link === null ? null : { email: account.email, link, removed }
 }
 
 /** Also ends the account's sessions and open links, which may be in the hands of the finder of the lost device. */
-function removeSecondFactors(
-  { db, clock, report, endSessions }: RecoveryContext,
-  accountId: string,
+async function removeSecondFactors(
+  context: RecoveryContext,
+  { id: accountId, email: to }: store.AccountSecrets,
   httpRequestId: string,
 ): Promise<RemovedFactors> {
+  const { db, clock, letters, report, endSessions } = context
+  const email = factorsRemovedEmail(to, clock.now())
+  const letter = await sealEmail(context, { kind: 'notice', accountId, email })
   return inTransaction(db, { accountId }, async (tx) => {
     await store.lockAccount(tx, accountId)
     const origin = { httpRequestId, network: null, actor: system }
     const removed = await removeFactorsByOperator(tx, accountId, report, origin, clock.now())
     await store.dropOpenLinks(tx, accountId)
+    await letters.post(tx, letter)
     await everywhere(tx, accountId, async ({ organizationId }) => {
       await endSessions(tx, { accountId, organizationId }, 'revoked', origin)
     })

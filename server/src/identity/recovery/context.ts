@@ -1,5 +1,5 @@
+import type { Letters } from '../../letters/service.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { Mail } from '../../platform/mail.ts'
 import type { DeferredWork } from '../accounts/deferred-work.ts'
 import type { NewPasswordCheck } from '../accounts/new-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
@@ -10,8 +10,7 @@ export interface RecoveryDependencies extends IdentityContext {
   readonly log: Logger
   readonly passwords: Passwords
   readonly checkNewPassword: NewPasswordCheck
-  /** Null: this installation sends no mail. */
-  readonly mail: Mail | null
+  readonly letters: Letters
   readonly publicUrl: string
   readonly attempts: Attempts
   readonly endSessions: EndSessions

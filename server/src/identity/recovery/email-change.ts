@@ -1,5 +1,6 @@
-import { inTransaction } from '../../platform/database/db.ts'
+import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { sqlState } from '../../platform/database/errors.ts'
+import type { Email } from '../../platform/mail.ts'
 import { invalid, refusal } from '../../platform/problem.ts'
 import { isMailable } from '../../platform/smtp-settings.ts'
 import {
@@ -9,13 +10,14 @@ import {
   verificationEmail,
 } from '../accounts/account-emails.ts'
 import { bySession, everywhere, reportEverywhere, type Visitor } from '../accounts/account-facts.ts'
-import { type AccountLink, isPlaceholder } from '../accounts/account-link.ts'
+import { type AccountLink, isPlaceholder, linkMinutes } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailTaken } from '../accounts/user.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
-import { type UsedPermit, usePermit } from '../factors/step-ups/use-permit.ts'
+import { usePermit } from '../factors/step-ups/use-permit.ts'
 import type { Caller, Person } from '../principal.ts'
-import { requireMail, send, tooManyEmails } from './account-mail.ts'
+import { newSecretToken } from '../secret-token.ts'
+import { addressesPerDay, requireMail, sealEmail, tooManyEmails } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 import { noPassword, requirePassword, wrongPassword } from './current-password.ts'
 import { findLink, makeLink, type NewLink, takeLink } from './links.ts'
@@ -35,11 +37,9 @@ export const alreadyVerified = refusal(
 export async function requestVerification(context: RecoveryContext, by: Caller<Person>): Promise<void> {
   requireMail(context)
   const account = await accountOf(context, by)
-  const { email } = account
-  if (isPlaceholder(email)) throw noEmail()
+  if (isPlaceholder(account.email)) throw noEmail()
   if (account.emailVerifiedAt !== null) throw alreadyVerified()
-  const { url } = await confirmationLink(context, by, account, { purpose: 'email_verification', email })
-  send(context, verificationEmail(email, url))
+  await mailLink(context, by, account, { purpose: 'email_verification', email: account.email }, async () => {})
 }
 
 /** Mails a link to the new address, and a notice to the old one. Nothing changes until the link is used. */
@@ -50,25 +50,27 @@ export async function requestChange(
   password: string,
   demandPermit: () => Promise<Permit>,
 ): Promise<void> {
-  const { db, clock, report } = context
+  const { clock, letters, report } = context
   requireMail(context)
   if (!isMailable(email)) throw invalid('email', 'must be an address that mail can be sent to')
   const account = await accountOf(context, by)
   const permit = await proveOwner(context, by, account, password, demandPermit)
   if (email === account.email) throw invalid('email', 'is your current address')
-  const { sessionId = null } = by.principal
-  const change = { purpose: 'email_change', email, sessionId, permit } as const
-  const { url, used } = await confirmationLink(context, by, account, change)
   const now = clock.now()
-  await inTransaction(db, { accountId: account.id }, (tx) =>
-    reportEverywhere(tx, account.id, report, bySession(by), 'email.change_requested', {
-      ...(used.digest === undefined ? {} : { digest: used.digest, after: { assurance: used.assurance } }),
+  const dayAgo = new Date(now.getTime() - 86_400_000)
+  const notice = await sealNotice(context, account.id, addressChangeRequestedEmail(account.email, now))
+  const { sessionId = null } = by.principal
+  await mailLink(context, by, account, { purpose: 'email_change', email, sessionId }, async (tx) => {
+    const { digest = null, ...assurance } = await usePermit(tx, permit)
+    const made = await letters.countOf(tx, account.id, 'email_change', dayAgo)
+    if (made >= addressesPerDay) throw tooManyEmails('tomorrow')
+    await letters.post(tx, notice)
+    await reportEverywhere(tx, account.id, report, bySession(by), 'email.change_requested', {
+      ...(digest === null ? {} : { digest, after: assurance }),
       erasable: { email_after: email },
       occurredAt: now,
-    }),
-  )
-  send(context, newAddressEmail(email, url))
-  if (!isPlaceholder(account.email)) send(context, addressChangeRequestedEmail(account.email, now))
+    })
+  })
 }
 
 /** Uses a mailed link: the address is proven, or replaces the old one. */
@@ -95,7 +97,9 @@ async function confirmCurrent(
 async function confirmNew(context: RecoveryContext, found: AccountLink, visitor: Visitor): Promise<void> {
   const { accountId } = found
   const now = context.clock.now()
-  const old = await inTransaction(context.db, { accountId }, async (tx) => {
+  const known = await store.accountById(context.db.within({ accountId }), accountId)
+  const notice = known && (await sealNotice(context, accountId, addressChangedEmail(known.email, now)))
+  await inTransaction(context.db, { accountId }, async (tx) => {
     const { link, account } = await takeLink(tx, found, now)
     const [before, email] = [account?.email ?? '', link.email ?? '']
     await store.saveEmail(tx, accountId, email, now)
@@ -103,12 +107,17 @@ async function confirmNew(context: RecoveryContext, found: AccountLink, visitor:
     await store.dropOpenLinks(tx, accountId)
     const erasable = { email_before: before, email_after: email }
     await reportEverywhere(tx, accountId, context.report, visitor, 'email.changed', { erasable, occurredAt: now })
+    await context.letters.post(tx, notice)
     await everywhere(tx, accountId, (membership) => store.saveMemberEmail(tx, membership, email))
-    return before
   }).catch((error: unknown) => {
     throw sqlState(error) === '23505' ? emailTaken() : error
   })
-  if (!isPlaceholder(old)) send(context, addressChangedEmail(old, now))
+}
+
+const emails = { email_verification: verificationEmail, email_change: newAddressEmail } as const
+
+function sealNotice(context: RecoveryContext, accountId: string, email: Email) {
+  return sealEmail(context, { kind: 'notice', accountId, email })
 }
 
 async function accountOf({ db }: RecoveryContext, by: Caller<Person>): Promise<store.AccountSecrets> {
@@ -139,19 +148,25 @@ async function proveOwner(
 }
 
 /** Throws 429 when the account has been mailed enough of them, 403 when its password changed meanwhile. */
-function confirmationLink(
-  { db, clock, publicUrl }: RecoveryContext,
+async function mailLink(
+  context: RecoveryContext,
   by: Caller<Person>,
   { id: accountId, passwordHash }: store.AccountSecrets,
-  { permit = null, ...link }: Omit<NewLink, 'accountId'> & { readonly email: string; readonly permit?: Permit | null },
-): Promise<{ readonly url: string; readonly used: UsedPermit }> {
-  return inTransaction(db, { accountId, organizationId: by.principal.organizationId }, async (tx) => {
+  link: Omit<NewLink, 'accountId'> & { readonly purpose: keyof typeof emails; readonly email: string },
+  alsoDo: (tx: Tx) => Promise<void>,
+): Promise<void> {
+  const { db, clock, letters, publicUrl } = context
+  const { purpose: kind, email: to } = link
+  const token = newSecretToken()
+  const email = emails[kind](to, `${publicUrl}/email/confirm#${token}`)
+  const minutes = linkMinutes[kind]
+  const letter = await sealEmail(context, { kind, accountId, email, minutes, isAskedFor: true })
+  await inTransaction(db, { accountId, organizationId: by.principal.organizationId }, async (tx) => {
     const locked = await store.lockAccount(tx, accountId)
     // A new password cancels the open links: none may be made for the old one afterwards.
     if (locked?.passwordHash !== passwordHash) throw wrongPassword()
-    const used = await usePermit(tx, permit)
-    const made = await makeLink(tx, { accountId, ...link }, clock.now())
-    if (made === null) throw tooManyEmails()
-    return { url: `${publicUrl}/email/confirm#${made.token}`, used }
+    if ((await makeLink(tx, { accountId, ...link }, token, clock.now())) === null) throw tooManyEmails('in an hour')
+    await alsoDo(tx)
+    await letters.post(tx, letter)
   })
 }

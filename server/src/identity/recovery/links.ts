@@ -4,30 +4,34 @@ import { attemptNetwork, type Visitor } from '../accounts/account-facts.ts'
 import { type AccountLink, type LinkPurpose, linkMinutes, linkNotValid, useLink } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { mayFinish } from '../accounts/open-flows.ts'
-import { hashSecretToken, newSecretToken } from '../secret-token.ts'
+import { hashSecretToken } from '../secret-token.ts'
 import { emailsPerHour } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 
 export interface NewLink extends Pick<AccountLink, 'accountId' | 'purpose' | 'email'> {
   readonly sessionId?: string | null
+  readonly fromKnownNetwork?: boolean
 }
 
-/** Makes a link; null when the account has been mailed enough of them. `email` null: it is not mailed, and not counted. */
+/**
+ * Makes a link with this token, and returns when it expires; null when the account has been mailed enough of them. `email` null:
+ * it is not mailed, and not counted.
+ */
 export async function makeLink(
   tx: Tx,
-  { accountId, purpose, email, sessionId = null }: NewLink,
+  { accountId, purpose, email, sessionId = null, fromKnownNetwork = false }: NewLink,
+  token: string,
   now: Date,
-): Promise<{ readonly token: string; readonly expiresAt: Date } | null> {
+): Promise<Date | null> {
+  const asked = { accountId, purpose, email, sessionId, fromKnownNetwork }
   const hourAgo = new Date(now.getTime() - 3_600_000)
-  if (email !== null && (await store.countLinksSince(tx, accountId, purpose, hourAgo)) >= emailsPerHour) return null
+  if (email !== null && (await store.countLinksSince(tx, asked, hourAgo)) >= emailsPerHour) return null
   // Kept for an hour after they expire, because they are counted.
   await store.dropExpiredLinks(tx, accountId, hourAgo)
-  const token = newSecretToken()
   const hash = hashSecretToken(token)
   const expiresAt = new Date(now.getTime() + linkMinutes[purpose] * 60_000)
-  const link = { id: newId(), accountId, purpose, email, sessionId, expiresAt, usedAt: null, createdAt: now }
-  await store.insertLink(tx, link, hash)
-  return { token, expiresAt }
+  await store.insertLink(tx, { ...asked, id: newId(), expiresAt, usedAt: null, createdAt: now }, hash)
+  return expiresAt
 }
 
 /**

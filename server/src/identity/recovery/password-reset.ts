@@ -5,23 +5,36 @@ import { attemptNetwork, reportEverywhere, type Visitor } from '../accounts/acco
 import { isPlaceholder, linkMinutes } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
 import { emailKey } from '../accounts/user.ts'
-import { requireMail, send } from './account-mail.ts'
+import { newSecretToken } from '../secret-token.ts'
+import { requireMail, sealEmail } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 import { turnOf } from './current-password.ts'
 import { removeUnprovenFactors } from './factor-removal.ts'
 import { findLink, makeLink, takeLink } from './links.ts'
-import { mailPasswordChanged, setPassword } from './set-password.ts'
+import { passwordChangedLetter, setPassword } from './set-password.ts'
 
 /** Mails a link if the address has an account, some moments after the reply. Throws 429, whether it has one or not. */
 export async function forgot(context: RecoveryContext, email: string, visitor: Visitor): Promise<void> {
   requireMail(context)
-  // Never settled as right, so each one counts: a flood of emails slows down as wrong passwords do.
-  const subject = `forgot ${emailKey(email)}`
-  await context.attempts.before({ kind: 'token', subject, network: attemptNetwork(visitor.network) })
+  const key = emailKey(email)
+  const network = attemptNetwork(visitor.network)
+  const known = await isKnown(context, key, network)
+  // Never settled as right, so each one counts: a flood of emails slows down as wrong passwords do. Not the owner at home.
+  await context.attempts.before({ kind: 'token', subject: known ? `forgot at home ${key}` : `forgot ${key}`, network })
   context.deferred.add(() =>
-    mailLink(context, email, visitor).catch((err: unknown) =>
+    mailLink(context, email, known, visitor).catch((err: unknown) =>
       context.log.error({ err }, 'a link to choose a new password was not made'),
     ),
+  )
+}
+
+/** Whether the account has signed in from this network. Looked up for every address, whether it has an account or not. */
+function isKnown({ attempts }: RecoveryContext, subject: string, network: string): Promise<boolean> {
+  const looked = attempts.look({ kind: 'password', subject, network })
+  // 429: where passwords may not be tried just now, it counts as a stranger.
+  return looked.then(
+    ({ known }) => known,
+    () => false,
   )
 }
 
@@ -41,7 +54,10 @@ export async function reset(
   context.checkNewPassword(password, account?.email ?? '')
   const passwordHash = await passwords.hash(password, turnOf(visitor.network))
   const now = clock.now()
-  const { email, removed } = await inTransaction(db, { accountId }, async (tx) => {
+  const owner = { id: accountId, email: account?.email ?? '' }
+  const plain = await passwordChangedLetter(context, owner)
+  const withRemoval = await passwordChangedLetter(context, owner, true)
+  await inTransaction(db, { accountId }, async (tx) => {
     const { link, account: locked } = await takeLink(tx, found, now)
     const isMailed = link.email !== null
     const isFirstProof = isMailed && locked?.emailVerifiedAt === null
@@ -49,9 +65,8 @@ export async function reset(
     const removed = isFirstProof && (await removeUnprovenFactors(tx, accountId, report, visitor, now))
     const after = { link: isMailed ? 'mailed' : 'printed' }
     await setPassword(context, tx, accountId, passwordHash, visitor, 'password.reset', after)
-    return { email: locked?.email ?? '', removed }
+    await context.letters.post(tx, removed ? withRemoval : plain)
   })
-  mailPasswordChanged(context, email, removed)
 }
 
 /** For the operator, who hands it over: nobody within an organization may take an account over. Null without an account. */
@@ -61,16 +76,14 @@ export async function resetLinkFor(
   httpRequestId: string | null = null,
 ): Promise<string | null> {
   const account = await accountOf(context, email)
-  return account === null ? null : resetLink(context, account.id, null, { httpRequestId, network: null })
+  return account === null ? null : resetLink(context, account.id, null, false, { httpRequestId, network: null })
 }
 
-async function mailLink(context: RecoveryContext, asked: string, visitor: Visitor): Promise<void> {
+async function mailLink(context: RecoveryContext, asked: string, known: boolean, visitor: Visitor): Promise<void> {
   const account = await accountOf(context, asked)
   if (account === null || isPlaceholder(account.email)) return
   // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
-  const { id, email } = account
-  const link = await resetLink(context, id, email, visitor)
-  if (link !== null) send(context, resetEmail(email, link, linkMinutes.password_reset))
+  await resetLink(context, account.id, account.email, known, visitor)
 }
 
 function accountOf({ db }: RecoveryContext, email: string): Promise<store.AccountSecrets | null> {
@@ -79,21 +92,41 @@ function accountOf({ db }: RecoveryContext, email: string): Promise<store.Accoun
 }
 
 /** Null when the account has been mailed enough of them. `email` null: it is not mailed. */
-function resetLink(
-  { db, clock, publicUrl, report }: RecoveryContext,
+async function resetLink(
+  context: RecoveryContext,
   accountId: string,
   email: string | null,
+  fromKnownNetwork: boolean,
   visitor: Visitor,
 ): Promise<string | null> {
+  const { db, clock, letters, log, publicUrl, report } = context
+  const token = newSecretToken()
+  const link = `${publicUrl}/password/reset#${token}`
+  const letter = email === null ? null : await sealReset(context, accountId, email, link, fromKnownNetwork)
   return inTransaction(db, { accountId }, async (tx) => {
     await store.lockAccount(tx, accountId)
     const now = clock.now()
-    const made = await makeLink(tx, { accountId, purpose: 'password_reset', email }, now)
-    if (made === null) return null
+    const asked = { accountId, purpose: 'password_reset', email, fromKnownNetwork } as const
+    const expiresAt = await makeLink(tx, asked, token, now)
     const actor = email === null ? system : ({ kind: 'anonymous', id: null } as const)
-    const after = { mailed: email !== null, expires_at: made.expiresAt }
+    if (expiresAt === null) {
+      const after = { letter: resetKind(fromKnownNetwork), reason: 'too_many', attempts: 0 }
+      log.warn({ account_id: accountId, ...after }, 'a letter was not sent')
+      const change = { after, occurredAt: now }
+      await reportEverywhere(tx, accountId, report, { ...visitor, actor }, 'letter.not_sent', change)
+      return null
+    }
+    const after = { mailed: email !== null, expires_at: expiresAt }
     const change = { after, occurredAt: now }
     await reportEverywhere(tx, accountId, report, { ...visitor, actor }, 'password.reset_requested', change)
-    return `${publicUrl}/password/reset#${made.token}`
+    await letters.post(tx, letter)
+    return link
   })
+}
+
+const resetKind = (known: boolean) => (known ? 'known_password_reset' : 'password_reset')
+
+function sealReset(context: RecoveryContext, accountId: string, to: string, link: string, known: boolean) {
+  const minutes = linkMinutes.password_reset
+  return sealEmail(context, { kind: resetKind(known), accountId, email: resetEmail(to, link, minutes), minutes })
 }

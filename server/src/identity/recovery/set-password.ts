@@ -1,10 +1,10 @@
 import type { FactChange } from '../../facts/fact.ts'
+import type { SealedLetter } from '../../letters/store.ts'
 import type { Tx } from '../../platform/database/db.ts'
 import { passwordChangedEmail } from '../accounts/account-emails.ts'
 import { type AccountOrigin, everywhere, originIn, reportEverywhere } from '../accounts/account-facts.ts'
-import { isPlaceholder } from '../accounts/account-link.ts'
 import * as store from '../accounts/account-link-store.ts'
-import { send } from './account-mail.ts'
+import { sealEmail } from './account-mail.ts'
 import type { RecoveryContext } from './context.ts'
 
 /** What every new password does, however it came about. The session that it was set in stays open, all others end. */
@@ -29,8 +29,12 @@ export async function setPassword(
   })
 }
 
-export function mailPasswordChanged(context: RecoveryContext, email: string, factorsRemoved = false): void {
-  if (isPlaceholder(email)) return
+export function passwordChangedLetter(
+  context: RecoveryContext,
+  { id: accountId, email: to }: { readonly id: string; readonly email: string },
+  factorsRemoved = false,
+): Promise<SealedLetter | null> {
   const forgotLink = `${context.publicUrl}/password/forgot`
-  send(context, passwordChangedEmail(email, context.clock.now(), forgotLink, factorsRemoved))
+  const email = passwordChangedEmail(to, context.clock.now(), forgotLink, factorsRemoved)
+  return sealEmail(context, { kind: 'notice', accountId, email })
 }

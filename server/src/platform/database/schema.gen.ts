@@ -14,6 +14,7 @@ export interface Schema {
     used_at: Date | null
     created_at: Date
     session_id: string | null
+    from_known_network: boolean
   }
   accounts: {
     id: string
@@ -238,6 +239,23 @@ export interface Schema {
     used_at: Date | null
     reserved_for: string | null
     revoked_at: Date | null
+    created_at: Date
+    updated_at: Date
+  }
+  letters: {
+    organization_id: string
+    id: string
+    kind: 'password_reset' | 'known_password_reset' | 'email_verification' | 'email_change' | 'notice' | 'invitation' | 'invited_account'
+    subject_kind: string
+    subject_id: string
+    account_id: string | null
+    recipient: Buffer
+    body: Buffer | null
+    status: Generated<'pending' | 'sent' | 'failed'>
+    attempts: Generated<number>
+    due_at: Date | null
+    lease_token: string | null
+    useful_until: Date
     created_at: Date
     updated_at: Date
   }

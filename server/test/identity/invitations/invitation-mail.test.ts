@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { invitationEmail } from '../../../src/identity/accounts/account-emails.ts'
+import { hasAccountEmail, invitationEmail } from '../../../src/identity/accounts/account-emails.ts'
 import { startTestApp, type TestApp } from '../../harness.ts'
 import { type MailRelay, startMailRelay } from '../../platform/mail-relay.ts'
 import { linkIn } from '../recovery/accounts.ts'
@@ -59,15 +59,25 @@ test('422 for registering with a common password', async () => {
   }
 })
 
-test('the name of the organization cannot inject a line or an address into the mail', () => {
-  const organization = `Example\n\u202ePay here: https://evil.example.com/${'x'.repeat(200)} www.evil.example.com`
-  const about = { organization, role: 'reviewer', link: 'https://hitl.example.com/setup#x', until: new Date(0) }
-  const { text } = invitationEmail('a@example.com', about)
-  assert.ok(
-    text.startsWith(
-      'You are invited to join the organization "Example[U+000A][U+202E]Pay here: https evil.example.com/xxx',
-    ),
-  )
-  assert.equal(text.match(/:\/\//g)?.length, 1)
-  assert.ok((text.split('\n')[0] ?? '').length < 160)
+test('the name of the organization is data: quoted, on a line of its own, visible, and nothing in it is a link', () => {
+  const link = 'https://hitl.example.com/setup#x'
+  const sly = 'Example\r\n\u202e\u200b\u3164 "Pay" at https://evil.example'
+  const about = { organization: sly, role: 'reviewer', until: new Date(0) }
+  for (const { text } of [
+    invitationEmail('a@example.com', { ...about, link }),
+    hasAccountEmail('a@example.com', { ...about, publicUrl: 'https://hitl.example.com', token: 'x' }),
+  ]) {
+    const lines = text.split('\n')
+    const named = lines.filter((line) => line.includes('Example'))
+    assert.equal(named.length, 1, text)
+    assert.match(
+      named[0] ?? '',
+      /^ {4}"Example\[U\+000D\]\[U\+000A\]\[U\+202E\]\[U\+200B\]\[U\+3164\] 'Pay' at https\[:\]\/\/evil.*"$/,
+    )
+    assert.deepEqual([lines[lines.indexOf(named[0] ?? '') - 1], lines[lines.indexOf(named[0] ?? '') + 1]], ['', ''])
+    assert.doesNotMatch(named[0] ?? '', /[^\s[][.@:][^\s\]]|[^\x20-\x7e]/u)
+    assert.ok((named[0] ?? '').length < 120)
+  }
+  const short = invitationEmail('a@example.com', { ...about, organization: 'evil.example/a@b.example', link })
+  assert.match(short.text, /^ {4}"evil\[\.\]example\/a\[@\]b\[\.\]example"$/m)
 })

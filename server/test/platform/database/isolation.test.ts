@@ -35,7 +35,9 @@ async function addPersonal(): Promise<void> {
   const add = (text: string, values: readonly unknown[] = [accountId]) => t.sql(`insert into ${text}`, values)
   await add(`passkeys values ($1, gen_random_uuid(), '\\x01', '\\x01', 0, '{}', 'key', false, null, now(), now())`)
   await add(`recovery_codes values ($1, sha256('code'), null, now())`)
-  await add(`account_links values (gen_random_uuid(), $1, 'password_reset', sha256('link'), null, now(), null, now())`)
+  await add(
+    `account_links values (gen_random_uuid(), $1, 'password_reset', sha256('link'), null, now(), null, now(), null, false)`,
+  )
   await add(`totp_factors (account_id, id, seed, confirmed_at, step_up_id, step_up_method, created_at, updated_at)
     values ($1, gen_random_uuid(), '\\x01', now(), gen_random_uuid(), 'sign_in', now(), now())`)
   for (const [mark, end] of [
@@ -109,6 +111,8 @@ const due: Readonly<Record<string, string>> = {
   audit_policies: 'retention_days is not null',
   // They hold only hashes, and the last one of each organization is needed for the next.
   audit_seals: 'true',
+  // An address is counted over all organizations; the texts are sealed.
+  letters: 'true',
   sessions: `expires_at < now() - interval '30 days'`,
   totp_factors: 'expires_at < now()',
   passkey_challenges: 'expires_at < now()',

@@ -74,7 +74,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   })
   const values = Object.fromEntries(entries) as Values<typeof settings>
   const broken = rules.flatMap((rulesOf) => rulesOf(values)).filter(([isBroken]) => isBroken)
-  mistakes.push(...broken.map(([, mistake]) => mistake))
+  // A setting that could not be read is reported once: the rules see its fallback.
+  const unread = new Set(mistakes.map(nameIn))
+  mistakes.push(...broken.map(([, mistake]) => mistake).filter((mistake) => !unread.has(nameIn(mistake))))
   if (mistakes.length > 0) throw new ConfigError(mistakes)
   return Object.freeze({
     ...values,
@@ -82,6 +84,10 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
     publicUrl: publicUrlOf(values),
     production: isProduction(values),
   })
+}
+
+function nameIn(mistake: string): string | undefined {
+  return mistake.split(' ')[0]
 }
 
 /** The raw settings: `config check` uses them to report where a value comes from, and which names are misspelt. */

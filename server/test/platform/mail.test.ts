@@ -334,7 +334,11 @@ test('the configuration: SMTP_URL needs MAIL_FROM, and no error repeats the pass
   const SMTP_URL = 'smtps://user:s3cret@mail.example.com'
   assert.match(mistakesOf({ SMTP_URL })[0] ?? '', /^MAIL_FROM is needed with SMTP_URL/)
   assert.deepEqual(mistakesOf({ SMTP_URL, MAIL_FROM: 'HITL <hitl@example.com>' }), [])
-  assert.match(mistakesOf({ SMTP_URL, MAIL_FROM: 'nobody' })[0] ?? '', /^MAIL_FROM must be an address/)
+  const unreadable = mistakesOf({ SMTP_URL, MAIL_FROM: 'nobody' })
+  assert.equal(unreadable.length, 1)
+  assert.match(unreadable[0] ?? '', /^MAIL_FROM must be an address/)
+  const several = mistakesOf({ SMTP_URL, PORT: 'x' })
+  assert.deepEqual(several.map((mistake) => mistake.split(' ')[0]).sort(), ['MAIL_FROM', 'PORT'])
   const wrong = mistakesOf({ SMTP_URL: `${SMTP_URL}?x=y`, MAIL_FROM: 'hitl@example.com' })
   assert.match(wrong[0] ?? '', /^SMTP_URL must end with the host and port/)
   assert.ok(!wrong.join().includes('s3cret'))

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Transform } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { createByteBudget } from '../platform/limits/byte-budget.ts'
 import type { Problem } from '../platform/problem.ts'
 import { overloaded } from './refusals.ts'
@@ -18,6 +19,8 @@ const mostBytes = {
 } as const
 /** Smaller ones cost no more than the call itself. */
 const unweighed = 4_096
+/** A body of unannounced length is weighed in pieces. */
+const pieceBytes = 65_536
 /** What a connection takes at once, so that nothing is left to hold. */
 const unweighedReply = 16_384
 /** The slowest reader of a large reply: it may take breaks, but not for ever. */
@@ -40,7 +43,28 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
     raw.once('close', () => budget.giveBack(holder, bytes))
   }
 
+  /** A body of unannounced length: weighing its limit would refuse a dozen agents that stream small bodies at once. */
+  const weighedAsItComes = (reply: FastifyReply, payload: RequestPayload): RequestPayload => {
+    let room = unweighed
+    const weighed = new Transform({
+      transform: (chunk: Buffer, _encoding, passOn) => {
+        room -= chunk.length
+        try {
+          if (room < 0) hold(bodies, reply, pieceBytes - room)
+          if (room < 0) room = pieceBytes
+          passOn(null, chunk)
+        } catch (error) {
+          reply.header('connection', 'close')
+          passOn(error as Problem)
+        }
+      },
+    })
+    payload.once('error', (error) => weighed.destroy(error))
+    return payload.pipe(weighed)
+  }
+
   app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.headers['transfer-encoding'] !== undefined) return done(null, weighedAsItComes(reply, payload))
     const bytes = bodyBytes(request)
     if (bytes <= unweighed) return done(null, payload)
     try {
@@ -86,7 +110,6 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
 function bodyBytes({ method, headers, routeOptions }: FastifyRequest): number {
   if (method === 'GET' || method === 'HEAD') return 0
   const limit = routeOptions.bodyLimit ?? mebibyte
-  if (headers['transfer-encoding'] !== undefined) return limit
   const bytes = Number(headers['content-length'] ?? 0)
   return bytes > limit ? 0 : bytes
 }

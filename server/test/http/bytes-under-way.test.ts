@@ -94,6 +94,46 @@ test('unfinished bodies of strangers are refused beyond a few megabytes, while s
   })
 })
 
+describe('a body of unannounced length', () => {
+  const asAgent = () => ({
+    authorization: `Bearer ${t.apiKey}`,
+    'content-type': 'application/json',
+    'transfer-encoding': 'chunked',
+  })
+  const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`
+
+  test('weighs what has come of it: a hundred small ones at once are accepted', async () => {
+    const sockets = await Promise.all(
+      Array.from({ length: 100 }, () => begin(head('POST', '/api/v1/requests', asAgent()) + chunk('{"title":"x",'))),
+    )
+    const answers = sockets.map(async (socket) => {
+      const [first] = (await once(socket, 'data')) as [Buffer]
+      return first.toString().slice(0, 12)
+    })
+    for (const socket of sockets) socket.write(`${chunk('"context":{}}')}0\r\n\r\n`)
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set(['HTTP/1.1 201']))
+    for (const socket of sockets) socket.destroy()
+  })
+
+  test('is refused once all that have come are more than may be held', async () => {
+    const piece = chunk('x'.repeat(60_000))
+    const start = `${head('POST', '/api/v1/requests', asAgent())}${chunk('{"title":"')}`
+    // One organization may hold 12 MiB.
+    const sockets = await Promise.all(Array.from({ length: 40 }, () => begin(start + piece.repeat(8))))
+    const refused = await Promise.any(sockets.map(readToEnd))
+    assert.match(refused, /^HTTP\/1\.1 503 /)
+    assert.match(refused, /"code":"http.overloaded"/)
+    for (const socket of sockets) socket.destroy()
+    await eventually('there is room again', async () => {
+      const reply = await t.call('POST', '/api/v1/requests', {
+        as: t.apiKey,
+        body: { title: 'x', context: { large: 'x'.repeat(1_000_000) } },
+      })
+      return reply.status === 201
+    })
+  })
+})
+
 describe('replies that nobody reads', () => {
   /** More than the buffers of a connection take. */
   const large = 'x'.repeat(6_000_000)

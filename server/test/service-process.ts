@@ -24,6 +24,8 @@ export interface ServiceOptions {
   readonly more?: readonly string[]
   /** main.ts of another copy of the service. */
   readonly main?: string
+  /** For Node. */
+  readonly flags?: readonly string[]
 }
 
 /** A real process of the service. */
@@ -44,11 +46,15 @@ export interface ServiceProcess {
 export function startService(options: ServiceOptions): ServiceProcess {
   const environment = { NODE_ENV: 'test', LOG_LEVEL: 'info', CALLBACK_ALLOW: '127.0.0.0/8', ...options.environment }
   const args = [...(options.command === undefined ? [] : [options.command]), ...(options.more ?? [])]
-  const child = spawn(process.execPath, ['--no-deprecation', options.main ?? program, ...args], {
-    cwd: options.cwd,
-    env: { ...passedOn, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--no-deprecation', ...(options.flags ?? []), options.main ?? program, ...args],
+    {
+      cwd: options.cwd,
+      env: { ...passedOn, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -60,7 +60,7 @@ export type Targets = ReturnType<typeof createTargets>
  * switches: no share needs configuring, and none lies idle). Bytes of large bodies are shared in the same way.
  */
 export function createTargets(options: TargetOptions = {}) {
-  const { perTarget = 64, total = 1_024, openAfter = 10, totalBytes = 33_554_432 } = options
+  const { perTarget = 64, total = 1_024, openAfter = 10, totalBytes = 16_777_216 } = options
   const bytes = createByteBudget(totalBytes)
   const states = new Map<string, ReceiverState>()
   const heldBy = new Map<string, number>()

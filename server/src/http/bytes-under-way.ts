@@ -15,7 +15,7 @@ const mebibyte = 1_048_576
 /** What a process holds at once: bodies until their call is over, replies until they are read. */
 const mostBytes = {
   bodies: { callers: 24 * mebibyte, strangers: 8 * mebibyte },
-  replies: { callers: 48 * mebibyte, strangers: 16 * mebibyte },
+  replies: { callers: 32 * mebibyte, strangers: 16 * mebibyte },
 } as const
 /** Smaller ones cost no more than the call itself. */
 const unweighed = 4_096

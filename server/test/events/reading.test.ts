@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { addEvents } from './chain.ts'
+import { addEvents, exportOf, verified } from './chain.ts'
 
 let t: TestApp
 let asked: { id: string }
@@ -225,4 +225,35 @@ test('a person who reads the audit page by page leaves an event for every thousa
     told.map(({ actor, after }) => [(actor as { id: string }).id, after]),
     [u.admin.id, u.admin.id].map((id) => [id, { events: 1_000 }]),
   )
+})
+
+test('a page of large events ends at 1 MiB, and the next ones have the rest; so do the pieces of an export', async () => {
+  const own = await startTestApp()
+  try {
+    const comment = '\u0001'.repeat(10_000)
+    for (let n = 0; n < 24; n += 1) {
+      const { id } = await own.createRequest()
+      const answer = { as: own.reviewer.token, body: { decision: 'approve', comment } }
+      assert.equal((await own.call('POST', `/api/v1/requests/${id}/respond`, answer)).status, 200)
+    }
+    const replies = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const reply = await own.call('GET', `/api/v1/events?kind=request.responded&limit=100${cursor}`, {
+        as: own.admin.token,
+      })
+      replies.push(reply)
+      cursor = reply.body.next_cursor === null ? null : `&cursor=${reply.body.next_cursor}`
+    }
+    assert.deepEqual(
+      replies.map(({ body }) => body.items.length),
+      [17, 7],
+    )
+    for (const { text } of replies) assert.ok(text.length < 1_100_000)
+    const result = await verified(own, await exportOf(own))
+    assert.deepEqual(result.findings, [])
+    const [counted] = await own.sql("select count(*)::int from events where kind = 'request.responded'")
+    assert.equal(counted?.count, 24)
+  } finally {
+    await own.stop()
+  }
 })

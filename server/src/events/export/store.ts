@@ -138,19 +138,27 @@ interface PageRow extends ChainKey {
   misfits: number
 }
 
+/** What the events of a page come to at most, unless the first is larger. */
+const pageBytes = 1_048_576
+
 /** The most leaf hashes in one page: two whole batches, so that seals whose events are gone do not make a large text. */
 const pageLeaves = 8_192
 
 // Line ends are written as chr(10), because a literal one would depend on how this file is checked out. Not joined by a key:
 // hash and merge joins are off. `number + 0`: seals are found by the range of their events, not through the index on number.
 const pageText = (eventLine: string, sealLine: string): string => `
-  with page as (
-    select e.era, e.xact, e.id, e.record, e.erasable, hitl_audit_fits(e) as fits from events e
+  with found as (
+    select e.era, e.xact, e.id, e.record, e.erasable, hitl_audit_fits(e) as fits,
+      octet_length(e.record) + coalesce(octet_length(e.erasable), 0) as bytes from events e
     where e.organization_id = $1 and (e.era, e.xact, e.id) > ($2, $3, $4) and (e.era, e.xact, e.id) <= ($5, $6, $7)
     order by e.era, e.xact, e.id limit $9
+  ), page as (
+    select * from (select *, sum(bytes) over (order by era, xact, id) as sum, count(*) over () as found from found) weighed
+    where sum <= ${pageBytes} or sum = bytes
   ), reach as (
     select * from (
-      (select era, xact, id from page order by era, xact, id offset $9 - 1)
+      (select era, xact, id from page where found = $9 or found > (select count(*) from page)
+        order by era desc, xact desc, id desc limit 1)
       union all select $5::smallint, $6::xid8, $7::uuid) ends
     order by era, xact, id limit 1
   ), near as (
@@ -238,7 +246,7 @@ const csvStatement: Statement = {
   ),
 }
 
-/** Enough that a page costs little more than its rows, and few enough that the largest events do not make a large text. */
+/** Enough that a page costs little more than its rows. */
 const pageEvents = 500
 
 /** The next page after `from`, at most up to `until`; ends at `until` when nothing is left in between. */

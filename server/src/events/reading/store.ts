@@ -57,14 +57,20 @@ interface Row {
  */
 const scanned = 10_000
 
+/** What the events of a page come to at most, unless the first is larger. */
+const pageBytes = 1_048_576
+
 /** The statement is prepared once per combination of filters. */
 export async function list(db: Queryable, filter: EventFilter): Promise<EventPage> {
   const { statement, values } = statementOf(filter)
-  const rows = await db.execute<Row & { looked_at: number; last_at: Date; last_id: string }>(statement, values)
+  const rows = await db.execute<Row & { looked_at: number; last_at: Date; last_id: string; found: number }>(
+    statement,
+    values,
+  )
   const items = rows.filter((row) => row.id !== null).slice(0, filter.limit)
   const [first] = rows
   const last = items.at(-1)
-  const more = items.length > 0 && rows.length > filter.limit
+  const more = items.length > 0 && items.length < (first?.found ?? 0)
   if (more && last !== undefined) return { items: items.map(toEvent), next: keyOf(last.occurred_at, last.id) }
   const next = first !== undefined && first.looked_at === scanned ? keyOf(first.last_at, first.last_id) : null
   return { items: items.map(toEvent), next }
@@ -111,11 +117,16 @@ function statementOf(filter: EventFilter): { readonly statement: Statement; read
         ), page as (
           select s.* from looked s where true${wanted} order by s.occurred_at ${direction}, s.id ${direction} limit $2
         )
-        select ended.*, e.id, e.occurred_at, e.record, (e.erasable::jsonb - 'salt')::text as erasable,
-          e.erasable is null and e.record like '%"erasable_sha256":"%' as is_erased,
-          not hitl_audit_fits(e) as is_altered, sealed.number as seal
-        from ended left join (page cross join lateral (select * from events e
-          where e.organization_id = $1 and (e.era, e.xact, e.id) = (page.era, page.xact, page.id) offset 0) e) on true
+        select ended.*, e.id, e.occurred_at, e.record, e.erasable, e.is_erased, e.is_altered, e.found, sealed.number as seal
+        from ended left join (
+          select *, sum(bytes) over (order by occurred_at ${direction}, id ${direction}) as sum, count(*) over ()::int as found
+          from (select e.era, e.xact, e.id, e.occurred_at, e.record, (e.erasable::jsonb - 'salt')::text as erasable,
+              e.erasable is null and e.record like '%"erasable_sha256":"%' as is_erased,
+              not hitl_audit_fits(e) as is_altered,
+              octet_length(e.record) + coalesce(octet_length(e.erasable), 0) as bytes
+            from page cross join lateral (select * from events e
+              where e.organization_id = $1 and (e.era, e.xact, e.id) = (page.era, page.xact, page.id) offset 0) e) weighed
+        ) e on e.sum <= ${pageBytes} or e.sum = e.bytes
         left join lateral (
           select s.number from audit_seals s where s.organization_id = $1 and s.last_position > 0
             and (s.last_era, s.last_xact, s.last_id) >= (e.era, e.xact, e.id)

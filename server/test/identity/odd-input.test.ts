@@ -112,7 +112,9 @@ const id = () =>
     text.filter((value) => value.isWellFormed()).map(encodeURIComponent),
     fc.string({ maxLength: 10 }).map((value) => value.replace(/[/?#\s]/g, '%')),
   )
-const pathOf = (template: string) => id().map((value) => template.replace('{id}', value === '' ? '%20' : value))
+// Nothing, `.` and `..` would name another operation, since an address is normalised before it is sent.
+const pathOf = (template: string) =>
+  id().map((value) => template.replace('{id}', /^\.{0,2}$/.test(value) ? '%20' : value))
 
 describe('any JSON to every route', () => {
   for (const [method, template] of routes) {

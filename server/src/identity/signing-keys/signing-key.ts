@@ -34,9 +34,11 @@ export function generateSigningKey(id: string, purpose: Purpose, now: Date, acti
   return { key: { id, kid, purpose, publicKey, createdAt: now, activeAt, retiredAt: null, revokedAt: null }, secret: d }
 }
 
-/** The one that signs now: the last to have become active. Before any has, by this process's clock, the one that will. */
+/** The one that signs now: the last to have become active. Before any has, by this process's clock, the one that will; never a leaked one. */
 export function signingKeyAt(keys: readonly SigningKey[], purpose: Purpose, now: Date): SigningKey | null {
-  const ours = keys.filter((key) => key.purpose === purpose && (key.retiredAt === null || key.retiredAt > now))
+  const isUsable = ({ retiredAt, revokedAt }: SigningKey) =>
+    revokedAt === null && (retiredAt === null || retiredAt > now)
+  const ours = keys.filter((key) => key.purpose === purpose && isUsable(key))
   const active = ours.filter((key) => key.activeAt <= now)
   const byTime = (active.length > 0 ? active : ours).toSorted((a, b) => b.activeAt.getTime() - a.activeAt.getTime())
   return byTime[0] ?? null

@@ -82,7 +82,12 @@ describe('a new request, from any entry point', () => {
 
 describe('an answer, from any entry point', () => {
   test('has no comment and no revision where none are given', () => {
-    assert.deepEqual(parseAnswer({ decision: 'reject' }), { decision: 'reject', comment: null, revision: undefined })
+    assert.deepEqual(parseAnswer({ decision: 'reject' }), {
+      decision: 'reject',
+      comment: null,
+      revision: undefined,
+      digest: undefined,
+    })
   })
 
   for (const [what, body, paths] of [

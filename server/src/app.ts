@@ -16,8 +16,7 @@ import type { BackgroundWork } from './platform/loop.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
 import { createSecrets } from './secrets.ts'
-
-export const version = '0.1.0'
+import { version } from './version.ts'
 
 export interface AppOptions extends PoolOptions {
   readonly secretKey: string
@@ -44,11 +43,10 @@ export async function createApp(options: AppOptions) {
   const { db, workerDb } = openPools(options)
   const report: Report = (tx, facts) => events.append(tx, facts)
   const secrets = createSecrets({ db, clock, log, config, secretKey, report })
-  const { sealer } = secrets
 
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
-  const letters = createLetterModule({ ...ground, sealer, report })
+  const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report })
   const deliveries = createDeliveryModule({ ...ground, connection })
   const callbacks = createCallbackModule({
     ...ground,
@@ -64,10 +62,7 @@ export async function createApp(options: AppOptions) {
     readers: [callbacks.enqueue],
     signer: {
       sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
-      open: async (jws, typ) => {
-        const signed = await identity.signingKeys.verify('audit_head', jws, { typ })
-        return signed === null ? null : JSON.parse(Buffer.from(signed.payload, 'base64url').toString('utf8'))
-      },
+      verify: (jws, typ) => identity.signingKeys.verify('audit_head', jws, { typ }),
     },
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
@@ -82,17 +77,14 @@ export async function createApp(options: AppOptions) {
     evidence: {
       request: (principal, id) => consultations.evidenceOf(principal, id),
       deliveries: callbacks.evidenceOf,
-      keys: async () =>
-        (
-          await Promise.all([identity.signingKeys.everyKey('certificate'), identity.signingKeys.everyKey('audit_head')])
-        ).flat(),
+      keys: () => identity.signingKeys.everyKey(['certificate', 'audit_head']),
       names: (organizationId, ids) => identity.namesOf(organizationId, ids),
     },
   })
   const identity = createIdentityModule({
     ...ground,
     secretKey,
-    sealer,
+    sealer: secrets.sealer,
     letters: letters.letters,
     passwords: options.passwords,
     auditAtTheEnd: events,
@@ -101,14 +93,13 @@ export async function createApp(options: AppOptions) {
   const consultations = createConsultationModule({
     ...ground,
     events,
-    sealer,
+    sealer: secrets.sealer,
     signingKeys: identity.signingKeys,
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
     refuseTarget: callbacks.refuseTarget,
     refuseSecret: callbacks.refuseSecret,
   })
   const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity, letters]
-
   let stopped: Promise<void> | null = null
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
@@ -127,7 +118,6 @@ export async function createApp(options: AppOptions) {
     http: web.http,
     db,
     identity,
-    signingKeys: identity.signingKeys,
     consultations,
     audit: events,
     letters,
@@ -140,8 +130,7 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const { loops } of [consultations, identity, deliveries, letters])
-        for (const loop of loops) await loop.drain()
+      for (const loop of [consultations, identity, deliveries, letters].flatMap(({ loops }) => loops)) await loop.drain()
       await events.drain()
     },
     /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */

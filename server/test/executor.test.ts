@@ -185,20 +185,20 @@ describe('a man in the middle between executor and service', () => {
       'reject',
       /not a decision certificate/,
       (_header, claims) =>
-        t.app.signingKeys.sign('audit_head', { ...claims, decision: 'approve' }, { typ: 'hitl-decision+jwt' }),
+        t.app.identity.signingKeys.sign('audit_head', { ...claims, decision: 'approve' }, { typ: 'hitl-decision+jwt' }),
     ],
     [
       'brings another type of thing',
       'approve',
       /not a decision certificate/,
-      (_header, claims) => t.app.signingKeys.sign('certificate', claims, { typ: 'JWT' }),
+      (_header, claims) => t.app.identity.signingKeys.sign('certificate', claims, { typ: 'JWT' }),
     ],
     [
       'brings an approval that has expired',
       'approve',
       /expired/,
       (_header, claims) =>
-        t.app.signingKeys.sign(
+        t.app.identity.signingKeys.sign(
           'certificate',
           { ...claims, exp: Math.floor(Date.now() / 1_000) },
           { typ: 'hitl-decision+jwt' },
@@ -210,7 +210,7 @@ describe('a man in the middle between executor and service', () => {
       /expired/,
       (_header, claims) => {
         const { exp: _exp, ...endless } = claims
-        return t.app.signingKeys.sign('certificate', endless, { typ: 'hitl-decision+jwt' })
+        return t.app.identity.signingKeys.sign('certificate', endless, { typ: 'hitl-decision+jwt' })
       },
     ],
   ]

@@ -198,7 +198,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const client = new pg.Client({ ...database.connection, user: superuser })
   await client.connect()
   const sql: TestApp['sql'] = async (query, values = []) => (await client.query(query, [...values])).rows
-  const signingKeys = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA' ? app.signingKeys : null
+  const signingKeys = config.ACCESS_TOKEN_ALGORITHM === 'EdDSA' ? app.identity.signingKeys : null
   const tokens = createAccessTokens(secretKey, config.ACCESS_TOKEN_EXPIRE_MINUTES, { signingKeys })
   const person = async (email: string) => {
     const [row] = await sql('select organization_id, id from users where email_key = $1', [email])

@@ -39,7 +39,7 @@ interface NewKey {
 }
 
 /** Makes new signing keys for every purpose; or, at once, for the one purpose whose key has leaked. */
-async function rotateSigning({ signingKeys }: App, leaked: Purpose | null): Promise<readonly NewKey[]> {
+async function rotateSigning({ identity: { signingKeys } }: App, leaked: Purpose | null): Promise<readonly NewKey[]> {
   const inUse = new Set((await signingKeys.keySet()).map(({ purpose }) => purpose))
   const wanted = leaked === null ? purposes.filter((purpose) => inUse.has(purpose)) : [leaked]
   const made: NewKey[] = []

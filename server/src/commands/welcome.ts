@@ -1,4 +1,4 @@
-import { version } from '../app.ts'
+import { version } from '../version.ts'
 import type { Config } from '../config.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../seed.ts'
 

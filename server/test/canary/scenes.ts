@@ -331,7 +331,7 @@ const brokenDatabase: Scene = async (day) => {
 
 /** Keys change, and everything is encrypted again. */
 const keyRotation: Scene = async ({ t }) => {
-  await t.app.signingKeys.rotate('certificate')
+  await t.app.identity.signingKeys.rotate('certificate')
   const report = await t.app.rewrap({ rotateDataKeys: true, settleMs: 0 })
   assert.ok(report.values.resealed > 10 && report.values.unreadable === 0, JSON.stringify(report))
 }

@@ -106,7 +106,7 @@ describe('a decision', () => {
   test('stays verifiable after the keys were rotated; the next one is signed with the new key', async () => {
     const first = await t.createRequest()
     const old = (await respond(first.id)).body.certificate
-    await t.app.signingKeys.rotate('certificate', { overlapMs: 0 })
+    await t.app.identity.signingKeys.rotate('certificate', { overlapMs: 0 })
     const second = await t.createRequest()
     const next = (await respond(second.id)).body.certificate
     const [oldKey, nextKey] = [(await verify(old)).protectedHeader.kid, (await verify(next)).protectedHeader.kid]

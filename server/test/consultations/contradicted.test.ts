@@ -78,7 +78,7 @@ describe('a row that its certificate contradicts: 409, an event and an error, an
       'approve',
       'certificate',
       ({ certificate }: Made) =>
-        t.app.signingKeys.sign('audit_head', claimsOf(certificate), { typ: 'hitl-decision+jwt' }),
+        t.app.identity.signingKeys.sign('audit_head', claimsOf(certificate), { typ: 'hitl-decision+jwt' }),
       ['certificate'],
     ],
     ['no JWS at all', 'approve', 'certificate', () => 'x', ['certificate']],
@@ -174,7 +174,7 @@ test('a decision under a key that another process has just made is used at once'
     const { id } = await t.createRequest()
     // This process has looked the keys up by now, and would not look again for 800 ms.
     assert.equal((await redeem((await decided()).id)).status, 200)
-    await other.signingKeys.rotate('certificate', { revoke: true })
+    await other.identity.signingKeys.rotate('certificate', { revoke: true })
     const headers = { authorization: `Bearer ${t.reviewer.token}` }
     const url = `/api/v1/requests/${id}/respond`
     const reply = await other.http.inject({ method: 'POST', url, headers, payload: { decision: 'approve' } })
@@ -187,7 +187,7 @@ test('a decision under a key that another process has just made is used at once'
 
 test('409 consultation.certificate_revoked: the certificate of a revoked key is not shown as one that counts', async () => {
   const { id } = await decided()
-  await t.app.signingKeys.rotate('certificate', { revoke: true })
+  await t.app.identity.signingKeys.rotate('certificate', { revoke: true })
   for (const reply of [await certificateOf(id), await redeem(id)]) {
     assert.deepEqual([reply.status, reply.body.code], [409, 'consultation.certificate_revoked'])
   }

@@ -299,7 +299,7 @@ describe('the checks of the pack', () => {
 
   test('of a certificate whose key leaked cannot be said', async () => {
     const request = await approved()
-    await u.app.signingKeys.rotate('certificate', { revoke: true })
+    await u.app.identity.signingKeys.rotate('certificate', { revoke: true })
     const { results, body } = await packOf(request)
     assert.deepEqual(results, { ...all, certificate: 'open' })
     assert.ok(body.keys.some((key: { purpose: string; revoked_at: string | null }) => key.revoked_at !== null))

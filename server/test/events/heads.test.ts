@@ -153,7 +153,7 @@ describe('a process that has just started', () => {
 
   test('continues behind a head of a key that leaked', async (context) => {
     const { t, errors } = await sealedApp(context)
-    await t.app.signingKeys.rotate('audit_head', { revoke: true })
+    await t.app.identity.signingKeys.rotate('audit_head', { revoke: true })
     const { app } = await startAnother(context, t)
     await t.createRequest()
     await sealAll({ ...t, app })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { version } from '../../src/app.ts'
+import { version } from '../../src/version.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 

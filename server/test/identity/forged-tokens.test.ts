@@ -329,12 +329,12 @@ const spellings: Readonly<Record<string, Forgery>> = {
 const otherThingsWeSign: Readonly<Record<string, Forgery>> = {
   'a decision certificate': (w) => w.certificate,
   'our claims under the key of certificates': (w) =>
-    w.t.app.signingKeys.sign('certificate', w.claims, { typ: 'at+jwt' }),
-  'our claims under the key of the audit': (w) => w.t.app.signingKeys.sign('audit_head', w.claims, { typ: 'at+jwt' }),
+    w.t.app.identity.signingKeys.sign('certificate', w.claims, { typ: 'at+jwt' }),
+  'our claims under the key of the audit': (w) => w.t.app.identity.signingKeys.sign('audit_head', w.claims, { typ: 'at+jwt' }),
   'our claims under the access token key, as another type': (w) =>
-    w.t.app.signingKeys.sign('access_token', w.claims, { typ: 'JWT' }),
+    w.t.app.identity.signingKeys.sign('access_token', w.claims, { typ: 'JWT' }),
   'a head of the audit': (w) =>
-    w.t.app.signingKeys.sign('audit_head', { organization_id: w.t.organizationId }, { typ: 'hitl-audit-head+jwt' }),
+    w.t.app.identity.signingKeys.sign('audit_head', { organization_id: w.t.organizationId }, { typ: 'hitl-audit-head+jwt' }),
   'an API key with its checksum changed': (w) => swapped(w.t.apiKey, w.t.apiKey.length - 1),
   'an API key with its secret changed': (w) => swapped(w.t.apiKey, 40),
   'an API key without its prefix': (w) => w.t.apiKey.slice(5),
@@ -375,7 +375,7 @@ for (const algorithm of ['HS256', 'EdDSA'] as const) {
       }
     }
     test('a perfect token of the other algorithm', async () => {
-      const other = algorithm === 'HS256' ? { signingKeys: w.t.app.signingKeys } : {}
+      const other = algorithm === 'HS256' ? { signingKeys: w.t.app.identity.signingKeys } : {}
       const { organizationId, userId, sessionId } = subjectOf(w.good)
       const { token: perfect } = await createAccessTokens(secretKey, 30, other).sign(
         { organizationId, userId, sessionId },
@@ -393,10 +393,10 @@ const subjectOf = (access: string) => {
 
 async function workshop(algorithm: 'HS256' | 'EdDSA'): Promise<Workshop> {
   const t = await startTestApp({ environment: { ACCESS_TOKEN_ALGORITHM: algorithm } })
-  const tokens = createAccessTokens(secretKey, 30, algorithm === 'EdDSA' ? { signingKeys: t.app.signingKeys } : {})
+  const tokens = createAccessTokens(secretKey, 30, algorithm === 'EdDSA' ? { signingKeys: t.app.identity.signingKeys } : {})
   const signIn = async (as: string) => (await tokens.sign(subjectOf(as), t.clock.now())).token
   const good = await signIn(t.admin.token)
-  await t.app.signingKeys.signer('access_token')
+  await t.app.identity.signingKeys.signer('access_token')
   const [colleague, other] = [await addPerson(t), await addOrganization(t)]
   const { id } = await t.createRequest()
   const body = { decision: 'approve' }
@@ -410,7 +410,7 @@ async function workshop(algorithm: 'HS256' | 'EdDSA'): Promise<Workshop> {
     claims: claimsOf(good),
     header: JSON.parse(Buffer.from(good.split('.')[0] ?? '', 'base64url').toString('utf8')),
     ours: algorithm === 'HS256' ? hmac(derived('hitl access token v1')) : signWith(await ourPrivateKey(t), null),
-    jwks: await t.app.signingKeys.keySet(),
+    jwks: await t.app.identity.signingKeys.keySet(),
     elsewhere: {
       organizationId: other.organizationId,
       personId: other.admin.id,

@@ -74,7 +74,7 @@ async function signLastSeal(t: TestApp, organizationId: string): Promise<void> {
     [organizationId],
   )
   const payload = { organization_id: organizationId, ...last }
-  const head = await t.app.signingKeys.sign('audit_head', payload, { typ: 'hitl-audit-head+jws' })
+  const head = await t.app.identity.signingKeys.sign('audit_head', payload, { typ: 'hitl-audit-head+jws' })
   await t.sql('update audit_seals set head = $3 where organization_id = $1 and number = $2', [
     organizationId,
     last?.number,

@@ -35,7 +35,7 @@ export async function live(day: Day, organizationId: string): Promise<void> {
   const { callbackSecrets, passwords, apiKeys, sessions, factors, singleSignOn, mail } = scenes
   for (const scene of [callbackSecrets, passwords, apiKeys, sessions, factors, singleSignOn, mail]) await scene?.(day)
   await operate(day, organizationId)
-  await day.t.app.signingKeys.rotate('certificate')
+  await day.t.app.identity.signingKeys.rotate('certificate')
 }
 
 /** Each operation of the API, its lists with all their filters, and the work that this leaves for the background loops. */

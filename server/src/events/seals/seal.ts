@@ -42,8 +42,8 @@ export const exportEndType = 'hitl-audit-export+jws'
 export interface AuditSigner {
   /** Signs with the current key. */
   readonly sign: (payload: Readonly<Record<string, unknown>>, typ: string) => Promise<string>
-  /** The payload of a compact JWS that one of the keys has signed, revoked ones too; null for any other text. */
-  readonly open: (jws: string, typ: string) => Promise<Readonly<Record<string, unknown>> | null>
+  /** Not null for a compact JWS that one of the keys has signed, revoked ones too. */
+  readonly verify: (jws: string, typ: string) => Promise<object | null>
 }
 
 /** The signed content of a batch. Each head holds the hash of the previous one, so the last one vouches for all. */

@@ -3,7 +3,7 @@ import { type Db, inTransaction } from '../../platform/database/db.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop } from '../../platform/loop.ts'
-import { createHeadMemory } from './memory.ts'
+import { createHeadMemory, payloadOf } from './memory.ts'
 import { lastHeadsOf, type OutsidePlace } from './outside.ts'
 import { type AuditSigner, type Batch, headOf, headType, type PublicHead, type Seal } from './seal.ts'
 import * as store from './store.ts'
@@ -66,7 +66,7 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
       return []
     })
     for (const { organizationId, number, head } of heads) {
-      const claims = await signer.open(head, headType)
+      const claims = (await signer.verify(head, headType)) && payloadOf(head)
       if (claims?.organization_id === organizationId && claims.number === number) {
         memory.remember({ organizationId, number, head })
       } else {

@@ -22,8 +22,8 @@ export interface SigningKeys {
   find(purpose: Purpose, kid: string): Promise<PublicKey | null>
   /** The public parts of all keys, retired ones too: what they signed stays verifiable. */
   keySet(): Promise<readonly Jwk[]>
-  /** Those of this purpose, leaked ones too: for evidence, which shows what they are worth. */
-  everyKey(purpose: Purpose): Promise<readonly Jwk[]>
+  /** Those of these purposes, leaked ones too: for evidence, which shows what they are worth. */
+  everyKey(purposes: readonly Purpose[]): Promise<readonly Jwk[]>
   /**
    * A new key. It is published at once and signs after the overlap, when every copy of the key set has it. `revoke` is for
    * a key that has leaked: the new one signs at once, and nothing that an earlier one signed is valid any more.
@@ -96,8 +96,8 @@ export function createSigningKeys(dependencies: SigningKeyDependencies): Signing
   return withContext(context, { signer, sign, verify, find, keySet, everyKey, rotate })
 }
 
-async function everyKey(context: SigningKeyContext, purpose: Purpose): Promise<readonly Jwk[]> {
-  return (await current(context)).keys.filter((key) => key.purpose === purpose).map(rules.jwkOf)
+async function everyKey(context: SigningKeyContext, purposes: readonly Purpose[]): Promise<readonly Jwk[]> {
+  return (await current(context)).keys.filter((key) => purposes.includes(key.purpose)).map(rules.jwkOf)
 }
 
 async function sign(

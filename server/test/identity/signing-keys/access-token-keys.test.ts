@@ -54,7 +54,7 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
     try {
       const first = await login()
       assert.equal(await there(first), 200)
-      await t.app.signingKeys.rotate('access_token')
+      await t.app.identity.signingKeys.rotate('access_token')
       const between = await login()
       assert.equal(kidOf(between), kidOf(first), 'the old key signs until every copy of the key set has the new one')
       t.clock.advance(defaultOverlapMs)
@@ -71,16 +71,16 @@ describe('with ACCESS_TOKEN_ALGORITHM=EdDSA', () => {
   test('tokens of a leaked key are refused from its revocation on, however often they were used before', async () => {
     const token = await login()
     assert.equal(await status(token), 200)
-    await t.app.signingKeys.rotate('access_token', { revoke: true })
+    await t.app.identity.signingKeys.rotate('access_token', { revoke: true })
     assert.equal(await status(token), 401)
     assert.equal(await status(await login()), 200)
   })
 
   test('tokens that a retired key signed stay valid, but not tokens signed with it later', async () => {
-    const signer = await t.app.signingKeys.signer('access_token')
+    const signer = await t.app.identity.signingKeys.signer('access_token')
     const token = await login()
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
-    await t.app.signingKeys.rotate('access_token', { overlapMs: 0 })
+    await t.app.identity.signingKeys.rotate('access_token', { overlapMs: 0 })
     assert.equal(await status(token), 200)
     const later = (ms: number): string => {
       t.clock.advance(ms)

@@ -46,7 +46,7 @@ const keySet = async () => (await call('GET', '/.well-known/jwks.json')).body as
 
 /** Revokes the key in another process. From here on up to a second may pass. */
 const revoke = async (purpose: 'access_token' | 'certificate') => {
-  await t.app.signingKeys.rotate(purpose, { revoke: true })
+  await t.app.identity.signingKeys.rotate(purpose, { revoke: true })
   return performance.now()
 }
 /** Waits until it is true, and fails if that takes longer than a second from `since`. */
@@ -83,7 +83,7 @@ describe('a key that another process revokes', () => {
   })
 
   test('is gone from the published set a second later, and its tokens, old or new, are refused', async () => {
-    const leaked = await t.app.signingKeys.signer('access_token')
+    const leaked = await t.app.identity.signingKeys.signer('access_token')
     const claims = JSON.parse(Buffer.from(t.admin.token.split('.')[1] ?? '', 'base64url').toString('utf8'))
     let forgeries = 0
     const forged = () => {

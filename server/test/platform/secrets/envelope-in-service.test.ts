@@ -101,7 +101,7 @@ describe('the audit records changed keys', () => {
     const own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: first } })
     context.after(() => own.stop())
     await own.createRequest(asking())
-    await own.app.signingKeys.keySet()
+    await own.app.identity.signingKeys.keySet()
     assert.deepEqual(await keyEvents(own), [])
     const config = testConfig({ KEY_ENCRYPTION_KEYS: `${second},${first}` })
     const app = await createApp({ config, secretKey, connection: own.connection, log, clock: own.clock })

@@ -1,5 +1,5 @@
-// Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. With `--e2e` it runs those that need another program
-// on the machine (pgbouncer) or the machine to themselves (many kills under load, statistics of times), one after the other.
+// Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. With `--e2e` it runs, one after the other, those
+// that start the real command and service, need another program (pgbouncer), or need the machine to themselves (times, memory).
 import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,12 +22,12 @@ if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) f
 const measured: Record<string, number> = await readFile(secondsFile, 'utf8').then(JSON.parse, () => ({}))
 /** The longest ones, for the first run on a machine. */
 const longest: Record<string, number> = {
-  'cli/test/installation.test.ts': 60,
   'server/test/plans/plans.test.ts': 50,
-  'server/test/processes.test.ts': 50,
-  'server/test/authorization/matrix.test.ts': 40,
-  'server/test/consultations/bad-input.test.ts': 40,
-  'server/test/crash.test.ts': 40,
+  'cli/test/audit-verify.test.ts': 45,
+  'server/test/authorization/matrix.test.ts': 45,
+  'server/test/consultations/acts.test.ts': 40,
+  'server/test/consultations/bad-input.test.ts': 35,
+  'server/test/identity/open-flows.test.ts': 30,
 }
 const seconds = { ...longest, ...measured }
 const secondsOf = (file: string): number => seconds[file.slice(root.length + 1)] ?? 0

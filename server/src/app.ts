@@ -130,7 +130,8 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const loop of [consultations, identity, deliveries, letters].flatMap(({ loops }) => loops)) await loop.drain()
+      for (const loop of [consultations, identity, deliveries, letters].flatMap(({ loops }) => loops))
+        await loop.drain()
       await events.drain()
     },
     /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */

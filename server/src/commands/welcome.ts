@@ -1,6 +1,6 @@
-import { version } from '../version.ts'
 import type { Config } from '../config.ts'
 import { sampleAdmin, samplePassword, sampleReviewer } from '../seed.ts'
+import { version } from '../version.ts'
 
 /** What the first lines after a start show. */
 export interface Welcome {

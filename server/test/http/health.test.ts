@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createApp } from '../../src/app.ts'
-import { version } from '../../src/version.ts'
 import { mintApiKey } from '../../src/identity/api-keys/api-key.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { version } from '../../src/version.ts'
 import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 
 const paths = ['/health', '/readyz', '/livez', '/api/v1/health', '/api/v1/readyz', '/api/v1/livez']

@@ -330,11 +330,16 @@ const otherThingsWeSign: Readonly<Record<string, Forgery>> = {
   'a decision certificate': (w) => w.certificate,
   'our claims under the key of certificates': (w) =>
     w.t.app.identity.signingKeys.sign('certificate', w.claims, { typ: 'at+jwt' }),
-  'our claims under the key of the audit': (w) => w.t.app.identity.signingKeys.sign('audit_head', w.claims, { typ: 'at+jwt' }),
+  'our claims under the key of the audit': (w) =>
+    w.t.app.identity.signingKeys.sign('audit_head', w.claims, { typ: 'at+jwt' }),
   'our claims under the access token key, as another type': (w) =>
     w.t.app.identity.signingKeys.sign('access_token', w.claims, { typ: 'JWT' }),
   'a head of the audit': (w) =>
-    w.t.app.identity.signingKeys.sign('audit_head', { organization_id: w.t.organizationId }, { typ: 'hitl-audit-head+jwt' }),
+    w.t.app.identity.signingKeys.sign(
+      'audit_head',
+      { organization_id: w.t.organizationId },
+      { typ: 'hitl-audit-head+jwt' },
+    ),
   'an API key with its checksum changed': (w) => swapped(w.t.apiKey, w.t.apiKey.length - 1),
   'an API key with its secret changed': (w) => swapped(w.t.apiKey, 40),
   'an API key without its prefix': (w) => w.t.apiKey.slice(5),
@@ -393,7 +398,11 @@ const subjectOf = (access: string) => {
 
 async function workshop(algorithm: 'HS256' | 'EdDSA'): Promise<Workshop> {
   const t = await startTestApp({ environment: { ACCESS_TOKEN_ALGORITHM: algorithm } })
-  const tokens = createAccessTokens(secretKey, 30, algorithm === 'EdDSA' ? { signingKeys: t.app.identity.signingKeys } : {})
+  const tokens = createAccessTokens(
+    secretKey,
+    30,
+    algorithm === 'EdDSA' ? { signingKeys: t.app.identity.signingKeys } : {},
+  )
   const signIn = async (as: string) => (await tokens.sign(subjectOf(as), t.clock.now())).token
   const good = await signIn(t.admin.token)
   await t.app.identity.signingKeys.signer('access_token')

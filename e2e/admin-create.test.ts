@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import pg from 'pg'
-import { eventually } from '../eventually.ts'
-import { freePort } from '../receivers.ts'
-import { externalDatabase, login, request, type ServiceProcess, startService, untilReady } from '../service-process.ts'
-import { type Ended, runCommand } from './command-process.ts'
+import { type Ended, runCommand } from '../server/test/commands/command-process.ts'
+import { eventually } from '../server/test/eventually.ts'
+import { freePort } from '../server/test/receivers.ts'
+import {
+  externalDatabase,
+  login,
+  request,
+  type ServiceProcess,
+  startService,
+  untilReady,
+} from '../server/test/service-process.ts'
 
 const database = await externalDatabase()
 const cwd = await mkdtemp(join(tmpdir(), 'hitl admin '))

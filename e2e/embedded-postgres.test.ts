@@ -10,11 +10,11 @@ import pg from 'pg'
 import {
   type EmbeddedPostgres,
   startEmbeddedPostgres,
-} from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
-import { eventually } from '../../eventually.ts'
+} from '../server/src/platform/embedded-postgres/embedded-postgres.ts'
+import { eventually } from '../server/test/eventually.ts'
 
 const asRoot = process.getuid?.() === 0
-const source = new URL('../../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url).href
+const source = new URL('../server/src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url).href
 const base = await mkdtemp(join(tmpdir(), 'hitl test ü '))
 const children = new Set<ChildProcess>()
 const servers = new Set<number>()

@@ -4,9 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { freePort } from '../receivers.ts'
-import { externalDatabase, login, request, type ServiceProcess, startService, untilReady } from '../service-process.ts'
-import { runCommand } from './command-process.ts'
+import { runCommand } from '../server/test/commands/command-process.ts'
+import { freePort } from '../server/test/receivers.ts'
+import {
+  externalDatabase,
+  login,
+  request,
+  type ServiceProcess,
+  startService,
+  untilReady,
+} from '../server/test/service-process.ts'
 
 const keyOf = (): string => randomBytes(32).toString('base64')
 const k1 = `k1:${keyOf()}`

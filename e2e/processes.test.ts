@@ -5,8 +5,8 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { eventually } from './eventually.ts'
-import { freePort } from './receivers.ts'
+import { eventually } from '../server/test/eventually.ts'
+import { freePort } from '../server/test/receivers.ts'
 import {
   externalDatabase,
   isRunning,
@@ -17,7 +17,7 @@ import {
   type ServiceProcess,
   startService,
   untilReady,
-} from './service-process.ts'
+} from '../server/test/service-process.ts'
 
 const base = await mkdtemp(join(tmpdir(), 'hitl processes ü '))
 const services = new Set<ServiceProcess>()
@@ -126,7 +126,7 @@ describe('the first start in an empty folder with spaces in its path', () => {
   test('from a copy of the program whose path has spaces: serves', async (c) => {
     const cwd = await newFolder()
     const copy = join(cwd, 'a copy of it')
-    const server = join(import.meta.dirname, '..')
+    const server = join(import.meta.dirname, '../server')
     for (const name of ['src', 'migrations', 'package.json'])
       await cp(join(server, name), join(copy, 'server', name), { recursive: true })
     await symlink(join(server, '..', 'node_modules'), join(copy, 'node_modules'))

@@ -6,8 +6,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { commands } from '../src/commands.ts'
-import { commandOf, hitl, type Running, start, temporaryFolder } from './hitl-process.ts'
+import { commands } from '../cli/src/commands.ts'
+import { commandOf, hitl, type Running, start, temporaryFolder } from '../cli/test/hitl-process.ts'
 
 const folder = await temporaryFolder()
 const environment = { DATA_DIR: join(folder.path, 'my data'), LOG_LEVEL: 'warn' }
@@ -219,7 +219,7 @@ test('a database that does not respond: exit 69 and what to check', async () => 
 })
 
 test('it starts the service with the flags of npm start', async () => {
-  const root = join(import.meta.dirname, '../..')
+  const root = join(import.meta.dirname, '..')
   const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const source = await readFile(join(root, 'cli/src/service.ts'), 'utf8')
   const flags = [...source.matchAll(/'(--[a-z-]+=\d+)'/g)].map((match) => match[1])

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { eventually } from '../eventually.ts'
-import { testServer } from '../harness.ts'
-import { freePort } from '../receivers.ts'
-import { externalDatabase, request, startService, untilReady } from '../service-process.ts'
-import { runCommand } from './command-process.ts'
+import { runCommand } from '../server/test/commands/command-process.ts'
+import { eventually } from '../server/test/eventually.ts'
+import { testServer } from '../server/test/harness.ts'
+import { freePort } from '../server/test/receivers.ts'
+import { externalDatabase, request, startService, untilReady } from '../server/test/service-process.ts'
 
 const database = await externalDatabase()
 const cwd = await mkdtemp(join(tmpdir(), 'hitl serve '))

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import { externalDatabase } from '../service-process.ts'
-import { runCommand } from './command-process.ts'
+import { runCommand } from '../server/test/commands/command-process.ts'
+import { externalDatabase } from '../server/test/service-process.ts'
 
 const database = await externalDatabase()
 const cwd = await mkdtemp(join(tmpdir(), 'hitl export '))

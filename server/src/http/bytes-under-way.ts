@@ -59,8 +59,9 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
         }
       },
     })
-    payload.once('error', (error) => weighed.destroy(error))
-    return payload.pipe(weighed)
+    // A caller that hangs up ends the body, also where nobody reads it (any more): without a listener that would end the process.
+    payload.on('error', (error) => weighed.destroy(error))
+    return payload.pipe(weighed).on('error', () => {})
   }
 
   app.addHook('preParsing', (request, reply, payload, done) => {

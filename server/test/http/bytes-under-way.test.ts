@@ -115,6 +115,28 @@ describe('a body of unannounced length', () => {
     for (const socket of sockets) socket.destroy()
   })
 
+  test('whose caller hangs up ends quietly: before it is read, while it is read, and after a refusal', async () => {
+    const unknown = { ...asAgent(), authorization: 'Bearer x' }
+    const begun = [
+      head('POST', '/api/v1/requests', asAgent()),
+      head('POST', '/api/v1/requests', asAgent()) + chunk('{"title":'),
+      head('POST', '/api/v1/requests', unknown) + chunk('{"title":'),
+      head('POST', '/api/v1/nothing', asAgent()) + chunk('{"title":'),
+    ]
+    for (const text of [...begun, ...begun, ...begun]) {
+      const socket = await begin(text)
+      socket.resetAndDestroy()
+      await once(socket, 'close')
+    }
+    const tooLarge = chunk('x'.repeat(1_024)).repeat(30)
+    const socket = await begin(head('POST', '/api/v1/auth/login', { ...asAgent(), authorization: '' }) + tooLarge)
+    const [reply] = (await once(socket, 'data')) as [Buffer]
+    assert.match(reply.toString(), /^HTTP\/1\.1 413 /)
+    socket.resetAndDestroy()
+    // An error that nobody listens to would have ended this process.
+    assert.equal((await t.call('GET', '/api/v1/health')).status, 200)
+  })
+
   test('is refused once all that have come are more than may be held', async () => {
     const piece = chunk('x'.repeat(60_000))
     const start = `${head('POST', '/api/v1/requests', asAgent())}${chunk('{"title":"')}`

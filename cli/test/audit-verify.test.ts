@@ -19,7 +19,7 @@ import {
   sampleEvent,
   treeHash,
 } from './audit-export.ts'
-import { createRandom, tamperings } from './audit-tampering.ts'
+import { findRandomTamperings } from './random-tamperings.ts'
 
 const signer = createSigner('key-1')
 const attacker = createSigner('key-1')
@@ -597,31 +597,4 @@ test('the tree is that of RFC 6962, for every size up to 130', () => {
   }
 })
 
-test('10 000 random tamperings: every one is found', async () => {
-  const seed = 20_260_131
-  const random = createRandom(seed)
-  const ids = [sampleEvent(4), sampleEvent(7)].map(({ record }) => JSON.parse(record).id as string)
-  const source = chainOf(
-    sizes,
-    () => signer,
-    (n) => (n === 18 ? sampleEvent(n, 'audit.erased', { events: ids }) : sampleEvent(n)),
-  )
-  const lines = exportLines(source, signer, { erased: new Set([4, 7]) })
-  const original = asFile(lines)
-  assert.equal((await verify(original)).ok, true)
-  const names = Object.keys(tamperings)
-  const found = new Map(names.map((name) => [name, 0]))
-  for (let round = 0, done = 0; done < 10_000; round += 1) {
-    const name = names[round % names.length] ?? ''
-    const changed = tamperings[name]?.([...lines], random, attacker) ?? []
-    const file = Buffer.isBuffer(changed) ? changed : asFile(changed)
-    // Swapping a line with itself or writing the same byte changes nothing.
-    if (file.equals(original)) continue
-    const { ok, findings } = await verify(file)
-    assert.equal(ok, false, `not found: "${name}", round ${round} of seed ${seed}`)
-    assert.ok(findings.length > 0)
-    done += 1
-    found.set(name, (found.get(name) ?? 0) + 1)
-  }
-  for (const [name, count] of found) assert.ok(count > 100, `"${name}" was tried ${count} times only`)
-})
+test('1 000 random tamperings: every one is found', () => findRandomTamperings(20_260_131, 1_000))

@@ -49,17 +49,19 @@ function inTurn(task: Task): Promise<Reply> {
   return turn
 }
 
+/** Listens for its errors also while it waits: one that nobody listens to would end the process. */
+function startThread(): Worker {
+  return new Worker(new URL('./json-thread.ts', import.meta.url)).on('error', () => {
+    thread = null
+  })
+}
+
 async function ask(task: Task): Promise<Reply> {
-  thread ??= new Worker(new URL('./json-thread.ts', import.meta.url))
+  thread ??= startThread()
   // A thread that waits does not keep the process; one that is asked does.
   thread.ref()
   thread.postMessage(task)
-  try {
-    const [reply] = (await once(thread, 'message')) as [Reply]
-    thread.unref()
-    return reply
-  } catch (error) {
-    thread = null
-    throw error
-  }
+  const [reply] = (await once(thread, 'message')) as [Reply]
+  thread.unref()
+  return reply
 }

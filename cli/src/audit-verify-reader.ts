@@ -207,7 +207,7 @@ export function createExportReader(keys: KeyRing, outside: OutsideHeads, finding
       const message = `The end of the export is signed with the key ${end.kid}, which ${why}. ${fetchKeys}`
       findings.add('end.unknown_key', message, { line })
     } else if (standing === 'revoked' && !isPinned) {
-      const message = `The end of the export is signed with the key ${end.kid}, which ${why}: whoever has it could have cut off the file. Take a new export, or compare with heads from outside.`
+      const message = `The end of the export is signed with the key ${end.kid}, which ${why}: anybody who has that key could have cut off the file. Take a new export, or compare with heads from outside.`
       findings.add('end.revoked_key', message, { line })
     }
   }

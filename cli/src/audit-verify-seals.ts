@@ -20,7 +20,7 @@ export interface SealPlace {
 /**
  * Checks the signature of every head. A key that is not in the set leaves the seal unproven, whatever follows: nobody can tell
  * such a signature from random bytes. A seal under a revoked key is proven by a later seal of another key that joins it, or by
- * its head outside, because whoever has the leaked key could make neither.
+ * its head outside: with the leaked key alone, nobody can make either.
  */
 export function createSignatures(keys: KeyRing, findings: Findings) {
   const unknown = new Map<string, Doubtful>()
@@ -45,7 +45,7 @@ export function createSignatures(keys: KeyRing, findings: Findings) {
     report(
       revoked,
       'seal.revoked_key',
-      'Whoever has that key could have made them, and no later seal of another key vouches for them: take a new export, or compare with heads from outside.',
+      'Anybody who has that key could have made them, and no later seal of another key vouches for them: take a new export, or compare with heads from outside.',
     )
 
   return {

@@ -67,7 +67,7 @@ export function createGuard(
   })
 }
 
-/** Where a call comes from, whoever makes it. */
+/** Where a call comes from, for any caller. */
 export function callOf(request: FastifyRequest) {
   return { httpRequestId: request.id, network: request.client.address }
 }

@@ -1,6 +1,6 @@
 /**
  * Whether an act needs a step-up. `enrols`: always, but it adds a factor, which somebody without any must be able to do.
- * `enrols_without_password`: the same, but whoever has a password is asked for that instead; the service finds out.
+ * `enrols_without_password`: the same, but people who have a password are asked for it instead; the service looks that up.
  * A function: only the calls whose body it says so of.
  */
 export type StepUpDemand = 'never' | 'always' | 'enrols' | 'enrols_without_password' | ((body: never) => boolean)

@@ -22,7 +22,7 @@ after(() => t.stop())
 const open: Socket[] = []
 after(() => open.forEach((socket) => void socket.destroy()))
 
-/** Sends the beginning of a call and reads nothing until it is told to. */
+/** Sends the beginning of a call and reads nothing; the test reads when it wants to. */
 async function begin(text: string): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   open.push(socket)
@@ -48,7 +48,7 @@ const unfinished = (network: string): string =>
   `${head('POST', '/api/v1/auth/login', { 'content-type': 'application/json', 'content-length': 16_000, 'x-forwarded-for': network })}{"username":`
 
 describe('a budget of bytes', () => {
-  test('gives one holder half, two a third each, and a piece of any size to whoever is alone', () => {
+  test('gives one holder half, two a third each, and a piece of any size to a holder that is alone', () => {
     const budget = createByteBudget(1_000)
     const taken = (holder: string): number => {
       let count = 0

@@ -32,8 +32,8 @@ export async function use(
 }
 
 /**
- * For an address that has an account: the link lets in nobody but its owner from now on, who is told by mail. The caller is
- * not, or an invitation would show which addresses have accounts.
+ * For an address that has an account: from now on only the owner of that account can use the link. A mail tells the owner so.
+ * The reply does not tell the caller, because an invitation would then show which addresses have accounts.
  */
 export async function reserve(
   context: InvitationContext,

@@ -43,7 +43,7 @@ export async function register(
   }).catch(async (error: unknown) => {
     const isTaken = error instanceof Problem && error.code === emailTaken.code
     if (!isTaken || invited === null || invitation === undefined) throw error
-    // The reply is that of a new account: whoever holds an invitation must not learn who has an account here.
+    // The reply is that of a new account: an invitation must not show who has an account here.
     await invitations.reserve(invited, invitation, email, origin)
     return user
   })

@@ -67,9 +67,9 @@ export function jwkOf({ publicKey, kid, purpose, activeAt, retiredAt, revokedAt 
 }
 
 /**
- * Whether everybody gets to see it. A leaked key of the audit stays, because what it had signed is proven by what was sealed
- * after it. A leaked key of certificates or tokens does not: whoever reads the set without looking for `revoked_at` would
- * believe what a thief signs.
+ * Whether the public key set has it. A leaked key of the audit stays, because what it signed is proven by what was sealed
+ * after it. A leaked key of certificates or tokens is taken out: a reader of the set that ignores `revoked_at` would believe
+ * what a thief signs.
  */
 export function isPublished({ purpose, revokedAt }: SigningKey): boolean {
   return revokedAt === null || purpose === 'audit_head'

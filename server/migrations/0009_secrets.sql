@@ -29,6 +29,8 @@ create table signing_keys (
   public_key bytea not null check (octet_length(public_key) = 32),
   -- Encrypted; removed when the key retires, so that nobody can backdate a signature.
   private_key bytea,
+  -- Encrypted: what the key is and what it signs. Nobody can make it who has only the database.
+  proof bytea not null,
   created_at timestamptz(3) not null,
   -- When it starts to sign. It is published from its creation on, so that copies of the key set have it in time.
   active_at timestamptz(3) not null,

@@ -24,6 +24,7 @@ export type IdentityModule = ReturnType<typeof createIdentityModule>
 
 const sealedColumns: readonly SealedColumn[] = [
   { table: 'signing_keys', column: 'private_key', of: 'installation' },
+  { table: 'signing_keys', column: 'proof', of: 'installation' },
   { table: 'identity_providers', column: 'client_secret' },
   { table: 'totp_factors', column: 'seed', of: 'accounts' },
   { table: 'sso_flows', column: 'secrets' },

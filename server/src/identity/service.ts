@@ -115,10 +115,10 @@ export function createIdentity(dependencies: IdentityDependencies) {
 }
 
 /** What people and agents show with each call, and how it is checked. */
-function createCredentials({ db, clock, report, secretKey, sealer, settings }: IdentityDependencies) {
+function createCredentials({ db, clock, report, log, secretKey, sealer, settings }: IdentityDependencies) {
   const signsTokens = settings.ACCESS_TOKEN_ALGORITHM === 'EdDSA'
   const inUse = ['certificate', 'audit_head', ...(signsTokens ? (['access_token'] as const) : [])] as const
-  const signingKeys = createSigningKeys({ db, clock, sealer, inUse, report })
+  const signingKeys = createSigningKeys({ db, clock, sealer, log, inUse, report })
   const tokens = createAccessTokens(secretKey, settings.ACCESS_TOKEN_EXPIRE_MINUTES, {
     previousSecretKey: settings.SECRET_KEY_PREVIOUS,
     signingKeys: signsTokens ? signingKeys : null,

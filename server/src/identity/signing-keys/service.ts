@@ -3,8 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { bySystem, type Fact, factBy } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
 import { installationId, newId } from '../../platform/ids.ts'
-import { keyUnavailable } from '../../platform/secrets/key-encryption.ts'
-import type { Place, Sealer } from '../../platform/secrets/sealed-text.ts'
+import type { Logger } from '../../platform/log.ts'
+import { isKeyUnavailable, keyUnavailable } from '../../platform/secrets/key-encryption.ts'
+import { isNotWhatWasSealed, type Place, type Sealer } from '../../platform/secrets/sealed-text.ts'
 import { withContext } from '../../platform/with-context.ts'
 import type { IdentityContext } from '../context.ts'
 import type { Jwk, Purpose, Signer, SigningKey } from './signing-key.ts'
@@ -51,6 +52,7 @@ export type Rotation = { readonly overlapMs?: number } | { readonly revoke: true
 
 export interface SigningKeyDependencies extends IdentityContext {
   readonly sealer: Sealer
+  readonly log: Logger
   /** What this installation signs: keys for it are in the key set before anything is signed. */
   readonly inUse: readonly Purpose[]
 }
@@ -75,6 +77,8 @@ const scope = { organizationId: installationId }
 interface Found {
   readonly keys: readonly SigningKey[]
   readonly byKid: ReadonlyMap<string, store.StoredSigningKey>
+  /** Why nobody can tell of some rows whether this service made them; null when there are none. */
+  readonly unreadable: unknown
 }
 
 interface SigningKeyContext extends SigningKeyDependencies {
@@ -87,11 +91,13 @@ interface SigningKeyContext extends SigningKeyDependencies {
     missing: Promise<Found> | null
     readonly signers: Map<string, Promise<Signer>>
     readonly publicKeys: Map<string, KeyObject>
+    /** Keys whose proof was opened, and what it showed. */
+    readonly judged: Map<string, boolean>
   }
 }
 
 export function createSigningKeys(dependencies: SigningKeyDependencies): SigningKeys {
-  const memory = { found: null, readAt: 0, missing: null, signers: new Map(), publicKeys: new Map() }
+  const memory = { found: null, readAt: 0, missing: null, signers: new Map(), publicKeys: new Map(), judged: new Map() }
   const context: SigningKeyContext = { ...dependencies, memory }
   return withContext(context, { signer, sign, verify, find, keySet, everyKey, rotate })
 }
@@ -135,11 +141,18 @@ async function verify(
 
 async function find(context: SigningKeyContext, purpose: Purpose, kid: string): Promise<PublicKey | null> {
   const { publicKeys } = context.memory
-  const found = (await current(context)).byKid.get(kid) ?? (await lookAgain(context)).byKid.get(kid)
+  const found = (await current(context)).byKid.get(kid) ?? findIn(await lookAgain(context), kid)
   if (found === undefined || found.key.purpose !== purpose) return null
   const key = publicKeys.get(kid) ?? rules.publicKeyOf(found.key)
   publicKeys.set(kid, key)
   return { key, kid, retiredAt: found.key.retiredAt, isRevoked: found.key.revokedAt !== null }
+}
+
+/** Throws where the key may be one that cannot be told from a stranger's now. */
+function findIn({ byKid, unreadable }: Found, kid: string): store.StoredSigningKey | undefined {
+  const found = byKid.get(kid)
+  if (found === undefined && unreadable !== null) throw unreadable
+  return found
 }
 
 async function keySet(context: SigningKeyContext): Promise<readonly Jwk[]> {
@@ -152,7 +165,8 @@ async function rotate(context: SigningKeyContext, purpose: Purpose, how: Rotatio
   const revoke = 'revoke' in how
   const now = clock.now()
   const activeAt = revoke ? now : new Date(now.getTime() + (how.overlapMs ?? defaultOverlapMs))
-  const { key, sealed } = await generate(context, purpose, now, activeAt)
+  const made = await generate(context, purpose, now, activeAt)
+  const { key } = made
   await inTransaction(db, scope, async (tx) => {
     await store.lockRotation(tx, purpose)
     const retired = await store.retireSigningKeys(tx, purpose, activeAt)
@@ -160,7 +174,7 @@ async function rotate(context: SigningKeyContext, purpose: Purpose, how: Rotatio
       await store.revokeSigningKeys(tx, purpose, now)
       await store.dropRetiredSecrets(tx, now)
     }
-    await store.insertSigningKey(tx, key, sealed)
+    await store.insertSigningKey(tx, made)
     await report(tx, [factOf(revoke ? 'revoked' : 'rotated', key, retired)])
   })
   await reload(context)
@@ -184,8 +198,18 @@ function reload(context: SigningKeyContext): Promise<Found> {
   return reading
 }
 
-async function read({ db, clock }: SigningKeyContext): Promise<Found> {
-  const stored = await store.signingKeys(db.within(scope))
+async function read(context: SigningKeyContext): Promise<Found> {
+  const { db, clock } = context
+  let unreadable: unknown = null
+  const stored: store.StoredSigningKey[] = []
+  for (const entry of await store.signingKeys(db.within(scope))) {
+    try {
+      if (await isOurs(context, entry)) stored.push(entry)
+    } catch (error) {
+      if (!isKeyUnavailable(error)) throw error
+      unreadable = error
+    }
+  }
   const longAgo = new Date(clock.now().getTime() - retiredForMs)
   const isOver = ({ key, sealed }: store.StoredSigningKey) =>
     sealed !== null && key.retiredAt !== null && key.retiredAt < longAgo
@@ -193,7 +217,29 @@ async function read({ db, clock }: SigningKeyContext): Promise<Found> {
   return {
     keys: stored.map((entry) => entry.key),
     byKid: new Map(stored.map((entry) => [entry.key.kid, entry])),
+    unreadable,
   }
+}
+
+/** Whether this service made the key. Throws 503 where the key that would show it is missing. */
+async function isOurs(
+  { sealer, log, memory }: SigningKeyContext,
+  { key, proof }: store.StoredSigningKey,
+): Promise<boolean> {
+  const judged = `${key.purpose} ${key.kid} ${key.publicKey.toString('hex')} ${proof.toString('hex')}`
+  const known = memory.judged.get(judged)
+  if (known !== undefined) return known
+  const opened = await sealer.open(proof, proofPlace(key.id)).catch((error: unknown) => {
+    if (isNotWhatWasSealed(error)) return ''
+    throw error
+  })
+  const ours = rules.isProven(key, opened)
+  memory.judged.set(judged, ours)
+  const { kid, purpose } = key
+  if (!ours) {
+    log.error({ kid, purpose }, 'a signing key in the database was not made by this service, and counts for nothing')
+  }
+  return ours
 }
 
 /** For a key id that another process may have made since the last look-up. */
@@ -218,9 +264,9 @@ async function signingKey(context: SigningKeyContext, purpose: Purpose): Promise
 async function makeFirst(context: SigningKeyContext, purpose: Purpose): Promise<Found> {
   const { db, clock, report } = context
   const now = clock.now()
-  const { key, sealed } = await generate(context, purpose, now, now)
+  const made = await generate(context, purpose, now, now)
   await inTransaction(db, scope, async (tx) => {
-    if (await store.insertSigningKey(tx, key, sealed)) await report(tx, [factOf('created', key, [])])
+    if (await store.insertSigningKey(tx, made)) await report(tx, [factOf('created', made.key, [])])
   })
   return reload(context)
 }
@@ -228,7 +274,8 @@ async function makeFirst(context: SigningKeyContext, purpose: Purpose): Promise<
 /** Sealed before the transaction begins: sealing may take a statement of its own, on another connection. */
 async function generate({ sealer }: SigningKeyContext, purpose: Purpose, now: Date, activeAt: Date) {
   const { key, secret } = rules.generateSigningKey(newId(), purpose, now, activeAt)
-  return { key, sealed: await sealer.seal(secret, secretPlace(key.id)) }
+  const sealed = await sealer.seal(secret, secretPlace(key.id))
+  return { key, sealed, proof: await sealer.seal(rules.proofOf(key), proofPlace(key.id)) }
 }
 
 async function openSigner({ sealer }: SigningKeyContext, { key, sealed }: store.StoredSigningKey): Promise<Signer> {
@@ -239,6 +286,10 @@ async function openSigner({ sealer }: SigningKeyContext, { key, sealed }: store.
 /** Where a private part belongs: authenticated when it is sealed. */
 function secretPlace(id: string): Place {
   return { organizationId: installationId, table: 'signing_keys', column: 'private_key', row: id }
+}
+
+function proofPlace(id: string): Place {
+  return { ...secretPlace(id), column: 'proof' }
 }
 
 function factOf(act: 'created' | 'rotated' | 'revoked', key: SigningKey, retired: readonly string[]): Fact {

@@ -34,6 +34,19 @@ export function generateSigningKey(id: string, purpose: Purpose, now: Date, acti
   return { key: { id, kid, purpose, publicKey, createdAt: now, activeAt, retiredAt: null, revokedAt: null }, secret: d }
 }
 
+/**
+ * What is sealed beside a key. Only a process that has the service's keys can seal it, so a public key that somebody with the
+ * database has put there, or has given another purpose, is found.
+ */
+export function proofOf({ purpose, publicKey }: SigningKey): string {
+  return `${purpose} ${publicKey.toString('base64url')}`
+}
+
+/** Whether the id is that of the key, and `proof` was sealed for it. */
+export function isProven(key: SigningKey, proof: string): boolean {
+  return key.kid === thumbprint(key.publicKey) && proof === proofOf(key)
+}
+
 /** The one that signs now: the last to have become active. Before any has, by this process's clock, the one that will; never a leaked one. */
 export function signingKeyAt(keys: readonly SigningKey[], purpose: Purpose, now: Date): SigningKey | null {
   const isUsable = ({ retiredAt, revokedAt }: SigningKey) =>

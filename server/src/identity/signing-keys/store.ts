@@ -7,6 +7,8 @@ import type { Purpose, SigningKey } from './signing-key.ts'
 export interface StoredSigningKey {
   readonly key: SigningKey
   readonly sealed: Buffer | null
+  /** Sealed: shows that this service made the key. */
+  readonly proof: Buffer
 }
 
 const keyColumns = names('id, kid, purpose, public_key, created_at, active_at, retired_at, revoked_at')
@@ -21,15 +23,15 @@ export async function signingKeys(db: Queryable): Promise<readonly StoredSigning
       .orderBy('created_at')
       .orderBy('id'),
   )
-  return rows.map((row) => ({ key: fieldsOf(row, keyColumns), sealed: row.private_key }))
+  return rows.map((row) => ({ key: fieldsOf(row, keyColumns), sealed: row.private_key, proof: row.proof }))
 }
 
 /** False when the purpose has a key that is not to retire: another process has made it in the meantime. */
-export async function insertSigningKey(tx: Queryable, key: SigningKey, sealed: Buffer): Promise<boolean> {
+export async function insertSigningKey(tx: Queryable, { key, sealed, proof }: StoredSigningKey): Promise<boolean> {
   const rows = await tx.run(
     sql
       .insertInto('signing_keys')
-      .values({ ...valuesOf(key, keyColumns), organization_id: installationId, private_key: sealed })
+      .values({ ...valuesOf(key, keyColumns), organization_id: installationId, private_key: sealed, proof })
       .onConflict((conflict) => conflict.doNothing())
       .returning('id'),
   )

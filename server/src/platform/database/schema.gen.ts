@@ -359,6 +359,7 @@ export interface Schema {
     purpose: 'access_token' | 'certificate' | 'audit_head'
     public_key: Buffer
     private_key: Buffer | null
+    proof: Buffer
     created_at: Date
     active_at: Date
     retired_at: Date | null

@@ -5,7 +5,7 @@ import type { Logger } from '../log.ts'
 import { type Envelope, keyLivesMs, type ReportKeyChange } from './envelope.ts'
 import { type SealedColumn, type SealedRow, sealedRows } from './envelope-columns.ts'
 import * as store from './envelope-store.ts'
-import type { KeyRing, WrappedKey } from './key-encryption.ts'
+import { isKeyUnavailable, type KeyRing, type WrappedKey } from './key-encryption.ts'
 import { dataKeyIdOf, type Place } from './sealed-text.ts'
 
 export interface RewrapDependencies {
@@ -139,8 +139,4 @@ async function resealColumn(
     after = page.at(-1)?.id ?? null
     if (page.length < batchSize) return
   }
-}
-
-function isKeyUnavailable(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === 'service.key_unavailable'
 }

@@ -109,6 +109,10 @@ export const keyUnavailable = refusal(
   'the key is missing',
 )
 
+export function isKeyUnavailable(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === keyUnavailable.code
+}
+
 /** Independent of every other key that is derived from SECRET_KEY (RFC 5869). */
 function deriveKey(secretKey: string): KeyEncryptionKey {
   const bytes = hkdfSync('sha256', secretKey, '', 'hitl key encryption key v1', keyBytes)

@@ -15,7 +15,7 @@ export interface Place {
 export interface Sealer {
   /** Throws 503 `service.key_unavailable` when the key is not there: a secret is never stored in the clear. */
   seal(plain: string, place: Place): Promise<Buffer>
-  /** Throws 503 as `seal` does; throws an Error when the value is not what was sealed for this place. */
+  /** Throws 503 as `seal` does; throws an Error (`isNotWhatWasSealed`) when the value is not what was sealed for this place. */
   open(sealed: Buffer, place: Place): Promise<string>
 }
 
@@ -38,7 +38,7 @@ const tagBytes = 16
 /** The id of the data key that a value needs. */
 export function dataKeyIdOf(sealed: Buffer): string {
   if (sealed[0] !== format || sealed.length < 1 + idBytes + nonceBytes + tagBytes) {
-    throw new Error(`this is not a sealed value, or one of a newer version (format ${sealed[0]})`)
+    throw notWhatWasSealed(`this is not a sealed value, or one of a newer version (format ${sealed[0]})`)
   }
   const hex = sealed.toString('hex', 1, 1 + idBytes)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
@@ -50,7 +50,22 @@ export function sealText({ id, key }: DataKey, plain: string, place: Place): Buf
 }
 
 export function openText({ id, key }: DataKey, sealed: Buffer, place: Place): string {
-  return decrypt(key, sealed.subarray(1 + idBytes), textContext(id, place)).toString('utf8')
+  try {
+    return decrypt(key, sealed.subarray(1 + idBytes), textContext(id, place)).toString('utf8')
+  } catch (cause) {
+    throw notWhatWasSealed(`this is not what was sealed for ${place.table}.${place.column}`, cause)
+  }
+}
+
+const changedCode = 'HITL_NOT_WHAT_WAS_SEALED'
+
+function notWhatWasSealed(message: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { code: changedCode })
+}
+
+/** Whether a value was not opened because somebody changed it or put it elsewhere, and not because something is missing. */
+export function isNotWhatWasSealed(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === changedCode
 }
 
 /** `head` unchanged, then nonce, tag and ciphertext. Nonces are random: envelope.ts replaces a key long before two of them could be equal. */

@@ -15,6 +15,7 @@ import { cloneDatabase, createFakeClock } from '../../harness.ts'
 
 const secretKey = 'a secret key of thirty-two characters'
 const clock = createFakeClock()
+const log = createLog('silent', false)
 const facts: Fact[] = []
 let database: Awaited<ReturnType<typeof cloneDatabase>>
 let db: Db
@@ -39,6 +40,7 @@ const sealerOf = (key: string) => {
 const process = (key = secretKey): SigningKeys =>
   createSigningKeys({
     db,
+    log,
     clock,
     sealer: sealerOf(key).envelope,
     inUse: ['certificate', 'audit_head'],
@@ -163,22 +165,31 @@ describe('signing keys', () => {
     assert.ok(await process().sign('audit_head', {}, { typ: 'a+jwt' }))
   })
 
-  test('cannot be read from the database or used with another SECRET_KEY: 503, but the key set is still served', async () => {
+  test('cannot be read from the database, used, or told from those of a stranger with another SECRET_KEY: 503', async () => {
     const stranger = process('another secret key of the same length!')
-    await assert.rejects(stranger.sign('certificate', {}, { typ: 'a+jwt' }), (error: Problem) => {
-      assert.deepEqual([error.status, error.code], [503, 'service.key_unavailable'])
-      return true
-    })
-    assert.ok((await stranger.keySet()).length > 3)
+    const jws = await process().sign('certificate', {}, { typ: 'a+jwt' })
+    for (const use of [
+      () => stranger.sign('certificate', {}, { typ: 'a+jwt' }),
+      () => stranger.verify('certificate', jws, { typ: 'a+jwt' }),
+      () => stranger.keySet(),
+    ]) {
+      await assert.rejects(use(), (error: Problem) => {
+        assert.deepEqual([error.status, error.code], [503, 'service.key_unavailable'])
+        return true
+      })
+    }
     const { rows } = await client.query('select private_key from signing_keys where private_key is not null')
     for (const row of rows) assert.equal(row.private_key.length, 1 + 16 + 12 + 16 + 43)
   })
 
   test('are re-encrypted with the other secrets', async () => {
     const { keyRing, envelope } = sealerOf(secretKey)
-    const columns = [{ table: 'signing_keys', column: 'private_key', of: 'installation' }] as const
+    const columns = [
+      { table: 'signing_keys', column: 'private_key', of: 'installation' },
+      { table: 'signing_keys', column: 'proof', of: 'installation' },
+    ] as const
     const report = await rewrap(
-      { db, keyRing, envelope, columns, organizationIds: async () => [], log: createLog('silent', false) },
+      { db, keyRing, envelope, columns, organizationIds: async () => [], log },
       { rotateDataKeys: true, settleMs: 0 },
     )
     assert.ok(report.values.resealed >= 2 && report.values.unreadable === 0, JSON.stringify(report))
@@ -195,7 +206,7 @@ describe('signing keys', () => {
       },
     }
     const sealer = sealerOf(secretKey).envelope
-    const keys = createSigningKeys({ db: counter, clock, sealer, inUse: [], report: async () => {} })
+    const keys = createSigningKeys({ db: counter, clock, sealer, log, inUse: [], report: async () => {} })
     const made = process().rotate('access_token', { overlapMs: 0 })
     const found = await Promise.all(Array.from({ length: 1_000 }, (_, n) => keys.find('access_token', `forged-${n}`)))
     assert.ok(found.every((key) => key === null))

@@ -1,5 +1,5 @@
 import { invalid, refusal } from '../platform/problem.ts'
-import { badRequest, malformedForm, notFound } from './refusals.ts'
+import { badRequest, malformed, malformedForm, notFound } from './refusals.ts'
 
 /**
  * Refuses anything that two readers could read differently, so that no proxy, log or filter in front of this service
@@ -35,6 +35,12 @@ export function refuseRepeatedHeaders(raw: readonly string[]): void {
   }
 }
 
+/** Node takes the chunks apart and leaves every other coding in the body, which a proxy may read decoded (RFC 9112, 6.1). */
+export function refuseOtherCodings(transferEncoding: string | undefined): void {
+  if (transferEncoding === undefined || /^\s*chunked\s*$/i.test(transferEncoding)) return
+  throw malformed('The only transfer coding is chunked. Send the body without another one.')
+}
+
 /** Nearly all addresses have none of these and are not examined further. */
 const needsLook = /[%?#\\]|\/[./]/
 /** Escapes that no client needs in a path: dots, slashes, letters, digits. (Control characters are left to later checks.) */
@@ -44,6 +50,7 @@ const skipped = /\/(?:\.{0,2}\/|\.{1,2}$)/
 
 /** Checks the request target: the path must have one spelling, and each name of the query must be there once. */
 export function refuseAmbiguousTarget(target: string): void {
+  if (target === '*') throw badRequest('The path is missing. Send one that begins with a slash.')
   if (!needsLook.test(target)) return
   const mark = target.indexOf('?')
   // The absolute form (RFC 9112, 3.2.2) is for proxies, and every server takes it.

@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { createByteBudget } from '../platform/limits/byte-budget.ts'
 import type { Problem } from '../platform/problem.ts'
@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyReply {
     /** Counts this many bytes until the reply is over, which a reader that stalls brings about; throws 503 when there is no room. */
     weigh(bytes: number): void
+    /** Disconnects a reader that takes nothing for this long, and one that has not taken everything after `mostMs`. */
+    endStalled(afterMs: number, mostMs?: number): void
   }
 }
 
@@ -23,6 +25,8 @@ const unweighed = 4_096
 const pieceBytes = 65_536
 /** What a connection takes at once, so that nothing is left to hold. */
 const unweighedReply = 16_384
+/** What a file or another stream holds while it waits for its reader. */
+const streamBytes = 131_072
 /** The slowest reader of a large reply: it may take breaks, but not for ever. */
 const slowestBytesPerSecond = 16_384
 
@@ -80,28 +84,45 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
 
   app.decorateReply('weigh', function (this: FastifyReply, bytes: number) {
     hold(replies, this, bytes)
+    this.endStalled(stalledAfterMs, longest(bytes))
+  })
+
+  const bounded = new WeakSet<FastifyReply>()
+  const longest = (bytes: number): number => stalledAfterMs + (bytes / slowestBytesPerSecond) * 1_000
+
+  app.decorateReply('endStalled', function (this: FastifyReply, afterMs: number, mostMs?: number) {
     const { raw, request } = this
+    bounded.add(this)
     const cut = (): void => {
       // Otherwise the reader is the one that waits.
       if (raw.writableLength === 0) return
       request.log.warn('a reply was ended: its reader took nothing, or too little')
       raw.destroy()
     }
-    const late = setTimeout(cut, stalledAfterMs + (bytes / slowestBytesPerSecond) * 1_000).unref()
+    raw.setTimeout(afterMs, cut)
+    if (mostMs === undefined) return
+    const late = setTimeout(cut, mostMs).unref()
     raw.once('close', () => clearTimeout(late))
-    raw.setTimeout(stalledAfterMs, cut)
   })
 
   app.addHook('onSend', (_request, reply, payload, done) => {
     const isText = typeof payload === 'string'
-    // A stream's length is not known here: its route weighs it.
-    if ((!isText && !Buffer.isBuffer(payload)) || payload.length <= unweighedReply) return done(null, payload)
     try {
+      if (payload instanceof Readable) {
+        // A route that knows what its stream holds has weighed it.
+        if (bounded.has(reply)) return done(null, payload)
+        hold(replies, reply, streamBytes)
+        const bytes = Number(reply.getHeader('content-length'))
+        reply.endStalled(stalledAfterMs, bytes > 0 ? longest(bytes) : undefined)
+        return done(null, payload)
+      }
+      if ((!isText && !Buffer.isBuffer(payload)) || payload.length <= unweighedReply) return done(null, payload)
       // Bytes are kept once while they wait; text would be kept beside them.
       const sent = isText ? Buffer.from(payload) : payload
       reply.weigh(sent.length)
       done(null, sent)
     } catch (error) {
+      if (payload instanceof Readable) payload.destroy()
       done(error as Problem)
     }
   })

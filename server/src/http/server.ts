@@ -8,9 +8,10 @@ import { parseNetworks } from '../platform/network-address.ts'
 import { type Problem, refusal } from '../platform/problem.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { ServiceSettings } from '../settings/service.ts'
-import { refuseAmbiguousTarget, refuseRepeatedHeaders } from './ambiguity.ts'
+import { refuseAmbiguousTarget, refuseOtherCodings, refuseRepeatedHeaders } from './ambiguity.ts'
 import { boundBytesUnderWay } from './bytes-under-way.ts'
 import { registerClient } from './client.ts'
+import { createConnections } from './connections.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
 import { badRequest, malformed } from './refusals.ts'
@@ -38,24 +39,26 @@ export async function createHttpServer(
 ): Promise<FastifyInstance> {
   const headers = securityHeaders(settings.publicUrl)
   const requestTimeout = settings.REQUEST_TIMEOUT_SECONDS * 1_000
+  const connections = createConnections()
   const app = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: Math.min(publicBodyLimit, settings.BODY_LIMIT_BYTES),
-    // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
-    requestTimeout,
-    keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     // X-Forwarded-Host and -Proto are ignored: PUBLIC_URL is where the service is. `request.client` is the caller.
     trustProxy: false,
-    http: {
-      maxHeaderSize: maxHeaderBytes,
-      // Node's own refusal has no body and no headers: see refuseAmbiguous.
-      requireHostHeader: false,
-      headersTimeout: Math.min(20_000, requestTimeout),
-      // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
-      connectionsCheckingInterval: Math.min(5_000, requestTimeout),
-    },
+    serverFactory: connections.serverOf(
+      {
+        maxHeaderSize: maxHeaderBytes,
+        // Node's own refusal has no body and no headers: see refuseAmbiguous.
+        requireHostHeader: false,
+        headersTimeout: Math.min(20_000, requestTimeout),
+        // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
+        connectionsCheckingInterval: Math.min(5_000, requestTimeout),
+      },
+      // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
+      { requestTimeout, keepAliveTimeout: 75_000 },
+    ),
     genReqId: requestId,
     // The router's own limit for ids would return 414 where the schema says 422; the header limit bounds them anyway.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxHeaderBytes },
@@ -68,7 +71,7 @@ export async function createHttpServer(
       reply.headers(headers)
       return sendProblem(request, reply, badRequest.example) as never
     },
-    clientErrorHandler: refuseNonHttp(headers),
+    clientErrorHandler: refuseNonHttp(headers, connections.afterReplies),
   }) as unknown as FastifyInstance
   registerClient(app, parseNetworks(settings.TRUSTED_PROXIES))
   registerHeadersAndLog(app, headers)
@@ -115,6 +118,7 @@ function refuseAmbiguous(app: FastifyInstance): void {
     try {
       refuseRepeatedHeaders(request.raw.rawHeaders)
       refuseAmbiguousTarget(request.raw.url ?? '/')
+      refuseOtherCodings(request.raw.headers['transfer-encoding'])
       // RFC 9112, 3.2. The value does not matter here: links are made with PUBLIC_URL.
       if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
         throw malformed('The Host header is missing. Send it once.')
@@ -187,7 +191,10 @@ const headersTooLarge = refusal(
 const lateRequest = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
 
 /** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
-function refuseNonHttp(headers: Readonly<Record<string, string>>) {
+function refuseNonHttp(
+  headers: Readonly<Record<string, string>>,
+  afterReplies: (socket: Socket, act: () => void) => void,
+) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return function clientErrorHandler(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
@@ -204,9 +211,10 @@ function refuseNonHttp(headers: Readonly<Record<string, string>>) {
     const id = randomUUID()
     this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')
     const body = JSON.stringify(problemBody(problem, id))
-    socket.end(
+    const refused =
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}content-type: application/problem+json\r\n` +
-        `x-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    )
+      `x-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+    // The calls before it were understood: what they did, their caller must hear.
+    afterReplies(socket, () => socket.end(refused))
   }
 }

@@ -112,12 +112,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
         throw error
       })
       stream.once('close', leave)
-      reply.raw.setTimeout(stalledAfterMs, () => {
-        // Otherwise the reader is the one that waits.
-        if (reply.raw.writableLength === 0) return
-        request.log.warn('an export was ended: its reader took nothing')
-        reply.raw.destroy()
-      })
+      reply.endStalled(stalledAfterMs)
       stream.once('error', (error) => request.log.warn({ err: error }, 'an export broke off'))
       return reply
         .type(types[format])

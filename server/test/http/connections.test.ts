@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { eventually } from '../eventually.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+
+let t: TestApp
+let port: number
+before(async () => {
+  t = await startTestApp({ environment: { REQUEST_TIMEOUT_SECONDS: '2' } })
+  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
+  const address = t.app.http.server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  port = address.port
+})
+after(() => t.stop())
+
+const open: Socket[] = []
+after(() => open.forEach((socket) => void socket.destroy()))
+
+/** Sends a text and reads nothing; the test reads when it wants to. */
+async function send(text: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  open.push(socket)
+  await once(socket, 'connect')
+  socket.write(text)
+  return socket
+}
+
+async function readToEnd(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  if (!socket.closed) await once(socket, 'close', { signal: AbortSignal.timeout(20_000) })
+  return Buffer.concat(chunks).toString()
+}
+
+const statuses = (answer: string): readonly string[] => answer.match(/HTTP\/1\.1 \d{3}(?= )/g) ?? []
+const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`
+const login = (more: string, body: string): string =>
+  `POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${more}\r\n${body}`
+
+describe('what is no HTTP, behind a call on the same connection', () => {
+  const credentials = JSON.stringify({ username: 'admin@example.com', password: 'password123' })
+  const signIn = login(`Content-Length: ${credentials.length}\r\n`, credentials)
+
+  for (const [what, first, status] of [
+    ['a health check', get('/health'), '200'],
+    ['a sign-in, which has happened', signIn, '200'],
+    ['a file', get('/docs/static/swagger-ui.css'), '200'],
+  ] as const) {
+    test(`is refused after the reply to ${what}`, async () => {
+      const answer = await readToEnd(await send(`${first}hello\r\n\r\n`))
+      assert.deepEqual(statuses(answer), [`HTTP/1.1 ${status}`, 'HTTP/1.1 400'], answer.slice(0, 2_000))
+      assert.match(answer, /"code":"http.malformed"[^}]*}$/)
+    })
+  }
+
+  test('in the body of a call is refused after the replies to the calls before it', async () => {
+    const broken = login('Transfer-Encoding: chunked\r\n', 'zz\r\n')
+    const answer = await readToEnd(await send(`${get('/health')}${broken}`))
+    assert.deepEqual(statuses(answer), ['HTTP/1.1 200', 'HTTP/1.1 400'], answer)
+  })
+})
+
+describe('a call that two readers could read differently is refused', () => {
+  for (const coding of ['gzip, chunked', 'x, chunked', 'identity, chunked', 'chunked, chunked']) {
+    test(`Transfer-Encoding: ${coding}`, async () => {
+      const answer = await readToEnd(
+        await send(login(`Connection: close\r\nTransfer-Encoding: ${coding}\r\n`, '2\r\n{}\r\n0\r\n\r\n')),
+      )
+      assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*"code":"http.malformed"/)
+    })
+  }
+
+  test('GET *', async () => {
+    const answer = await readToEnd(await send(get('*', 'Connection: close\r\n')))
+    assert.match(answer, /^HTTP\/1\.1 400 /)
+  })
+})
+
+test('a connection with more calls at once than any client sends is ended, and the others go on', async () => {
+  const flood = await readToEnd(await send(get('/setup').repeat(1_500)))
+  assert.ok(statuses(flood).length <= 32, `${statuses(flood).length} replies`)
+  const few = await readToEnd(await send(`${get('/livez').repeat(9)}${get('/livez', 'Connection: close\r\n')}`))
+  assert.equal(statuses(few).length, 10)
+})
+
+test('readers of a file that take nothing are few at once, and are disconnected', async () => {
+  const readers = await Promise.all(
+    Array.from({ length: 200 }, () =>
+      send(get('/redoc/redoc.js').repeat(3) + get('/redoc/redoc.js', 'Connection: close\r\n')),
+    ),
+  )
+  const unread = readers.slice(0, 150).map((socket) => socket.pause())
+  const answers = await Promise.all(readers.slice(150).map(readToEnd))
+  assert.ok(answers.some((answer) => answer.includes('"code":"http.overloaded"')))
+  const { server } = t.app.http
+  await eventually(
+    'the unread ones are disconnected',
+    () => new Promise<boolean>((resolve) => server.getConnections((_error, count) => resolve(count === 0))),
+  )
+  for (const socket of unread) socket.destroy()
+  const whole = await fetch(`http://127.0.0.1:${port}/redoc/redoc.js`)
+  assert.equal(whole.status, 200)
+  assert.ok((await whole.text()).length > 1_000_000)
+})

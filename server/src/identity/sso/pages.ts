@@ -4,23 +4,15 @@ import { Problem } from '../../platform/problem.ts'
 
 /**
  * These addresses are opened by browsers, where a person reads the answer: to them a refusal is a page, to programs
- * problem+json as everywhere. What is not a refusal of ours is left to the error handler.
+ * problem+json as everywhere. What is not a refusal of ours is left to the service's error handler.
  */
-export async function refusingInWords(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  work: () => Promise<FastifyReply>,
-): Promise<FastifyReply> {
-  try {
-    return await work()
-  } catch (error) {
-    const isPage = /^text\/html\b/i.test(request.headers.accept ?? '')
-    if (!(error instanceof Problem) || !isPage) throw error
-    const title = 'Sign-in did not work'
-    const body = `<h1>${title}</h1><p>${escaped(error.message)}</p>
+export function refuseInWords(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const isPage = /^text\/html\b/i.test(request.headers.accept ?? '')
+  if (!(error instanceof Problem) || !isPage) throw error
+  const title = 'Sign-in did not work'
+  const body = `<h1>${title}</h1><p>${escaped(error.message)}</p>
 <p><small>${escaped(error.code)} · ${escaped(request.id)}</small></p>`
-    return sendPage(reply.status(error.status).headers(error.headers), htmlPage({ title, body }))
-  }
+  sendPage(reply.status(error.status).headers(error.headers), htmlPage({ title, body }))
 }
 
 /** Asks before a sign-in that this person may not have wanted; `href` goes on with it. */

@@ -7,7 +7,7 @@ import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { checkReturnTo, confirmationOf, flowCookie, flowCookieName, markFor } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
-import { alsoAsPages, questionPage, refusingInWords, sendAgain, sendQuestion } from './pages.ts'
+import { alsoAsPages, questionPage, refuseInWords, sendAgain, sendQuestion } from './pages.ts'
 import { providerNotFound } from './provider.ts'
 import * as schemas from './schemas.ts'
 import {
@@ -56,7 +56,7 @@ function isCrossSite({ headers }: FastifyRequest): boolean {
 }
 
 function queryOf(request: FastifyRequest): string {
-  return request.raw.url?.split('?')[1] ?? ''
+  return /\?(.*)/.exec(request.raw.url ?? '')?.[1] ?? ''
 }
 
 function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentSession }: SsoRoutes): void {
@@ -82,6 +82,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
     {
       // HEAD would begin a sign-in that nobody finishes.
       exposeHeadRoute: false,
+      errorHandler: refuseInWords,
       schema: {
         ...common,
         summary: 'Sign in through an identity provider: for browsers, which are sent there',
@@ -95,22 +96,22 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         },
       },
     },
-    (request, reply) =>
-      refusingInWords(request, reply, async () => {
-        const returnTo = checkReturnTo(request.query.return_to ?? home, publicUrl)
-        const sessionId = await currentSession(request)
-        const isWanted = request.headers['sec-fetch-site'] === 'same-origin' || isConfirmed(request)
-        if (!isWanted && (isCrossSite(request) || sessionId !== null)) return ask(request, reply)
-        const from = { returnTo, browser: markOf(request), sessionId }
-        const { url, browser } = await sso.start(request.params.id, from)
-        return reply.header('set-cookie', flowCookie(browser, isHttps)).redirect(url, 303)
-      }),
+    async (request, reply) => {
+      const returnTo = checkReturnTo(request.query.return_to ?? home, publicUrl)
+      const sessionId = await currentSession(request)
+      const isWanted = request.headers['sec-fetch-site'] === 'same-origin' || isConfirmed(request)
+      if (!isWanted && (isCrossSite(request) || sessionId !== null)) return ask(request, reply)
+      const from = { returnTo, browser: markOf(request), sessionId }
+      const { url, browser } = await sso.start(request.params.id, from)
+      return reply.header('set-cookie', flowCookie(browser, isHttps)).redirect(url, 303)
+    },
   )
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.callbackQuery> }>(
     '/auth/sso/:id/callback',
     {
       exposeHeadRoute: false,
+      errorHandler: refuseInWords,
       schema: {
         ...common,
         summary: 'Where the identity provider sends the browser back to',
@@ -126,23 +127,21 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         },
       },
     },
-    (request, reply) =>
-      refusingInWords(request, reply, async () => {
-        const query = queryOf(request)
-        const { state, again } = request.query
-        if (isCrossSite(request) && again === undefined) return sendAgain(reply, `?${query}&again=1`)
-        // Where a browser that came again still sends no cookie, nobody knows who is signed in.
-        const sessionId = isCrossSite(request) ? 'unknown' : await currentSession(request)
-        if (sessionId !== null && !isConfirmed(request)) {
-          if (await sso.wouldReplace(request.params.id, state, markOf(request), sessionId)) return ask(request, reply)
-        }
-        const answer = { state, query }
-        const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), callOf(request))
-        reply.header('set-cookie', flowCookie('', isHttps))
-        if (signedIn !== null) await signIn(signedIn, request, reply)
-        // Absolute, and on this origin whatever the path looks like.
-        return reply.redirect(origin + returnTo, 303)
-      }),
+    async (request, reply) => {
+      const query = queryOf(request)
+      const { state = '', again } = request.query
+      if (isCrossSite(request) && again === undefined) return sendAgain(reply, `?${query}&again=1`)
+      // Where a browser that came again still sends no cookie, nobody knows who is signed in.
+      const sessionId = isCrossSite(request) ? 'unknown' : await currentSession(request)
+      if (sessionId !== null && !isConfirmed(request)) {
+        if (await sso.wouldReplace(request.params.id, state, markOf(request), sessionId)) return ask(request, reply)
+      }
+      const answer = { state, query }
+      const { signedIn, returnTo } = await sso.finish(request.params.id, answer, markOf(request), callOf(request))
+      if (signedIn !== null) await signIn(signedIn, request, reply)
+      // Absolute, and on this origin whatever the path looks like.
+      return reply.redirect(origin + returnTo, 303)
+    },
   )
 }
 

@@ -2,7 +2,10 @@ import { Type } from 'typebox'
 import { nullable } from '../../http/schema-parts.ts'
 
 const returnTo = Type.Optional(
-  Type.String({ maxLength: 500, description: 'A path of this service, where the person goes afterwards. Default: /' }),
+  Type.String({
+    maxLength: 500,
+    description: 'The path of a page of this service, where the person goes afterwards. Default: /',
+  }),
 )
 
 const ofProvider = Type.Optional(
@@ -24,7 +27,7 @@ export const linkBody = Type.Object({ return_to: returnTo }, { title: 'LinkInput
 /** Each is looked at again where it counts. Providers add parameters of their own, which must be ignored (RFC 6749, 4.1.2). */
 export const callbackQuery = Type.Object(
   {
-    state: Type.String({ maxLength: 200 }),
+    state: Type.Optional(Type.String({ maxLength: 200 })),
     code: Type.Optional(Type.String({ maxLength: 8_000 })),
     iss: Type.Optional(Type.String({ maxLength: 2_000 })),
     error: Type.Optional(Type.String({ maxLength: 200 })),

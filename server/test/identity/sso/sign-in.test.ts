@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { checkReturnTo } from '../../../src/identity/sso/flows/flow.ts'
 import type { Reply, TestApp } from '../../harness.ts'
 import { recordedEvents } from '../../recorded-events.ts'
 import { addOrganization, newPerson } from '../recovery/accounts.ts'
@@ -92,6 +93,15 @@ describe('the way to the provider', () => {
     assert.match(browser.cookies.get(flowCookieName) ?? '', /^[\w-]{43}$/)
   })
 
+  test('one tab after another is signed in', async () => {
+    const [browser, person] = [createBrowser(t), newcomer()]
+    const answers = [await answerOf(browser, provider, person), await answerOf(browser, provider, person)]
+    for (const answer of answers) {
+      browser.cookies.delete(sessionCookieName)
+      assert.equal((await browser.get(answer)).status, 303)
+    }
+  })
+
   for (const to of [
     'https://evil.example.com/',
     '//evil.example.com',
@@ -108,6 +118,14 @@ describe('the way to the provider', () => {
     '',
     '/grüße',
     `/${'x'.repeat(600)}`,
+    // A provider's start, reached from here, would look like a link on a page of the service and ask nobody.
+    '/api/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/start',
+    '/%61pi/v1/auth/sso/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70/start',
+    '/inbox/../api/v1/auth/me',
+    '/inbox/%2e%2e/api/v1/auth/me',
+    '/api//v1/auth/me',
+    '/api',
+    '/%zz',
   ]) {
     test(`422 for a way back to ${JSON.stringify(to).slice(0, 40)}`, async () => {
       const reply = await t.call('GET', startPath(provider.id, `?return_to=${encodeURIComponent(to)}`))
@@ -115,6 +133,15 @@ describe('the way to the provider', () => {
       assert.equal(reply.headers.location, undefined)
     })
   }
+
+  test('a service below a path is led back to below it only', () => {
+    const at = 'https://hitl.example.com/hitl'
+    assert.equal(checkReturnTo('/hitl/inbox?tab=mine#top', at), '/hitl/inbox?tab=mine#top')
+    assert.equal(checkReturnTo('/hitl/', at), '/hitl/')
+    for (const to of ['/', '/hitl', '/hitlist', '/other', '/hitl/../other', '/hitl/api/v1/x', '/hitl//api/v1/x']) {
+      assert.throws(() => checkReturnTo(to, at), /return_to/, to)
+    }
+  })
 
   test('404 for a provider that does not exist or is disabled', async () => {
     const off = await anotherProvider({ is_active: false })
@@ -152,7 +179,6 @@ describe('a person who signs in for the first time', () => {
     assert.equal(reply.headers.location, 'https://hitl.example.com/inbox?tab=mine#top')
     const session = setCookies(reply).find((cookie) => cookie.startsWith(sessionCookieName)) ?? ''
     assert.match(session, /HttpOnly; SameSite=Strict; Secure$/)
-    assert.equal(browser.cookies.has(flowCookieName), false)
     const user = await me(browser)
     assert.deepEqual([user.email, user.name, user.role], [person.email, person.name, 'reviewer'])
     const opened = (await eventsOf('session.opened')).at(-1)
@@ -348,6 +374,28 @@ describe('an answer that does not belong to this browser', () => {
       const reply = await t.call('GET', path + query)
       assert.ok(reply.status >= 400 && reply.status < 500, `${query}: ${reply.status}`)
     }
+  })
+
+  test('in a browser every refusal is a page', async () => {
+    const [path, accept] = [`/api/v1/auth/sso/${provider.id}`, 'text/html,*/*;q=0.8']
+    for (const query of [
+      '/callback?error=access_denied',
+      '/callback?state=x&state=y',
+      '/start?return_to=//x.example',
+    ]) {
+      const { headers, text } = await t.call('GET', path + query, { headers: { accept } })
+      assert.match(String(headers['content-type']), /^text\/html/, query)
+      assert.match(text, /Sign-in did not work/)
+    }
+  })
+
+  test('is read whole: a code may have a question mark', async () => {
+    const browser = createBrowser(t)
+    const [path, text] = (await answerOf(browser, provider, newcomer())).split('?')
+    const query = new URLSearchParams(text)
+    const [code, state] = [query.get('code'), query.get('state')]
+    const reply = await browser.get(`${path}?more=a?b&code=${code}&state=${state}&iss=${encodeURIComponent(op.issuer)}`)
+    assert.equal(reply.status, 303, reply.text)
   })
 })
 

@@ -34,12 +34,11 @@ export function flowCookieName(isHttps: boolean): string {
 }
 
 export function flowCookie(value: string, isHttps: boolean): string {
-  const seconds = value === '' ? 0 : flowMinutes * 60
   const secure = isHttps ? '; Secure' : ''
-  return `${flowCookieName(isHttps)}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+  return `${flowCookieName(isHttps)}=${value}; Path=/; Max-Age=${flowMinutes * 60}; HttpOnly; SameSite=Lax${secure}`
 }
 
-/** Two tabs share a mark; one that is not ours is replaced. */
+/** Tabs share a mark, which therefore outlives the first of their answers; one that is not ours is replaced. */
 export function markFor(given: string | undefined): string {
   return isSecretToken(given) ? given : newSecretToken()
 }
@@ -49,15 +48,20 @@ export function confirmationOf(mark: string): string {
   return hashSecretToken(`confirmed ${mark}`).toString('base64url')
 }
 
-/** Throws 422 unless the text is a path of this service: an open redirect would lend our name to any page. */
+/**
+ * Throws 422 unless the text is the path of a page of this service: an open redirect would lend our name to any page, and a
+ * redirect to the API would reach the start of another provider as if a person had pressed a link of ours. Such a page's path
+ * begins with a plain name: the router also knows `/%61pi`, and a proxy may know `/hitl//api`.
+ */
 export function checkReturnTo(path: string, publicUrl: string): string {
-  const { origin } = new URL(publicUrl)
+  const { origin, pathname: base } = new URL(`${publicUrl}/`)
   // Two slashes, or a backslash that browsers read as one, name another host. A second look catches what the first misses.
   const isPath = /^\/(?![/\\])[\x21-\x7e]*$/.test(path) && !path.includes('\\')
   if (isPath && path.length <= 500 && URL.canParse(path, origin)) {
-    const url = new URL(path, origin)
+    const { origin: at, pathname, search, hash } = new URL(path, origin)
     // "/..//host" becomes "//host" on the way.
-    if (url.origin === origin && !url.pathname.startsWith('//')) return `${url.pathname}${url.search}${url.hash}`
+    const isPage = pathname.startsWith(base) && !/^(?:\/|api(?:\/|$)|[^/]*%)/.test(pathname.slice(base.length))
+    if (at === origin && isPage) return `${pathname}${search}${hash}`
   }
-  throw invalid('return_to', 'must be a path of this service, such as /inbox')
+  throw invalid('return_to', 'must be the path of a page of this service, such as /inbox')
 }

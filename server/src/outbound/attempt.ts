@@ -34,7 +34,6 @@ export interface AttemptMeans {
 }
 
 const replyBytesRead = 64 * 1024
-const maxInformationalReplies = 16
 const tooLate: Readonly<Record<Stage, string>> = {
   connecting: 'No connection was made',
   'awaiting status': 'No reply came',
@@ -80,7 +79,6 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
   }
 
   const handler = (isLastTry: boolean): Dispatcher.DispatchHandler => {
-    let informational = 0
     return {
       onRequestStart(started) {
         controller = started
@@ -90,12 +88,8 @@ export function startAttempt(request: Dispatcher.DispatchOptions, means: Attempt
         hasAnswered = true
       },
       onResponseStart(_, statusCode, headers) {
-        if (statusCode >= 200) {
-          status = statusCode
-          retryAfterSeconds = parseRetryAfter([headers['retry-after'] ?? ''].flat()[0], means.now())
-        } else if (++informational > maxInformationalReplies) {
-          settle({ code: 'protocol', message: 'The receiver keeps sending informational replies (1xx).' })
-        }
+        status = statusCode
+        retryAfterSeconds = parseRetryAfter([headers['retry-after'] ?? ''].flat()[0], means.now())
       },
       onResponseData(_, chunk) {
         excerpt.add(chunk)

@@ -2,6 +2,7 @@ import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'n
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { allowsName } from './allow-list.ts'
+import { skipInformational } from './informational-replies.ts'
 import { createNameResolver, type Resolve } from './name-resolver.ts'
 import { refusalOfAddress, type TargetRules } from './target-guard.ts'
 import { errorOf, stopped } from './transport-errors.ts'
@@ -72,6 +73,7 @@ export function createVettedConnector({ rules, timeoutMs, ...options }: Connecto
       socket.on('error', (error) => {
         if (socket.bytesRead > 0) reusedEnds.add(error)
       })
+      skipInformational(socket)
       callback(null, socket)
     })
   }

@@ -117,14 +117,60 @@ describe('a reply', () => {
     assert.deepEqual([result.status, result.reply, result.error], [200, 'old school', null])
   })
 
-  test('after informational replies (102, 103)', async (t) => {
-    const receiver = await rawReceiver(t, (socket) =>
-      socket.end(
-        'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
-      ),
-    )
-    const result = await post(transportFor(t), receiver.url)
-    assert.deepEqual([result.status, result.error], [204, null])
+  describe('after informational replies (RFC 9110, 15.2)', () => {
+    const final = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+    const informing = (status: number) => `HTTP/1.1 ${status} Wait\r\nlink: </a>\r\n\r\n`
+
+    test('of any status but 101, alone and several in a row, on a connection that is kept', async (t) => {
+      const statuses = Array.from({ length: 100 }, (_, at) => 100 + at).filter((status) => status !== 101)
+      const heads = [...statuses.map(informing), 'HTTP/1.1 100\r\n\r\n', statuses.map(informing).join('').repeat(2)]
+      let served = 0
+      const receiver = await startRawReceiver((socket) =>
+        socket.on('data', () => socket.write(`${heads[served++ % heads.length]}${final}`)),
+      )
+      t.after(() => receiver.close())
+      const transport = transportFor(t)
+      for (const head of [...heads, ...heads]) {
+        const result = await post(transport, receiver.url)
+        assert.deepEqual([result.status, result.reply, result.error], [200, 'ok', null], head.slice(0, 12))
+      }
+      assert.equal(receiver.connections, 1)
+    })
+
+    test('in pieces of any size', async (t) => {
+      const bytes = `${informing(100)}${informing(103)}${final}`
+      for (let size = 1; size < bytes.length; size += 7) {
+        const receiver = await rawReceiver(t, async (socket) => {
+          socket.setNoDelay(true)
+          for (let at = 0; at < bytes.length; at += size) {
+            socket.write(bytes.slice(at, at + size))
+            await new Promise(setImmediate)
+          }
+        })
+        const result = await post(transportFor(t), receiver.url)
+        assert.deepEqual([result.status, result.reply, result.error], [200, 'ok', null], `${size} bytes`)
+      }
+    })
+
+    test('without end: cut off by the time limit', async (t) => {
+      const receiver = await rawReceiver(t, (socket) => {
+        const more = () => {
+          while (!socket.destroyed && socket.write(informing(102).repeat(100)));
+        }
+        socket.on('drain', more)
+        more()
+      })
+      assertDeadline(await post(transportFor(t, { timeoutMs: shortMs }), receiver.url))
+      await receiver.waitForNoConnection()
+    })
+
+    test('one that never ends is not kept: protocol', async (t) => {
+      const receiver = await rawReceiver(t, (socket) =>
+        socket.write(`HTTP/1.1 103 Wait\r\nx: ${'y'.repeat(1_000_000)}`),
+      )
+      assert.equal((await post(transportFor(t), receiver.url)).error?.code, 'protocol')
+      await receiver.waitForNoConnection()
+    })
   })
 
   test('of 1 MB counts by its status, though only its beginning is read', async (t) => {
@@ -260,14 +306,6 @@ describe('a receiver that breaks off or sends nonsense', () => {
     [
       'switches protocols',
       (socket) => socket.write('HTTP/1.1 101 Go\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
-      'protocol',
-      null,
-    ],
-    ['informs without end', (socket) => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(50)), 'protocol', null],
-    // undici treats an unexpected 100 as a broken reply.
-    [
-      'says 100 Continue unasked',
-      (socket) => socket.write(`HTTP/1.1 100 Continue\r\n\r\n${head}\r\n`),
       'protocol',
       null,
     ],

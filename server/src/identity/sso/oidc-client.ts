@@ -83,12 +83,7 @@ export function createOidcClient({
     if (metadata.issuer !== party.issuer) {
       throw failure(metadata.issuer === withOtherSlash(party.issuer) ? 'issuer_slash' : 'issuer_differs')
     }
-    for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-      const url = metadata[name]
-      if (typeof url !== 'string' || !URL.canParse(url)) throw failure('metadata_incomplete')
-      if (!isSecureUrl(new URL(url))) throw failure('metadata_insecure')
-    }
-    return metadata
+    return usable(metadata)
   }
 
   const metadataOf = (party: Party): Promise<oidc.ServerMetadata> => {
@@ -105,11 +100,9 @@ export function createOidcClient({
   /** A new one each time: it remembers the provider's keys, and a sign-in is rare enough to ask for the current ones. */
   const configurationOf = async (party: Party): Promise<oidc.Configuration> => {
     const metadata = await metadataOf(party)
-    const offered = metadata.id_token_signing_alg_values_supported ?? ['RS256']
-    const signing = offered.filter((algorithm) => algorithms.includes(algorithm))
     const skew = Math.round((clock.now().getTime() - Date.now()) / 1_000)
     const configuration = new oidc.Configuration(
-      { ...metadata, id_token_signing_alg_values_supported: signing },
+      metadata,
       party.clientId,
       { [oidc.clockSkew]: skew, [oidc.clockTolerance]: 30 },
       authenticationOf(party, metadata),
@@ -162,6 +155,43 @@ export function createOidcClient({
   }
 }
 
+/** Longer ones are no addresses, and a browser or a proxy would refuse them. */
+const maxEndpointLength = 2_000
+
+/** What is used of a provider's metadata, checked: the rest may be 128 KiB of anything, and would stay in memory. */
+function usable(given: oidc.ServerMetadata): oidc.ServerMetadata {
+  const endpoint = (name: 'authorization_endpoint' | 'token_endpoint' | 'jwks_uri' | 'userinfo_endpoint') => {
+    const url: unknown = given[name]
+    if (typeof url !== 'string' || !URL.canParse(url)) throw failure('metadata_incomplete')
+    if (url.length > maxEndpointLength) throw failure('metadata_malformed')
+    if (!isSecureUrl(new URL(url))) throw failure('metadata_insecure')
+    return { [name]: url }
+  }
+  const list = (name: 'id_token_signing_alg_values_supported' | 'token_endpoint_auth_methods_supported') => {
+    const values: unknown = given[name] ?? null
+    if (values !== null && !(Array.isArray(values) && values.every((value) => typeof value === 'string'))) {
+      throw failure('metadata_malformed')
+    }
+    return values as readonly string[] | null
+  }
+  const offered = list('id_token_signing_alg_values_supported') ?? ['RS256']
+  const signing = algorithms.filter((algorithm) => offered.includes(algorithm))
+  if (signing.length === 0) throw failure('metadata_algorithms')
+  const methods = list('token_endpoint_auth_methods_supported') ?? ['client_secret_basic']
+  return {
+    issuer: given.issuer,
+    ...endpoint('authorization_endpoint'),
+    ...endpoint('token_endpoint'),
+    ...endpoint('jwks_uri'),
+    ...(given.userinfo_endpoint == null ? {} : endpoint('userinfo_endpoint')),
+    id_token_signing_alg_values_supported: signing,
+    token_endpoint_auth_methods_supported: secretMethods.filter((method) => methods.includes(method)),
+    authorization_response_iss_parameter_supported: given.authorization_response_iss_parameter_supported === true,
+  }
+}
+
+const secretMethods = ['client_secret_basic', 'client_secret_post']
+
 /** Well-formed, because the database would store every lone surrogate as the same character (OpenID Connect Core, 2). */
 function isSubject(sub: string): boolean {
   return sub.length >= 1 && sub.length <= 255 && sub.isWellFormed() && !sub.includes('\0')
@@ -183,10 +213,8 @@ function isHttp(party: Party): boolean {
 /** As the provider says it takes a secret; by Basic where it says nothing (OpenID Connect Discovery, 3). */
 function authenticationOf({ clientSecret }: Party, metadata: oidc.ServerMetadata): oidc.ClientAuth {
   if (clientSecret === null) return oidc.None()
-  const methods = metadata.token_endpoint_auth_methods_supported ?? ['client_secret_basic']
-  return methods.includes('client_secret_basic') || !methods.includes('client_secret_post')
-    ? oidc.ClientSecretBasic(clientSecret)
-    : oidc.ClientSecretPost(clientSecret)
+  const [method] = metadata.token_endpoint_auth_methods_supported ?? []
+  return method === 'client_secret_post' ? oidc.ClientSecretPost(clientSecret) : oidc.ClientSecretBasic(clientSecret)
 }
 
 async function asProviderFailure<T>(work: () => Promise<T>): Promise<T> {
@@ -221,9 +249,10 @@ function reasonOf(error: unknown): string {
   if (error instanceof oidc.AuthorizationResponseError) return `answered_${word(error.error)}`
   if (error instanceof oidc.ResponseBodyError) return `token_endpoint_${word(error.error)}`
   if (error instanceof oidc.WWWAuthenticateChallengeError) return 'client_not_accepted'
-  const claim = causes(error).flatMap((cause) => (hasClaim(cause) ? [`_${word(cause.claim)}`] : []))[0] ?? ''
-  const codes = causes(error).flatMap((cause) => (hasCode(cause) ? [word(cause.code)] : []))
-  return `${codes[0] ?? 'unreachable'}${claim}`
+  const chain = causes(error)
+  const claim = chain.flatMap((cause) => (hasClaim(cause) ? [`_${word(cause.claim)}`] : []))[0] ?? ''
+  const codes = chain.flatMap((cause) => (hasCode(cause) ? [word(cause.code)] : []))
+  return `${codes[0] ?? (chain.some(isTimeout) ? 'timeout' : 'malformed')}${claim}`
 }
 
 function isUnreachable(error: unknown): boolean {
@@ -233,14 +262,21 @@ function isUnreachable(error: unknown): boolean {
   const chain = causes(error)
   if (chain.some((cause) => hasCode(cause) && cause.code === replyTooLong)) return false
   if (chain.some((cause) => cause instanceof Response && cause.status >= 500)) return true
-  // The library's own codes say what is wrong with an answer; all others, that there was none.
-  return !chain.some((cause) => hasCode(cause) && /^OAUTH_(?!TIMEOUT|ABORT)/.test(cause.code))
+  // The library's own codes say what is wrong with an answer, and so does an error without one, as of a header that cannot be
+  // sent or a key that cannot be read; all others say that there was no answer.
+  const codes = chain.flatMap((cause) => (hasCode(cause) ? [cause.code] : []))
+  if (codes.some((code) => /^OAUTH_(?!TIMEOUT|ABORT)/.test(code))) return false
+  return codes.some((code) => !code.startsWith('ERR_INVALID_')) || chain.some(isTimeout)
 }
 
 function causes(error: unknown): readonly unknown[] {
   const chain: unknown[] = []
   for (let at = error; at != null && chain.length < 6; at = (at as { cause?: unknown }).cause) chain.push(at)
   return chain
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && ['TimeoutError', 'AbortError'].includes(error.name)
 }
 
 function hasCode(error: unknown): error is { readonly code: string } {

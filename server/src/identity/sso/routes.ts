@@ -92,7 +92,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         response: {
           303: { description: 'To the provider', type: 'null' },
           ...questionPage,
-          ...alsoAsPages(problems(providerNotFound, 422, providerUnavailable)),
+          ...alsoAsPages(problems(ssoAnswerRefused, providerNotFound, 422, providerUnavailable)),
         },
       },
     },
@@ -158,7 +158,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
       body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
       response: {
         200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
-        ...problems(401, stepUpRequired, providerNotFound, 413, 415, 422, providerUnavailable),
+        ...problems(401, stepUpRequired, ssoAnswerRefused, providerNotFound, 413, 415, 422, providerUnavailable),
       },
     }),
     async (request, reply) => {

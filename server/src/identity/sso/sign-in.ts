@@ -12,14 +12,14 @@ import { assuranceJson } from '../factors/step-up.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken, isSecretToken, newSecretToken } from '../secret-token.ts'
+import { answerFlaw } from './answer-flaws.ts'
 import type { Claims } from './claims.ts'
 import { type Flow, type FlowSecrets, flowMinutes, markFor } from './flows/flow.ts'
 import * as flows from './flows/store.ts'
 import * as members from './members/memberships.ts'
 import * as identityStore from './members/store.ts'
-import { isFailure, maxClaimValues, type Party } from './oidc-client.ts'
+import { isFailure, type Party, type ProviderFailure } from './oidc-client.ts'
 import { type IdentityProvider, providerNotFound } from './provider.ts'
-import { defaultMaxReplyBytes, replyTooLong } from './provider-http.ts'
 import { type ProviderContext, secretPlace } from './providers/service.ts'
 import { markProven, providerById, type StoredProvider } from './providers/store.ts'
 
@@ -62,19 +62,10 @@ export const ssoDenied = refusal(
 export const ssoAnswerRefused = refusal(
   403,
   'sso.answer_refused',
-  (why?: string) =>
+  (why: string | null = null) =>
     why ??
     "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id.",
 )
-
-/** What the administrator of the provider can change, by the reason in the audit. */
-const answerFlaws: Readonly<Record<string, string>> = {
-  subject_unfit:
-    'Your identity provider names you by a subject that cannot be used: it must have 1 to 255 well-formed characters and no NUL.',
-  other_client: 'Your identity provider made this answer for another client (azp). Start again from here.',
-  too_many_values: `Your identity provider sent more than ${maxClaimValues} values in one claim. Ask its administrator to send only the groups that matter here.`,
-  [replyTooLong]: `Your identity provider's answer is longer than ${defaultMaxReplyBytes / 1024} KiB. Ask its administrator to send fewer groups.`,
-}
 
 export const providerUnavailable = refusal(503, 'sso.provider_unavailable', {
   detail: 'Your identity provider does not answer just now. Try again in a moment.',
@@ -264,7 +255,7 @@ async function begin(
   const url = await client
     .authorizationUrl(await partyOf(context, stored), provider.scopes, redirectUri(context, provider), expected)
     .catch((error: unknown) => {
-      throw isFailure(error) ? providerDown(context, error.reason) : error
+      throw isFailure(error) ? refusalOf(context, error) : error
     })
   const flow: Flow = {
     organizationId,
@@ -297,17 +288,23 @@ async function askProvider(
 ): Promise<Claims> {
   const { db, clock, sealer, client, report } = context
   const { provider } = stored
+  const refuse = (reason: string): Promise<void> =>
+    inTransaction(db, { organizationId: provider.organizationId }, (tx) =>
+      report(tx, [refusedFact(context, provider, flow, visitor, reason)]),
+    )
+  if (flow.expiresAt <= clock.now()) {
+    await refuse('too_late')
+    throw flowNotBegunHere()
+  }
   const secrets = JSON.parse(await sealer.open(sealedSecrets, flowPlace(flow))) as FlowSecrets
   const wanted = ['email', provider.roleClaim, provider.teamClaim].filter((name) => name !== null)
   try {
-    if (flow.expiresAt <= clock.now()) throw Object.assign(new Error('late'), { reason: 'too_late', isOurs: false })
     const url = new URL(`${redirectUri(context, provider)}?${answer.query}`)
     return await client.claims(await partyOf(context, stored), url, { ...secrets, state: answer.state }, wanted)
   } catch (error) {
     if (!isFailure(error)) throw error
-    const fact = refusedFact(context, provider, flow, visitor, error.reason)
-    await inTransaction(db, { organizationId: provider.organizationId }, (tx) => report(tx, [fact]))
-    throw error.isOurs ? providerDown(context, error.reason) : refused(error.reason)
+    await refuse(error.reason)
+    throw refusalOf(context, error)
   }
 }
 
@@ -351,12 +348,8 @@ function flowPlace({ organizationId, id }: Flow) {
   return { organizationId, table: 'sso_flows', column: 'secrets', row: id }
 }
 
-function refused(reason: string): Problem {
-  if (reason === 'too_late') return flowNotBegunHere()
-  return reason === 'answered_access_denied' ? ssoDenied() : ssoAnswerRefused(answerFlaws[reason])
-}
-
-function providerDown({ log }: SsoContext, reason: string): Problem {
-  log.warn({ reason }, 'an identity provider did not answer')
-  return providerUnavailable()
+function refusalOf({ log }: SsoContext, { reason, isOurs, refusal: why }: ProviderFailure): Problem {
+  if (reason === 'answered_access_denied') return ssoDenied()
+  if (isOurs) log.warn({ reason, ...(why === null ? {} : { why }) }, 'an identity provider did not answer')
+  return isOurs && why === null ? providerUnavailable() : ssoAnswerRefused(answerFlaw(reason))
 }

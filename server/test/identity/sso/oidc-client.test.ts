@@ -340,6 +340,27 @@ describe('discovery', () => {
     })
   }
 
+  for (const [reason, change] of [
+    ['metadata_algorithms', { id_token_signing_alg_values_supported: ['none', 'HS256'] }],
+    ['metadata_malformed', { id_token_signing_alg_values_supported: 'RS256' }],
+    ['metadata_malformed', { id_token_signing_alg_values_supported: [['RS256']] }],
+    ['metadata_malformed', { token_endpoint_auth_methods_supported: 5 }],
+    ['metadata_malformed', { authorization_endpoint: `https://accounts.example.com/${'x'.repeat(2_000)}` }],
+    ['metadata_incomplete', { userinfo_endpoint: {} }],
+    ['metadata_insecure', { userinfo_endpoint: 'http://accounts.example.com/me' }],
+  ] as const) {
+    test(`is refused for ${reason}: ${JSON.stringify(change).slice(0, 80)}`, async () => {
+      assert.equal(await discoverWith(change), reason)
+    })
+  }
+
+  test('lists of algorithms and methods may be missing or null', async () => {
+    for (const none of [undefined, null]) {
+      const change = { id_token_signing_alg_values_supported: none, token_endpoint_auth_methods_supported: none }
+      assert.equal(await discoverWith(change), null)
+    }
+  })
+
   test('is refused with the issuer with a slash more or less, by name', async () => {
     assert.equal(await discoverWith({ issuer: `${op.issuer}/` }), 'issuer_slash')
     const path = '/tenant/.well-known/openid-configuration'

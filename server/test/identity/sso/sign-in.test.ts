@@ -533,6 +533,54 @@ describe('a forged or unfit ID token', () => {
     })
   }
 
+  for (const [what, path, body, reason, detail] of [
+    ['a private key in its key set', '/jwks', { key: 'private' }, 'malformed', /must reply 200 with JSON/],
+    ['no key', '/jwks', { keys: [] }, 'oauth_key_selection_failed', /not in its key set \(jwks_uri\) exactly once/],
+    ['a page', '/token', '<html>', 'oauth_parse_error', /must reply 200 with JSON/],
+    ['another person’s userinfo', '/me', { sub: 'x' }, 'oauth_json_attribute_comparison_failed', /another person/],
+    [
+      'a refusal of the client',
+      '/token',
+      { error: 'invalid_client' },
+      'token_endpoint_invalid_client',
+      /client secret/,
+    ],
+  ] as const) {
+    test(`403 that names what to change there: ${what}`, async () => {
+      const odd = await anotherProvider({
+        creates_members: true,
+        default_role: 'reviewer',
+        role_claim: 'no_such_claim',
+        role_map: { admins: 'admin' },
+      })
+      const browser = createBrowser(t)
+      const answer = await answerOf(browser, odd, newcomer())
+      odd.op.replace(path, (response) => {
+        response.setHeader('content-type', 'application/json')
+        if (typeof body === 'string') return response.end(body)
+        if ('error' in body) return response.writeHead(400).end(JSON.stringify(body))
+        const key = { ...odd.op.privateKey.export({ format: 'jwk' }), kid: odd.op.keyId }
+        return response.end(JSON.stringify('key' in body ? { keys: [key] } : body))
+      })
+      const reply = await browser.get(answer)
+      assert.equal(reply.status, 403)
+      isRefused(reply, 'sso.answer_refused')
+      assert.match(reply.body.detail, detail)
+      assert.equal(await lastReason(), reason)
+    })
+  }
+
+  test('403 that names what to change there, on the way to a provider whose metadata became unfit', async () => {
+    const odd = await anotherProvider()
+    const metadata = { issuer: odd.op.issuer, authorization_endpoint: 'http://accounts.example.com' }
+    odd.op.replace('/.well-known/openid-configuration', (response) =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(metadata)),
+    )
+    const reply = await t.call('GET', startPath(odd.id))
+    isRefused(reply, 'sso.answer_refused')
+    assert.match(reply.body.detail, /endpoint that is not https/)
+  })
+
   test('503 when the provider fails at the last step', async () => {
     op.replace('/token', (response) => response.writeHead(502).end())
     const { reply } = await signInBy(t, provider, newcomer())

@@ -221,6 +221,9 @@ const notOne = 'does not answer as an OpenID provider: check the URL'
 const mistakes: Readonly<Record<string, string>> = {
   issuer_differs: 'is not how this provider names itself: copy "issuer" from its discovery document, letter by letter',
   metadata_incomplete: 'has a discovery document without authorization_endpoint, token_endpoint or jwks_uri',
+  metadata_algorithms: 'has a discovery document without a public-key algorithm for ID tokens, such as RS256 or ES256',
+  metadata_malformed:
+    'has a discovery document with a list that is no list of texts, or an endpoint of over 2000 characters',
   metadata_insecure: 'has a discovery document with an endpoint that is not https',
 }
 

@@ -41,7 +41,7 @@ function performTogether(
 ): Promise<readonly Outcome<Consultation>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
     const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
-    for (const before of current.values()) await digestAhead(before)
+    for (const before of current.values()) await digestAhead(before, before.organizationId)
     const merged = new Map<string, Change>()
     const facts: Fact[] = []
     const changes: RequestChange[] = []

@@ -73,7 +73,7 @@ export async function create(
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
-  await digestAhead(asked)
+  await digestAhead(asked, organizationId)
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
   const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
   const insert = async (): Promise<Consultation | null> => {

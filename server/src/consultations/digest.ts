@@ -30,11 +30,11 @@ export function digestOf(asked: Asked): string {
 }
 
 /** Computes the digest of a large question in a thread; `digestOf` then has it, and does not hold up everybody else. */
-export async function digestAhead(asked: Asked): Promise<void> {
+export async function digestAhead(asked: Asked, organizationId: string): Promise<void> {
   if (asked.context.length < largeBytes) return
   const text = textOf(asked)
   const key = hash('sha256', text, 'base64')
-  if (computed.get(key) === undefined) computed.set(key, await largeDigest(text))
+  if (computed.get(key) === undefined) computed.set(key, await largeDigest(text, organizationId))
 }
 
 function textOf({ title, description, context }: Asked): JsonText {

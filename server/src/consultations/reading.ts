@@ -54,7 +54,7 @@ function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<rea
 
 export async function read({ find }: ReadContext, principal: Principal, id: string): Promise<Consultation> {
   const found = visibleTo(principal, await find(keyFor(principal, id)))
-  await digestAhead(found)
+  await digestAhead(found, found.organizationId)
   return found
 }
 

@@ -2,6 +2,7 @@ import { Readable, Transform } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { createByteBudget } from '../platform/limits/byte-budget.ts'
 import type { Problem } from '../platform/problem.ts'
+import type { Client } from './client.ts'
 import { overloaded } from './refusals.ts'
 
 declare module 'fastify' {
@@ -42,7 +43,7 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
   const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
     const { actor, client } = request
     const [budget, holder] =
-      actor === null ? [budgets.strangers, client.network] : [budgets.callers, actor.organizationId]
+      actor === null ? [budgets.strangers, widestOf(client)] : [budgets.callers, actor.organizationId]
     if (!budget.take(holder, bytes)) throw overloaded()
     raw.once('close', () => budget.giveBack(holder, bytes))
   }
@@ -126,6 +127,11 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
       done(error as Problem)
     }
   })
+}
+
+/** In IPv6 the /48, because each of its 65 536 narrower networks would be a holder that may take all that is free. */
+function widestOf({ network, networks }: Client): string {
+  return networks.at(-1) ?? network
 }
 
 /** The most that the body can come to. One that is larger than allowed is refused without being read. */

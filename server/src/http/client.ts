@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { createBoundedMap } from '../platform/bounded-map.ts'
-import { clientAddress, type NetworkMatcher, networkOf } from '../platform/network-address.ts'
+import { clientAddress, type NetworkMatcher, networkOf, networksOf } from '../platform/network-address.ts'
 
 /** Where a call came from. */
 export interface Client {
@@ -8,6 +8,8 @@ export interface Client {
   readonly address: string
   /** What counts as one caller when nothing else is known: the IPv4 address, or the IPv6 /64. */
   readonly network: string
+  /** That, and in IPv6 the /56 and the /48 around it. */
+  readonly networks: readonly string[]
 }
 
 declare module 'fastify' {
@@ -17,7 +19,7 @@ declare module 'fastify' {
   }
 }
 
-/** As many callers as are likely to be busy at once; each entry takes about 300 bytes. */
+/** As many callers as are likely to be busy at once; each entry takes about 500 bytes. */
 const maxRemembered = 10_000
 
 /** Sets `client` on requests. X-Forwarded-For counts only as far as `isTrusted` proxies wrote it, and is read from them alone. */
@@ -58,5 +60,6 @@ export function registerClient(app: FastifyInstance, isTrusted: NetworkMatcher):
 }
 
 function clientOf(address: string): Client {
-  return { address, network: networkOf(address) }
+  const network = networkOf(address)
+  return { address, network, networks: networksOf(network) }
 }

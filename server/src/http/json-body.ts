@@ -43,7 +43,11 @@ export function registerJsonBody(app: FastifyInstance): void {
           done(null, value)
         }
         if (body.length < largeBytes) keep(parseExactJson(body))
-        else parseLargeJson(body, (request.routeOptions.schema?.body as object | undefined) ?? nothing).then(keep, done)
+        else {
+          const payer = request.actor?.organizationId ?? request.client.network
+          const schema = (request.routeOptions.schema?.body as object | undefined) ?? nothing
+          parseLargeJson(body, schema, payer).then(keep, done)
+        }
       } catch (error) {
         done(error as Error)
       }

@@ -5,6 +5,7 @@ import { createRateLimiter, type RateLimiter, type Standing } from '../platform/
 import { createRateLimitStore } from '../platform/limits/rate-limit-store.ts'
 import type { Problem } from '../platform/problem.ts'
 import type { HttpSettings } from '../settings/http.ts'
+import type { Client } from './client.ts'
 import { rateLimited } from './refusals.ts'
 
 const callers = {
@@ -13,12 +14,13 @@ const callers = {
   address: { setting: 'RATE_LIMIT_ADDRESS', whose: 'without valid credentials from this network' },
 } as const
 
-/** Whose calls are counted together. */
-export type Counted = keyof typeof callers
+type Counted = keyof typeof callers
 
+/** Each counts a call, reports the count in the reply's headers, and throws 429 beyond the limit. Mostly synchronous. */
 export interface RateLimits {
-  /** Counts a call of this caller, reports the count in the reply's headers, and throws 429 beyond the limit. Mostly synchronous. */
-  count(kind: Counted, id: string, reply: FastifyReply): Promise<void> | undefined
+  count(kind: 'key' | 'person', id: string, reply: FastifyReply): Promise<void> | undefined
+  /** A call without valid credentials, in each of its caller's networks. */
+  countStranger(client: Client, reply: FastifyReply): Promise<void> | undefined
 }
 
 /** One row per caller for all processes, keyed by an HMAC of the caller's id. */
@@ -39,7 +41,10 @@ export function createRateLimits(db: Db, secretKey: string, settings: HttpSettin
     return counter(kind, limiter)
   }
   const counters = { key: counterOf('key'), person: counterOf('person'), address: counterOf('address') }
-  return { count: (kind, id, reply) => counters[kind]?.(id, reply) }
+  return {
+    count: (kind, id, reply) => counters[kind]?.([id], reply),
+    countStranger: ({ networks }, reply) => counters.address?.(networks, reply),
+  }
 }
 
 /** RateLimit-Policy and RateLimit as in draft-ietf-httpapi-ratelimit-headers-10. */
@@ -50,12 +55,22 @@ function counter(kind: Counted, { limit, take }: RateLimiter) {
     reply.header('ratelimit', `"${kind}";r=${refused ? 0 : remaining};t=${reset}`)
     if (refused) throw rateLimited(callers[kind].whose, limit.calls, limit.seconds, reset)
   }
-  return (id: string, reply: FastifyReply): Promise<void> | undefined => {
-    const standing = take(id)
-    if (standing instanceof Promise) return standing.then((settled) => report(settled, reply))
-    report(standing, reply)
-    return undefined
+  return (ids: readonly string[], reply: FastifyReply): Promise<void> | undefined => {
+    const standings = ids.map(take)
+    if (standings.every((standing): standing is Standing => !(standing instanceof Promise))) {
+      report(tightest(standings), reply)
+      return undefined
+    }
+    return Promise.all(standings).then((settled) => report(tightest(settled), reply))
   }
+}
+
+function tightest(standings: readonly Standing[]): Standing {
+  return standings.reduce((least, one) =>
+    Number(one.refused) > Number(least.refused) || (one.refused === least.refused && one.remaining < least.remaining)
+      ? one
+      : least,
+  )
 }
 
 /**
@@ -67,7 +82,7 @@ export function limitUnauthenticated(app: FastifyInstance, limits: RateLimits): 
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (request.actor !== null || request.routeOptions.config.uncounted === true) return done(null, payload)
     try {
-      const counting = limits.count('address', request.client.network, reply)
+      const counting = limits.countStranger(request.client, reply)
       if (counting === undefined) done(null, payload)
       else counting.then(() => done(null, payload), done)
     } catch (error) {

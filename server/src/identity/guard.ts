@@ -34,7 +34,7 @@ export function createGuard(
     } catch (error) {
       // Guesses count against the network they come from.
       if (error instanceof Problem && error.status < 500) {
-        await limits.count('address', request.client.network, reply)
+        await limits.countStranger(request.client, reply)
       }
       throw error
     }

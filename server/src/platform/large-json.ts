@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { type JsonText, malformedJson, type ParsedJson } from './json.ts'
+import { createTurns } from './limits/turns.ts'
 import { type FieldError, invalidFields } from './problem.ts'
 
 /** From this size on JSON is read and hashed in a thread: a text of 1 MiB that is made to be slow takes half a second. */
@@ -14,11 +15,11 @@ export type Reply =
   | { readonly refused: { readonly code: string; readonly detail: string; readonly errors: readonly FieldError[] } }
 
 /**
- * As `parseExactJson`, and checked. What the schema leaves to the caller is missing in the value, so that the result is small
+ * As `parseExactJson`, and checked. `payer`: whose turn it takes, an organization or a network. What the schema leaves to the caller is missing in the value, so that the result is small
  * whatever was sent; `members` has it.
  */
-export async function parseLargeJson(bytes: Uint8Array, schema: object): Promise<ParsedJson> {
-  const reply = await inTurn({ bytes, schema: textOf(schema) })
+export async function parseLargeJson(bytes: Uint8Array, schema: object, payer: string): Promise<ParsedJson> {
+  const reply = await inTurn(payer, { bytes, schema: textOf(schema) })
   if ('refused' in reply) {
     const { code, detail, errors } = reply.refused
     throw code === malformedJson.code ? malformedJson() : invalidFields(detail, errors)
@@ -27,8 +28,8 @@ export async function parseLargeJson(bytes: Uint8Array, schema: object): Promise
 }
 
 /** SHA-256, in hex, over the RFC 8785 JSON of a text. */
-export async function largeDigest(text: JsonText): Promise<string> {
-  return ((await inTurn({ canonical: text })) as { readonly digest: string }).digest
+export async function largeDigest(text: JsonText, payer: string): Promise<string> {
+  return ((await inTurn(payer, { canonical: text })) as { readonly digest: string }).digest
 }
 
 const texts = new WeakMap<object, string>()
@@ -40,13 +41,20 @@ function textOf(schema: object): string {
 }
 
 let thread: Worker | null = null
-let last: Promise<unknown> = Promise.resolve()
+let isBusy = false
+const waiting = createTurns<() => void>()
 
-/** One at a time, in the order they came: what waits is not copied yet. */
-function inTurn(task: Task): Promise<Reply> {
-  const turn = last.then(() => ask(task))
-  last = turn.catch(() => {})
-  return turn
+/** One at a time, and payers take turns, so that nobody waits for all the texts of somebody else. What waits is not copied yet. */
+async function inTurn(payer: string, task: Task): Promise<Reply> {
+  if (isBusy) await new Promise<void>((go) => waiting.join([payer], go))
+  isBusy = true
+  try {
+    return await ask(task)
+  } finally {
+    const go = waiting.next()
+    if (go === undefined) isBusy = false
+    else go()
+  }
 }
 
 /** Listens for its errors also while it waits: one that nobody listens to would end the process. */

@@ -41,7 +41,7 @@ export function callersNetwork(given: string | null): string {
 /** What one customer may have of IPv6 beside a /64 (RFC 6177): at home a /56, in a company a /48. */
 const customerBits = [56, 48]
 
-/** A caller's network and the wider ones around it that may all be the same caller's. */
+/** A caller's network and the wider ones around it that may all be the same caller's: whatever is counted by network is counted in each. */
 export function networksOf(network: string): readonly string[] {
   const range = rangeOf(network)
   if (typeof range === 'string' || range.network instanceof ipaddr.IPv4) return [network]

@@ -25,7 +25,7 @@ export const httpSettings = {
   RATE_LIMIT_KEY: rateLimit('Calls per seconds of one API key;', '1000000/60'),
   RATE_LIMIT_PERSON: rateLimit('Calls per seconds of one person;', '1000000/60'),
   RATE_LIMIT_ADDRESS: rateLimit(
-    'Calls per seconds without valid credentials from one network (IPv4 address, IPv6 /64);',
+    'Calls per seconds without valid credentials from one network (IPv4 address; IPv6 /64, /56 and /48, each);',
     '3000/60',
   ),
   BODY_LIMIT_BYTES: integer(

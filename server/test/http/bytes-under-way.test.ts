@@ -94,6 +94,14 @@ test('unfinished bodies of strangers are refused beyond a few megabytes, while s
   })
 })
 
+test('the networks of one IPv6 /48 hold no more together than one network', async () => {
+  const sockets = await Promise.all(
+    Array.from({ length: 300 }, (_, n) => begin(unfinished(`2001:db8:1:${n.toString(16)}::1`))),
+  )
+  for (const answer of await Promise.all(sockets.slice(270).map(readToEnd))) assert.match(answer, /^HTTP\/1\.1 503 /)
+  for (const socket of sockets) socket.destroy()
+})
+
 describe('a body of unannounced length', () => {
   const asAgent = () => ({
     authorization: `Bearer ${t.apiKey}`,

@@ -127,13 +127,20 @@ describe('two processes on one database', () => {
     assert.equal((await t.call('GET', '/api/v1/auth/me', { as: t.reviewer.token })).status, 200)
   })
 
-  test('an IPv6 caller is counted by its /64, however it changes its address', async () => {
-    const from = (address: string) => ({ url: '/api/v1/auth/me', headers: { 'x-forwarded-for': address } })
-    const replies = []
-    for (let call = 0; call < 30; call += 1) replies.push(await ask(t.app, from(`2001:db8:7:7::${call.toString(16)}`)))
-    assert.equal(replies.filter(({ status }) => status === 401).length, 25)
-    assert.equal((await ask(t.app, from('2001:db8:7:8::1'))).status, 401)
-  })
+  for (const [width, address] of [
+    ['/64', (n: number) => `2001:db8:7:7::${n.toString(16)}`],
+    ['/56', (n: number) => `2001:db8:8:${n.toString(16)}::1`],
+    ['/48', (n: number) => `2001:db8:9:${n.toString(16)}00::1`],
+  ] as const) {
+    test(`an IPv6 caller is counted by its ${width}, however it changes its address`, async () => {
+      const from = (address: string) => ({ url: '/api/v1/auth/me', headers: { 'x-forwarded-for': address } })
+      const replies = []
+      for (let call = 1; call <= 30; call += 1) replies.push(await ask(t.app, from(address(call))))
+      assert.equal(replies.filter(({ status }) => status === 401).length, 25)
+      assert.equal(Number(/r=(\d+)/.exec(String(replies[24]?.headers.ratelimit))?.[1]), 0)
+      assert.equal((await ask(t.app, from(address(1).replace('2001', '2003')))).status, 401)
+    })
+  }
 
   test('remaining counts down and is never more than what is left', async () => {
     const headers = { 'x-forwarded-for': '198.51.100.9' }

@@ -4,10 +4,23 @@ import type { JsonText } from '../../src/platform/json.ts'
 import { largeDigest } from '../../src/platform/large-json.ts'
 
 test('a thread that failed is replaced: its call rejects, calls that wait and later ones get their digest', async () => {
-  const good = () => largeDigest('{"b":1,"a":2}' as JsonText)
+  const good = () => largeDigest('{"b":1,"a":2}' as JsonText, 'a')
   const digest = await good()
-  const [failed, waiting] = await Promise.allSettled([largeDigest('{' as JsonText), good()])
+  const [failed, waiting] = await Promise.allSettled([largeDigest('{' as JsonText, 'a'), good()])
   assert.equal(failed.status, 'rejected')
   assert.deepEqual(waiting, { status: 'fulfilled', value: digest })
   assert.equal(await good(), digest)
+})
+
+test('payers take turns: one that sends forty texts holds up another by the one at work and one more', async () => {
+  const done: string[] = []
+  const digest = async (payer: string, n: number) => {
+    await largeDigest(JSON.stringify({ n }) as JsonText, payer)
+    done.push(payer)
+  }
+  const many = Array.from({ length: 40 }, (_, n) => digest('flood', n))
+  await digest('other', 0)
+  assert.ok(done.length <= 3, `it came after ${done.length - 1} others`)
+  await Promise.all(many)
+  assert.equal(done.length, 41)
 })

@@ -1,4 +1,5 @@
-import { callersNetwork } from '../../platform/network-address.ts'
+import { createTurns } from '../../platform/limits/turns.ts'
+import { callersNetwork, networksOf } from '../../platform/network-address.ts'
 import { unavailable } from '../../platform/problem.ts'
 
 /** Who waits for a turn. */
@@ -16,8 +17,8 @@ interface Waiter {
 
 /**
  * A bounded queue for work that takes long: at most `parallel` at once, at most `maxWaiting` in either line. Networks take
- * turns, each in its own order. One that has most of a full line gives its last place to a network with fewer: who floods
- * the line refuses itself, not others.
+ * turns, in IPv6 the /48s, within each its /56s and within those their /64s, each in its own order. One that has most of a
+ * full line gives its last place to a network with fewer: a flood refuses itself, not others.
  */
 export function createFairQueue(parallel: number, maxWaiting: number) {
   const known = createLine(maxWaiting)
@@ -51,46 +52,18 @@ export function createFairQueue(parallel: number, maxWaiting: number) {
 }
 
 function createLine(maxWaiting: number) {
-  // In the order of their turns.
-  const shares = new Map<string, Waiter[]>()
-  let size = 0
-
-  const largest = (): readonly [share: string, waiters: Waiter[]] | undefined =>
-    [...shares].reduce<readonly [string, Waiter[]] | undefined>(
-      (most, entry) => (most === undefined || entry[1].length > most[1].length ? entry : most),
-      undefined,
-    )
-
-  /** Refuses the newcomer, or the last of the network that has more places than the newcomer's would. */
-  const makeRoom = (share: string, newcomer: Waiter): boolean => {
-    const most = largest()
-    const full = unavailable('Too many people are signing in just now. Try again in a moment.')
-    if (most === undefined || most[1].length <= (shares.get(share)?.length ?? 0) + 1) {
-      newcomer.refuse(full)
-      return false
-    }
-    most[1].pop()?.refuse(full)
-    size -= 1
-    return true
-  }
-
+  const turns = createTurns<Waiter>()
   return {
-    join: (share: string, waiter: Waiter): void => {
-      if (size >= maxWaiting && !makeRoom(share, waiter)) return
-      const waiters = shares.get(share)
-      if (waiters === undefined) shares.set(share, [waiter])
-      else waiters.push(waiter)
-      size += 1
+    join: (network: string, waiter: Waiter): void => {
+      const path = networksOf(network).toReversed()
+      if (turns.size >= maxWaiting) {
+        const out = turns.makeRoom(path)
+        const full = unavailable('Too many people are signing in just now. Try again in a moment.')
+        ;(out ?? waiter).refuse(full)
+        if (out === null) return
+      }
+      turns.join(path, waiter)
     },
-    next: (): Waiter | undefined => {
-      const [entry] = shares
-      if (entry === undefined) return undefined
-      const [share, waiters] = entry
-      const waiter = waiters.shift()
-      size -= 1
-      shares.delete(share)
-      if (waiters.length > 0) shares.set(share, waiters)
-      return waiter
-    },
+    next: turns.next,
   }
 }

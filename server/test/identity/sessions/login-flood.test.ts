@@ -189,6 +189,27 @@ describe('the queue', () => {
     assert.deepEqual(work.order, ['a0', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
   })
 
+  test('the networks of one IPv6 /48 share its turns, and a full line loses their places first', async () => {
+    const work = createWork(4)
+    const calls = [
+      '2001:db8:1:1::1',
+      '2001:db8:1:2::1',
+      '2001:db8:1:100::1',
+      '2001:db8:1:101::1',
+      '2001:db8:2::1',
+      '192.0.2.1',
+    ].map((address) => work.join(address, stranger(address)))
+    await work.drain(calls)
+    assert.deepEqual(work.refused, ['2001:db8:1:100::1'])
+    assert.deepEqual(work.order, [
+      '2001:db8:1:1::1',
+      '2001:db8:1:2::1',
+      '2001:db8:2::1',
+      '192.0.2.1',
+      '2001:db8:1:101::1',
+    ])
+  })
+
   test('when it is full, the network with the most places loses its last one to a network with fewer', async () => {
     const work = createWork(4)
     const calls = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2', 'b3', 'c1'].map((name) =>

@@ -7,7 +7,7 @@ import { withContext } from '../../platform/with-context.ts'
 import { userById } from '../accounts/store.ts'
 import type { IdentityContext } from '../context.ts'
 import type { Caller, Person, Principal } from '../principal.ts'
-import { active, agentNotFound, newAgent, type RegisteredAgent } from './agent.ts'
+import { agentNotFound, newAgent, type RegisteredAgent } from './agent.ts'
 import { agentFact } from './facts.ts'
 import * as store from './store.ts'
 
@@ -42,12 +42,9 @@ async function register(
         return inserted
       }),
     find: (key) => store.agentByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
-    initialReply: (made) => ({
-      ...made,
-      own: active,
-      pauseAcknowledgedAt: null,
-      lastUsedAt: null,
-      updatedAt: made.createdAt,
+    initialReply: ({ id, createdAt, organizationStatus }) => ({
+      ...newAgent({ organizationId, name, description, ownerId }, id, createdAt),
+      organizationStatus,
     }),
   })
 }

@@ -60,27 +60,27 @@ function createApiKey(
   idempotency: Idempotency | null,
   permit: Permit | null,
 ): Promise<MadeKey> {
-  const now = context.clock.now()
   const id = newId()
-  const expiresAt = terms.expiryOf(input.expiresAt, now)
-  const allowedNetworks = terms.networksOf(input.allowedNetworks)
-  return make(context, by, id, idempotency, permit, async (tx) => {
-    const [agent, registered] = await agentFor(context, tx, by, input)
-    const key: ApiKey = {
-      ...unused,
-      organizationId: by.principal.organizationId,
-      id,
-      agentId: agent.id,
-      name: input.name,
-      description: input.description ?? null,
-      scopes: terms.scopesOf(input.scopes),
-      expiresAt,
-      allowedNetworks,
-      createdAt: now,
-      updatedAt: now,
-    }
-    return { key, facts: (stepUp) => [...registered, keyFact(by, 'api_key.created', null, key, stepUp)] }
+  const asked = (given: Pick<ApiKey, 'id' | 'agentId' | 'createdAt'>): ApiKey => ({
+    ...unused,
+    ...given,
+    organizationId: by.principal.organizationId,
+    name: input.name,
+    description: input.description ?? null,
+    scopes: terms.scopesOf(input.scopes),
+    expiresAt: terms.expiryOf(input.expiresAt, given.createdAt),
+    allowedNetworks: terms.networksOf(input.allowedNetworks),
+    updatedAt: given.createdAt,
   })
+  const prepare = async (tx: Tx) => {
+    const createdAt = context.clock.now()
+    const [agent, registered] = await agentFor(context, tx, by, input)
+    const key = asked({ id, agentId: agent.id, createdAt })
+    const facts = (stepUp: UsedStepUp | null) => [...registered, keyFact(by, 'api_key.created', null, key, stepUp)]
+    return { key, facts }
+  }
+  const initialReply = ({ id, agentId, createdAt }: ApiKey) => asked({ id, agentId, createdAt })
+  return make(context, by, id, { idempotency, permit, prepare, initialReply })
 }
 
 /** Replaces a key. The old one goes on working until the overlap ends. */
@@ -93,7 +93,7 @@ async function rotate(
   permit: Permit | null,
 ): Promise<MadeKey> {
   const freshId = newId()
-  const made = await make(context, by, freshId, idempotency, permit, async (tx) => {
+  const prepare = async (tx: Tx) => {
     const before = await store.apiKeyById(tx, by.principal.organizationId, id, true)
     if (before === null) throw terms.apiKeyNotFound()
     const successor = await store.successorOf(tx, before)
@@ -101,14 +101,20 @@ async function rotate(
     const { old, fresh } = terms.rotate(before, freshId, asked, context.clock.now())
     // No warning: the person who rotates it knows when it ends.
     await store.saveApiKey(tx, old, null)
-    return {
-      key: fresh,
-      facts: (stepUp) => [
-        keyFact(by, 'api_key.created', null, fresh, stepUp),
-        keyFact(by, 'api_key.rotated', before, old, null),
-      ],
-    }
+    const facts = (stepUp: UsedStepUp | null) => [
+      keyFact(by, 'api_key.created', null, fresh, stepUp),
+      keyFact(by, 'api_key.rotated', before, old, null),
+    ]
+    return { key: fresh, facts }
+  }
+  // Its name, scopes and networks are those of the key it replaced, and may have been changed since.
+  const initialReply = (made: ApiKey) => ({
+    ...made,
+    ...unused,
+    rotatedFrom: made.rotatedFrom,
+    updatedAt: made.createdAt,
   })
+  const made = await make(context, by, freshId, { idempotency, permit, prepare, initialReply })
   if (made.key.rotatedFrom !== null) context.forget(made.key.rotatedFrom)
   return made
 }
@@ -150,14 +156,19 @@ async function changeApiKey(
   return after
 }
 
+interface Making {
+  readonly idempotency: Idempotency | null
+  readonly permit: Permit | null
+  readonly prepare: (tx: Tx) => Promise<{ readonly key: ApiKey; readonly facts: (stepUp: UsedStepUp | null) => Fact[] }>
+  readonly initialReply: (earlier: ApiKey) => ApiKey
+}
+
 /** Inserts the key that `prepare` makes and reports its facts. A repeated call gets the same raw key again. */
 async function make(
   { db, secretKey, report }: ApiKeyContext,
   by: Caller<Person>,
   id: string,
-  idempotency: Idempotency | null,
-  permit: Permit | null,
-  prepare: (tx: Tx) => Promise<{ readonly key: ApiKey; readonly facts: (stepUp: UsedStepUp | null) => Fact[] }>,
+  { idempotency, permit, prepare, initialReply }: Making,
 ): Promise<MadeKey> {
   const { organizationId, accountId, userId } = by.principal
   const rawFor = (keyId: string) => mintApiKey(keyId, secretFor(secretKey, 'api key', by.principal, idempotency, keyId))
@@ -165,7 +176,7 @@ async function make(
   const { made: key, replayed } = await createOnce(idempotency, {
     findFirst: true,
     find: (text) => store.apiKeyByIdempotencyKey(db.within({ organizationId }), organizationId, userId, text),
-    initialReply: (made) => ({ ...made, ...unused, rotatedFrom: made.rotatedFrom, updatedAt: made.createdAt }),
+    initialReply,
     insert: () =>
       inTransaction(db, { organizationId, accountId }, async (tx) => {
         const { key, facts } = await prepare(tx)

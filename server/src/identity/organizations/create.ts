@@ -45,6 +45,7 @@ export async function create(
         return organization
       }),
     find: (key) => store.organizationByIdempotencyKey(db.within({ accountId }), accountId, key),
-    initialReply: (earlier) => ({ ...earlier, requireStepUp: false, deleteAfter: null, updatedAt: earlier.createdAt }),
+    // From the body, which is the same: what it is called now is no business of a creator who has left it.
+    initialReply: (earlier) => newOrganization(earlier.organizationId, name, earlier.createdAt),
   })
 }

@@ -73,7 +73,7 @@ function create(
         return team
       }),
     find: (key) => store.teamByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
-    initialReply: (earlier) => ({ ...earlier, updatedAt: earlier.createdAt }),
+    initialReply: (earlier) => ({ ...earlier, ...input, updatedAt: earlier.createdAt }),
     taken: nameTaken,
   })
 }

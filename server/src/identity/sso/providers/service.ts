@@ -60,12 +60,14 @@ async function create(
 ): Promise<CreatedOnce<IdentityProvider>> {
   const { db, clock, client, report } = context
   const { organizationId, userId } = by.principal
+  const asked = (id: string, now: Date) => checkProvider(changed(blank(organizationId, id, now), input, now))
   return createOnce(idempotency, {
     findFirst: true,
     find: (key) => store.providerByIdempotencyKey(db.within({ organizationId }), organizationId, userId, key),
+    initialReply: ({ id, createdAt }) => asked(id, createdAt),
     taken: providerExists,
     insert: async () => {
-      const provider = checkProvider(changed(blank(organizationId, newId(), clock.now()), input, clock.now()))
+      const provider = asked(newId(), clock.now())
       refuseUnproven(provider)
       await checkTeams(context, provider)
       await checkAnswers(client, provider)

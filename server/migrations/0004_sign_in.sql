@@ -194,7 +194,7 @@ begin
     execute format('create policy own on %I using (account_id = hitl_account()) with check (account_id = hitl_account())',
       name);
   end loop;
-  foreach name in array array['sessions', 'step_ups'] loop
+  foreach name in array array['sessions', 'sign_in_challenges', 'step_ups'] loop
     execute format('create policy tenant on %I using (organization_id = hitl_organization()) '
       'with check (organization_id = hitl_organization())', name);
   end loop;

@@ -83,6 +83,34 @@ function callersRange(entry: string): IpRange {
   return range
 }
 
+const everybody = ['0.0.0.0/0', '2000::/3'].map((entry) => rangeOf(entry) as IpRange)
+
+/** Canonical networks as they are. Throws as `canonicalNetwork` does where they are everybody together: all of IPv4, or of the public IPv6. */
+export function notEverybody(entries: readonly string[]): readonly string[] {
+  const ranges = entries.map(callersRange)
+  for (const whole of everybody) {
+    if (!cover(ranges, whole)) continue
+    const is = whole.network.kind() === 'ipv4' ? 'every IPv4 address there is' : 'every public IPv6 address there is'
+    throw new Error(`is ${is}, taken together: name the networks you know`)
+  }
+  return entries
+}
+
+/** Whether the ranges together have every address of `whole`. */
+function cover(ranges: readonly IpRange[], whole: IpRange): boolean {
+  const related = ranges.filter(({ network }) => network.kind() === whole.network.kind())
+  if (related.some(({ network, bits }) => bits <= whole.bits && whole.network.match(network, bits))) return true
+  const inside = related.filter(({ network }) => network.match(whole.network, whole.bits))
+  return inside.length > 1 && halvesOf(whole).every((half) => cover(inside, half))
+}
+
+function halvesOf({ network, bits }: IpRange): readonly IpRange[] {
+  const bytes = network.toByteArray()
+  const at = bits >> 3
+  const upper = bytes.map((byte, index) => (index === at ? byte | (0x80 >> (bits & 7)) : byte))
+  return [bytes, upper].map((one) => ({ network: ipaddr.fromByteArray(one), bits: bits + 1 }))
+}
+
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 export interface IpRange {

@@ -1,6 +1,6 @@
 import { parseRateLimit, type RateLimit } from '../platform/limits/rate-limit.ts'
-import { canonicalNetwork } from '../platform/network-address.ts'
-import { httpUrl, integer, list, optional, type Setting, text, type Values } from './setting.ts'
+import { canonicalNetwork, notEverybody } from '../platform/network-address.ts'
+import { checked, httpUrl, integer, list, optional, type Setting, text, type Values } from './setting.ts'
 
 const rateLimit = (about: string, fallback: string): Setting<RateLimit | null> => ({
   about: `${about} off: no limit.`,
@@ -21,7 +21,10 @@ export const httpSettings = {
     'Browser origins whose pages may call the API with a bearer token, comma separated; * for all.',
     'https://app.example.com',
   ),
-  TRUSTED_PROXIES: list('CIDRs of reverse proxies whose X-Forwarded-For is believed.', '10.0.0.0/8', canonicalNetwork),
+  TRUSTED_PROXIES: checked(
+    list('CIDRs of reverse proxies whose X-Forwarded-For is believed.', '10.0.0.0/8', canonicalNetwork),
+    notEverybody,
+  ),
   RATE_LIMIT_KEY: rateLimit('Calls per seconds of one API key;', '1000000/60'),
   RATE_LIMIT_PERSON: rateLimit('Calls per seconds of one person;', '1000000/60'),
   RATE_LIMIT_ADDRESS: rateLimit(

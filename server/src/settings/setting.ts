@@ -97,6 +97,12 @@ export const list = (
       .map(readEntry),
 })
 
+/** A setting whose value as a whole must also pass `check`, which throws as reading does. */
+export const checked = <T>(setting: Setting<T>, check: (value: T) => T): Setting<T> => ({
+  ...setting,
+  read: (value) => check(setting.read(value)),
+})
+
 /** Reads an http(s) URL, and drops its trailing slashes. */
 export function httpUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : null

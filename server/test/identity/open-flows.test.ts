@@ -95,6 +95,11 @@ const ends: Readonly<Record<string, (member: Member) => Promise<Reply | undefine
   'is idle for too long': ({ sessionId }) => setTime('idle_until', sessionId),
   'ends with its deactivated member': ({ owner, id }) =>
     t.call('PATCH', `/api/v1/users/${id}`, { as: owner.token, body: { is_active: false } }),
+  'ends with its member, who is activated again at once': async ({ owner, id }) => {
+    const set = (is_active: boolean) => t.call('PATCH', `/api/v1/users/${id}`, { as: owner.token, body: { is_active } })
+    ok(await set(false))
+    return set(true)
+  },
   'ends because the operator recovers the account': async ({ accountId }) => {
     const recovered = await t.app.identity.accountRecovery.recover(`${accountId}@sso.invalid`, true, 'test')
     assert.ok(recovered)
@@ -106,6 +111,10 @@ const ends: Readonly<Record<string, (member: Member) => Promise<Reply | undefine
   },
   'ends with its organization': ({ owner }) =>
     t.call('POST', '/api/v1/organization/delete', { as: owner.token, body: { name: 'Flows' } }),
+  'ends with its organization, which is restored at once': async ({ owner }) => {
+    ok(await t.call('POST', '/api/v1/organization/delete', { as: owner.token, body: { name: 'Flows' } }))
+    return t.call('POST', '/api/v1/organization/restore', { as: owner.token })
+  },
   'ends with its unlinked identity': async (member) => {
     const as = await another(member)
     const [identity] = (await t.call('GET', `${auth}/sso/identities`, { as })).body
@@ -117,7 +126,10 @@ const ends: Readonly<Record<string, (member: Member) => Promise<Reply | undefine
     t.call('DELETE', `/api/v1/identity-providers/${providers[0].id}`, { as: owner.token }),
 }
 const ofTheAccount = [
+  'is revoked with all others',
   'ends with its deactivated member',
+  'ends with its member, who is activated again at once',
+  'ends with its organization, which is restored at once',
   'ends because the operator recovers the account',
   'ends with a new password',
   'ends with its organization',
@@ -293,6 +305,14 @@ async function tokenOfLater(member: Member): Promise<readonly string[]> {
   const [still] = await t.sql('select from users where id = $1', [member.id])
   return still === undefined ? [] : [await another(member)]
 }
+
+test('one organization’s provider cannot void what the person has open elsewhere', async () => {
+  const member = await newMember()
+  const link = await t.app.identity.passwordChanges.resetLinkFor(`${member.accountId}@sso.invalid`)
+  ok(await t.call('POST', `${auth}/sessions/revoke-others`, { as: member.token }))
+  const body = { token: link?.split('#')[1], password: 'another whole new one' }
+  ok(await t.call('POST', `${auth}/password/reset`, { body }))
+})
 
 describe('a session that single sign-on opened', () => {
   for (const how of [

@@ -24,15 +24,21 @@ export function bySession(by: Caller<Person>): AccountOrigin {
   return { httpRequestId: by.httpRequestId, network: by.network ?? null, by }
 }
 
-/** The origin as one organization knows it: a session is of one organization only. */
+/** The origin as one organization knows it: a session, and the network it is used from, is of one organization only. */
 export function originIn(
   { organizationId, userId }: Membership,
   { httpRequestId, network, actor, by }: AccountOrigin,
 ): Origin {
-  return { organizationId, actor: actor ?? memberActor(userId, by), httpRequestId, network }
+  const isElsewhere = by !== undefined && by.principal.organizationId !== organizationId
+  return {
+    organizationId,
+    actor: actor ?? memberActor(userId, by),
+    httpRequestId,
+    network: isElsewhere ? null : network,
+  }
 }
 
-export function memberActor(userId: string, by?: Caller<Person>): Actor {
+function memberActor(userId: string, by?: Caller<Person>): Actor {
   return by?.principal.userId === userId ? actorOf(by.principal) : { kind: 'person', id: userId }
 }
 

@@ -56,14 +56,30 @@ export async function saveEmail(tx: Queryable, accountId: string, email: string,
   )
 }
 
-/** The copy that an organization's lists show; the scope is the organization. */
+/**
+ * The copy that an organization's lists show; the scope is the organization. It stays where the organization's provider has
+ * claimed the address for another member: that proves nothing, and must not keep the owner of the mailbox from it.
+ */
 export async function saveMemberEmail(tx: Queryable, membership: Membership, email: string): Promise<void> {
+  const { organizationId, userId } = membership
+  const key = emailKey(email)
   await tx.run(
     sql
       .updateTable('users')
-      .set({ email, email_key: emailKey(email) })
-      .where('organization_id', '=', membership.organizationId)
-      .where('id', '=', membership.userId),
+      .set({ email, email_key: key })
+      .where('organization_id', '=', organizationId)
+      .where('id', '=', userId)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('users as other')
+              .select('other.id')
+              .where('other.organization_id', '=', organizationId)
+              .where('other.email_key', '=', key)
+              .where('other.id', '<>', userId),
+          ),
+        ),
+      ),
   )
 }
 

@@ -1,5 +1,5 @@
 import { later } from '../../platform/clock.ts'
-import { canonicalNetwork } from '../../platform/network-address.ts'
+import { canonicalNetwork, notEverybody } from '../../platform/network-address.ts'
 import { invalid, refusal } from '../../platform/problem.ts'
 import { type KeyScope, keyScopes } from '../principal.ts'
 
@@ -115,9 +115,9 @@ export function scopesOf(asked: readonly string[] | undefined): readonly KeyScop
   return asked === undefined ? keyScopes : keyScopes.filter((scope) => asked.includes(scope))
 }
 
-/** In canonical spelling, without duplicates. Throws 422 for an entry that is not a network. */
+/** In canonical spelling, without duplicates. Throws 422 for an entry that is not a network, and where they are everybody. */
 export function networksOf(asked: readonly string[] | undefined): readonly string[] {
-  return [
+  const networks = [
     ...new Set(
       (asked ?? []).map((entry, index) => {
         try {
@@ -128,6 +128,11 @@ export function networksOf(asked: readonly string[] | undefined): readonly strin
       }),
     ),
   ]
+  try {
+    return notEverybody(networks)
+  } catch (error) {
+    throw invalid('allowed_networks', (error as Error).message)
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ export interface Credential {
   readonly agentId: string
   readonly apiKeyId: string
   readonly hash: Buffer
-  /** False as well while the organization waits to be deleted: only its owner can enter then. */
+  /** False as well while the organization waits to be deleted: only its owner can enter then. Afterwards no key of it is known. */
   readonly isActive: boolean
   readonly scopes: readonly KeyScope[]
   readonly expiresAt: Date
@@ -35,7 +35,7 @@ const findStatement: Statement = {
       a.status, a.paused_at, a.pause_reason, o.agents_status, o.agents_paused_at, o.agents_pause_reason
     from api_keys k
     cross join lateral (select * from agents a where a.organization_id = k.organization_id and a.id = k.agent_id offset 0) a
-    cross join lateral (select * from organizations o where o.organization_id = k.organization_id offset 0) o
+    cross join lateral (select * from organizations o where o.organization_id = k.organization_id and o.deleted_at is null offset 0) o
     where k.id = $1`,
 }
 

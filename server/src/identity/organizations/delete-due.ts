@@ -59,7 +59,7 @@ async function deleteSome(context: DeletionContext, erasedTo: ErasedTo, organiza
   return false
 }
 
-/** From here on nobody can enter, and nothing brings the organization back. */
+/** From here on nobody can enter, and nothing brings the organization back. What is under way in it may still end. */
 async function begin({ clock, report, forget }: DeletionContext, tx: Tx, organizationId: string): Promise<void> {
   const occurredAt = clock.now()
   await store.markDeleted(tx, organizationId, occurredAt)

@@ -27,6 +27,12 @@ export interface OrganizationMember {
 /** Days between an owner's request to delete an organization and the deletion. */
 export const deletionGraceDays = 30
 
+/**
+ * Between the begin of a deletion and its work: longer than any call lasts that was let in before, and than a refused one
+ * waits to be written, so that none leaves something behind.
+ */
+export const deletionQuietMinutes = 15
+
 /** Enough for a consultancy, and a bound for what one account can fill the installation with. */
 export const maxOwned = 50
 

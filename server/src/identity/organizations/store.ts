@@ -6,7 +6,7 @@ import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import { mayEnter } from '../accounts/store.ts'
 import type { Role } from '../principal.ts'
-import type { Organization } from './organization.ts'
+import { deletionQuietMinutes, type Organization } from './organization.ts'
 
 type Row = Selectable<Schema['organizations']>
 
@@ -148,14 +148,18 @@ export async function saveAgentsSwitch(tx: Queryable, organizationId: string, af
 
 // Deleting
 
-/** Organizations whose grace period is over and that still have rows; the scope is the worker's. */
-export async function organizationsToDelete(db: Queryable, now: Date): Promise<readonly string[]> {
-  const query = sql
+function isDue(now: Date) {
+  const quietSince = new Date(now.getTime() - deletionQuietMinutes * 60_000)
+  return sql
     .selectFrom('organizations')
-    .select('organization_id')
     .where('delete_after', '<=', now)
     .where('cleared_at', 'is', null)
-    .orderBy('delete_after')
+    .where((where) => where.or([where('deleted_at', 'is', null), where('deleted_at', '<=', quietSince)]))
+}
+
+/** Organizations whose grace period is over, and those whose deletion has begun and been quiet; the scope is the worker's. */
+export async function organizationsToDelete(db: Queryable, now: Date): Promise<readonly string[]> {
+  const query = isDue(now).select('organization_id').orderBy('delete_after')
   return (await db.run(query)).map((row) => row.organization_id)
 }
 
@@ -165,14 +169,7 @@ export async function lockDue(
   organizationId: string,
   now: Date,
 ): Promise<{ readonly isBegun: boolean } | null> {
-  const query = sql
-    .selectFrom('organizations')
-    .select('deleted_at')
-    .where('organization_id', '=', organizationId)
-    .where('delete_after', '<=', now)
-    .where('cleared_at', 'is', null)
-    .forUpdate()
-    .skipLocked()
+  const query = isDue(now).select('deleted_at').where('organization_id', '=', organizationId).forUpdate().skipLocked()
   const [row] = await tx.run(query)
   return row === undefined ? null : { isBegun: row.deleted_at !== null }
 }

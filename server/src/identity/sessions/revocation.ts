@@ -1,10 +1,11 @@
 import { factBy } from '../../facts/fact.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
-import { memberActor } from '../accounts/account-facts.ts'
-import { dropOpenLinks, switchScope } from '../accounts/account-link-store.ts'
+import { bySession, originIn } from '../accounts/account-facts.ts'
+import { dropOpenLinks, type Membership, switchScope } from '../accounts/account-link-store.ts'
 import * as people from '../accounts/store.ts'
 import { userNotFound } from '../accounts/user.ts'
 import type { EndedBy, EndOfSession, IdentityContext, SessionsToEnd } from '../context.ts'
+import { dropSignInChallenges } from '../factors/sign-in/store.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken } from '../secret-token.ts'
@@ -18,7 +19,7 @@ export interface RevocationContext extends IdentityContext {
   readonly forget: (sessionId: string) => void
 }
 
-/** Ends sessions and reports it; their ids are forgotten once it is durable. */
+/** Ends sessions and reports it; their ids are forgotten once it is durable. With all of a person's go their unfinished sign-ins. */
 export async function endIn(
   { clock, report, forget }: RevocationContext,
   tx: Tx,
@@ -27,6 +28,8 @@ export async function endIn(
   by: EndedBy,
 ): Promise<readonly Session[]> {
   const occurredAt = clock.now()
+  const { id, identityProviderId, ssoIdentityId } = which
+  if ([id, identityProviderId, ssoIdentityId].every((one) => one === undefined)) await dropSignInChallenges(tx, which)
   const ended = await store.revokeSessions(tx, which, cause, occurredAt)
   tx.onCommit(() => {
     for (const session of ended) forget(session.id)
@@ -90,27 +93,31 @@ export async function endOwn(context: RevocationContext, by: Caller<Person>, id:
   const { accountId } = by.principal
   const found = await store.sessionById(db.within({ accountId }), accountId, id)
   if (found === null || !isInReach(by.principal, found.organizationId)) throw sessionNotFound()
-  const { organizationId, userId } = found
+  const { organizationId } = found
   const ended = await inTransaction(db, { accountId, organizationId }, (tx) =>
-    endIn(context, tx, { accountId, id }, 'revoked', byMember(by, userId)),
+    endIn(context, tx, { accountId, id }, 'revoked', byMember(by, found)),
   )
   if (ended.length === 0) throw sessionNotFound()
 }
 
 /**
  * Ends all of the caller's sessions but the one that asks, in one commit, and returns how many ended. Links that the others
- * may have requested, such as one for another address, stop working.
+ * may have requested, such as one for another address, stop working, and so do unfinished sign-ins.
  */
 export async function endOthers(context: RevocationContext, by: Caller<Person>): Promise<number> {
   const { accountId, sessionId } = by.principal
   return inTransaction(context.db, { accountId }, async (tx) => {
-    await dropOpenLinks(tx, accountId)
+    if (!isWordOfProvider(by.principal)) {
+      await dropOpenLinks(tx, accountId)
+      await dropSignInChallenges(tx, { accountId })
+    }
     let ended = 0
-    for (const { organizationId, userId } of await store.membershipsWithSessions(tx, accountId)) {
+    for (const membership of await store.membershipsWithSessions(tx, accountId)) {
+      const { organizationId } = membership
       if (!isInReach(by.principal, organizationId)) continue
       await switchScope(tx, organizationId)
       const which = { accountId, organizationId, exceptSessionId: sessionId }
-      ended += (await endIn(context, tx, which, 'revoked', byMember(by, userId))).length
+      ended += (await endIn(context, tx, which, 'revoked', byMember(by, membership))).length
     }
     return ended
   })
@@ -141,8 +148,8 @@ export async function endOfMember(
 }
 
 /** As the session's organization knows the caller, whose own session may be in another one. */
-function byMember(by: Caller<Person>, userId: string): EndedBy {
-  return { ...byCaller(by), actor: memberActor(userId, by) }
+function byMember(by: Caller<Person>, membership: Membership): EndedBy {
+  return originIn(membership, bySession(by))
 }
 
 /** An identity provider's word reaches no further than its own organization. */

@@ -5,6 +5,7 @@ import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
+import { closing } from '../organizations/organization.ts'
 import { checkReturnTo, confirmationOf, flowCookie, flowCookieName, markFor } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
 import { alsoAsPages, questionPage, refuseInWords, sendAgain, sendQuestion } from './pages.ts'
@@ -39,6 +40,7 @@ const signInRefusals = [
   ssoAnswerRefused,
   memberInactive,
   noRole,
+  closing,
   ...Object.values(notAMember),
 ]
 

@@ -10,6 +10,7 @@ import { userById } from '../accounts/store.ts'
 import type { User } from '../accounts/user.ts'
 import { assuranceJson } from '../factors/step-up.ts'
 import type { Permit } from '../factors/step-ups/service.ts'
+import { organizationById } from '../organizations/store.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken, isSecretToken, newSecretToken } from '../secret-token.ts'
 import { answerFlaw } from './answer-flaws.ts'
@@ -21,7 +22,7 @@ import * as identityStore from './members/store.ts'
 import { isFailure, type Party, type ProviderFailure } from './oidc-client.ts'
 import { type IdentityProvider, providerNotFound } from './provider.ts'
 import { type ProviderContext, secretPlace } from './providers/service.ts'
-import { markProven, providerById, type StoredProvider } from './providers/store.ts'
+import { markProven, providerById, type StoredProvider, stillStands } from './providers/store.ts'
 
 /** A person whom a provider identified. The session is for this organization alone: its provider speaks for no other. */
 export interface SsoSignedIn {
@@ -225,6 +226,8 @@ async function activeProvider({ db }: SsoContext, id: string): Promise<StoredPro
   const key = id.toLowerCase()
   const stored = await providerById(db.within({ lookUp: key }), key)
   if (stored === null || !stored.provider.isActive) throw providerNotFound()
+  const { organizationId } = stored.provider
+  if ((await organizationById(db.within({ organizationId }), organizationId)) === null) throw providerNotFound()
   return stored
 }
 
@@ -320,7 +323,8 @@ async function enter(
   const { db, clock, report } = context
   const { organizationId } = provider
   const outcome = await inTransaction(db, { organizationId, accountId }, async (tx) => {
-    const entered = await work(tx)
+    // The provider's reply took its time, and was asked for under the settings of before.
+    const entered = (await stillStands(tx, provider)) ? await work(tx) : flowNotBegunHere()
     if (entered instanceof Problem) {
       await report(tx, [refusedFact(context, provider, flow, visitor, entered.code.replace('sso.', ''))])
       return entered

@@ -137,6 +137,42 @@ describe('scopes and networks', () => {
   }
 })
 
+describe('networks that are everybody together', () => {
+  for (const entries of [
+    ['0.0.0.0/1', '128.0.0.0/1'],
+    ['128.0.0.0/1', '192.0.2.0/24', '64.0.0.0/2', '0.0.0.0/2'],
+    ['::ffff:0.0.0.0/97', '128.0.0.0/1'],
+    ['::/1', '8000::/1'],
+    ['2000::/3'],
+    ['2000::/4', '3000::/4', '10.0.0.0/8'],
+  ]) {
+    test(`422 for ${entries.join(' and ')}`, () => {
+      assert.deepEqual(
+        refusalOf(() => networksOf(entries)),
+        [422, 'request.invalid', 'allowed_networks'],
+      )
+    })
+  }
+
+  for (const entries of [
+    ['0.0.0.0/1', '128.0.0.0/2'],
+    ['0.0.0.0/1', '8000::/1'],
+    ['2000::/4', 'fc00::/7'],
+    [
+      '128.0.0.0/1',
+      '0.0.0.0/2',
+      '64.0.0.0/3',
+      '96.0.0.0/4',
+      '112.0.0.0/5',
+      '120.0.0.0/6',
+      '124.0.0.0/7',
+      '126.0.0.0/8',
+    ],
+  ]) {
+    test(`${entries.join(' and ')} are not`, () => assert.equal(networksOf(entries).length, entries.length))
+  }
+})
+
 describe('rotation', () => {
   const terms = { overlapMinutes: 60, expiresAt: undefined }
   const id = newId()

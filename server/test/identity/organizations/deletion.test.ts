@@ -8,6 +8,7 @@ import { addApiKey } from '../../people-and-keys.ts'
 import { addCompany, alsoIn, type Company, signedIn, told } from './tenancy.ts'
 
 const day = 86_400_000
+const minute = 60_000
 const own = '/api/v1/organization'
 const passwords = createPasswords({ cost: 4 })
 
@@ -176,6 +177,9 @@ describe('after the grace period', () => {
     assert.equal((await stateOf(organizationId)).deleted_at, null, 'not a moment too soon')
     t.clock.advance(1)
     await t.app.drain()
+    assert.equal((await rowsLeft(organizationId)).users, 4, 'calls that were under way may still write')
+    t.clock.advance(20 * minute)
+    await t.app.drain()
 
     const left = await rowsLeft(organizationId)
     assert.deepEqual(Object.keys(left).sort(), ['audit_seals', 'events', 'organizations'])
@@ -224,6 +228,39 @@ describe('after the grace period', () => {
     })
   })
 
+  test('nothing that came in before leaves a row or a network behind, nor does what its agents and people still send', async () => {
+    const company = await addCompany(t)
+    const { organizationId, owner } = company
+    const key = await addApiKey(t, organizationId)
+    await remove(company)
+    t.clock.advance(30 * day)
+    // Refused, and written to the audit a second or more later.
+    const as = await signedIn(t, owner)
+    assert.equal((await t.call('POST', `${own}/delete`, { as, body: { name: company.name } })).status, 202)
+    const refused = () => t.call('POST', '/api/v1/requests', { as, body: { title: 'May I?', context: {} } })
+    assert.equal((await refused()).status, 403)
+    await t.app.identity.organizationDeletion.deleteDue()
+    await t.app.drain()
+    // As a call does that was authenticated before, and whose body took half a minute.
+    await t.sql(
+      `insert into agents (organization_id, id, name, created_at, updated_at) values ($1, gen_random_uuid(), 'late', now(), now())`,
+      [organizationId],
+    )
+    t.clock.advance(20 * minute)
+    assert.equal((await t.call('GET', '/api/v1/requests', { as: key.raw })).body.code, 'auth.invalid')
+    await t.app.drain()
+    assert.equal((await t.call('GET', '/api/v1/requests', { as: key.raw })).body.code, 'auth.invalid')
+    await t.app.drain()
+    assert.deepEqual(Object.keys(await rowsLeft(organizationId)).sort(), ['audit_seals', 'events', 'organizations'])
+    const networks = await t.sql('select record from events where organization_id = $1 and erasable is not null', [
+      organizationId,
+    ])
+    assert.deepEqual(networks, [])
+    const [forgotten] = await told(t, organizationId, 'access.refused')
+    assert.equal(forgotten?.after.code, 'auth.forbidden', 'it was written, and then erased')
+    assert.deepEqual(await told(t, organizationId, 'api_key.refused'), [])
+  })
+
   test('it cannot be restored, and its owner cannot sign in', async () => {
     const company = await addCompany(t)
     await remove(company)
@@ -234,6 +271,7 @@ describe('after the grace period', () => {
     // The deletion has begun but not finished: there are still members.
     assert.notEqual((await stateOf(company.organizationId)).deleted_at, null)
     assert.equal(await me(as), 401)
+    t.clock.advance(20 * minute)
     await t.app.drain()
     assert.equal(await me(as), 401)
   })
@@ -245,10 +283,14 @@ describe('after the grace period', () => {
     await remove(free)
     t.clock.advance(30 * day)
     await t.app.drain()
+    t.clock.advance(20 * minute)
+    await t.app.drain()
     assert.equal((await stateOf(held.organizationId)).deleted_at, null)
     assert.equal((await rowsLeft(held.organizationId)).users, 4)
     assert.notEqual((await stateOf(free.organizationId)).cleared_at, null)
     await hold(held, false)
+    await t.app.drain()
+    t.clock.advance(20 * minute)
     await t.app.drain()
     assert.notEqual((await stateOf(held.organizationId)).cleared_at, null)
   })
@@ -261,6 +303,8 @@ describe('after the grace period', () => {
     const drain = async () => {
       while (await deleteDue()) {}
     }
+    await Promise.all([drain(), drain(), drain()])
+    t.clock.advance(20 * minute)
     await Promise.all([drain(), drain(), drain()])
     await drain()
     assert.notEqual((await stateOf(company.organizationId)).cleared_at, null)
@@ -285,6 +329,8 @@ test('open registration and the set-up link never lead into an organization that
     const refused = await register('early@example.com')
     assert.deepEqual([refused.status, refused.body.code], [403, 'organization.closing'])
     one.clock.advance(30 * day)
+    await one.app.drain()
+    one.clock.advance(20 * minute)
     await one.app.drain()
     assert.equal((await register('late@example.com')).status, 201)
     const [late] = await one.sql(`select organization_id from users where email_key = 'late@example.com'`)

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { checkReturnTo } from '../../../src/identity/sso/flows/flow.ts'
 import type { Reply, TestApp } from '../../harness.ts'
 import { recordedEvents } from '../../recorded-events.ts'
+import { addCompany, signedIn } from '../organizations/tenancy.ts'
 import { addOrganization, newPerson } from '../recovery/accounts.ts'
 import { type OpenIdProvider, type ProvidedPerson, startOpenIdProvider } from './openid-provider.ts'
 import {
@@ -607,6 +608,63 @@ describe('a forged or unfit ID token', () => {
     assert.match(reply.body, /did not let you in/)
     assert.doesNotMatch(reply.body, /script/)
     assert.match(String(reply.headers['content-security-policy']), /default-src 'none'/)
+  })
+})
+
+describe('what is changed while the provider answers', () => {
+  const removed = { method: 'DELETE', body: undefined }
+  for (const [what, { method, body }] of Object.entries({
+    'is switched off': { method: 'PATCH', body: { is_active: false } },
+    'is deleted': removed,
+    'gives another role': { method: 'PATCH', body: { default_role: 'auditor' } },
+  })) {
+    test(`counts: nobody comes in by a provider that ${what}`, async () => {
+      const { admin, organizationId } = await addCompany(t)
+      const settings = { creates_members: true, default_role: 'admin' }
+      const provider = await addProvider(t, settings, { op, as: await signedIn(t, admin) })
+      const answer = async (sub: string, meanwhile: () => Promise<unknown>) => {
+        const browser = createBrowser(t)
+        const path = await answerOf(browser, provider, { sub, email: `${sub}@example.com`, email_verified: true })
+        op.forge(async ({ payload }) => {
+          await meanwhile()
+          return op.sign(payload)
+        })
+        return browser.get(path).finally(() => op.forge(null))
+      }
+      const known = `known-${provider.id}`
+      assert.equal((await answer(known, async () => {})).status, 303)
+      const members = async () =>
+        t.sql(
+          'select u.id, u.role, i.last_used_at from users u left join sso_identities i on i.user_id = u.id where u.organization_id = $1 order by u.id',
+          [organizationId],
+        )
+      const before = (await members()).map(({ id, role }) => ({ id, role }))
+      const path = `/api/v1/identity-providers/${provider.id}`
+      const change = async () => {
+        const options = { as: await signedIn(t, admin), ...(body === undefined ? {} : { body }) }
+        const reply = await t.call(method, path, options)
+        assert.ok(reply.status < 300, reply.text)
+      }
+      const refused = await answer(`new-${provider.id}`, change)
+      assert.ok([403, 404].includes(refused.status), refused.text)
+      assert.deepEqual(
+        (await members()).map(({ id, role }) => ({ id, role })),
+        before,
+      )
+    })
+  }
+
+  test('nobody becomes a member of an organization that is being deleted; after that its provider is not there', async () => {
+    const { owner, name, organizationId } = await addCompany(t)
+    const settings = { creates_members: true, default_role: 'admin' }
+    const provider = await addProvider(t, settings, { op, as: await signedIn(t, owner) })
+    const asked = await t.call('POST', '/api/v1/organization/delete', { as: await signedIn(t, owner), body: { name } })
+    assert.equal(asked.status, 202, asked.text)
+    const { reply } = await signInBy(t, provider, { sub: 'late', email: 'late@example.com', email_verified: true })
+    assert.equal(reply.status, 403, reply.text)
+    assert.equal((await t.sql('select from users where organization_id = $1', [organizationId])).length, 4)
+    await t.sql('update organizations set deleted_at = now() where organization_id = $1', [organizationId])
+    assert.equal((await createBrowser(t).get(startPath(provider.id), ownPage)).status, 404)
   })
 })
 

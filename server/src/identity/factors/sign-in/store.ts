@@ -3,6 +3,7 @@ import { type Queryable, sql } from '../../../platform/database/db.ts'
 import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
+import type { SessionsToEnd } from '../../context.ts'
 
 /** A sign-in that waits for its second factor. */
 export interface SignInChallenge {
@@ -66,6 +67,19 @@ export async function countTry(
     .where('tries', '<', maxTries)
     .returningAll()
   return first(db.run(query), toChallenge)
+}
+
+/** The sign-ins of these people, all of whose sessions end, wait in vain. The scope is their account or their organization. */
+export async function dropSignInChallenges(
+  tx: Queryable,
+  { accountId, organizationId, userId, exceptUserId }: SessionsToEnd,
+): Promise<void> {
+  let query = sql.deleteFrom('sign_in_challenges')
+  if (accountId !== undefined) query = query.where('account_id', '=', accountId)
+  if (organizationId !== undefined) query = query.where('organization_id', '=', organizationId)
+  if (userId !== undefined) query = query.where('user_id', '=', userId)
+  if (exceptUserId !== undefined) query = query.where('user_id', '<>', exceptUserId)
+  await tx.run(query)
 }
 
 /** False when another try was right first, or the password that began it was changed since. */

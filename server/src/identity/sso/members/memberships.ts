@@ -8,6 +8,8 @@ import type { Visitor } from '../../accounts/account-facts.ts'
 import { placeholderEmail } from '../../accounts/account-link.ts'
 import * as people from '../../accounts/store.ts'
 import { emailKey, type User } from '../../accounts/user.ts'
+import { closing } from '../../organizations/organization.ts'
+import { organizationById } from '../../organizations/store.ts'
 import {
   type Claims,
   profileFrom,
@@ -19,7 +21,6 @@ import {
 } from '../claims.ts'
 import type { ClaimableRole, IdentityProvider } from '../provider.ts'
 import type { ProviderContext } from '../providers/service.ts'
-import { lockProvider } from '../providers/store.ts'
 import * as store from './store.ts'
 
 export interface Entered {
@@ -87,7 +88,10 @@ export interface Arrival {
   readonly visitor: Visitor
 }
 
-/** A sign-in. Issuer and subject say who it is; nobody is recognized by an address. */
+/**
+ * A sign-in. Issuer and subject say who it is; nobody is recognized by an address. The organization's providers are locked, so
+ * that two first sign-ins of one person at once make one member.
+ */
 export async function enter(
   context: Context,
   tx: Tx,
@@ -119,9 +123,6 @@ async function enterKnown(
   identity: store.SsoIdentity,
 ): Promise<Entered | Problem> {
   const { provider, claims } = arrival
-  // One after the other where claims give roles, so that of two who lose theirs at once neither counts the other as the one
-  // who is left to manage.
-  if (provider.roleClaim !== null) await lockProvider(tx, provider.id)
   const [member] = await people.lockUsers(tx, provider.organizationId, [identity.userId])
   if (member === undefined || !member.isActive) return memberInactive()
   if (!(await applyRole(context, tx, arrival, member, roleFrom(provider, claims)))) return noRole()
@@ -138,10 +139,8 @@ async function enterNew(context: Context, tx: Tx, arrival: Arrival, accountId: s
   const role = roleFrom(provider, claims)
   if (role === null) return noRole()
   const { organizationId } = provider
-  // One after the other, so that two first sign-ins of one person at once make one member.
-  await lockProvider(tx, provider.id)
-  const first = await identityOf(tx, arrival)
-  if (first !== null) return enterKnown(context, tx, arrival, first)
+  const organization = await organizationById(tx, organizationId)
+  if (organization === null || organization.deleteAfter !== null) return closing()
   const { email, name } = profile
   if (await people.hasAddress(tx, organizationId, emailKey(email))) return addressTaken()
   const now = context.clock.now()

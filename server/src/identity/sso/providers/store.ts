@@ -67,9 +67,27 @@ export async function providerById(db: Queryable, id: string, lock = false): Pro
   return row === undefined ? null : { provider: toProvider(row), sealedSecret: row.client_secret }
 }
 
-/** Nobody else changes it, or lets somebody new in by it, until the transaction ends. */
+/** Nobody else changes it until the transaction ends. */
 export function lockProvider(tx: Queryable, id: string): Promise<StoredProvider | null> {
   return providerById(tx, id, true)
+}
+
+/**
+ * Whether the provider is on and unchanged since it was read. Nobody changes a provider of its organization, or comes in by one,
+ * until the transaction ends: of two people who lose the right to manage at once, neither counts the other as the one who is left.
+ */
+export async function stillStands(
+  tx: Queryable,
+  { organizationId, id, updatedAt }: IdentityProvider,
+): Promise<boolean> {
+  const query = sql
+    .selectFrom('identity_providers')
+    .select(['id', 'is_active', 'updated_at'])
+    .where('organization_id', '=', organizationId)
+    .orderBy('id')
+    .forUpdate()
+  const now = (await tx.run(query)).find((row) => row.id === id)
+  return now?.is_active === true && now.updated_at.getTime() === updatedAt.getTime()
 }
 
 export async function providers(db: Queryable, organizationId: string): Promise<readonly IdentityProvider[]> {

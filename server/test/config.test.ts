@@ -257,6 +257,7 @@ describe('rules between settings', () => {
     [/must be an email address/, { ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'correct horse' }],
     [/8 to 72 bytes/, { ADMIN_EMAIL: 'a@example.com', ADMIN_PASSWORD: 'short' }],
     [/8 to 72 bytes/, { ADMIN_EMAIL: 'a@example.com', ADMIN_PASSWORD: `${'😀'.repeat(18)}x` }],
+    [/^TRUSTED_PROXIES is every IPv4 address/, { TRUSTED_PROXIES: '0.0.0.0/1, 128.0.0.0/1' }],
     [/^DATABASE_CA is for an external database/, { DATABASE_CA: '/ca.pem' }],
   ] as const) {
     test(`${pattern}`, () => {

@@ -83,7 +83,8 @@ const terms = {
   allowed_networks: Type.Optional(
     Type.Array(Type.String({ minLength: 1, maxLength: 50 }), {
       maxItems: maxNetworks,
-      description: 'CIDRs or addresses, IPv4 or IPv6, that the key may be used from; empty means anywhere.',
+      description:
+        'CIDRs or addresses, IPv4 or IPv6, that the key may be used from; empty means anywhere. Together they may not be everybody.',
     }),
   ),
 }

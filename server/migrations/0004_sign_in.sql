@@ -150,7 +150,7 @@ create table sign_in_challenges (
   created_at timestamptz(3) not null
 );
 create index sign_in_challenges_by_account on sign_in_challenges (account_id);
-create index sign_in_challenges_by_organization on sign_in_challenges (organization_id);
+create index sign_in_challenges_by_user on sign_in_challenges (organization_id, user_id);
 create index sign_in_challenges_expiring on sign_in_challenges (expires_at);
 
 -- Recent proofs of identity, each for the one act that `digest` identifies, which uses it up in its own transaction.

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Queryable, sql } from '../../../platform/database/db.ts'
+import { type Queryable, type Statement, sql } from '../../../platform/database/db.ts'
 import { first } from '../../../platform/database/first.ts'
 import type { Schema } from '../../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../../platform/names.ts'
@@ -69,13 +69,19 @@ export async function countTry(
   return first(db.run(query), toChallenge)
 }
 
+// Through the index of accounts alone: the other one would lead through all of the organization.
+const dropOfAccount: Statement = {
+  name: 'sign_in_challenges_drop_of_account',
+  text: `delete from sign_in_challenges where account_id = $1 and ($2::uuid is null or organization_id = $2)`,
+}
+
 /** The sign-ins of these people, all of whose sessions end, wait in vain. The scope is their account or their organization. */
 export async function dropSignInChallenges(
   tx: Queryable,
   { accountId, organizationId, userId, exceptUserId }: SessionsToEnd,
 ): Promise<void> {
+  if (accountId !== undefined) return void (await tx.execute(dropOfAccount, [accountId, organizationId ?? null]))
   let query = sql.deleteFrom('sign_in_challenges')
-  if (accountId !== undefined) query = query.where('account_id', '=', accountId)
   if (organizationId !== undefined) query = query.where('organization_id', '=', organizationId)
   if (userId !== undefined) query = query.where('user_id', '=', userId)
   if (exceptUserId !== undefined) query = query.where('user_id', '<>', exceptUserId)

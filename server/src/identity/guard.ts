@@ -7,8 +7,13 @@ import { type Agent, actorOf, type Caller, type Person, type Principal, type Rig
 declare module 'fastify' {
   interface FastifyRequest {
     principal: Principal | null
+    /** What the guard allowed, and when by `performance.now()`; null on routes without a guard. */
+    allowed: { readonly right: Right; readonly at: number } | null
   }
 }
+
+/** With the 800 ms that a credential is kept, what is revoked ends within a second: see credential-cache.ts. */
+const allowedForMs = 200
 
 /** Put first in a route that needs a right: the caller is authenticated before the body is read, which may be large only then. */
 export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler; readonly bodyLimit: number }
@@ -27,6 +32,7 @@ export function createGuard(
   { limits, bodyLimit }: { readonly limits: RateLimits; readonly bodyLimit: number },
 ): Guard {
   app.decorateRequest('principal', null)
+  app.decorateRequest('allowed', null)
 
   const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
     try {
@@ -39,6 +45,27 @@ export function createGuard(
       throw error
     }
   }
+
+  const requireAllowed = (request: FastifyRequest, principal: Principal, right: Right): void => {
+    request.principal = principal
+    try {
+      requireRight(principal, right)
+    } catch (error) {
+      authenticator.refused(principal, error, callOf(request))
+      throw error
+    }
+    request.allowed = { right, at: performance.now() }
+  }
+
+  const allowAgain = async (request: FastifyRequest, right: Right): Promise<void> =>
+    requireAllowed(request, await authenticator.authenticate(request.headers.authorization, callOf(request)), right)
+
+  // A caller may send the body as slowly as it likes, and must not act with what was taken from it meanwhile.
+  app.addHook('preHandler', (request, _reply, done) => {
+    const { allowed } = request
+    if (allowed === null || performance.now() - allowed.at < allowedForMs) return done()
+    allowAgain(request, allowed.right).then(() => done(), done)
+  })
 
   return (right) => ({
     bodyLimit,
@@ -57,12 +84,7 @@ export function createGuard(
         // An HTTP-date (RFC 9110, 5.6.7), as in Sunset (RFC 8594); without X-, as RFC 6648 asks.
         reply.header('api-key-expires', principal.keyExpiring.toUTCString())
       }
-      try {
-        requireRight(principal, right)
-      } catch (error) {
-        authenticator.refused(principal, error, callOf(request))
-        throw error
-      }
+      requireAllowed(request, principal, right)
     },
   })
 }

@@ -42,10 +42,10 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
 
   const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
     const { actor, client } = request
-    const [budget, holder] =
-      actor === null ? [budgets.strangers, widestOf(client)] : [budgets.callers, actor.organizationId]
-    if (!budget.take(holder, bytes)) throw overloaded()
-    raw.once('close', () => budget.giveBack(holder, bytes))
+    const [budget, holder, member] =
+      actor === null ? [budgets.strangers, widestOf(client), null] : [budgets.callers, actor.organizationId, actor.id]
+    if (!budget.take(holder, bytes, member)) throw overloaded()
+    raw.once('close', () => budget.giveBack(holder, bytes, member))
   }
 
   /** A body of unannounced length: weighing its limit would refuse a dozen agents that stream small bodies at once. */

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { createByteBudget } from '../../src/platform/limits/byte-budget.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { addApiKey } from '../people-and-keys.ts'
 
 let t: TestApp
 let port: number
@@ -58,6 +59,20 @@ describe('a budget of bytes', () => {
     assert.equal(taken('a'), 500)
     assert.equal(taken('b'), 250)
     assert.ok(createByteBudget(1_000).take('a', 5_000))
+  })
+
+  test('shares what one holder may have among its members in the same way', () => {
+    const budget = createByteBudget(1_000)
+    const taken = (member: string): number => {
+      let count = 0
+      while (budget.take('a', 10, member)) count += 1
+      return count * 10
+    }
+    assert.deepEqual([taken('x'), taken('y')], [250, 120])
+    assert.ok(budget.take('a', 100, 'z'))
+    assert.ok(budget.take('b', 100, 'x'))
+    budget.giveBack('a', 250, 'x')
+    assert.ok(budget.take('a', 100, 'x'))
   })
 
   test('has room again once bytes are given back', () => {
@@ -145,14 +160,20 @@ describe('a body of unannounced length', () => {
     assert.equal((await t.call('GET', '/api/v1/health')).status, 200)
   })
 
-  test('is refused once all that have come are more than may be held', async () => {
+  test('is refused once all that have come are more than one agent may hold, and others of its organization are served', async () => {
     const piece = chunk('x'.repeat(60_000))
     const start = `${head('POST', '/api/v1/requests', asAgent())}${chunk('{"title":"')}`
-    // One organization may hold 12 MiB.
+    // One organization may hold 12 MiB, and one agent half of that.
     const sockets = await Promise.all(Array.from({ length: 40 }, () => begin(start + piece.repeat(8))))
     const refused = await Promise.any(sockets.map(readToEnd))
     assert.match(refused, /^HTTP\/1\.1 503 /)
     assert.match(refused, /"code":"http.overloaded"/)
+    const sibling = await fetch(`http://127.0.0.1:${port}/api/v1/requests`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${(await addApiKey(t)).raw}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ title: 'x', context: { large: 'x'.repeat(1_000_000) } }),
+    })
+    assert.equal(sibling.status, 201)
     for (const socket of sockets) socket.destroy()
     await eventually('there is room again', async () => {
       const reply = await t.call('POST', '/api/v1/requests', {
@@ -173,17 +194,18 @@ describe('replies that nobody reads', () => {
     path = `/api/v1/requests/${id}`
   })
 
-  test('are refused beyond what one organization may hold, and end when their reader takes nothing', async () => {
+  test('are refused beyond what one caller may hold, others of its organization get theirs, and they end when their reader takes nothing', async () => {
     const text = head('GET', path, { authorization: `Bearer ${t.admin.token}` })
     const sockets = await Promise.all(Array.from({ length: 12 }, () => begin(text)))
     await eventually('all have got the beginning of their reply', () => sockets.every((one) => one.readableLength > 0))
+    assert.equal((await t.call('GET', path, { as: t.reviewer.token })).status, 200)
     await eventually('the readers that took nothing are gone, so there is room again', async () => {
       const { body, status } = await t.call('GET', path, { as: t.admin.token })
       return status === 200 && body.context.large === large
     })
     const beginnings = sockets.map((socket) => String(socket.read()).slice(0, 12))
-    // Of 32 MiB, one may hold half.
-    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 200').length, 2)
-    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 503').length, 10)
+    // Of 32 MiB, an organization may hold half, and one of its callers half of that.
+    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 200').length, 1)
+    assert.equal(beginnings.filter((answer) => answer === 'HTTP/1.1 503').length, 11)
   })
 })

@@ -1,11 +1,11 @@
 import type { Fact } from '../facts/fact.ts'
-import { type Agent, actorOf, type Caller, type Person } from '../identity/principal.ts'
+import { type Agent, actorOf, type Caller, type Person, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
 import { type Context, writes } from './context.ts'
-import { digestAhead } from './digest.ts'
+import { digestAhead, isDigested } from './digest.ts'
 import { factOf, type RequestChange, requestChange } from './facts.ts'
 import { parseAnswer } from './new-answer.ts'
 import { keyFor, visibleTo } from './reading.ts'
@@ -16,12 +16,22 @@ import * as store from './store.ts'
 interface Act {
   readonly key: Key
   readonly decide: (before: Consultation | null) => Change
+  /** Whether it compares the digest of what was asked. */
+  readonly comparesDigest: boolean
   /** The caller, how they signed in, and from where. */
   readonly from: Caller
 }
 
+/**
+ * Nothing was done yet. `undigested`: its digest is to be computed first, which takes too long to hold locks and one of the few
+ * commits under way; null: the row did not fit into the batch.
+ */
+interface Postponed {
+  readonly undigested: Consultation | null
+}
+
 export interface ActContext extends Context {
-  readonly perform: (act: Act) => Promise<Consultation>
+  readonly perform: (act: Act) => Promise<Consultation | Postponed>
 }
 
 type Grounds = Pick<Context, 'db' | 'clock' | 'events'>
@@ -38,17 +48,20 @@ export function groupActs(grounds: Grounds): ActContext['perform'] {
 function performTogether(
   { db, clock, events }: Grounds,
   acts: readonly Act[],
-): Promise<readonly Outcome<Consultation>[]> {
+): Promise<readonly Outcome<Consultation | Postponed>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
-    const current = byKey(await store.lock(tx, distinct(acts.map((act) => act.key))))
-    for (const before of current.values()) await digestAhead(before, before.organizationId)
+    const { found, left } = await store.lock(tx, distinct(acts.map((act) => act.key)))
+    const [current, unread] = [byKey(found), byKey(left)]
     const merged = new Map<string, Change>()
     const facts: Fact[] = []
     const changes: RequestChange[] = []
-    const outcomes = acts.map(({ key, decide, from }): Outcome<Consultation> => {
+    const outcomes = acts.map(({ key, decide, comparesDigest, from }): Outcome<Consultation | Postponed> => {
       const name = keyOf(key)
+      const before = current.get(name) ?? null
+      if (unread.has(name)) return { value: { undigested: null } }
+      if (comparesDigest && before !== null && !isDigested(before)) return { value: { undigested: before } }
       try {
-        const change = decide(current.get(name) ?? null)
+        const change = decide(before)
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
         merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
@@ -71,12 +84,19 @@ export async function act(
   by: Caller,
   id: string,
   decide: (before: Consultation) => Change,
+  { comparesDigest = false } = {},
 ): Promise<Consultation> {
-  return perform({
+  const asked: Act = {
     key: keyFor(by.principal, id),
     from: by,
+    comparesDigest,
     decide: (before) => decide(visibleTo(by.principal, before)),
-  })
+  }
+  for (;;) {
+    const outcome = await perform(asked)
+    if (!('undigested' in outcome)) return outcome
+    if (outcome.undigested !== null) await digestAhead(outcome.undigested, payerOf(by.principal))
+  }
 }
 
 /** `answer`: the body, not checked yet. */
@@ -88,7 +108,8 @@ export async function respond(
 ): Promise<Consultation> {
   const checked = parseAnswer(answer)
   const certify = await context.certifier(by.principal)
-  return act(context, by, id, (before) => rules.respond(before, by.principal, checked, context.clock.now(), certify))
+  const decide = (before: Consultation) => rules.respond(before, by.principal, checked, context.clock.now(), certify)
+  return act(context, by, id, decide, { comparesDigest: true })
 }
 
 export function cancel(context: ActContext, by: Caller<Agent>, id: string): Promise<Consultation> {

@@ -1,4 +1,4 @@
-import type { Agent, Caller } from '../identity/principal.ts'
+import { type Agent, type Caller, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import { sqlState } from '../platform/database/errors.ts'
@@ -73,7 +73,7 @@ export async function create(
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
-  await digestAhead(asked, organizationId)
+  await digestAhead(asked, payerOf(by.principal))
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
   const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
   const insert = async (): Promise<Consultation | null> => {

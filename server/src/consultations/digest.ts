@@ -30,11 +30,16 @@ export function digestOf(asked: Asked): string {
 }
 
 /** Computes the digest of a large question in a thread; `digestOf` then has it, and does not hold up everybody else. */
-export async function digestAhead(asked: Asked, organizationId: string): Promise<void> {
+export async function digestAhead(asked: Asked, payer: readonly string[]): Promise<void> {
   if (asked.context.length < largeBytes) return
   const text = textOf(asked)
   const key = hash('sha256', text, 'base64')
-  if (computed.get(key) === undefined) computed.set(key, await largeDigest(text, organizationId))
+  if (computed.get(key) === undefined) computed.set(key, await largeDigest(text, payer))
+}
+
+/** Whether `digestOf` has it, or computes it in no time. */
+export function isDigested(asked: Asked): boolean {
+  return asked.context.length < largeBytes || computed.get(hash('sha256', textOf(asked), 'base64')) !== undefined
 }
 
 function textOf({ title, description, context }: Asked): JsonText {

@@ -6,7 +6,7 @@ import type { Key } from './row-keys.ts'
 import * as store from './store.ts'
 
 /**
- * Times out at most `limit` due requests and returns their number. Any number of processes may sweep at once: each
+ * Times out at most `limit` due requests and returns how many it found. Any number of processes may sweep at once: each
  * organization has a transaction, which skips rows that another transaction has locked.
  */
 export async function expireDue(context: Context, limit: number): Promise<number> {
@@ -26,11 +26,13 @@ function expireTogether(
   now: Date,
 ): Promise<number> {
   return inTransaction(workerDb, { organizationId }, async (tx) => {
-    const changes = (await store.lockFree(tx, keys)).flatMap((before) => expire(before, now) ?? [])
+    const { found, left } = await store.lockFree(tx, keys)
+    const changes = found.flatMap((before) => expire(before, now) ?? [])
     if (changes.length > 0) {
       const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))
       tx.last(Promise.all([store.save(tx, changes), appending]))
     }
-    return changes.length
+    // What is left counts, so that the next round follows at once.
+    return changes.length + left.length
   })
 }

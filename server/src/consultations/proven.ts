@@ -63,7 +63,8 @@ export async function redeem(
     const { found, opened } = await findProven(context, by, id)
     if (opened === null) throw notApproved(found.state, null)
     const actor = actorOf(by.principal)
-    return act(context, by, id, (before) => redeemed(before, actor, digest, context.clock.now(), opened))
+    const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened)
+    return act(context, by, id, use, { comparesDigest: true })
   })
 }
 

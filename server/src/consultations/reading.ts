@@ -1,4 +1,4 @@
-import type { Principal } from '../identity/principal.ts'
+import { type Principal, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Db } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
@@ -10,7 +10,8 @@ import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
 export interface ReadContext {
-  readonly find: (key: Key) => Promise<Consultation | null>
+  /** Undefined: it did not fit into its batch. */
+  readonly find: (key: Key) => Promise<Consultation | null | undefined>
   readonly findPage: (filter: lists.ListFilter) => Promise<lists.Page>
 }
 
@@ -23,8 +24,9 @@ export function createReading({ db }: Context): ReadContext {
       // A read is always safe to repeat.
       rolledBack: () => true,
       perform: async (keys) => {
-        const found = byKey(await store.read(db.within(scopeOf(keys[0])), distinct(keys)))
-        return keys.map((key) => ({ value: found.get(keyOf(key)) ?? null }))
+        const { found, left } = await store.read(db.within(scopeOf(keys[0])), distinct(keys))
+        const [rows, unread] = [byKey(found), byKey(left)]
+        return keys.map((key) => ({ value: rows.get(keyOf(key)) ?? (unread.has(keyOf(key)) ? undefined : null) }))
       },
     }),
     findPage: createBatcher({
@@ -53,8 +55,11 @@ function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<rea
 }
 
 export async function read({ find }: ReadContext, principal: Principal, id: string): Promise<Consultation> {
-  const found = visibleTo(principal, await find(keyFor(principal, id)))
-  await digestAhead(found, found.organizationId)
+  const key = keyFor(principal, id)
+  let row = await find(key)
+  while (row === undefined) row = await find(key)
+  const found = visibleTo(principal, row)
+  await digestAhead(found, payerOf(principal))
   return found
 }
 

@@ -49,9 +49,6 @@ const agentPaused = `case when c.state = 'pending' then
   (select a.status <> 'active' or a.organization_status <> 'active' from agents a
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
-/** The columns shown to callers, of the alias `c`. */
-const shownColumns = `${columns}, ${agentPaused}`
-
 /** Larger ones are left out of lists. */
 const lightBytes = 4_096
 
@@ -164,30 +161,65 @@ function keysParameter(keys: readonly Key[]): string {
 const wanted = 'json_to_recordset($1) as wanted(organization_id uuid, id uuid)'
 const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.id'
 
-const readStatement: Statement = {
-  name: 'consultations_read',
-  text: `select ${shownColumns} from ${wanted} cross join lateral (
-    select * from consultation_requests c where ${isWanted} offset 0) c`,
+/** What the contents of one batch come to at most, unless those of the first are more: they are held several times over. */
+const batchBytes = 8 * 1_048_576
+
+const large = ['context', 'metadata'] as const
+const inBatch = (source: string, shown: string): string =>
+  `select ${shown}, ${large.map((name) => `case when c.fits then c.${name} end as ${name}`).join(', ')}, c.fits
+    from (select c.*, sum(c.context_bytes + coalesce(c.metadata_bytes, 0)) over batch <= ${batchBytes}
+        or row_number() over batch = 1 as fits
+      from ${source} window batch as (order by c.id)) c`
+const small = `${coreColumns}, ${contents
+  .filter((name) => !(large as readonly string[]).includes(name))
+  .map((name) => `c.${name}`)
+  .join(', ')}`
+
+type BatchRow = Row & { readonly fits: boolean }
+
+/** Rows that were looked for together, in any order. */
+export interface Batch {
+  readonly found: readonly Consultation[]
+  /** Those that exist and would make the batch too large: look for them again. */
+  readonly left: readonly Key[]
 }
 
-/** Those of `keys` that exist, in any order. */
-export async function read(db: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
-  return (await db.execute<Row>(readStatement, [keysParameter(keys)])).map(toConsultation)
+function toBatch(rows: readonly BatchRow[]): Batch {
+  return {
+    found: rows.filter(({ fits }) => fits).map(toConsultation),
+    left: rows.filter(({ fits }) => !fits).map((row) => ({ organizationId: row.organization_id, id: row.id })),
+  }
+}
+
+const readStatement: Statement = {
+  name: 'consultations_read',
+  text: inBatch(
+    `${wanted} cross join lateral (select * from consultation_requests c where ${isWanted} offset 0) c`,
+    `${small}, ${agentPaused}`,
+  ),
+}
+
+/** Those of `keys` that exist. */
+export async function read(db: Queryable, keys: readonly Key[]): Promise<Batch> {
+  return toBatch(await db.execute<BatchRow>(readStatement, [keysParameter(keys)]))
 }
 
 // Sorted in the query, so that two batches with the same rows lock them in the same order.
-const lockText = (selected: string, lock = 'for update'): string =>
-  `select ${selected} from (select * from ${wanted} order by organization_id, id) wanted
+const locked = (lock: string): string =>
+  `(select * from ${wanted} order by organization_id, id) wanted
     cross join lateral (select * from consultation_requests c where ${isWanted} ${lock}) c`
 
-const lockStatement: Statement = { name: 'consultations_lock', text: lockText(columns) }
+const lockStatement: Statement = { name: 'consultations_lock', text: inBatch(locked('for update'), small) }
 
 /** Locks those of `keys` that exist until the transaction ends. */
-export async function lock(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
-  return (await tx.execute<Row>(lockStatement, [keysParameter(keys)])).map(toConsultation)
+export async function lock(tx: Queryable, keys: readonly Key[]): Promise<Batch> {
+  return toBatch(await tx.execute<BatchRow>(lockStatement, [keysParameter(keys)]))
 }
 
-const lockCoreStatement: Statement = { name: 'consultations_lock_core', text: lockText(coreColumns) }
+const lockCoreStatement: Statement = {
+  name: 'consultations_lock_core',
+  text: `select ${coreColumns} from ${locked('for update')}`,
+}
 
 /** As `lock`, without the contents, which may be large and which a callback's outcome does not change. */
 export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
@@ -208,12 +240,12 @@ export async function findDue(db: Queryable, now: Date, limit: number): Promise<
 
 const lockFreeStatement: Statement = {
   name: 'consultations_lock_free',
-  text: lockText(columns, 'for update skip locked'),
+  text: inBatch(locked('for update skip locked'), small),
 }
 
 /** As `lock`, but skips what another transaction holds: another sweeper's, or an act's. */
-export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<readonly Consultation[]> {
-  return (await tx.execute<Row>(lockFreeStatement, [keysParameter(keys)])).map(toConsultation)
+export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<Batch> {
+  return toBatch(await tx.execute<BatchRow>(lockFreeStatement, [keysParameter(keys)]))
 }
 
 // One row per slot and backend: the writers of one process use several backends, and none waits for another's total.

@@ -44,7 +44,8 @@ export function registerJsonBody(app: FastifyInstance): void {
         }
         if (body.length < largeBytes) keep(parseExactJson(body))
         else {
-          const payer = request.actor?.organizationId ?? request.client.network
+          const { actor, client } = request
+          const payer = actor === null ? [client.network] : [actor.organizationId, actor.id ?? '']
           const schema = (request.routeOptions.schema?.body as object | undefined) ?? nothing
           parseLargeJson(body, schema, payer).then(keep, done)
         }

@@ -67,6 +67,11 @@ export function actorOf(principal: Principal): Actor {
   }
 }
 
+/** Whose turn is taken for a caller where organizations take turns, and within each its agents and people. */
+export function payerOf(principal: Principal): readonly string[] {
+  return [principal.organizationId, principal.kind === 'agent' ? principal.agentId : principal.userId]
+}
+
 const everybody = ['reviewer', 'auditor', 'admin', 'owner'] as const
 const managers = ['admin', 'owner'] as const
 

@@ -15,10 +15,10 @@ export type Reply =
   | { readonly refused: { readonly code: string; readonly detail: string; readonly errors: readonly FieldError[] } }
 
 /**
- * As `parseExactJson`, and checked. `payer`: whose turn it takes, an organization or a network. What the schema leaves to the caller is missing in the value, so that the result is small
+ * As `parseExactJson`, and checked. `payer`: whose turn it takes, an organization and one of its agents or people. What the schema leaves to the caller is missing in the value, so that the result is small
  * whatever was sent; `members` has it.
  */
-export async function parseLargeJson(bytes: Uint8Array, schema: object, payer: string): Promise<ParsedJson> {
+export async function parseLargeJson(bytes: Uint8Array, schema: object, payer: readonly string[]): Promise<ParsedJson> {
   const reply = await inTurn(payer, { bytes, schema: textOf(schema) })
   if ('refused' in reply) {
     const { code, detail, errors } = reply.refused
@@ -28,7 +28,7 @@ export async function parseLargeJson(bytes: Uint8Array, schema: object, payer: s
 }
 
 /** SHA-256, in hex, over the RFC 8785 JSON of a text. */
-export async function largeDigest(text: JsonText, payer: string): Promise<string> {
+export async function largeDigest(text: JsonText, payer: readonly string[]): Promise<string> {
   return ((await inTurn(payer, { canonical: text })) as { readonly digest: string }).digest
 }
 
@@ -45,8 +45,8 @@ let isBusy = false
 const waiting = createTurns<() => void>()
 
 /** One at a time, and payers take turns, so that nobody waits for all the texts of somebody else. What waits is not copied yet. */
-async function inTurn(payer: string, task: Task): Promise<Reply> {
-  if (isBusy) await new Promise<void>((go) => waiting.join([payer], go))
+async function inTurn(payer: readonly string[], task: Task): Promise<Reply> {
+  if (isBusy) await new Promise<void>((go) => waiting.join(payer, go))
   isBusy = true
   try {
     return await ask(task)

@@ -54,11 +54,11 @@ async function inserted(fields: Partial<rules.Proposal> = {}): Promise<Consultat
 }
 
 const readBack = async (...ids: readonly string[]): Promise<readonly Consultation[]> => {
-  const rows = await store.read(
+  const { found } = await store.read(
     t.app.db.within(scope()),
     ids.map((id) => ({ organizationId: t.organizationId, id })),
   )
-  return ids.map((id) => rows.find((row) => row.id === id) ?? assert.fail(`${id} is not there`))
+  return ids.map((id) => found.find((row) => row.id === id) ?? assert.fail(`${id} is not there`))
 }
 
 describe('the row read back equals what the rule returned', () => {
@@ -146,13 +146,39 @@ describe('the row read back equals what the rule returned', () => {
     const keys = [{ organizationId: t.organizationId, id: opened.id }]
     const { title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, ...rest } = opened
     const { certificate, ...core } = rest
-    assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys)), [opened])
+    assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys)), {
+      found: [opened],
+      left: [],
+    })
     assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lockCore(tx, keys)), [core])
     assert.deepEqual(
       [title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, certificate].length,
       8,
     )
   })
+})
+
+describe('a batch is bounded in bytes', () => {
+  const large = (mebibytes: number) => inserted({ context: `{"a":"${'x'.repeat(mebibytes * 1_048_576)}"}` as JsonText })
+  const keysOf = (rows: readonly Consultation[]) => rows.map(({ organizationId, id }) => ({ organizationId, id }))
+
+  for (const [what, look] of [
+    ['read', (keys) => store.read(t.app.db.within(scope()), keys)],
+    ['lock', (keys) => inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys))],
+    ['lockFree', (keys) => inTransaction(t.app.db, scope(), (tx) => store.lockFree(tx, keys))],
+  ] as const satisfies readonly (readonly [string, (keys: ReturnType<typeof keysOf>) => Promise<store.Batch>])[]) {
+    test(`${what}: what comes after 8 MiB is left for the next, and one that is larger comes alone`, async () => {
+      const rows = [await large(3), await large(3), await large(3), await large(1)]
+      const { found, left } = await look(keysOf(rows))
+      assert.deepEqual(
+        [found.map(({ id }) => id), left],
+        [keysOf(rows.slice(0, 2)).map(({ id }) => id), keysOf(rows.slice(2))],
+      )
+      const [alone] = [await large(9)]
+      assert.deepEqual((await look(keysOf([alone, ...rows]))).left.length, 3)
+      assert.deepEqual(await look(keysOf([alone])), { found: [alone], left: [] })
+    })
+  }
 })
 
 describe('every statement is limited to its organization', () => {
@@ -162,8 +188,9 @@ describe('every statement is limited to its organization', () => {
     const { db } = t.app
     // In the row's own scope, because this tests the filters of the stores and not row-level security.
     const own = db.within(scope())
-    assert.deepEqual(await store.read(own, [foreign]), [])
-    assert.deepEqual(await inTransaction(db, scope(), (tx) => store.lock(tx, [foreign])), [])
+    const nothing = { found: [], left: [] }
+    assert.deepEqual(await store.read(own, [foreign]), nothing)
+    assert.deepEqual(await inTransaction(db, scope(), (tx) => store.lock(tx, [foreign])), nothing)
     assert.deepEqual(await inTransaction(db, scope(), (tx) => store.lockCore(tx, [foreign])), [])
     const contents = await tableContents(t)
     const { after: expired } = rules.cancel(opened, { kind: 'system', id: null }, t.clock.now())

@@ -7,6 +7,7 @@ import { createDeliveryModule } from './deliveries/module.ts'
 import { createEventModule } from './events/module.ts'
 import type { Report } from './facts/fact.ts'
 import { createHttpModule } from './http/module.ts'
+import type { Deferral } from './identity/accounts/deferred-work.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import type { Guard } from './identity/guard.ts'
 import { createIdentityModule } from './identity/module.ts'
@@ -22,6 +23,7 @@ export interface AppOptions extends PoolOptions {
   readonly secretKey: string
   readonly clock?: Clock
   readonly passwords?: Passwords
+  readonly deferral?: Deferral
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>
@@ -87,6 +89,7 @@ export async function createApp(options: AppOptions) {
     sealer: secrets.sealer,
     letters: letters.letters,
     passwords: options.passwords,
+    deferral: options.deferral,
     auditAtTheEnd: events,
     report,
   })

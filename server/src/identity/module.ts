@@ -62,7 +62,6 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     sealedColumns,
     close: async (): Promise<void> => {
       await identity.authenticator.close()
-      await identity.passwordChanges.drain()
       await identity.providerHttp.close()
     },
   }

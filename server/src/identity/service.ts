@@ -7,6 +7,7 @@ import type { IdentitySettings } from '../settings/identity.ts'
 import type { SecretSettings } from '../settings/secrets.ts'
 import { isProduction, type ServiceSettings } from '../settings/service.ts'
 import { createAccessTokens } from './access-token.ts'
+import type { Deferral } from './accounts/deferred-work.ts'
 import { createNewPasswordCheck } from './accounts/new-password.ts'
 import { createPasswords, type Passwords } from './accounts/passwords.ts'
 import { createAgents } from './agents/service.ts'
@@ -48,6 +49,7 @@ export interface IdentityDependencies extends IdentityContext {
   readonly settings: IdentitySettings & SecretSettings & HttpSettings & ServiceSettings
   /** Tests bring quicker ones. */
   readonly passwords?: Passwords | undefined
+  readonly deferral?: Deferral | undefined
   /** What the audit has to do with the end of an organization. */
   readonly auditAtTheEnd: DeletionAudit
 }
@@ -96,7 +98,17 @@ export function createIdentity(dependencies: IdentityDependencies) {
   return {
     ...credentials,
     ...sso,
-    ...createRecovery({ ...house, log, passwords, checkNewPassword, letters, publicUrl, attempts, endSessions }),
+    ...createRecovery({
+      ...house,
+      log,
+      passwords,
+      checkNewPassword,
+      letters,
+      publicUrl,
+      attempts,
+      endSessions,
+      deferral: dependencies.deferral,
+    }),
     attempts,
     invitations,
     sessions,

@@ -1,6 +1,6 @@
 import type { Letters } from '../../letters/service.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { DeferredWork } from '../accounts/deferred-work.ts'
+import type { Deferral, DeferredWork } from '../accounts/deferred-work.ts'
 import type { NewPasswordCheck } from '../accounts/new-password.ts'
 import type { Passwords } from '../accounts/passwords.ts'
 import type { EndSessions, IdentityContext } from '../context.ts'
@@ -14,8 +14,10 @@ export interface RecoveryDependencies extends IdentityContext {
   readonly publicUrl: string
   readonly attempts: Attempts
   readonly endSessions: EndSessions
+  /** Tests bring a shorter one. */
+  readonly deferral?: Deferral | undefined
 }
 
 export interface RecoveryContext extends RecoveryDependencies {
-  readonly deferred: DeferredWork
+  readonly defer: DeferredWork
 }

@@ -1,5 +1,6 @@
 import { system } from '../../facts/fact.ts'
 import { inTransaction } from '../../platform/database/db.ts'
+import { newId } from '../../platform/ids.ts'
 import { resetEmail } from '../accounts/account-emails.ts'
 import { attemptNetwork, reportEverywhere, type Visitor } from '../accounts/account-facts.ts'
 import { isPlaceholder, linkMinutes } from '../accounts/account-link.ts'
@@ -13,7 +14,7 @@ import { removeUnprovenFactors } from './factor-removal.ts'
 import { findLink, makeLink, takeLink } from './links.ts'
 import { passwordChangedLetter, setPassword } from './set-password.ts'
 
-/** Mails a link if the address has an account, some moments after the reply. Throws 429, whether it has one or not. */
+/** Mails a link if the address has an account: once this resolves, the letter is written. Throws 429, whether it has one or not. */
 export async function forgot(context: RecoveryContext, email: string, visitor: Visitor): Promise<void> {
   requireMail(context)
   const key = emailKey(email)
@@ -21,11 +22,7 @@ export async function forgot(context: RecoveryContext, email: string, visitor: V
   const known = await isKnown(context, key, network)
   // Never settled as right, so each one counts: a flood of emails slows down as wrong passwords do. Not the owner at home.
   await context.attempts.before({ kind: 'token', subject: known ? `forgot at home ${key}` : `forgot ${key}`, network })
-  context.deferred.add(() =>
-    mailLink(context, email, known, visitor).catch((err: unknown) =>
-      context.log.error({ err }, 'a link to choose a new password was not made'),
-    ),
-  )
+  await context.defer(() => mailLink(context, email, known, visitor))
 }
 
 /** Whether the account has signed in from this network. Looked up for every address, whether it has an account or not. */
@@ -81,7 +78,11 @@ export async function resetLinkFor(
 
 async function mailLink(context: RecoveryContext, asked: string, known: boolean, visitor: Visitor): Promise<void> {
   const account = await accountOf(context, asked)
-  if (account === null || isPlaceholder(account.email)) return
+  if (account === null || isPlaceholder(account.email)) {
+    // Thrown away: where nothing can be sealed just now, the 503 must not depend on the account.
+    await sealReset(context, newId(), asked, context.publicUrl, known)
+    return
+  }
   // To the address of the account, because one that is equal only in lower case may be another person's mailbox.
   await resetLink(context, account.id, account.email, known, visitor)
 }

@@ -10,13 +10,9 @@ export type PasswordChanges = ReturnType<typeof createRecovery>['passwordChanges
 export type EmailChanges = ReturnType<typeof createRecovery>['emailChanges']
 
 export function createRecovery(dependencies: RecoveryDependencies) {
-  const context = { ...dependencies, deferred: createDeferredWork() }
+  const context = { ...dependencies, defer: createDeferredWork(dependencies.deferral) }
   return {
-    passwordChanges: {
-      ...withContext(context, { change: changePassword, forgot, reset, resetLinkFor }),
-      /** Does the deferred work; for tests and the stop. */
-      drain: context.deferred.drain,
-    },
+    passwordChanges: withContext(context, { change: changePassword, forgot, reset, resetLinkFor }),
     emailChanges: withContext(context, { requestVerification, requestChange, confirm }),
     accountRecovery: withContext(context, { recover }),
   }

@@ -117,20 +117,30 @@ describe('X-Forwarded-For counts from the right, as far as trusted proxies wrote
       remoteAddress: '203.0.113.9',
       headers: { 'x-forwarded-for': '1.1.1.1' },
     })
-    assert.deepEqual(reply.json(), { address: '203.0.113.9', network: '203.0.113.9/32' })
+    const network = '203.0.113.9/32'
+    assert.deepEqual(reply.json(), { address: '203.0.113.9', network, networks: [network] })
   })
 
   test('the request has it, whether the header has one line or several', async () => {
     const app = fastify()
     registerClient(app, trusted)
     app.get('/', async ({ client }) => client)
-    for (const [remoteAddress, forwardedFor, expected] of [
-      ['10.1.2.3', '1.1.1.1, 2001:db8:1:2:3::4', { address: '2001:db8:1:2:3::4', network: '2001:db8:1:2::/64' }],
-      ['203.0.113.9', '1.1.1.1', { address: '203.0.113.9', network: '203.0.113.9/32' }],
+    for (const [remoteAddress, forwardedFor, address, networks] of [
+      [
+        '10.1.2.3',
+        '1.1.1.1, 2001:db8:1:2:3::4',
+        '2001:db8:1:2:3::4',
+        ['2001:db8:1:2::/64', '2001:db8:1::/56', '2001:db8:1::/48'],
+      ],
+      ['203.0.113.9', '1.1.1.1', '203.0.113.9', ['203.0.113.9/32']],
     ] as const) {
       for (let again = 0; again < 2; again += 1) {
         const headers = { 'x-forwarded-for': forwardedFor }
-        assert.deepEqual((await app.inject({ url: '/', remoteAddress, headers })).json(), expected)
+        assert.deepEqual((await app.inject({ url: '/', remoteAddress, headers })).json(), {
+          address,
+          network: networks[0],
+          networks,
+        })
       }
     }
   })

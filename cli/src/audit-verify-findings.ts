@@ -43,6 +43,7 @@ export type FindingCode =
   | 'end.revoked_key'
   | 'end.contradicts'
   | 'outside.malformed'
+  | 'outside.torn'
   | 'outside.unknown_key'
   | 'outside.differs'
   | 'outside.cut_off'
@@ -64,6 +65,7 @@ const unprovenCodes: ReadonlySet<FindingCode> = new Set([
   'seal.revoked_key',
   'end.unknown_key',
   'end.revoked_key',
+  'outside.torn',
   'outside.unknown_key',
 ])
 

@@ -16,7 +16,15 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
   const lines = texts.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '')
   for (const [index, line] of lines.entries()) {
     const where = `Line ${index + 1} of the heads from outside`
-    const head = readHead(jwsOf(line.trim()))
+    const text = line.trim()
+    if (isTorn(text)) {
+      // The head is written again when the service runs again: the same line, whole.
+      if (lines.slice(index + 1).some((later) => later.trim().startsWith(text))) continue
+      const message = `${where} ends early: the service ended while it wrote it. Nothing shows which head it was to be.`
+      findings.add('outside.torn', message)
+      continue
+    }
+    const head = readHead(jwsOf(text))
     if (head === null) {
       findings.add('outside.malformed', `${where} is not a head of the audit.`)
       continue
@@ -51,6 +59,11 @@ export function readOutsideHeads(texts: readonly string[], keys: KeyRing, findin
     besides: (organizationId) =>
       [...byOrganization].reduce((sum, [owner, heads]) => sum + (owner === organizationId ? 0 : heads.size), 0),
   }
+}
+
+/** The braces of a line of the heads file are its first and its last character. */
+function isTorn(line: string): boolean {
+  return line.startsWith('{') && !line.includes('}')
 }
 
 function jwsOf(line: string): string {

@@ -274,6 +274,23 @@ describe('heads from outside', () => {
     )
   })
 
+  test('whose line the service did not finish are not proven, unless the same line follows whole', async () => {
+    const lines = heads.map((head, at) => `{"organization_id":"${organizationId}","number":${at + 1},"head":"${head}"}`)
+    const [first = '', ...others] = lines
+    for (const length of [1, 30, first.length - 1]) {
+      const torn = first.slice(0, length)
+      const again = await verify(whole, { expectHead: [torn, first, ...others] })
+      assert.deepEqual([again.ok, again.heads.compared], [true, lines.length])
+      const { changed, findings } = await verify(whole, { expectHead: [first, ...others, torn] })
+      assert.deepEqual([changed, findings.map(({ code }) => code)], [false, ['outside.torn']])
+    }
+    const mixed = await verify(whole, { expectHead: [first.slice(0, 60) + first, ...others] })
+    assert.deepEqual(
+      mixed.findings.map(({ code }) => code),
+      ['outside.malformed'],
+    )
+  })
+
   test('of other organizations, or of seals before the file, are counted and do not pass for a comparison', async () => {
     const payload = { ...JSON.parse(Buffer.from(heads[5]?.split('.')[1] ?? '', 'base64url').toString()), number: 9 }
     const other = signer.sign(

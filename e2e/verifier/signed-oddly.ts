@@ -190,12 +190,22 @@ export function* signedOddly({ keys: ofService }: Exports): Generator<Case> {
     'a lone surrogate': text.replace('"after":null', '"after":{"n":"\\ud800"}'),
     'an escaped letter': text.replace('"x.tried"', '"\\u0078.tried"'),
     'an array': `[${text}]`,
+    'no JSON': text.replace('"after":null', '"after":'),
+    'no JSON, but a name': text.replace('"actor"', 'actor'),
+    'a number that is none': text.replace('"after":null', '"after":{"n":01}'),
+    'a byte 0 in it': text.replace('x.tried', 'x\u0000tried'),
+    'a brace too many': text.replace('"after":null', '"after":{}}'),
     'a carriage return behind it': `${text}\r`,
     'a line separator in it': text.replace('x.tried', 'x\u2028tried'),
     'a BOM in it': text.replace('x.tried', '\uFEFFx.tried'),
   })) {
     yield say(`a record with ${name}`, {}, raw(changedText))
   }
+  const unreadable = text.replace('"after":null', '"after":')
+  yield say('a record that is no JSON', {}, raw(unreadable), { expected: 0 })
+  const lost = unreadable.replace('"erasable_sha256":null', `"erasable_sha256":"${hashOf('{}')}"`)
+  yield say('a missing part of a record that is no JSON', {}, raw(lost), { expected: 2 })
+  yield say('a part of a record that is no JSON', {}, with2({ record: lost, erasable: '{}' }), { expected: 0 })
   for (const [name, part] of Object.entries({
     'an erasable part of no object': '1',
     'an erasable part of null': 'null',
@@ -518,7 +528,7 @@ export function* signedOddly({ keys: ofService }: Exports): Generator<Case> {
   yield headsCase('BOM', undefined, `\uFEFF${one}`)
   yield headsCase('BOM, wrapped', undefined, `\uFEFF${wrapped(one)}`)
   yield headsCase('half a line', 2, one.slice(0, 100))
-  yield headsCase('half a wrapped line', 2, wrapped(one).slice(0, 200))
+  yield headsCase('half a wrapped line', 3, wrapped(one).slice(0, 200))
   yield headsCase('half a line, and the whole one behind it', 2, `${wrapped(one).slice(0, 100)}${wrapped(one)}`)
   yield headsCase('no head', 2, 'x')
   yield headsCase('null', 2, 'null')

@@ -1,4 +1,4 @@
-import type { Case } from './case.ts'
+import type { Case, Code } from './case.ts'
 import type { Exports } from './exports.ts'
 import { type Claims, claimsOf, createKey, forger, type History, parse, type Remake, remake, setOf } from './history.ts'
 import { signedOddly } from './signed-oddly.ts'
@@ -463,8 +463,24 @@ function* headsOutside({ before, rotated, later, other, purged, keysBefore, keys
     file: rotated,
     keys,
     heads: heads.slice(0, heads.length / 2),
-    expected: 2,
+    expected: 3,
   }
+  const torn = (text: string, expected: Code, name: string) => ({
+    name: `heads of the service: a line that the service did not finish, ${name}`,
+    file: rotated,
+    keys,
+    heads: text,
+    expected,
+  })
+  const [head = '', ...behind] = lines
+  for (const length of [1, 40, head.length - 1]) {
+    const part = head.slice(0, length)
+    yield torn(`${heads}${part}`, 3, `at the end, after ${length} characters`)
+    yield torn([part, head, ...behind].join('\n'), 0, `and written again, after ${length} characters`)
+  }
+  yield torn([...behind, head.slice(0, -2), ...behind].join('\n'), 3, 'and never written again')
+  yield torn([head.slice(0, 60) + head, ...behind].join('\n'), 2, 'and the next one right behind it')
+  yield torn(`${heads}${head.slice(0, -1)}]`, 3, 'with another character at its end')
   yield { name: 'heads of the service: the export as heads', file: rotated, keys, heads: rotated, expected: 2 }
   yield {
     name: 'heads of the service: against another organization',

@@ -22,11 +22,13 @@ from ed25519 import decode, is_signed
 
 LONGEST_LINE = 64 * 1024 * 1024
 LARGEST_NUMBER = 2**53 - 1
+BLANKS = " \t\r\ufeff"
 STILL_SIGNS_AFTER_RETIREMENT = timedelta(seconds=60)
 
 NOT_PROVEN = {
     "seal.unknown_key",
     "end.unknown_key",
+    "outside.torn",
     "outside.unknown_key",
     "seal.revoked_key",
     "end.revoked_key",
@@ -283,6 +285,22 @@ def merkle_root(leaves: list[bytes]) -> bytes:
     return level[0]
 
 
+# --- Records
+
+RECORD_END = ',"v":1}'
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes of a part of a line, whatever they are."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def last_member(record: str, name: str, length: int) -> str | None:
+    """The text of the last member of this name, which has this length; None when it is no text."""
+    _, found, value = record.rpartition(f'"{name}":')
+    return value[1 : 1 + length] if found and value.startswith('"') else None
+
+
 # --- The file
 
 @dataclass
@@ -334,7 +352,7 @@ class Verification:
         try:
             demand(raw.endswith(b"\n"), "the line does not end")
             demand(len(raw) <= LONGEST_LINE, "the line is too long")
-            text = raw[:-1].decode("utf-8")
+            text = raw[:-1].decode("utf-8", "surrogateescape")
             if self.line == 1:
                 self.verify_header(text)
                 return
@@ -346,7 +364,7 @@ class Verification:
                 if text.startswith(start):
                     return verify(text)
             raise Malformed("no line of an export")
-        except (Malformed, UnicodeDecodeError) as error:
+        except Malformed as error:
             self.find(f"{kind}.malformed", str(error))
 
     # 1. Header
@@ -374,28 +392,28 @@ class Verification:
         match = EVENT_START.match(text)
         if match is None:
             raise Malformed("not the form of an event")
-        position, start = int(match[1]), match.end()
-        record, end = parse_object(text, start)
-        erasable: str | None = None
-        if text.startswith(',"erasable":', end):
-            at = end + len(',"erasable":')
-            _, after = parse_object(text, at)
-            erasable, rest = text[at:after], text[after:]
-        else:
-            rest = text[end:]
-        demand(rest == "}", "not the form of an event")
-        written = text[start:end]
-        demand(written.endswith(',"v":1}'), "the record does not end with its version")
+        position = int(match[1])
+        demand(text.endswith("}"), "not the form of an event")
+        written, erasable = text[match.end() : -1], None
+        before, found, part = written.rpartition(',"erasable":{')
+        if found and before.endswith(RECORD_END):
+            written, erasable = before, "{" + part
+        demand(written.endswith(RECORD_END), "the record does not end with its version")
+        try:
+            record = parse_whole_object(written.encode())
+        except Malformed:
+            # The seal says whether the service wrote it.
+            record = {}
 
         if position != self.position:
             self.find("position.wrong", f"{self.position} was expected", position=position)
         self.position += 1
-        hashed = written.encode()
+        hashed = to_bytes(written)
         self.batch.append(leaf_hash(hashed))
         self.link = sha256(self.link + hashed).digest()
-        if record.get("organization_id") != self.organization_id:
+        if last_member(written, "organization_id", 36) != self.organization_id:
             self.find("event.foreign", "another organization's record", position=position)
-        self.verify_erasable(record, erasable, position)
+        self.verify_erasable(record.get("id"), last_member(written, "erasable_sha256", 64), erasable, position)
         kind, after = record.get("kind"), record.get("after")
         if kind == "audit.erased" and isinstance(after, dict) and isinstance(after.get("events"), list):
             for id in after["events"]:
@@ -405,15 +423,12 @@ class Verification:
             if is_integer(after.get("up_to_seal"), 1) and is_integer(after.get("up_to_position"), 1):
                 self.purges.add((after["up_to_seal"], after["up_to_position"]))
 
-    def verify_erasable(self, record: dict[str, Any], erasable: str | None, position: int) -> None:
-        expected = record.get("erasable_sha256")
-        if not isinstance(expected, str):
-            expected = None
+    def verify_erasable(self, id: Any, expected: str | None, erasable: str | None, position: int) -> None:
         if erasable is None and expected is not None:
-            self.missing_parts[str(record.get("id"))] = (self.line, position)
+            self.missing_parts[str(id)] = (self.line, position)
         elif erasable is not None and expected is None:
             self.find("erasable.inserted", "the record has no erasable part", position=position)
-        elif erasable is not None and sha256(erasable.encode()).hexdigest() != expected:
+        elif erasable is not None and sha256(to_bytes(erasable)).hexdigest() != expected:
             self.find("erasable.edited", "its hash is another one", position=position)
 
     # 3. Seals
@@ -505,8 +520,12 @@ class Verification:
     def verify_outside(self, outside: list[str]) -> None:
         seen: dict[tuple[str, int], str] = {}
         for line, text in enumerate(outside, 1):
-            text = text.strip(" \t\r\ufeff")
+            text = text.strip(BLANKS)
             if text == "":
+                continue
+            if text.startswith("{") and "}" not in text:
+                if not any(later.strip(BLANKS).startswith(text) for later in outside[line:]):
+                    self.find("outside.torn", "the line ends early", line)
                 continue
             try:
                 head = parse_head(self.head_of_outside_line(text))

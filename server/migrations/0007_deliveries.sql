@@ -12,6 +12,8 @@ create table deliveries (
   target text not null,
   secret bytea,
   body text not null,
+  -- What its channel recognises it by, as it was put in here: a MAC over the columns above.
+  proof bytea,
   retry_seconds integer[] not null,
   status text not null default 'pending' check (status in ('pending', 'sent', 'failed')),
   attempts integer not null default 0,

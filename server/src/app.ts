@@ -52,6 +52,7 @@ export async function createApp(options: AppOptions) {
   const deliveries = createDeliveryModule({ ...ground, connection })
   const callbacks = createCallbackModule({
     ...ground,
+    secretKeys: secrets.secretKeys,
     deliveries,
     secretOf: ({ organizationId, subjectId, secret }) =>
       secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
@@ -128,7 +129,8 @@ export async function createApp(options: AppOptions) {
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */
     startWorkers: (): void => {
-      if (config.ROLE !== 'api') for (const loop of loops) loop.start()
+      if (config.ROLE === 'api') events.watch()
+      else for (const loop of loops) loop.start()
     },
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {

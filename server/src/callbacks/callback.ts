@@ -5,7 +5,7 @@ import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
 /** The outcome of an attempt to post a callback. */
 export interface CallbackResult extends Omit<PostResult, 'error'> {
-  readonly error: { readonly code: PostErrorCode | 'secret'; readonly message: string } | null
+  readonly error: { readonly code: PostErrorCode | 'secret' | 'changed'; readonly message: string } | null
 }
 
 /** Nothing is sent unsigned instead: the receiver could not tell it from a forgery. */
@@ -13,6 +13,13 @@ export const secretUnreadable: CallbackResult = notSent({
   code: 'secret',
   message:
     'The callback secret cannot be read: the key that sealed it is missing. Start the service with that SECRET_KEY or KEY_ENCRYPTION_KEYS, then ask for a redelivery.',
+})
+
+/** It is not signed: what a receiver finds under a good signature must be what this service ordered. */
+export const changedInOutbox: CallbackResult = notSent({
+  code: 'changed',
+  message:
+    'The stored callback is not what this service put there: it was changed in the database, or SECRET_KEY_PREVIOUS is missing. Read the request instead, and tell the operator.',
 })
 
 /** Where callbacks may go; `allowed`: the entries of CALLBACK_ALLOW. */
@@ -56,7 +63,7 @@ export function succeeded(result: CallbackResult): boolean {
 }
 
 /** Failures on our side: nothing reached the receiver. */
-const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'stopped'])
+const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'changed', 'stopped'])
 
 /** Whether the receiver itself is in trouble, which is what the breaker counts: no (complete) reply, 5xx, or 429. */
 export function isTargetInTrouble(result: CallbackResult): boolean {

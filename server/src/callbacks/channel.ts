@@ -2,12 +2,14 @@ import type { Channel } from '../deliveries/channel.ts'
 import type { Delivery } from '../deliveries/delivery.ts'
 import type { Transport } from '../outbound/transport.ts'
 import type { Logger } from '../platform/log.ts'
-import { type CallbackResult, isTargetInTrouble, nextStep, secretUnreadable } from './callback.ts'
+import { type CallbackResult, changedInOutbox, isTargetInTrouble, nextStep, secretUnreadable } from './callback.ts'
+import type { CallbackProofs } from './proof.ts'
 import { signatureHeaders } from './signature.ts'
 
 export interface CallbackChannel {
   readonly transport: Transport
   readonly log: Logger
+  readonly proofs: CallbackProofs
   /** The secret of a callback, opened. */
   readonly secretOf: (callback: Delivery) => Promise<string> | string | null
   /** Locks the requests that the callbacks are about. */
@@ -39,7 +41,7 @@ export function createCallbackChannel(callbacks: CallbackChannel): Channel {
 }
 
 async function post(
-  { transport, log, secretOf }: CallbackChannel,
+  { transport, log, proofs, secretOf }: CallbackChannel,
   callback: Delivery,
   startedAt: Date,
 ): Promise<CallbackResult> {
@@ -53,6 +55,14 @@ async function post(
       'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',
     )
     return secretUnreadable
+  }
+  if (!proofs.holds(callback)) {
+    const { organizationId, id, subjectId: requestId } = callback
+    log.error(
+      { organizationId, requestId, delivery_id: id },
+      'a callback in the outbox was changed outside this service, or SECRET_KEY_PREVIOUS is missing: it is not sent',
+    )
+    return changedInOutbox
   }
   const headers = {
     'content-type': 'application/json',

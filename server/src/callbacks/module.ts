@@ -9,14 +9,17 @@ import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { CallbackSettings } from '../settings/callbacks.ts'
 import { callbackRules } from './callback.ts'
 import { type CallbackChannel, createCallbackChannel } from './channel.ts'
+import { createCallbackProofs } from './proof.ts'
 import { type CallbackRoutes, deliveryJson, registerCallbackRoutes } from './routes.ts'
 import { channelName, createCallbacks } from './service.ts'
 import { refuseSecret } from './signature.ts'
 
 export interface CallbackModuleDependencies
-  extends Omit<CallbackChannel, 'transport'>,
+  extends Omit<CallbackChannel, 'transport' | 'proofs'>,
     Pick<CallbackRoutes, 'requireVisible' | 'requestNotFound'> {
   readonly clock: Clock
+  /** The current one first. */
+  readonly secretKeys: readonly [string, ...string[]]
   readonly settings: CallbackSettings
   readonly deliveries: DeliveryModule
 }
@@ -30,12 +33,13 @@ const sealedColumns: readonly SealedColumn[] = [
 ]
 
 export function createCallbackModule(dependencies: CallbackModuleDependencies) {
-  const { clock, settings, deliveries, requireVisible, requestNotFound } = dependencies
+  const { clock, secretKeys, settings, deliveries, requireVisible, requestNotFound } = dependencies
   const rules = callbackRules(settings.CALLBACK_ALLOW)
   const timeoutMs = settings.CALLBACK_TIMEOUT_SECONDS * 1_000
+  const proofs = createCallbackProofs(secretKeys)
   const transport = createTransport({ rules, timeoutMs, now: () => clock.now().getTime() })
-  deliveries.addChannel(channelName, createCallbackChannel({ ...dependencies, transport }))
-  const callbacks = createCallbacks(deliveries, settings.CALLBACK_RETRY_SECONDS)
+  deliveries.addChannel(channelName, createCallbackChannel({ ...dependencies, transport, proofs }))
+  const callbacks = createCallbacks(deliveries, proofs, settings.CALLBACK_RETRY_SECONDS)
 
   return {
     enqueue: callbacks.enqueue,

@@ -12,7 +12,9 @@ export const deliverySchema = Type.Object(
     duration_ms: Type.Integer(),
     reply: Type.String({ description: 'The first 1 000 characters of the reply.' }),
     error_code: nullable(
-      Type.String({ description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect or secret.' }),
+      Type.String({
+        description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect, secret or changed.',
+      }),
     ),
     error: nullable(Type.String()),
     started_at: time,

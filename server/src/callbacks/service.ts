@@ -4,6 +4,7 @@ import type { InTransactionReader } from '../events/service.ts'
 import type { Tx } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
 import { type CallbackChange, isRedelivery, orderOf } from './order.ts'
+import type { CallbackProofs } from './proof.ts'
 
 /** The channel of these deliveries. */
 export const channelName = 'callback'
@@ -11,13 +12,14 @@ export const channelName = 'callback'
 export type Callbacks = ReturnType<typeof createCallbacks>
 
 /** `retrySeconds`: the waits between attempts, unless the request sets its own. */
-export function createCallbacks(deliveries: DeliveryModule, retrySeconds: readonly number[]) {
+export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProofs, retrySeconds: readonly number[]) {
   const deliveriesOf = (change: CallbackChange): readonly NewDelivery[] => {
     const order = orderOf(change)
     if (order === null) return []
     const { organizationId, requestId, url: address, secret, body } = order
     const to = { address, target: new URL(address).origin, retrySeconds: order.retrySeconds ?? retrySeconds }
-    return [{ ...subjectOf(organizationId, requestId), ...to, id: newId(), secret, body }]
+    const callback = { ...subjectOf(organizationId, requestId), ...to, id: newId(), secret, body }
+    return [{ ...callback, proof: proofs.of(callback) }]
   }
   /** Puts the callbacks that changes owe into the outbox, in the commit of the changes. */
   const enqueue: InTransactionReader<CallbackChange> = (tx, _events, changes) => {

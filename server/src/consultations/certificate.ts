@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto'
 import type { Person } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
+import { createBoundedMap } from '../platform/bounded-map.ts'
 import { newId } from '../platform/ids.ts'
 import { refusal } from '../platform/problem.ts'
 import type { Certify, Consultation, State } from './consultation.ts'
@@ -92,11 +94,23 @@ export interface OpenedCertificate {
 
 export type OpenCertificate = (certificate: string) => Promise<OpenedCertificate>
 
+/**
+ * Every read of a decided request opens its certificate, so a signature that held is remembered by its key; whether the key has
+ * leaked since is looked up each time.
+ */
 export function createCertificateOpener(signingKeys: SigningKeys): OpenCertificate {
+  const held = createBoundedMap<string, { readonly kid: string; readonly claims: Readonly<Record<string, unknown>> }>(
+    5_000,
+  )
   return async (certificate) => {
+    const name = hash('sha256', certificate, 'base64')
+    const known = held.get(name)
+    const key = known === undefined ? null : await signingKeys.find('certificate', known.kid)
+    if (known !== undefined && key !== null) return { certificate, claims: known.claims, isRevoked: key.isRevoked }
     const signed = await signingKeys.verify('certificate', certificate, { typ: certificateType })
     if (signed === null) return { certificate, claims: null, isRevoked: false }
     const claims = JSON.parse(Buffer.from(signed.payload, 'base64url').toString('utf8'))
+    held.set(name, { kid: signed.key.kid, claims })
     return { certificate, claims, isRevoked: signed.key.isRevoked }
   }
 }

@@ -23,10 +23,10 @@ export function createProving(acting: ActContext, reading: ReadContext): ProofCo
   return { ...acting, ...reading, reported: createBoundedMap(1_000) }
 }
 
-/** The request that `id` names. Throws 409 unless it is as it was asked. */
+/** The request that `id` names. Throws 409 unless it is as it was asked, and its decision as it was certified. */
 export async function show(context: ProofContext, by: Caller, id: string): Promise<Consultation> {
   return reporting(context, by, id, async () => {
-    const found = await read(context, by.principal, id)
+    const { found } = await findProven(context, by, id)
     requireAsAsked(found)
     return found
   })

@@ -8,6 +8,7 @@ import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { decodeCursor } from '../platform/page.ts'
 import { type AnyRefusal, invalid } from '../platform/problem.ts'
+import { certificateContradicts } from './certificate.ts'
 import * as rules from './consultation.ts'
 import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
@@ -99,7 +100,10 @@ function readRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     summary: 'One request',
     operationId: 'getRequest',
     params: idParams,
-    response: { 200: oneRequest('The request'), ...problems(401, 403, rules.notFound, rules.questionChanged, 422) },
+    response: {
+      200: oneRequest('The request'),
+      ...problems(401, 403, rules.notFound, rules.questionChanged, certificateContradicts, 422),
+    },
   }
   app.get<OneRequest>('/requests/:id', { ...guard('request.read'), schema }, async (request, reply) => {
     const by = callerOf(request)

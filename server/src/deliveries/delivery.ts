@@ -13,6 +13,8 @@ export interface NewDelivery extends Subject {
   /** Sealed. */
   readonly secret: Buffer | null
   readonly body: string
+  /** What its channel recognises it by when it comes back from the database. */
+  readonly proof: Buffer | null
   readonly retrySeconds: readonly number[]
 }
 

@@ -8,12 +8,15 @@ import { type Limits, unweighed } from './targets.ts'
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
-    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, retry_seconds,
-      due_at, lease_token, created_at, updated_at)
-    select organization_id, id, channel, subject_id, address, target, secret, body, retry_seconds, due_at, lease_token,
-      $2, $2
+    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, proof,
+      retry_seconds, due_at, lease_token, created_at, updated_at)
+    select organization_id, id, channel, subject_id, address, target, secret, body, proof, retry_seconds, due_at,
+      lease_token, $2, $2
     from json_populate_recordset(null::deliveries, $1)`,
 }
+
+/** As JSON holds bytes. */
+const bytea = (bytes: Buffer | null): string | null => bytes && `\\x${bytes.toString('hex')}`
 
 /** A delivery with a lease is sent by the process that adds it. */
 export interface Due {
@@ -30,8 +33,9 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     subject_id: delivery.subjectId,
     address: delivery.address,
     target: delivery.target,
-    secret: delivery.secret && `\\x${delivery.secret.toString('hex')}`,
+    secret: bytea(delivery.secret),
     body: delivery.body,
+    proof: bytea(delivery.proof),
     retry_seconds: delivery.retrySeconds,
     due_at: dueAt,
     lease_token: leaseToken,
@@ -114,7 +118,7 @@ export const claimStatement: Statement = {
     update deliveries o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
     from weighed due where (due.weight = 0 or due.sum <= $9 or due.sum = due.weight) and o.organization_id = due.organization_id and o.id = due.id
     returning o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
-      o.secret, o.body, o.retry_seconds as "retrySeconds", o.attempts, o.round_attempts as "roundAttempts",
+      o.secret, o.body, o.proof, o.retry_seconds as "retrySeconds", o.attempts, o.round_attempts as "roundAttempts",
       o.lease_token as "leaseToken"`,
 }
 

@@ -31,24 +31,18 @@ const respond = (id: string, body: unknown = { decision: 'approve' }) =>
   t.call('POST', pathOf(id, 'respond'), { as: t.reviewer.token, body })
 const cancel = (id: string) => t.call('POST', pathOf(id, 'cancel'), { as: t.apiKey })
 
-/** A request that SQL puts into `state` behind the service's back. */
+/** A request, decided where the state needs a decision, that SQL then puts into `state` behind the service's back. */
 async function requestIn(state: State, callbackStatus = 'none'): Promise<string> {
   const { id } = await t.createRequest({ timeout_minutes: null })
-  const answered = ['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)
-  await t.sql(
-    `update consultation_requests set state = $2, callback_status = $3, decision = $4, responder_id = $5, responded_at = $6,
-       certificate = $7, certificate_expires_at = $6
-     where id = $1`,
-    [
-      id,
-      state,
-      callbackStatus,
-      answered ? 'reject' : null,
-      answered ? t.admin.id : null,
-      answered ? t.clock.now() : null,
-      answered ? 'signed' : null,
-    ],
-  )
+  if (['responded', 'callback_sent', 'callback_failed', 'completed'].includes(state)) {
+    const reply = await t.call('POST', pathOf(id, 'respond'), { as: t.admin.token, body: { decision: 'reject' } })
+    assert.equal(reply.status, 200, reply.text)
+  }
+  await t.sql('update consultation_requests set state = $2, callback_status = $3 where id = $1', [
+    id,
+    state,
+    callbackStatus,
+  ])
   return id
 }
 

@@ -88,7 +88,15 @@ describe('a row that its certificate contradicts: 409, an event and an error, an
       const made = await decided(decision)
       await edit(made.id, column, await value(made))
       lines.length = 0
-      for (const reply of [await redeem(made.id), await redeem(made.id), await certificateOf(made.id)]) {
+      const read = (as: string) => t.call('GET', `/api/v1/requests/${made.id}`, { as })
+      const [asAgent, asPerson] = [await read(t.apiKey), await read(t.reviewer.token)]
+      for (const reply of [
+        await redeem(made.id),
+        await redeem(made.id),
+        await certificateOf(made.id),
+        asAgent,
+        asPerson,
+      ]) {
         assert.deepEqual(
           [reply.status, reply.body.code, reply.body.differs],
           [409, 'consultation.certificate_contradicts', differs],

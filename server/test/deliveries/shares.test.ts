@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { callbackRules } from '../../src/callbacks/callback.ts'
 import { createCallbackChannel } from '../../src/callbacks/channel.ts'
+import { createCallbackProofs } from '../../src/callbacks/proof.ts'
 import * as store from '../../src/deliveries/store.ts'
 import type { Limits } from '../../src/deliveries/targets.ts'
 import { createDeliveryWorker, type DeliveryDependencies } from '../../src/deliveries/worker.ts'
@@ -10,7 +11,7 @@ import { createTransport } from '../../src/outbound/transport.ts'
 import { installationId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { secretKey, startTestApp, type TestApp } from '../harness.ts'
 import { addOrganization, type TestOrganization } from '../people-and-keys.ts'
 import { receiverFor } from '../receivers.ts'
 
@@ -49,6 +50,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
   const callback = createCallbackChannel({
     transport: createTransport({ rules: callbackRules(['127.0.0.1']), timeoutMs: 60_000 }),
     log,
+    proofs: createCallbackProofs([secretKey]),
     secretOf: () => null,
     lockRequests: (tx, requests) => t.app.consultations.lockForCallbacks(tx, requests),
   })

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { type App, createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { eventually } from '../eventually.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { addEvents, exportOf, sealAll, verified } from './chain.ts'
 
@@ -193,4 +194,55 @@ test('an event whose columns contradict its record is not sealed', async (contex
   assert.equal(await lastSeal(t), before)
   assert.match(errors[0] ?? '', /the columns of 1 events contradict their records/)
   assert.deepEqual(await readiness(t.app), [503, 'changed'])
+})
+
+test('a line of AUDIT_HEADS_FILE that a process did not finish stays alone: the next head begins on a line of its own', async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), 'hitl-heads-'))
+  context.after(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'heads.jsonl')
+  const { t } = await sealedApp(context, { AUDIT_HEADS_FILE: path })
+  const [first = ''] = (await readFile(path, 'utf8')).split('\n')
+  const torn = first.slice(0, 70)
+  await appendFile(path, torn)
+  for (let wave = 0; wave < 2; wave += 1) {
+    await t.createRequest()
+    await sealAll(t)
+  }
+  const lines = (await readFile(path, 'utf8')).split('\n')
+  assert.equal(lines.pop(), '')
+  const whole = lines.filter((line) => line !== torn)
+  assert.equal(lines.length - whole.length, 1)
+  assert.deepEqual(
+    whole.map((line) => JSON.parse(line).number).sort((a, b) => a - b),
+    Array.from({ length: await lastSeal(t) }, (_, at) => at + 1),
+  )
+})
+
+test('a process with ROLE=api is not ready either once seals are gone', async (context) => {
+  const { t } = await sealedApp(context)
+  const { app } = await startAnother(context, t, { ROLE: 'api' })
+  await unprotected(t, forged())
+  app.startWorkers()
+  await eventually('it says so', async () => (await readiness(app))[1] === 'changed')
+})
+
+describe('an event that somebody has put where no transaction has been', () => {
+  for (const era of [1, 32_767]) {
+    test(`in era ${era}: a new start does not follow it there, and seals what comes after`, async (context) => {
+      const { t, errors } = await sealedApp(context)
+      await addEvents(t, { place: { era, xact: '900000000000' } })
+      const [begun] = await t.sql('select hitl_audit_begin_era() as era')
+      assert.equal(Number(begun?.era), 0)
+      const before = await lastSeal(t)
+      await t.createRequest()
+      await sealAll(t)
+      assert.ok((await lastSeal(t)) > before)
+      assert.deepEqual(errors, [])
+      const { findings } = await verified(t, await exportOf(t))
+      assert.deepEqual(
+        findings.map(({ code }) => code),
+        ['event.misplaced'],
+      )
+    })
+  }
 })

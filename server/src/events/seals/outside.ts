@@ -9,14 +9,28 @@ export type OutsidePlace = (heads: readonly PublicHead[]) => Promise<void>
 /** Appends lines and waits until they are on disk. Opens the file each time, so that it can be moved away. */
 export function headsFile(path: string): OutsidePlace {
   return async (heads) => {
+    const begin = (await endsInLine(path)) ? '\n' : ''
     const file = await open(path, 'a')
     try {
       // One write, so that lines of several processes do not mix.
-      await file.appendFile(heads.map((head) => `${publicHeadJson(head)}\n`).join(''))
+      await file.appendFile(begin + heads.map((head) => `${publicHeadJson(head)}\n`).join(''))
       await file.datasync()
     } finally {
       await file.close()
     }
+  }
+}
+
+/** Whether the file ends in the middle of a line, because a process died while it wrote; true too where it cannot be read: empty lines do not count. */
+async function endsInLine(path: string): Promise<boolean> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => error)
+  if (file instanceof Error) return file.code !== 'ENOENT'
+  try {
+    const { size } = await file.stat()
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1))
+    return bytesRead === 1 && buffer[0] !== 0x0a
+  } finally {
+    await file.close()
   }
 }
 

@@ -34,6 +34,8 @@ export interface SealingDependencies {
 
 export interface Sealing {
   start(): void
+  /** Only compares the heads: for a process that seals nothing but what an export needs. */
+  watch(): void
   /** Seals everything that is settled, and writes the heads outside; for tests. */
   drain(): Promise<void>
   /** Seals what one organization has; returns whether there was anything. */
@@ -165,6 +167,7 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
       sealing.start()
       leftovers.start()
     },
+    watch: comparing.start,
     drain: async () => {
       await comparing.drain()
       await sealing.drain()

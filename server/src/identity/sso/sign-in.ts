@@ -21,7 +21,7 @@ import * as members from './members/memberships.ts'
 import * as identityStore from './members/store.ts'
 import { isFailure, type Party, type ProviderFailure } from './oidc-client.ts'
 import { type IdentityProvider, providerNotFound } from './provider.ts'
-import { type ProviderContext, secretPlace } from './providers/service.ts'
+import { openSecret, type ProviderContext } from './providers/service.ts'
 import { markProven, providerById, type StoredProvider, stillStands } from './providers/store.ts'
 
 /** A person whom a provider identified. The session is for this organization alone: its provider speaks for no other. */
@@ -231,9 +231,16 @@ async function activeProvider({ db }: SsoContext, id: string): Promise<StoredPro
   return stored
 }
 
-async function partyOf({ sealer }: SsoContext, { provider, sealedSecret }: StoredProvider): Promise<Party> {
-  const clientSecret = sealedSecret === null ? null : await sealer.open(sealedSecret, secretPlace(provider))
-  return { issuer: provider.issuer, clientId: provider.clientId, clientSecret }
+/** Throws where the issuer is not the one that the client secret was given for: it would be sent to a stranger. */
+async function partyOf(context: SsoContext, stored: StoredProvider): Promise<Party> {
+  const { organizationId, id, issuer, clientId } = stored.provider
+  const given = await openSecret(context, stored)
+  if (given === null || given.issuer === issuer) return { issuer, clientId, clientSecret: given?.secret ?? null }
+  context.log.error(
+    { organizationId, identity_provider: id },
+    'the issuer of an identity provider was changed outside this service: its client secret is not sent there',
+  )
+  throw providerUnavailable()
 }
 
 /** Exactly one address per provider: an answer meant for one cannot be brought to another (RFC 9700, 4.4). */

@@ -162,6 +162,7 @@ export interface Schema {
     target: string
     secret: Buffer | null
     body: string
+    proof: Buffer | null
     retry_seconds: readonly number[]
     status: Generated<'pending' | 'sent' | 'failed'>
     attempts: Generated<number>

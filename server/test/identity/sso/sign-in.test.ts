@@ -982,3 +982,13 @@ interface Issued {
 function b64(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
+
+test('somebody with the database names another issuer: the client secret is not sent there', async (context) => {
+  const [trusted, stranger] = [await anotherProvider(), await startOpenIdProvider()]
+  context.after(() => stranger.close())
+  stranger.register(...trusted.op.redirectUris)
+  await t.sql('update identity_providers set issuer = $2 where id = $1', [trusted.id, stranger.issuer])
+  const reply = await t.call('GET', startPath(trusted.id), { headers: ownPage })
+  assert.equal(reply.status, 503, reply.text)
+  assert.equal(reply.body.code, 'sso.provider_unavailable')
+})

@@ -162,7 +162,17 @@ async function seal(
   provider: IdentityProvider,
   secret: string | null,
 ): Promise<Buffer | null> {
-  return secret === null ? null : sealer.seal(secret, secretPlace(provider))
+  return secret === null ? null : sealer.seal(JSON.stringify([provider.issuer, secret]), secretPlace(provider))
+}
+
+/** The client secret, and the issuer that it was given for; null: a public client. */
+export async function openSecret(
+  { sealer }: Pick<ProviderContext, 'sealer'>,
+  { provider, sealedSecret }: store.StoredProvider,
+): Promise<{ readonly issuer: string; readonly secret: string } | null> {
+  if (sealedSecret === null) return null
+  const [issuer, secret] = JSON.parse(await sealer.open(sealedSecret, secretPlace(provider)))
+  return { issuer, secret }
 }
 
 async function checkTeams({ db }: ProviderContext, { organizationId, teamMap }: IdentityProvider): Promise<void> {
@@ -186,7 +196,7 @@ async function endSessionsBy({ endSessions }: ProviderContext, tx: Tx, by: Calle
 }
 
 /** Where the client secret is sealed. */
-export function secretPlace(provider: { readonly organizationId: string; readonly id: string }) {
+function secretPlace(provider: { readonly organizationId: string; readonly id: string }) {
   return {
     organizationId: provider.organizationId,
     table: 'identity_providers',

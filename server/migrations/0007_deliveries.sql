@@ -11,10 +11,15 @@ create table deliveries (
   -- scheme://host:port of the address: the concurrency limit and the circuit breaker count per target.
   target text not null,
   secret bytea,
+  -- Empty once nothing more is due: a redelivery builds it again, and sends it only if its digest is the one kept here.
   body text not null,
   -- What its channel recognises it by, as it was put in here: a MAC over the columns above.
   proof bytea,
+  body_bytes integer not null,
+  body_sha256 bytea,
   retry_seconds integer[] not null,
+  -- Longer waits after those, while the subject says that it failed.
+  recovery_seconds integer[] not null,
   status text not null default 'pending' check (status in ('pending', 'sent', 'failed')),
   attempts integer not null default 0,
   -- The attempts that the retry schedule counts: those since it was created or last sent again on request.
@@ -22,12 +27,19 @@ create table deliveries (
   -- When a worker may take it next: the time of the next attempt or, during an attempt, the end of the lease.
   due_at timestamptz(3),
   lease_token uuid,
+  -- Since when its subject says that it failed; null while it does not.
+  failed_at timestamptz(3),
+  -- Until when the receiver asked to be left alone.
+  not_before timestamptz(3),
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,
   primary key (organization_id, id),
   check ((status = 'pending') = (due_at is not null))
 );
 create index deliveries_due on deliveries (organization_id, target, due_at) where due_at is not null;
+-- For those that failed, which are few: a delivery that succeeds at once has no entry.
+create index deliveries_failed on deliveries (organization_id, id) where failed_at is not null;
+create index deliveries_failed_by_subject on deliveries (organization_id, subject_id) where failed_at is not null;
 
 -- One row per attempt, successful or not.
 create table delivery_attempts (

@@ -49,13 +49,14 @@ export async function createApp(options: AppOptions) {
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
   const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report })
-  const deliveries = createDeliveryModule({ ...ground, connection })
+  const deliveries = createDeliveryModule({ ...ground, connection, report })
   const callbacks = createCallbackModule({
     ...ground,
     secretKeys: secrets.secretKeys,
     deliveries,
     secretOf: ({ organizationId, subjectId, secret }) =>
       secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
+    requestOf: ({ organizationId, subjectId }) => consultations.find({ organizationId, id: subjectId }),
     lockRequests: (tx, requests) => consultations.lockForCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,

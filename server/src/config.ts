@@ -65,7 +65,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   const entries = Object.entries(settings).map(([name, setting]: [string, Setting<unknown>]) => {
     try {
       const given = givenValue(source, name)
-      return [name, given === null ? setting.fallback : setting.read(given)]
+      if (given !== null) return [name, setting.read(given)]
+      return [name, source[name] === undefined ? setting.fallback : (setting.whenEmpty ?? setting.fallback)]
     } catch (error) {
       const { message } = error as Error
       mistakes.push(message.startsWith(name) ? message : `${name} ${message}`)
@@ -107,7 +108,7 @@ function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
   }
 }
 
-/** An empty value counts as unset: compose files pass empty strings for unset variables. */
+/** An empty value counts as unset, except where its setting says so: compose files pass empty strings for unset variables. */
 function givenValue(source: NodeJS.ProcessEnv, name: string): string | null {
   const direct = source[name]?.trim() ?? ''
   const file = source[`${name}_FILE`]?.trim() ?? ''

@@ -5,7 +5,7 @@ import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
 /** The outcome of an attempt to post a callback. */
 export interface CallbackResult extends Omit<PostResult, 'error'> {
-  readonly error: { readonly code: PostErrorCode | 'secret' | 'changed'; readonly message: string } | null
+  readonly error: { readonly code: PostErrorCode | 'secret' | 'changed' | 'body'; readonly message: string } | null
 }
 
 /** Nothing is sent unsigned instead: the receiver could not tell it from a forgery. */
@@ -22,6 +22,12 @@ export const changedInOutbox: CallbackResult = notSent({
     'The stored callback is not what this service put there: it was changed in the database, or SECRET_KEY_PREVIOUS is missing. Read the request instead, and tell the operator.',
 })
 
+export const bodyGone: CallbackResult = notSent({
+  code: 'body',
+  message:
+    'The callback cannot be sent again: after its delivery only its digest was kept, and what the request says now gives another body.',
+})
+
 /** Where callbacks may go; `allowed`: the entries of CALLBACK_ALLOW. */
 export const callbackRules = (allowed: readonly string[]): TargetRules => ({
   what: 'callback',
@@ -35,26 +41,39 @@ const maxRetryAfterSeconds = 86_400
 /** Up to a tenth is added to every wait, so that callbacks that failed together are not retried together. */
 const jitter = 0.1
 
+/** The waits between attempts; after the last of both there is one more attempt. */
+export interface Schedule {
+  readonly retrySeconds: readonly number[]
+  /** After the retries, while the request says `callback_failed`. */
+  readonly recoverySeconds: readonly number[]
+}
+
 /**
  * What a result means for the callback.
  * @param roundAttempts attempts of this round, this one included
- * @param retrySeconds the waits between attempts; one more attempt than waits is made
  * @param random 0 <= random < 1
  */
 export function nextStep(
   result: CallbackResult,
   roundAttempts: number,
-  retrySeconds: readonly number[],
+  { retrySeconds, recoverySeconds }: Schedule,
   random: number,
 ): NextStep {
   if (succeeded(result)) return { kind: 'sent' }
   const error = describe(result)
-  const wait = retrySeconds[roundAttempts - 1]
+  const wait = [...retrySeconds, ...recoverySeconds][roundAttempts - 1]
   // 410 Gone: the receiver wants no more attempts (Standard Webhooks). A refused target stays refused.
-  const final = result.status === 410 || result.error?.code === 'target_refused'
+  const final = result.status === 410 || result.error?.code === 'target_refused' || result.error?.code === 'body'
   if (final || wait === undefined) return { kind: 'failed', error }
   const asked = Math.min(result.retryAfterSeconds ?? 0, maxRetryAfterSeconds)
-  return { kind: 'retry', afterMs: Math.round(Math.max(wait * (1 + jitter * random), asked) * 1000), error }
+  const scheduled = wait * (1 + jitter * random)
+  return {
+    kind: 'retry',
+    afterMs: Math.round(Math.max(scheduled, asked) * 1000),
+    error,
+    isRecovery: roundAttempts > retrySeconds.length,
+    isAsked: asked > scheduled,
+  }
 }
 
 /** Only a complete 2xx is success; a redirect is not. */
@@ -63,7 +82,7 @@ export function succeeded(result: CallbackResult): boolean {
 }
 
 /** Failures on our side: nothing reached the receiver. */
-const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'changed', 'stopped'])
+const ours: ReadonlySet<string> = new Set(['target_refused', 'secret', 'changed', 'body', 'stopped'])
 
 /** Whether the receiver itself is in trouble, which is what the breaker counts: no (complete) reply, 5xx, or 429. */
 export function isTargetInTrouble(result: CallbackResult): boolean {

@@ -1,8 +1,17 @@
+import { hash } from 'node:crypto'
 import type { Channel } from '../deliveries/channel.ts'
 import type { Delivery } from '../deliveries/delivery.ts'
 import type { Transport } from '../outbound/transport.ts'
 import type { Logger } from '../platform/log.ts'
-import { type CallbackResult, changedInOutbox, isTargetInTrouble, nextStep, secretUnreadable } from './callback.ts'
+import {
+  bodyGone,
+  type CallbackResult,
+  changedInOutbox,
+  isTargetInTrouble,
+  nextStep,
+  secretUnreadable,
+} from './callback.ts'
+import { bodyAgain, type CallbackSubject } from './order.ts'
 import type { CallbackProofs } from './proof.ts'
 import { signatureHeaders } from './signature.ts'
 
@@ -12,6 +21,8 @@ export interface CallbackChannel {
   readonly proofs: CallbackProofs
   /** The secret of a callback, opened. */
   readonly secretOf: (callback: Delivery) => Promise<string> | string | null
+  /** The request that a callback is about; null when there is none. */
+  readonly requestOf: (callback: Delivery) => Promise<CallbackSubject | null>
   /** Locks the requests that the callbacks are about. */
   readonly lockRequests: Channel['lockSubjects']
   readonly random?: () => number
@@ -32,7 +43,7 @@ export function createCallbackChannel(callbacks: CallbackChannel): Channel {
         errorCode: result.error?.code ?? null,
         error: result.error?.message ?? null,
         isTargetInTrouble: isTargetInTrouble(result),
-        next: nextStep(result, callback.roundAttempts + 1, callback.retrySeconds, random()),
+        next: nextStep(result, callback.roundAttempts + 1, callback, random()),
       }
     },
     lockSubjects: lockRequests,
@@ -41,10 +52,12 @@ export function createCallbackChannel(callbacks: CallbackChannel): Channel {
 }
 
 async function post(
-  { transport, log, proofs, secretOf }: CallbackChannel,
-  callback: Delivery,
+  { transport, log, proofs, secretOf, requestOf }: CallbackChannel,
+  ordered: Delivery,
   startedAt: Date,
 ): Promise<CallbackResult> {
+  const callback = ordered.body === '' ? await withBody(ordered, requestOf) : ordered
+  if (callback === null) return bodyGone
   let secret: string | null
   try {
     secret = await secretOf(callback)
@@ -70,4 +83,12 @@ async function post(
     ...signatureHeaders(callback.id, callback.body, secret, startedAt),
   }
   return transport.post({ owner: callback.organizationId, url: callback.address, body: callback.body, headers })
+}
+
+/** With the body that was dropped once it was delivered, if exactly these bytes can be made again. */
+async function withBody(ordered: Delivery, requestOf: CallbackChannel['requestOf']): Promise<Delivery | null> {
+  const request = await requestOf(ordered)
+  const body = request && bodyAgain(request, ordered.createdAt)
+  if (body === null || hash('sha256', body, 'hex') !== ordered.bodySha256?.toString('hex')) return null
+  return { ...ordered, body }
 }

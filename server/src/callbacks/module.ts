@@ -39,7 +39,10 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
   const proofs = createCallbackProofs(secretKeys)
   const transport = createTransport({ rules, timeoutMs, now: () => clock.now().getTime() })
   deliveries.addChannel(channelName, createCallbackChannel({ ...dependencies, transport, proofs }))
-  const callbacks = createCallbacks(deliveries, proofs, settings.CALLBACK_RETRY_SECONDS)
+  const callbacks = createCallbacks(deliveries, proofs, {
+    retrySeconds: settings.CALLBACK_RETRY_SECONDS,
+    recoverySeconds: settings.CALLBACK_RECOVERY_SECONDS,
+  })
 
   return {
     enqueue: callbacks.enqueue,

@@ -39,11 +39,18 @@ const closings: Readonly<Record<string, string>> = {
 export function orderOf({ before, after }: CallbackChange) {
   const event = closings[after.state]
   const { organizationId, id: requestId, callbackUrl: url, callbackSecret: secret, callback } = after
-  if (before?.callback.status !== 'none' || callback.status !== 'pending' || event === undefined || url === null) {
-    return null
-  }
-  const body = callbackBody(after, event)
-  return { organizationId, requestId, url, secret, body, retrySeconds: after.callbackRetrySeconds }
+  const { status, nextAttemptAt: dueAt } = callback
+  const isOwed = before?.callback.status === 'none' && status === 'pending'
+  if (!isOwed || event === undefined || url === null || dueAt === null) return null
+  const body = callbackBody(after, event, after.state, dueAt)
+  return { organizationId, requestId, url, secret, body, dueAt, retrySeconds: after.callbackRetrySeconds }
+}
+
+/** The body that was ordered when the request closed, made again; null while it is open. */
+export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null {
+  const state = request.response === null ? request.state : 'responded'
+  const event = closings[state]
+  return event === undefined ? null : callbackBody(request, event, state, dueAt)
 }
 
 /** Whether the change asks for the last callback once more. */
@@ -53,19 +60,17 @@ export function isRedelivery({ before, after }: CallbackChange): boolean {
   )
 }
 
-/** `metadata` is spliced in as the agent wrote it. */
-function callbackBody(after: CallbackSubject, event: string): string {
-  const answer = after.response && {
-    decision: after.response.decision,
-    comment: after.response.comment,
-    responder_id: after.response.responderId,
-    responded_at: after.response.respondedAt,
+/** `metadata` is spliced in as the agent wrote it. The callback is due from the time of the act. */
+function callbackBody(request: CallbackSubject, event: string, state: string, dueAt: Date): string {
+  const answer = request.response && {
+    decision: request.response.decision,
+    comment: request.response.comment,
+    responder_id: request.response.responderId,
+    responded_at: request.response.respondedAt,
   }
-  // The callback is due from the time of the act.
-  const timestamp = after.callback.nextAttemptAt
   return (
-    `{"event":"${event}","request_id":"${after.id}","metadata":${after.metadata ?? 'null'},` +
-    `"response":${JSON.stringify(answer)},"timestamp":${JSON.stringify(timestamp)},"state":"${after.state}",` +
-    `"revision":${after.revision},"digest":"${after.digest}","certificate":${JSON.stringify(after.certificate)}}`
+    `{"event":"${event}","request_id":"${request.id}","metadata":${request.metadata ?? 'null'},` +
+    `"response":${JSON.stringify(answer)},"timestamp":${JSON.stringify(dueAt)},"state":"${state}",` +
+    `"revision":${request.revision},"digest":"${request.digest}","certificate":${JSON.stringify(request.certificate)}}`
   )
 }

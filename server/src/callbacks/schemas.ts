@@ -13,7 +13,7 @@ export const deliverySchema = Type.Object(
     reply: Type.String({ description: 'The first 1 000 characters of the reply.' }),
     error_code: nullable(
       Type.String({
-        description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect, secret or changed.',
+        description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect, secret, changed or body.',
       }),
     ),
     error: nullable(Type.String()),

@@ -3,6 +3,7 @@ import type { DeliveryModule } from '../deliveries/module.ts'
 import type { InTransactionReader } from '../events/service.ts'
 import type { Tx } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
+import type { Schedule } from './callback.ts'
 import { type CallbackChange, isRedelivery, orderOf } from './order.ts'
 import type { CallbackProofs } from './proof.ts'
 
@@ -11,14 +12,16 @@ export const channelName = 'callback'
 
 export type Callbacks = ReturnType<typeof createCallbacks>
 
-/** `retrySeconds`: the waits between attempts, unless the request sets its own. */
-export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProofs, retrySeconds: readonly number[]) {
+/** `schedule`: the waits between attempts, unless the request sets its own, after which there is no recovery. */
+export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProofs, schedule: Schedule) {
   const deliveriesOf = (change: CallbackChange): readonly NewDelivery[] => {
     const order = orderOf(change)
     if (order === null) return []
-    const { organizationId, requestId, url: address, secret, body } = order
-    const to = { address, target: new URL(address).origin, retrySeconds: order.retrySeconds ?? retrySeconds }
-    const callback = { ...subjectOf(organizationId, requestId), ...to, id: newId(), secret, body }
+    const { organizationId, requestId, url: address, secret, body, dueAt: createdAt } = order
+    const waits = order.retrySeconds === null ? schedule : { retrySeconds: order.retrySeconds, recoverySeconds: [] }
+    const to = { address, target: new URL(address).origin, ...waits }
+    const sent = { id: newId(), secret, body, bodyBytes: Buffer.byteLength(body), createdAt }
+    const callback = { ...subjectOf(organizationId, requestId), ...to, ...sent }
     return [{ ...callback, proof: proofs.of(callback) }]
   }
   /** Puts the callbacks that changes owe into the outbox, in the commit of the changes. */

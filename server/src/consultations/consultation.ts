@@ -23,7 +23,10 @@ export type Decision = (typeof decisions)[number]
 
 export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const
 
-/** pending: no attempt yet; delivering: attempts failed, more will follow. */
+/**
+ * pending: no attempt yet; delivering: attempts failed, more will follow soon; failed: the quick retries are used up, and where
+ * there is a next attempt, it is one of the recovery.
+ */
 export const callbackStatuses = ['none', 'pending', 'delivering', 'sent', 'failed'] as const
 
 export interface Answer {
@@ -190,7 +193,8 @@ export const stillOpen = refusal(
 
 /** Throws 409 while somebody still needs its texts. */
 export function requireErasable({ state, callback }: ConsultationCore): void {
-  if (state === 'pending' || callback.status === 'pending' || callback.status === 'delivering') throw stillOpen(state)
+  const mayBeSent = callback.nextAttemptAt !== null
+  if (state === 'pending' || callback.status === 'pending' || mayBeSent) throw stillOpen(state)
 }
 
 export const nothingToRedeliver = refusal(
@@ -292,33 +296,45 @@ export function expire(before: Consultation, now: Date): Change | null {
   return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
 }
 
-/** Success moves responded -> callback_sent, the last failure responded -> callback_failed; timeout and cancelled stay. */
+/**
+ * Success moves responded -> callback_sent, the last of the quick retries responded -> callback_failed, and a success of the
+ * recovery callback_failed -> callback_sent; timeout and cancelled stay.
+ */
 export function callbackAttempted<C extends ConsultationCore>(
   before: C,
   outcome: SettledAttempt['outcome'],
 ): Change<C> {
-  const attempts = before.callback.attempts + 1
+  const { callback: was } = before
+  const isHeld = outcome.kind !== 'sent' && outcome.isHeld === true
+  const attempts = was.attempts + (isHeld ? 0 : 1)
   const touched = { ...before, updatedAt: later(before, outcome.at) }
-  const actor: Actor = { kind: 'system', id: null }
-  if (outcome.kind === 'retry') {
-    const { error: lastError, nextAttemptAt } = outcome
-    const callback: CallbackProgress = { ...before.callback, status: 'delivering', attempts, nextAttemptAt, lastError }
-    return { before, after: { ...touched, callback }, facts: [] }
+  const lastError = outcome.kind === 'sent' ? null : isHeld ? (was.lastError ?? outcome.error) : outcome.error
+  const nextAttemptAt = outcome.kind === 'retry' ? outcome.nextAttemptAt : null
+  const isFailed = outcome.kind === 'failed' || (outcome.kind === 'retry' && outcome.isRecovery === true)
+  const progress = { attempts, nextAttemptAt, lastError }
+  if (outcome.kind === 'retry' && (!isFailed || was.status === 'failed')) {
+    const status = was.status === 'failed' ? 'failed' : 'delivering'
+    return { before, after: { ...touched, callback: { ...was, status, ...progress } }, facts: [] }
   }
-  const sent = outcome.kind === 'sent'
-  const callback: CallbackProgress = {
-    status: outcome.kind,
-    attempts,
-    nextAttemptAt: null,
-    lastError: sent ? null : outcome.error,
-    sentAt: sent ? outcome.at : before.callback.sentAt,
-  }
+  const callback: CallbackProgress = isFailed
+    ? { status: 'failed', ...progress, sentAt: was.sentAt }
+    : { status: 'sent', ...progress, sentAt: outcome.at }
   const decided = before.state === 'responded' || before.state === 'callback_failed'
-  const state: State = !decided ? before.state : sent ? 'callback_sent' : 'callback_failed'
-  const kind = sent ? 'request.callback_sent' : 'request.callback_failed'
-  const auditedFields = { state, attempts, ...(sent ? {} : { error: outcome.error }) }
-  const facts: RequestFact[] = [{ kind, actor, before: { state: before.state }, after: auditedFields }]
-  return { before, after: { ...touched, state, callback }, facts }
+  const state: State = !decided ? before.state : isFailed ? 'callback_failed' : 'callback_sent'
+  const failure = was.status === 'failed' ? 'request.callback_abandoned' : 'request.callback_failed'
+  const auditedFields = {
+    state,
+    attempts,
+    ...(lastError === null ? {} : { error: lastError }),
+    ...(nextAttemptAt === null ? {} : { next_attempt_at: nextAttemptAt }),
+  }
+  const fact: RequestFact = {
+    kind: isFailed ? failure : 'request.callback_sent',
+    actor: { kind: 'system', id: null },
+    before: { state: before.state },
+    after: auditedFields,
+  }
+  return { before, after: { ...touched, state, callback }, facts: [fact] }
 }
 
 /** Sends the last callback again, with the same webhook-id and the same bytes. */

@@ -35,7 +35,9 @@ export const createRequestBody = Type.Object(
     callback_retry_seconds: maybe(
       Type.Array(Type.Integer({ minimum: 0, maximum: 604_800 }), {
         maxItems: 20,
-        description: 'Waits before each retry, in seconds; default: the installation’s. [] means one attempt only.',
+        description:
+          'Waits before each retry, in seconds; after the last one there is no recovery. Default: those of the installation. ' +
+          '[] means one attempt only.',
       }),
     ),
     timeout_minutes: maybe(
@@ -147,9 +149,20 @@ export const requestSchema = Type.Object(
     callback_webhook: nullable(Type.String()),
     callback_sent_at: nullable(time),
     callback: Type.Object({
-      status: Type.Enum(callbackStatuses),
+      status: Type.Enum(callbackStatuses, {
+        description:
+          'pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, too. ' +
+          'Recovery may still deliver it: see next_attempt_at.',
+      }),
       attempts: Type.Integer(),
-      next_attempt_at: nullable(time),
+      next_attempt_at: nullable(
+        Type.String({
+          format: 'date-time',
+          description:
+            'When it is tried next, or sooner when its receiver takes callbacks again. With `failed`: the next attempt of the ' +
+            'recovery, or null when nothing more is tried unless somebody asks.',
+        }),
+      ),
       last_error: nullable(Type.String()),
     }),
     digest: Type.String({

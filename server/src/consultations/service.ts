@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
-import { createReading, list, read } from './reading.ts'
+import { createReading, find, list, read } from './reading.ts'
 import { eraseComments } from './store.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
@@ -25,6 +25,7 @@ export function createConsultations(context: Context) {
     show: show.bind(null, proving),
     /** As it is stored, whether or not it was changed: for those who look into it. */
     read: read.bind(null, reading),
+    find: find.bind(null, reading),
     list: list.bind(null, reading),
     eraseRequest: eraseRequest.bind(null, context),
     /** Empties what a person wrote when they decided these requests. */

@@ -15,7 +15,13 @@ export interface NewDelivery extends Subject {
   readonly body: string
   /** What its channel recognises it by when it comes back from the database. */
   readonly proof: Buffer | null
+  /** Of the body in UTF-8. */
+  readonly bodyBytes: number
+  /** The waits before each retry, and the longer ones after these, while its subject says that it failed. */
   readonly retrySeconds: readonly number[]
+  readonly recoverySeconds: readonly number[]
+  /** When it first fell due. */
+  readonly createdAt: Date
 }
 
 /** A delivery that this process has leased and makes now. */
@@ -23,6 +29,10 @@ export interface Delivery extends NewDelivery {
   /** Earlier attempts, in all and in this round of the retry schedule. */
   readonly attempts: number
   readonly roundAttempts: number
+  /** Since when its subject says that it failed. */
+  readonly failedAt: Date | null
+  /** Of a body that was dropped once it was delivered. */
+  readonly bodySha256: Buffer | null
   /** Fences the result: once another worker has taken over the lease, this one settles nothing. */
   readonly leaseToken: string
 }
@@ -32,7 +42,15 @@ export const leaseMs = 8_000
 
 export type NextStep =
   | { readonly kind: 'sent' }
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly error: string }
+  | {
+      readonly kind: 'retry'
+      readonly afterMs: number
+      readonly error: string
+      /** The quick retries are used up. */
+      readonly isRecovery: boolean
+      /** The receiver asked for this wait. */
+      readonly isAsked: boolean
+    }
   | { readonly kind: 'failed'; readonly error: string }
 
 /** The outcome of one attempt, as its channel judges it. */
@@ -55,6 +73,8 @@ export interface EndedAttempt {
   readonly result: AttemptResult
   /** When the next attempt is due; null when there is none. */
   readonly dueAt: Date | null
+  /** No attempt was made: the breaker of its receiver is open. */
+  readonly isHeld?: true
 }
 
 export function endAttempt(
@@ -66,27 +86,63 @@ export function endAttempt(
   return { delivery, id, startedAt, endedAt, result, dueAt }
 }
 
+/**
+ * What is held back falls due again after as long as it has failed by then, between these bounds. Up to half of it is taken off,
+ * so that at most times one of those that wait for a receiver is due and can try it.
+ */
+const heldMs = { least: 60_000, most: 900_000 } as const
+/** A receiver that does not reply for so long is given up. */
+const heldAtMost = 86_400_000
+const noReply = 'The receiver does not reply. The attempts wait until it does.'
+
+/** Passes over a due attempt whose receiver is known not to reply: none is used up, and its subject says that it failed. */
+export function holdBack(delivery: Delivery, id: string, now: Date, random: number): EndedAttempt {
+  const failedMs = delivery.failedAt === null ? 0 : now.getTime() - delivery.failedAt.getTime()
+  const afterMs = Math.round(Math.min(heldMs.most, Math.max(heldMs.least, failedMs)) * (1 - random / 2))
+  const next: NextStep =
+    failedMs >= heldAtMost
+      ? { kind: 'failed', error: 'The receiver has not replied for a day.' }
+      : { kind: 'retry', afterMs, error: noReply, isRecovery: true, isAsked: false }
+  const nothing = { statusCode: null, durationMs: 0, reply: '', errorCode: null, error: null } as const
+  const result = { ...nothing, isTargetInTrouble: true, next }
+  return { ...endAttempt(delivery, result, { id, startedAt: now, endedAt: now }), isHeld: true }
+}
+
+/** Whether it is with this attempt that its subject begins to say that it failed, or that nothing more is tried. */
+export function isGivenUp({ delivery, result: { next } }: EndedAttempt): boolean {
+  return next.kind === 'failed' || (next.kind === 'retry' && next.isRecovery && delivery.failedAt === null)
+}
+
 /** The same attempt without text from the receiver. */
 export function withoutReply(attempt: EndedAttempt, id: string): EndedAttempt {
   const { result } = attempt
   return { ...attempt, id, result: { ...result, reply: '', error: result.error && 'The attempt failed.' } }
 }
 
-/** How an attempt ended, for its subject. */
+/** How an attempt ended, for its subject. `isHeld`: none was made. `isRecovery`: the quick retries are used up. */
 export interface SettledAttempt {
   readonly organizationId: string
   /** The subject's id. */
   readonly id: string
   readonly outcome:
     | { readonly kind: 'sent'; readonly at: Date }
-    | { readonly kind: 'retry'; readonly at: Date; readonly error: string; readonly nextAttemptAt: Date }
-    | { readonly kind: 'failed'; readonly at: Date; readonly error: string }
+    | {
+        readonly kind: 'retry'
+        readonly at: Date
+        readonly error: string
+        readonly nextAttemptAt: Date
+        readonly isRecovery?: boolean
+        readonly isHeld?: true
+      }
+    | { readonly kind: 'failed'; readonly at: Date; readonly error: string; readonly isHeld?: true }
 }
 
-export function settledAttempt({ delivery, endedAt: at, result, dueAt }: EndedAttempt): SettledAttempt {
+export function settledAttempt({ delivery, endedAt: at, result, dueAt, isHeld }: EndedAttempt): SettledAttempt {
   const { organizationId, subjectId: id } = delivery
   const { next } = result
   if (next.kind === 'sent') return { organizationId, id, outcome: { kind: 'sent', at } }
-  if (dueAt === null) return { organizationId, id, outcome: { kind: 'failed', at, error: next.error } }
-  return { organizationId, id, outcome: { kind: 'retry', at, error: next.error, nextAttemptAt: dueAt } }
+  const failure = { at, error: next.error, ...(isHeld && { isHeld }) }
+  if (next.kind === 'failed' || dueAt === null) return { organizationId, id, outcome: { kind: 'failed', ...failure } }
+  const { isRecovery } = next
+  return { organizationId, id, outcome: { kind: 'retry', ...failure, nextAttemptAt: dueAt, isRecovery } }
 }

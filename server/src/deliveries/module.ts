@@ -1,3 +1,4 @@
+import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/database/db.ts'
 import { type Listener, listen } from '../platform/database/listen.ts'
@@ -18,13 +19,15 @@ export interface DeliveryModuleDependencies {
   readonly log: Logger
   readonly connection: Parameters<typeof listen>[0]
   readonly settings: ServiceSettings
+  readonly report: Report
 }
 
 export type DeliveryModule = ReturnType<typeof createDeliveryModule>
 
-export function createDeliveryModule({ db, workerDb, clock, log, connection, settings }: DeliveryModuleDependencies) {
+export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
+  const { db, workerDb, clock, log, connection, settings, report } = dependencies
   const channels = new Map<string, Channel>()
-  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels })
+  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report })
   let listener: Listener | null = null
   const work: BackgroundWork = {
     start: () => {

@@ -22,8 +22,7 @@ export async function enqueue(
     work.push(store.enqueue(tx, due, now))
   }
   if (again.length > 0) {
-    tx.onCommit(() => worker?.wake())
-    work.push(store.rearm(tx, again, now))
+    work.push(store.rearm(tx, again, now).then((receivers) => tx.onCommit(() => worker?.probe(receivers))))
   }
   if (worker === null) work.push(store.notifyDue(tx))
   await Promise.all(work)
@@ -39,9 +38,11 @@ function firstDue(delivery: NewDelivery, worker: DeliveryWorker | null, now: Dat
     : { delivery, dueAt: now, leaseToken: null }
 }
 
+const untried = { attempts: 0, roundAttempts: 0, failedAt: null, bodySha256: null } as const
+
 function sendReserved(due: readonly store.Due[], worker: DeliveryWorker | null): void {
   for (const { delivery, leaseToken } of due) {
-    if (leaseToken !== null) worker?.send({ ...delivery, attempts: 0, roundAttempts: 0, leaseToken })
+    if (leaseToken !== null) worker?.send({ ...delivery, ...untried, leaseToken })
   }
   if (due.some(({ leaseToken }) => leaseToken === null)) worker?.wake()
 }

@@ -3,15 +3,15 @@ import type { Queryable, Statement } from '../platform/database/db.ts'
 import { sql } from '../platform/database/db.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Delivery, EndedAttempt, NewDelivery, Subject } from './delivery.ts'
-import { type Limits, unweighed } from './targets.ts'
+import { type Limits, type Receiver, unweighed } from './targets.ts'
 
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
     insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, proof,
-      retry_seconds, due_at, lease_token, created_at, updated_at)
-    select organization_id, id, channel, subject_id, address, target, secret, body, proof, retry_seconds, due_at,
-      lease_token, $2, $2
+      body_bytes, retry_seconds, recovery_seconds, due_at, lease_token, created_at, updated_at)
+    select organization_id, id, channel, subject_id, address, target, secret, body, proof, body_bytes, retry_seconds,
+      recovery_seconds, due_at, lease_token, created_at, $2
     from json_populate_recordset(null::deliveries, $1)`,
 }
 
@@ -36,35 +36,68 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     secret: bytea(delivery.secret),
     body: delivery.body,
     proof: bytea(delivery.proof),
+    body_bytes: delivery.bodyBytes,
     retry_seconds: delivery.retrySeconds,
+    recovery_seconds: delivery.recoverySeconds,
+    created_at: delivery.createdAt,
     due_at: dueAt,
     lease_token: leaseToken,
   }))
   await tx.execute(enqueueStatement, [JSON.stringify(rows), now])
 }
 
+/** The latest attempts, which stay when a delivery is sent again on request. */
+const attemptsKept = 100
+
+const ofSubject = `a.organization_id = wanted.organization_id and a.channel = wanted.channel and a.subject_id = wanted.subject_id`
+
+/** The settled and the failed deliveries about subjects: each has an attempt, unless it failed while it was held back. */
+const idsOfSubjects = `
+  select a.delivery_id from wanted cross join lateral (
+    select a.delivery_id from delivery_attempts a where ${ofSubject} offset 0) a
+  union
+  select a.id from wanted cross join lateral (
+    select a.id from deliveries a where ${ofSubject} and a.failed_at is not null offset 0) a`
+
 const rearmStatement: Statement = {
   name: 'deliveries_rearm',
   text: `
-    update deliveries o set status = 'pending', round_attempts = 0, due_at = $4, lease_token = null, updated_at = $4
-    where o.organization_id = any($1::uuid[]) and o.status <> 'pending' and o.id = any(array(
-      select a.delivery_id
-      from unnest($1::uuid[], $2::text[], $3::uuid[]) as wanted(organization_id, channel, subject_id)
-      cross join lateral (select a.delivery_id from delivery_attempts a
-        where a.organization_id = wanted.organization_id and a.channel = wanted.channel
-          and a.subject_id = wanted.subject_id offset 0) a))`,
+    with wanted as materialized (
+      select * from unnest($1::uuid[], $2::text[], $3::uuid[]) as wanted(organization_id, channel, subject_id)
+    ), trimmed as (
+      delete from delivery_attempts a
+      where a.organization_id = any($1::uuid[]) and a.id = any(array(
+        select old.id from wanted cross join lateral (
+          select a.id from delivery_attempts a where ${ofSubject} order by a.id desc offset ${attemptsKept}) old))
+    )
+    update deliveries o set status = 'pending', round_attempts = 0, due_at = $4, lease_token = null, failed_at = null,
+      not_before = null, updated_at = $4
+    where o.organization_id = any($1::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
+      and o.id = any(array(${idsOfSubjects}))
+    returning o.organization_id as "organizationId", o.target`,
 }
 
-/** Makes the settled deliveries about these subjects due again; finds them through their attempts, since each has at least one. */
-export async function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): Promise<void> {
+/** Makes the settled and the failed deliveries about these subjects due again, and returns their receivers. */
+export function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): Promise<readonly Receiver[]> {
   const organizationIds = subjects.map(({ organizationId }) => organizationId)
   const channels = subjects.map(({ channel }) => channel)
-  await tx.execute(rearmStatement, [organizationIds, channels, subjects.map(({ subjectId }) => subjectId), now])
+  return tx.execute<Receiver>(rearmStatement, [
+    organizationIds,
+    channels,
+    subjects.map(({ subjectId }) => subjectId),
+    now,
+  ])
 }
 
+/** A delivery as it is claimed. */
+const claimed = `o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
+      o.secret, o.body, o.proof, o.body_bytes as "bodyBytes", o.body_sha256 as "bodySha256", o.retry_seconds as "retrySeconds",
+      o.recovery_seconds as "recoverySeconds", o.attempts, o.round_attempts as "roundAttempts", o.failed_at as "failedAt",
+      o.created_at as "createdAt", o.lease_token as "leaseToken"`
+
 /**
- * Takes due deliveries by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold lower limits of
- * single receivers and organizations. Of bodies that weigh, it takes at most $9 bytes in all, and none that is larger than $10
+ * Takes due deliveries by lease, at most $3 per receiver, $7 per organization and $4 in all; $5 and $8 hold other limits of
+ * single receivers and organizations, $12 and $11 those of receivers that $5 does not name. Of bodies that weigh, it takes at most $9 bytes in all, and none that is larger than $10
  * holds for its organization, or $9. Steps from organization to organization and from receiver to receiver through the
  * index ("loose scans"), so a dead receiver's long backlog costs one step. It begins after the organization $6 and reaches it
  * last: in a fixed order, the first one's backlog would block all others.
@@ -102,13 +135,14 @@ export const claimStatement: Statement = {
             order by o.target limit 1) next
         )
         select o.* from receivers cross join lateral (
-          select o.organization_id, o.id, case when octet_length(o.body) > ${unweighed} then octet_length(o.body) else 0 end as weight
+          select o.organization_id, o.id, case when o.body_bytes > ${unweighed} then o.body_bytes else 0 end as weight
           from deliveries o
           where o.organization_id = organizations.organization_id and o.target = receivers.target and o.due_at <= $1
-            and octet_length(o.body) <= greatest(${unweighed},
+            and o.body_bytes <= greatest(${unweighed},
               coalesce(($10::jsonb ->> organizations.organization_id::text)::bigint, $9))
           order by o.due_at
-          limit least($3, ($5::jsonb ->> (organizations.organization_id || ' ' || receivers.target))::integer)
+          limit least($3, coalesce(($5::jsonb ->> (organizations.organization_id || ' ' || receivers.target))::integer,
+            ($11::jsonb ->> organizations.organization_id::text)::integer, $12))
           for update skip locked) o
         limit least($7, ($8::jsonb ->> organizations.organization_id::text)::integer)) one
       limit $4
@@ -117,9 +151,7 @@ export const claimStatement: Statement = {
     )
     update deliveries o set due_at = $2, lease_token = gen_random_uuid(), updated_at = $1
     from weighed due where (due.weight = 0 or due.sum <= $9 or due.sum = due.weight) and o.organization_id = due.organization_id and o.id = due.id
-    returning o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
-      o.secret, o.body, o.proof, o.retry_seconds as "retrySeconds", o.attempts, o.round_attempts as "roundAttempts",
-      o.lease_token as "leaseToken"`,
+    returning ${claimed}`,
 }
 
 export function claim(
@@ -147,7 +179,71 @@ export function claim(
     JSON.stringify(limits.organizations),
     limits.bytes,
     JSON.stringify(limits.organizationBytes),
+    JSON.stringify(limits.newReceivers),
+    limits.perNewReceiver,
   ])
+}
+
+/** How many deliveries of one receiver are held back at once. */
+export const heldAtOnce = 64
+
+const holdBackStatement: Statement = {
+  name: 'deliveries_hold_back',
+  text: `
+    with held as materialized (
+      select o.organization_id, o.id
+      from json_to_recordset($1) as wanted("organizationId" uuid, target text)
+      cross join lateral (
+        select o.organization_id, o.id from deliveries o
+        where o.organization_id = wanted."organizationId" and o.target = wanted.target and o.due_at <= $2
+          and (o.failed_at is not null or o.due_at <= $2 - make_interval(secs =>
+            (select coalesce(sum(wait), 0) from unnest(o.retry_seconds[o.round_attempts + 1:]) wait)))
+        order by o.due_at offset 1 limit ${heldAtOnce}
+        for update skip locked) o
+    )
+    update deliveries o set due_at = $3, lease_token = gen_random_uuid(), updated_at = $2
+    from held where o.organization_id = held.organization_id and o.id = held.id
+    returning ${claimed}`,
+}
+
+/**
+ * Leases those due deliveries of receivers that have waited for as long as the rest of their quick retries takes. The oldest
+ * of each receiver stays due, for the next probe.
+ */
+export function leaseWaiting(
+  db: Queryable,
+  receivers: readonly Receiver[],
+  now: Date,
+  leaseUntil: Date,
+): Promise<readonly Delivery[]> {
+  const named = receivers.map(({ organizationId, target }) => ({ organizationId, target }))
+  return db.execute<Delivery>(holdBackStatement, [JSON.stringify(named), now, leaseUntil])
+}
+
+/** Those with more attempts keep their time: receivers that fail by turns do not keep them busy for ever. */
+const broughtForward = { attempts: 100, atOnce: 1_000 } as const
+
+const bringForwardStatement: Statement = {
+  name: 'deliveries_bring_forward',
+  text: `
+    with waiting as materialized (
+      select o.organization_id, o.id from deliveries o
+      where o.organization_id = $1 and o.target = $2 and o.due_at > $3 and o.lease_token is null
+        and o.attempts < ${broughtForward.attempts} and coalesce(o.not_before, $3) <= $3
+      order by o.due_at limit ${broughtForward.atOnce} for update skip locked
+    )
+    update deliveries o set due_at = $3, round_attempts = greatest(0, o.round_attempts - 1), updated_at = $3
+    from waiting where o.organization_id = waiting.organization_id and o.id = waiting.id
+    returning 1`,
+}
+
+/**
+ * Makes the deliveries that wait for a receiver due now, but not those that it asked to wait. The attempt that each makes is
+ * not counted, so it has as many left as before if that fails.
+ */
+export async function bringForward(db: Queryable, { organizationId, target }: Receiver, now: Date): Promise<void> {
+  const more = async () => (await db.execute(bringForwardStatement, [organizationId, target, now])).length
+  while ((await more()) === broughtForward.atOnce);
 }
 
 const moveLeasesStatement: Statement = {
@@ -185,17 +281,24 @@ const settleStatement: Statement = {
       select * from json_to_recordset($1) as attempt(organization_id uuid, delivery_id uuid, channel text,
         subject_id uuid, lease_token uuid, id uuid, attempt integer, round_attempts integer, address text,
         succeeded boolean, status_code integer, duration_ms integer, reply text, error_code text, error text,
-        started_at timestamptz, ended_at timestamptz, status text, due_at timestamptz)
+        started_at timestamptz, ended_at timestamptz, status text, due_at timestamptz, failed_at timestamptz,
+        not_before timestamptz, is_held boolean)
     ), logged as (
       insert into delivery_attempts (organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded,
         status_code, duration_ms, reply, error_code, error, started_at, created_at)
       select organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded, status_code, duration_ms,
-        reply, error_code, error, started_at, ended_at from attempt
+        reply, error_code, error, started_at, ended_at from attempt where not is_held
       -- Already there when it is recorded again, after the connection was lost before the commit was confirmed.
       on conflict (organization_id, id) do nothing
     )
     update deliveries o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
-      round_attempts = attempt.round_attempts, lease_token = null, updated_at = attempt.ended_at
+      round_attempts = attempt.round_attempts, lease_token = null, updated_at = attempt.ended_at,
+      failed_at = case when attempt.status <> 'sent' then coalesce(o.failed_at, attempt.failed_at) end,
+      not_before = attempt.not_before,
+      -- What was delivered is kept with the request.
+      body_sha256 = case when attempt.status <> 'pending' and o.body <> '' then sha256(convert_to(o.body, 'UTF8'))
+        else o.body_sha256 end,
+      body = case when attempt.status = 'pending' then o.body else '' end
     from attempt
     where o.organization_id = attempt.organization_id and o.id = attempt.delivery_id
       and o.lease_token = attempt.lease_token
@@ -204,15 +307,15 @@ const settleStatement: Statement = {
 
 /** Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts. */
 export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): Promise<ReadonlySet<string>> {
-  const rows = attempts.map(({ delivery, id, startedAt, endedAt, result, dueAt }) => ({
+  const rows = attempts.map(({ delivery, id, startedAt, endedAt, result, dueAt, isHeld = false }) => ({
     organization_id: delivery.organizationId,
     delivery_id: delivery.id,
     channel: delivery.channel,
     subject_id: delivery.subjectId,
     lease_token: delivery.leaseToken,
     id,
-    attempt: delivery.attempts + 1,
-    round_attempts: delivery.roundAttempts + 1,
+    attempt: delivery.attempts + (isHeld ? 0 : 1),
+    round_attempts: delivery.roundAttempts + (isHeld ? 0 : 1),
     address: delivery.address,
     succeeded: result.next.kind === 'sent',
     status_code: result.statusCode,
@@ -224,6 +327,10 @@ export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): 
     ended_at: endedAt,
     status: result.next.kind === 'retry' ? 'pending' : result.next.kind,
     due_at: dueAt,
+    failed_at:
+      result.next.kind === 'failed' || (result.next.kind === 'retry' && result.next.isRecovery) ? endedAt : null,
+    not_before: result.next.kind === 'retry' && result.next.isAsked ? dueAt : null,
+    is_held: isHeld,
   }))
   const settled = await tx.execute<{ id: string }>(settleStatement, [JSON.stringify(rows)])
   return new Set(settled.map((row) => row.id))
@@ -257,15 +364,13 @@ export function attempts(db: Queryable, { organizationId, channel, subjectId }: 
 const eraseStatement: Statement = {
   name: 'deliveries_erase',
   text: `
-    with attempts as (
-      update delivery_attempts a set address = '', reply = '', error = null
-      where a.organization_id = $1 and a.channel = $2 and a.subject_id = $3 returning a.delivery_id
+    with wanted as materialized (
+      select $1::uuid as organization_id, $2::text as channel, $3::uuid as subject_id
+    ), attempts as (
+      update delivery_attempts a set address = '', reply = '', error = null from wanted where ${ofSubject}
     )
-    update deliveries d set address = '', target = '', secret = null, body = ''
-    from (select distinct delivery_id from attempts) sent
-    cross join lateral (select ctid from deliveries d where d.organization_id = $1 and d.id = sent.delivery_id
-      and d.status <> 'pending' offset 0) place
-    where d.ctid = place.ctid`,
+    update deliveries d set address = '', target = '', secret = null, body = '', body_sha256 = null
+    where d.organization_id = $1 and d.status <> 'pending' and d.id = any(array(${idsOfSubjects}))`,
 }
 
 /** Empties what was sent about a subject, and what came back; when and how it ended stays. */

@@ -1,3 +1,4 @@
+import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db, Queryable } from '../platform/database/db.ts'
 import { installationId, newId } from '../platform/ids.ts'
@@ -5,12 +6,32 @@ import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
 import { within } from '../platform/within.ts'
 import { type Channels, channelOf } from './channel.ts'
-import { type AttemptResult, type Delivery, endAttempt, leaseMs, type NewDelivery } from './delivery.ts'
+import {
+  type AttemptResult,
+  type Delivery,
+  type EndedAttempt,
+  endAttempt,
+  holdBack,
+  isGivenUp,
+  leaseMs,
+  type NewDelivery,
+} from './delivery.ts'
 import { createRecorder, type RecordAttempt } from './recorder.ts'
 import * as store from './store.ts'
-import { createTargets, type TargetOptions, type Targets, weightOf } from './targets.ts'
+import {
+  createTargets,
+  type Observation,
+  type Receiver,
+  type Released,
+  type TargetOptions,
+  type Targets,
+  weightOf,
+} from './targets.ts'
+import { createTroubles, type Troubles } from './troubles.ts'
 
 const heartbeatMs = 2_000
+/** How often it looks for deliveries that have waited for too long behind an open breaker. */
+const holdBackMs = 1_000
 /** The most that one claim takes; the next round follows at once when there are more. */
 const claimMost = { perReceiver: 32, perOrganization: 64, total: 128 } as const
 
@@ -19,6 +40,8 @@ export interface DeliveryDependencies {
   readonly clock: Clock
   readonly log: Logger
   readonly channels: Channels
+  readonly report: Report
+  readonly random?: () => number
   readonly targets?: TargetOptions
   /** How often it looks for deliveries that nothing has woken it for. */
   readonly pollMs?: number
@@ -26,14 +49,19 @@ export interface DeliveryDependencies {
 
 export type DeliveryWorker = ReturnType<typeof createDeliveryWorker>
 
-interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'> {
+interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels'> {
+  readonly random: () => number
+  readonly troubles: Troubles
   /** Claims and leases go across organizations. */
   readonly outbox: Queryable
   readonly targets: Targets
   readonly record: RecordAttempt
   readonly underWay: Map<Delivery, Promise<void>>
+  /** What a breaker's opening or closing leads to. */
+  readonly changes: Set<Promise<void>>
   readonly claims: Loop
   readonly renewals: Loop
+  readonly holdsBack: Loop
   isStopping: boolean
   /** More may be due than was claimed. */
   hasBacklog: boolean
@@ -42,17 +70,22 @@ interface Context extends Omit<DeliveryDependencies, 'db' | 'targets' | 'pollMs'
 }
 
 export function createDeliveryWorker(options: DeliveryDependencies) {
-  const { db, targets, pollMs = 500, ...dependencies } = options
-  const { log, channels } = dependencies
+  const { db, clock, log, channels, report, targets, pollMs = 500, random = Math.random } = options
   const context: Context = {
-    ...dependencies,
+    clock,
+    log,
+    channels,
+    random,
     outbox: db.within({ worker: true }),
-    targets: createTargets(targets),
+    targets: createTargets({ now: () => clock.now().getTime(), ...targets }),
+    troubles: createTroubles({ db, clock, log, report }),
     record: createRecorder(db, channels),
     underWay: new Map(),
+    changes: new Set(),
     claims: createLoop('deliveries', pollMs, log, () => claimRound(context)),
     // Without back-off: after a failed renewal, the next one is what keeps the leases.
     renewals: createLoop('delivery leases', heartbeatMs, log, () => renewLeases(context), heartbeatMs),
+    holdsBack: createLoop('deliveries that wait', holdBackMs, log, () => holdBackRound(context)),
     isStopping: false,
     hasBacklog: false,
     lastServed: installationId,
@@ -65,9 +98,15 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
     start: (): void => {
       context.claims.start()
       context.renewals.start()
+      context.holdsBack.start()
     },
     /** Looks for due deliveries now. */
     wake: context.claims.wake,
+    /** Looks for those to these receivers now, even where a breaker is open: somebody asked for one. */
+    probe: (receivers: readonly Receiver[]): void => {
+      for (const receiver of receivers) context.targets.probe(receiver)
+      context.claims.wake()
+    },
     drain: drain.bind(null, context),
     stop: stop.bind(null, context),
   }
@@ -80,8 +119,34 @@ function reserve(context: Context, delivery: NewDelivery): boolean {
   return false
 }
 
-function release(context: Context, delivery: NewDelivery, isInTrouble: boolean | null): void {
-  if (context.targets.release(delivery, isInTrouble, weightOf(delivery)) || context.hasBacklog) context.claims.wake()
+function release(context: Context, delivery: NewDelivery, seen: Observation | null): void {
+  const { targets, claims, changes } = context
+  const { wasFull, breaker } = targets.release(delivery, seen, weightOf(delivery))
+  if (breaker !== undefined) {
+    const { organizationId, target } = delivery
+    const changed = changeBreaker(context, { organizationId, target }, breaker)
+    changes.add(changed)
+    void changed.finally(() => changes.delete(changed))
+  }
+  if (wasFull || context.hasBacklog) claims.wake()
+}
+
+async function changeBreaker(
+  context: Context,
+  receiver: Receiver,
+  change: NonNullable<Released['breaker']>,
+): Promise<void> {
+  const { outbox, clock, claims, log, troubles } = context
+  try {
+    if (change.openMs !== null) await store.bringForward(outbox, receiver, clock.now())
+  } catch (error) {
+    log.error(
+      { err: error, target: receiver.target },
+      'waiting deliveries were not brought forward: they keep their time',
+    )
+  }
+  claims.wake()
+  await troubles.breakerChanged(receiver, change)
 }
 
 /** Sends a committed delivery whose slot was reserved. */
@@ -90,14 +155,12 @@ function send(context: Context, delivery: Delivery): void {
 }
 
 async function deliver(context: Context, delivery: Delivery): Promise<void> {
-  const { clock, log, record, underWay } = context
+  const { clock, log, underWay } = context
   const startedAt = clock.now()
   try {
     const result = await attempt(context, delivery, startedAt)
     if (result === null) return
-    const ended = endAttempt(delivery, result, { id: newId(), startedAt, endedAt: clock.now() })
-    await record(ended)
-    if (ended.dueAt !== null) wakeAt(context, ended.dueAt)
+    await settle(context, endAttempt(delivery, result, { id: newId(), startedAt, endedAt: clock.now() }))
   } catch (error) {
     log.error(
       { err: error, delivery_id: delivery.id },
@@ -108,6 +171,25 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
   }
 }
 
+async function settle(context: Context, ended: EndedAttempt): Promise<void> {
+  await context.record(ended)
+  const { delivery, result, dueAt } = ended
+  const { next } = result
+  if (next.kind !== 'sent' && isGivenUp(ended)) context.troubles.givenUp(delivery, next.error, dueAt === null)
+  if (dueAt !== null) wakeAt(context, dueAt)
+}
+
+/** What waits behind an open breaker for longer than its quick retries take says that it failed, without an attempt. */
+async function holdBackRound(context: Context): Promise<boolean> {
+  const { clock, outbox, targets, random, isStopping } = context
+  const receivers = targets.open()
+  if (isStopping || receivers.length === 0) return false
+  const now = clock.now()
+  const waiting = await store.leaseWaiting(outbox, receivers, now, new Date(now.getTime() + leaseMs))
+  await Promise.all(waiting.map((delivery) => settle(context, holdBack(delivery, newId(), now, random()))))
+  return waiting.length >= store.heldAtOnce
+}
+
 /** The slot protects the receiver: recording needs none. */
 async function attempt(context: Context, delivery: Delivery, startedAt: Date): Promise<AttemptResult | null> {
   let result: AttemptResult | null = null
@@ -115,7 +197,7 @@ async function attempt(context: Context, delivery: Delivery, startedAt: Date): P
     result = await channelOf(context.channels, delivery).attempt(delivery, startedAt)
     return result
   } finally {
-    release(context, delivery, result?.isTargetInTrouble ?? null)
+    release(context, delivery, result)
   }
 }
 
@@ -160,21 +242,22 @@ function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
 async function drain(context: Context): Promise<void> {
   do {
     // First: a delivery that ends now may be due again at once.
-    await Promise.all(context.underWay.values())
+    await Promise.all([...context.underWay.values(), ...context.changes])
     await context.claims.drain()
-  } while (context.hasBacklog || context.underWay.size > 0)
+    await context.holdsBack.drain()
+  } while (context.hasBacklog || context.underWay.size > 0 || context.changes.size > 0)
 }
 
 /** Claims nothing more, waits at most `graceMs` for deliveries under way, releases the rest to other workers. */
 async function stop(context: Context, graceMs: number): Promise<void> {
-  const { channels, claims, clock, outbox, renewals, underWay } = context
+  const { channels, claims, clock, holdsBack, outbox, renewals, underWay } = context
   context.isStopping = true
-  await claims.stop()
+  await Promise.all([claims.stop(), holdsBack.stop()])
   await within(graceMs, Promise.all(underWay.values()))
   const abandoned = [...underWay.keys()]
   const ending = [...underWay.values()]
   await Promise.all([...channels.values()].map((channel) => channel.close()))
-  await Promise.all(ending)
+  await Promise.all([...ending, ...context.changes])
   await renewals.stop()
   if (abandoned.length > 0) await store.moveLeases(outbox, abandoned, clock.now())
 }

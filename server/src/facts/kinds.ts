@@ -21,11 +21,18 @@ export const eventKinds = {
   'request.timed_out': 'The time ran out before anyone decided.',
   'request.cancelled': 'The agent withdrew its request.',
   'request.callback_sent': 'The callback was delivered.',
-  'request.callback_failed': 'The callback was given up after its last attempt.',
+  'request.callback_failed':
+    'The callback failed and its quick retries are used up; `next_attempt_at` says when the recovery begins, if there is one.',
+  'request.callback_abandoned':
+    'The recovery of a failed callback ended too: nothing more is tried unless somebody asks.',
   'request.redelivery_requested': 'The agent or a person asked for the callback to be sent again.',
   'request.redeemed': 'The agent used an approval, which can be used once.',
   'request.contradicted':
     'A stored question, decision or certificate contradicts another, or what was shown: it was changed outside the service.',
+
+  'breaker.opened':
+    'A receiver of callbacks failed so often in a row that callbacks wait, and only one at a time tries it.',
+  'breaker.closed': 'The receiver took a callback again, so all that waited are sent.',
 
   'user.registered': 'A person became a member of the organization.',
   'user.joined': 'A person who has an account joined the organization.',

@@ -9,9 +9,17 @@ export const callbackSettings = {
     allowEntry,
   ),
   CALLBACK_RETRY_SECONDS: {
-    about: 'Waits before each retry of a callback; as many retries as entries.',
+    about:
+      'Waits before each retry of a callback; as many retries as entries. After them the state is callback_failed.',
     example: '2,4,8',
     fallback: [2, 4, 8],
+    read: readSeconds,
+  } as Setting<readonly number[]>,
+  CALLBACK_RECOVERY_SECONDS: {
+    about: 'Waits before each further attempt while the state is callback_failed; empty: none.',
+    example: '60,300,1800,7200,18000,36000',
+    fallback: [60, 300, 1_800, 7_200, 18_000, 36_000],
+    whenEmpty: [],
     read: readSeconds,
   } as Setting<readonly number[]>,
   CALLBACK_TIMEOUT_SECONDS: integer('Whole time of one attempt: look-up, connection, TLS, headers, body.', 15, 1, 300),

@@ -7,6 +7,8 @@ export interface Setting<T> {
   /** Throws an Error whose message completes "NAME ...". */
   readonly read: (text: string) => T
   readonly fallback: T
+  /** What an empty value stands for; without this it counts as unset. */
+  readonly whenEmpty?: T
   readonly secret?: true
 }
 

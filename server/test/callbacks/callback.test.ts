@@ -12,6 +12,9 @@ function result(status: number | null, errorCode: ErrorCode | null = null, retry
   return { status, durationMs: 1, reply: '', retryAfterSeconds: retryAfter, error } satisfies CallbackResult
 }
 
+/** A schedule without recovery. */
+const quick = (retrySeconds: readonly number[]) => ({ retrySeconds, recoverySeconds: [] })
+
 const reachable = 'the receiver is well'
 const troubled = 'the receiver is in trouble'
 type Row = readonly [number | null, ErrorCode | null, 'sent' | 'retry' | 'failed', string]
@@ -65,19 +68,19 @@ describe('the outcome of an attempt', () => {
     const named = `${status ?? 'no status'}${code === null ? '' : ` and "${code}"`}`
     test(`${named}: ${first}; ${breaker}`, () => {
       const made = result(status, code)
-      assert.equal(nextStep(made, 1, [2, 4, 8], 0).kind, first)
-      assert.equal(nextStep(made, 4, [2, 4, 8], 0).kind, first === 'sent' ? 'sent' : 'failed')
-      assert.equal(nextStep(made, 1, [], 0).kind, first === 'sent' ? 'sent' : 'failed')
+      assert.equal(nextStep(made, 1, quick([2, 4, 8]), 0).kind, first)
+      assert.equal(nextStep(made, 4, quick([2, 4, 8]), 0).kind, first === 'sent' ? 'sent' : 'failed')
+      assert.equal(nextStep(made, 1, quick([]), 0).kind, first === 'sent' ? 'sent' : 'failed')
       assert.equal(succeeded(made), first === 'sent')
       assert.equal(isTargetInTrouble(made), breaker === troubled)
     })
   }
 
   test('the error is the transport’s sentence, or names the status', () => {
-    assert.deepEqual(nextStep(result(null, 'dns'), 9, [], 0), { kind: 'failed', error: anError })
-    assert.deepEqual(nextStep(result(200, 'reset'), 9, [], 0), { kind: 'failed', error: anError })
+    assert.deepEqual(nextStep(result(null, 'dns'), 9, quick([]), 0), { kind: 'failed', error: anError })
+    assert.deepEqual(nextStep(result(200, 'reset'), 9, quick([]), 0), { kind: 'failed', error: anError })
     const error = 'The receiver replied 500; only 2xx counts as received.'
-    assert.deepEqual(nextStep(result(500), 9, [], 0), { kind: 'failed', error })
+    assert.deepEqual(nextStep(result(500), 9, quick([]), 0), { kind: 'failed', error })
   })
 })
 
@@ -113,7 +116,7 @@ describe('when the next attempt is made', () => {
     const asked = retryAfter === null ? '' : `, Retry-After ${retryAfter}`
     test(`waits [${schedule}], attempt ${tries}${asked}, random ${random}: ${expected ?? 'never'}`, () => {
       for (const status of [429, 503, 500, 404]) {
-        const step = nextStep(result(status, null, retryAfter), tries, schedule, random)
+        const step = nextStep(result(status, null, retryAfter), tries, quick(schedule), random)
         assert.equal(step.kind === 'retry' ? step.afterMs : null, expected)
       }
     })
@@ -124,7 +127,9 @@ describe('when the next attempt is made', () => {
     const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
     fc.assert(
       fc.property(fc.array(seconds, { maxLength: 20 }), fc.option(seconds), unit, (schedule, retryAfter, random) => {
-        const steps = [...schedule, 0].map((_, at) => nextStep(result(503, null, retryAfter), at + 1, schedule, random))
+        const steps = [...schedule, 0].map((_, at) =>
+          nextStep(result(503, null, retryAfter), at + 1, quick(schedule), random),
+        )
         assert.equal(steps.at(-1)?.kind, 'failed')
         for (const [at, wait] of schedule.entries()) {
           const step = steps[at]
@@ -134,5 +139,20 @@ describe('when the next attempt is made', () => {
         }
       }),
     )
+  })
+
+  test('after the quick retries: the waits of the recovery, and the request says that the callback failed', () => {
+    const schedule = { retrySeconds: [2, 4], recoverySeconds: [60, 300] }
+    const steps = [1, 2, 3, 4, 5].map((attempts) => nextStep(result(503, null, 100), attempts, schedule, 0))
+    const error = 'The receiver replied 503; only 2xx counts as received.'
+    const retry = { kind: 'retry', error } as const
+    assert.deepEqual(steps, [
+      { ...retry, afterMs: 100_000, isRecovery: false, isAsked: true },
+      { ...retry, afterMs: 100_000, isRecovery: false, isAsked: true },
+      { ...retry, afterMs: 100_000, isRecovery: true, isAsked: true },
+      { ...retry, afterMs: 300_000, isRecovery: true, isAsked: false },
+      { kind: 'failed', error },
+    ])
+    assert.deepEqual(nextStep(result(410), 1, schedule, 0).kind, 'failed', '410 stops at once')
   })
 })

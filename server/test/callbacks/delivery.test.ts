@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -274,19 +274,16 @@ describe('the retry schedule', () => {
       assert.ok(!request.allowed_actions.includes('redeliver'))
       assertWait(await untilNextAttempt(id, () => receiver.requests.length), seconds)
     }
-    const request = await read(id)
+    const { callback: progress, ...request } = await read(id)
+    const { next_attempt_at: recovery, ...callback } = progress
+    assertWait(Date.parse(recovery) - t.clock.now().getTime(), 60)
     assert.equal(request.state, 'callback_failed')
-    assert.deepEqual(request.callback, {
+    assert.deepEqual(callback, {
       status: 'failed',
       attempts: 4,
-      next_attempt_at: null,
       last_error: 'The receiver replied 418; only 2xx counts as received.',
     })
     assert.ok(request.allowed_actions.includes('redeliver'))
-    t.clock.advance(7 * 86_400_000)
-    await t.app.drain()
-    assert.equal(receiver.requests.length, 4, 'and no more')
-
     const log = await deliveriesOf(id)
     const shown = log.map((row) => [row.attempt, row.status_code, row.reply, row.succeeded, row.error_code])
     assert.deepEqual(shown, [
@@ -486,6 +483,52 @@ describe('a redelivery', () => {
     const kinds = (await kindsOfEvents(id)).slice(1)
     const redelivered = ['request.redelivery_requested', 'request.callback_sent']
     assert.deepEqual(kinds, ['request.responded', 'request.callback_failed', ...redelivered])
+  })
+
+  test('of a body that was dropped once it was delivered: the same bytes, made from the request, or nothing', async (c) => {
+    const receiver = await receiverFor(c)
+    const metadata = { 'ключ \u2028': [1.5, '\u0007', { deep: 'Grüße 😀' }] }
+    const id = await answered({ callback_webhook: receiver.url, callback_secret: 'shared', metadata })
+    await t.app.drain()
+    const stored = async () => (await t.sql('select * from deliveries where subject_id = $1', [id]))[0] ?? {}
+    const [first] = receiver.requests
+    const { body, body_bytes, body_sha256 } = await stored()
+    assert.deepEqual([body, body_bytes], ['', first?.body.length])
+    assert.deepEqual(
+      body_sha256,
+      createHash('sha256')
+        .update(first?.body ?? '')
+        .digest(),
+    )
+
+    t.clock.advance(60_000)
+    assert.equal((await redeliver(id)).status, 202)
+    await t.app.drain()
+    const [, second] = receiver.requests
+    assert.deepEqual(second?.body, first?.body)
+    assert.equal(second?.headers['x-webhook-signature'], first?.headers['x-webhook-signature'])
+
+    await t.sql(`update consultation_requests set comment = 'something else' where id = $1`, [id])
+    assert.equal((await redeliver(id)).status, 202)
+    await t.app.drain()
+    assert.equal(receiver.requests.length, 2, 'other bytes are not sent')
+    assert.equal((await deliveriesOf(id))[0].error_code, 'body')
+    assert.match((await read(id)).callback.last_error, /only its digest was kept/)
+  })
+
+  test('keeps the latest hundred attempts', async (c) => {
+    const receiver = await receiverFor(c)
+    const id = await answered({ callback_webhook: receiver.url })
+    await t.app.drain()
+    await t.sql(
+      `insert into delivery_attempts select (d).* from (
+         select jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid())) as d
+         from delivery_attempts a, generate_series(1, 300) where a.subject_id = $1) copies`,
+      [id],
+    )
+    assert.equal((await redeliver(id)).status, 202)
+    await t.app.drain()
+    assert.equal((await deliveriesOf(id)).length, 101)
   })
 
   test('after callback_sent, by the agent: sent again, stays callback_sent', async (c) => {

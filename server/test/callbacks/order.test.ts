@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isRedelivery, orderOf } from '../../src/callbacks/order.ts'
+import { bodyAgain, isRedelivery, orderOf } from '../../src/callbacks/order.ts'
 import {
   type Certify,
   type Change,
@@ -66,6 +66,18 @@ describe('the callback that the closing commit orders', () => {
         [order?.organizationId, order?.requestId, order?.url, order?.secret, order?.retrySeconds],
         [owner.organizationId, id, url, Buffer.from('sealed'), [1, 2]],
       )
+    })
+
+    test(`the body that ${name} orders can be made again, to the byte, after everything that may follow`, () => {
+      const change = act(opened())
+      const { body, dueAt } = orderOf(change) ?? {}
+      assert.ok(body && dueAt)
+      const { after: failed } = callbackAttempted(change.after, { kind: 'failed', at: at(9), error: 'x' })
+      const { after: again } = redeliver(failed, agent, at(3 * hour))
+      const { after: sent } = callbackAttempted(again, { kind: 'sent', at: at(4 * hour) })
+      for (const later of [change.after, failed, again, sent, { ...sent, state: sent.state, redeemedAt: at(5 * hour) }])
+        assert.equal(bodyAgain(later, dueAt), body)
+      assert.equal(bodyAgain(opened(), dueAt), null)
     })
 
     test(`${name} without a callback_webhook orders nothing`, () => {

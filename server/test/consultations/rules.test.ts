@@ -13,6 +13,7 @@ import {
   open,
   type Proposal,
   redeliver,
+  requireErasable,
   respond,
   type State,
   states,
@@ -473,6 +474,54 @@ describe('callbackAttempted', () => {
       ])
     })
   }
+
+  describe('when the quick retries are used up', () => {
+    const nextAttemptAt = at(69_000)
+    const error = 'The receiver replied 500.'
+    const recovering = { kind: 'retry', at: at(9_000), error, nextAttemptAt, isRecovery: true } as const
+    const first = callbackAttempted(found('responded', { callback: lastTry }), recovering)
+
+    test('the callback has failed, and the time of the next attempt is known', () => {
+      const { state, callback } = first.after
+      assert.deepEqual([state, callback.status, callback.nextAttemptAt], ['callback_failed', 'failed', nextAttemptAt])
+      const [fact] = first.facts
+      assert.equal(fact?.kind, 'request.callback_failed')
+      const told = { state: 'callback_failed', attempts: 3, error, next_attempt_at: nextAttemptAt }
+      assert.deepEqual(fact?.after, told)
+    })
+
+    test('further failures count, and there is no further event before the last one', () => {
+      const second = callbackAttempted(first.after, { ...recovering, nextAttemptAt: at(99_000) })
+      assert.deepEqual(second.facts, [])
+      assert.equal(second.after.callback.attempts, 4)
+      const quick = callbackAttempted(second.after, outcomes.retry)
+      assert.deepEqual([quick.after.callback.status, quick.facts], ['failed', []])
+      const last = callbackAttempted(second.after, outcomes.failed)
+      assert.deepEqual(
+        last.facts.map(({ kind }) => kind),
+        ['request.callback_abandoned'],
+      )
+      assert.deepEqual([last.after.state, last.after.callback.nextAttemptAt], ['callback_failed', null])
+    })
+
+    test('a success moves callback_failed to callback_sent', () => {
+      const { after, facts } = callbackAttempted(first.after, outcomes.sent)
+      assert.deepEqual([after.state, after.callback.status], ['callback_sent', 'sent'])
+      assert.deepEqual(facts[0]?.before, { state: 'callback_failed' })
+    })
+
+    test('held back without an attempt: nothing is counted, and the last error stays', () => {
+      const { after } = callbackAttempted(found('responded', { callback: lastTry }), { ...recovering, isHeld: true })
+      const { attempts, lastError } = after.callback
+      assert.deepEqual([after.state, attempts, lastError], ['callback_failed', lastTry.attempts, lastTry.lastError])
+    })
+
+    test('it can be sent again on request, but not be erased before the recovery has ended', () => {
+      const { after } = redeliver(first.after, { kind: 'system', id: null }, at(10_000))
+      assert.deepEqual([after.callback.status, after.callback.nextAttemptAt], ['pending', at(10_000)])
+      assert.throws(() => requireErasable(first.after), /still open, or its callback is under way/)
+    })
+  })
 
   test('a redelivery that fails keeps the time when the callback was sent', () => {
     const sent: CallbackProgress = { ...lastTry, status: 'pending', sentAt: at(4_000) }

@@ -198,6 +198,8 @@ describe('two workers on one database', () => {
     let most = 0
     const receiver = await receiverFor(c, {
       behaviour: (response) => {
+        // A process has more than two under way once the receiver has replied to it.
+        if (receiver.requests.length <= 20) return void response.end('ok')
         inFlight.push(response)
         most = Math.max(most, inFlight.length)
         if (inFlight.length > 64 || most > 64) for (const waiting of inFlight.splice(0)) waiting.end('ok')

@@ -52,6 +52,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
     log,
     proofs: createCallbackProofs([secretKey]),
     secretOf: () => null,
+    requestOf: async () => null,
     lockRequests: (tx, requests) => t.app.consultations.lockForCallbacks(tx, requests),
   })
   return createDeliveryWorker({
@@ -59,6 +60,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
     clock: t.clock,
     log,
     channels: new Map([['callback', callback]]),
+    report: (tx, facts) => t.app.audit.append(tx, facts),
     targets: { total: 8, perTarget: 2 },
     ...options,
   })
@@ -77,7 +79,7 @@ describe('a worker with eight slots', () => {
     const worker = workerWithEightSlots()
     c.after(() => worker.stop(0))
     worker.start()
-    await eventually('the greedy one has half of the slots', () => held.length === 4)
+    await eventually('its slow receivers have half of the slots', () => held.length === 4)
 
     const quick = await receiverFor(c)
     await dueCallbacks(newcomer, quick.url, 6)
@@ -140,6 +142,8 @@ describe('a claim', () => {
     perOrganization: 1_000,
     organizations: {},
     receivers: {},
+    perNewReceiver: 1_000,
+    newReceivers: {},
     bytes: 2 ** 31,
     organizationBytes: {},
   }
@@ -203,10 +207,10 @@ describe('a claim', () => {
     await own.sql(`set session_replication_role = replica`)
     const rows = (targets: string, count: number, due: string) =>
       own.sql(
-        `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, retry_seconds, status,
+        `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, body_bytes, retry_seconds, recovery_seconds, status,
            due_at, created_at, updated_at)
          select lpad(to_hex(organization), 32, '0')::uuid, gen_random_uuid(), 'callback', gen_random_uuid(), '',
-           'https://' || target, '{}', '{1}', case when ${due} is null then 'sent' else 'pending' end, ${due}, now(), now()
+           'https://' || target, '{}', 2, '{1}', '{}', case when ${due} is null then 'sent' else 'pending' end, ${due}, now(), now()
          from ${targets}, generate_series(1, $1) number`,
         [count],
       )
@@ -220,7 +224,7 @@ describe('a claim', () => {
     const [explained] = await own.app.db.within({ worker: true }).execute<{ 'QUERY PLAN': string }>(
       { name: 'explain_claim', text: `explain (analyze, format json) ${text}` },
       // The limits of a worker's claim: 32 per receiver, 64 per organization, 128 in all.
-      [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}', 2 ** 31, '{}'],
+      [now, new Date(now.getTime() + 8_000), 32, 128, '{}', installationId, 64, '{}', 2 ** 31, '{}', '{}', 32],
     )
     const plan = JSON.parse(String(explained?.['QUERY PLAN']))[0].Plan
     assert.equal(plan['Actual Rows'], 128)

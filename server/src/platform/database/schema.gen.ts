@@ -163,12 +163,17 @@ export interface Schema {
     secret: Buffer | null
     body: string
     proof: Buffer | null
+    body_bytes: number
+    body_sha256: Buffer | null
     retry_seconds: readonly number[]
+    recovery_seconds: readonly number[]
     status: Generated<'pending' | 'sent' | 'failed'>
     attempts: Generated<number>
     round_attempts: Generated<number>
     due_at: Date | null
     lease_token: string | null
+    failed_at: Date | null
+    not_before: Date | null
     created_at: Date
     updated_at: Date
   }

@@ -103,8 +103,8 @@ describe('a request with the same id in another organization', () => {
     ])
     const callbackId = newId()
     await t.sql(
-      `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, retry_seconds, status, created_at, updated_at)
-       values ($1, $2, 'callback', $3, 'https://other.example.com/', 'https://other.example.com', '{}', '{}', 'failed', now(), now())`,
+      `insert into deliveries (organization_id, id, channel, subject_id, address, target, body, body_bytes, retry_seconds, recovery_seconds, status, created_at, updated_at)
+       values ($1, $2, 'callback', $3, 'https://other.example.com/', 'https://other.example.com', '{}', 2, '{}', '{}', 'failed', now(), now())`,
       [other.organizationId, callbackId, id],
     )
     await t.sql(

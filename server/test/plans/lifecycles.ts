@@ -10,6 +10,7 @@ import { replyOnOwn } from '../authorization/own-reply.ts'
 import { addTenant } from '../authorization/tenant.ts'
 import { type Day, scenes } from '../canary/scenes.ts'
 import type { Reply } from '../harness.ts'
+import { startReceiver } from '../receivers.ts'
 
 /** Operations that pause or end the whole organization: each gets one of its own. */
 const ofItsOwn = new Set([
@@ -43,6 +44,7 @@ export async function operate(day: Day, organizationId: string): Promise<void> {
   await operations(day, organizationId)
   await repeats(day)
   await lists(day)
+  await outage(day)
   await seldom(day)
   await deletion(day)
   await day.t.app.drain()
@@ -70,6 +72,22 @@ async function operations({ t, provider }: Day, organizationId: string): Promise
       done(`${operation.id} by ${caller}`, reply)
     }
   }
+}
+
+/** A receiver that fails until its breaker opens, and is back. */
+async function outage({ t }: Day): Promise<void> {
+  const receiver = await startReceiver({ behaviour: { status: 500 } })
+  for (let n = 0; n < 15; n += 1) {
+    const { id } = await t.createRequest({ callback_webhook: receiver.url })
+    const answer = { as: t.reviewer.token, body: { decision: 'approve' } }
+    done('respond', await t.call('POST', `/api/v1/requests/${id}/respond`, answer))
+  }
+  for (const status of [500, 200]) {
+    receiver.behave({ status })
+    t.clock.advance(60_000)
+    await t.app.drain()
+  }
+  await receiver.close()
 }
 
 /** What only happens with two processes or after a crash. */

@@ -71,8 +71,8 @@ export function registerIdentityRoutes(
       const token = tokenOf(request, { isHttps })
       return token === null ? null : identity.sessions.liveByCookie(token)
     },
-    signIn: async ({ user, methods, provenAt, openedBy }, request, reply) =>
-      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt, openedBy)),
+    signIn: async ({ user, methods, provenAt, ...by }, request, reply) =>
+      void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt, by)),
   })
   registerApiKeyRoutes(api, { apiKeys: identity.apiKeys, guard, clock })
   registerLeakedKeyRoute(api, identity.leakedKeys)

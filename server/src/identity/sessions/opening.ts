@@ -39,6 +39,12 @@ export interface Visit {
   readonly browser: boolean
 }
 
+/** What single sign-on opens a session by; the person may have signed in to the provider long before. */
+export interface BySso {
+  readonly openedBy: OpenedBy
+  readonly signedInAt: Date
+}
+
 export interface OpenedSession {
   readonly session: Session
   readonly user: User
@@ -58,10 +64,11 @@ export async function begin(
   methods: readonly string[],
   visit: Visit,
   provenAt: Date,
-  openedBy: OpenedBy | null = null,
+  bySso: BySso | null = null,
 ): Promise<OpenedSession> {
   await requireEntry(context, user, methods)
-  const session = newSession(context, user, methods, visit, openedBy)
+  const session = newSession(context, user, methods, visit, bySso)
+  const openedBy = bySso?.openedBy ?? null
   const { organizationId, accountId } = session
   const refreshToken = await inTransaction(context.db, { organizationId, accountId }, async (tx) => {
     // The provider before the member, as a sign-in whose claims give the role locks them.
@@ -169,7 +176,7 @@ function newSession(
   user: User,
   methods: readonly string[],
   visit: Visit,
-  openedBy: OpenedBy | null,
+  bySso: BySso | null,
 ): Session {
   const now = context.clock.now()
   const minutes = visit.browser ? context.maxMinutes : context.accessTokenMinutes
@@ -180,10 +187,10 @@ function newSession(
     organizationId: user.organizationId,
     userId: user.id,
     kind: visit.browser ? 'browser' : 'bearer',
-    identityProviderId: openedBy?.identityProviderId ?? null,
-    ssoIdentityId: openedBy?.ssoIdentityId ?? null,
+    identityProviderId: bySso?.openedBy.identityProviderId ?? null,
+    ssoIdentityId: bySso?.openedBy.ssoIdentityId ?? null,
     signedInWith: methods,
-    signedInAt: now,
+    signedInAt: bySso?.signedInAt ?? now,
     network: visit.network,
     userAgent: visit.userAgent?.slice(0, 512) ?? null,
     lastUsedAt: now,

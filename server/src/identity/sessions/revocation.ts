@@ -102,7 +102,8 @@ export async function endOwn(context: RevocationContext, by: Caller<Person>, id:
 
 /**
  * Ends all of the caller's sessions but the one that asks, in one commit, and returns how many ended. Links that the others
- * may have requested, such as one for another address, stop working, and so do unfinished sign-ins.
+ * may have requested, such as one for another address, stop working, and so do unfinished sign-ins; a provider's word ends
+ * neither, because they are the account's.
  */
 export async function endOthers(context: RevocationContext, by: Caller<Person>): Promise<number> {
   const { accountId, sessionId } = by.principal

@@ -20,6 +20,12 @@ export function valuesOf(claims: Claims, name: string): readonly string[] {
   return [value].flat().filter((one): one is string => typeof one === 'string')
 }
 
+/** When the person last proved themselves to the provider, as far as it says; never after `now`. */
+export function authenticatedAt({ all }: Claims, now: Date): Date {
+  const seconds = all.auth_time
+  return typeof seconds === 'number' && seconds >= 0 ? new Date(Math.min(now.getTime(), seconds * 1_000)) : now
+}
+
 /** The highest role that the claims give; null: none, and no entry. */
 export function roleFrom(provider: IdentityProvider, claims: Claims): ClaimableRole | null {
   if (provider.roleClaim === null) return provider.defaultRole

@@ -32,8 +32,14 @@ export type ProviderFailure = Error & {
 export interface OidcClient {
   /** Fetches what the provider says of itself. Rejects with a ProviderFailure when it is not the issuer it is taken for. */
   discover(party: Party): Promise<void>
-  /** Where to send the browser. */
-  authorizationUrl(party: Party, scopes: readonly string[], redirectUri: string, expected: Expected): Promise<URL>
+  /** Where to send the browser. `anew`: the person must prove themselves again, even if the provider remembers them. */
+  authorizationUrl(
+    party: Party,
+    scopes: readonly string[],
+    redirectUri: string,
+    expected: Expected,
+    anew?: boolean,
+  ): Promise<URL>
   /**
    * What the provider says of the person, once `answer`, the address that the browser came back to, is proven to be its
    * answer to this flow. `wanted` are claims that may be worth a call to the userinfo endpoint.
@@ -118,7 +124,7 @@ export function createOidcClient({
   return {
     discover: (party) => asProviderFailure(async () => void (await fetchMetadata(party))),
 
-    authorizationUrl: (party, scopes, redirectUri, { state, nonce, verifier }) =>
+    authorizationUrl: (party, scopes, redirectUri, { state, nonce, verifier }, anew = false) =>
       asProviderFailure(async () =>
         oidc.buildAuthorizationUrl(await configurationOf(party), {
           response_type: 'code',
@@ -128,6 +134,8 @@ export function createOidcClient({
           nonce,
           code_challenge: hashSecretToken(verifier).toString('base64url'),
           code_challenge_method: 'S256',
+          // The provider then says when the person signed in there (OpenID Connect Core, 3.1.2.1).
+          ...(anew ? { max_age: '0' } : {}),
         }),
       ),
 

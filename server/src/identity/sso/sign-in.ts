@@ -14,7 +14,7 @@ import { organizationById } from '../organizations/store.ts'
 import { byCaller, byNobody, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken, isSecretToken, newSecretToken } from '../secret-token.ts'
 import { answerFlaw } from './answer-flaws.ts'
-import type { Claims } from './claims.ts'
+import { authenticatedAt, type Claims } from './claims.ts'
 import { type Flow, type FlowSecrets, flowMinutes, markFor } from './flows/flow.ts'
 import * as flows from './flows/store.ts'
 import * as members from './members/memberships.ts'
@@ -30,6 +30,8 @@ export interface SsoSignedIn {
   readonly methods: readonly ['oidc']
   /** The earliest time of the proof. */
   readonly provenAt: Date
+  /** When the person proved themselves to the provider, which may have remembered them since. */
+  readonly signedInAt: Date
   readonly openedBy: { readonly identityProviderId: string; readonly ssoIdentityId: string }
 }
 
@@ -188,7 +190,8 @@ async function finish(
   const user = await find(entered.userId)
   if (user === null) throw flowNotBegunHere()
   const openedBy = { identityProviderId: provider.id, ssoIdentityId: entered.identityId }
-  return { signedIn: { user, methods: ['oidc'], provenAt, openedBy }, returnTo: flow.returnTo }
+  const signedInAt = authenticatedAt(claims, provenAt)
+  return { signedIn: { user, methods: ['oidc'], provenAt, signedInAt, openedBy }, returnTo: flow.returnTo }
 }
 
 function identities(
@@ -262,8 +265,10 @@ async function begin(
   const [state, nonce, verifier] = [newSecretToken(), newSecretToken(), newSecretToken()]
   const browser = markFor(from.browser)
   const expected = { state, nonce, verifier }
+  // Signing in again is how people without a factor prove themselves for a sensitive act.
+  const anew = link.userId === null && link.sessionId !== null
   const url = await client
-    .authorizationUrl(await partyOf(context, stored), provider.scopes, redirectUri(context, provider), expected)
+    .authorizationUrl(await partyOf(context, stored), provider.scopes, redirectUri(context, provider), expected, anew)
     .catch((error: unknown) => {
       throw isFailure(error) ? refusalOf(context, error) : error
     })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { checkReturnTo } from '../../../src/identity/sso/flows/flow.ts'
-import type { Reply, TestApp } from '../../harness.ts'
+import { openTestSession, type Reply, type TestApp } from '../../harness.ts'
 import { recordedEvents } from '../../recorded-events.ts'
 import { addCompany, signedIn } from '../organizations/tenancy.ts'
 import { addOrganization, newPerson } from '../recovery/accounts.ts'
@@ -919,7 +919,73 @@ describe('a member who links an identity', () => {
   })
 })
 
+describe('a person whom the provider remembers', () => {
+  const signedInAt = async (authTime: unknown): Promise<{ readonly at: number; readonly as: string }> => {
+    op.forge(({ payload }) => op.sign({ ...payload, auth_time: authTime }))
+    try {
+      const { browser } = await signInBy(t, provider, newcomer())
+      const as = await tokenOf(browser)
+      const [session] = (await t.call('GET', '/api/v1/auth/sessions', { as })).body
+      return { at: Date.parse(session.signed_in_at), as }
+    } finally {
+      op.forge(null)
+    }
+  }
+
+  test('has proved nothing since: a sensitive act needs a new sign-in', async () => {
+    const longAgo = Math.floor(t.clock.now().getTime() / 1_000) - 3 * 86_400
+    const { at, as } = await signedInAt(longAgo)
+    assert.equal(at, longAgo * 1_000)
+    const reply = await t.call('POST', '/api/v1/auth/factors/totp', { as })
+    assert.equal(reply.body.code, 'auth.step_up_required')
+  })
+
+  test('has not signed in later than now, and now where the provider does not say when', async () => {
+    for (const authTime of [Math.floor(t.clock.now().getTime() / 1_000) + 86_400, 1e300, undefined]) {
+      const { at, as } = await signedInAt(authTime)
+      assert.ok(Math.abs(at - t.clock.now().getTime()) < 60_000, `${authTime}: ${at}`)
+      assert.equal((await t.call('POST', '/api/v1/auth/factors/totp', { as })).status, 201)
+    }
+  })
+
+  test('is asked to prove themselves there when they sign in again, and only then', async () => {
+    const maxAge = async (browser: ReturnType<typeof createBrowser>): Promise<string | null> => {
+      const { headers } = await browser.get(startPath(provider.id), ownPage)
+      return new URL(String(headers.location)).searchParams.get('max_age')
+    }
+    assert.equal(await maxAge(createBrowser(t)), null)
+    const { browser } = await signInBy(t, provider, newcomer())
+    assert.equal(await maxAge(browser), '0')
+  })
+})
+
 describe('an organization’s provider', () => {
+  test('cannot void the links of an account, such as one to a new password', async () => {
+    const member = await newPerson(t, 'linked@example.com')
+    const person = newcomer()
+    await t.sql(
+      `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
+       values ($1, $2, $3, $4, $5, now())`,
+      [t.organizationId, randomUUID(), op.issuer, person.sub, member.userId],
+    )
+    const open = async () => {
+      const query = `select l.id from account_links l join users u on u.account_id = l.account_id where u.id = $1`
+      return (await t.sql(query, [member.userId])).length
+    }
+    await t.sql(
+      `insert into account_links (id, account_id, purpose, token_hash, expires_at, created_at, from_known_network)
+       select $2, account_id, 'password_reset', sha256($2::text::bytea), now() + interval '1 hour', now(), true
+       from users where id = $1`,
+      [member.userId, randomUUID()],
+    )
+    const { browser } = await signInBy(t, provider, person)
+    await t.call('POST', '/api/v1/auth/sessions/revoke-others', { as: await tokenOf(browser) })
+    assert.equal(await open(), 1)
+    const own = await openTestSession(t.sql, t.organizationId, member.userId)
+    await t.call('POST', '/api/v1/auth/sessions/revoke-others', { as: own })
+    assert.equal(await open(), 0)
+  })
+
   test('gives access to that organization only: its people cannot switch, those with a password can', async () => {
     const member = await newPerson(t, 'in-two@example.com')
     const other = await addOrganization(t, member.userId)

@@ -99,3 +99,13 @@ end $$;
 -- PostgreSQL combines policies with OR and evaluates the one with the last name first. That should be `tenant`, which decides
 -- for nearly every row; hence the name of this one.
 create policy background on consultation_requests for select using (hitl_worker() and next_action_at is not null);
+
+-- For differential polls: whether other processes of the service use this database, and when the oldest of their open
+-- transactions began. As the owner, because a role sees the activity of its own sessions only.
+create function hitl_other_processes() returns table (present boolean, oldest timestamptz)
+language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
+  select count(*) > 0, min(xact_start) from pg_stat_activity
+  where datname = current_database() and application_name ~ '^hitl (all|api|worker) '
+    and split_part(application_name, ' ', 3) <> split_part(current_setting('application_name'), ' ', 3)
+$$;
+revoke execute on function hitl_other_processes() from public;

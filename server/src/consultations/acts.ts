@@ -34,19 +34,19 @@ export interface ActContext extends Context {
   readonly perform: (act: Act) => Promise<Consultation | Postponed>
 }
 
-type Grounds = Pick<Context, 'db' | 'clock' | 'events'>
+type Grounds = Pick<Context, 'db' | 'clock' | 'events' | 'openWrites'>
 
 export function groupActs(grounds: Grounds): ActContext['perform'] {
   return createBatcher({
     ...writes,
     groupOf: ({ key }) => key.organizationId,
-    perform: (acts) => performTogether(grounds, acts),
+    perform: (acts) => grounds.openWrites.during(() => performTogether(grounds, acts)),
   })
 }
 
 /** Lock, decide, save, append, commit: for all waiting acts, in one transaction. */
 function performTogether(
-  { db, clock, events }: Grounds,
+  { db, clock, events, openWrites }: Grounds,
   acts: readonly Act[],
 ): Promise<readonly Outcome<Consultation | Postponed>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
@@ -67,6 +67,7 @@ function performTogether(
         merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
         facts.push(...change.facts.map((fact) => factOf(change.after, fact, from, clock.now())))
         changes.push(requestChange(change))
+        openWrites.changedAt(change.after.updatedAt)
         return { value: change.after }
       } catch (error) {
         return { error }

@@ -69,14 +69,14 @@ export async function create(
   body: ParsedJson,
   idempotency: Idempotency | null,
 ): Promise<CreatedOnce<Consultation>> {
-  const { db, clock, sealer, refusalOf } = context
+  const { db, clock, sealer, refusalOf, openWrites } = context
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
   await digestAhead(asked, payerOf(by.principal))
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
-  const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
-  const insert = async (): Promise<Consultation | null> => {
+  const insertNew = async (): Promise<Consultation | null> => {
+    const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
     try {
       return (await context.insert({ consultation, facts, idempotency, from: by })) ? consultation : null
     } catch (error) {
@@ -84,6 +84,7 @@ export async function create(
       throw sqlState(error) === store.agentRefused ? await refusalOf(by) : error
     }
   }
+  const insert = () => openWrites.during(insertNew)
   const find = (key: string) => store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, key)
   return createOnce(idempotency, { insert, find, initialReply })
 }

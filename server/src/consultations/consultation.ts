@@ -303,11 +303,12 @@ export function expire(before: Consultation, now: Date): Change | null {
 export function callbackAttempted<C extends ConsultationCore>(
   before: C,
   outcome: SettledAttempt['outcome'],
+  recordedAt: Date = outcome.at,
 ): Change<C> {
   const { callback: was } = before
   const isHeld = outcome.kind !== 'sent' && outcome.isHeld === true
   const attempts = was.attempts + (isHeld ? 0 : 1)
-  const touched = { ...before, updatedAt: later(before, outcome.at) }
+  const touched = { ...before, updatedAt: later(before, recordedAt) }
   const lastError = outcome.kind === 'sent' ? null : isHeld ? (was.lastError ?? outcome.error) : outcome.error
   const nextAttemptAt = outcome.kind === 'retry' ? outcome.nextAttemptAt : null
   const isFailed = outcome.kind === 'failed' || (outcome.kind === 'retry' && outcome.isRecovery === true)

@@ -9,6 +9,7 @@ import type { Sealer } from '../platform/secrets/sealed-text.ts'
 import type { Certifier, OpenCertificate } from './certificate.ts'
 import type { RequestChange } from './facts.ts'
 import type { CallbackRefusals } from './new-request.ts'
+import type { OpenWrites } from './open-writes.ts'
 
 /** What every use case needs. */
 export interface Context extends CallbackRefusals {
@@ -22,6 +23,7 @@ export interface Context extends CallbackRefusals {
   /** The 403 to throw when an agent is paused or stopped. */
   readonly refusalOf: (by: Caller<Agent>) => Promise<Problem>
   readonly certifier: Certifier
+  readonly openWrites: OpenWrites
   readonly openCertificate: OpenCertificate
 }
 

@@ -9,7 +9,11 @@ import * as store from './store.ts'
  * Times out at most `limit` due requests and returns how many it found. Any number of processes may sweep at once: each
  * organization has a transaction, which skips rows that another transaction has locked.
  */
-export async function expireDue(context: Context, limit: number): Promise<number> {
+export function expireDue(context: Context, limit: number): Promise<number> {
+  return context.openWrites.during(() => expireNow(context, limit))
+}
+
+async function expireNow(context: Context, limit: number): Promise<number> {
   const now = context.clock.now()
   const due = await store.findDue(context.workerDb.within({ worker: true }), now, limit)
   let expired = 0

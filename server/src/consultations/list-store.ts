@@ -1,4 +1,4 @@
-import type { Queryable } from '../platform/database/db.ts'
+import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { Consultation, State } from './consultation.ts'
 import { listedColumns, type Row, toConsultation } from './store.ts'
 
@@ -8,6 +8,8 @@ export interface ListFilter {
   readonly agentId: string | null
   readonly state: State | null
   readonly updatedAfter: Date | null
+  /** With `updatedAfter`: what changed later is not shown yet. */
+  readonly updatedUntil: Date | null
   /** Only ids below this one: the cursor. */
   readonly before: string | null
   readonly limit: number
@@ -23,6 +25,8 @@ export interface Page {
   readonly limit: number
   readonly offset: number
   readonly hasMore: boolean
+  /** Of a differential poll: every change up to this time is settled, and later ones are not shown yet. */
+  readonly updatedUntil: Date | null
 }
 
 // Conditions that every request meets: a statement that repeats one may use the partial index with that condition, and no
@@ -36,13 +40,16 @@ const pageBytes = 1_048_576
 
 /** Newest first. The statement is prepared once per combination of filters: at most 32 of them. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, state, updatedAfter, before, limit, offset, light } = filter
+  const { organizationId, agentId, state, updatedAfter, updatedUntil, before, limit, offset, light } = filter
   // One more than asked for: then there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
   const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
   const inState = state === null ? '' : ` and state = ${parameter(state)}`
-  const changed = updatedAfter === null ? '' : ` and updated_at > ${parameter(updatedAfter)}`
+  const changed =
+    updatedAfter === null
+      ? ''
+      : ` and updated_at > ${parameter(updatedAfter)} and updated_at <= ${parameter(updatedUntil)}`
   const below = before === null ? '' : ` and id < ${parameter(before)}`
   const matching = `where organization_id = $1${own}${inState}`
   const index = `${own && ` and ${byAgent}`}${inState && ` and ${byState}`}`
@@ -71,5 +78,18 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   )
   const items = rows.flatMap((row) => (row.id === null ? [] : [row])).slice(0, limit)
   const hasMore = items.length < (items[0]?.looked_at ?? 0)
-  return { items: items.map(toConsultation), total: rows[0]?.total ?? 0, limit, offset, hasMore }
+  return { items: items.map(toConsultation), total: rows[0]?.total ?? 0, limit, offset, hasMore, updatedUntil }
+}
+
+const otherProcessesStatement: Statement = {
+  name: 'consultations_other_processes',
+  text: 'select present, oldest from hitl_other_processes()',
+}
+
+/** Whether other processes of the service use this database, and when the oldest of their open transactions began. */
+export async function otherProcesses(
+  db: Queryable,
+): Promise<{ readonly present: boolean; readonly oldest: Date | null }> {
+  const [row] = await db.execute<{ present: boolean; oldest: Date | null }>(otherProcessesStatement, [])
+  return row ?? { present: false, oldest: null }
 }

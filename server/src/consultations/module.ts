@@ -16,7 +16,7 @@ import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
 import { createExpiryWorker } from './worker.ts'
 
-export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'openCertificate'> {
+export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'openCertificate' | 'openWrites'> {
   readonly settings: ConsultationSettings & HttpSettings
   readonly signingKeys: SigningKeys
 }

@@ -1,11 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Principal, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
-import type { Db } from '../platform/database/db.ts'
+import type { Queryable } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
 import { type Consultation, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
+import type { ListQuery } from './list-query.ts'
 import * as lists from './list-store.ts'
+import type { OpenWrites } from './open-writes.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -15,7 +18,7 @@ export interface ReadContext {
   readonly findPage: (filter: lists.ListFilter) => Promise<lists.Page>
 }
 
-export function createReading({ db }: Context): ReadContext {
+export function createReading({ db, openWrites }: Context): ReadContext {
   return {
     find: createBatcher({
       concurrency: 3,
@@ -32,19 +35,22 @@ export function createReading({ db }: Context): ReadContext {
     findPage: createBatcher({
       concurrency: 4,
       maxSize: 256,
-      perform: (filters: readonly lists.ListFilter[]) => listTogether(db, filters),
+      perform: (filters: readonly lists.ListFilter[]) => listTogether({ db, openWrites }, filters),
     }),
   }
 }
 
 /** Every open inbox polls the same first page: equal queries that wait at the same time run once. */
-function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<readonly Outcome<lists.Page>[]> {
+function listTogether(
+  grounds: Pick<Context, 'db' | 'openWrites'>,
+  filters: readonly lists.ListFilter[],
+): Promise<readonly Outcome<lists.Page>[]> {
   const asked = new Map<string, Promise<Outcome<lists.Page>>>()
   const answers = filters.map((filter) => {
     const question = JSON.stringify(filter)
     const answer =
       asked.get(question) ??
-      lists.list(db.within(scopeOf(filter)), filter).then(
+      listSettled(grounds, filter).then(
         (value) => ({ value }),
         (error: unknown) => ({ error }),
       )
@@ -52,6 +58,29 @@ function listTogether(db: Db, filters: readonly lists.ListFilter[]): Promise<rea
     return answer
   })
   return Promise.all(answers)
+}
+
+/** A poll shows changes in the order of their times: none while an earlier one is under way here (open-writes.ts) or elsewhere. */
+async function listSettled(
+  { db, openWrites }: Pick<Context, 'db' | 'openWrites'>,
+  filter: lists.ListFilter,
+): Promise<lists.Page> {
+  const scoped = db.within(scopeOf(filter))
+  const isFirstOfPoll = filter.updatedAfter !== null && filter.updatedUntil === null
+  const updatedUntil = isFirstOfPoll ? await settledUntil(scoped, openWrites) : filter.updatedUntil
+  return lists.list(scoped, { ...filter, updatedUntil })
+}
+
+/** A change may have its time this long before PostgreSQL knows of its transaction, clocks of other hosts included. */
+const unknownMs = 100
+
+async function settledUntil(db: Queryable, openWrites: OpenWrites): Promise<Date> {
+  const asked = openWrites.settledUntil()
+  if (!(await lists.otherProcesses(db)).present) return asked
+  // By then, what other processes have begun before is known to PostgreSQL, or over.
+  await delay(unknownMs)
+  const { oldest } = await lists.otherProcesses(db)
+  return oldest === null ? asked : new Date(Math.min(asked.getTime(), oldest.getTime() - unknownMs))
 }
 
 /** For the service itself, which may see all of them. */
@@ -68,13 +97,9 @@ export async function read(reading: ReadContext, principal: Principal, id: strin
 }
 
 /** An agent's list holds only its own requests. */
-export function list(
-  { findPage }: ReadContext,
-  principal: Principal,
-  filter: Omit<lists.ListFilter, 'organizationId' | 'agentId'>,
-): Promise<lists.Page> {
+export function list({ findPage }: ReadContext, principal: Principal, query: ListQuery): Promise<lists.Page> {
   return findPage({
-    ...filter,
+    ...query,
     organizationId: principal.organizationId,
     agentId: principal.kind === 'agent' ? principal.agentId : null,
   })

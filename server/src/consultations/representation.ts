@@ -1,7 +1,7 @@
 import type { Principal } from '../identity/principal.ts'
-import { encodeCursor } from '../platform/page.ts'
 import { allowedActions } from './allowed-actions.ts'
 import type { Consultation } from './consultation.ts'
+import { encodeListCursor } from './list-query.ts'
 import type { Page } from './list-store.ts'
 
 /** A consultation as the wire shows it to one caller, as JSON text. */
@@ -21,11 +21,12 @@ export function pageJson(page: Page, caller: Principal, now: Date): string {
   const known = texts.get(name)
   if (known !== undefined) return known
   const last = page.items.at(-1)
-  const next = page.hasMore && last !== undefined ? encodeCursor(last.id) : null
+  const next =
+    page.hasMore && last !== undefined ? encodeListCursor({ before: last.id, updatedUntil: page.updatedUntil }) : null
   const items = page.items.map((item, at) => write(item, actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +
-    `"next_cursor":${word(next)}}`
+    `"next_cursor":${word(next)},"watermark":${time(page.updatedUntil)}}`
   texts.set(name, text)
   return text
 }

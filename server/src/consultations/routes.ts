@@ -1,15 +1,14 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
-import { toInstant } from '../http/instant.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
-import { decodeCursor } from '../platform/page.ts'
-import { type AnyRefusal, invalid } from '../platform/problem.ts'
+import type { AnyRefusal } from '../platform/problem.ts'
 import { certificateContradicts } from './certificate.ts'
 import * as rules from './consultation.ts'
+import { parseListQuery } from './list-query.ts'
 import { pageJson, requestJson } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
@@ -66,7 +65,14 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
 }
 
 function listRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
-  const page = { items: [schemas.requestExample], total: 1, limit: 20, offset: 0, next_cursor: null }
+  const page = {
+    items: [schemas.requestExample],
+    total: 1,
+    limit: 20,
+    offset: 0,
+    next_cursor: null,
+    watermark: '2026-01-31T09:05:00.000Z',
+  }
   const schema = {
     ...common,
     summary: 'The inbox: requests, newest first; an agent sees its own',
@@ -78,17 +84,8 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     '/requests',
     { ...guard('request.read'), schema },
     async (request, reply) => {
-      const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, cursor, fields } = request.query
-      if (cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
       const { principal } = callerOf(request)
-      const found = await consultations.list(principal, {
-        state,
-        updatedAfter: updatedAfter === undefined ? null : toInstant('updated_after', updatedAfter),
-        before: cursor === undefined ? null : decodeCursor(cursor),
-        limit,
-        offset,
-        light: fields !== 'full',
-      })
+      const found = await consultations.list(principal, parseListQuery(request.query))
       return reply.type(json).send(pageJson(found, principal, clock.now()))
     },
   )

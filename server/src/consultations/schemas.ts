@@ -198,6 +198,14 @@ export const requestPageSchema = Type.Object(
     limit: Type.Integer({ description: 'As asked for. A page holds fewer when they come to more than 1 MiB.' }),
     offset: Type.Integer(),
     next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
+    watermark: nullable(
+      Type.String({
+        format: 'date-time',
+        description:
+          'With `updated_after`: every change up to this time was shown, on this page or those after it. It is the `updated_after` ' +
+          'of the next poll.',
+      }),
+    ),
   },
   { $id: 'RequestPage', title: 'RequestPage' },
 )
@@ -208,9 +216,9 @@ export const listQuery = Type.Object({
     Type.String({
       maxLength: 40,
       description:
-        'RFC 3339; only requests that changed after this time (differential polling). A change becomes visible when it is committed, ' +
-        'shortly after its updated_at: poll from a few seconds before the newest updated_at you have seen, ' +
-        'and skip what you already have (same id and updated_at).',
+        'RFC 3339; only requests that changed after this time (differential polling). Changes are shown in the order of their ' +
+        'updated_at: none is shown while an earlier one is still being committed. So a client that sends the newest updated_at it ' +
+        'has seen, or the `watermark` of its last poll, misses nothing. Begin with 1970-01-01T00:00:00Z.',
     }),
   ),
   fields: Type.Optional(

@@ -4,6 +4,7 @@ import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
+import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { createReading, find, list, read } from './reading.ts'
 import { eraseComments } from './store.ts'
@@ -11,7 +12,9 @@ import { eraseComments } from './store.ts'
 export type Consultations = ReturnType<typeof createConsultations>
 
 /** The use cases that doors call. Each takes the input as the wire has it, and checks it. */
-export function createConsultations(context: Context) {
+export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
+  const openWrites = createOpenWrites(dependencies.clock)
+  const context: Context = { ...dependencies, openWrites, clock: openWrites.clock }
   const acting = { ...context, perform: acts.groupActs(context) }
   const reading = createReading(context)
   const proving = createProving(acting, reading)

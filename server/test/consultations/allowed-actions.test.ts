@@ -101,6 +101,7 @@ test('callers that share a page are each shown their own actions', () => {
     limit: 20,
     offset: 0,
     hasMore: false,
+    updatedUntil: null,
   }
   const shown = (caller: Principal): readonly string[][] =>
     JSON.parse(pageJson(page, caller, at(1))).items.map((item: { allowed_actions: string[] }) => item.allowed_actions)

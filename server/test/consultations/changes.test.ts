@@ -4,6 +4,7 @@ import { groupActs } from '../../src/consultations/acts.ts'
 import type { Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
 import type { RequestChange } from '../../src/consultations/facts.ts'
+import { createOpenWrites } from '../../src/consultations/open-writes.ts'
 import { redeem } from '../../src/consultations/redemption.ts'
 import { createEvents } from '../../src/events/service.ts'
 import { type Agent, type Caller, keyScopes } from '../../src/identity/principal.ts'
@@ -44,7 +45,7 @@ test('acts on one request in one commit reach readers as separate changes, each 
   const events = createEvents<RequestChange>([
     async (_tx, appended, changes) => void seen.push({ kinds: appended.map(({ kind }) => kind), changes }),
   ])
-  const perform = groupActs({ db: t.app.db, clock: t.clock, events })
+  const perform = groupActs({ db: t.app.db, clock: t.clock, events, openWrites: createOpenWrites(t.clock) })
   const { organizationId } = t
   const agent: Caller = {
     principal: { kind: 'agent', organizationId, agentId: key.agentId, apiKeyId: key.id, scopes: keyScopes },

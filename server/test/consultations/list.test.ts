@@ -213,7 +213,8 @@ describe('filters', () => {
     const keyId = mine.items[0].api_key_id
     assert.ok(mine.items.every((item: { api_key_id: string }) => item.api_key_id === keyId))
     const stranger = (await addApiKey(t)).raw
-    assert.deepEqual(await list('', stranger), { items: [], total: 0, limit: 20, offset: 0, next_cursor: null })
+    const nothing = { items: [], total: 0, limit: 20, offset: 0, next_cursor: null, watermark: null }
+    assert.deepEqual(await list('', stranger), nothing)
     const { token } = await addPerson(t)
     const [row] = await t.sql('select count(*)::int as total from consultation_requests')
     assert.equal((await list('', token)).total, row?.total)

@@ -199,12 +199,21 @@ describe('every statement is limited to its organization', () => {
       store.save(tx, [{ before: wrong, after: wrong, facts: [] }]),
     )
     assert.deepEqual(await tableContents(t), contents)
-    const filter = { agentId: null, state: null, updatedAfter: null, before: null, limit: 10, offset: 0, light: false }
+    const filter = {
+      agentId: null,
+      state: null,
+      updatedAfter: null,
+      updatedUntil: null,
+      before: null,
+      limit: 10,
+      offset: 0,
+      light: false,
+    }
     for (const varied of [
       {},
       { agentId: key.agentId },
       { state: 'pending' as const },
-      { updatedAfter: new Date(0) },
+      { updatedAfter: new Date(0), updatedUntil: new Date() },
       { before: newId() },
     ]) {
       const page = await list(own, { ...filter, ...varied, organizationId: foreign.organizationId })

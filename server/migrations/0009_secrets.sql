@@ -18,6 +18,7 @@ alter table data_keys enable row level security;
 alter table data_keys force row level security;
 create policy tenant on data_keys using (organization_id = hitl_organization())
   with check (organization_id = hitl_organization());
+create policy resealer_select on data_keys for select using (hitl_resealer());
 
 -- Ed25519 keys of the installation. The public part is kept for ever, so that earlier signatures can always be verified.
 create table signing_keys (

@@ -114,6 +114,7 @@ export async function createApp(options: AppOptions) {
     pages: modules.flatMap(({ pages = [] }) => pages),
     ping: workerDb.ping,
     auditIsIntact: events.isIntact,
+    hasEveryKey: secrets.hasEveryKey,
     stopping: () => stopped !== null,
   })
 
@@ -126,6 +127,8 @@ export async function createApp(options: AppOptions) {
     consultations,
     audit: events,
     letters,
+    /** A mistake for each key that the settings lack and the database needs. */
+    missingKeys: secrets.missingKeys,
     /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { parseEnv } from 'node:util'
 import { callbackAllowOf, callbackSettings } from './settings/callbacks.ts'
 import { consultationSettings } from './settings/consultations.ts'
 import { databaseRules, databaseSettings } from './settings/database.ts'
+import { readEnvFile } from './settings/env-file.ts'
 import { eventSettings } from './settings/events.ts'
 import { httpSettings, publicUrlOf } from './settings/http.ts'
 import { identityRules, identitySettings } from './settings/identity.ts'
 import { mailRules, mailSettings } from './settings/mail.ts'
+import { misspeltNames } from './settings/misspelt.ts'
 import { secretRules, secretSettings } from './settings/secrets.ts'
 import { isProduction, serviceRules, serviceSettings } from './settings/service.ts'
 import type { Setting, Values } from './settings/setting.ts'
@@ -60,8 +61,10 @@ export class ConfigError extends Error {
 
 /** Reads every setting from the environment, then from `.env`; `NAME_FILE` names a file to read instead. Throws ConfigError. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
-  const mistakes: string[] = []
-  const source = { ...readEnvFile(envFile, mistakes), ...environment }
+  const known = Object.keys(settings)
+  const file = readEnvFile(envFile, known)
+  const mistakes = [...file.mistakes, ...misspeltNames(envFile, file, environment, known)]
+  const source = { ...file.values, ...environment }
   const entries = Object.entries(settings).map(([name, setting]: [string, Setting<unknown>]) => {
     try {
       const given = givenValue(source, name)
@@ -91,21 +94,9 @@ function nameIn(mistake: string): string | undefined {
   return mistake.split(' ')[0]
 }
 
-/** The raw settings: `config check` uses them to report where a value comes from, and which names are misspelt. */
+/** The raw settings: `config check` uses them to report where a value comes from. */
 export function givenSettings(environment: NodeJS.ProcessEnv = process.env, envFile = '.env') {
-  return { environment, fromFile: readEnvFile(envFile, []) }
-}
-
-/** A missing file is fine; an unreadable one is a mistake, because the service would start with other settings than meant. */
-function readEnvFile(path: string, mistakes: string[]): NodeJS.ProcessEnv {
-  try {
-    return parseEnv(readFileSync(path, 'utf8')) as NodeJS.ProcessEnv
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      mistakes.push(`${path} cannot be read: ${(error as Error).message}`)
-    }
-    return {}
-  }
+  return { environment, fromFile: readEnvFile(envFile, []).values }
 }
 
 /** An empty value counts as unset, except where its setting says so: compose files pass empty strings for unset variables. */

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
-import { type Config, ConfigError } from './config.ts'
+import type { Config } from './config.ts'
 import { applicationRole } from './platform/database/application-role.ts'
 import { type Connection, type Db, type DbOptions, openDb } from './platform/database/db.ts'
+import { sessionName } from './platform/database/session-name.ts'
 import { databaseConnection } from './platform/database/transport.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
@@ -13,26 +13,22 @@ export interface Database {
   stop(): Promise<void>
 }
 
-/** The external database of DATABASE_URL, or the embedded one, started if nobody has yet. */
-export async function openDatabase(config: Config, log: Logger): Promise<Database> {
+/** The external database of DATABASE_URL, or the embedded one, started if nobody has yet. `part` is in the names of its sessions. */
+export async function openDatabase(config: Config, log: Logger, part: string = config.ROLE): Promise<Database> {
+  const application_name = sessionName(part)
   if (config.DATABASE_URL !== null) {
     return {
-      connection: databaseConnection(config.DATABASE_URL, config.DATABASE_CA),
+      connection: { application_name, ...databaseConnection(config.DATABASE_URL, config.DATABASE_CA) },
       kind: 'external',
       stop: async () => {},
     }
   }
-  await mkdir(config.DATA_DIR, { recursive: true }).catch((error: Error) => {
-    throw new ConfigError([
-      `DATA_DIR cannot be created (${error.message}): name a folder that this account may write to`,
-    ])
-  })
   const server = await startEmbeddedPostgres({
     dataDir: config.DATA_DIR,
     settings: { max_connections: String(connectionsFor(config)) },
     log: (line) => log.info({ part: 'postgres' }, line),
   })
-  return { connection: server.connection, kind: 'embedded', stop: server.stop }
+  return { connection: { application_name, ...server.connection }, kind: 'embedded', stop: server.stop }
 }
 
 /** What all processes can open at once: two pools' worth and a listener each, the parent of WORKERS, and a person with psql. */

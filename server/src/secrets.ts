@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
 import { bySystem, factBy, type Report } from './facts/fact.ts'
 import type { Clock } from './platform/clock.ts'
 import type { Db } from './platform/database/db.ts'
+import { dataFolderError, makeFolder } from './platform/folder.ts'
 import type { Logger } from './platform/log.ts'
 import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelope.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import { type RewrapOptions, rewrap } from './platform/secrets/envelope-rewrap.ts'
-import { createKeyRing } from './platform/secrets/key-encryption.ts'
+import { sampleKeys } from './platform/secrets/envelope-store.ts'
+import { createKeyRing, type KeyRing, secretKeyId } from './platform/secrets/key-encryption.ts'
 
 export interface SecretDependencies {
   readonly db: Db
@@ -23,7 +25,7 @@ export interface SecretDependencies {
 /** The keys of the installation, and the sealer of stored secrets. */
 export function createSecrets({ db, clock, log, config, secretKey, report }: SecretDependencies) {
   const previousSecretKey = config.SECRET_KEY_PREVIOUS
-  const keyRing = createKeyRing({ configured: config.KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey })
+  const keyRing = keyRingOf(config, secretKey)
   const secretKeys = [secretKey, ...(previousSecretKey === null ? [] : [previousSecretKey])] as const
   const reportChange: ReportKeyChange = (tx, { organizationId, kind, ...change }) => {
     const subject = ['organization', organizationId] as const
@@ -34,6 +36,9 @@ export function createSecrets({ db, clock, log, config, secretKey, report }: Sec
     /** The current key first. */
     secretKeys,
     sealer,
+    /** False when a key was needed that this process lacks. */
+    hasEveryKey: () => keyRing.missing().length === 0,
+    missingKeys: () => missingKeys(db, keyRing, config),
     /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (
       columns: readonly SealedColumn[],
@@ -43,19 +48,57 @@ export function createSecrets({ db, clock, log, config, secretKey, report }: Sec
   }
 }
 
+export function keyRingOf({ KEY_ENCRYPTION_KEYS, SECRET_KEY_PREVIOUS }: Config, secretKey: string): KeyRing {
+  return createKeyRing({ configured: KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey: SECRET_KEY_PREVIOUS })
+}
+
+/**
+ * A mistake for each key that data keys of this database were sealed with and that the settings lack. Started without it, the
+ * service would seem to work, and every decision would fail.
+ */
+export async function missingKeys(db: Db, keyRing: KeyRing, config: Config): Promise<readonly string[]> {
+  const lacking = (await sampleKeys(db)).filter((key) => !keyRing.opens(key))
+  const firstOfEach = new Map(lacking.reverse().map((key) => [key.kekId, key]))
+  return [...firstOfEach.values()].map(({ kekId, id }) => {
+    if (kekId !== secretKeyId) {
+      return `KEY_ENCRYPTION_KEYS lacks the key "${kekId}", which data key ${id} of this database was sealed with: add it after the current one`
+    }
+    const given = config.SECRET_KEY === null ? `SECRET_KEY, generated into ${secretKeyFile(config)},` : 'SECRET_KEY'
+    return `${given} is not the one that data key ${id} of this database was sealed with ("${secretKeyId}"): set that one, or add it as SECRET_KEY_PREVIOUS`
+  })
+}
+
+const secretKeyFile = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => join(DATA_DIR, 'secret-key')
+
+/** SECRET_KEY as configured, or the one in DATA_DIR; null before the first start. */
+export async function existingSecretKey(config: Config): Promise<string | null> {
+  if (config.SECRET_KEY !== null) return config.SECRET_KEY
+  const known = await readFile(secretKeyFile(config), 'utf8').catch(() => '')
+  return known.trim().length >= 32 ? known.trim() : null
+}
+
 /** SECRET_KEY as configured, or the one in DATA_DIR, created at the first start (384 random bits, readable only by its owner). */
 export async function resolveSecretKey(config: Config): Promise<string> {
-  if (config.SECRET_KEY !== null) return config.SECRET_KEY
-  const path = join(config.DATA_DIR, 'secret-key')
-  const known = await readFile(path, 'utf8').catch(() => null)
-  if (known !== null && known.trim().length >= 32) return known.trim()
-  await mkdir(config.DATA_DIR, { recursive: true })
+  const known = await existingSecretKey(config)
+  if (known !== null) return known
+  try {
+    return await createSecretKey(config.DATA_DIR, secretKeyFile(config))
+  } catch (error) {
+    throw dataFolderError(error, config.DATA_DIR)
+  }
+}
+
+async function createSecretKey(folder: string, path: string): Promise<string> {
+  await makeFolder(folder)
   const draft = `${path}.${process.pid}`
-  await writeFile(draft, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flush: true })
-  // Linking fails when another process was first: then its key counts, for both.
-  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  await rm(draft)
+  try {
+    await writeFile(draft, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flush: true })
+    // Linking fails when another process was first: then its key counts, for both.
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  } finally {
+    await rm(draft, { force: true })
+  }
   return (await readFile(path, 'utf8')).trim()
 }

@@ -169,6 +169,36 @@ describe('.env', () => {
     assert.deepEqual(config.CORS_ORIGINS, ['https://a.example', 'https://b.example'])
   })
 
+  test('a byte-order mark, CRLF, blanks around the sign, remarks and values of several lines are fine', () => {
+    const text =
+      '\u{feff}PORT=9100\r\n\r\n# remark\r\nHOST = ::1\r\nSSH_KEY="a: b\r\nc: d\r\n"\r\nNOTE=it\'s fine # really\r\nROLE=api\r\n'
+    const config = load({}, file('.env.crlf', text))
+    assert.equal(config.PORT, 9_100)
+    assert.equal(config.HOST, '::1')
+    assert.equal(config.ROLE, 'api')
+  })
+
+  test('UTF-16 is a mistake that says what to do', () => {
+    const path = join(folder, '.env.utf16')
+    writeFileSync(path, Buffer.from('\u{feff}PORT=9100\n', 'utf16le'))
+    assert.deepEqual(mistakesOf({}, path), [`${path} is not UTF-8 text: save it as UTF-8`])
+  })
+
+  for (const [row, meant] of [
+    ['PORT: 1', 'PORT'],
+    ['- PORT=1', 'PORT'],
+    ['set PORT=1', 'NAME'],
+    ['PROT 1', 'PORT'],
+    ['DATABASE_URL', 'DATABASE_URL'],
+    ['=9000', 'NAME'],
+    ['s3cret', 'NAME'],
+  ] as const) {
+    test(`a line that is no assignment is a mistake: ${row}`, () => {
+      const path = file('.env.line', `ROLE=api\n${row}\nWORKERS=2\n`)
+      assert.deepEqual(mistakesOf({}, path), [`${path}, line 2: not an assignment. Write ${meant}=value`])
+    })
+  }
+
   test('its mistakes are reported like all others', () => {
     assert.equal(mistakesOf({ WORKERS: 'x' }, file('.env.bad', 'PORT=high\n')).length, 2)
   })

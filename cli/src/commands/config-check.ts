@@ -6,7 +6,7 @@ export const configCheck: Command = {
   alsoTriedAs: ['doctor', 'check', 'validate', 'status', 'env'],
   summary: 'Find every mistake in the settings before you start.',
   about: [
-    'Reads the settings as hitl serve would: the environment, .env in this folder, and NAME_FILE for each setting. It lists all mistakes at once, warns of settings that work but are risky (above all in production) and of names that look misspelt, and shows which settings are in effect and where they come from. Secrets are masked.',
+    'Reads the settings as hitl serve would: the environment, .env in this folder, and NAME_FILE for each setting. It lists all mistakes at once, also names that look misspelt and lines of .env that set nothing, warns of settings that work but are risky (above all in production), and shows which settings are in effect and where they come from. Secrets are masked.',
     'With --connect it also asks the database: whether it responds, its PostgreSQL version, whether the connection is encrypted, the rights of the role, and which migrations are missing.',
   ],
   options: [

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../database.ts'
 import { accessOf } from '../platform/database/application-role.ts'
-import type { Connection } from '../platform/database/db.ts'
+import { type Connection, openDb } from '../platform/database/db.ts'
 import { missingMigrations } from '../platform/database/migrate.ts'
+import { keepsSessions, poolerInBetween } from '../platform/database/pooler.ts'
 import { type DatabaseReport, reportOn } from '../platform/database/report.ts'
 import { createLog } from '../platform/log.ts'
+import { existingSecretKey, keyRingOf, missingKeys } from '../secrets.ts'
 import type { Warning } from './config-warnings.ts'
 import { exitConfig, outcomeOf } from './outcome.ts'
 
@@ -30,7 +33,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
     return { exitCode: 0, lines: [line], facts: { kind: 'embedded', exists: false }, warnings: [] }
   }
   try {
-    const database = await openDatabase(config, createLog('silent', false, process.stderr))
+    const database = await openDatabase(config, createLog('silent', false, process.stderr), 'command')
     try {
       return await ask(config, database.connection)
     } finally {
@@ -43,20 +46,26 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   }
 }
 
-async function ask({ production, DATABASE_URL }: Config, connection: Connection): Promise<DatabaseCheck> {
+async function ask(config: Config, connection: Connection): Promise<DatabaseCheck> {
+  const { production, DATABASE_URL } = config
   const report = await reportOn(connection)
   const missing = await missingMigrations(connection)
   // The first migration creates the application's role, if it may.
   const isAhead = missing.includes('0001_ground.sql') && report.makesRoles
-  const access = isAhead ? null : (await accessOf(connection)).warning
-  const refused = production ? access : null
+  const { role, warning: access } = isAhead ? { role: null, warning: null } : await accessOf(connection)
+  const pooled = config.DATABASE_PREPARE && !(await keepsSessions(connection))
+  const mistakes = [
+    ...(production && access !== null ? [`With NODE_ENV=production the service does not start here. ${access}`] : []),
+    ...(pooled ? [poolerInBetween] : []),
+    ...(missing.length > 0 ? [] : await keysLacking(config, connection, role)),
+  ]
   const { version, user, database, tls, clockOffsetMs } = report
   const lines = [
     `Connected to PostgreSQL ${version} as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
     missing.length === 0
       ? 'It is up to date.'
       : `It lacks ${missing.length} migrations (${missing[0]} ...): hitl migrate, or the next start, applies them.`,
-    ...(refused === null ? [] : [`With NODE_ENV=production the service does not start here. ${refused}`]),
+    ...mistakes,
   ]
   const facts = {
     kind: DATABASE_URL === null ? 'embedded' : 'external',
@@ -67,10 +76,21 @@ async function ask({ production, DATABASE_URL }: Config, connection: Connection)
     superuser: report.superuser,
     clock_offset_ms: clockOffsetMs,
     missing_migrations: missing,
-    ...(refused === null ? {} : { error: { code: 'config.invalid', message: refused } }),
+    ...(mistakes.length === 0 ? {} : { error: { code: 'config.invalid', message: mistakes.join(' ') } }),
   }
-  const exitCode = refused === null ? 0 : exitConfig
+  const exitCode = mistakes.length === 0 ? 0 : exitConfig
   return { exitCode, lines, facts, warnings: warningsOf(report, production ? null : access) }
+}
+
+async function keysLacking(config: Config, connection: Connection, role: string | null): Promise<readonly string[]> {
+  const db = openDb({ connection, role, poolSize: 1, prepare: false, onError: () => {} })
+  try {
+    // Before the first start there is no generated key, and no key opens what was sealed with a lost one.
+    const secretKey = (await existingSecretKey(config)) ?? randomUUID()
+    return await missingKeys(db, keyRingOf(config, secretKey), config)
+  } finally {
+    await db.close()
+  }
 }
 
 function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport, access: string | null) {

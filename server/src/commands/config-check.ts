@@ -1,7 +1,7 @@
 import { type Config, ConfigError, loadConfig, settings } from '../config.ts'
 import type { Run } from './command.ts'
 import type { DatabaseCheck } from './config-check-database.ts'
-import { exposedEnvFile, misspeltNames, type Source, sourceOf } from './config-sources.ts'
+import { exposedEnvFile, type Source, sourceOf } from './config-sources.ts'
 import { type Warning, warningsFor } from './config-warnings.ts'
 import { exitConfig } from './outcome.ts'
 
@@ -22,7 +22,6 @@ export const run: Run = async ({ connect, strict }, output) => {
   const read = readConfig()
   const database = connect === true && read.config !== null ? await connected(read.config) : null
   const warnings = [
-    ...misspeltNames(),
     ...exposedEnvFile(),
     ...(read.config === null ? [] : warningsFor(read.config)),
     ...(database?.warnings ?? []),

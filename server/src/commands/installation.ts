@@ -4,6 +4,7 @@ import { type Config, ConfigError, loadConfig } from '../config.ts'
 import { type Database, openDatabase } from '../database.ts'
 import { accessOf } from '../platform/database/application-role.ts'
 import { missingMigrations } from '../platform/database/migrate.ts'
+import { keepsSessions, poolerInBetween } from '../platform/database/pooler.ts'
 import { createLog, type Logger } from '../platform/log.ts'
 import { refusal } from '../platform/problem.ts'
 import { resolveSecretKey } from '../secrets.ts'
@@ -23,7 +24,7 @@ export async function withInstallation<T>(work: (installation: Installation) => 
   const config = loadConfig()
   const quiet = config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL
   const log = createLog(quiet, false, process.stderr)
-  const opening = openDatabase(config, log)
+  const opening = openDatabase(config, log, 'command')
   const { isBrokenOff, release } = stopOnSignal(opening)
   try {
     const database = await opening
@@ -65,6 +66,7 @@ function stopOnSignal(opening: Promise<Database>) {
 
 /** The app, with no more rights in the database than it needs; production refuses anything else. */
 export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
+  if (config.DATABASE_PREPARE && !(await keepsSessions(connection))) throw new ConfigError([poolerInBetween])
   const { role, warning } = await accessOf(connection)
   if (warning !== null && config.production)
     throw new ConfigError([`DATABASE_URL gives more rights than production allows. ${warning}`])

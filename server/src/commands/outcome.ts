@@ -70,10 +70,14 @@ function ofDatabase(error: unknown): Outcome | null {
 }
 
 function ofMachine(error: unknown): Outcome {
-  const { code, message = String(error), stack } = error as NodeJS.ErrnoException
+  const { code, syscall, message = String(error), stack } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') {
     const next = 'Set PORT to another port, or stop the program that has this one.'
     return { exitCode: exitFailed, code: 'port.taken', message: `${message}.`, next }
+  }
+  if (syscall === 'listen' && code === 'EACCES') {
+    const next = 'Ports below 1024 are for root: set PORT to another one, and let a proxy listen on 80 and 443.'
+    return { exitCode: exitConfig, code: 'port.refused', message: `${message}.`, next }
   }
   return { exitCode: exitFailed, code: 'failed', message, stack }
 }

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import type { App } from '../app.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, ConfigError, loadConfig } from '../config.ts'
 import { type Database, openDatabase } from '../database.ts'
 import { sqlState } from '../platform/database/errors.ts'
 import { migrate, missingMigrations } from '../platform/database/migrate.ts'
@@ -9,7 +9,9 @@ import { runCluster } from '../processes.ts'
 import { seed } from '../seed.ts'
 import { version } from '../version.ts'
 import type { Output, Run } from './command.ts'
+import { requireFreePort } from './free-port.ts'
 import { openApp, refuseBehind } from './installation.ts'
+import { stopSignal } from './stop-signal.ts'
 import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
 
 /** SQLSTATE (PostgreSQL, appendix A). */
@@ -27,6 +29,7 @@ export const run: Run = async (_options, output) => {
 
 async function serve(config: Config, log: Logger, output: Output): Promise<void> {
   const signalled = stopSignal(log)
+  if (cluster.isPrimary) await requireFreePort(config)
   const database = await openDatabase(config, log)
   try {
     const starting = serveOn(database, config, log, output)
@@ -50,6 +53,11 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
     if (names.length > 0) log.info({ migrations: names }, 'database migrated')
   }
   const app = await openApp(config, log, database)
+  const missing = await app.missingKeys()
+  if (missing.length > 0) {
+    await app.stop()
+    throw new ConfigError(missing)
+  }
   const announce = cluster.isPrimary ? await prepare(config, app, output) : async () => {}
   if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
     const stopCluster = await runCluster(config.WORKERS, log)
@@ -110,25 +118,4 @@ async function prepare(config: Config, app: App, output: Output): Promise<Announ
     }
     output.result(welcomeFacts(welcome), welcomeText(config, welcome))
   }
-}
-
-/**
- * Resolves with the first signal; a second one, at least a second later, exits at once. Not in a cluster's child: Ctrl-C and
- * service managers signal all processes, and the parent then signals its children again.
- */
-function stopSignal(log: Logger): Promise<undefined> {
-  return new Promise((resolve) => {
-    let stoppingSince: number | null = null
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        // Ctrl-C on `npm start` reaches this process twice, from the terminal and from npm: signals close together count as one.
-        const again = stoppingSince !== null && performance.now() - stoppingSince > 1_000
-        if (again && cluster.isPrimary) process.exit(1)
-        if (stoppingSince !== null) return
-        stoppingSince = performance.now()
-        log.info({ signal }, 'stopping: no new calls; those under way are finished')
-        resolve(undefined)
-      })
-    }
-  })
 }

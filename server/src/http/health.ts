@@ -10,6 +10,8 @@ export interface HealthOptions {
   readonly ping: () => Promise<void>
   /** False when the seals of the audit are not those that this process has seen. */
   readonly auditIsIntact: () => boolean
+  /** False when a key was needed that opens stored secrets and that the settings lack. */
+  readonly hasEveryKey: () => boolean
   /** True once a stop has begun: load balancers should send nothing more. */
   readonly stopping: () => boolean
 }
@@ -25,6 +27,9 @@ const healthSchema = Type.Object(
         description:
           'changed: seals of the audit were removed or replaced in the database; the log names the organization.',
       }),
+      secrets: Type.Enum(['ok', 'key_missing'], {
+        description: 'key_missing: stored secrets need a key that the settings lack; the log names it.',
+      }),
     }),
   },
   { $id: 'Health', title: 'Health' },
@@ -34,15 +39,15 @@ const example = {
   status: 'healthy',
   version: '0.1.0',
   environment: 'production',
-  checks: { database: 'ok', audit: 'ok' },
+  checks: { database: 'ok', audit: 'ok', secrets: 'ok' },
 }
 
 const healthReplies = {
   200: success('Healthy', Type.Ref('Health'), example),
-  503: success('The database does not respond, the audit was changed, or the service is stopping', Type.Ref('Health'), {
+  503: success('One of the checks is not ok, or the service is stopping', Type.Ref('Health'), {
     ...example,
     status: 'unhealthy',
-    checks: { database: 'unavailable', audit: 'ok' },
+    checks: { database: 'unavailable', audit: 'ok', secrets: 'ok' },
   }),
 }
 const aliveReply = {
@@ -76,12 +81,14 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     asking ??= ask()
     const database = (await within(timeoutMs, asking)) ? 'ok' : 'unavailable'
     const audit = options.auditIsIntact() ? 'ok' : 'changed'
-    const healthy = database === 'ok' && audit === 'ok' && !options.stopping()
+    const secrets = options.hasEveryKey() ? 'ok' : 'key_missing'
+    const checks = { database, audit, secrets } as const
+    const healthy = Object.values(checks).every((found) => found === 'ok') && !options.stopping()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
       version: options.version,
       environment: options.environment,
-      checks: { database, audit },
+      checks,
     }
   }
   for (const prefix of ['', '/api/v1']) {

@@ -19,7 +19,7 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents extends Pick<HealthOptions, 'ping' | 'auditIsIntact' | 'stopping'> {
+export interface HttpContents extends Pick<HealthOptions, 'ping' | 'auditIsIntact' | 'hasEveryKey' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Routes at the root. */
@@ -30,7 +30,7 @@ export interface HttpContents extends Pick<HealthOptions, 'ping' | 'auditIsIntac
 export async function createHttpModule(dependencies: HttpModuleDependencies) {
   const { db, log, secretKeys, settings, version } = dependencies
   const http = await createHttpServer(log, settings)
-  await registerOpenApi(http, version)
+  await registerOpenApi(http, version, settings.publicUrl)
   registerIdempotency(http, secretKeys)
   const limits = createRateLimits(db, secretKeys[0], settings)
   limitUnauthenticated(http, limits)
@@ -39,13 +39,13 @@ export async function createHttpModule(dependencies: HttpModuleDependencies) {
     http,
     limits,
     /** Takes in what the modules serve; a worker serves nothing but its health. */
-    open: async ({ routes, pages, ping, auditIsIntact, stopping }: HttpContents): Promise<void> => {
+    open: async ({ routes, pages, ...health }: HttpContents): Promise<void> => {
       if (settings.ROLE !== 'worker') {
         await http.register(async (api) => routes.forEach((register) => void register(api)), { prefix: '/api/v1' })
         for (const register of pages) register(http)
-        await registerDocs(http)
+        await registerDocs(http, settings.publicUrl)
       }
-      registerHealth(http, { version, environment: settings.NODE_ENV, ping, auditIsIntact, stopping })
+      registerHealth(http, { version, environment: settings.NODE_ENV, ...health })
       await http.ready()
     },
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
@@ -14,8 +14,10 @@ import { registerClient } from './client.ts'
 import { createConnections } from './connections.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
+import { ownPath, publicPath } from './public-path.ts'
 import { badRequest, malformed } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
+import { registerStop } from './stop.ts'
 import { closeOperations, schemaController } from './validation.ts'
 
 const maxHeaderBytes = 16 * 1024
@@ -30,6 +32,10 @@ declare module 'fastify' {
     /** The caller, for the log; set by authentication, null until then. */
     actor: { readonly kind: string; readonly id: string | null; readonly organizationId: string } | null
   }
+  interface FastifyReply {
+    /** 201, with the path of what was made as `Location`. */
+    createdAt(path: string): FastifyReply
+  }
 }
 
 /** A web server with limits, ids, logs and problem+json. It knows nothing of the product. */
@@ -38,12 +44,14 @@ export async function createHttpServer(
   settings: HttpSettings & Pick<ServiceSettings, 'SHUTDOWN_GRACE_SECONDS'>,
 ): Promise<FastifyInstance> {
   const headers = securityHeaders(settings.publicUrl)
+  const path = publicPath(settings.publicUrl)
   const requestTimeout = settings.REQUEST_TIMEOUT_SECONDS * 1_000
   const connections = createConnections()
   const app = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     bodyLimit: Math.min(publicBodyLimit, settings.BODY_LIMIT_BYTES),
+    rewriteUrl: ({ url = '/' }) => ownPath(url, path),
     forceCloseConnections: 'idle',
     // X-Forwarded-Host and -Proto are ignored: PUBLIC_URL is where the service is. `request.client` is the caller.
     trustProxy: false,
@@ -73,6 +81,9 @@ export async function createHttpServer(
     },
     clientErrorHandler: refuseNonHttp(headers, connections.afterReplies),
   }) as unknown as FastifyInstance
+  app.decorateReply('createdAt', function (made) {
+    return this.status(201).header('location', path + made)
+  })
   registerClient(app, parseNetworks(settings.TRUSTED_PROXIES))
   registerHeadersAndLog(app, headers)
   boundBytesUnderWay(app, Math.min(stalledAfterMs, requestTimeout))
@@ -156,29 +167,6 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
       },
       'answered',
     )
-    done()
-  })
-}
-
-/**
- * Closing the server ends idle connections. Connections that are busy when the stop begins end after their reply instead of
- * after the client's keep-alive (75 s). Those that never finish a request end with the grace period, because Node no longer
- * looks for late requests once the server closes.
- */
-function registerStop(app: FastifyInstance, graceMs: number): void {
-  let stopping = false
-  app.addHook('preClose', (done) => {
-    stopping = true
-    setTimeout(() => app.server.closeAllConnections(), graceMs).unref()
-    done()
-  })
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (stopping) reply.header('connection', 'close')
-    done(null, payload)
-  })
-  app.addHook('onResponse', (request, _reply, done) => {
-    // A reply whose head was sent before the stop could not carry "Connection: close". (Injected calls have no real socket.)
-    if (stopping && request.raw.socket instanceof Socket) request.raw.socket.destroySoon()
     done()
   })
 }

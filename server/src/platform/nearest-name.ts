@@ -1,15 +1,19 @@
 /** Longer names are compared with nothing: the time grows with the product of both lengths. */
 const maxLength = 64
 
-/** The known name that was probably meant: a slip or two away, or the same words with more behind them. Null when none is near. */
-export function nearestName(name: string, known: readonly string[]): string | null {
+/**
+ * The known name that was probably meant: a slip or two away, or the same words with more behind them. Null when none is near.
+ * With `mostSlips`, never more than these, and in words of four letters or more.
+ */
+export function nearestName(name: string, known: readonly string[], mostSlips?: number): string | null {
   if (name.length > maxLength) return null
   const given = plain(name)
+  if (mostSlips !== undefined && given.length < 4) return null
   let best: string | null = null
-  let least = Math.max(1, Math.floor(given.length / 3)) + 1
+  let least = (mostSlips ?? Math.max(1, Math.floor(given.length / 3))) + 1
   for (const candidate of known) {
     const wanted = plain(candidate)
-    const goesOn = given.length > 3 && wanted.startsWith(given)
+    const goesOn = mostSlips === undefined && given.length > 3 && wanted.startsWith(given)
     const slips = goesOn ? 1 : Math.abs(wanted.length - given.length) < least ? slipsBetween(given, wanted) : least
     if (slips < least) {
       least = slips

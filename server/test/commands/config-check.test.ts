@@ -77,20 +77,37 @@ describe('mistakes and warnings', () => {
     assert.doesNotMatch(stdout, /short/)
   })
 
-  test('a misspelt name is reported with the one that was meant', async () => {
-    await writeFile(join(cwd, '.env'), 'PROT=9000\nPOSTGRES_PASSWORD=x\nLOGLEVEL=warn\n')
-    const { report } = await checkJson({ DATABSE_URL: 'x', SECRET_KEYS_FILE: '/x', PATHS: '/bin' })
+  test('names near a setting and lines that set nothing are mistakes with their line and what was meant; exit 78, in serve as in check', async () => {
+    const text = 'WORKERS=2\nPROT=9000\nPOSTGRES_PASSWORD=x\nLOGLEVEL=warn\nHOST: hunter2\nDATABASE_PORT=1\nhunter2\n'
+    await writeFile(join(cwd, '.env'), text)
+    const environment = {
+      DATABSE_URL: 'hunter2',
+      SECRET_KEYS_FILE: '/x',
+      PATHS: '/bin',
+      PUBLIC_URI: 'x',
+      PUBLIC_URL: '',
+    }
+    const { code, report } = await checkJson(environment)
+    const serving = await runCommand(['serve', '--json'], { cwd, environment })
     await rm(join(cwd, '.env'))
-    const told = report.warnings.map((entry: { setting: string; message: string }) => [
-      entry.setting,
-      /Did you mean (\w+)\?$/.exec(entry.message)?.[1],
-    ])
-    assert.deepEqual(told.sort(), [
-      ['DATABSE_URL', 'DATABASE_URL'],
-      ['LOGLEVEL', 'LOG_LEVEL'],
-      ['PROT', 'PORT'],
-      ['SECRET_KEYS_FILE', 'SECRET_KEY'],
-    ])
+    const expected = [
+      '.env, line 5: not an assignment. Write HOST=value',
+      '.env, line 7: not an assignment. Write NAME=value',
+      '.env, line 2: PROT is not a setting. Did you mean PORT?',
+      '.env, line 4: LOGLEVEL is not a setting. Did you mean LOG_LEVEL?',
+      'DATABSE_URL (in the environment) is not a setting. Did you mean DATABASE_URL?',
+      'SECRET_KEYS_FILE (in the environment) is not a setting. Did you mean SECRET_KEY?',
+      'PUBLIC_URI (in the environment) is not a setting. Did you mean PUBLIC_URL?',
+    ]
+    assert.equal(code, 78)
+    assert.deepEqual(report.mistakes, expected)
+    assert.equal(serving.code, 78)
+    assert.deepEqual(JSON.parse(serving.stderr).error.mistakes, expected)
+  })
+
+  test('the name near a setting may stay where that setting is set too', async () => {
+    const { code } = await checkJson({ PUBLIC_URI: 'x', PUBLIC_URL: 'https://hitl.example.com' })
+    assert.equal(code, 0)
   })
 
   test('warns of an .env with secrets that others can read, but not of one that only its owner can', async () => {

@@ -153,15 +153,49 @@ test('a real client gets the same reply over the network as in this process', as
 test('a connection that never finishes its request does not keep the service from stopping', async (context) => {
   const http = await createHttpServer(createLog('silent', false), { ...testConfig(), SHUTDOWN_GRACE_SECONDS: 0.2 })
   context.after(() => http.close())
+  http.post('/', async () => 'done')
   await http.listen({ host: '127.0.0.1', port: 0 })
   const address = http.server.address()
   assert.ok(address !== null && typeof address === 'object')
   const socket = connect(address.port, '127.0.0.1')
   const hungUp = readToEnd(socket)
-  socket.write('GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ')
-  await once(http.server, 'connection')
+  socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
+  await once(http.server, 'request')
   await http.close()
   assert.equal(await hungUp, '')
+})
+
+describe('a stop closes at once every connection without a request under way', () => {
+  const reply = /^HTTP\/1\.1 200 [\s\S]*\r\n\r\n\{"status":"alive"\}$/
+  for (const [what, sent, isThere] of [
+    ['silent since it was opened', '', null],
+    ['half a head', 'GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ', null],
+    ['kept alive after a reply', 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n', reply],
+    ['half a head after a reply', 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HT', reply],
+  ] as const) {
+    test(what, async (context) => {
+      const http = await createHttpServer(createLog('silent', false), testConfig())
+      context.after(() => http.server.closeAllConnections())
+      http.get('/livez', async () => ({ status: 'alive' }))
+      await http.listen({ host: '127.0.0.1', port: 0 })
+      const address = http.server.address()
+      assert.ok(address !== null && typeof address === 'object')
+      const accepted = once(http.server, 'connection')
+      const socket = connect(address.port, '127.0.0.1')
+      let text = ''
+      socket.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+      await accepted
+      socket.write(sent)
+      if (isThere !== null) await context.waitFor(() => assert.match(text, isThere))
+      const begun = performance.now()
+      await Promise.all([http.close(), closed])
+      assert.ok(performance.now() - begun < 1_000, `the stop took ${performance.now() - begun} ms`)
+      assert.match(text, isThere ?? /^$/)
+    })
+  }
 })
 
 test('a reply that began before a stop is sent completely, and its connection does not delay the stop', async (context) => {

@@ -120,28 +120,35 @@ export interface DbOptions {
   readonly onError: (error: Error) => void
 }
 
-export function openDb(options: DbOptions): Db {
-  const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
+const settingsOf = (plans: keyof typeof planSettings) => ({ timezone: 'UTC', jit: 'off', ...planSettings[plans] })
+
+/** What the driver sets at the start of each session. */
+export function sessionStart(plans: keyof typeof planSettings, statementTimeoutMs: number): pg.ClientConfig {
+  const startUp = Object.entries(settingsOf(plans)).map(([name, value]) => `-c ${name}=${value}`)
   // A hung database must not keep callers waiting: the server stops the statement, and the client gives up a little later.
   const timeouts = { statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 30_000 }
-  const sessionSettings = { timezone: 'UTC', jit: 'off', ...planSettings[options.plans ?? 'lookups'] }
-  const startUp = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`)
+  return { ...timeouts, options: startUp.join(' ') }
+}
+
+export function openDb(options: DbOptions): Db {
+  const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
+  const { plans = 'lookups' } = options
   const pool = new pg.Pool({
+    application_name: 'hitl',
     ...options.connection,
     max: poolSize,
     connectionTimeoutMillis: acquireTimeoutMs,
     idleTimeoutMillis: 60_000,
-    application_name: 'hitl',
     query_timeout: statementTimeoutMs + 2_000,
     // PgBouncer refuses start-up parameters that it does not know.
-    ...(prepare ? { ...timeouts, options: startUp.join(' ') } : {}),
+    ...(prepare ? sessionStart(plans, statementTimeoutMs) : {}),
     types,
   } as pg.PoolConfig)
   pool.on('error', options.onError)
   // Between pool and session no error listener is attached: a connection that is lost just then would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
 
-  const settingsPerTransaction = prepare ? {} : { ...sessionSettings, statement_timeout: String(statementTimeoutMs) }
+  const settingsPerTransaction = prepare ? {} : { ...settingsOf(plans), statement_timeout: String(statementTimeoutMs) }
   const queryable = (issue: <Row>(statement: GroupStatement) => Promise<readonly Row[]>): Queryable => ({
     run: (query) => {
       const { sql, parameters } = query.compile()

@@ -31,7 +31,6 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
   const connect = async (): Promise<void> => {
     const next = new pg.Client({
       ...connection,
-      application_name: 'hitl listener',
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
     })

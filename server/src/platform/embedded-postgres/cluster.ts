@@ -7,22 +7,10 @@
  * parents; it never needs an absolute path.
  */
 import { randomBytes } from 'node:crypto'
-import {
-  chmod,
-  chown,
-  lchown,
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
+import { chmod, chown, lchown, link, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { dataFolderError, makeFolder } from '../folder.ts'
 import { type Account, isAlive, run, runnablePrograms, serverAccount } from './programs.ts'
 
 const onWindows = process.platform === 'win32'
@@ -51,7 +39,7 @@ export async function prepareCluster(dataDirOption: string, durable: boolean, lo
   const account = await serverAccount(directory)
   const { programs, major } = await runnablePrograms(account, log)
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolder(dataDir, 0o700)
     await refuseStrangersCluster(directory)
     const directoryForServer = account && process.platform === 'linux' ? '/proc/self/cwd' : directory
     const plan = { dataDir, directory, programs, account, directoryForServer, durable }
@@ -70,21 +58,12 @@ export async function prepareCluster(dataDirOption: string, durable: boolean, lo
 /** Adds advice to bare errors of the operating system. */
 export function explained(error: unknown, dataDir: string): Error {
   const text = error instanceof Error ? error.message : String(error)
-  const say = (sentence: string) => new Error(`${sentence} (${text})`, { cause: error })
-  if (/ENOSPC|EDQUOT|No space left/i.test(text))
-    return say(`The disk that holds ${dataDir} is full. Free some space and start again.`)
   if (/could not look up effective user/.test(text))
-    return say(
-      'PostgreSQL needs an account with a name, and the uid the service runs as has none. Add it to /etc/passwd, start as a known account, or set DATABASE_URL.',
+    return new Error(
+      `PostgreSQL needs an account with a name, and the uid the service runs as has none. Add it to /etc/passwd, start as a known account, or set DATABASE_URL. (${text})`,
+      { cause: error },
     )
-  // Node reports ENOENT for a recursive mkdir on a read-only disk.
-  if (/ENOENT.*mkdir|EROFS|EACCES|EPERM|Read-only file system|Permission denied/i.test(text))
-    return say(
-      `The data folder ${dataDir} cannot be used by this account. Start as the account that owns it, give the folder to this account (chown -R), or set DATA_DIR to another folder.`,
-    )
-  if (/ENOTDIR|EEXIST/.test(text))
-    return say(`The data folder ${dataDir} is not a folder. Set DATA_DIR to another place.`)
-  return error instanceof Error ? error : new Error(text)
+  return dataFolderError(error, dataDir)
 }
 
 /** What a small file holds; undefined when there is none. */
@@ -164,7 +143,7 @@ async function createCluster(plan: Plan, log: (line: string) => void) {
 async function initdb({ programs, account, directoryForServer, directory, durable }: Plan, staging: string) {
   const target = join(staging, 'cluster')
   const passwordFile = join(staging, 'password')
-  await mkdir(target, { recursive: true, mode: 0o700 })
+  await makeFolder(target, 0o700)
   await writeFile(passwordFile, await readPassword(dirname(staging)), { mode: 0o600 })
   if (account) for (const path of [staging, target, passwordFile]) await chown(path, account.uid, account.gid)
   const where = directoryForServer === directory ? target : directoryForServer

@@ -9,6 +9,7 @@
 import { statfs } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { sessionName } from '../database/session-name.ts'
 import { type Cluster, explained, prepareCluster } from './cluster.ts'
 import {
   endLeftovers,
@@ -236,7 +237,7 @@ async function attach(
     user: 'postgres',
     password: cluster.password,
     database: 'postgres',
-    application_name: 'hitl: keeps the server running',
+    application_name: sessionName('keeps-the-server-running'),
     connectionTimeoutMillis: 5_000,
     ssl: false,
   })

@@ -14,7 +14,6 @@ import {
   type FileHandle,
   link,
   lstat,
-  mkdir,
   mkdtemp,
   open,
   readdir,
@@ -27,6 +26,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { makeFolder } from '../folder.ts'
 import type { Cluster } from './cluster.ts'
 import { isAlive, run, serverEnvironment } from './programs.ts'
 
@@ -149,7 +149,7 @@ export interface Launch {
  */
 export async function launchPostmaster(cluster: Cluster, settings: Readonly<Record<string, string>>): Promise<Launch> {
   const account = cluster.account
-  await mkdir(cluster.logDirectory, { mode: 0o700, recursive: true })
+  await makeFolder(cluster.logDirectory, 0o700)
   if (account) await chown(cluster.logDirectory, account.uid, account.gid)
   // Output before its own log is open. The file is unlinked at once, so that a crash leaves nothing behind.
   const lastWords = join(cluster.logDirectory, `start-${randomBytes(6).toString('hex')}.log`)

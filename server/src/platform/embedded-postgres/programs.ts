@@ -7,10 +7,11 @@
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, constants, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, constants, cp, lstat, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makeFolder } from '../folder.ts'
 
 const onWindows = process.platform === 'win32'
 
@@ -127,7 +128,7 @@ async function copyWithinReach(packaged: string, log: (line: string) => void): P
     const folder = join(home, `postgres-${version}-${process.arch}`)
     const unfinished = join(home, `.unfinished-${randomBytes(6).toString('hex')}`)
     try {
-      await mkdir(home, { recursive: true })
+      await makeFolder(home)
       const { uid, mode } = await lstat(home)
       if (uid !== 0 || (mode & 0o022) !== 0) throw new Error(`${home} can be written by others than root`)
       await chmod(home, 0o755)

@@ -1,4 +1,4 @@
-import type { Queryable, Statement } from '../database/db.ts'
+import type { Db, Queryable, Statement } from '../database/db.ts'
 import type { WrappedKey } from './key-encryption.ts'
 
 /** A data key as stored. New values are sealed with their organization's key that is not retired. */
@@ -14,6 +14,19 @@ const selectKeys: Statement = {
 
 export function dataKeys(db: Queryable, organizationId: string): Promise<readonly StoredKey[]> {
   return db.execute<StoredKey>(selectKeys, [organizationId])
+}
+
+const selectSamples: Statement = {
+  name: 'data_keys_samples',
+  text: `(select distinct on (kek_id) organization_id as "organizationId", id, kek_id as "kekId", wrapped
+      from data_keys order by kek_id, id)
+    union
+    (select distinct on (kek_id) organization_id, id, kek_id, wrapped from data_keys order by kek_id, id desc)`,
+}
+
+/** The oldest and the newest data key under each key-encryption key, of all organizations. */
+export function sampleKeys(db: Db): Promise<readonly WrappedKey[]> {
+  return db.within({ resealer: true }).execute<WrappedKey>(selectSamples, [])
 }
 
 const insertKey: Statement = {

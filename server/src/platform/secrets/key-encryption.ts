@@ -63,17 +63,22 @@ export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyR
   const derived = [secretKey, previousSecretKey].flatMap((key) => (key === null ? [] : [deriveKey(key)]))
   const keys = [...configured, ...derived]
   const current = keys[0] ?? deriveKey(secretKey)
+  /** The ids of keys that opened something here, and of those that some data key needed and that did not open it. */
+  const [proven, failed] = [new Set<string>(), new Set<string>()]
 
   const decrypted = (candidates: readonly KeyEncryptionKey[], wrapped: WrappedKey): Buffer => {
     let failure: unknown
     // With authenticated encryption a wrong key cannot seem to fit.
     for (const { key } of candidates.filter(({ id }) => id === wrapped.kekId)) {
       try {
-        return decrypt(key, wrapped.wrapped, wrapContext(wrapped))
+        const opened = decrypt(key, wrapped.wrapped, wrapContext(wrapped))
+        proven.add(wrapped.kekId)
+        return opened
       } catch (error) {
         failure = error
       }
     }
+    failed.add(wrapped.kekId)
     throw keyUnavailable(`data key ${wrapped.id} needs the key-encryption key "${wrapped.kekId}"`, failure)
   }
   const wrap = (organizationId: string, id: string, dataKey: Buffer): WrappedKey => {
@@ -84,6 +89,7 @@ export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyR
     wrap,
     /** Throws 503 `service.key_unavailable`. */
     unwrap: (wrapped: WrappedKey): KeyObject => asKey(decrypted(keys, wrapped)),
+    opens: (wrapped: WrappedKey): boolean => opens(() => decrypted(keys, wrapped)),
     /** The same key wrapped under the current key-encryption key; null when it already is. Throws as `unwrap` does. */
     rewrap: (wrapped: WrappedKey): WrappedKey | null => {
       if (opens(() => decrypted([current], wrapped))) return null
@@ -92,6 +98,8 @@ export function createKeyRing({ configured, secretKey, previousSecretKey }: KeyR
       bytes.fill(0)
       return again
     },
+    /** Ids of keys that were needed and are not there. One damaged data key among others does not count. */
+    missing: (): readonly string[] => [...failed].filter((id) => !proven.has(id)),
   }
 }
 

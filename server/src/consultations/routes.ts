@@ -58,7 +58,7 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     const body = { value: request.body, members: request.members ?? new Map() }
     const { made, replayed } = await consultations.create(by, body, idempotencyOf(request))
     if (replayed) reply.header('idempotency-replayed', 'true')
-    reply.status(201).header('location', `/api/v1/requests/${made.id}`)
+    reply.createdAt(`/api/v1/requests/${made.id}`)
     // As of its creation: a repeated call gets the same bytes, however late it comes.
     return send(reply, by.principal, made, made.createdAt)
   })

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { htmlPage, sendPage } from './html-page.ts'
+import { publicPath } from './public-path.ts'
 
 const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
 
@@ -17,25 +18,28 @@ const swaggerPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-const redocPage = `<!doctype html>
+const redocPage = (path: string): string => `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><div id="redoc"></div><script type="module" src="/redoc/start.js"></script></body>
+<body><div id="redoc"></div><script type="module" src="${path}/redoc/start.js"></script></body>
 </html>
 `
 // People open the address that the start prints. Not a redirect: this service never redirects.
-const frontPage = htmlPage({
-  title: 'HITL',
-  body: '<h1>HITL</h1><p><a href="/docs">Try the API</a> · <a href="/redoc">Read about the API</a></p>',
-})
-const redocStart = `import { init } from '/redoc/redoc.js'
-init('/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
+const frontPage = (path: string) =>
+  htmlPage({
+    title: 'HITL',
+    body: `<h1>HITL</h1><p><a href="${path}/docs">Try the API</a> · <a href="${path}/redoc">Read about the API</a></p>`,
+  })
+const redocStart = (path: string): string => `import { init } from '${path}/redoc/redoc.js'
+init('${path}/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
 `
 
 /** `/docs` (Swagger UI), `/redoc` and `/openapi.json`. */
-export async function registerDocs(app: FastifyInstance): Promise<void> {
+export async function registerDocs(app: FastifyInstance, publicUrl: string): Promise<void> {
+  const path = publicPath(publicUrl)
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    indexPrefix: path,
     staticCSP: swaggerPolicy,
     theme: { title: 'HITL API' },
     uiConfig: {
@@ -48,13 +52,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   const hidden = { schema: { hide: true } }
   let document: string | null = null
   const openapi = async () => (document ??= JSON.stringify(app.swagger()))
-  for (const path of ['/openapi.json', '/api/v1/openapi.json']) {
-    app.get(path, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
+  for (const at of ['/openapi.json', '/api/v1/openapi.json']) {
+    app.get(at, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
   }
-  app.get('/', hidden, async (_request, reply) => sendPage(reply, frontPage))
-  app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage, policy: redocPolicy }))
+  app.get('/', hidden, async (_request, reply) => sendPage(reply, frontPage(path)))
+  app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage(path), policy: redocPolicy }))
   app.get('/redoc/start.js', hidden, async (_request, reply) =>
-    reply.type('text/javascript; charset=utf-8').send(redocStart),
+    reply.type('text/javascript; charset=utf-8').send(redocStart(path)),
   )
   app.get('/redoc/redoc.js', hidden, async (_request, reply) =>
     reply

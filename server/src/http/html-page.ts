@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import { visible } from '../platform/visible-text.ts'
+import { publicPath } from './public-path.ts'
 
 /** A page of this service, until the web application takes its place. It loads nothing, from nowhere. */
 export interface HtmlPage {
@@ -107,9 +108,10 @@ button { margin: 1.5rem 0 1rem; padding: .6rem 1.2rem; font: inherit }
 `
 
 /** One form that a mailed link leads to, or from which a person asks for one. */
-export function formPage({ title, call, token = 'token', fields, button, done }: FormParts): HtmlPage {
+export function formPage(parts: FormParts, publicUrl: string): HtmlPage {
+  const { title, call, token = 'token', fields, button, done } = parts
   const body = `<h1>${title}</h1>
-<form data-call="${call}" data-token="${token}" data-done="${done}">${fields}
+<form data-call="${escaped(publicPath(publicUrl) + call)}" data-token="${token}" data-done="${escaped(done)}">${fields}
 <button>${button}</button></form><output role="status"></output>`
   return htmlPage({ title, body, style: formStyle, script: formScript })
 }

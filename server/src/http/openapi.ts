@@ -4,6 +4,7 @@ import { type TSchema, Type } from 'typebox'
 import { type AnyRefusal, refusals } from '../platform/problem.ts'
 import { closed } from '../platform/validation.ts'
 import { problemBody } from './problems.ts'
+import { publicPath } from './public-path.ts'
 import { overloaded, shared } from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
@@ -127,8 +128,9 @@ function withBody({ body, response, ...schema }: FastifySchema = {}, methods: re
 }
 
 /** Collects all routes that are registered afterwards into an OpenAPI 3.1 document. */
-export async function registerOpenApi(app: FastifyInstance, version: string): Promise<void> {
+export async function registerOpenApi(app: FastifyInstance, version: string, publicUrl: string): Promise<void> {
   app.addSchema(problemSchema)
+  const path = publicPath(publicUrl)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -142,7 +144,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
           'stable `code` for programs.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: '/', description: 'This installation' }],
+      servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
       tags: [
         { name: 'requests', description: 'Ask, read, answer.' },
         { name: 'auth', description: 'People: registration, sign-in, sessions, profile.' },
@@ -161,7 +163,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
           person: {
             type: 'oauth2',
             description: 'A person: sign in with email and password.',
-            flows: { password: { tokenUrl: '/api/v1/auth/login', scopes: {} } },
+            flows: { password: { tokenUrl: `${path}/api/v1/auth/login`, scopes: {} } },
           },
           bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key (`hitl_…`).' },
         },

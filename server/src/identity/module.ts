@@ -49,8 +49,8 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     pages: [
       (http: FastifyInstance) => registerKeySet(http, identity.signingKeys),
       (http: FastifyInstance) => registerKeyFormat(http, publicUrl),
-      registerSetupPage,
-      registerAccountPages,
+      (http: FastifyInstance) => registerSetupPage(http, publicUrl),
+      (http: FastifyInstance) => registerAccountPages(http, publicUrl),
     ],
     loops: [
       createExpiryWarnings({ db: workerDb, clock, log, report }),

@@ -14,6 +14,7 @@ import { registerPasswordRoutes } from './recovery/password-routes.ts'
 import { registerPeopleRoutes } from './registration/routes.ts'
 import type { Identity } from './service.ts'
 import { createSendSession, registerSessionRoutes, tokenOf, visitOf } from './sessions/routes.ts'
+import { createSessionCookie } from './sessions/session.ts'
 import { registerProviderRoutes } from './sso/providers/routes.ts'
 import { registerSsoRoutes } from './sso/routes.ts'
 import { registerTeamRoutes } from './teams/routes.ts'
@@ -30,9 +31,9 @@ export function registerIdentityRoutes(
   api: FastifyInstance,
   { identity, guard, clock, publicUrl }: IdentityRoutes,
 ): void {
-  const isHttps = publicUrl.startsWith('https:')
+  const cookie = createSessionCookie(publicUrl)
   const requireSameSite = createSameSiteCheck(publicUrl)
-  const sendSession = createSendSession(clock, isHttps)
+  const sendSession = createSendSession(clock, cookie)
 
   registerPeopleRoutes(api, {
     people: identity.people,
@@ -50,7 +51,7 @@ export function registerIdentityRoutes(
     guard,
   })
   registerTeamRoutes(api, { teams: identity.teams, guard })
-  registerSessionRoutes(api, { sessions: identity.sessions, guard, requireSameSite, sendSession, isHttps })
+  registerSessionRoutes(api, { sessions: identity.sessions, guard, requireSameSite, sendSession, cookie })
   registerFactorRoutes(api, {
     factors: identity.factors,
     guard,
@@ -68,7 +69,7 @@ export function registerIdentityRoutes(
     guard,
     publicUrl,
     currentSession: async (request) => {
-      const token = tokenOf(request, { isHttps })
+      const token = tokenOf(request, { cookie })
       return token === null ? null : identity.sessions.liveByCookie(token)
     },
     signIn: async ({ user, methods, provenAt, ...by }, request, reply) =>

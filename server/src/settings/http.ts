@@ -13,9 +13,9 @@ export const httpSettings = {
   PORT: integer('Port of the web server.', 8_000, 0, 65_535),
   HOST: text('Address to listen on; 0.0.0.0 for all (as in the image).', '127.0.0.1'),
   PUBLIC_URL: optional(
-    'Where people reach the service, for links; default: http://HOST:PORT.',
+    'Where people reach the service, for links, with its path if it has one (https://example.com/hitl); default: http://HOST:PORT.',
     'https://hitl.example.com',
-    httpUrl,
+    readPublicUrl,
   ),
   CORS_ORIGINS: list(
     'Browser origins whose pages may call the API with a bearer token, comma separated; * for all.',
@@ -48,6 +48,37 @@ export const httpSettings = {
 export type HttpSettings = Values<typeof httpSettings> & {
   /** No trailing slash. */
   readonly publicUrl: string
+}
+
+/** The first segments of the service's own paths. A test keeps them complete. */
+const ownSegments = [
+  'api',
+  'docs',
+  'redoc',
+  'openapi.json',
+  'setup',
+  'password',
+  'email',
+  'health',
+  'livez',
+  'readyz',
+  '.well-known',
+]
+
+function readPublicUrl(value: string): string {
+  const url = httpUrl(value)
+  const path = /^https?:\/\/[^/?#@]+((?:\/[\w.~-]+)*)$/i.exec(url)?.[1]
+  const segments = path?.split('/').slice(1) ?? ['.']
+  if (segments.some((segment) => segment === '.' || segment === '..')) {
+    throw new Error('must be an address alone, or one with a plain path, such as https://example.com/hitl')
+  }
+  // Behind a proxy that takes the path away, nobody could tell /api/v1 from /v1 of the path /api.
+  if (ownSegments.includes(segments[0] ?? '')) {
+    throw new Error(
+      `must not begin its path with /${segments[0]}, which the service has itself: take another, such as /hitl`,
+    )
+  }
+  return url
 }
 
 const hereOnly = ['0.0.0.0', '::', '127.0.0.1', '::1']

@@ -51,7 +51,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       const asked = { ...input, ownerId: owner_id?.toLowerCase() }
       const { made: agent, replayed } = await agents.register(personOf(request), asked, idempotencyOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return reply.status(201).header('location', `/api/v1/agents/${agent.id}`).send(agentJson(agent))
+      return reply.createdAt(`/api/v1/agents/${agent.id}`).send(agentJson(agent))
     },
   )
 

@@ -45,10 +45,7 @@ export function registerApiKeyRoutes(app: FastifyInstance, routes: ApiKeyRoutes)
 
 function sendMade(reply: FastifyReply, { key, raw, replayed }: MadeKey, now: Date): FastifyReply {
   if (replayed) reply.header('idempotency-replayed', 'true')
-  return reply
-    .status(201)
-    .header('location', `/api/v1/api-keys/${key.id}`)
-    .send({ ...apiKeyJson(key, now), key: raw })
+  return reply.createdAt(`/api/v1/api-keys/${key.id}`).send({ ...apiKeyJson(key, now), key: raw })
 }
 
 function createRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes): void {

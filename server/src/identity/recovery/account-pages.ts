@@ -33,9 +33,9 @@ const forms: readonly (FormParts & { readonly path: string })[] = [
 ]
 
 /** The pages that mailed links lead to, and the one where a person asks for one. */
-export function registerAccountPages(app: FastifyInstance): void {
+export function registerAccountPages(app: FastifyInstance, publicUrl: string): void {
   for (const { path, ...form } of forms) {
-    const page = formPage(form)
+    const page = formPage(form, publicUrl)
     app.get(path, { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
   }
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { formPage, sendPage } from '../../http/html-page.ts'
 
-const page = formPage({
+const form = {
   title: 'Set up your account',
   call: '/api/v1/auth/register',
   token: 'invitation',
@@ -10,10 +10,11 @@ const page = formPage({
 <label for="password">Password (8 to 72 bytes)</label>
 <input id="password" name="password" type="password" autocomplete="new-password" minlength="8" maxlength="72" required>`,
   button: 'Create account',
-  done: 'Done. You can sign in at /docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.',
-})
+}
 
 /** `/setup#<token>`: where the first admin, or an invited person, makes an account. */
-export function registerSetupPage(app: FastifyInstance): void {
+export function registerSetupPage(app: FastifyInstance, publicUrl: string): void {
+  const done = `Done. You can sign in at ${publicUrl}/docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.`
+  const page = formPage({ ...form, done }, publicUrl)
   app.get('/setup', { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { readCookie } from '../../http/cookies.ts'
+import type { Cookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -15,31 +15,24 @@ import { isSecretToken } from '../secret-token.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
 import type { Sessions } from './service.ts'
-import {
-  cookieMissing,
-  entryRefused,
-  noSession,
-  type Session,
-  sessionCookie,
-  sessionCookieName,
-  sessionNotFound,
-} from './session.ts'
+import { cookieMissing, entryRefused, noSession, type Session, sessionNotFound } from './session.ts'
 
 export interface SessionRoutes {
   readonly sessions: Sessions
   readonly guard: Guard
   readonly requireSameSite: RequireSameSite
   readonly sendSession: SendSession
-  readonly isHttps: boolean
+  readonly cookie: Cookie
 }
 
 /** Sends a session: the access token in the body, the token that renews it in a cookie that no script can read. */
 export type SendSession = (reply: FastifyReply, opened: OpenedSession) => unknown
 
-export function createSendSession(clock: Clock, isHttps: boolean): SendSession {
+export function createSendSession(clock: Clock, cookie: Cookie): SendSession {
   return (reply, { session, user, accessToken, expiresInSeconds, refreshToken }) => {
     if (refreshToken !== null) {
-      reply.header('set-cookie', sessionCookie(refreshToken, session.expiresAt, clock.now(), isHttps))
+      const seconds = Math.max(0, Math.floor((session.expiresAt.getTime() - clock.now().getTime()) / 1_000))
+      reply.header('set-cookie', cookie.written(refreshToken, seconds))
     }
     return { access_token: accessToken, token_type: 'bearer', expires_in: expiresInSeconds, user: userJson(user) }
   }
@@ -73,13 +66,13 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
   revokeOfMemberRoute(app, routes)
 }
 
-export function tokenOf(request: FastifyRequest, { isHttps }: Pick<SessionRoutes, 'isHttps'>): string | null {
-  const token = readCookie(request.headers.cookie, sessionCookieName(isHttps))
+export function tokenOf(request: FastifyRequest, { cookie }: Pick<SessionRoutes, 'cookie'>): string | null {
+  const token = cookie.read(request.headers.cookie)
   return isSecretToken(token) ? token : null
 }
 
-function clearCookie(reply: FastifyReply, { isHttps }: SessionRoutes): FastifyReply {
-  return reply.header('set-cookie', sessionCookie(null, new Date(0), new Date(0), isHttps))
+function clearCookie(reply: FastifyReply, { cookie }: SessionRoutes): FastifyReply {
+  return reply.header('set-cookie', cookie.cleared())
 }
 
 function refreshRoute(app: FastifyInstance, routes: SessionRoutes): void {

@@ -1,4 +1,5 @@
 import type { Actor } from '../../facts/fact.ts'
+import { type Cookie, createCookie } from '../../http/cookies.ts'
 import { bearerChallenge } from '../../http/refusals.ts'
 import { refusal } from '../../platform/problem.ts'
 
@@ -61,16 +62,9 @@ export function isLive(session: Session, now: Date): boolean {
   return session.revokedAt === null && session.expiresAt > now && session.idleUntil > now
 }
 
-/** `__Host-` keeps sub-domains from planting the cookie (RFC 6265bis, 4.1.3.2); it needs https. */
-export function sessionCookieName(isHttps: boolean): string {
-  return isHttps ? '__Host-hitl_session' : 'hitl_session'
-}
-
-/** `Strict`: browsers send it only with calls that pages of this service make. A null token clears it. */
-export function sessionCookie(token: string | null, expiresAt: Date, now: Date, isHttps: boolean): string {
-  const seconds = token === null ? 0 : Math.max(0, Math.floor((expiresAt.getTime() - now.getTime()) / 1_000))
-  const secure = isHttps ? '; Secure' : ''
-  return `${sessionCookieName(isHttps)}=${token ?? ''}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`
+/** `Strict`: browsers send it only with calls that pages of this service make. */
+export function createSessionCookie(publicUrl: string): Cookie {
+  return createCookie(publicUrl, 'hitl_session', 'Strict')
 }
 
 export const sessionNotFound = refusal(404, 'session.not_found', 'Session not found, or already ended')

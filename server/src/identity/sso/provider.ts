@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { publicPath } from '../../http/public-path.ts'
 import { invalid, refusal } from '../../platform/problem.ts'
 import type { Role } from '../principal.ts'
 
@@ -61,14 +62,15 @@ export const providerChanged = refusal(
 export const ssoRequired = refusal(
   403,
   'sso.required',
-  ({ id }: Pick<IdentityProvider, 'id'>) => {
-    const start = `/api/v1/auth/sso/${id}/start`
+  ({ id }: Pick<IdentityProvider, 'id'>, publicUrl: string) => {
+    const start = `${publicPath(publicUrl)}/api/v1/auth/sso/${id}/start`
     return {
       detail: `This organization accepts sign-ins through its identity provider only. Open ${start} to sign in.`,
       extra: { sso_start: start },
     }
   },
   { id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70' },
+  'https://hitl.example.com',
 )
 
 /** `http` is only for a provider on this machine, which the list of allowed targets must name too. */

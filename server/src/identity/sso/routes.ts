@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { readCookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { closing } from '../organizations/organization.ts'
-import { checkReturnTo, confirmationOf, flowCookie, flowCookieName, markFor } from './flows/flow.ts'
+import { checkReturnTo, confirmationOf, createFlowCookie, flowMinutes, markFor } from './flows/flow.ts'
 import { addressTaken, linkedElsewhere, memberInactive, noRole, notAMember } from './members/memberships.ts'
 import { alsoAsPages, questionPage, refuseInWords, sendAgain, sendQuestion } from './pages.ts'
 import { providerNotFound } from './provider.ts'
@@ -62,10 +61,10 @@ function queryOf(request: FastifyRequest): string {
 }
 
 function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentSession }: SsoRoutes): void {
-  const isHttps = publicUrl.startsWith('https:')
+  const cookie = createFlowCookie(publicUrl)
   const { origin } = new URL(publicUrl)
   const common = { tags: ['sso'] }
-  const markOf = (request: FastifyRequest) => readCookie(request.headers.cookie, flowCookieName(isHttps))
+  const markOf = (request: FastifyRequest) => cookie.read(request.headers.cookie)
   const home = new URL(`${publicUrl}/`).pathname
   const isConfirmed = (request: FastifyRequest): boolean => {
     const { confirmed } = request.query as { readonly confirmed?: string }
@@ -76,7 +75,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
     const mark = markFor(markOf(request))
     const query = new URLSearchParams(queryOf(request))
     query.set('confirmed', confirmationOf(mark))
-    return sendQuestion(reply.header('set-cookie', flowCookie(mark, isHttps)), `?${query}`)
+    return sendQuestion(reply.header('set-cookie', cookie.written(mark, flowMinutes * 60)), `?${query}`)
   }
 
   app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.startQuery> }>(
@@ -105,7 +104,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
       if (!isWanted && (isCrossSite(request) || sessionId !== null)) return ask(request, reply)
       const from = { returnTo, browser: markOf(request), sessionId }
       const { url, browser } = await sso.start(request.params.id, from)
-      return reply.header('set-cookie', flowCookie(browser, isHttps)).redirect(url, 303)
+      return reply.header('set-cookie', cookie.written(browser, flowMinutes * 60)).redirect(url, 303)
     },
   )
 
@@ -148,7 +147,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
 }
 
 function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: SsoRoutes): void {
-  const isHttps = publicUrl.startsWith('https:')
+  const cookie = createFlowCookie(publicUrl)
   const home = new URL(`${publicUrl}/`).pathname
 
   app.post<{ Params: { id: string }; Body: Static<typeof schemas.linkBody> }>(
@@ -165,9 +164,11 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
     }),
     async (request, reply) => {
       const returnTo = checkReturnTo(request.body.return_to ?? home, publicUrl)
-      const browser = readCookie(request.headers.cookie, flowCookieName(isHttps))
+      const browser = cookie.read(request.headers.cookie)
       const begun = await sso.startLink(personOf(request), request.params.id, { returnTo, browser }, permitOf(request))
-      return reply.header('set-cookie', flowCookie(begun.browser, isHttps)).send({ authorization_url: begun.url })
+      return reply
+        .header('set-cookie', cookie.written(begun.browser, flowMinutes * 60))
+        .send({ authorization_url: begun.url })
     },
   )
 

@@ -51,7 +51,7 @@ export function registerTeamRoutes(
       const asked = { name, description }
       const { made: team, replayed } = await teams.create(personOf(request), asked, idempotencyOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return reply.status(201).header('location', `/api/v1/teams/${team.id}`).send(teamJson(team))
+      return reply.createdAt(`/api/v1/teams/${team.id}`).send(teamJson(team))
     },
   )
 

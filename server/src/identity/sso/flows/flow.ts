@@ -1,3 +1,4 @@
+import { type Cookie, createCookie } from '../../../http/cookies.ts'
 import { invalid } from '../../../platform/problem.ts'
 import { hashSecretToken, isSecretToken, newSecretToken } from '../../secret-token.ts'
 
@@ -26,16 +27,10 @@ export const flowMinutes = 10
 
 /**
  * The cookie that ties a flow to the browser that began it: a browser that is sent another person's answer (login CSRF, a stolen
- * code) has a different value. `Lax`, because the answer is a navigation from the provider's site. `__Host-` keeps sub-domains
- * from setting it, and needs https.
+ * code) has a different value. `Lax`, because the answer is a navigation from the provider's site.
  */
-export function flowCookieName(isHttps: boolean): string {
-  return isHttps ? '__Host-hitl_sso' : 'hitl_sso'
-}
-
-export function flowCookie(value: string, isHttps: boolean): string {
-  const secure = isHttps ? '; Secure' : ''
-  return `${flowCookieName(isHttps)}=${value}; Path=/; Max-Age=${flowMinutes * 60}; HttpOnly; SameSite=Lax${secure}`
+export function createFlowCookie(publicUrl: string): Cookie {
+  return createCookie(publicUrl, 'hitl_sso', 'Lax')
 }
 
 /** Tabs share a mark, which therefore outlives the first of their answers; one that is not ours is replaced. */
@@ -63,5 +58,5 @@ export function checkReturnTo(path: string, publicUrl: string): string {
     const isPage = pathname.startsWith(base) && !/^(?:\/|api(?:\/|$)|[^/]*%)/.test(pathname.slice(base.length))
     if (at === origin && isPage) return `${pathname}${search}${hash}`
   }
-  throw invalid('return_to', 'must be the path of a page of this service, such as /inbox')
+  throw invalid('return_to', `must be the path of a page of this service, such as ${base}inbox`)
 }

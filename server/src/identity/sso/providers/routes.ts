@@ -86,8 +86,7 @@ function createRoute(app: FastifyInstance, { providers, guard, publicUrl }: Prov
       const idempotency = idempotencyOf(request)
       const { made, replayed } = await providers.create(by, request.body, idempotency, permitOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
-      reply.status(201).header('location', `/api/v1/identity-providers/${made.id}`)
-      return reply.send(providerJson(made, publicUrl))
+      return reply.createdAt(`/api/v1/identity-providers/${made.id}`).send(providerJson(made, publicUrl))
     },
   )
 }

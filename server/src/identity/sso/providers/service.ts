@@ -28,6 +28,7 @@ export interface ProviderContext extends IdentityContext {
   readonly sealer: Sealer
   readonly client: OidcClient
   readonly endSessions: EndSessions
+  readonly publicUrl: string
   /** The teams of a member, which claims may decide. */
   readonly teams: {
     of(tx: Tx, organizationId: string, userId: string): Promise<ReadonlySet<string>>
@@ -141,14 +142,14 @@ async function endSessionsOutside(context: ProviderContext, tx: Tx, by: Caller<P
  * owner, there is only one, and their sign-in is in the audit like every other.
  */
 async function refusalOf(
-  { db }: ProviderContext,
+  { db, publicUrl }: ProviderContext,
   { organizationId, role }: { readonly organizationId: string; readonly role: Role },
   methods: readonly string[],
   tx?: Tx,
 ): Promise<Problem | null> {
   if (role === 'owner' || methods.includes('oidc')) return null
   const provider = await store.enforcedProvider(tx ?? db.within({ organizationId }), organizationId)
-  return provider === null ? null : ssoRequired(provider)
+  return provider === null ? null : ssoRequired(provider, publicUrl)
 }
 
 async function find({ db }: ProviderContext, organizationId: string, id: string): Promise<store.StoredProvider> {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
+import { runCommand } from '../server/test/commands/command-process.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { cloneDatabase } from '../server/test/harness.ts'
 import { startReceiver } from '../server/test/receivers.ts'
@@ -29,6 +30,7 @@ async function startPooler(
   database: pg.ClientConfig,
   serverPort: number,
   port: number,
+  more = '',
 ): Promise<ChildProcess> {
   const { user, password, database: name } = database
   const settings = `[databases]
@@ -41,7 +43,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 3
 logfile = ${join(folder, 'pgbouncer.log')}
-`
+${more}`
   await writeFile(join(folder, 'pgbouncer.ini'), settings)
   await chmod(folder, 0o777)
   // pgbouncer refuses to run as root.
@@ -135,6 +137,40 @@ describe('behind PgBouncer in transaction mode', () => {
     })
     assert.equal(receiver.requests.length, 40)
     await receiver.close()
+  })
+
+  describe('without DATABASE_PREPARE=false', () => {
+    const mistake = /DATABASE_PREPARE must be false: a pooler in front of the database \(PgBouncer\)/
+    const refuses = async (pooled: number) => {
+      const environment = {
+        PORT: '0',
+        DATA_DIR: folder,
+        DATABASE_URL: `postgres://any@127.0.0.1:${pooled}/hitl`,
+        SECRET_KEY: 'a key of the tests that is long enough, and of no use elsewhere',
+      }
+      const serving = startService({ cwd: folder, environment })
+      assert.equal(await serving.exited, 78, serving.stderr)
+      assert.match(serving.stderr, mistake)
+      const checked = await runCommand(['config', 'check', '--connect'], { cwd: folder, environment })
+      assert.equal(checked.code, 78, checked.stdout)
+      assert.match(checked.stdout, mistake)
+    }
+
+    test('a pooler that refuses what the service sets at the start of a session: exit 78, in check as in serve', () =>
+      refuses(poolerPort))
+
+    test('a pooler that ignores it: the same', async (context) => {
+      const { port: relayPort } = relay.address() as { port: number }
+      const other = await mkdtemp(join(tmpdir(), 'hitl-pooler-'))
+      const port = await freePort()
+      const ignored = 'ignore_startup_parameters = options,statement_timeout,idle_in_transaction_session_timeout\n'
+      const lenient = await startPooler(other, database.connection, relayPort, port, ignored)
+      context.after(async () => {
+        lenient.kill('SIGTERM')
+        await rm(other, { recursive: true, force: true })
+      })
+      await refuses(port)
+    })
   })
 
   test('no server connection keeps a scope, a role or a setting of an earlier call', async () => {

@@ -1,11 +1,35 @@
-import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { htmlPage, sendPage } from './html-page.ts'
 import { publicPath } from './public-path.ts'
 
-const redocBundle = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
+const redocFile = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
+
+const redocLogo = encodeURIComponent(
+  '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="14"><text y="11" font-family="sans-serif" font-size="12" fill="#0044d4">ReDoc</text></svg>',
+)
+
+/** ReDoc without its requests to another origin, for its logo and icons. */
+async function redocBundle(): Promise<Buffer> {
+  const script = await readFile(redocFile, 'utf8')
+  return Buffer.from(
+    script.replaceAll(/https:\/\/cdn\.redoc(?:\.ly|ly\.com)\/[^`'"]*/g, `data:image/svg+xml,${redocLogo}`),
+  )
+}
+
+// Each scheme of "Authorize" takes the focus, the last one keeps it, and the dialog opened scrolled down to that.
+const swaggerStart = `let shown = null
+new MutationObserver(() => {
+  const dialog = document.querySelector('.dialog-ux .modal-ux-content')
+  if (dialog !== null && dialog !== shown) {
+    dialog.querySelector('input')?.focus()
+    dialog.scrollTop = 0
+  }
+  shown = dialog
+}).observe(document.getElementById('swagger-ui'), { childList: true, subtree: true })
+`
 
 // Nothing is loaded from elsewhere, and nothing is sent elsewhere.
 const redocPolicy =
@@ -20,7 +44,7 @@ const swaggerPolicy =
 
 const redocPage = (path: string): string => `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<head><meta charset="utf-8"><title>HITL API</title><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"></head>
 <body><div id="redoc"></div><script type="module" src="${path}/redoc/start.js"></script></body>
 </html>
 `
@@ -37,20 +61,28 @@ init('${path}/openapi.json', { disableTelemetry: true, hideDownloadButton: true 
 /** `/docs` (Swagger UI), `/redoc` and `/openapi.json`. */
 export async function registerDocs(app: FastifyInstance, publicUrl: string): Promise<void> {
   const path = publicPath(publicUrl)
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    indexPrefix: path,
-    staticCSP: swaggerPolicy,
-    theme: { title: 'HITL API' },
-    uiConfig: {
-      layout: 'BaseLayout',
-      persistAuthorization: true,
-      displayRequestDuration: true,
-      tryItOutEnabled: true,
-    },
+  await app.register(async (docs) => {
+    // The plugin redirects from its index.html.
+    docs.addHook('onSend', async (_request, reply) => {
+      const location = reply.getHeader('location')
+      if (typeof location === 'string') reply.header('location', path + location)
+    })
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      indexPrefix: path,
+      staticCSP: swaggerPolicy,
+      theme: { title: 'HITL API', js: [{ filename: 'start.js', content: swaggerStart }] },
+      uiConfig: {
+        layout: 'BaseLayout',
+        persistAuthorization: true,
+        displayRequestDuration: true,
+        tryItOutEnabled: true,
+      },
+    })
   })
   const hidden = { schema: { hide: true } }
   let document: string | null = null
+  let bundle: Promise<Buffer> | null = null
   const openapi = async () => (document ??= JSON.stringify(app.swagger()))
   for (const at of ['/openapi.json', '/api/v1/openapi.json']) {
     app.get(at, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
@@ -64,6 +96,6 @@ export async function registerDocs(app: FastifyInstance, publicUrl: string): Pro
     reply
       .type('text/javascript; charset=utf-8')
       .header('cache-control', 'max-age=86400')
-      .send(createReadStream(redocBundle)),
+      .send(await (bundle ??= redocBundle())),
   )
 }

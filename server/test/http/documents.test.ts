@@ -253,6 +253,12 @@ describe('/docs and /redoc', () => {
     }
   })
 
+  test('ReDoc loads its logo and icons from nowhere else', async () => {
+    const bundle = await t.app.http.inject({ url: '/redoc/redoc.js' })
+    assert.doesNotMatch(bundle.body, /https:\/\/[\w.]*(?:cdn|redocly|redoc)[\w.]*\/[^`'"]*\.(?:svg|png|js|css)/)
+    assert.doesNotMatch(bundle.body, /https:\/\/cdn\./)
+  })
+
   test('Authorize signs in at an existing address, with both schemes', async () => {
     const { components } = await read()
     const person = components.securitySchemes.person as unknown as { flows: { password: { tokenUrl: string } } }

@@ -28,7 +28,7 @@ describe('with a database', () => {
         assert.equal(head.headers['content-length'], String(Buffer.byteLength(get.text)))
         if (path.endsWith('livez')) assert.deepEqual(get.body, { status: 'alive' })
         else {
-          const checks = { database: 'ok', audit: 'ok' }
+          const checks = { database: 'ok', audit: 'ok', secrets: 'ok' }
           assert.deepEqual(get.body, { status: 'healthy', version, environment: 'test', checks })
         }
       }
@@ -73,7 +73,7 @@ describe('without a database', () => {
         if (alive) continue
         assert.match(String(reply.headers['retry-after']), /^\d+$/)
         if (method === 'GET') {
-          const checks = { database: 'unavailable', audit: 'ok' }
+          const checks = { database: 'unavailable', audit: 'ok', secrets: 'ok' }
           assert.deepEqual(reply.json(), { status: 'unhealthy', version, environment: 'test', checks })
         } else assert.equal(reply.body, '')
       }

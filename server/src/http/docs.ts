@@ -92,10 +92,11 @@ export async function registerDocs(app: FastifyInstance, publicUrl: string): Pro
   app.get('/redoc/start.js', hidden, async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').send(redocStart(path)),
   )
-  app.get('/redoc/redoc.js', hidden, async (_request, reply) =>
-    reply
+  app.get('/redoc/redoc.js', hidden, async (_request, reply) => {
+    bundle ??= redocBundle()
+    return reply
       .type('text/javascript; charset=utf-8')
       .header('cache-control', 'max-age=86400')
-      .send(await (bundle ??= redocBundle())),
-  )
+      .send(await bundle)
+  })
 }

@@ -85,6 +85,7 @@ test('all mistakes are reported at once, with the name and what would be right',
     CALLBACK_ALLOW: '10.0.0.0/99',
     SECRET_KEY: 'short',
     ADMIN_EMAIL: 'admin@example.com',
+    SMTP_URL: 'smtps://mail.example.com',
   })
   const expected = [
     /^PORT must be a whole number from 0 to 65535$/,
@@ -98,6 +99,7 @@ test('all mistakes are reported at once, with the name and what would be right',
     /^CALLBACK_ALLOW /,
     /^SECRET_KEY must have at least 32 characters/,
     /^ADMIN_EMAIL and ADMIN_PASSWORD belong together/,
+    /^MAIL_FROM is needed with SMTP_URL/,
   ]
   for (const pattern of expected)
     assert.ok(

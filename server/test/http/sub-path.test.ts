@@ -4,8 +4,10 @@ import { after, before, describe, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { samplePassword, sampleReviewer } from '../../src/seed.ts'
 import { startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { addProvider, createBrowser, ownPage, pathOf, startPath } from '../identity/sso/sso-app.ts'
 
-const publicUrl = 'https://example.com/hitl'
+const origin = 'https://hitl.example.com'
+const publicUrl = `${origin}/hitl`
 
 const paths: string[] = []
 subscribe('fastify.initialization', (message) => {
@@ -15,7 +17,7 @@ subscribe('fastify.initialization', (message) => {
 
 let t: TestApp
 before(async () => {
-  t = await startTestApp({ environment: { PUBLIC_URL: publicUrl } })
+  t = await startTestApp({ environment: { PUBLIC_URL: publicUrl, SSO_ALLOW: '127.0.0.0/8' } })
 })
 after(() => t.stop())
 
@@ -100,7 +102,7 @@ describe('PUBLIC_URL with a path', () => {
   })
 
   test('the cookie is for this path alone, and renews the session', async () => {
-    const headers = { origin: 'https://example.com', 'sec-fetch-site': 'same-origin' }
+    const headers = { origin, 'sec-fetch-site': 'same-origin' }
     const body = { username: sampleReviewer, password: samplePassword, session_cookie: true }
     const signedIn = await t.call('POST', '/hitl/api/v1/auth/login', { body, headers })
     const cookie = String(signedIn.headers['set-cookie'])
@@ -109,9 +111,30 @@ describe('PUBLIC_URL with a path', () => {
     assert.equal((await t.call('POST', '/hitl/api/v1/auth/refresh', { headers: again })).status, 200)
   })
 
+  test('single sign-on leads to the provider and back, by cookies for this path alone', async (context) => {
+    const provider = await addProvider(t, { creates_members: true, default_role: 'reviewer' })
+    context.after(() => provider.op.close())
+    const browser = createBrowser(t)
+    const started = await browser.get(`/hitl${startPath(provider.id)}`, ownPage)
+    assert.match(String(started.headers['set-cookie']), /^__Secure-hitl_sso=[\w-]{43}; Path=\/hitl; /)
+    const asked = new URL(String(started.headers.location)).searchParams.get('redirect_uri')
+    assert.equal(asked, `${publicUrl}/api/v1/auth/sso/${provider.id}/callback`)
+    provider.op.signsIn({ sub: 'one', email: 'one@example.com', email_verified: true, name: 'One' })
+    const back = pathOf(await provider.op.visit(String(started.headers.location)))
+    const signedIn = await browser.get(back)
+    assert.equal(signedIn.status, 303, signedIn.text)
+    assert.equal(signedIn.headers.location, `${publicUrl}/`)
+    assert.match(String(signedIn.headers['set-cookie']), /__Secure-hitl_session=[\w-]+; Path=\/hitl; /)
+
+    assert.equal((await provider.change({ is_enforced: true })).status, 200)
+    const body = { username: sampleReviewer, password: samplePassword }
+    const refused = await t.call('POST', '/api/v1/auth/login', { body })
+    assert.equal(refused.body.sso_start, `/hitl${startPath(provider.id)}`)
+  })
+
   test('links in letters, redirect addresses and the issuer of certificates keep it', async () => {
     const invited = await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { role: 'reviewer' } })
-    assert.match(invited.body.url, /^https:\/\/example\.com\/hitl\/setup#/)
+    assert.match(invited.body.url, /^https:\/\/hitl\.example\.com\/hitl\/setup#/)
     const format = await t.call('GET', '/.well-known/hitl-api-key.json')
     assert.equal(format.body.revocation.url, `${publicUrl}/api/v1/api-keys/revoke-leaked`)
   })

@@ -113,6 +113,18 @@ describe('npm start', () => {
     await ends(running)
   })
 
+  test('kill -9 of hitl serve: the service that it started ends', async () => {
+    const hitl = start(process.execPath, [join(root, 'cli/bin/hitl.mjs'), 'serve'], {
+      DATA_DIR: dataDir,
+      PORT: String(await freePort()),
+    })
+    const pid = await untilListening(hitl)
+    assert.notEqual(pid, hitl.child.pid)
+    hitl.child.kill('SIGKILL')
+    await eventually('the service has ended', async () => !(await isRunning(pid)))
+    assert.equal(await postmasterOf(dataDir), 0)
+  })
+
   test('npm run hitl -- serve, SIGTERM to npm: they end', async () => {
     const running = await npmStart(['run', 'hitl', '--', 'serve'])
     process.kill(running.npm, 'SIGTERM')

@@ -40,17 +40,22 @@ function startService(command: string, args: readonly string[], output: 'inherit
         'Anywhere else, use audit verify and audit export --url.',
     )
   }
-  return spawn(process.execPath, [...nodeFlags, entry, ...args], { stdio: ['inherit', output, 'inherit'] })
+  // The channel tells the service when this process is killed: it must not go on without anybody to stop it.
+  return spawn(process.execPath, [...nodeFlags, entry, ...args], { stdio: ['inherit', output, 'inherit', 'ipc'] })
 }
 
 async function endOf(child: ChildProcess): Promise<readonly [number | null, NodeJS.Signals | null]> {
   const forward = (signal: NodeJS.Signals): void => void child.kill(signal)
+  const orphaned = (): void => forward('SIGTERM')
   for (const signal of forwarded) process.on(signal, forward)
+  // Under an older Node, another process of this command stands above.
+  if (process.connected) process.on('disconnect', orphaned)
   const { promise, resolve, reject } = Promise.withResolvers<readonly [number | null, NodeJS.Signals | null]>()
   child.on('error', reject).on('exit', (code, signal) => resolve([code, signal]))
   try {
     return await promise
   } finally {
     for (const signal of forwarded) process.off(signal, forward)
+    process.off('disconnect', orphaned)
   }
 }

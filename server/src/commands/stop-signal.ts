@@ -22,6 +22,8 @@ export function stopSignal(log: Logger): Promise<undefined> {
     }
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal))
     process.on('SIGHUP', hangUpStops ? () => stop('SIGHUP') : () => log.info('SIGHUP ignored: no terminal is attached'))
+    // The `hitl` command, which was killed. A cluster's children have a channel to their parent, and Node ends them itself.
+    if (cluster.isPrimary && process.connected) process.once('disconnect', () => stop('its parent has gone'))
     if (cluster.isPrimary) void npmHasGone().then(() => stoppingSince === null && stop('npm has gone'))
   })
 }

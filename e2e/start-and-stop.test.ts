@@ -92,6 +92,7 @@ describe('npm start', () => {
     await eventually('the service has ended', async () => !(await isRunning(pid)))
     assert.ok(!(await isRunning(postgres)), 'PostgreSQL has ended with it')
     await eventually('it has logged the stop', () => started.output.includes('stopping: no new calls'))
+    assert.doesNotMatch(started.output, /"level":"(warn|error|fatal)"/)
   }
 
   test('SIGTERM to npm, as `npm start & kill $!` does: the service and its PostgreSQL end', async () => {

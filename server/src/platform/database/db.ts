@@ -144,7 +144,11 @@ export function openDb(options: DbOptions): Db {
     ...(prepare ? sessionStart(plans, statementTimeoutMs) : {}),
     types,
   } as pg.PoolConfig)
-  pool.on('error', options.onError)
+  let closing = false
+  pool.on('error', (error) => {
+    // The pool does not wait for the ends of its connections: an embedded server may stop before them.
+    if (!closing) options.onError(error)
+  })
   // Between pool and session no error listener is attached: a connection that is lost just then would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
 
@@ -202,6 +206,9 @@ export function openDb(options: DbOptions): Db {
     within: (scope) => queryable((statement) => ask(scope, statement)),
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
-    close: () => pool.end(),
+    close: () => {
+      closing = true
+      return pool.end()
+    },
   }
 }

@@ -42,6 +42,7 @@ const notLived: Readonly<Record<string, string>> = {
   data_keys_insert: 'an organization has a handful of data keys',
   data_keys_retire: 'the same',
   data_keys_save: 'the same',
+  data_keys_samples: 'reads every data key, once at each start',
   teams_join: 'one row, which it inserts, for a team found by its primary key',
   audit_policy_save: 'an organization has one policy',
   audit_seal: 'one row by its primary key',

@@ -16,14 +16,14 @@ import { externalDatabase, login, passedOn, request, startService, untilReady } 
 const cwd = await mkdtemp(join(tmpdir(), 'hitl refused '))
 after(() => rm(cwd, { recursive: true, force: true }))
 
-/** How long a start that cannot succeed may take on a busy machine; a real one takes several seconds. */
-const atOnceMs = 10_000
+/** One that does not end by itself is killed after this time, long enough for a busy machine. */
+const patienceMs = 60_000
 
 async function refused(environment: Readonly<Record<string, string>>) {
-  const begun = performance.now()
   const service = startService({ cwd, environment: { PORT: '0', ...environment } })
+  const patience = setTimeout(() => service.child.kill('SIGKILL'), patienceMs)
   const code = await service.exited
-  assert.ok(performance.now() - begun < atOnceMs)
+  clearTimeout(patience)
   assert.doesNotMatch(service.stderr, /\bat .*:\d+:\d+/)
   return { code, stderr: service.stderr }
 }

@@ -41,7 +41,10 @@ function startService(command: string, args: readonly string[], output: 'inherit
     )
   }
   // The channel tells the service when this process is killed: it must not go on without anybody to stop it.
-  return spawn(process.execPath, [...nodeFlags, entry, ...args], { stdio: ['inherit', output, 'inherit', 'ipc'] })
+  return spawn(process.execPath, [...nodeFlags, entry, ...args], {
+    stdio: ['inherit', output, 'inherit', 'ipc'],
+    env: { ...process.env, HITL_PARENT: 'hitl' },
+  })
 }
 
 async function endOf(child: ChildProcess): Promise<readonly [number | null, NodeJS.Signals | null]> {
@@ -49,7 +52,7 @@ async function endOf(child: ChildProcess): Promise<readonly [number | null, Node
   const orphaned = (): void => forward('SIGTERM')
   for (const signal of forwarded) process.on(signal, forward)
   // Under an older Node, another process of this command stands above.
-  if (process.connected) process.on('disconnect', orphaned)
+  if (process.env.HITL_HANDED_OVER !== undefined) process.on('disconnect', orphaned)
   const { promise, resolve, reject } = Promise.withResolvers<readonly [number | null, NodeJS.Signals | null]>()
   child.on('error', reject).on('exit', (code, signal) => resolve([code, signal]))
   try {

@@ -22,9 +22,11 @@ export function stopSignal(log: Logger): Promise<undefined> {
     }
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal))
     process.on('SIGHUP', hangUpStops ? () => stop('SIGHUP') : () => log.info('SIGHUP ignored: no terminal is attached'))
-    // The `hitl` command, which was killed. A cluster's children have a channel to their parent, and Node ends them itself.
-    if (cluster.isPrimary && process.connected) process.once('disconnect', () => stop('its parent has gone'))
-    if (cluster.isPrimary) void npmHasGone().then(() => stoppingSince === null && stop('npm has gone'))
+    // Node itself ends a cluster's children with their parent.
+    if (!cluster.isPrimary) return
+    // Others that start a service with a channel may close it to leave it alone.
+    if (process.env.HITL_PARENT !== undefined) process.once('disconnect', () => stop('the hitl command has gone'))
+    void npmHasGone().then(() => stoppingSince === null && stop('npm has gone'))
   })
 }
 

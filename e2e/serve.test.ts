@@ -90,9 +90,9 @@ describe('as the owner of the tables, who cannot take the application role', () 
   const url = new URL(asServer().DATABASE_URL ?? '')
   url.pathname = `/${owner}`
   url.searchParams.set('user', owner)
+  const SECRET_KEY = randomUUID() + randomUUID()
   const environment = async (NODE_ENV: string) => {
     const PORT = String(await freePort())
-    const SECRET_KEY = randomUUID() + randomUUID()
     return { DATABASE_URL: url.href, DATA_DIR: join(cwd, 'owner'), LOG_LEVEL: 'warn', SECRET_KEY, NODE_ENV, PORT }
   }
   const statements = [`create role hitl_app nologin`, `grant hitl_app to "${owner}"`]

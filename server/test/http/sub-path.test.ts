@@ -35,7 +35,7 @@ describe('PUBLIC_URL with a path', () => {
       walked.add(path)
       const reply = await t.call('GET', path)
       // Their own code: what it loads is relative to what it was loaded from.
-      if (/swagger-ui|redoc\.js|oauth2-redirect/.test(path)) return
+      if (/swagger-(ui|initializer)|redoc\.js|oauth2-redirect/.test(path)) return
       const type = String(reply.headers['content-type'])
       if (!/html|javascript|css/.test(type)) return
       for (const link of rootPaths(reply.text)) {
@@ -111,6 +111,13 @@ describe('PUBLIC_URL with a path', () => {
     assert.equal((await t.call('POST', '/hitl/api/v1/auth/refresh', { headers: again })).status, 200)
   })
 
+  test('links in letters, redirect addresses and the issuer of certificates keep it', async () => {
+    const invited = await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { role: 'reviewer' } })
+    assert.match(invited.body.url, /^https:\/\/hitl\.example\.com\/hitl\/setup#/)
+    const format = await t.call('GET', '/.well-known/hitl-api-key.json')
+    assert.equal(format.body.revocation.url, `${publicUrl}/api/v1/api-keys/revoke-leaked`)
+  })
+
   test('single sign-on leads to the provider and back, by cookies for this path alone', async (context) => {
     const provider = await addProvider(t, { creates_members: true, default_role: 'reviewer' })
     context.after(() => provider.op.close())
@@ -130,13 +137,6 @@ describe('PUBLIC_URL with a path', () => {
     const body = { username: sampleReviewer, password: samplePassword }
     const refused = await t.call('POST', '/api/v1/auth/login', { body })
     assert.equal(refused.body.sso_start, `/hitl${startPath(provider.id)}`)
-  })
-
-  test('links in letters, redirect addresses and the issuer of certificates keep it', async () => {
-    const invited = await t.call('POST', '/api/v1/invitations', { as: t.admin.token, body: { role: 'reviewer' } })
-    assert.match(invited.body.url, /^https:\/\/hitl\.example\.com\/hitl\/setup#/)
-    const format = await t.call('GET', '/.well-known/hitl-api-key.json')
-    assert.equal(format.body.revocation.url, `${publicUrl}/api/v1/api-keys/revoke-leaked`)
   })
 
   test('no path of the service begins with the path that PUBLIC_URL may have', () => {

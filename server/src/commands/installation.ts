@@ -66,7 +66,8 @@ function stopOnSignal(opening: Promise<Database>) {
 
 /** The app, with no more rights in the database than it needs; production refuses anything else. */
 export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
-  if (config.DATABASE_URL !== null && config.DATABASE_PREPARE && !(await keepsSessions(connection))) throw new ConfigError([poolerInBetween])
+  if (config.DATABASE_URL !== null && config.DATABASE_PREPARE && !(await keepsSessions(connection)))
+    throw new ConfigError([poolerInBetween])
   const { role, warning } = await accessOf(connection)
   if (warning !== null && config.production)
     throw new ConfigError([`DATABASE_URL gives more rights than production allows. ${warning}`])

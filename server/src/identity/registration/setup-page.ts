@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { formPage, sendPage } from '../../http/html-page.ts'
+import { publicPath } from '../../http/public-path.ts'
 
 const form = {
   title: 'Set up your account',
@@ -14,7 +15,7 @@ const form = {
 
 /** `/setup#<token>`: where the first admin, or an invited person, makes an account. */
 export function registerSetupPage(app: FastifyInstance, publicUrl: string): void {
-  const done = `Done. You can sign in at ${publicUrl}/docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.`
+  const done = `Done. You can sign in at ${publicPath(publicUrl)}/docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.`
   const page = formPage({ ...form, done }, publicUrl)
   app.get('/setup', { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
 }

@@ -42,7 +42,7 @@ interface Module {
 /** The composition root: the only place where modules are connected. */
 export async function createApp(options: AppOptions) {
   const { config, secretKey, connection, log, clock = systemClock } = options
-  const { db, workerDb } = openPools(options)
+  const { db, workerDb, watch } = openPools(options)
   const report: Report = (tx, facts) => events.append(tx, facts)
   const secrets = createSecrets({ db, clock, log, config, secretKey, report })
 
@@ -112,7 +112,7 @@ export async function createApp(options: AppOptions) {
   await web.open({
     routes: modules.map((module) => (api) => module.routes?.(api, guard)),
     pages: modules.flatMap(({ pages = [] }) => pages),
-    ping: workerDb.ping,
+    database: watch.look,
     auditIsIntact: events.isIntact,
     hasEveryKey: secrets.hasEveryKey,
     stopping: () => stopped !== null,
@@ -152,6 +152,7 @@ export async function createApp(options: AppOptions) {
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.
         await events.close()
+        watch.stop()
         await Promise.all([db.close(), workerDb.close()])
       })()
       return stopped

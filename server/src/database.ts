@@ -3,6 +3,7 @@ import { applicationRole } from './platform/database/application-role.ts'
 import { type Connection, type Db, type DbOptions, openDb } from './platform/database/db.ts'
 import { sessionName } from './platform/database/session-name.ts'
 import { databaseConnection } from './platform/database/transport.ts'
+import { watchDatabase } from './platform/database/watch.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres/embedded-postgres.ts'
 import type { Logger } from './platform/log.ts'
 
@@ -48,6 +49,7 @@ export interface PoolOptions {
 
 /** The process's connections: for calls, and others for its workers, whose leases and deadlines a flood of calls must not delay. */
 export function openPools({ config, connection, role = applicationRole, log, ...options }: PoolOptions) {
+  const watch = watchDatabase(log)
   const open = options.openDb ?? openDb
   const openPool = (poolSize: number) =>
     open({
@@ -56,11 +58,10 @@ export function openPools({ config, connection, role = applicationRole, log, ...
       poolSize,
       prepare: config.DATABASE_PREPARE,
       statementTimeoutMs: config.DATABASE_STATEMENT_SECONDS * 1_000,
-      onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+      onError: watch.failed,
     })
   const workerConnections = config.ROLE === 'api' ? 1 : Math.max(1, Math.floor(config.DATABASE_POOL * 0.4))
-  return {
-    db: openPool(Math.max(1, config.DATABASE_POOL - workerConnections)),
-    workerDb: openPool(workerConnections),
-  }
+  const workerDb = openPool(workerConnections)
+  watch.over(workerDb)
+  return { db: openPool(Math.max(1, config.DATABASE_POOL - workerConnections)), workerDb, watch }
 }

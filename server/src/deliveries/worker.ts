@@ -1,6 +1,7 @@
 import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db, Queryable } from '../platform/database/db.ts'
+import { outageOf } from '../platform/database/errors.ts'
 import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
@@ -162,10 +163,9 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
     if (result === null) return
     await settle(context, endAttempt(delivery, result, { id: newId(), startedAt, endedAt: clock.now() }))
   } catch (error) {
-    log.error(
-      { err: error, delivery_id: delivery.id },
-      'a delivery was not recorded; it is sent again when its lease ends',
-    )
+    // In an outage the database's watch has said why; which ones will be sent twice is said here.
+    const fields = { delivery_id: delivery.id, ...(outageOf(error) === null ? { err: error } : {}) }
+    log.error(fields, 'a delivery was not recorded; it is sent again when its lease ends')
   } finally {
     underWay.delete(delivery)
   }

@@ -3,7 +3,7 @@ import { type Actor, type Fact, factBy, type Report } from '../facts/fact.ts'
 import { actorOf } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction } from '../platform/database/db.ts'
-import { provesRollback } from '../platform/database/errors.ts'
+import { outageOf, provesRollback } from '../platform/database/errors.ts'
 import { installationId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { Problem } from '../platform/problem.ts'
@@ -102,7 +102,8 @@ export function createRefusedCalls({ db, clock, log, report }: RefusedCallsDepen
       } catch (error) {
         // PostgreSQL would refuse these again, and block the rest.
         const again = !provesRollback(error)
-        log.warn({ err: error, kinds: some.length, again }, 'refusals were not written to the audit')
+        if (outageOf(error) === null)
+          log.warn({ err: error, kinds: some.length, again }, 'refusals were not written to the audit')
         if (again) break
         collected.delete(organizationId)
       }

@@ -1,13 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import type { Outage } from '../platform/database/errors.ts'
 import { within } from '../platform/within.ts'
 import { problems, success } from './openapi.ts'
 
 export interface HealthOptions {
   readonly version: string
   readonly environment: string
-  /** Throws when the database does not respond. */
-  readonly ping: () => Promise<void>
+  /** Null: the database can be read and written. */
+  readonly database: () => Promise<Outage | null>
   /** False when the seals of the audit are not those that this process has seen. */
   readonly auditIsIntact: () => boolean
   /** False when a key was needed that opens stored secrets and that the settings lack. */
@@ -22,7 +23,9 @@ const healthSchema = Type.Object(
     version: Type.String(),
     environment: Type.String(),
     checks: Type.Object({
-      database: Type.Enum(['ok', 'unavailable']),
+      database: Type.Enum(['ok', 'unavailable', 'disk_full', 'read_only', 'too_many_connections'], {
+        description: 'What keeps the service from using it: also tried are a write and space on its disk.',
+      }),
       audit: Type.Enum(['ok', 'changed'], {
         description:
           'changed: seals of the audit were removed or replaced in the database; the log names the organization.',
@@ -55,7 +58,7 @@ const aliveReply = {
 }
 
 const describe = (operationId: string, summary: string, replies: object, hide: boolean) => ({
-  config: { uncounted: true },
+  config: { uncounted: true, isProbe: true },
   schema: { hide, tags: ['service'], summary, operationId, response: { ...problems(), ...replies } },
 })
 
@@ -65,21 +68,9 @@ const timeoutMs = 2_000
 /** `/health` and `/readyz` ask the database, `/livez` only shows that the process runs; also under `/api/v1`. */
 export function registerHealth(app: FastifyInstance, options: HealthOptions): void {
   app.addSchema(healthSchema)
-  // Concurrent checks share one query: they need no credentials, and a flood must not take the pool's connections.
-  let asking: Promise<boolean> | null = null
-  const ask = async (): Promise<boolean> => {
-    try {
-      await options.ping()
-      return true
-    } catch {
-      return false
-    } finally {
-      asking = null
-    }
-  }
   const check = async () => {
-    asking ??= ask()
-    const database = (await within(timeoutMs, asking)) ? 'ok' : 'unavailable'
+    const outage = await within(timeoutMs, options.database())
+    const database = outage === null ? ('ok' as const) : (outage ?? 'unavailable')
     const audit = options.auditIsIntact() ? 'ok' : 'changed'
     const secrets = options.hasEveryKey() ? 'ok' : 'key_missing'
     const checks = { database, audit, secrets } as const

@@ -19,7 +19,7 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents extends Pick<HealthOptions, 'ping' | 'auditIsIntact' | 'hasEveryKey' | 'stopping'> {
+export interface HttpContents extends Pick<HealthOptions, 'database' | 'auditIsIntact' | 'hasEveryKey' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Routes at the root. */

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { outageOf } from '../platform/database/errors.ts'
 import { Problem, refusal } from '../platform/problem.ts'
 import { badRequest, bodyTooLarge, failed, mediaType, notFound } from './refusals.ts'
 
@@ -41,7 +42,8 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error, request)
-    if (problem.status >= 500) {
+    // An outage of the database is one line of its watch, and not one for each call; every call has its own line anyway.
+    if (problem.status >= 500 && outageOf(problem) === null) {
       const level = problem.status === 503 ? 'warn' : 'error'
       request.log[level]({ err: problem.cause ?? error }, problem.message)
     }

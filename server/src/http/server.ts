@@ -28,6 +28,10 @@ const stalledAfterMs = 10_000
 const publicBodyLimit = 16 * 1024
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Asked every few seconds by machines, and so logged at debug. */
+    readonly isProbe?: boolean
+  }
   interface FastifyRequest {
     /** The caller, for the log; set by authentication, null until then. */
     actor: { readonly kind: string; readonly id: string | null; readonly organizationId: string } | null
@@ -153,7 +157,8 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    request.log.info(
+    // Probes would be most of the lines of a quiet day.
+    request.log[request.routeOptions.config.isProbe === true ? 'debug' : 'info'](
       {
         method: request.method,
         // The route, not the address: ids are in it only where a reader needs them, queries never.

@@ -1,6 +1,7 @@
 import { bySystem, factBy, type Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Queryable } from '../platform/database/db.ts'
+import { outageOf } from '../platform/database/errors.ts'
 import { installationId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { type BackgroundWork, createLoop, type Loop } from '../platform/loop.ts'
@@ -93,7 +94,9 @@ async function deliver(context: Context, letter: Letter): Promise<void> {
   try {
     await settle(context, letter, await attempt(context, letter))
   } catch (error) {
-    log.error({ err: error, letter_id: letter.id }, 'a letter was not recorded; it is sent again when its lease ends')
+    // In an outage the database's watch has said why; which ones will be sent twice is said here.
+    const fields = { letter_id: letter.id, ...(outageOf(error) === null ? { err: error } : {}) }
+    log.error(fields, 'a letter was not recorded; it is sent again when its lease ends')
   } finally {
     underWay.delete(letter)
     claims.wake()

@@ -88,8 +88,10 @@ function scan(text: string): ReadonlyMap<string, JsonText> {
       at += 1
     } else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const end = endOfNumber(text, at)
-      if (!isExact(text.slice(at, end))) {
-        throw invalid(pathOf(stack), 'is a number that cannot be kept exactly: send it as a string')
+      const literal = text.slice(at, end)
+      if (!isExact(literal)) {
+        const spelling = literal.length <= 40 ? `the string "${literal}"` : 'a string'
+        throw invalid(pathOf(stack), `is a number that cannot be kept exactly: send it as ${spelling}`)
       }
       at = end
     } else {
@@ -138,15 +140,17 @@ function decodeString(quoted: string, stack: readonly Frame[]): string {
 }
 
 /**
- * True when reading the literal as a double and writing it again gives the same decimal value, and other readers agree on it:
- * strict ones of RFC 8785 take no integer beyond 2^53 - 1 (RFC 7493, 2.2).
+ * True when the literal's digits, at most 17, are those of the double it is read as, written with as many; and when other
+ * readers agree on it: strict ones of RFC 8785 take no integer beyond 2^53 - 1 (RFC 7493, 2.2), exact double or not.
  */
 function isExact(literal: string): boolean {
   // A double always keeps 15 significant decimal digits (DBL_DIG); only a large exponent may still under- or overflow.
   if (literal.length <= 15 && Math.abs(Number(literal.split(/[eE]/)[1] ?? 0)) < 290) return true
   const value = Number(literal)
   if (!Number.isSafeInteger(value) && /^-?\d+$/.test(literal)) return false
-  return Number.isFinite(value) && decimal(literal) === decimal(String(value))
+  const given = decimal(literal)
+  const digits = given.slice(0, given.indexOf('e')).replace('-', '').length
+  return Number.isFinite(value) && digits <= 17 && given === decimal(value.toPrecision(digits))
 }
 
 /** A decimal literal as `digits e exponent` without leading or trailing zeros, so that equal values are equal strings. */
@@ -159,7 +163,7 @@ function decimal(literal: string): string {
   let end = digits.length
   while (digits.charCodeAt(end - 1) === 0x30) end -= 1
   const significant = digits.slice(0, end)
-  if (significant === '') return '0'
+  if (significant === '') return '0e0'
   const scale = Number(exponent) - fraction.length + digits.length - end
   return `${mantissa.startsWith('-') ? '-' : ''}${significant}e${scale}`
 }

@@ -1,3 +1,5 @@
+import { outageOf } from './database/errors.ts'
+import { createFailureLog } from './failure-log.ts'
 import type { Logger } from './log.ts'
 
 /** What a process does besides serving calls. */
@@ -18,7 +20,7 @@ export interface Loop extends BackgroundWork {
 
 /**
  * A background loop: `round` does one batch of work and returns whether more is waiting. Runs every `everyMs`, and at once
- * when woken or when more is waiting; a failed round is logged and tried again after a growing pause, at most `maxPauseMs`.
+ * when woken or when more is waiting; a failed round is tried again after a growing pause, at most `maxPauseMs`.
  */
 export function createLoop(
   name: string,
@@ -32,6 +34,11 @@ export function createLoop(
   let started = false
   let woken = false
   let failures = 0
+  const sentences = {
+    failed: 'a background round failed and will be tried again',
+    worked: 'a background loop works again',
+  }
+  const lines = createFailureLog(log, sentences, { loop: name })
 
   const schedule = (ms: number): void => {
     if (!started) return
@@ -48,11 +55,13 @@ export function createLoop(
     running = round()
       .then((more) => {
         failures = 0
+        lines.worked()
         return more || woken ? 0 : everyMs
       })
       .catch((error: unknown) => {
         failures += 1
-        log.error({ err: error, loop: name }, 'a background round failed and will be tried again')
+        // The database's watch says that for all loops.
+        if (outageOf(error) === null) lines.failed(error)
         return Math.min(maxPauseMs, everyMs * 2 ** Math.min(failures, 10))
       })
       .then((pause) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { getCACertificates } from 'node:tls'
 import { createTransport } from 'nodemailer'
+import { createFailureLog } from './failure-log.ts'
 import type { Logger } from './log.ts'
 import { isMailable, type Mailbox, type Relay } from './smtp-settings.ts'
 
@@ -50,17 +51,27 @@ export function createMail(settings: MailSettings): Mail {
   const transporter = createTransport({ ...connectionOf(settings), disableFileAccess: true, disableUrlAccess: true })
   const stop = new AbortController()
   const attempts = new Set<Promise<void>>()
+  const lines = createFailureLog(log, {
+    failed: 'the mail relay cannot be used; letters wait and are tried again',
+    worked: 'the mail relay takes mail again',
+  })
 
   const attempt = async (email: Email): Promise<void> => {
     // The library's limits are per step; a relay that replies a byte at a time would outlast their sum.
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
     try {
       await transporter.sendMail({ ...messageOf(email, settings.from), signal })
+      lines.worked()
     } catch (error) {
       if (stop.signal.aborted) throw failure('stopped', stopped)
       // Neither the email nor the relay's words: the one holds a link, the other may repeat an address.
-      log.warn(shown(error), 'the mail relay did not take an email')
-      throw isRefused(error) ? failure('refused', refused) : failure('unreachable', unreachable)
+      const said = shown(error)
+      if (isRefused(error)) {
+        log.warn(said, 'the mail relay refused an email')
+        throw failure('refused', refused)
+      }
+      lines.failed(said)
+      throw failure('unreachable', unreachable)
     }
   }
 

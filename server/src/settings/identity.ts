@@ -41,7 +41,7 @@ export type IdentitySettings = Values<typeof identitySettings>
 
 export const identityRules = (values: IdentitySettings & ServiceSettings): readonly Rule[] => {
   const { ADMIN_EMAIL, ADMIN_PASSWORD } = values
-  const passwordBytes = Buffer.byteLength(ADMIN_PASSWORD ?? 'none set')
+  const passwordBytes = Buffer.byteLength((ADMIN_PASSWORD ?? 'none set').normalize('NFC'))
   return [
     [
       (ADMIN_EMAIL === null) !== (ADMIN_PASSWORD === null),

@@ -191,3 +191,21 @@ test('a 500 from the database is logged without the row that caused it', async (
   assert.doesNotMatch(log, /\$2[aby]\$|boom@example\.com|Failing row/)
   assert.doesNotMatch(reply.body, /no_boom|users|constraint/)
 })
+
+test('a probe of the health is a debug line, any other call an info line', async () => {
+  lines = []
+  for (const path of ['/livez', '/readyz', '/health', '/api/v1/livez', '/api/v1/requests']) {
+    await app.http.inject({ url: path })
+  }
+  const answered = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'answered')
+  assert.deepEqual(
+    answered.map(({ level, route }) => [level, route]),
+    [
+      ['debug', '/livez'],
+      ['debug', '/readyz'],
+      ['debug', '/health'],
+      ['debug', '/api/v1/livez'],
+      ['info', '/api/v1/requests'],
+    ],
+  )
+})

@@ -37,6 +37,13 @@ describe('numbers', () => {
     '1e22',
     '1e300',
     '5e-324',
+    '4.9E-324',
+    '3.1400000000000001',
+    '333333333.33333329',
+    '1E30',
+    '4.50',
+    '2e-3',
+    '0.000000000000000000000000001',
     '1.7976931348623157e308',
     '2.2250738585072014e-308',
     '0e999999999',
@@ -59,8 +66,11 @@ describe('numbers', () => {
     '1e309',
     '-1e309',
     '1e-400',
-    '4.9e-324',
+    '4.8e-324',
     '3e-324',
+    '9223372036854771712',
+    '3.1400000000000002',
+    '3.14000000000000012',
     '1.7976931348623159e308',
     '12345678901234567',
     '100000000000000000000001',
@@ -72,7 +82,7 @@ describe('numbers', () => {
     test(`${literal} is refused`, () => {
       const problem = refusal(`{"a":[{"b":${literal}}]}`)
       assert.deepEqual([problem.status, problem.errors?.[0]?.path], [422, 'a[0].b'])
-      assert.equal(problem.message, 'a[0].b is a number that cannot be kept exactly: send it as a string.')
+      assert.equal(problem.message, `a[0].b is a number that cannot be kept exactly: send it as the string "${literal}".`)
     })
   }
 

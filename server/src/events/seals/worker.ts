@@ -1,5 +1,7 @@
 import type { Clock } from '../../platform/clock.ts'
 import { type Db, inTransaction } from '../../platform/database/db.ts'
+import { outageOf } from '../../platform/database/errors.ts'
+import { createFailureLog } from '../../platform/failure-log.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop } from '../../platform/loop.ts'
@@ -116,7 +118,16 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
   const publish = async (heads: readonly PublicHead[]): Promise<void> => {
     if (heads.length === 0 || outside.length === 0) return
     for (const write of outside) await write(heads)
+    outsideLines.worked()
     await store.markPublished(db.within({ worker: true }), heads, clock.now())
+  }
+
+  const outsideLines = createFailureLog(log, {
+    failed: 'heads of the audit were not written outside; trying again',
+    worked: 'heads of the audit are written outside again',
+  })
+  const publishingFailed = (error: unknown): void => {
+    if (outageOf(error) === null) outsideLines.failed(error)
   }
 
   /** Starts at once and is not awaited: a place that does not respond must not delay sealing. */
@@ -132,7 +143,7 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
         waiting = []
         return publish(taken)
       })
-      .catch((error: unknown) => log.warn({ err: error }, 'heads of the audit were not written outside; trying again'))
+      .catch(publishingFailed)
   }
 
   /** How far the walk over the organizations has got; null: at the beginning. */
@@ -157,9 +168,14 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
     await publish(heads)
     return heads.length === publishAtOnce
   }
-  const leftovers = createLoop('audit heads', publishEveryMs, log, () =>
-    outside.length === 0 ? Promise.resolve(false) : publishLeft(new Date(clock.now().getTime() - leftAfterMs)),
-  )
+  // Its failures are those of `publishSoon`, and one line with them.
+  const leftovers = createLoop('audit heads', publishEveryMs, log, async () => {
+    if (outside.length === 0) return false
+    return publishLeft(new Date(clock.now().getTime() - leftAfterMs)).catch((error: unknown) => {
+      publishingFailed(error)
+      return false
+    })
+  })
 
   return {
     start: () => {

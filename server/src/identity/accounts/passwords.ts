@@ -1,6 +1,6 @@
 import { hash, hashSync, verify } from '@node-rs/bcrypt'
 import { createFairQueue, type Turn } from '../throttle/queue.ts'
-import { passwordBytes } from './user.ts'
+import { passwordBytes, passwordForm, passwordLength } from './user.ts'
 
 /** OWASP Password Storage asks for at least 10; 12 takes about 0.25 s of one core. */
 const defaultCost = 12
@@ -40,13 +40,13 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   const missing = cost === defaultCost ? nobody : hashSync(nobody, { cost })
 
   return {
-    hash: (password, turn = nowhere) => queue.inTurn(turn, () => hash(password, { cost, rejectLongPasswords: true })),
+    hash: (password, turn = nowhere) => queue.inTurn(turn, () => hash(passwordForm(password), { cost, rejectLongPasswords: true })),
     verify: (password, stored, turn = nowhere, around = (work) => work()) =>
       queue.inTurn(turn, () =>
         around(async () => {
-          const matches = await verify(password, stored ?? missing)
+          const matches = await verify(passwordForm(password), stored ?? missing)
           // bcrypt compares the first 72 bytes only: what is longer was never a password here.
-          return matches && stored !== null && Buffer.byteLength(password) <= passwordBytes.max
+          return matches && stored !== null && passwordLength(password) <= passwordBytes.max
         }),
       ),
   }

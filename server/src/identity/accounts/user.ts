@@ -33,8 +33,14 @@ export interface Account {
 /** bcrypt reads 72 bytes and would silently ignore the rest, so longer passwords are refused (OWASP Password Storage). */
 export const passwordBytes = { min: 8, max: 72 } as const
 
+/** One person's keyboards write é in one character or in two: both are the same password (RFC 8265, 4.2.2). */
+export const passwordForm = (password: string): string => password.normalize('NFC')
+
+/** Its length counts as it is hashed. */
+export const passwordLength = (password: string): number => Buffer.byteLength(passwordForm(password), 'utf8')
+
 export function checkPassword(password: string, field = 'password'): string {
-  const bytes = Buffer.byteLength(password, 'utf8')
+  const bytes = passwordLength(password)
   if (bytes < passwordBytes.min || bytes > passwordBytes.max) {
     throw invalid(field, `must be ${passwordBytes.min} to ${passwordBytes.max} bytes long in UTF-8, not ${bytes}`)
   }

@@ -47,6 +47,8 @@ export interface Db {
   transaction<T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T>
   /** Throws 503 when the database does not respond. */
   ping(): Promise<void>
+  /** Throws 503 when nothing can be written; cheap, and leaves nothing behind. */
+  tryWriting(): Promise<void>
   close(): Promise<void>
 }
 
@@ -105,6 +107,14 @@ const types = {
     (format !== 'binary' && parsers.get(oid)) || pg.types.getTypeParser(oid, format),
 }
 
+/**
+ * Two refusals that reading alone does not meet. A statement that changes rows, here none, is refused by a server that only
+ * reads. Rows beyond work_mem go to a temporary file on the database's disk, half a megabyte, which a full disk refuses; a
+ * row of a table might still find room in a page that exists.
+ */
+const written = `begin; set local work_mem = '64kB'; delete from rate_limits where false;
+  select count(*) from generate_series(1, 20000); commit`
+
 export interface DbOptions {
   readonly connection: Connection
   readonly poolSize: number
@@ -117,7 +127,8 @@ export interface DbOptions {
   readonly plans?: keyof typeof planSettings
   /** The role for SET ROLE in each transaction; null when the role that signs in is already the application's. */
   readonly role?: string | null
-  readonly onError: (error: Error) => void
+  /** Hears of every failure, also those of idle connections. */
+  readonly onError: (error: unknown) => void
 }
 
 const settingsOf = (plans: keyof typeof planSettings) => ({ timezone: 'UTC', jit: 'off', ...planSettings[plans] })
@@ -147,7 +158,7 @@ export function openDb(options: DbOptions): Db {
   let closing = false
   pool.on('error', (error) => {
     // The pool does not wait for the ends of its connections: an embedded server may stop before them.
-    if (!closing) options.onError(error)
+    if (!closing) options.onError(asProblem(error))
   })
   // Between pool and session no error listener is attached: a connection that is lost just then would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
@@ -161,8 +172,13 @@ export function openDb(options: DbOptions): Db {
     execute: ({ name, text }, values) => issue({ name: prepare ? name : undefined, text, values }),
   })
 
+  const refuse = (error: unknown): never => {
+    const problem = asProblem(error)
+    options.onError(problem)
+    throw problem
+  }
   const ask = async <Row>(scope: Scope, statement: GroupStatement): Promise<readonly Row[]> => {
-    const client = await pool.connect().catch(translate)
+    const client = await pool.connect().catch(refuse)
     const session = createSession(client, prepare, types)
     try {
       // No BEGIN: both are sent together, which makes them one transaction (statement-group.ts).
@@ -170,13 +186,16 @@ export function openDb(options: DbOptions): Db {
       const answer = session.issue<Row>(statement)
       await session.commit(asProblem)
       return await answer
+    } catch (error) {
+      options.onError(error)
+      throw error
     } finally {
       session.release()
     }
   }
 
   const transaction = async <T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> => {
-    const client = await pool.connect().catch(translate)
+    const client = await pool.connect().catch(refuse)
     const session = createSession(client, prepare, types)
     const commits: (() => void)[] = []
     const rollbacks: (() => void)[] = []
@@ -193,6 +212,7 @@ export function openDb(options: DbOptions): Db {
       for (const act of commits) act()
       return result
     } catch (error) {
+      options.onError(error)
       if (!session.isCommitted()) {
         await session.rollBack()
         session.release()
@@ -206,6 +226,7 @@ export function openDb(options: DbOptions): Db {
     within: (scope) => queryable((statement) => ask(scope, statement)),
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
+    tryWriting: async () => void (await pool.query(written).catch(translate)),
     close: () => {
       closing = true
       return pool.end()

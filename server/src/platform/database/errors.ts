@@ -19,12 +19,43 @@ function isOutage(state: string): boolean {
   return /^(08|28|3D|53|57|58)/.test(state) || state === '25006'
 }
 
+/** What keeps everybody from using the database. */
+export type Outage = 'unavailable' | 'disk_full' | 'read_only' | 'too_many_connections'
+
+/** Null for everything but a refusal that was made from an error of the database's server or its connection. */
+export function outageOf(error: unknown): Outage | null {
+  if (!(error instanceof Problem) || error.cause === undefined) return null
+  if (error.code !== unavailable.code && error.code !== outcomeUnknown.code) return null
+  // 57014: this statement took too long, or was cancelled.
+  return sqlState(error) === '57014' ? null : kindOf(error.cause)
+}
+
+function kindOf(error: unknown): Outage {
+  const state = sqlState(error)
+  if (state === '53100' || (error as { code?: unknown }).code === 'ENOSPC') return 'disk_full'
+  if (state === '25006') return 'read_only'
+  return state === '53300' ? 'too_many_connections' : 'unavailable'
+}
+
+const details: Readonly<Record<Outage, string>> = {
+  unavailable: 'The database does not respond just now. Nothing is lost; try again in a moment.',
+  disk_full:
+    "The database's disk is full, so nothing can be saved until the operator makes space. What was saved before is safe.",
+  read_only:
+    'The database can only be read just now, as while another server takes over. Nothing is lost; try again in a moment.',
+  too_many_connections: 'The database accepts no more connections just now. Nothing is lost; try again in a moment.',
+}
+
 /** Turns every error that means "no database just now" into 503; all others become a 500. */
 export function asProblem(error: unknown): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return error
   const state = sqlState(error)
   if (state !== undefined && !isOutage(state)) return error
-  return unavailable('The database does not respond just now. Nothing is lost; try again in a moment.', error)
+  if (state === '57014') return unavailable('The database took too long for this. Try again in a moment.', error)
+  if (/^57P0[123]$/.test(state ?? '')) {
+    return unavailable('The database is stopping or starting. Nothing is lost; try again in a moment.', error)
+  }
+  return unavailable(details[kindOf(error)], error)
 }
 
 const outcomeUnknown = refusal(503, 'service.outcome_unknown', (cause?: unknown) => ({

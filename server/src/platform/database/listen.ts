@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Logger } from '../log.ts'
 import type { Connection } from './db.ts'
+import { asProblem, outageOf } from './errors.ts'
 
 export type Listener = ReturnType<typeof listen>
 
@@ -45,7 +46,9 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
       // For notifications that were missed meanwhile.
       onHint()
     } catch (error) {
-      if (failures === 0) log.warn({ err: error, channel }, 'cannot listen for hints; polling goes on')
+      // Where the whole database is away, its watch says so.
+      if (failures === 0 && outageOf(asProblem(error)) === null)
+        log.warn({ err: error, channel }, 'cannot listen for hints; polling goes on')
       reconnect()
     }
   }

@@ -99,6 +99,24 @@ describe('registration is open', () => {
     })
   })
 
+  test('é typed as one character or as two is the same password, and counts as the one that is hashed (RFC 8265)', async () => {
+    // 72 bytes as composed characters, 108 as they are decomposed.
+    const composed = 'é'.repeat(36)
+    const decomposed = composed.normalize('NFD')
+    assert.equal(Buffer.byteLength(decomposed), 108)
+    for (const [email, chosen, typed] of [
+      ['composed@example.com', composed, decomposed],
+      ['decomposed@example.com', decomposed, composed],
+    ]) {
+      const made = await t.call('POST', register, { body: { email, password: chosen } })
+      assert.equal(made.status, 201, made.text)
+      for (const password of [chosen, typed]) {
+        const signedIn = await t.call('POST', login, { body: { username: email, password } })
+        assert.equal(signedIn.status, 200, signedIn.text)
+      }
+    }
+  })
+
   describe('422 names the field and makes no account', () => {
     const valid = { email: 'new@example.com', password: 'correct horse' }
     for (const [path, body] of [

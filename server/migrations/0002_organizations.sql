@@ -124,6 +124,7 @@ create table invitations (
 );
 create unique index invitations_by_idempotency_key on invitations (organization_id, created_by, idempotency_key)
   where idempotency_key is not null;
+create index invitations_over on invitations (expires_at);
 create index invitations_by_token on invitations (token_hash);
 -- For counting the invitations that an organization mailed recently.
 create index invitations_addressed on invitations (organization_id, created_at) where email is not null;
@@ -156,6 +157,10 @@ create policy by_account on organizations for select using (exists (
 -- combines the policies of a command with OR and might use a plain condition to find rows; a CASE only filters.
 create policy worker on organizations for select
   using (case when hitl_worker() then cleared_at is null else false end);
+create policy worker_select on invitations for select
+  using (case when hitl_worker() then expires_at < now() - interval '30 days' else false end);
+create policy worker_delete on invitations for delete
+  using (case when hitl_worker() then expires_at < now() - interval '30 days' else false end);
 
 -- Deletes up to `at_most` rows of the scope's organization, from any table, and returns how many it deleted. Call it until it
 -- returns 0. It finds tables by their column organization_id, so none can be forgotten. Newer tables come first because they

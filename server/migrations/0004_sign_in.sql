@@ -59,6 +59,7 @@ create table account_links (
   -- Counted apart, so that strangers cannot use up what the owner may ask for.
   from_known_network boolean not null
 );
+create index account_links_over on account_links (expires_at);
 create index account_links_by_account on account_links (account_id, purpose);
 
 create table totp_factors (
@@ -199,12 +200,15 @@ begin
       'with check (organization_id = hitl_organization())', name);
   end loop;
   -- Background work deletes what has expired. A CASE, for the reason given in 0002_organizations.sql.
-  foreach name in array array['totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups', 'sessions'] loop
+  foreach name in array array['totp_factors', 'passkey_challenges', 'sign_in_challenges', 'step_ups', 'sessions',
+    'account_links'] loop
     foreach command in array array['select', 'delete'] loop
       execute format('create policy worker_%s on %I for %s using (case when hitl_worker() then expires_at < now()%s else false end)',
         command, name, command, case name
           -- A used step-up is kept as the proof of its act, and a session so that it can still be listed.
-          when 'step_ups' then ' and used_at is null' when 'sessions' then ' - interval ''30 days''' else '' end);
+          when 'step_ups' then ' and used_at is null' when 'sessions' then ' - interval ''30 days'''
+          -- Those of a day are counted.
+          when 'account_links' then ' - interval ''1 day''' else '' end);
     end loop;
   end loop;
 end $$;

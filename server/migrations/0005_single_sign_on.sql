@@ -73,6 +73,7 @@ create table sso_flows (
   foreign key (organization_id, user_id) references users on delete cascade
 );
 create index sso_flows_by_expiry on sso_flows (organization_id, expires_at);
+create index sso_flows_over on sso_flows (expires_at);
 create index sso_flows_by_provider on sso_flows (provider_id);
 create index sso_flows_by_user on sso_flows (user_id) where user_id is not null;
 
@@ -87,5 +88,9 @@ begin
       'with check (organization_id = hitl_organization())', name);
   end loop;
 end $$;
+create policy worker_select on sso_flows for select
+  using (case when hitl_worker() then expires_at < now() else false end);
+create policy worker_delete on sso_flows for delete
+  using (case when hitl_worker() then expires_at < now() else false end);
 -- A sign-in names only the provider, not the organization.
 create policy by_lookup on identity_providers for select using (id::text = hitl_lookup());

@@ -5,6 +5,7 @@ import { createLoop } from '../platform/loop.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import { createExpiryWarnings } from './api-keys/expiry-warnings.ts'
 import { registerKeyFormat } from './api-keys/leaked-key-routes.ts'
+import { deleteEndedRows } from './ended-rows.ts'
 import { demandStepUps } from './factors/step-ups/demand-step-ups.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { namesOf } from './members/name-store.ts'
@@ -57,6 +58,9 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
       // Nothing depends on these intervals: what has expired or ended counts for nothing even before it is deleted.
       createLoop('unfinished factors', 60_000, log, () => identity.factors.sweep()),
       createLoop('ended sessions', 300_000, log, () => identity.sessions.deleteEndedSessions()),
+      createLoop('ended invitations, links and flows', 300_000, log, () =>
+        deleteEndedRows(workerDb.within({ worker: true }), clock.now()),
+      ),
       createLoop('deleted organizations', 300_000, log, () => identity.organizationDeletion.deleteDue()),
     ],
     sealedColumns,

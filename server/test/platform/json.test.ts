@@ -82,7 +82,10 @@ describe('numbers', () => {
     test(`${literal} is refused`, () => {
       const problem = refusal(`{"a":[{"b":${literal}}]}`)
       assert.deepEqual([problem.status, problem.errors?.[0]?.path], [422, 'a[0].b'])
-      assert.equal(problem.message, `a[0].b is a number that cannot be kept exactly: send it as the string "${literal}".`)
+      assert.equal(
+        problem.message,
+        `a[0].b is a number that cannot be kept exactly: send it as the string "${literal}".`,
+      )
     })
   }
 

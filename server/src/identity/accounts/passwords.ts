@@ -40,7 +40,8 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
   const missing = cost === defaultCost ? nobody : hashSync(nobody, { cost })
 
   return {
-    hash: (password, turn = nowhere) => queue.inTurn(turn, () => hash(passwordForm(password), { cost, rejectLongPasswords: true })),
+    hash: (password, turn = nowhere) =>
+      queue.inTurn(turn, () => hash(passwordForm(password), { cost, rejectLongPasswords: true })),
     verify: (password, stored, turn = nowhere, around = (work) => work()) =>
       queue.inTurn(turn, () =>
         around(async () => {

@@ -119,7 +119,7 @@ describe('a database that is there, but cannot be used', () => {
   const name = () => String(t.connection.database)
   const disconnect = () =>
     superuser.query(
-      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and application_name = 'hitl'`,
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1 and usename <> 'postgres'`,
       [name()],
     )
   const ready = async () => {

@@ -7,7 +7,10 @@ import { startTestApp, type TestApp } from '../../harness.ts'
 
 let t: TestApp
 before(async () => {
-  t = await startTestApp({ workers: false, environment: { SMTP_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'hitl@example.com' } })
+  t = await startTestApp({
+    workers: false,
+    environment: { SMTP_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'hitl@example.com' },
+  })
 })
 after(() => t.stop())
 

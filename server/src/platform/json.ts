@@ -139,9 +139,13 @@ function decodeString(quoted: string, stack: readonly Frame[]): string {
   return decoded
 }
 
+/** Below it a double has fewer digits. */
+const smallestNormal = 2 ** -1022
+
 /**
- * True when the literal's digits, at most 17, are those of the double it is read as, written with as many; and when other
- * readers agree on it: strict ones of RFC 8785 take no integer beyond 2^53 - 1 (RFC 7493, 2.2), exact double or not.
+ * True for a number that a double keeps to its last digits: it has at most 17, as many as programs print of one; and
+ * where doubles are farther apart than that, those of the double it is read as. Strict readers of RFC 8785 take no integer
+ * beyond 2^53 - 1 (RFC 7493, 2.2), exact double or not.
  */
 function isExact(literal: string): boolean {
   // A double always keeps 15 significant decimal digits (DBL_DIG); only a large exponent may still under- or overflow.
@@ -150,7 +154,10 @@ function isExact(literal: string): boolean {
   if (!Number.isSafeInteger(value) && /^-?\d+$/.test(literal)) return false
   const given = decimal(literal)
   const digits = given.slice(0, given.indexOf('e')).replace('-', '').length
-  return Number.isFinite(value) && digits <= 17 && given === decimal(value.toPrecision(digits))
+  if (!Number.isFinite(value) || digits > 17) return false
+  const size = Math.abs(value)
+  const isDense = size >= smallestNormal && size <= Number.MAX_SAFE_INTEGER
+  return isDense || given === decimal(value.toPrecision(digits))
 }
 
 /** A decimal literal as `digits e exponent` without leading or trailing zeros, so that equal values are equal strings. */

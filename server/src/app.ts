@@ -60,6 +60,7 @@ export async function createApp(options: AppOptions) {
     lockRequests: (tx, requests) => consultations.lockForCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
+    redeliver: (by, id) => consultations.redeliverIfSettled(by, id),
   })
   const events = createEventModule({
     ...ground,

@@ -5,8 +5,9 @@ import { createTally, type Destination, fileDestination, standardOutput, type Wr
 import { requestExport } from '../export-over-http.ts'
 import { unavailable, usage } from '../failure.ts'
 import type { Output } from '../output.ts'
+import { type RemoteService, remoteService, tokenOptions } from '../remote-service.ts'
 import { readFromService } from '../service.ts'
-import { reasonOf, serviceUrl } from '../service-url.ts'
+import { reasonOf } from '../service-url.ts'
 
 export const auditExport: Command = {
   path: 'audit export',
@@ -32,8 +33,7 @@ export const auditExport: Command = {
         'The organization, when there are several (without --url). All zeros: events of the installation, such as those of its signing keys.',
     },
     { name: 'url', value: 'URL', about: 'Ask the service at this address instead of the database here.' },
-    { name: 'token', value: 'TOKEN', about: "A person's access token, for --url. Better: HITL_TOKEN." },
-    { name: 'allow-http', about: 'Allow plain http to another machine in --url.' },
+    ...tokenOptions,
   ],
   examples: [
     { about: 'The whole audit of this installation:', line: 'hitl audit export --output audit.jsonl' },
@@ -74,7 +74,7 @@ async function run(given: Given, output: Output): Promise<number> {
   return exitCodes.done
 }
 
-function remoteOf(given: Given): { readonly url: URL; readonly token: string } | null {
+function remoteOf(given: Given): RemoteService | null {
   const address = given.text('url')
   if (address === null) {
     for (const option of ['token', 'allow-http']) {
@@ -84,16 +84,7 @@ function remoteOf(given: Given): { readonly url: URL; readonly token: string } |
   }
   if (given.has('organization'))
     throw usage('--organization does not go with --url: the token says which organization.')
-  const url = serviceUrl('url', address, given.has('allow-http'))
-  const token = given.text('token') ?? process.env.HITL_TOKEN ?? ''
-  if (token === '') {
-    throw usage(
-      '--url needs the access token of a person who may export.',
-      'Give it in HITL_TOKEN; docs/cli.md explains how to get one.',
-    )
-  }
-  if (!/^[\w.~+/=-]+$/.test(token)) throw usage('That is not an access token: it has characters that no token has.')
-  return { url, token }
+  return remoteService(given, address, 'may export')
 }
 
 interface Source {

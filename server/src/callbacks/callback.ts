@@ -92,5 +92,9 @@ export function isTargetInTrouble(result: CallbackResult): boolean {
 }
 
 function describe(result: CallbackResult): string {
-  return result.error?.message ?? `The receiver replied ${result.status}; only 2xx counts as received.`
+  return result.error?.message ?? notReceived(result.status)
+}
+
+export function notReceived(status: number | null): string {
+  return `The receiver replied ${status}; only 2xx counts as received.`
 }

@@ -16,7 +16,7 @@ import { refuseSecret } from './signature.ts'
 
 export interface CallbackModuleDependencies
   extends Omit<CallbackChannel, 'transport' | 'proofs'>,
-    Pick<CallbackRoutes, 'requireVisible' | 'requestNotFound'> {
+    Pick<CallbackRoutes, 'requireVisible' | 'requestNotFound' | 'redeliver'> {
   readonly clock: Clock
   /** The current one first. */
   readonly secretKeys: readonly [string, ...string[]]
@@ -33,7 +33,7 @@ const sealedColumns: readonly SealedColumn[] = [
 ]
 
 export function createCallbackModule(dependencies: CallbackModuleDependencies) {
-  const { clock, secretKeys, settings, deliveries, requireVisible, requestNotFound } = dependencies
+  const { clock, secretKeys, settings, deliveries, requireVisible, requestNotFound, redeliver } = dependencies
   const rules = callbackRules(settings.CALLBACK_ALLOW)
   const timeoutMs = settings.CALLBACK_TIMEOUT_SECONDS * 1_000
   const proofs = createCallbackProofs(secretKeys)
@@ -54,7 +54,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
       (await callbacks.attempts(organizationId, requestId)).map(deliveryJson),
     erase: callbacks.erase,
     routes: (api: FastifyInstance, guard: Guard): void =>
-      registerCallbackRoutes(api, { callbacks, guard, requireVisible, requestNotFound }),
+      registerCallbackRoutes(api, { callbacks, guard, requireVisible, requestNotFound, redeliver }),
     sealedColumns,
   }
 }

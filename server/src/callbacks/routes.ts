@@ -1,10 +1,15 @@
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
+import type { ListedDelivery } from '../deliveries/list-store.ts'
 import type { Attempt } from '../deliveries/store.ts'
+import { toInstant } from '../http/instant.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
-import { callerOf, type Guard } from '../identity/guard.ts'
-import type { Principal } from '../identity/principal.ts'
-import type { AnyRefusal } from '../platform/problem.ts'
+import { pageSchema, readPageQuery } from '../http/paging.ts'
+import { callerOf, type Guard, personOf } from '../identity/guard.ts'
+import type { Caller, Person, Principal } from '../identity/principal.ts'
+import { decodeCursor, encodeCursor } from '../platform/page.ts'
+import { type AnyRefusal, invalid } from '../platform/problem.ts'
+import { notReceived } from './callback.ts'
 import * as schemas from './schemas.ts'
 import type { Callbacks } from './service.ts'
 
@@ -13,15 +18,24 @@ export interface CallbackRoutes {
   readonly guard: Guard
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
+  /** Makes the callback of a request due again; false when there is nothing to send again. */
+  readonly redeliver: (by: Caller<Person>, requestId: string) => Promise<boolean>
   /** What `requireVisible` throws, for the documents. */
   readonly requestNotFound: AnyRefusal
 }
 
-export function registerCallbackRoutes(
-  app: FastifyInstance,
-  { callbacks, guard, requireVisible, requestNotFound }: CallbackRoutes,
-): void {
+export function registerCallbackRoutes(app: FastifyInstance, routes: CallbackRoutes): void {
   app.addSchema(schemas.deliverySchema)
+  app.addSchema(schemas.callbackSchema)
+  app.addSchema(pageSchema('CallbackPage', Type.Ref('Callback')))
+  app.addSchema(schemas.redeliveredSchema)
+  deliveriesRoute(app, routes)
+  listRoute(app, routes)
+  redeliverRoute(app, routes)
+}
+
+function deliveriesRoute(app: FastifyInstance, routes: CallbackRoutes): void {
+  const { callbacks, guard, requireVisible, requestNotFound } = routes
   app.get<{ Params: { id: string } }>(
     '/requests/:id/deliveries',
     {
@@ -45,6 +59,95 @@ export function registerCallbackRoutes(
       return rows.map(deliveryJson)
     },
   )
+}
+
+const forPeople = { tags: ['callbacks'], security: [{ person: [] }] }
+
+function listRoute(app: FastifyInstance, { callbacks, guard }: CallbackRoutes): void {
+  const page = { items: [schemas.callbackExample], next_cursor: null }
+  const schema = {
+    ...forPeople,
+    summary: 'The callbacks of all requests, newest first',
+    description:
+      'A page looks through 2 000 callbacks (or that many failed ones): with a filter it may have few items, or none, and a next_cursor.',
+    operationId: 'listCallbacks',
+    querystring: schemas.callbacksQuery,
+    response: { 200: success('A page of callbacks', Type.Ref('CallbackPage'), [page]), ...problems(401, 403, 422) },
+  }
+  app.get<{ Querystring: Static<typeof schemas.callbacksQuery> }>(
+    '/callbacks',
+    { ...guard('callback.read'), schema },
+    async (request) => {
+      const { organizationId } = personOf(request).principal
+      const { status = null, ...filter } = request.query
+      const { limit, after: before } = readPageQuery(filter)
+      const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
+      return { items: items.map(callbackJson), next_cursor: next && encodeCursor(next) }
+    },
+  )
+}
+
+function redeliverRoute(app: FastifyInstance, { callbacks, guard, redeliver }: CallbackRoutes): void {
+  const done = { redelivered: 100, skipped: 0, next_cursor: null }
+  const schema = {
+    ...forPeople,
+    summary: 'Send many callbacks again: those that failed, or were sent',
+    description:
+      'Each gets a new round of attempts, with the same webhook-id and the same bytes. A call takes as many as `limit` says; ' +
+      'repeat it with `cursor` until next_cursor is null.',
+    operationId: 'redeliverCallbacks',
+    body: { ...schemas.redeliverBody, examples: [schemas.redeliverExample] },
+    response: {
+      202: success('How many are due again', Type.Ref('RedeliveredCallbacks'), [done]),
+      ...problems(400, 401, 403, 413, 415, 422),
+    },
+  }
+  app.post<{ Body: Static<typeof schemas.redeliverBody> }>(
+    '/callbacks/redeliver',
+    { ...guard('callback.redeliver'), schema },
+    async (request, reply) => {
+      const by = personOf(request)
+      const { organizationId } = by.principal
+      const { status = 'failed', limit = 100, cursor, ...filter } = request.body
+      const before = cursor === undefined ? null : decodeCursor(cursor)
+      const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
+      const done = await Promise.all(items.map(({ subjectId }) => redeliver(by, subjectId)))
+      const redelivered = done.filter((isDue) => isDue).length
+      const skipped = done.length - redelivered
+      return reply.status(202).send({ redelivered, skipped, next_cursor: next && encodeCursor(next) })
+    },
+  )
+}
+
+function readFilter({ target, since }: { readonly target?: string; readonly since?: string }) {
+  return {
+    target: target === undefined ? null : originOf(target),
+    since: since === undefined ? null : toInstant('since', since),
+  }
+}
+
+function originOf(target: string): string {
+  const url = URL.canParse(target) ? new URL(target) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw invalid('target', 'must be an address such as https://agent.example.com')
+  }
+  return url.origin
+}
+
+function callbackJson({ id: webhook_id, subjectId: request_id, address: url, ...row }: ListedDelivery) {
+  const { target, status, attempts, nextAttemptAt, lastError, lastStatusCode, createdAt, updatedAt } = row
+  return {
+    request_id,
+    webhook_id,
+    url,
+    target,
+    status,
+    attempts,
+    next_attempt_at: nextAttemptAt,
+    last_error: lastError ?? (lastStatusCode === null ? null : notReceived(lastStatusCode)),
+    created_at: createdAt,
+    updated_at: updatedAt,
+  }
 }
 
 /** An attempt on the wire. */

@@ -1,4 +1,6 @@
 import { Type } from 'typebox'
+import { deliveryStatuses } from '../deliveries/list-store.ts'
+import { pageQuery } from '../http/paging.ts'
 import { id, nullable, time } from '../http/schema-parts.ts'
 
 export const deliverySchema = Type.Object(
@@ -35,3 +37,81 @@ export const deliveryExample = {
   error: null,
   started_at: '2026-01-31T09:05:00.003Z',
 }
+
+const statusMeaning =
+  'pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a ' +
+  'next_attempt_at, the recovery goes on.'
+
+export const callbackSchema = Type.Object(
+  {
+    request_id: id,
+    webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header.' }),
+    url: Type.String({ description: 'Empty after an erasure.' }),
+    target: Type.String({ description: 'scheme://host:port of the URL: breakers open and close per target.' }),
+    status: Type.Enum(deliveryStatuses, { description: statusMeaning }),
+    attempts: Type.Integer(),
+    next_attempt_at: nullable(
+      Type.String({ format: 'date-time', description: 'Null while it is tried, and when nothing more is due.' }),
+    ),
+    last_error: nullable(Type.String()),
+    created_at: time,
+    updated_at: time,
+  },
+  { $id: 'Callback', title: 'Callback' },
+)
+
+const filter = {
+  target: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 2_048,
+      description: 'Callbacks to this scheme://host:port; a whole URL will do.',
+    }),
+  ),
+  since: Type.Optional(
+    Type.String({ maxLength: 64, description: 'RFC 3339; only callbacks that first fell due at this time or later.' }),
+  ),
+}
+const { cursor } = pageQuery.properties
+
+export const callbacksQuery = Type.Object({
+  status: Type.Optional(Type.Enum(deliveryStatuses, { description: statusMeaning })),
+  ...filter,
+  ...pageQuery.properties,
+})
+
+export const redeliverBody = Type.Object({
+  status: Type.Optional(
+    Type.Enum(['failed', 'sent'], {
+      default: 'failed',
+      description: 'sent: send again what was delivered, for a receiver that lost it.',
+    }),
+  ),
+  ...filter,
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
+  cursor,
+})
+
+export const redeliverExample = { status: 'failed', target: 'https://agent.example.com' } as const
+
+export const redeliveredSchema = Type.Object(
+  {
+    redelivered: Type.Integer({ description: 'Callbacks that are due again.' }),
+    skipped: Type.Integer({ description: 'Callbacks that somebody else sent, or asked for, in the meantime.' }),
+    next_cursor: nullable(Type.String({ description: 'There may be more: call again with it as `cursor`.' })),
+  },
+  { $id: 'RedeliveredCallbacks', title: 'RedeliveredCallbacks' },
+)
+
+export const callbackExample = {
+  request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
+  webhook_id: deliveryExample.webhook_id,
+  url: deliveryExample.url,
+  target: 'https://agent.example.com',
+  status: 'failed',
+  attempts: 4,
+  next_attempt_at: '2026-01-31T09:06:15.000Z',
+  last_error: 'The receiver replied 503; only 2xx counts as received.',
+  created_at: '2026-01-31T09:05:00.003Z',
+  updated_at: '2026-01-31T09:05:15.000Z',
+} as const

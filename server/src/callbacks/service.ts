@@ -1,4 +1,5 @@
 import type { NewDelivery, Subject } from '../deliveries/delivery.ts'
+import type { DeliveryFilter } from '../deliveries/list-store.ts'
 import type { DeliveryModule } from '../deliveries/module.ts'
 import type { InTransactionReader } from '../events/service.ts'
 import type { Tx } from '../platform/database/db.ts'
@@ -34,6 +35,8 @@ export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProo
     /** Empties the callbacks of one request, and the replies to them. */
     erase: (tx: Tx, organizationId: string, requestId: string) =>
       deliveries.erase(tx, subjectOf(organizationId, requestId)),
+    /** A page of the callbacks of one organization. */
+    list: (filter: Omit<DeliveryFilter, 'channel'>) => deliveries.list({ ...filter, channel: channelName }),
     /** Every attempt to deliver the callbacks of one request, newest first. */
     attempts: (organizationId: string, requestId: string) => deliveries.attempts(subjectOf(organizationId, requestId)),
   }

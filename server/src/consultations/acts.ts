@@ -117,6 +117,18 @@ export function cancel(context: ActContext, by: Caller<Agent>, id: string): Prom
   return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now()))
 }
 
+/** False when its callback is under way, or there is none: somebody else was first. */
+export async function redeliverIfSettled(context: ActContext, by: Caller, id: string): Promise<boolean> {
+  try {
+    await redeliver(context, by, id)
+    return true
+  } catch (error) {
+    const { code } = error as { readonly code?: unknown }
+    if (code === rules.nothingToRedeliver.code || code === rules.notFound.code) return false
+    throw error
+  }
+}
+
 export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {
   return act(context, by, id, (before) => rules.redeliver(before, actorOf(by.principal), context.clock.now()))
 }

@@ -25,6 +25,7 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
     redeliver: acts.redeliver.bind(null, acting),
+    redeliverIfSettled: acts.redeliverIfSettled.bind(null, acting),
     show: show.bind(null, proving),
     /** As it is stored, whether or not it was changed: for those who look into it. */
     read: read.bind(null, reading),

@@ -7,6 +7,7 @@ import type { BackgroundWork } from '../platform/loop.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
 import type { Subject } from './delivery.ts'
+import { type DeliveryFilter, list } from './list-store.ts'
 import { enqueue } from './service.ts'
 import { attempts, dueNotification, erase } from './store.ts'
 import { createDeliveryWorker } from './worker.ts'
@@ -42,6 +43,8 @@ export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
     enqueue: enqueue.bind(null, { clock, worker: settings.ROLE === 'api' ? null : worker }),
     /** Every attempt, newest first. */
     attempts: (subject: Subject) => attempts(db.within({ organizationId: subject.organizationId }), subject),
+    /** A page of deliveries, newest first. */
+    list: (filter: DeliveryFilter) => list(db.within({ organizationId: filter.organizationId }), filter),
     /** Empties what was sent about a subject, in the caller's transaction. */
     erase,
     /** For the modules above: their deliveries name a channel that they have added. */

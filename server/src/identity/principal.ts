@@ -83,6 +83,8 @@ export const rights = {
   'request.cancel': ['agent'],
   'request.redeem': ['agent'],
   'request.redeliver': ['agent', 'reviewer', ...managers],
+  'callback.read': everybody,
+  'callback.redeliver': managers,
   'profile.read': everybody,
   'account.change': everybody,
   'api-key.manage': managers,

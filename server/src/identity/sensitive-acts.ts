@@ -27,6 +27,7 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   respond: 'never',
   cancelRequest: 'never',
   redeliver: 'never',
+  redeliverCallbacks: 'never',
   redeem: 'never',
 
   changeAuditPolicy: ({ legal_hold, retention_days }: PolicyChanges) =>

@@ -19,6 +19,8 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   getCertificate: callers,
   redeem: ['agent'],
   listDeliveries: callers,
+  listCallbacks: people,
+  redeliverCallbacks: managers,
 
   listEvents: readers,
   listRequestEvents: readers,

@@ -12,11 +12,20 @@ import {
 import { Problem } from '../../src/platform/problem.ts'
 
 /** Who may do what, by role instead of by right, written independently: an error would have to be in both. */
-const reads = ['request.read', 'profile.read', 'agent.read', 'organization.read', 'user.read', 'team.read'] as const
+const reads = [
+  'request.read',
+  'callback.read',
+  'profile.read',
+  'agent.read',
+  'organization.read',
+  'user.read',
+  'team.read',
+] as const
 const ownAccount = ['account.change', 'sso.link'] as const
 const audits = ['audit.read', 'audit.export'] as const
 const decides = ['request.respond', 'request.redeliver', 'team.run'] as const
 const manages = [
+  'callback.redeliver',
   'api-key.manage',
   'agent.manage',
   'agent.pause',

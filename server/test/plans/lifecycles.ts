@@ -142,6 +142,8 @@ async function lists({ t }: Day): Promise<void> {
       await pages(`/api/v1/events?limit=1${filter}${window}`, t.admin.token)
     }
   }
+  for (const filter of ['', '&status=failed', '&status=sent', `&since=${since}`, '&target=https://agent.example.com'])
+    await pages(`/api/v1/callbacks?limit=1${filter}`, t.admin.token)
   await pages(`/api/v1/requests/${id}/events?limit=1`, t.admin.token)
   done('export', await t.call('GET', '/api/v1/events/export?format=csv', { as: t.admin.token }))
   done('evidence', await t.call('GET', `/api/v1/requests/${id}/evidence`, { as: t.admin.token }))

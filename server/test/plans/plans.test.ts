@@ -28,6 +28,7 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     10_100,
     'a page of one kind or actor looks through up to 10,000 events, and goes on from there',
   ],
+  [/^deliveries_list_(all|failed)$/, 2_100, 'a page looks through 2,000 deliveries, and goes on from there'],
   [
     /^sso_sessions_outside$/,
     2 * rows,

@@ -30,7 +30,7 @@ export const callbacksRedeliver: Command = {
     { about: 'All that failed:', line: 'hitl callbacks redeliver --url https://hitl.example.com' },
     {
       about: 'What receivers got since noon and lost:',
-      line: 'hitl callbacks redeliver --status sent --since 2026-01-31T12:00Z --url https://h.example',
+      line: 'hitl callbacks redeliver --status sent --since 2026-01-31T12:00:00Z --url https://h.example',
     },
   ],
   exits: [

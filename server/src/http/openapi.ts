@@ -147,6 +147,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string, pub
       servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
       tags: [
         { name: 'requests', description: 'Ask, read, answer.' },
+        { name: 'callbacks', description: 'The callbacks of all requests: what failed, and sending it again.' },
         { name: 'auth', description: 'People: registration, sign-in, sessions, profile.' },
         { name: 'factors', description: 'Second factors: authenticator apps, passkeys, recovery codes, step-up.' },
         { name: 'sso', description: "Sign-in with an organization's own OpenID Connect provider." },

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import { deliveryStatuses } from '../deliveries/list-store.ts'
 import { pageQuery } from '../http/paging.ts'
 import { id, nullable, time } from '../http/schema-parts.ts'
+import { listedStatuses } from './callback.ts'
 
 export const deliverySchema = Type.Object(
   {
@@ -48,7 +48,7 @@ export const callbackSchema = Type.Object(
     webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header.' }),
     url: Type.String({ description: 'Empty after an erasure.' }),
     target: Type.String({ description: 'scheme://host:port of the URL: breakers open and close per target.' }),
-    status: Type.Enum(deliveryStatuses, { description: statusMeaning }),
+    status: Type.Enum(listedStatuses, { description: statusMeaning }),
     attempts: Type.Integer(),
     next_attempt_at: nullable(
       Type.String({ format: 'date-time', description: 'Null while it is tried, and when nothing more is due.' }),
@@ -75,7 +75,7 @@ const filter = {
 const { cursor } = pageQuery.properties
 
 export const callbacksQuery = Type.Object({
-  status: Type.Optional(Type.Enum(deliveryStatuses, { description: statusMeaning })),
+  status: Type.Optional(Type.Enum(listedStatuses, { description: statusMeaning })),
   ...filter,
   ...pageQuery.properties,
 })

@@ -1,7 +1,6 @@
 import type { Queryable } from '../platform/database/db.ts'
 
-export const deliveryStatuses = ['pending', 'delivering', 'sent', 'failed'] as const
-export type DeliveryStatus = (typeof deliveryStatuses)[number]
+export type DeliveryStatus = 'pending' | 'delivering' | 'sent' | 'failed'
 
 export interface DeliveryFilter {
   readonly organizationId: string

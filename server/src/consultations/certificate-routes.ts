@@ -68,10 +68,6 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
     {
       ...guard('request.redeem'),
       config: { usesApproval: true },
-      // The body is optional.
-      preValidation: async (request) => {
-        request.body ??= {}
-      },
       schema: {
         tags: ['requests'],
         summary: 'Use an approval: exactly once, before it expires',

@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
+import { sha256Hex } from '../http/schema-parts.ts'
 import { decisions } from './consultation.ts'
 
 const digest = Type.String({
   maxLength: 64,
-  pattern: '^[0-9a-f]{64}$',
+  pattern: sha256Hex,
   description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.',
 })
 

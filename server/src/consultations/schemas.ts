@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { id, line, nullable } from '../http/schema-parts.ts'
+import { id, line, nullable, sha256Hex } from '../http/schema-parts.ts'
 import { certificateText, digestExample } from './certificate-schemas.ts'
 import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
 
@@ -77,7 +77,7 @@ export const respondBody = Type.Object(
       nullable(
         Type.String({
           maxLength: 64,
-          pattern: '^[0-9a-f]{64}$',
+          pattern: sha256Hex,
           description:
             'Computed from the title, description and context that were shown; 409 when that is not what was asked.',
         }),

@@ -2,6 +2,7 @@ import { createHash, createHmac, createSecretKey, hkdfSync, type KeyObject } fro
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Idempotency } from '../platform/idempotency.ts'
+import { says } from '../platform/validation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -16,7 +17,7 @@ export const idempotencyHeaders = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      pattern: '^[\\x21-\\x7e]+$',
+      pattern: says('^[\\x21-\\x7e]+$', 'must be letters, digits and signs of ASCII, without blanks'),
       description: 'The same key and body give the same reply; the same key and another body give 422.',
     }),
   ),

@@ -3,7 +3,7 @@ import { type JsonText, type ParsedJson, parseExactJson } from '../platform/json
 import { largeBytes, parseLargeJson } from '../platform/large-json.ts'
 import { refusal } from '../platform/problem.ts'
 import { refuseOtherCharsets } from './content-type.ts'
-import { nothing } from './validation.ts'
+import { needsBody, nothing } from './validation.ts'
 
 const emptyBody = refusal(400, 'json.empty', 'The body is empty. Send a JSON object.')
 const compressedBody = refusal(
@@ -33,9 +33,9 @@ export function registerJsonBody(app: FastifyInstance): void {
       try {
         refuseOtherCharsets(request.headers['content-type'])
         if (body.length === 0) {
-          // Many clients send a content type with every POST: where no body is expected, an empty one is fine.
-          if (request.routeOptions.schema?.body === undefined) return done(null, undefined)
-          throw emptyBody()
+          // Many clients send a content type with every POST: where no body is needed, an empty one is fine.
+          if (needsBody(request.routeOptions.schema?.body)) throw emptyBody()
+          return done(null, undefined)
         }
         const keep = ({ value, members }: ParsedJson): void => {
           request.rawBody = body

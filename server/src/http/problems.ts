@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { outageOf } from '../platform/database/errors.ts'
 import { Problem, refusal } from '../platform/problem.ts'
-import { badRequest, bodyTooLarge, failed, mediaType, notFound } from './refusals.ts'
+import { badRequest, bearerChallenge, bodyTooLarge, failed, mediaType, notFound, tokenChallenge } from './refusals.ts'
 
 const methodNotAllowed = refusal(
   405,
@@ -32,10 +32,16 @@ export function problemBody(problem: Problem, requestId: string): Record<string,
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
   return reply
     .status(problem.status)
-    .headers(problem.headers)
+    .headers(headersFor(request, problem))
     .header('x-request-id', request.id)
     .type('application/problem+json')
     .send(JSON.stringify(problemBody(problem, request.id)))
+}
+
+/** RFC 6750, 3.1: a call that sent no credentials is not told what is wrong with them. */
+function headersFor({ headers }: FastifyRequest, { status, headers: said }: Problem): Problem['headers'] {
+  if (status !== 401 || headers.authorization !== undefined) return said
+  return said['www-authenticate'] === tokenChallenge['www-authenticate'] ? { ...said, ...bearerChallenge } : said
 }
 
 /** Everything that is thrown ends here: problems are sent as they are, the framework's errors translated, the rest becomes 500. */
@@ -50,19 +56,30 @@ export function registerProblems(app: FastifyInstance): void {
     return sendProblem(request, reply, problem)
   })
   // The router returns 404 for a known path with another method; RFC 9110, 15.5.6 requires 405 and Allow.
-  const routes: { readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+  const routes: { readonly url: string; readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
+  const literal = new Set<string>()
   app.addHook('onRoute', ({ url, method }) => {
     // The CORS preflight route matches every path, so it does not make a path known.
     if (url === '*') return
     const source = url
       .replace(/[.\\+?^$()[\]{}|]/g, '\\$&')
-      .replace(/:[A-Za-z]+/g, '[^/]+')
+      .replace(/:\w+/g, '[^/]+')
       .replaceAll('*', '.*')
-    routes.push({ pattern: new RegExp(`^${source}/?$`), methods: [method].flat() })
+    routes.push({ url, pattern: new RegExp(`^${source}/?$`), methods: [method].flat() })
+    if (!/[:*]/.test(url)) literal.add(url)
+  })
+  const pathOf = ({ url }: FastifyRequest): string => (url.split('?', 1)[0] ?? '/').replace(/(?<=.)\/$/, '')
+  // With a method that only `/passkeys/:id` has, the router takes `/passkeys/options` for the passkey of that id.
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { url = '' } = request.routeOptions
+    const path = url.includes(':') ? pathOf(request) : ''
+    if (!literal.has(path)) return done()
+    const own = routes.filter((route) => route.url === path).flatMap((route) => route.methods)
+    done(methodNotAllowed(request.method, own.join(', ')))
   })
   app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '/'
-    const fitting = routes.filter((route) => route.pattern.test(path))
+    const path = pathOf(request)
+    const fitting = routes.filter((route) => (literal.has(path) ? route.url === path : route.pattern.test(path)))
     const allow = [...new Set(fitting.flatMap((route) => route.methods))].join(', ')
     const isKnown = allow !== '' && !allow.split(', ').includes(request.method)
     return sendProblem(request, reply, isKnown ? methodNotAllowed(request.method, allow) : notFound())

@@ -6,9 +6,12 @@ import { type AnyRefusal, invalidFields, refusal, unavailable } from '../platfor
 /** The challenge that RFC 9110, 11.6.1 asks for with each 401. */
 export const bearerChallenge = { 'www-authenticate': 'Bearer realm="hitl"' } as const
 
+/** The same where the token or key that was sent is what is wrong (RFC 6750, 3.1). */
+export const tokenChallenge = { 'www-authenticate': 'Bearer realm="hitl", error="invalid_token"' } as const
+
 export const unauthenticated = refusal(401, 'auth.invalid', {
   detail: 'The access token or API key is not valid, or no longer valid. Sign in again, or use another key.',
-  headers: bearerChallenge,
+  headers: tokenChallenge,
 })
 
 export const forbidden = refusal(

@@ -1,4 +1,5 @@
 import { type TSchema, Type } from 'typebox'
+import { says } from '../platform/validation.ts'
 
 /** Parts that the wire schemas of all rooms share. */
 
@@ -10,7 +11,8 @@ export function nullable<T extends TSchema>(schema: T) {
 }
 
 /** U+0000 cannot be stored by PostgreSQL, nor looked for. */
-export const noNul = '^[^\\u0000]*$'
+export const noNul = says('^[^\\u0000]*$', 'must have no NUL character')
+export const sha256Hex = says('^[0-9a-f]{64}$', 'must be a SHA-256 in 64 hexadecimal digits: 0-9, a-f')
 
 /** A name that is shown in one line: every such member of every body is made here (`isLine` has the rule). */
 export function line({ maxLength = 255, description = 'One line.' } = {}) {

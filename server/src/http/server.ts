@@ -88,6 +88,8 @@ export async function createHttpServer(
   app.decorateReply('createdAt', function (made) {
     return this.status(201).header('location', path + made)
   })
+  // Like every other method that no route has: a body, which it may have, is not looked at.
+  app.addHttpMethod('QUERY', { overrideExisting: true })
   registerClient(app, parseNetworks(settings.TRUSTED_PROXIES))
   registerHeadersAndLog(app, headers)
   boundBytesUnderWay(app, Math.min(stalledAfterMs, requestTimeout))
@@ -183,6 +185,12 @@ const headersTooLarge = refusal(
 )
 const lateRequest = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
 
+const methodUnknown = refusal(
+  501,
+  'http.method_unknown',
+  'No such method is known here. Methods are written in capitals, such as GET and POST.',
+)
+
 /** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
 function refuseNonHttp(
   headers: Readonly<Record<string, string>>,
@@ -199,7 +207,9 @@ function refuseNonHttp(
         ? headersTooLarge()
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
           ? lateRequest()
-          : malformed()
+          : error.code === 'HPE_INVALID_METHOD'
+            ? methodUnknown()
+            : malformed()
     const { status } = problem
     const id = randomUUID()
     this.log.info({ request_id: id, status, reason: error.code }, 'refused before it became a request')

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions, preValidationHookHandler } from 'fastify'
-import { Type } from 'typebox'
+import { type TObject, Type } from 'typebox'
 import { compileCheck } from '../platform/validation.ts'
 
 const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpPart }) => {
@@ -29,6 +29,18 @@ const refuseMembers: preValidationHookHandler = (request, _reply, done) => {
   done((request.body == null ? null : checkNothing(request.body)) ?? undefined)
 }
 
+/** Whether a call without a body is refused: `{}` would not do. */
+export function needsBody(schema: unknown): boolean {
+  if (schema === undefined) return false
+  const { type, required = [], minProperties = 0 } = schema as Partial<TObject> & { readonly minProperties?: number }
+  return type !== 'object' || required.length > 0 || minProperties > 0
+}
+
+const takeNothing: preValidationHookHandler = (request, _reply, done) => {
+  request.body ??= {}
+  done()
+}
+
 /** Operations without parameters or members of a body take none, instead of any. Pages, which have no operationId, may be linked with more. */
 export function closeOperations(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
@@ -37,6 +49,8 @@ export function closeOperations(app: FastifyInstance): void {
     // The bodies of GET and HEAD are never read.
     if (route.schema.body === undefined && route.method !== 'GET' && route.method !== 'HEAD') {
       route.preValidation = [refuseMembers, ...[route.preValidation ?? []].flat()]
+    } else if (route.schema.body !== undefined && !needsBody(route.schema.body)) {
+      route.preValidation = [takeNothing, ...[route.preValidation ?? []].flat()]
     }
   })
 }

@@ -1,4 +1,4 @@
-import { bearerChallenge, unauthenticated } from '../http/refusals.ts'
+import { bearerChallenge, tokenChallenge, unauthenticated } from '../http/refusals.ts'
 import type { Clock } from '../platform/clock.ts'
 import { refusal } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
@@ -92,11 +92,12 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
 }
 
 export const credentialsMissing = refusal(401, 'auth.missing', {
-  detail: 'Send an Authorization header: "Bearer" and an access token or API key.',
+  detail: 'Sign in to do this, or send an API key.',
   headers: bearerChallenge,
+  extra: { how: 'Send the header Authorization: Bearer, followed by an access token or API key.' },
 })
 
 export const sessionOver = refusal(401, 'session.over', {
-  detail: 'This session has ended. Sign in again.',
-  headers: bearerChallenge,
+  detail: 'Sign in again: this session has ended.',
+  headers: tokenChallenge,
 })

@@ -12,6 +12,14 @@ const strict = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, c
 const textual = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true, coerceTypes: true, useDefaults: true })
 addFormats.default(strict)
 addFormats.default(textual)
+const wordings = new Map<string, string>()
+
+/** A pattern for a schema, with what a refusal says of a value that does not fit. */
+export function says(pattern: string, words: string): string {
+  wordings.set(pattern, words)
+  return pattern
+}
+
 /** More errors than this help nobody. */
 const maxNamed = 20
 // The library's own format accepts `urn:uuid:`, which PostgreSQL's uuid type does not.
@@ -172,12 +180,61 @@ function pathOf({ instancePath, params }: ErrorObject): string {
   return [...parts, ...(named === undefined ? [] : [named])].join('.')
 }
 
-function messageOf(error: ErrorObject): string {
-  if (error.keyword === 'required') return 'is required'
-  if (error.keyword === 'enum') {
-    return `must be one of: ${(error.params.allowedValues as readonly unknown[]).join(', ')}`
-  }
-  if (error.keyword === 'format' && error.params.format === 'uuid') return 'must be a UUID'
-  if (error.keyword === 'format' && error.params.format === 'single-line') return lineRule
-  return error.message ?? 'is not valid'
+/** What the library says beside the keyword: for each some of these. */
+interface Params {
+  readonly limit: number
+  readonly type: string | readonly string[]
+  readonly format: string
+  readonly pattern: string
+  readonly allowedValue: unknown
+  readonly allowedValues: readonly unknown[]
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  object: 'an object',
+  array: 'a list',
+  null: 'null',
+}
+const formats: Readonly<Record<string, string>> = {
+  uuid: 'must be a UUID',
+  'single-line': lineRule,
+  'date-time': 'must be a time with an offset, such as 2026-01-31T09:00:00Z',
+}
+const amount = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
+const characters = (count: number): string => amount(count, 'character', 'characters')
+const entries = (count: number): string => amount(count, 'entry', 'entries')
+const members = (count: number): string => amount(count, 'member', 'members')
+const least = (limit: number, of: (count: number) => string): string =>
+  limit === 1 ? 'must not be empty' : `must have at least ${of(limit)}`
+
+/** For each keyword of the schemas what it asks for, in words that go on from the name of the member. */
+const messages: Readonly<Record<string, (params: Params) => string>> = {
+  required: () => 'is required',
+  enum: ({ allowedValues }) => `must be one of: ${allowedValues.join(', ')}`,
+  const: ({ allowedValue }) => `must be ${allowedValue}`,
+  type: ({ type }) =>
+    `must be ${[type]
+      .flat()
+      .map((name) => kinds[name] ?? name)
+      .join(' or ')}`,
+  format: ({ format }) => formats[format] ?? 'is not spelled as it should be',
+  pattern: ({ pattern }) => wordings.get(pattern) ?? 'is not spelled as it should be',
+  minLength: ({ limit }) => least(limit, characters),
+  maxLength: ({ limit }) => `must have at most ${characters(limit)}`,
+  minItems: ({ limit }) => least(limit, entries),
+  maxItems: ({ limit }) => `must have at most ${entries(limit)}`,
+  uniqueItems: () => 'has an entry twice: send it once',
+  minProperties: ({ limit }) => least(limit, members),
+  maxProperties: ({ limit }) => `must have at most ${members(limit)}`,
+  minimum: ({ limit }) => `must be ${limit} or more`,
+  maximum: ({ limit }) => `must be ${limit} or less`,
+}
+
+function messageOf({ keyword, params, message = 'is not valid' }: ErrorObject): string {
+  if (keyword === 'isClosed') return message
+  return messages[keyword]?.(params as Params) ?? 'is not valid'
 }

@@ -400,7 +400,7 @@ describe('the word of one organization’s provider, for an account that also be
       await t.call('POST', `${auth}/factors/passkeys/options`, { as: member.token }),
     ]) {
       assert.deepEqual([reply.status, reply.body.code], [403, 'auth.step_up_required'])
-      assert.match(reply.body.detail, /Your identity provider speaks for its own organization alone/)
+      assert.match(reply.body.detail, /your identity provider speaks for its own organization alone/)
     }
   })
 

@@ -79,7 +79,6 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
     '/requests/:id/evidence',
     {
       ...guard('audit.export'),
-      exposeHeadRoute: false,
       schema: {
         tags: ['audit'],
         summary: 'The evidence pack of one request, as JSON or as a self-contained page',
@@ -113,6 +112,8 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const { json, outline, context, digest, certificate } = await sources.request(by.principal, id)
       const about = JSON.parse(outline) as Members
       const format = request.query.format === 'html' ? 'html' : 'json'
+      // Neither proven nor noted as taken.
+      if (request.method === 'HEAD') return reply.type(format === 'json' ? 'application/json' : 'text/html').send()
       await record(by, { kind: 'audit.evidence_taken', after: { format }, subject: { kind: 'request', id } })
       await sealOne(organizationId).catch(() => false)
       const rows = db.within({ organizationId })

@@ -77,8 +77,6 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
     '/events/export',
     {
       ...guard('audit.export'),
-      // HEAD would read everything and send nothing.
-      exposeHeadRoute: false,
       schema: {
         tags: ['audit'],
         summary: 'The whole audit as a file, streamed',
@@ -105,6 +103,11 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       const { format: asked = 'jsonl', after = null } = request.query
       const format = asked === 'csv' ? 'csv' : 'jsonl'
       const { organizationId } = by.principal
+      const described = reply
+        .type(types[format])
+        .header('content-disposition', `attachment; filename="audit-${organizationId}.${format}"`)
+      // Nothing is read that nobody gets.
+      if (request.method === 'HEAD') return described.send()
       const leave = takePlace(organizationId)
       if (leave === null) throw tooManyExports()
       const stream = await begin(by, format, after).catch((error: unknown) => {
@@ -114,10 +117,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       stream.once('close', leave)
       reply.endStalled(stalledAfterMs)
       stream.once('error', (error) => request.log.warn({ err: error }, 'an export broke off'))
-      return reply
-        .type(types[format])
-        .header('content-disposition', `attachment; filename="audit-${organizationId}.${format}"`)
-        .send(stream)
+      return described.send(stream)
     },
   )
 }

@@ -1,11 +1,12 @@
 import { Type } from 'typebox'
 import { id, nullable, time } from '../../http/schema-parts.ts'
+import { says } from '../../platform/validation.ts'
 import { roles } from '../principal.ts'
 import { emailPattern, grantableRoles } from './user.ts'
 
 export const email = Type.String({
   maxLength: 254,
-  pattern: emailPattern,
+  pattern: says(emailPattern, 'must be an email address'),
   description: 'Compared without regard to case.',
 })
 export const grantableRole = Type.Enum([...grantableRoles])

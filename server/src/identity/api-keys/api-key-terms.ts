@@ -56,7 +56,8 @@ export const keyExpired = refusal(
   401,
   'auth.key_expired',
   (expiresAt: Date) => ({
-    detail: `This API key expired on ${expiresAt.toISOString()}. An administrator can replace it with POST /api/v1/api-keys/{id}/rotate.`,
+    detail: `This API key expired on ${expiresAt.toISOString()}. Ask an administrator to rotate it.`,
+    extra: { how: 'An administrator sends POST /api/v1/api-keys/{id}/rotate.' },
     // RFC 6750, 3.1: expired is an invalid token, as revoked is; `code` tells them apart.
     headers: {
       'www-authenticate': 'Bearer realm="hitl", error="invalid_token", error_description="The API key has expired"',

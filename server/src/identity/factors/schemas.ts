@@ -1,10 +1,13 @@
 import { Type } from 'typebox'
-import { id, line, nullable, time } from '../../http/schema-parts.ts'
+import { id, line, noNul, nullable, sha256Hex, time } from '../../http/schema-parts.ts'
+import { says } from '../../platform/validation.ts'
 
-const base64url = (maxLength: number) => Type.String({ maxLength, pattern: '^[A-Za-z0-9_-]*={0,2}$' })
+const inBase64url = 'must be base64url, as the browser made it'
+const base64url = (maxLength: number) =>
+  Type.String({ maxLength, pattern: says('^[A-Za-z0-9_-]*={0,2}$', inBase64url) })
 
 // A credential's id has at most 1 023 bytes (WebAuthn, 4).
-const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: '^[A-Za-z0-9_-]+$' })
+const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: says('^[A-Za-z0-9_-]+$', inBase64url) })
 
 /** As `PublicKeyCredential.toJSON()` of a browser gives it, which adds members that are not read here. */
 const credential = { id: credentialId, rawId: credentialId, type: Type.Literal('public-key') }
@@ -153,7 +156,7 @@ export const exampleRecoveryCodes = { codes: ['7ZK4-9Q2M-XH0B-6RTD-W3E8-N1CP'] }
 
 const digest = Type.String({
   maxLength: 64,
-  pattern: '^[0-9a-f]{64}$',
+  pattern: sha256Hex,
   description: 'The `digest` in the 403 `auth.step_up_required` of the refused call.',
 })
 export const exampleDigest = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
@@ -168,7 +171,7 @@ export const stepUpBody = Type.Object(
     digest,
     method: Type.Enum(['passkey', 'totp', 'recovery_code', 'password']),
     ...proof,
-    password: Type.Optional(Type.String({ maxLength: 1_000, pattern: '^[^\\u0000]*$' })),
+    password: Type.Optional(Type.String({ maxLength: 1_000, pattern: noNul })),
   },
   { title: 'StepUpInput' },
 )
@@ -185,7 +188,7 @@ export const exampleStepUp = {
 
 const challenge = Type.String({
   maxLength: 43,
-  pattern: '^[A-Za-z0-9_-]{43}$',
+  pattern: says('^[A-Za-z0-9_-]{43}$', 'must be the challenge of this sign-in, unchanged'),
   description: 'The `challenge` in the 401 `auth.second_factor_required` of POST /auth/login.',
 })
 export const exampleChallenge = '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'

@@ -127,17 +127,18 @@ export const stepUpRequired = refusal(
     const methods = proofMethods(factors)
     const next =
       methods.length > 0
-        ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with X-Step-Up.'
+        ? 'Prove again that it is you to do this.'
         : isOthersWord
-          ? 'Your identity provider speaks for its own organization alone: sign in another way, then repeat the call.'
+          ? 'Sign in another way to do this: your identity provider speaks for its own organization alone.'
           : signedInFreshly
-            ? 'Your organization asks for more than a sign-in here: add a passkey or an authenticator app first.'
-            : 'Sign in again, then repeat the call.'
-    const why =
-      token === 'none'
-        ? 'This call needs a fresh proof that it is you.'
-        : 'This step-up is not for this call, was used, or has expired.'
-    return { detail: `${why} ${next}`, extra: { digest: digest.toString('hex'), methods } }
+            ? 'Add a passkey or an authenticator app to do this: your organization asks for more than a sign-in.'
+            : 'Sign in again to do this.'
+    const why = token === 'none' ? '' : ' The proof that was sent is not for this, was used, or has expired.'
+    const how =
+      methods.length > 0
+        ? 'Send POST /api/v1/auth/step-up with this digest and one of the methods, then repeat the call with its step_up in X-Step-Up.'
+        : 'Once that is done, repeat the call.'
+    return { detail: `${next}${why}`, extra: { how, digest: digest.toString('hex'), methods } }
   },
   {
     token: 'none',

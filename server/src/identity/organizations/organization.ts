@@ -63,11 +63,10 @@ export const notOwnRights = refusal(
   'user.own',
   'You cannot change your own role or deactivate yourself. Ask another administrator.',
 )
-export const ownerByTransferOnly = refusal(
-  403,
-  'user.not_owner',
-  'To make a member the owner, use POST /api/v1/organization/transfer.',
-)
+export const ownerByTransferOnly = refusal(403, 'user.not_owner', {
+  detail: 'Transfer the organization to this member instead: only that makes an owner.',
+  extra: { how: 'Send POST /api/v1/organization/transfer.' },
+})
 export const otherOrganization = refusal(
   403,
   'sso.other_organization',

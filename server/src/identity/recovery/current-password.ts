@@ -6,11 +6,10 @@ import type { RecoveryContext } from './context.ts'
 
 /** Not 401: the session is fine. */
 export const wrongPassword = refusal(403, 'password.wrong', 'The current password is not right. Nothing was changed.')
-export const noPassword = refusal(
-  409,
-  'password.none',
-  'This account has no password yet. Choose one with POST /api/v1/auth/password/forgot.',
-)
+export const noPassword = refusal(409, 'password.none', {
+  detail: 'Choose a password first, as after forgetting one: this account has none yet.',
+  extra: { how: 'Send POST /api/v1/auth/password/forgot.' },
+})
 
 /** Throws 403 for a wrong password, counted like a failed sign-in: a stolen session must not help to find the password. */
 export async function requirePassword(

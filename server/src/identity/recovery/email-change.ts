@@ -22,11 +22,10 @@ import type { RecoveryContext } from './context.ts'
 import { noPassword, requirePassword, wrongPassword } from './current-password.ts'
 import { findLink, makeLink, type NewLink, takeLink } from './links.ts'
 
-export const noEmail = refusal(
-  409,
-  'email.none',
-  'This account has no address yet. Set one with POST /api/v1/auth/email/change.',
-)
+export const noEmail = refusal(409, 'email.none', {
+  detail: 'Add an email address first: this account has none yet.',
+  extra: { how: 'Send POST /api/v1/auth/email/change.' },
+})
 export const alreadyVerified = refusal(
   409,
   'email.already_verified',

@@ -15,7 +15,7 @@ import { isSecretToken } from '../secret-token.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
 import type { Sessions } from './service.ts'
-import { cookieMissing, entryRefused, noSession, type Session, sessionNotFound } from './session.ts'
+import { cookieMissing, entryRefused, keyHasNoSession, noSession, type Session, sessionNotFound } from './session.ts'
 
 export interface SessionRoutes {
   readonly sessions: Sessions
@@ -127,6 +127,9 @@ function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
       return null
     } catch (error) {
       if (error instanceof Problem && error.status === 401) return error
+      if (request.principal?.kind === 'agent' && error instanceof Problem && error.code === 'auth.forbidden') {
+        throw keyHasNoSession()
+      }
       throw error
     }
   }
@@ -136,7 +139,7 @@ function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
     summary: 'Sign out: end the session of the access token and that of the session cookie',
     operationId: 'logout',
     security: [{}, ...security],
-    response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403) },
+    response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403, keyHasNoSession) },
   }
   app.post('/auth/logout', { schema }, async (request, reply) => {
     if (request.headers.authorization === undefined) {

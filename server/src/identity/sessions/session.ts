@@ -74,6 +74,11 @@ export const noSession = refusal(401, 'session.missing', {
   headers: bearerChallenge,
 })
 
+export const keyHasNoSession = refusal(403, 'session.not_of_key', {
+  detail: 'An API key cannot sign out, because it never signed in. To end it, ask an administrator to revoke it.',
+  extra: { how: 'An administrator sends PATCH /api/v1/api-keys/{id} with is_active: false.' },
+})
+
 export const wrongCredentials = refusal(401, 'auth.wrong_credentials', {
   detail: 'Incorrect email or password',
   headers: bearerChallenge,

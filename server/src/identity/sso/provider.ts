@@ -65,7 +65,7 @@ export const ssoRequired = refusal(
   ({ id }: Pick<IdentityProvider, 'id'>, publicUrl: string) => {
     const start = `${publicPath(publicUrl)}/api/v1/auth/sso/${id}/start`
     return {
-      detail: `This organization accepts sign-ins through its identity provider only. Open ${start} to sign in.`,
+      detail: 'Sign in through the identity provider of your organization: it accepts no other sign-in.',
       extra: { sso_start: start },
     }
   },

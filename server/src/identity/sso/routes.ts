@@ -60,6 +60,9 @@ function queryOf(request: FastifyRequest): string {
   return /\?(.*)/.exec(request.raw.url ?? '')?.[1] ?? ''
 }
 
+/** For HEAD: programs that check links must not begin or finish a sign-in. */
+const beginNothing = (reply: FastifyReply): FastifyReply => reply.status(303).send()
+
 function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentSession }: SsoRoutes): void {
   const cookie = createFlowCookie(publicUrl)
   const { origin } = new URL(publicUrl)
@@ -81,8 +84,6 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
   app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.startQuery> }>(
     '/auth/sso/:id/start',
     {
-      // HEAD would begin a sign-in that nobody finishes.
-      exposeHeadRoute: false,
       errorHandler: refuseInWords,
       schema: {
         ...common,
@@ -99,6 +100,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
     },
     async (request, reply) => {
       const returnTo = checkReturnTo(request.query.return_to ?? home, publicUrl)
+      if (request.method === 'HEAD') return beginNothing(reply)
       const sessionId = await currentSession(request)
       const isWanted = request.headers['sec-fetch-site'] === 'same-origin' || isConfirmed(request)
       if (!isWanted && (isCrossSite(request) || sessionId !== null)) return ask(request, reply)
@@ -111,7 +113,6 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
   app.get<{ Params: { id: string }; Querystring: Static<typeof schemas.callbackQuery> }>(
     '/auth/sso/:id/callback',
     {
-      exposeHeadRoute: false,
       errorHandler: refuseInWords,
       schema: {
         ...common,
@@ -129,6 +130,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
       },
     },
     async (request, reply) => {
+      if (request.method === 'HEAD') return beginNothing(reply)
       const query = queryOf(request)
       const { state = '', again } = request.query
       if (isCrossSite(request) && again === undefined) return sendAgain(reply, `?${query}&again=1`)

@@ -161,7 +161,7 @@ describe('registration is open', () => {
       test(`a body that is not an object: ${JSON.stringify(body)}`, async () => {
         const reply = await t.call('POST', register, { body })
         assert.equal(reply.status, 422, reply.text)
-        assert.match(reply.body.detail, /^The body must be object/)
+        assert.match(reply.body.detail, /^The body must be an object/)
       })
     }
   })

@@ -54,10 +54,14 @@ export const secondFactorRequired = refusal(
   401,
   'auth.second_factor_required',
   ({ challenge, methods, expiresAt }: BegunChallenge) => ({
-    detail:
-      'This account has a second factor. Send it to POST /api/v1/auth/login/second-factor together with the challenge.',
+    detail: 'Use your second factor to sign in: a passkey, a code from your app, or a recovery code.',
     headers: bearerChallenge,
-    extra: { challenge, methods, expires_at: expiresAt },
+    extra: {
+      how: 'Send POST /api/v1/auth/login/second-factor with the challenge and one of the methods.',
+      challenge,
+      methods,
+      expires_at: expiresAt,
+    },
   }),
   {
     challenge: '3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',

@@ -1,20 +1,27 @@
 import { Type } from 'typebox'
 import { line, nullable, time } from '../../../http/schema-parts.ts'
+import { says } from '../../../platform/validation.ts'
 import { claimableRoles } from '../provider.ts'
 
 // Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
-const scope = Type.String({ maxLength: 100, pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$' })
+const scope = Type.String({
+  maxLength: 100,
+  pattern: says('^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$', 'must be one scope: ASCII without blanks, quotes and backslashes'),
+})
 const visible = (maxLength: number, description: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[\\x20-\\x7e]+$', description })
+  Type.String({ minLength: 1, maxLength, pattern: says('^[\\x20-\\x7e]+$', 'must be printable ASCII'), description })
 const claimName = Type.String({
   minLength: 1,
   maxLength: 200,
-  pattern: '^[^\\u0000]+$',
+  pattern: says('^[^\\u0000]+$', 'must have no NUL character, and something else'),
   description: 'A claim of the ID token or the userinfo endpoint, or a path such as realm_access.roles.',
 })
 const claimValue = '^[^\\u0000]{1,255}$'
 const role = Type.Enum([...claimableRoles])
-const domain = Type.String({ maxLength: 253, pattern: '^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$' })
+const domain = Type.String({
+  maxLength: 253,
+  pattern: says('^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$', 'must be a domain, such as example.com'),
+})
 
 const settings = {
   name: line(),

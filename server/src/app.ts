@@ -13,6 +13,7 @@ import type { Guard } from './identity/guard.ts'
 import { createIdentityModule } from './identity/module.ts'
 import { createLetterModule } from './letters/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
+import { watchClock } from './platform/database/clock-watch.ts'
 import type { BackgroundWork } from './platform/loop.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
@@ -120,6 +121,7 @@ export async function createApp(options: AppOptions) {
   })
 
   const loops = modules.flatMap(({ loops = [] }) => loops)
+  const clockWatch = watchClock(workerDb, clock, log)
   const columns = modules.flatMap(({ sealedColumns = [] }) => sealedColumns)
   return {
     http: web.http,
@@ -134,6 +136,7 @@ export async function createApp(options: AppOptions) {
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */
     startWorkers: (): void => {
+      clockWatch.start()
       if (config.ROLE === 'api') events.watch()
       else for (const loop of loops) loop.start()
     },
@@ -149,7 +152,7 @@ export async function createApp(options: AppOptions) {
       stopped ??= (async () => {
         // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([web.http.close(), ...loops.map((loop) => loop.stop(graceMs))])
+        await Promise.all([web.http.close(), clockWatch.stop(), ...loops.map((loop) => loop.stop(graceMs))])
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.
         await events.close()

@@ -5,13 +5,15 @@ import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Delivery, EndedAttempt, NewDelivery, Subject } from './delivery.ts'
 import { type Limits, type Receiver, unweighed } from './targets.ts'
 
+/** A process whose clock is ahead must not hold up what another one is to send now. */
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
     insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, proof,
       body_bytes, retry_seconds, recovery_seconds, due_at, lease_token, created_at, updated_at)
     select organization_id, id, channel, subject_id, address, target, secret, body, proof, body_bytes, retry_seconds,
-      recovery_seconds, due_at, lease_token, created_at, $2
+      recovery_seconds, case when lease_token is null then least(due_at, statement_timestamp()) else due_at end,
+      lease_token, created_at, $2
     from json_populate_recordset(null::deliveries, $1)`,
 }
 
@@ -70,7 +72,7 @@ const rearmStatement: Statement = {
         select old.id from wanted cross join lateral (
           select a.id from delivery_attempts a where ${ofSubject} order by a.id desc offset ${attemptsKept}) old))
     )
-    update deliveries o set status = 'pending', round_attempts = 0, due_at = $4, lease_token = null, failed_at = null,
+    update deliveries o set status = 'pending', round_attempts = 0, due_at = least($4, statement_timestamp()), lease_token = null, failed_at = null,
       not_before = null, updated_at = $4
     where o.organization_id = any($1::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
       and o.id = any(array(${idsOfSubjects}))

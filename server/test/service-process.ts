@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import pg from 'pg'
 import { eventually } from './eventually.ts'
@@ -118,7 +119,8 @@ export async function request(
 ): Promise<HttpReply> {
   const { as, body, agent = false, key } = options
   const sent = body === undefined ? '' : JSON.stringify(body)
-  const call = httpRequest(`${url}${path}`, {
+  const send = url.startsWith('https:') ? httpsRequest : httpRequest
+  const call = send(`${url}${path}`, {
     method,
     agent,
     headers: {

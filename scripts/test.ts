@@ -64,7 +64,13 @@ try {
       broken.abort()
     })
   }
-  const tests = run({ files, cwd: root, concurrency: workers, timeout: isE2e ? 600_000 : 300_000, signal: broken.signal })
+  const tests = run({
+    files,
+    cwd: root,
+    concurrency: workers,
+    timeout: isE2e ? 600_000 : 300_000,
+    signal: broken.signal,
+  })
   tests.on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1
   })

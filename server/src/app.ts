@@ -7,6 +7,7 @@ import { createDeliveryModule } from './deliveries/module.ts'
 import { createEventModule } from './events/module.ts'
 import type { Report } from './facts/fact.ts'
 import { createHttpModule } from './http/module.ts'
+import type { Webhooks } from './http/openapi-document.ts'
 import type { Deferral } from './identity/accounts/deferred-work.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import type { Guard } from './identity/guard.ts'
@@ -36,6 +37,8 @@ interface Module {
   readonly sealedColumns?: readonly SealedColumn[]
   /** Routes under `/api/v1`. */
   routes?(api: FastifyInstance, guard: Guard): void
+  /** Calls that the module makes to addresses that its users gave. */
+  readonly webhooks?: Webhooks
   /** Routes at the root. */
   readonly pages?: readonly ((http: FastifyInstance) => void)[]
 }
@@ -113,6 +116,7 @@ export async function createApp(options: AppOptions) {
   const guard = identity.createGuard(web.http, web.limits)
   await web.open({
     routes: modules.map((module) => (api) => module.routes?.(api, guard)),
+    webhooks: Object.assign({}, ...modules.map(({ webhooks }) => webhooks)),
     pages: modules.flatMap(({ pages = [] }) => pages),
     database: watch.look,
     auditIsIntact: events.isIntact,

@@ -13,6 +13,7 @@ import { createCallbackProofs } from './proof.ts'
 import { type CallbackRoutes, deliveryJson, registerCallbackRoutes } from './routes.ts'
 import { channelName, createCallbacks } from './service.ts'
 import { refuseSecret } from './signature.ts'
+import { callbackWebhooks } from './webhooks.ts'
 
 export interface CallbackModuleDependencies
   extends Omit<CallbackChannel, 'transport' | 'proofs'>,
@@ -55,6 +56,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
     erase: callbacks.erase,
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerCallbackRoutes(api, { callbacks, guard, requireVisible, requestNotFound, redeliver }),
+    webhooks: callbackWebhooks,
     sealedColumns,
   }
 }

@@ -29,7 +29,7 @@ export interface CallbackChange {
 }
 
 /** Each way out of `pending`, under its name for receivers. */
-const closings: Readonly<Record<string, string>> = {
+export const closings: Readonly<Record<string, string>> = {
   responded: 'request.responded',
   timeout: 'request.timeout',
   cancelled: 'request.cancelled',

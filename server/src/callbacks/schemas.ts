@@ -7,19 +7,19 @@ export const deliverySchema = Type.Object(
   {
     id,
     webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header: the same for all attempts.' }),
-    attempt: Type.Integer({ minimum: 1 }),
-    url: Type.String(),
-    succeeded: Type.Boolean(),
-    status_code: nullable(Type.Integer()),
-    duration_ms: Type.Integer(),
+    attempt: Type.Integer({ minimum: 1, description: 'Its number, from 1.' }),
+    url: Type.String({ description: 'Where it was sent.' }),
+    succeeded: Type.Boolean({ description: 'The receiver replied 2xx.' }),
+    status_code: nullable(Type.Integer({ description: 'What the receiver replied; null when nothing.' })),
+    duration_ms: Type.Integer({ description: 'How long it took.' }),
     reply: Type.String({ description: 'The first 1 000 characters of the reply.' }),
     error_code: nullable(
       Type.String({
         description: 'target_refused, dns, connect, tls, timeout, reset, protocol, redirect, secret, changed or body.',
       }),
     ),
-    error: nullable(Type.String()),
-    started_at: time,
+    error: nullable(Type.String({ description: 'The reason in a sentence.' })),
+    started_at: time('When it began.'),
   },
   { $id: 'Delivery', title: 'Delivery' },
 )
@@ -49,15 +49,15 @@ export const callbackSchema = Type.Object(
     url: Type.String({ description: 'Empty after an erasure.' }),
     target: Type.String({ description: 'scheme://host:port of the URL: breakers open and close per target.' }),
     status: Type.Enum(listedStatuses, { description: statusMeaning }),
-    attempts: Type.Integer(),
+    attempts: Type.Integer({ description: 'How often it was tried.' }),
     next_attempt_at: nullable(
       Type.String({ format: 'date-time', description: 'Null while it is tried, and when nothing more is due.' }),
     ),
-    last_error: nullable(Type.String()),
-    created_at: time,
-    updated_at: time,
+    last_error: nullable(Type.String({ description: 'Why the last attempt failed.' })),
+    created_at: time('When it first fell due.'),
+    updated_at: time('When it was last tried or asked for.'),
   },
-  { $id: 'Callback', title: 'Callback' },
+  { $id: 'ListedCallback', title: 'ListedCallback' },
 )
 
 const filter = {
@@ -80,17 +80,19 @@ export const callbacksQuery = Type.Object({
   ...pageQuery.properties,
 })
 
-export const redeliverBody = Type.Object({
-  status: Type.Optional(
-    Type.Enum(['failed', 'sent'], {
-      default: 'failed',
-      description: 'sent: send again what was delivered, for a receiver that lost it.',
-    }),
-  ),
-  ...filter,
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })),
-  cursor,
-})
+export const redeliverBody = Type.Object(
+  {
+    status: Type.Optional(
+      Type.Enum(['failed', 'sent'], {
+        description: 'failed by default. sent: send again what was delivered, for a receiver that lost it.',
+      }),
+    ),
+    ...filter,
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, description: 'How many at most; 100 by default.' })),
+    cursor,
+  },
+  { title: 'RedeliverCallbacks' },
+)
 
 export const redeliverExample = { status: 'failed', target: 'https://agent.example.com' } as const
 

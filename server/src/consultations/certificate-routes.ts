@@ -29,6 +29,7 @@ const refusals = [
 /** Register these after the routes of requests, whose schemas they use. */
 export function registerCertificateRoutes(app: FastifyInstance, routes: CertificateRoutes): void {
   const { consultations, guard, clock } = routes
+  const redeeming = guard('request.redeem')
   app.addSchema(schemas.certificateSchema)
 
   app.get<{ Params: { id: string } }>(
@@ -41,11 +42,10 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         description:
           'Verify it with the keys at `/.well-known/jwks.json`. To use it, once, call `POST /requests/{id}/redeem`.',
         operationId: 'getCertificate',
-        security: [{ bearer: [] }, { person: [] }],
         params: idParams,
         response: {
           200: success('The certificate', Type.Ref('Certificate'), schemas.certificateExample),
-          ...problems(401, 403, notFound, notDecided, ...unproven, 422),
+          ...problems(notFound, notDecided, ...unproven),
         },
       },
     },
@@ -66,8 +66,8 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
   app.post<{ Params: { id: string }; Body: Static<typeof schemas.redeemBody> }>(
     '/requests/:id/redeem',
     {
-      ...guard('request.redeem'),
-      config: { usesApproval: true },
+      ...redeeming,
+      config: { ...redeeming.config, usesApproval: true },
       schema: {
         tags: ['requests'],
         summary: 'Use an approval: exactly once, before it expires',
@@ -75,12 +75,11 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
           'Of any number of calls one succeeds; a caller that gets no reply must assume that the approval was used. ' +
           'Only approvals can be used; with `digest`, only for exactly what was approved.',
         operationId: 'redeem',
-        security: [{ bearer: [] }],
         params: idParams,
         body: { ...schemas.redeemBody, examples: [{ digest: schemas.digestExample }] },
         response: {
           200: success('The request; its approval is used', Type.Ref('Request'), requestExample),
-          ...problems(400, 401, 403, notFound, ...refusals, redemption.digestDiffers, 413, 415, 422),
+          ...problems(notFound, ...refusals, redemption.digestDiffers),
         },
       },
     },

@@ -1,6 +1,11 @@
 import { Type } from 'typebox'
-import { sha256Hex } from '../http/schema-parts.ts'
+import { nullable, sha256Hex, time, uuid } from '../http/schema-parts.ts'
 import { decisions } from './consultation.ts'
+
+export const decision = Type.Enum(decisions, {
+  title: 'Decision',
+  description: 'What was decided. request_changes: ask again, differently.',
+})
 
 const digest = Type.String({
   maxLength: 64,
@@ -21,13 +26,13 @@ export const redeemBody = Type.Object(
 
 export const certificateSchema = Type.Object(
   {
-    request_id: Type.String({ format: 'uuid' }),
+    request_id: uuid('The request that was decided.'),
     certificate: Type.String({ description: 'Compact JWS (EdDSA, typ hitl-decision+jwt); see docs/certificates.md.' }),
     digest,
-    decision: Type.Enum(decisions),
-    revision: Type.Integer(),
-    expires_at: Type.String({ format: 'date-time', description: 'An approval can be redeemed until then.' }),
-    redeemed_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+    decision,
+    revision: Type.Integer({ description: 'The revision that was decided.' }),
+    expires_at: time('An approval can be redeemed until then.'),
+    redeemed_at: nullable(time('When the approval was used.')),
   },
   { $id: 'Certificate', title: 'Certificate' },
 )

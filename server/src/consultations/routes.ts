@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
-import { idParams, problems, success } from '../http/openapi.ts'
+import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -23,7 +23,7 @@ interface OneRequest {
   Params: { id: string }
 }
 
-const common = { tags: ['requests'], security: [{ bearer: [] }, { person: [] }] }
+const common = { tags: ['requests'] }
 const oneRequest = (description: string) => success(description, Type.Ref('Request'), schemas.requestExample)
 const closed = [rules.alreadyResponded, rules.alreadyTimeout, rules.alreadyCancelled] as const
 
@@ -51,7 +51,7 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     operationId: 'createRequest',
     headers: idempotencyHeaders,
     body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
-    response: { 201: oneRequest('The request, durable'), ...problems(400, 401, 403, 413, 415, 422) },
+    response: { 201: withHeaders(oneRequest('The request, durable'), 'Location'), ...problems() },
   }
   app.post('/requests', { ...guard('request.create'), schema }, async (request, reply) => {
     const by = agentOf(request)
@@ -78,7 +78,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     summary: 'The inbox: requests, newest first; an agent sees its own',
     operationId: 'listRequests',
     querystring: schemas.listQuery,
-    response: { 200: success('A page of requests', Type.Ref('RequestPage'), page), ...problems(401, 403, 422) },
+    response: { 200: success('A page of requests', Type.Ref('RequestPage'), page), ...problems() },
   }
   app.get<{ Querystring: Static<typeof schemas.listQuery> }>(
     '/requests',
@@ -99,7 +99,7 @@ function readRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     params: idParams,
     response: {
       200: oneRequest('The request'),
-      ...problems(401, 403, rules.notFound, rules.questionChanged, certificateContradicts, 422),
+      ...problems(rules.notFound, rules.questionChanged, certificateContradicts),
     },
   }
   app.get<OneRequest>('/requests/:id', { ...guard('request.read'), schema }, async (request, reply) => {
@@ -113,7 +113,7 @@ const actSchema = (summary: string, done: object, refusals: readonly AnyRefusal[
   ...common,
   summary,
   params: idParams,
-  response: { ...done, ...problems(400, 401, 403, rules.notFound, ...refusals, 413, 415, 422) },
+  response: { ...done, ...problems(rules.notFound, ...refusals) },
 })
 
 function respondRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {

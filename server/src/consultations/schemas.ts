@@ -1,10 +1,14 @@
 import { type TSchema, Type } from 'typebox'
-import { id, line, nullable, sha256Hex } from '../http/schema-parts.ts'
-import { certificateText, digestExample } from './certificate-schemas.ts'
-import { callbackStatuses, deciders, decisions, defaultTimeoutMinutes, states } from './consultation.ts'
+import { createdAt, id, line, nullable, sha256Hex, time, updatedAt, uuid } from '../http/schema-parts.ts'
+import { certificateText, decision, digestExample } from './certificate-schemas.ts'
+import { callbackStatuses, deciders, defaultTimeoutMinutes, states } from './consultation.ts'
 
-const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
-const decision = Type.Enum(decisions)
+const state = Type.Enum(states, {
+  title: 'RequestState',
+  description:
+    'pending until it is answered, times out or is withdrawn. After that it says how far the callback has come.',
+})
+const comment = 'What the person adds.'
 
 /** May be null or left out, which mean the same unless the description says otherwise. */
 const maybe = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema))
@@ -12,7 +16,7 @@ const maybe = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema))
 export const createRequestBody = Type.Object(
   {
     title: line({ description: 'What is asked, in one line.' }),
-    description: maybe(Type.String({ maxLength: 100_000 })),
+    description: maybe(Type.String({ maxLength: 100_000, description: 'What is asked, at length.' })),
     context: Type.Object(
       {},
       { additionalProperties: true, description: 'What a person needs to know. Returned exactly as sent.' },
@@ -44,12 +48,12 @@ export const createRequestBody = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 10_080,
-        default: defaultTimeoutMinutes,
-        description: 'null: the request never times out.',
+        // As words: generators make a property with a default one that has to be given.
+        description: `Left out: ${defaultTimeoutMinutes}. null: the request never times out.`,
       }),
     ),
   },
-  { title: 'NewRequest' },
+  { title: 'CreateRequest' },
 )
 
 export const createRequestExample = {
@@ -65,7 +69,7 @@ export const createRequestExample = {
 export const respondBody = Type.Object(
   {
     decision,
-    comment: maybe(Type.String({ maxLength: 10_000 })),
+    comment: maybe(Type.String({ maxLength: 10_000, description: comment })),
     revision: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -132,51 +136,66 @@ const truncated = (name: string) =>
 export const requestSchema = Type.Object(
   {
     id,
-    title: Type.String(),
-    description: nullable(Type.String()),
-    context: Type.Object({}, { additionalProperties: true }),
-    metadata: nullable(Type.Object({}, { additionalProperties: true })),
+    title: Type.String({ description: 'What is asked, in one line.' }),
+    description: nullable(Type.String({ description: 'What is asked, at length.' })),
+    context: Type.Object(
+      {},
+      { additionalProperties: true, description: 'What a person needs to know, exactly as sent.' },
+    ),
+    metadata: nullable(
+      Type.Object({}, { additionalProperties: true, description: "The agent's own data, exactly as sent." }),
+    ),
     context_truncated: truncated('context'),
     metadata_truncated: truncated('metadata'),
-    state: Type.Enum(states),
-    revision: Type.Integer(),
+    state,
+    revision: Type.Integer({ description: 'Counts the changes of what is asked.' }),
     response: nullable(
-      Type.Object({ decision, comment: nullable(Type.String()), responder_id: id, responded_at: time }),
-    ),
-    responded_by: nullable(id),
-    responded_at: nullable(time),
-    decided_by: nullable(Type.Enum(deciders)),
-    callback_webhook: nullable(Type.String()),
-    callback_sent_at: nullable(time),
-    callback: Type.Object({
-      status: Type.Enum(callbackStatuses, {
-        description:
-          'pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, too. ' +
-          'Recovery may still deliver it: see next_attempt_at.',
-      }),
-      attempts: Type.Integer(),
-      next_attempt_at: nullable(
-        Type.String({
-          format: 'date-time',
-          description:
-            'When it is tried next, or sooner when its receiver takes callbacks again. With `failed`: the next attempt of the ' +
-            'recovery, or null when nothing more is tried unless somebody asks.',
-        }),
+      Type.Object(
+        {
+          decision,
+          comment: nullable(Type.String({ description: comment })),
+          responder_id: uuid('The person who answered.'),
+          responded_at: time('When it was answered.'),
+        },
+        { title: 'RequestResponse', description: 'The answer; null until there is one.' },
       ),
-      last_error: nullable(Type.String()),
-    }),
+    ),
+    responded_by: nullable(uuid('The person who answered.')),
+    responded_at: nullable(time('When it was answered.')),
+    decided_by: nullable(Type.Enum(deciders, { title: 'Decider', description: 'What brought the decision about.' })),
+    callback_webhook: nullable(Type.String({ description: 'Where the answer is posted to.' })),
+    callback_sent_at: nullable(time('When the callback was received.')),
+    callback: Type.Object(
+      {
+        status: Type.Enum(callbackStatuses, {
+          title: 'CallbackStatus',
+          description:
+            'pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, too. ' +
+            'Recovery may still deliver it: see next_attempt_at.',
+        }),
+        attempts: Type.Integer({ description: 'How many were made.' }),
+        next_attempt_at: nullable(
+          time(
+            'When it is tried next, or sooner when its receiver takes callbacks again. With `failed`: the next attempt of the ' +
+              'recovery, or null when nothing more is tried unless somebody asks.',
+          ),
+        ),
+        last_error: nullable(Type.String({ description: 'Why the last one failed.' })),
+      },
+      { title: 'CallbackState', description: 'How far the callback has come.' },
+    ),
     digest: Type.String({
       description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}: what is asked.',
     }),
     certificate: nullable(
       Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),
     ),
-    certificate_expires_at: nullable(time),
-    redeemed_at: nullable(Type.String({ format: 'date-time', description: 'When the approval was used.' })),
+    certificate_expires_at: nullable(time('An approval can be redeemed until then.')),
+    redeemed_at: nullable(time('When the approval was used.')),
     erased_at: nullable(
       Type.String({ format: 'date-time', description: 'When its texts were erased on request; its digest stays.' }),
     ),
-    timeout_at: nullable(time),
+    timeout_at: nullable(time('When it times out, unless it is answered first.')),
     agent_id: Type.String({ format: 'uuid', description: 'The agent that asked: all of its keys see the request.' }),
     api_key_id: Type.String({ format: 'uuid', description: 'The key that created it.' }),
     agent_paused: Type.Boolean({
@@ -185,18 +204,18 @@ export const requestSchema = Type.Object(
     allowed_actions: Type.Array(Type.String(), {
       description: 'What the caller may do now: respond, cancel, redeliver, redeem.',
     }),
-    created_at: time,
-    updated_at: time,
+    created_at: createdAt,
+    updated_at: updatedAt,
   },
   { $id: 'Request', title: 'Request' },
 )
 
 export const requestPageSchema = Type.Object(
   {
-    items: Type.Array(Type.Ref('Request')),
+    items: Type.Array(Type.Ref('Request'), { description: 'Newest first.' }),
     total: Type.Integer({ description: 'How many match the filter.' }),
     limit: Type.Integer({ description: 'As asked for. A page holds fewer when they come to more than 1 MiB.' }),
-    offset: Type.Integer(),
+    offset: Type.Integer({ description: 'As asked for.' }),
     next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
     watermark: nullable(
       Type.String({
@@ -211,7 +230,7 @@ export const requestPageSchema = Type.Object(
 )
 
 export const listQuery = Type.Object({
-  state: Type.Optional(Type.Enum(states)),
+  state: Type.Optional(state),
   updated_after: Type.Optional(
     Type.String({
       maxLength: 40,
@@ -235,7 +254,9 @@ export const listQuery = Type.Object({
       description: 'A page of more than 1 MiB ends before this many; next_cursor goes on from there.',
     }),
   ),
-  offset: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0 })),
+  offset: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 2_147_483_647, default: 0, description: 'How many to skip.' }),
+  ),
   cursor: Type.Optional(
     Type.String({
       minLength: 1,

@@ -13,7 +13,7 @@ const single: ReadonlyMap<string, number> = new Map(
   ),
 )
 
-const repeatedHeader = refusal(
+export const repeatedHeader = refusal(
   400,
   'http.repeated_header',
   (name: string) => `The header ${name} is there twice. Send it once.`,

@@ -1,7 +1,7 @@
 import { refusal } from '../platform/problem.ts'
 import { mediaType } from './refusals.ts'
 
-const otherCharset = refusal(
+export const otherCharset = refusal(
   415,
   'http.charset',
   'The body must be UTF-8. Send it in UTF-8, with or without a charset parameter.',

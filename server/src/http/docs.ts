@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { type FixedText, fixedText, sendFixedText } from './fixed-text.ts'
 import { htmlPage, sendPage } from './html-page.ts'
 import { publicPath } from './public-path.ts'
 
@@ -81,11 +82,11 @@ export async function registerDocs(app: FastifyInstance, publicUrl: string): Pro
     })
   })
   const hidden = { schema: { hide: true } }
-  let document: string | null = null
+  let document: Promise<FixedText> | null = null
   let bundle: Promise<Buffer> | null = null
-  const openapi = async () => (document ??= JSON.stringify(app.swagger()))
+  const openapi = () => (document ??= fixedText('application/json', JSON.stringify(app.swagger())))
   for (const at of ['/openapi.json', '/api/v1/openapi.json']) {
-    app.get(at, hidden, async (_request, reply) => reply.type('application/json').send(await openapi()))
+    app.get(at, hidden, async (request, reply) => sendFixedText(request, reply, await openapi()))
   }
   app.get('/', hidden, async (_request, reply) => sendPage(reply, frontPage(path)))
   app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage(path), policy: redocPolicy }))

@@ -19,21 +19,24 @@ export interface HealthOptions {
 
 const healthSchema = Type.Object(
   {
-    status: Type.Enum(['healthy', 'unhealthy']),
-    version: Type.String(),
-    environment: Type.String(),
-    checks: Type.Object({
-      database: Type.Enum(['ok', 'unavailable', 'disk_full', 'read_only', 'too_many_connections'], {
-        description: 'What keeps the service from using it: also tried are a write and space on its disk.',
-      }),
-      audit: Type.Enum(['ok', 'changed'], {
-        description:
-          'changed: seals of the audit were removed or replaced in the database; the log names the organization.',
-      }),
-      secrets: Type.Enum(['ok', 'key_missing'], {
-        description: 'key_missing: stored secrets need a key that the settings lack; the log names it.',
-      }),
-    }),
+    status: Type.Enum(['healthy', 'unhealthy'], { description: 'Whether calls should be sent here.' }),
+    version: Type.String({ description: 'Of the service.' }),
+    environment: Type.String({ description: 'NODE_ENV.' }),
+    checks: Type.Object(
+      {
+        database: Type.Enum(['ok', 'unavailable', 'disk_full', 'read_only', 'too_many_connections'], {
+          description: 'What keeps the service from using it: also tried are a write and space on its disk.',
+        }),
+        audit: Type.Enum(['ok', 'changed'], {
+          description:
+            'changed: seals of the audit were removed or replaced in the database; the log names the organization.',
+        }),
+        secrets: Type.Enum(['ok', 'key_missing'], {
+          description: 'key_missing: stored secrets need a key that the settings lack; the log names it.',
+        }),
+      },
+      { title: 'HealthChecks', description: 'What was looked at.' },
+    ),
   },
   { $id: 'Health', title: 'Health' },
 )
@@ -54,7 +57,11 @@ const healthReplies = {
   }),
 }
 const aliveReply = {
-  200: success('The process responds', Type.Object({ status: Type.Literal('alive') }), { status: 'alive' }),
+  200: success(
+    'The process responds',
+    Type.Object({ status: Type.Literal('alive', { description: 'The process runs.' }) }, { title: 'Liveness' }),
+    { status: 'alive' },
+  ),
 }
 
 const describe = (operationId: string, summary: string, replies: object, hide: boolean) => ({
@@ -83,7 +90,8 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     }
   }
   for (const prefix of ['', '/api/v1']) {
-    const hide = prefix === ''
+    // Under /api/v1 they are the same.
+    const hide = prefix !== ''
     for (const [path, summary] of Object.entries({ health: 'Health', readyz: 'Readiness' })) {
       app.get(`${prefix}/${path}`, describe(path, summary, healthReplies, hide), async (_request, reply) => {
         const report = await check()

@@ -5,8 +5,8 @@ import { refusal } from '../platform/problem.ts'
 import { refuseOtherCharsets } from './content-type.ts'
 import { needsBody, nothing } from './validation.ts'
 
-const emptyBody = refusal(400, 'json.empty', 'The body is empty. Send a JSON object.')
-const compressedBody = refusal(
+export const emptyBody = refusal(400, 'json.empty', 'The body is empty. Send a JSON object.')
+export const compressedBody = refusal(
   415,
   'http.content_encoding',
   'Compressed bodies are not accepted. Send the body as it is.',

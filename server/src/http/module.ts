@@ -7,6 +7,7 @@ import { registerDocs } from './docs.ts'
 import { type HealthOptions, registerHealth } from './health.ts'
 import { registerIdempotency } from './idempotency.ts'
 import { registerOpenApi } from './openapi.ts'
+import type { Webhooks } from './openapi-document.ts'
 import { createRateLimits, limitUnauthenticated } from './rate-limits.ts'
 import { createHttpServer } from './server.ts'
 
@@ -22,6 +23,8 @@ export interface HttpModuleDependencies {
 export interface HttpContents extends Pick<HealthOptions, 'database' | 'auditIsIntact' | 'hasEveryKey' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
+  /** Calls that the service makes. */
+  readonly webhooks: Webhooks
   /** Routes at the root. */
   readonly pages: readonly ((http: FastifyInstance) => void)[]
 }
@@ -30,7 +33,8 @@ export interface HttpContents extends Pick<HealthOptions, 'database' | 'auditIsI
 export async function createHttpModule(dependencies: HttpModuleDependencies) {
   const { db, log, secretKeys, settings, version } = dependencies
   const http = await createHttpServer(log, settings)
-  await registerOpenApi(http, version, settings.publicUrl)
+  let calls: Webhooks = {}
+  await registerOpenApi(http, version, settings.publicUrl, () => calls)
   registerIdempotency(http, secretKeys)
   const limits = createRateLimits(db, secretKeys[0], settings)
   limitUnauthenticated(http, limits)
@@ -39,7 +43,8 @@ export async function createHttpModule(dependencies: HttpModuleDependencies) {
     http,
     limits,
     /** Takes in what the modules serve; a worker serves nothing but its health. */
-    open: async ({ routes, pages, ...health }: HttpContents): Promise<void> => {
+    open: async ({ routes, webhooks, pages, ...health }: HttpContents): Promise<void> => {
+      calls = webhooks
       if (settings.ROLE !== 'worker') {
         await http.register(async (api) => routes.forEach((register) => void register(api)), { prefix: '/api/v1' })
         for (const register of pages) register(http)

@@ -1,24 +1,52 @@
+import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify'
 import { type TSchema, Type } from 'typebox'
-import { type AnyRefusal, refusals } from '../platform/problem.ts'
-import { closed } from '../platform/validation.ts'
+import { outcomeUnknown } from '../platform/database/errors.ts'
+import { idempotencyMismatch } from '../platform/idempotency.ts'
+import { malformedJson } from '../platform/json.ts'
+import { type AnyRefusal, invalidFields, unavailable } from '../platform/problem.ts'
+import { keyUnavailable } from '../platform/secrets/key-encryption.ts'
+import { closed, compileCheck } from '../platform/validation.ts'
+import { repeatedHeader } from './ambiguity.ts'
+import { otherCharset } from './content-type.ts'
+import { compressedBody, emptyBody } from './json-body.ts'
+import { type Document, finished, type Webhooks } from './openapi-document.ts'
+import { headersNamed, type ReplyHeader, replyHeaders } from './openapi-headers.ts'
 import { problemBody } from './problems.ts'
 import { publicPath } from './public-path.ts'
-import { overloaded, shared } from './refusals.ts'
+import {
+  badRequest,
+  bodyTooLarge,
+  failed,
+  headersTooLarge,
+  lateRequest,
+  malformed,
+  mediaType,
+  methodNotAllowed,
+  overloaded,
+  rateLimited,
+} from './refusals.ts'
 
 /** RFC 9457: the form of every refusal. */
 export const problemSchema = Type.Object(
   {
     type: Type.String({ description: 'Always "about:blank": `code` is what programs switch on.' }),
-    title: Type.String(),
-    status: Type.Integer(),
+    title: Type.String({ description: 'The status in words.' }),
+    status: Type.Integer({ description: 'The status of the reply.' }),
     code: Type.String({ description: 'Stable identifier for programs, such as `consultation.already_responded`.' }),
     detail: Type.String({ description: 'A sentence for people: what is wrong and what to do next.' }),
     errors: Type.Optional(
-      Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
-        description: 'One entry per wrong field.',
-      }),
+      Type.Array(
+        Type.Object(
+          {
+            path: Type.String({ description: 'The field, with dots between levels; empty for the whole body.' }),
+            message: Type.String({ description: 'What is wrong with it.' }),
+          },
+          { title: 'FieldError' },
+        ),
+        { description: 'One entry per wrong field.' },
+      ),
     ),
     request_id: Type.String({ description: 'Also in the `x-request-id` header and in the log.' }),
   },
@@ -26,109 +54,240 @@ export const problemSchema = Type.Object(
 )
 
 /** Path parameters of a single item. */
-export const idParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+export const idParams = Type.Object({ id: Type.String({ format: 'uuid', description: 'The id of the item.' }) })
 
 /** The item's id as rows hold it: in lower case, however the caller spelled it. */
 export function idOf({ params }: { readonly params: { readonly id: string } }): string {
   return params.id.toLowerCase()
 }
 
-/** The part of the generated document that is read here. */
-interface Document {
-  readonly paths?: Readonly<Record<string, object>>
-  readonly components?: { readonly schemas?: Readonly<Record<string, object>>; readonly responses?: object }
+/** What the documents say about who may call a route; the guard of the route hands it in. */
+export interface Access {
+  readonly security: readonly Readonly<Record<string, readonly string[]>>[]
+  /** What callers with other credentials, or none, are told. */
+  readonly refusals: readonly AnyRefusal[]
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Left out where everybody may call. */
+    readonly access?: Access
+  }
+}
+
+const problemType = 'application/problem+json'
+interface ProblemContent {
+  readonly schema: object
+  readonly examples: Readonly<Record<string, object>>
+}
 /** What one status of a route can say: refusals by code. */
 interface ProblemResponse {
   readonly description: string
-  readonly content: { readonly 'application/problem+json': { readonly schema: object; readonly examples: object } }
+  readonly headers: object
+  readonly content: { readonly [problemType]: ProblemContent }
+}
+type Responses = Readonly<Record<string, ProblemResponse>>
+
+const exampleRequestId = 'run-4711'
+
+/** The `response` entries of a route for the refusals that are its own: those of its guard, of its input and of any call are added. */
+export function problems(...listed: readonly AnyRefusal[]): Responses {
+  const byStatus = [...Map.groupBy(listed, ({ status }) => status)]
+  return Object.fromEntries(byStatus.map(([status, all]) => [status, responseOf(STATUS_CODES[status] ?? '', all)]))
 }
 
-/** Always possible, so always listed: a malformed call, a repeated parameter, too many calls, a failure, an outage, no room. */
-const always = [400, 422, 429, 500, 503, overloaded] as const
-
-const exampleRequestId = '5c0b3bd0-0f3c-4a53-9f0e-0a8f6f0c7b1e'
-
-/** The `response` entries of a route for the refusals it can give: its own, and the shared ones by their status. */
-export function problems(...listed: readonly (keyof typeof shared | AnyRefusal)[]): Record<string, ProblemResponse> {
-  const all = [...always, ...listed].map((given): AnyRefusal => (typeof given === 'number' ? shared[given] : given))
-  const entries = [...Map.groupBy(all, ({ status }) => status)].map(([status, refusals]) => {
-    // The route's own come last: they are more specific than the shared ones.
-    const byCode = new Map(refusals.reverse().map((refusal) => [refusal.code, refusal]))
-    const examples = Object.fromEntries(
-      [...byCode].map(([code, { example }]) => [code, { value: problemBody(example, exampleRequestId) }]),
-    )
-    const description = [...byCode.values()].map(({ example }) => example.message).join(' · ')
-    return [status, { description, content: { 'application/problem+json': { schema: Type.Ref('Problem'), examples } } }]
-  })
-  return Object.fromEntries(entries)
-}
-
-/**
- * Refusals that several operations list are written once, in `components.responses`, named by their codes: repeated in full
- * at each operation they would be four fifths of the document.
- */
-function shareProblems(document: Document): Document {
-  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path ?? {})) as {
-    responses?: Record<string, unknown>
-  }[]
-  const uses = operations.flatMap(({ responses = {} }) =>
-    Object.entries(responses).flatMap(([status, response]) => {
-      const examples = (response as Partial<ProblemResponse>).content?.['application/problem+json']?.examples
-      if (examples === undefined) return []
-      const name = Object.keys(examples).join('-or-')
-      return [{ responses, status, name, response, text: JSON.stringify(response) }]
-    }),
+function responseOf(description: string, refusals: readonly AnyRefusal[]): ProblemResponse {
+  // The route's own come last: they are more specific than the shared ones.
+  const byCode = new Map(refusals.toReversed().map((refusal) => [refusal.code, refusal.example]))
+  const examples = Object.fromEntries(
+    [...byCode].map(([code, example]) => [code, { value: asSent(problemBody(example, exampleRequestId)) }]),
   )
-  const components: Record<string, unknown> = {}
-  for (const same of Map.groupBy(uses, ({ text }) => text).values()) {
-    const [first] = same
-    if (first === undefined || same.length < 2 || components[first.name] !== undefined) continue
-    components[first.name] = first.response
-    for (const { responses, status } of same) responses[status] = { $ref: `#/components/responses/${first.name}` }
-  }
-  return { ...document, components: { ...document.components, responses: components } }
-}
-
-/** Every code that a refusal can have, as an enum of its own: SDKs switch on it. */
-function listCodes(document: Document): Document {
-  const { Problem, ...schemas } = document.components?.schemas ?? {}
-  const { properties } = problemSchema
-  const code = { $ref: '#/components/schemas/ProblemCode' }
-  const ProblemCode = { type: 'string', title: 'ProblemCode', enum: refusals().map((refusal) => refusal.code) }
-  const withCode = { ...Problem, properties: { ...properties, code } }
+  const sent = [...byCode.values()].flatMap(({ headers }) => Object.keys(headers))
   return {
-    ...document,
-    components: { ...document.components, schemas: { ...schemas, Problem: withCode, ProblemCode } },
+    description,
+    headers: headersNamed(...sent),
+    content: { [problemType]: { schema: Type.Ref('Problem'), examples } },
   }
 }
 
-/** Every enum says that it holds strings: without a type, generators make it anything. */
-function typeEnums(document: Document): Document {
-  return JSON.parse(JSON.stringify(document), (_key, value) =>
-    Array.isArray(value?.enum) ? { type: 'string', ...value } : value,
-  ) as Document
+/** What any call can meet, whatever it asks for. */
+const general = [
+  badRequest,
+  malformed,
+  repeatedHeader,
+  malformedJson,
+  emptyBody,
+  methodNotAllowed,
+  lateRequest,
+  bodyTooLarge,
+  mediaType,
+  otherCharset,
+  compressedBody,
+  rateLimited,
+  headersTooLarge,
+  failed,
+  unavailable,
+  outcomeUnknown,
+  keyUnavailable,
+  overloaded,
+]
+const generalResponse = responseOf(
+  'What any call can meet: it was not understood, there were too many, or this service is in trouble',
+  general,
+)
+
+/** As it arrives, with times as text. */
+function asSent(body: object): object {
+  return JSON.parse(JSON.stringify(body)) as object
+}
+
+/** The given responses with the examples of more, which replace those of the same code. */
+function withMore(given: Responses, more: Responses): Responses {
+  const both = Object.entries(more).map(([status, response]): [string, ProblemResponse] => {
+    const { headers, content } = given[status] ?? response
+    const examples = { ...content[problemType].examples, ...response.content[problemType].examples }
+    return [
+      status,
+      {
+        ...response,
+        headers: { ...headers, ...response.headers },
+        // A page, too, where the route sends one to browsers.
+        content: { ...content, [problemType]: { ...response.content[problemType], examples } },
+      },
+    ]
+  })
+  return { ...given, ...Object.fromEntries(both) }
 }
 
 /** A successful reply with its schema and an example. */
-export function success(description: string, schema: TSchema, example: unknown): Record<string, unknown> {
+export function success(description: string, schema: TSchema, example: unknown): Reply {
   return { description, content: { 'application/json': { schema, example } } }
 }
 
-/** Everything but GET and HEAD can come with a body, if only where none is needed, that is too large or of another kind. */
-function withBody({ body, response, ...schema }: FastifySchema = {}, methods: readonly string[]): FastifySchema {
-  if (methods.includes('GET') || methods.includes('HEAD')) return { ...schema, response }
-  const { 413: tooLarge, 415: otherKind } = problems(413, 415)
-  return {
-    ...schema,
-    ...(typeof body === 'object' && body !== null && { body: closed(body) }),
-    response: { 413: tooLarge, 415: otherKind, ...(response as object) },
-  }
+interface Reply {
+  readonly description: string
+  readonly headers?: object
+  readonly [member: string]: unknown
 }
 
+/** The reply, with headers that only replies of its kind have. */
+export function withHeaders(reply: Reply, ...names: readonly ReplyHeader[]): Reply {
+  return { ...reply, headers: { ...reply.headers, ...headersNamed(...names) } }
+}
+
+interface Parts {
+  readonly body?: TSchema
+  readonly params?: TSchema
+  readonly querystring?: TSchema
+}
+
+interface Fields {
+  readonly required?: readonly string[]
+  readonly properties: object
+}
+
+/** What the operation replies to input that is wrong in the simplest way: a member left out, misspelt or not of its form. */
+function wrongInput({ body, params, querystring }: Parts): AnyRefusal {
+  const wrong =
+    (body !== undefined && compileCheck(body, 'body')((body as Fields).required === undefined ? misspelt(body) : {})) ||
+    (params !== undefined && compileCheck(params, 'text')(badIds(params))) ||
+    (querystring !== undefined && compileCheck(querystring, 'text')(misspelt(querystring)))
+  return wrong ? { ...invalidFields, example: wrong } : invalidFields
+}
+
+const badIds = (schema: TSchema): Record<string, unknown> =>
+  Object.fromEntries(Object.keys((schema as Fields).properties).map((name) => [name, '1']))
+
+/** Input with a name that is not known. */
+function misspelt(schema: TSchema): Record<string, unknown> {
+  const [name] = Object.keys((schema as Fields).properties)
+  return { [name === undefined ? 'verbose' : `${name}s`]: '1' }
+}
+
+const takesKey = (headers: unknown): boolean =>
+  'idempotency-key' in ((headers as Partial<Fields> | undefined)?.properties ?? {})
+
+interface Route {
+  readonly method: string | readonly string[]
+  readonly config?: FastifyContextConfig
+}
+
+/** A route's schema, completed with what is the same for all routes of its kind. */
+function described(given: FastifySchema & { readonly security?: unknown }, route: Route): FastifySchema {
+  const { body, headers, response, ...schema } = given
+  const { access, uncounted = false } = route.config ?? {}
+  const isRead = [route.method].flat().some((method) => method === 'GET' || method === 'HEAD')
+  const sent: readonly ReplyHeader[] = [
+    'X-Request-Id',
+    ...(uncounted ? [] : (['RateLimit', 'RateLimit-Policy'] as const)),
+    ...(access?.security.some(({ apiKey }) => apiKey !== undefined) ? (['API-Key-Expires'] as const) : []),
+    ...(takesKey(headers) ? (['Idempotency-Replayed'] as const) : []),
+  ]
+  const own = Object.entries(response as Record<string, ProblemResponse>)
+  const successes = own
+    .filter(([status]) => Number(status) < 400)
+    .map(([status, reply]) => [status, { ...reply, headers: { ...headersNamed(...sent), ...reply.headers } }])
+  const failures = Object.fromEntries(own.filter(([status]) => Number(status) >= 400))
+  const refusals = problems(
+    // Beside refusals of their own, because a status that is listed is not looked up in `default`.
+    ...general.filter(({ status }) => failures[status]?.content[problemType] !== undefined),
+    ...(access?.refusals ?? []),
+    ...(takesKey(headers) ? [idempotencyMismatch] : []),
+    wrongInput(given as Parts),
+  )
+  return {
+    security: access?.security ?? [],
+    ...schema,
+    ...(headers !== undefined && { headers }),
+    ...(!isRead && typeof body === 'object' && body !== null && { body: closed(body) }),
+    response: {
+      ...Object.fromEntries(successes),
+      ...withMore(failures, refusals),
+      default: generalResponse,
+    },
+  } as FastifySchema
+}
+
+const tags = [
+  { name: 'requests', description: 'Ask, read, answer.' },
+  { name: 'callbacks', description: 'The callbacks of all requests: what failed, and sending it again.' },
+  { name: 'auth', description: 'People: registration, sign-in, sessions, profile.' },
+  { name: 'factors', description: 'Second factors: authenticator apps, passkeys, recovery codes, step-up.' },
+  { name: 'sso', description: "Sign-in with an organization's own OpenID Connect provider." },
+  { name: 'organizations', description: 'The organization: its name, its owner, its end.' },
+  { name: 'people', description: 'The people of an organization: invitations, members, roles.' },
+  { name: 'teams', description: 'Groups of people and their leads.' },
+  { name: 'agents', description: 'The programs that ask, and the switches that pause or stop them.' },
+  { name: 'api-keys', description: 'The credentials of agents.' },
+  { name: 'audit', description: 'What happened, sealed: read, export, keep, erase.' },
+  { name: 'service', description: 'Health checks.' },
+]
+
+const securitySchemes = (path: string) => ({
+  person: {
+    type: 'oauth2',
+    description: 'A person: sign in with email and password.',
+    flows: { password: { tokenUrl: `${path}/api/v1/auth/login`, scopes: {} } },
+  },
+  accessToken: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'A person who has signed in, in whichever way: the access token.',
+  },
+  apiKey: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An agent: its API key (`hitl_…`). Each operation lists the scope that the key needs.',
+  },
+})
+
 /** Collects all routes that are registered afterwards into an OpenAPI 3.1 document. */
-export async function registerOpenApi(app: FastifyInstance, version: string, publicUrl: string): Promise<void> {
+export async function registerOpenApi(
+  app: FastifyInstance,
+  version: string,
+  publicUrl: string,
+  webhooks: () => Webhooks,
+): Promise<void> {
   app.addSchema(problemSchema)
   const path = publicPath(publicUrl)
   await app.register(swagger, {
@@ -140,41 +299,21 @@ export async function registerOpenApi(app: FastifyInstance, version: string, pub
         description:
           'Human-in-the-loop consultations: an agent asks, a person answers, the answer returns as a signed callback.\n\n' +
           'People sign in with `POST /api/v1/auth/login` and send the access token; agents send their API key. Both go ' +
-          'into `Authorization: Bearer …`. Every refusal is `application/problem+json` with a `detail` for people and a ' +
+          'into `Authorization: Bearer …`. Every reply carries `X-Request-Id`, also a refusal. Every refusal is `application/problem+json` with a `detail` for people and a ' +
           'stable `code` for programs.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
-      tags: [
-        { name: 'requests', description: 'Ask, read, answer.' },
-        { name: 'callbacks', description: 'The callbacks of all requests: what failed, and sending it again.' },
-        { name: 'auth', description: 'People: registration, sign-in, sessions, profile.' },
-        { name: 'factors', description: 'Second factors: authenticator apps, passkeys, recovery codes, step-up.' },
-        { name: 'sso', description: "Sign-in with an organization's own OpenID Connect provider." },
-        { name: 'organizations', description: 'The organization: its name, its owner, its end.' },
-        { name: 'people', description: 'The people of an organization: invitations, members, roles.' },
-        { name: 'teams', description: 'Groups of people and their leads.' },
-        { name: 'agents', description: 'The programs that ask, and the switches that pause or stop them.' },
-        { name: 'api-keys', description: 'The credentials of agents.' },
-        { name: 'audit', description: 'What happened, sealed: read, export, keep, erase.' },
-        { name: 'service', description: 'Health checks.' },
-      ],
-      components: {
-        securitySchemes: {
-          person: {
-            type: 'oauth2',
-            description: 'A person: sign in with email and password.',
-            flows: { password: { tokenUrl: `${path}/api/v1/auth/login`, scopes: {} } },
-          },
-          bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key (`hitl_…`).' },
-        },
-      },
+      tags,
+      components: { securitySchemes: securitySchemes(path) as never, headers: replyHeaders as never },
     },
-    transform: ({ schema, url, route }) => ({ schema: withBody(schema, [route.method].flat()), url }),
+    transform: ({ schema, url, route }) => ({
+      // Pages without an operationId are not part of the document.
+      schema: schema?.operationId === undefined ? schema : described(schema, route),
+      url,
+    }),
     transformObject: (given) =>
-      'openapiObject' in given
-        ? typeEnums(listCodes(shareProblems(given.openapiObject as Document)))
-        : given.swaggerObject,
+      'openapiObject' in given ? (finished(given.openapiObject as Document, webhooks()) as never) : given.swaggerObject,
     refResolver: {
       buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
     },

@@ -4,7 +4,7 @@ import { nullable } from './schema-parts.ts'
 
 /** For the schema of a route that lists by id. */
 export const pageQuery = Type.Object({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 50, description: 'How many at most.' })),
   cursor: Type.Optional(
     Type.String({ minLength: 1, maxLength: 100, description: '`next_cursor` of the page before.' }),
   ),
@@ -13,7 +13,7 @@ export const pageQuery = Type.Object({
 export function pageSchema($id: string, item: TSchema) {
   return Type.Object(
     {
-      items: Type.Array(item),
+      items: Type.Array(item, { description: 'By id, oldest first.' }),
       next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
     },
     { $id, title: $id },

@@ -1,19 +1,17 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { outageOf } from '../platform/database/errors.ts'
-import { Problem, refusal } from '../platform/problem.ts'
-import { badRequest, bearerChallenge, bodyTooLarge, failed, mediaType, notFound, tokenChallenge } from './refusals.ts'
-
-const methodNotAllowed = refusal(
-  405,
-  'http.method_not_allowed',
-  (method: string, allow: string) => ({
-    detail: `${method} is not possible here, only ${allow}.`,
-    headers: { allow },
-  }),
-  'PUT',
-  'GET, HEAD',
-)
+import { Problem } from '../platform/problem.ts'
+import {
+  badRequest,
+  bearerChallenge,
+  bodyTooLarge,
+  failed,
+  mediaType,
+  methodNotAllowed,
+  notFound,
+  tokenChallenge,
+} from './refusals.ts'
 
 /** The wire form of a refusal: RFC 9457 problem+json. `request_id` is in the log too. */
 export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {

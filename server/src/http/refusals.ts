@@ -1,5 +1,4 @@
-import { malformedJson } from '../platform/json.ts'
-import { type AnyRefusal, invalidFields, refusal, unavailable } from '../platform/problem.ts'
+import { refusal } from '../platform/problem.ts'
 
 /** Refusals that any route may give. A module's own refusals are beside its rules. */
 
@@ -79,15 +78,30 @@ export const malformedForm = refusal(
 /** For every path without a route. */
 export const notFound = refusal(404, 'http.not_found', 'There is nothing here. See /docs for what there is.')
 
-/** By status, as routes list them. */
-export const shared = {
-  400: malformedJson,
-  401: unauthenticated,
-  403: forbidden,
-  413: bodyTooLarge,
-  415: mediaType,
-  422: invalidFields,
-  429: rateLimited,
-  500: failed,
-  503: unavailable,
-} as const satisfies Readonly<Record<number, AnyRefusal>>
+export const methodNotAllowed = refusal(
+  405,
+  'http.method_not_allowed',
+  (method: string, allow: string) => ({
+    detail: `${method} is not possible here, only ${allow}.`,
+    headers: { allow },
+  }),
+  'PUT',
+  'GET, HEAD',
+)
+
+export const methodUnknown = refusal(
+  501,
+  'http.method_unknown',
+  'No such method is known here. Methods are written in capitals, such as GET and POST.',
+)
+
+/** Node reads no more of them. */
+export const maxHeaderBytes = 16 * 1024
+
+export const headersTooLarge = refusal(
+  431,
+  'http.headers_too_large',
+  `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`,
+)
+
+export const lateRequest = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')

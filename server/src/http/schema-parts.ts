@@ -3,8 +3,13 @@ import { says } from '../platform/validation.ts'
 
 /** Parts that the wire schemas of all rooms share. */
 
-export const id = Type.String({ format: 'uuid' })
-export const time = Type.String({ format: 'date-time' })
+export const uuid = (description: string) => Type.String({ format: 'uuid', description })
+/** RFC 3339, in UTC. */
+export const time = (description: string) => Type.String({ format: 'date-time', description })
+
+export const id = uuid('Its id.')
+export const createdAt = time('When it was made.')
+export const updatedAt = time('When it was last changed.')
 
 export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()])

@@ -5,7 +5,7 @@ import cors from '@fastify/cors'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from '../platform/log.ts'
 import { parseNetworks } from '../platform/network-address.ts'
-import { type Problem, refusal } from '../platform/problem.ts'
+import type { Problem } from '../platform/problem.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import { refuseAmbiguousTarget, refuseOtherCodings, refuseRepeatedHeaders } from './ambiguity.ts'
@@ -15,12 +15,11 @@ import { createConnections } from './connections.ts'
 import { registerJsonBody } from './json-body.ts'
 import { problemBody, registerProblems, sendProblem } from './problems.ts'
 import { ownPath, publicPath } from './public-path.ts'
-import { badRequest, malformed } from './refusals.ts'
+import { badRequest, headersTooLarge, lateRequest, malformed, maxHeaderBytes, methodUnknown } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
 import { registerStop } from './stop.ts'
 import { closeOperations, schemaController } from './validation.ts'
 
-const maxHeaderBytes = 16 * 1024
 /** A reader that takes nothing of its reply for this long is disconnected. */
 const stalledAfterMs = 10_000
 
@@ -177,19 +176,6 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
     done()
   })
 }
-
-const headersTooLarge = refusal(
-  431,
-  'http.headers_too_large',
-  `The headers are larger than ${maxHeaderBytes} bytes. Send fewer.`,
-)
-const lateRequest = refusal(408, 'http.request_timeout', 'The request did not arrive in time. Send it again.')
-
-const methodUnknown = refusal(
-  501,
-  'http.method_unknown',
-  'No such method is known here. Methods are written in capitals, such as GET and POST.',
-)
 
 /** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
 function refuseNonHttp(

@@ -1,6 +1,6 @@
 import { bearerChallenge, tokenChallenge, unauthenticated } from '../http/refusals.ts'
 import type { Clock } from '../platform/clock.ts'
-import { refusal } from '../platform/problem.ts'
+import { type AnyRefusal, refusal } from '../platform/problem.ts'
 import type { AccessTokens } from './access-token.ts'
 import { createCredentialCache } from './credential-cache.ts'
 import type { Agent, Call, Person, Principal, Role } from './principal.ts'
@@ -8,6 +8,8 @@ import type { Agent, Call, Person, Principal, Role } from './principal.ts'
 export interface Authenticator {
   /** The principal behind an `Authorization` header. Throws 401, or 403 for a key that may not be used from that address. */
   authenticate(authorization: string | undefined, call: Call): Promise<Principal>
+  /** How keys are refused, for the documents. */
+  readonly keyRefusals: readonly AnyRefusal[]
   /** Reports a call that its caller had no right to, where the audit keeps it. */
   refused(principal: Principal, error: unknown, call: Call): void
   /** Call it when a key, a user or a session changed: this process notices at once, others within a second. */
@@ -40,6 +42,8 @@ export interface AuthenticatorDependencies {
   readonly keys: {
     /** Null unless it is a valid key. Throws 401 if it has expired, 403 if it is used from an address it is not for. */
     agentOf(raw: string, call: Call): Promise<Agent | null>
+    /** What `agentOf` throws. */
+    readonly refusals: readonly AnyRefusal[]
     forget(id: string): void
     close(): Promise<void>
   }
@@ -70,6 +74,7 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
   }
 
   return {
+    keyRefusals: keys.refusals,
     authenticate: async (authorization, call) => {
       // RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
       const token = /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1]

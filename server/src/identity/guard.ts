@@ -1,8 +1,22 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onRequestAsyncHookHandler } from 'fastify'
+import type { Access } from '../http/openapi.ts'
 import type { RateLimits } from '../http/rate-limits.ts'
+import { unauthenticated } from '../http/refusals.ts'
 import { Problem } from '../platform/problem.ts'
-import type { Authenticator } from './authenticate.ts'
-import { type Agent, actorOf, type Caller, type Person, type Principal, type Right, requireRight } from './principal.ts'
+import { type Authenticator, credentialsMissing } from './authenticate.ts'
+import {
+  type Agent,
+  actorOf,
+  type Caller,
+  type Person,
+  type Principal,
+  type Right,
+  refusalsOf,
+  requireRight,
+  rights,
+  roles,
+  scopeFor,
+} from './principal.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -16,13 +30,17 @@ declare module 'fastify' {
 const allowedForMs = 200
 
 /** Put first in a route that needs a right: the caller is authenticated before the body is read, which may be large only then. */
-export type Guard = (right: Right) => { readonly onRequest: onRequestAsyncHookHandler; readonly bodyLimit: number }
+export type Guard = (right: Right) => {
+  readonly onRequest: onRequestAsyncHookHandler
+  readonly bodyLimit: number
+  readonly config: { readonly access: Access }
+}
 
 /** Makes the options of routes behind a guard that have this tag in OpenAPI. */
 export function guardedRoutes(tag: string) {
   return <Guards extends object>(guards: Guards, schema: FastifySchema) => ({
     ...guards,
-    schema: { tags: [tag], security: [{ bearer: [] }, { person: [] }], ...schema },
+    schema: { tags: [tag], ...schema },
   })
 }
 
@@ -67,8 +85,27 @@ export function createGuard(
     allowAgain(request, allowed.right).then(() => done(), done)
   })
 
+  const accessOf = (right: Right): Access => {
+    const scope = scopeFor(right)
+    const isForPeople = roles.some((role) => (rights[right] as readonly string[]).includes(role))
+    return {
+      security: [
+        ...(isForPeople ? [{ person: [] }, { accessToken: [] }] : []),
+        ...(scope === null ? [] : [{ apiKey: [scope] }]),
+      ],
+      refusals: [
+        credentialsMissing,
+        unauthenticated,
+        // Of agents only where they may call at all.
+        ...(scope === null ? [] : authenticator.keyRefusals),
+        ...refusalsOf(right),
+      ],
+    }
+  }
+
   return (right) => ({
     bodyLimit,
+    config: { access: accessOf(right) },
     onRequest: async (request, reply) => {
       const principal = await authenticated(request, reply)
       // Before the limit and the right are judged, so that log and audit name a refused caller too.

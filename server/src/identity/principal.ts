@@ -1,6 +1,6 @@
 import type { Actor, Origin } from '../facts/fact.ts'
 import { forbidden } from '../http/refusals.ts'
-import { type Problem, refusal } from '../platform/problem.ts'
+import { type AnyRefusal, type Problem, refusal } from '../platform/problem.ts'
 
 export const roles = ['owner', 'admin', 'reviewer', 'auditor'] as const
 export type Role = (typeof roles)[number]
@@ -209,16 +209,30 @@ export function heldBack(hold: Omit<Hold, 'isAcknowledged'>): Problem {
 
 function requireRole(principal: Principal, right: Right): void {
   if (rightsOf(principal).has(right)) return
-  const allowed: readonly string[] = rights[right]
   const scope = scopeFor(right)
   if (principal.kind === 'agent' && scope !== null) throw scopeMissing(scope)
-  const needed =
-    allowed[0] === 'agent' && allowed.length === 1
-      ? 'an API key; people cannot make it'
-      : allowed.includes('reviewer')
-        ? `the access token of a person whose role is ${listed(allowed)}`
-        : `the access token of an administrator: ${listed(allowed)}`
-  throw forbidden(needed)
+  throw forbidden(credentialFor(right))
+}
+
+/** The credential that has the right, as the end of "This call needs ...". */
+function credentialFor(right: Right): string {
+  const allowed: readonly string[] = rights[right]
+  return allowed[0] === 'agent' && allowed.length === 1
+    ? 'an API key; people cannot make it'
+    : allowed.includes('reviewer')
+      ? `the access token of a person whose role is ${listed(allowed)}`
+      : `the access token of an administrator: ${listed(allowed)}`
+}
+
+/** How `requireRight` can refuse callers, for the documents. */
+export function refusalsOf(right: Right): readonly AnyRefusal[] {
+  const scope = scopeFor(right)
+  const isForEverybody = roles.every((role) => rightsOfRole.get(role)?.has(right))
+  return [
+    ...(scope === null ? [] : [agentStopped, allAgentsStopped, scopeMissing.saying(scope)]),
+    ...(suspendedByPause.includes(right) ? [agentPaused, allAgentsPaused] : []),
+    ...(scope !== null && isForEverybody ? [] : [forbidden.saying(credentialFor(right))]),
+  ]
 }
 
 /** RFC 6750, 3.1. */

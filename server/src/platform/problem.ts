@@ -43,6 +43,8 @@ export interface Refusal<Args extends readonly unknown[] = readonly []> {
   readonly code: string
   /** For the OpenAPI document: made from the example arguments. */
   readonly example: Problem
+  /** The same refusal with other arguments in its example. */
+  saying(...args: Args): AnyRefusal
 }
 
 /** A refusal of any arguments: all that the documents need. */
@@ -79,7 +81,8 @@ export function refusal<Args extends readonly unknown[]>(
     const { detail, ...more } = typeof said === 'string' ? { detail: said } : said
     return new Problem(status, code, detail, more)
   }
-  const made = Object.assign(make, { status, code, example: make(...example) })
+  const saying = (...args: Args): AnyRefusal => ({ status, code, example: make(...args) })
+  const made = Object.assign(make, { ...saying(...example), saying })
   known.set(code, made)
   return made
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestApp } from '../harness.ts'
+import { resolvedDocument } from '../http/resolved-document.ts'
 
 /** A place for an id in a call. */
 export interface Place {
@@ -55,16 +56,16 @@ const namesId = (schema: Schema): boolean => JSON.stringify(schema).includes('"f
 
 /** The operations in openapi.json; `bodies` replace its examples. */
 export function operationsOf(t: TestApp, bodies: Readonly<Record<string, unknown>>): readonly Operation[] {
-  const { paths, components } = t.app.http.swagger() as unknown as {
+  const { paths } = resolvedDocument(t) as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, Documented>>>>
-    readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
   }
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { operationId: id, parameters = [], requestBody }]): Operation => {
-      const content = requestBody?.content['application/json']
+      // Log-in declares the form, and takes JSON as well.
+      const content = Object.values(requestBody?.content ?? {})[0]
       const example =
         content?.example ?? content?.schema.examples?.[0] ?? Object.values(content?.examples ?? {})[0]?.value
-      const schema = components.schemas[content?.schema.$ref?.split('/').at(-1) ?? ''] ?? content?.schema
+      const schema = content?.schema
       const places = [
         ...[...path.matchAll(/\{(\w+)\}/g)].map(
           ([, name = '']): Place => ({ in: 'path', name, key: keyOf(path, name) }),

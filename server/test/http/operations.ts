@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { subscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { TestApp } from '../harness.ts'
+import { resolvedDocument } from './resolved-document.ts'
 
 export interface Schema {
   readonly type?: string
@@ -43,8 +44,8 @@ subscribe('fastify.initialization', (message) => {
 })
 
 /** Every operation of the document, with the schemas that its route was given. */
-export function operationsOf({ app }: TestApp): readonly Operation[] {
-  const { paths } = app.http.swagger() as unknown as {
+export function operationsOf(t: TestApp): readonly Operation[] {
+  const { paths } = resolvedDocument(t) as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, Documented>>>>
   }
   return Object.entries(paths).flatMap(([path, methods]) =>

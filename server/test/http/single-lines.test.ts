@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { newId } from '../../src/platform/ids.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { resolvedDocument } from './resolved-document.ts'
 
 let t: TestApp
 before(async () => {
@@ -30,22 +31,21 @@ function names(): readonly {
   readonly member: string
   fits: boolean
 }[] {
-  const document = t.app.http.swagger() as unknown as {
+  const { paths } = resolvedDocument(t) as {
     readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema: Schema }> } }>>
   }
-  const resolved = (schema: Schema): Schema => {
-    if (schema.$ref === undefined) return schema
-    const path = schema.$ref.split('/').slice(1)
-    return path.reduce((at, part) => (at as Readonly<Record<string, unknown>>)[part], document as unknown) as Schema
-  }
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
+  return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { requestBody }]) => {
-      const body = resolved(Object.values(requestBody?.content ?? {})[0]?.schema ?? {})
+      const body = Object.values(requestBody?.content ?? {})[0]?.schema ?? {}
       return Object.entries(body.properties ?? {})
         .filter(([member]) => isName.test(member) || isQuoted(path, member))
         .map(([member, schema]) => {
-          const kinds = (resolved(schema).anyOf ?? [schema]).map(resolved)
-          return { method, path, member, fits: kinds.some(({ format }) => format === 'single-line') }
+          return {
+            method,
+            path,
+            member,
+            fits: (schema.anyOf ?? [schema]).some(({ format }) => format === 'single-line'),
+          }
         })
     }),
   )

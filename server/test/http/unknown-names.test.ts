@@ -5,6 +5,7 @@ import { nearestName } from '../../src/platform/nearest-name.ts'
 import { allowed } from '../authorization/expectations.ts'
 import { type Operation, operationsOf } from '../authorization/operations.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
+import { resolvedDocument } from './resolved-document.ts'
 
 /** What an operation leaves to its caller, by path; `?` is the query. */
 const free: Readonly<Record<string, readonly string[]>> = {
@@ -87,10 +88,10 @@ describe('names that are not known', () => {
   }
 
   const schemaOf = ({ path, method }: Operation): Schema | undefined => {
-    const { paths } = t.app.http.swagger() as unknown as {
+    const { paths } = resolvedDocument(t) as {
       readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema: Schema }> } }>>
     }
-    return paths[path]?.[method.toLowerCase()]?.requestBody?.content['application/json']?.schema
+    return Object.values(paths[path]?.[method.toLowerCase()]?.requestBody?.content ?? {})[0]?.schema
   }
 
   test('a parameter of the query is refused by every operation', async () => {

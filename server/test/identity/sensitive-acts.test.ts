@@ -5,6 +5,7 @@ import { newId } from '../../src/platform/ids.ts'
 import { allowed } from '../authorization/expectations.ts'
 import { type Operation, operationsOf } from '../authorization/operations.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { resolvedDocument } from '../http/resolved-document.ts'
 import { addOrganization, addPerson } from '../people-and-keys.ts'
 import { recordedEvents } from '../recorded-events.ts'
 
@@ -85,7 +86,7 @@ describe('every operation that changes something', () => {
         const where = `${operation.id} ${JSON.stringify(body)}: ${reply.text}`
         assert.deepEqual([reply.status, reply.body?.code], [403, 'auth.step_up_required'], where)
       }
-      const { paths } = t.app.http.swagger() as unknown as { paths: Record<string, Record<string, object>> }
+      const { paths } = resolvedDocument(t) as { paths: Record<string, Record<string, object>> }
       const documented = JSON.stringify(paths[operation.path]?.[operation.method.toLowerCase()])
       assert.match(documented, /step_up_required.*"x-step-up"|"x-step-up".*step_up_required/, operation.id)
     }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idOf, idParams, problems } from '../../http/openapi.ts'
+import { headersNamed } from '../../http/openapi-headers.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -49,7 +50,9 @@ export interface EvidenceRoutes {
   readonly sealOne: (organizationId: string) => Promise<boolean>
 }
 
-const query = Type.Object({ format: Type.Optional(Type.Enum(['json', 'html'], { default: 'json' })) })
+const query = Type.Object({
+  format: Type.Optional(Type.Enum(['json', 'html'], { default: 'json', description: 'Data, or a page to read.' })),
+})
 
 const evidenceExample = {
   hitl_evidence: 1,
@@ -87,12 +90,12 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
           'of the decision, the deliveries, the names of who took part, and in `checks` whether all of it agrees. Of more than 1 000 events the middle ones are left out, and events_left_out counts ' +
           'them. docs/audit.md explains how to check it without this service.',
         operationId: 'getEvidence',
-        security: [{ bearer: [] }, { person: [] }],
         params: idParams,
         querystring: query,
         response: {
           200: {
             description: 'The pack',
+            headers: headersNamed('Content-Disposition'),
             content: {
               'application/json': {
                 schema: Type.Object({}, { additionalProperties: true, title: 'Evidence' }),
@@ -101,7 +104,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
               'text/html': { schema: Type.String() },
             },
           },
-          ...problems(401, 403, requestNotFound),
+          ...problems(requestNotFound),
         },
       },
     },

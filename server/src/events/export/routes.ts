@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { problems } from '../../http/openapi.ts'
+import { headersNamed } from '../../http/openapi-headers.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Caller } from '../../identity/principal.ts'
 import { refusal } from '../../platform/problem.ts'
@@ -84,17 +85,17 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
           'Oldest first, with the seals in between; docs/audit.md describes the lines. A reply that breaks off has no end line; it does so when the ' +
           'client reads nothing for 30 s. The end line counts the events that are not sealed yet; sealing takes up to two seconds.',
         operationId: 'exportEvents',
-        security: [{ bearer: [] }, { person: [] }],
         querystring: query,
         response: {
           200: {
             description: 'The events',
+            headers: headersNamed('Content-Disposition'),
             content: {
               'application/jsonl': { schema: Type.String() },
               'text/csv': { schema: Type.String() },
             },
           },
-          ...problems(401, 403, sealNotFound, 422, tooManyExports),
+          ...problems(sealNotFound, tooManyExports),
         },
       },
     },

@@ -1,40 +1,47 @@
-import { type TSchema, Type } from 'typebox'
+import { Type } from 'typebox'
 import { actorKinds } from '../../facts/fact.ts'
 import { type EventKind, eventKinds, subjectKinds } from '../../facts/kinds.ts'
+import { id, nullable, time, uuid } from '../../http/schema-parts.ts'
 
-const id = Type.String({ format: 'uuid' })
-const time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' })
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const object = (description: string) => Type.Object({}, { additionalProperties: true, description })
 const sha256 = (description: string) => Type.String({ pattern: '^[0-9a-f]{64}$', description })
 
 const kinds = Object.keys(eventKinds) as EventKind[]
 
-export const eventKindSchema = Type.Enum(kinds, {
-  $id: 'EventKind',
+const kind = Type.Enum(kinds, {
   title: 'EventKind',
   description: 'What happened, `noun.past_tense`; docs/events.md explains each. More may be added.',
+})
+const actorKind = Type.Enum(actorKinds, {
+  title: 'ActorKind',
+  description: 'timer: a deadline passed. anonymous: the caller had not signed in.',
 })
 
 export const eventSchema = Type.Object(
   {
-    v: Type.Literal(1),
-    organization_id: id,
+    v: Type.Integer({ description: 'The version of this form: 1.' }),
+    organization_id: uuid('Whose event it is.'),
     id,
-    kind: Type.Ref('EventKind'),
-    occurred_at: time,
-    subject: Type.Object({ kind: Type.Enum(subjectKinds), id }, { description: 'What the event is about.' }),
+    kind,
+    occurred_at: time('When it happened.'),
+    subject: Type.Object(
+      {
+        kind: Type.Enum(subjectKinds, { title: 'EventSubjectKind', description: 'What kind of thing it is.' }),
+        id,
+      },
+      { title: 'EventSubject', description: 'What the event is about.' },
+    ),
     actor: Type.Object(
       {
-        kind: Type.Enum(actorKinds),
-        id: nullable(id),
+        kind: actorKind,
+        id: nullable(uuid('The person or the agent.')),
         key_id: nullable(Type.String({ format: 'uuid', description: "The agent's API key." })),
         session_id: nullable(Type.String({ format: 'uuid', description: "The person's session." })),
         signed_in_with: nullable(
           Type.Array(Type.String(), { description: 'How the person signed in, such as password and totp.' }),
         ),
       },
-      { description: 'Who did it. timer: a deadline passed. anonymous: the caller had not signed in.' },
+      { title: 'EventActor', description: 'Who did it.' },
     ),
     http_request_id: nullable(Type.String({ description: 'The call that caused it, as in the log.' })),
     digest: nullable(
@@ -61,8 +68,8 @@ export const eventSchema = Type.Object(
 
 export const eventPageSchema = Type.Object(
   {
-    items: Type.Array(Type.Ref('Event')),
-    limit: Type.Integer(),
+    items: Type.Array(Type.Ref('Event'), { description: 'The events.' }),
+    limit: Type.Integer({ description: 'As asked for.' }),
     next_cursor: nullable(
       Type.String({
         description:
@@ -101,15 +108,16 @@ export const eventExample = {
 const cursor = Type.Optional(
   Type.String({ minLength: 1, maxLength: 100, description: 'The next_cursor of the previous page.' }),
 )
-const limit = (fallback: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: fallback }))
+const limit = (fallback: number) =>
+  Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: fallback, description: 'How many at most.' }))
 const instant = (description: string) => Type.Optional(Type.String({ maxLength: 40, description }))
 
 export const listQuery = Type.Object({
   since: instant('RFC 3339; only events at this time or later.'),
   until: instant('RFC 3339; only events before this time.'),
-  actor_kind: Type.Optional(Type.Enum(actorKinds)),
+  actor_kind: Type.Optional(actorKind),
   actor_id: Type.Optional(Type.String({ format: 'uuid', description: 'The id of a person or an agent.' })),
-  kind: Type.Optional(Type.Enum(kinds)),
+  kind: Type.Optional(kind),
   subject_id: Type.Optional(
     Type.String({ format: 'uuid', description: 'The id of a request, user, key, invitation, ...' }),
   ),

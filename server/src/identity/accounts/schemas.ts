@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { createdAt, id, nullable, updatedAt } from '../../http/schema-parts.ts'
 import { says } from '../../platform/validation.ts'
 import { roles } from '../principal.ts'
 import { emailPattern, grantableRoles } from './user.ts'
@@ -9,19 +9,23 @@ export const email = Type.String({
   pattern: says(emailPattern, 'must be an email address'),
   description: 'Compared without regard to case.',
 })
-export const grantableRole = Type.Enum([...grantableRoles])
+export const grantableRole = Type.Enum([...grantableRoles], {
+  title: 'GrantableRole',
+  description: 'What the person may do. An owner is made with POST /organization/transfer only.',
+})
+export const role = Type.Enum([...roles], { title: 'Role', description: 'What the person may do.' })
 
 export const userSchema = Type.Object(
   {
     id,
-    email: Type.String(),
-    name: nullable(Type.String()),
-    role: Type.Enum([...roles]),
-    is_active: Type.Boolean(),
-    created_at: time,
-    updated_at: time,
+    email: Type.String({ description: 'The address to sign in with.' }),
+    name: nullable(Type.String({ description: 'What the person is called.' })),
+    role,
+    is_active: Type.Boolean({ description: 'Whether the person can sign in.' }),
+    created_at: createdAt,
+    updated_at: updatedAt,
   },
-  { $id: 'User', title: 'User' },
+  { $id: 'User', title: 'User', description: 'A person of an organization.' },
 )
 
 export const exampleUser = {
@@ -37,7 +41,7 @@ export const exampleUser = {
 export const tokenSchema = Type.Object(
   {
     access_token: Type.String({ description: 'JWT for the Authorization header.' }),
-    token_type: Type.Literal('bearer'),
+    token_type: Type.Literal('bearer', { description: 'How to send it: `Authorization: Bearer …`.' }),
     expires_in: Type.Integer({ description: 'Seconds.' }),
     user: Type.Ref('User'),
   },

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
@@ -42,8 +42,8 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
         examples: [{ name: 'deploy-bot', description: 'Asks before it touches production.' }],
       },
       response: {
-        201: one('The agent; you are responsible for it unless you name somebody else'),
-        ...problems(401, 403, 413, 415),
+        201: withHeaders(one('The agent; you are responsible for it unless you name somebody else'), 'Location'),
+        ...problems(),
       },
     }),
     async (request, reply) => {
@@ -63,7 +63,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       querystring: schemas.listAgentsQuery,
       response: {
         200: success('A page of agents', Type.Ref('AgentPage'), { items: [schemas.exampleAgent], next_cursor: null }),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => {
@@ -82,7 +82,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       summary: 'Get one agent',
       operationId: 'getAgent',
       params: idParams,
-      response: { 200: one('The agent'), ...problems(401, 403, agentNotFound) },
+      response: { 200: one('The agent'), ...problems(agentNotFound) },
     }),
     async (request) => agentJson(await agents.one(callerOf(request).principal, request.params.id)),
   )
@@ -94,7 +94,7 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       operationId: 'changeAgent',
       params: idParams,
       body: { ...schemas.changeAgentBody, examples: [{ description: 'Asks before it touches production.' }] },
-      response: { 200: one('The agent'), ...problems(401, 403, agentNotFound, 413, 415) },
+      response: { 200: one('The agent'), ...problems(agentNotFound) },
     }),
     async (request) => {
       const { owner_id, ...changes } = request.body
@@ -128,7 +128,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
         body: { ...body, examples: [example] },
         response: {
           200: one(`The agent, ${done}; within a second everywhere`),
-          ...problems(401, 403, ...needed, agentNotFound, ...conflicts('agent'), 413, 415),
+          ...problems(...needed, agentNotFound, ...conflicts('agent')),
         },
       }),
       async (request) => {
@@ -149,7 +149,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
             Type.Ref('OrganizationSwitch'),
             schemas.exampleSwitch,
           ),
-          ...problems(401, 403, ...needed, ...conflicts('organization'), 413, 415),
+          ...problems(...needed, ...conflicts('organization')),
         },
       }),
       async (request) =>
@@ -166,7 +166,7 @@ function registerSwitches(app: FastifyInstance, { switches, guard }: AgentRoutes
       operationId: 'getOrganizationSwitch',
       response: {
         200: success('The switch of all agents', Type.Ref('OrganizationSwitch'), schemas.exampleSwitch),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => switchJson(await switches.organizationSwitch(callerOf(request).principal)),

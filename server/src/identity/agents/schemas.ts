@@ -1,16 +1,19 @@
 import { Type } from 'typebox'
-import { id, line, name, nullable, time } from '../../http/schema-parts.ts'
+import { createdAt, id, line, name, nullable, time, updatedAt, uuid } from '../../http/schema-parts.ts'
+
+const about = 'What it does.'
 
 const statuses = ['active', 'paused', 'stopped']
 const status = Type.Enum(statuses, {
+  title: 'SwitchStatus',
   description: 'paused: new requests are refused, everything else works. stopped: every call is refused.',
 })
 
 const switchFields = {
   status,
-  paused_at: nullable(time),
-  paused_by: nullable(Type.String({ format: 'uuid', description: 'The person who paused or stopped.' })),
-  pause_reason: nullable(Type.String()),
+  paused_at: nullable(time('When it was paused or stopped.')),
+  paused_by: nullable(uuid('The person who paused or stopped.')),
+  pause_reason: nullable(Type.String({ description: 'Why, as the agent is told.' })),
 }
 
 export const exampleAgent = {
@@ -32,8 +35,8 @@ export const exampleAgent = {
 export const agentSchema = Type.Object(
   {
     id,
-    name: Type.String(),
-    description: nullable(Type.String()),
+    name: Type.String({ description: 'What it is called.' }),
+    description: nullable(Type.String({ description: about })),
     owner_id: nullable(Type.String({ format: 'uuid', description: 'The person responsible for it.' })),
     ...switchFields,
     pause_acknowledged_at: nullable(
@@ -46,26 +49,26 @@ export const agentSchema = Type.Object(
       description: 'The switch of all agents of the organization; the stricter of the two counts.',
     }),
     last_used_at: nullable(Type.String({ format: 'date-time', description: 'The last use of any of its keys.' })),
-    created_at: time,
-    updated_at: time,
+    created_at: createdAt,
+    updated_at: updatedAt,
   },
   { $id: 'Agent', title: 'Agent' },
 )
 
 export const agentPageSchema = Type.Object(
   {
-    items: Type.Array(Type.Ref('Agent')),
+    items: Type.Array(Type.Ref('Agent'), { description: 'Newest first.' }),
     next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
   },
   { $id: 'AgentPage', title: 'AgentPage' },
 )
 
-const description = nullable(Type.String({ maxLength: 512 }))
+const description = nullable(Type.String({ maxLength: 512, description: about }))
 const owner = Type.String({ format: 'uuid', description: 'An active member of the organization.' })
 
 export const createAgentBody = Type.Object(
   { name, description: Type.Optional(description), owner_id: Type.Optional(owner) },
-  { title: 'NewAgentInput' },
+  { title: 'CreateAgent' },
 )
 
 export const changeAgentBody = Type.Object(
@@ -75,7 +78,7 @@ export const changeAgentBody = Type.Object(
 
 export const listAgentsQuery = Type.Object({
   status: Type.Optional(Type.Enum(statuses, { description: 'Only agents whose own switch is in this position.' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many at most.' })),
   cursor: Type.Optional(
     Type.String({ minLength: 1, maxLength: 100, description: '`next_cursor` of the previous page.' }),
   ),

@@ -38,6 +38,7 @@ export function createKeyAuthenticator(db: Db, clock: Clock, refusedCalls: Refus
 
   return {
     /** Null unless it is a valid key. Throws 401 if it has expired, 403 if it is used from an address it is not for. */
+    refusals: [keyExpired, networkRefused],
     agentOf: async (raw: string, call: Call): Promise<Agent | null> => {
       const hash = hashApiKey(raw)
       const hashText = hash.toString('base64')

@@ -24,7 +24,7 @@ export function registerLeakedKeyRoute(app: FastifyInstance, leakedKeys: LeakedK
         body: { ...schemas.leakedKeyBody, examples: [{ key: `hitl_${'0'.repeat(71)}` }] },
         response: {
           202: success('Thank you', Type.Ref('LeakedKeyReceipt'), { status: 'accepted' }),
-          ...problems(413, 415, throttled),
+          ...problems(throttled),
         },
       },
     },

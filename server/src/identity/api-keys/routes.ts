@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { toInstant } from '../../http/instant.ts'
-import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
@@ -67,8 +67,11 @@ function createRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRout
       ],
     },
     response: {
-      201: success('The key, with its raw text this once', Type.Ref('NewApiKey'), exampleNewKey),
-      ...problems(400, 401, stepUpRequired, 413, 415, 422),
+      201: withHeaders(
+        success('The key, with its raw text this once', Type.Ref('CreatedApiKey'), exampleNewKey),
+        'Location',
+      ),
+      ...problems(stepUpRequired),
     },
   })
   app.post<{ Body: Static<typeof schemas.createApiKeyBody> }>('/api-keys', options, async (request, reply) => {
@@ -95,11 +98,14 @@ function rotateRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRout
     headers: idempotencyHeaders,
     body: { ...schemas.rotateApiKeyBody, examples: [{ overlap_minutes: 60 }] },
     response: {
-      201: success('The new key, with its raw text this once', Type.Ref('NewApiKey'), {
-        ...exampleNewKey,
-        rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
-      }),
-      ...problems(400, 401, stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked, 413, 415, 422),
+      201: withHeaders(
+        success('The new key, with its raw text this once', Type.Ref('CreatedApiKey'), {
+          ...exampleNewKey,
+          rotated_from: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a57',
+        }),
+        'Location',
+      ),
+      ...problems(stepUpRequired, apiKeyNotFound, alreadyRotated, keyRevoked),
     },
   })
   app.post<OneKey & { Body: Static<typeof schemas.rotateApiKeyBody> }>(
@@ -125,7 +131,7 @@ function listRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes
     querystring: schemas.listApiKeysQuery,
     response: {
       200: success('The keys', Type.Array(Type.Ref('ApiKey')), [schemas.exampleApiKey]),
-      ...problems(401, 403),
+      ...problems(),
     },
   })
   app.get<{ Querystring: Static<typeof schemas.listApiKeysQuery> }>('/api-keys', options, async (request) => {
@@ -141,7 +147,7 @@ function readRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRoutes
     summary: 'Get one API key',
     operationId: 'getApiKey',
     params: idParams,
-    response: { 200: oneKey, ...problems(401, 403, apiKeyNotFound, 422) },
+    response: { 200: oneKey, ...problems(apiKeyNotFound) },
   })
   app.get<OneKey>('/api-keys/:id', options, async (request) => {
     return apiKeyJson(await apiKeys.apiKey(personOf(request).principal, request.params.id), clock.now())
@@ -157,7 +163,7 @@ function changeRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRout
     operationId: 'changeApiKey',
     params: idParams,
     body: { ...schemas.changeApiKeyBody, examples: [{ is_active: false }] },
-    response: { 200: oneKey, ...problems(401, stepUpRequired, apiKeyNotFound, keyLeaked, 413, 415, 422) },
+    response: { 200: oneKey, ...problems(stepUpRequired, apiKeyNotFound, keyLeaked) },
   })
   app.patch<OneKey & { Body: Changes }>('/api-keys/:id', options, async (request) => {
     const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { id, name, nullable, time } from '../../http/schema-parts.ts'
+import { createdAt, id, name, nullable, time, updatedAt } from '../../http/schema-parts.ts'
 import { exampleAgent } from '../agents/schemas.ts'
 import { keyScopes } from '../principal.ts'
 import {
@@ -31,41 +31,44 @@ export const exampleApiKey = {
   updated_at: '2026-01-31T09:00:00.000Z',
 }
 
+const about = 'What it is for.'
+const scope = Type.Enum([...keyScopes], { title: 'KeyScope', description: 'One kind of call.' })
+
 const apiKeyFields = {
   id,
   agent_id: Type.String({ format: 'uuid', description: 'The agent that uses it. Requests belong to the agent.' }),
-  name: Type.String(),
-  description: nullable(Type.String()),
+  name: Type.String({ description: 'What it is called.' }),
+  description: nullable(Type.String({ description: about })),
   is_active: Type.Boolean({ description: 'Not revoked. An expired key is refused even so.' }),
-  scopes: Type.Array(Type.Enum([...keyScopes]), { description: 'What it may be used for.' }),
-  expires_at: time,
+  scopes: Type.Array(scope, { description: 'What it may be used for.' }),
+  expires_at: time('Until when it can be used.'),
   expires_soon: Type.Boolean({
     description: `It expires within ${soonDays} days, or has expired. Replies to its calls then carry the header API-Key-Expires.`,
   }),
   allowed_networks: Type.Array(Type.String(), { description: 'CIDRs that it may be used from; empty means anywhere.' }),
   last_used_at: nullable(Type.String({ format: 'date-time', description: 'At most a minute stale.' })),
-  last_used_address: nullable(Type.String()),
+  last_used_address: nullable(Type.String({ description: 'Where it was last used from.' })),
   rotated_from: nullable(Type.String({ format: 'uuid', description: 'The key that it replaces.' })),
-  revoked_at: nullable(time),
+  revoked_at: nullable(time('When it was revoked.')),
   revoked_by: nullable(Type.String({ format: 'uuid', description: 'Null when it was reported as leaked.' })),
   leaked_at: nullable(
     Type.String({ format: 'date-time', description: 'When it was reported as leaked. It is never restored.' }),
   ),
-  created_at: time,
-  updated_at: time,
+  created_at: createdAt,
+  updated_at: updatedAt,
 }
 
 export const apiKeySchema = Type.Object(apiKeyFields, { $id: 'ApiKey', title: 'ApiKey' })
 
 export const newApiKeySchema = Type.Object(
   { ...apiKeyFields, key: Type.String({ description: 'The raw key. Shown this once; only its hash is kept.' }) },
-  { $id: 'NewApiKey', title: 'NewApiKey' },
+  { $id: 'CreatedApiKey', title: 'CreatedApiKey' },
 )
 
-const keyDescription = nullable(Type.String({ maxLength: 512 }))
+const keyDescription = nullable(Type.String({ maxLength: 512, description: about }))
 const terms = {
   scopes: Type.Optional(
-    Type.Array(Type.Enum([...keyScopes]), {
+    Type.Array(scope, {
       minItems: 1,
       maxItems: keyScopes.length,
       uniqueItems: true,
@@ -102,7 +105,7 @@ export const createApiKeyBody = Type.Object(
     ),
     ...terms,
   },
-  { title: 'NewApiKeyInput' },
+  { title: 'CreateApiKey' },
 )
 
 export const changeApiKeyBody = Type.Object(
@@ -121,8 +124,7 @@ export const rotateApiKeyBody = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: maxOverlapMinutes,
-        default: defaultOverlapMinutes,
-        description: 'How long the old key goes on working; 0 ends it at once.',
+        description: `How long the old key goes on working. Left out: ${defaultOverlapMinutes}; 0 ends it at once.`,
       }),
     ),
     expires_at: Type.Optional(
@@ -145,24 +147,37 @@ export const leakedKeyBody = Type.Object(
 )
 
 export const leakedKeySchema = Type.Object(
-  { status: Type.Literal('accepted') },
+  { status: Type.Literal('accepted', { description: 'Always the same.' }) },
   { $id: 'LeakedKeyReceipt', title: 'LeakedKeyReceipt' },
 )
 
 export const keyFormatSchema = Type.Object(
   {
-    name: Type.String(),
-    prefix: Type.String(),
+    name: Type.String({ description: 'Of this kind of key.' }),
+    prefix: Type.String({ description: 'How every key begins.' }),
     regex: Type.String({ description: 'Works in RE2, PCRE and JavaScript.' }),
-    length: Type.Integer(),
-    alphabet: Type.String(),
-    parts: Type.Array(Type.Object({ name: Type.String(), length: Type.Integer(), description: Type.String() })),
-    checksum: Type.String(),
-    revocation: Type.Object({
-      method: Type.String(),
-      url: Type.String(),
-      body: Type.String({ description: 'JSON; the reply is 202 whether or not there is such a key.' }),
-    }),
+    length: Type.Integer({ description: 'How many characters a key has.' }),
+    alphabet: Type.String({ description: 'The characters after the prefix.' }),
+    parts: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ description: 'What the part is called.' }),
+          length: Type.Integer({ description: 'How many characters it has.' }),
+          description: Type.String({ description: 'What it is.' }),
+        },
+        { title: 'ApiKeyPart' },
+      ),
+      { description: 'In their order.' },
+    ),
+    checksum: Type.String({ description: 'How the last part is computed.' }),
+    revocation: Type.Object(
+      {
+        method: Type.String({ description: 'The method of the call.' }),
+        url: Type.String({ description: 'Its address.' }),
+        body: Type.String({ description: 'JSON; the reply is 202 whether or not there is such a key.' }),
+      },
+      { title: 'ApiKeyRevocation', description: 'The call that revokes a key that was found.' },
+    ),
   },
   { $id: 'ApiKeyFormat', title: 'ApiKeyFormat' },
 )

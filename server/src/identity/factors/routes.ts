@@ -53,7 +53,7 @@ function registerListRoutes(app: FastifyInstance, { factors, guard }: FactorRout
       operationId: 'listFactors',
       response: {
         200: success('The factors', Type.Ref('Factors'), schemas.exampleFactors),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => factorsJson(await factors.list(personOf(request).principal.accountId)),
@@ -66,7 +66,7 @@ function registerListRoutes(app: FastifyInstance, { factors, guard }: FactorRout
       operationId: 'makeRecoveryCodes',
       response: {
         201: success('The codes, shown only once', Type.Ref('RecoveryCodes'), schemas.exampleRecoveryCodes),
-        ...problems(401, stepUpRequired, nothingToRecover),
+        ...problems(stepUpRequired, nothingToRecover),
       },
     }),
     async (request, reply) => {
@@ -84,7 +84,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard }: FactorRout
       operationId: 'beginAuthenticatorApp',
       response: {
         201: success('The secret, shown only once', Type.Ref('AuthenticatorAppEnrolment'), schemas.exampleEnrolment),
-        ...problems(401, stepUpRequired),
+        ...problems(stepUpRequired),
       },
     }),
     async (request, reply) => {
@@ -102,7 +102,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard }: FactorRout
       body: { ...schemas.confirmTotpBody, examples: [{ code: '492039' }] },
       response: {
         200: success('The authenticator app', Type.Ref('AuthenticatorApp'), schemas.exampleTotp),
-        ...problems(401, 403, totpNotBegun, 413, 415, totpCodeWrong, throttled),
+        ...problems(totpNotBegun, totpCodeWrong, throttled),
       },
     }),
     async (request) => totpJson(await factors.totp.confirm(personOf(request), request.params.id, request.body.code)),
@@ -116,7 +116,7 @@ function registerTotpRoutes(app: FastifyInstance, { factors, guard }: FactorRout
       params: idParams,
       response: {
         204: gone,
-        ...problems(401, stepUpRequired, totpNotFound, 422),
+        ...problems(stepUpRequired, totpNotFound),
       },
     }),
     async (request, reply) => {
@@ -134,7 +134,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard }: FactorR
       operationId: 'beginPasskey',
       response: {
         200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleRegistrationOptions),
-        ...problems(401, stepUpRequired, passkeysUnavailable, tooManyPasskeys),
+        ...problems(stepUpRequired, passkeysUnavailable, tooManyPasskeys),
       },
     }),
     async (request) => factors.passkeys.begin(personOf(request), permitOf(request)),
@@ -151,7 +151,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard }: FactorR
       },
       response: {
         201: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-        ...problems(401, 403, passkeyRegistered, tooManyPasskeys, passkeysUnavailable, 413, 415, passkeyRefused),
+        ...problems(passkeyRegistered, tooManyPasskeys, passkeysUnavailable, passkeyRefused),
       },
     }),
     async (request, reply) => {
@@ -170,7 +170,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard }: FactorR
       body: { ...schemas.renamePasskeyBody, examples: [{ name: 'Old laptop' }] },
       response: {
         200: success('The passkey', Type.Ref('Passkey'), schemas.examplePasskey),
-        ...problems(401, 403, passkeyNotFound, 413, 415, 422),
+        ...problems(passkeyNotFound),
       },
     }),
     async (request) =>
@@ -183,7 +183,7 @@ function registerPasskeyRoutes(app: FastifyInstance, { factors, guard }: FactorR
       summary: 'Remove a passkey',
       operationId: 'removePasskey',
       params: idParams,
-      response: { 204: gone, ...problems(401, stepUpRequired, passkeyNotFound, 422) },
+      response: { 204: gone, ...problems(stepUpRequired, passkeyNotFound) },
     }),
     async (request, reply) => {
       await factors.passkeys.remove(personOf(request), request.params.id, permitOf(request))

@@ -1,16 +1,29 @@
 import { Type } from 'typebox'
-import { id, line, noNul, nullable, sha256Hex, time } from '../../http/schema-parts.ts'
+import { createdAt, id, line, noNul, nullable, sha256Hex, time } from '../../http/schema-parts.ts'
 import { says } from '../../platform/validation.ts'
 
 const inBase64url = 'must be base64url, as the browser made it'
-const base64url = (maxLength: number) =>
-  Type.String({ maxLength, pattern: says('^[A-Za-z0-9_-]*={0,2}$', inBase64url) })
+const base64url = (maxLength: number, description: string) =>
+  Type.String({
+    maxLength,
+    pattern: says('^[A-Za-z0-9_-]*={0,2}$', inBase64url),
+    description: `${description}, in base64url.`,
+  })
 
 // A credential's id has at most 1 023 bytes (WebAuthn, 4).
-const credentialId = Type.String({ minLength: 1, maxLength: 1_400, pattern: says('^[A-Za-z0-9_-]+$', inBase64url) })
+const credentialId = Type.String({
+  minLength: 1,
+  maxLength: 1_400,
+  pattern: says('^[A-Za-z0-9_-]+$', inBase64url),
+  description: "The passkey's id, in base64url.",
+})
 
 /** As `PublicKeyCredential.toJSON()` of a browser gives it, which adds members that are not read here. */
-const credential = { id: credentialId, rawId: credentialId, type: Type.Literal('public-key') }
+const credential = {
+  id: credentialId,
+  rawId: credentialId,
+  type: Type.Literal('public-key', { description: 'Always the same.' }),
+}
 const free = { additionalProperties: true }
 
 export const assertionSchema = Type.Object(
@@ -18,15 +31,19 @@ export const assertionSchema = Type.Object(
     ...credential,
     response: Type.Object(
       {
-        clientDataJSON: base64url(16_384),
-        authenticatorData: base64url(16_384),
-        signature: base64url(16_384),
-        userHandle: Type.Optional(nullable(base64url(128))),
+        clientDataJSON: base64url(16_384, 'What the browser signed for'),
+        authenticatorData: base64url(16_384, 'What the authenticator says'),
+        signature: base64url(16_384, 'Its signature'),
+        userHandle: Type.Optional(nullable(base64url(128, 'Whose passkey it is'))),
       },
-      free,
+      { ...free, title: 'PasskeyAssertionResponse', description: 'What the authenticator gave.' },
     ),
   },
-  { ...free, description: 'What navigator.credentials.get() returned, as its toJSON() gives it.' },
+  {
+    ...free,
+    title: 'PasskeyAssertion',
+    description: 'What navigator.credentials.get() returned, as its toJSON() gives it.',
+  },
 )
 
 export const registrationSchema = Type.Object(
@@ -34,20 +51,30 @@ export const registrationSchema = Type.Object(
     ...credential,
     response: Type.Object(
       {
-        clientDataJSON: base64url(16_384),
-        attestationObject: base64url(131_072),
-        transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10 })),
+        clientDataJSON: base64url(16_384, 'What the browser signed for'),
+        attestationObject: base64url(131_072, 'The new public key'),
+        transports: Type.Optional(
+          Type.Array(Type.String({ maxLength: 32 }), { maxItems: 10, description: 'How it can be reached.' }),
+        ),
       },
-      free,
+      { ...free, title: 'PasskeyRegistrationResponse', description: 'What the authenticator gave.' },
     ),
   },
-  { ...free, description: 'What navigator.credentials.create() returned, as its toJSON() gives it.' },
+  {
+    ...free,
+    title: 'PasskeyRegistration',
+    description: 'What navigator.credentials.create() returned, as its toJSON() gives it.',
+  },
 )
 
 /** Passed on to the browser as they are (parseCreationOptionsFromJSON, parseRequestOptionsFromJSON). */
 export const ceremonyOptionsSchema = Type.Object(
-  { challenge: Type.String() },
-  { additionalProperties: true, description: 'For navigator.credentials, as its parse…OptionsFromJSON() takes them.' },
+  { challenge: Type.String({ description: 'What is to be signed.' }) },
+  {
+    additionalProperties: true,
+    title: 'PasskeyCeremony',
+    description: 'For navigator.credentials, as its parse…OptionsFromJSON() takes them.',
+  },
 )
 
 export const exampleAssertionOptions = {
@@ -78,8 +105,11 @@ export const exampleRegistration = {
   response: { clientDataJSON: 'eyJ0eXBlIjoi', attestationObject: 'o2NmbXRk', transports: ['internal'] },
 }
 
-const totpFields = { id, created_at: time, last_used_at: nullable(time) }
-export const totpSchema = Type.Object(totpFields, { $id: 'AuthenticatorApp', title: 'AuthenticatorApp' })
+const lastUsedAt = nullable(time('When it was last used.'))
+export const totpSchema = Type.Object(
+  { id, created_at: createdAt, last_used_at: lastUsedAt },
+  { $id: 'AuthenticatorApp', title: 'AuthenticatorApp', description: 'An authenticator app.' },
+)
 export const exampleTotp = {
   id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61',
   created_at: '2026-01-31T09:00:00.000Z',
@@ -89,10 +119,10 @@ export const exampleTotp = {
 export const passkeySchema = Type.Object(
   {
     id,
-    name: Type.String(),
+    name: Type.String({ description: 'What the person calls it.' }),
     is_backed_up: Type.Boolean({ description: 'Whether it is kept in a cloud account and so outlives its device.' }),
-    created_at: time,
-    last_used_at: nullable(time),
+    created_at: createdAt,
+    last_used_at: lastUsedAt,
   },
   { $id: 'Passkey', title: 'Passkey' },
 )
@@ -108,9 +138,12 @@ export const factorsSchema = Type.Object(
   {
     second_factor: Type.Boolean({ description: 'Whether signing in asks for a second factor.' }),
     totp: nullable(Type.Ref('AuthenticatorApp')),
-    passkeys: Type.Array(Type.Ref('Passkey')),
+    passkeys: Type.Array(Type.Ref('Passkey'), { description: 'Oldest first.' }),
     recovery_codes: nullable(
-      Type.Object({ remaining: Type.Integer({ description: 'Unused ones.' }), created_at: time }),
+      Type.Object(
+        { remaining: Type.Integer({ description: 'Unused ones.' }), created_at: createdAt },
+        { title: 'RecoveryCodesState', description: 'null: there are none.' },
+      ),
     ),
   },
   { $id: 'Factors', title: 'Factors' },
@@ -127,7 +160,7 @@ export const totpEnrolmentSchema = Type.Object(
     id,
     secret: Type.String({ description: 'Base 32, for people who cannot scan the QR code. Shown only once.' }),
     uri: Type.String({ description: 'The otpauth:// URI that the QR code holds. Shown only once.' }),
-    expires_at: time,
+    expires_at: time('It can be confirmed until then.'),
   },
   { $id: 'AuthenticatorAppEnrolment', title: 'AuthenticatorAppEnrolment' },
 )
@@ -144,7 +177,7 @@ export const confirmTotpBody = Type.Object({ code }, { title: 'AuthenticatorAppC
 const passkeyName = line({ maxLength: 100, description: 'What the person calls it.' })
 export const addPasskeyBody = Type.Object(
   { name: Type.Optional(passkeyName), credential: registrationSchema },
-  { title: 'NewPasskeyInput' },
+  { title: 'CreatePasskey' },
 )
 export const renamePasskeyBody = Type.Object({ name: passkeyName }, { title: 'PasskeyChanges' })
 
@@ -169,16 +202,22 @@ const proof = {
 export const stepUpBody = Type.Object(
   {
     digest,
-    method: Type.Enum(['passkey', 'totp', 'recovery_code', 'password']),
+    method: Type.Enum(['passkey', 'totp', 'recovery_code', 'password'], {
+      title: 'ProofMethod',
+      description: 'With what it is proven.',
+    }),
     ...proof,
-    password: Type.Optional(Type.String({ maxLength: 1_000, pattern: noNul })),
+    password: Type.Optional(Type.String({ maxLength: 1_000, pattern: noNul, description: 'For the method password.' })),
   },
   { title: 'StepUpInput' },
 )
 export const stepUpOptionsBody = Type.Object({ digest }, { title: 'StepUpOptionsInput' })
 
 export const stepUpSchema = Type.Object(
-  { step_up: Type.String({ description: 'Send it in the X-Step-Up header of that one call.' }), expires_at: time },
+  {
+    step_up: Type.String({ description: 'Send it in the X-Step-Up header of that one call.' }),
+    expires_at: time('It can be used until then.'),
+  },
   { $id: 'StepUp', title: 'StepUp' },
 )
 export const exampleStepUp = {
@@ -198,7 +237,15 @@ const sessionCookie = Type.Optional(
 )
 
 export const secondFactorBody = Type.Object(
-  { challenge, method: Type.Enum(['passkey', 'totp', 'recovery_code']), ...proof, session_cookie: sessionCookie },
+  {
+    challenge,
+    method: Type.Enum(['passkey', 'totp', 'recovery_code'], {
+      title: 'SecondFactorMethod',
+      description: 'Which factor.',
+    }),
+    ...proof,
+    session_cookie: sessionCookie,
+  },
   { title: 'SecondFactor' },
 )
 export const passkeyOptionsBody = Type.Object({ challenge: Type.Optional(challenge) }, { title: 'PasskeyOptionsInput' })

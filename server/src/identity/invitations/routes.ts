@@ -45,7 +45,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
           items: [schemas.exampleOpenInvitation],
           next_cursor: null,
         }),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => {
@@ -63,7 +63,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       params: idParams,
       response: {
         204: { description: 'The link does not work any more', type: 'null' },
-        ...problems(401, 403, invitationNotFound),
+        ...problems(invitationNotFound),
       },
     }),
     async (request, reply) => {
@@ -80,7 +80,7 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       body: { ...schemas.acceptBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
       response: {
         201: success('The membership', Type.Ref('User'), exampleUser),
-        ...problems(401, 403, invitationNotValid, otherOrganization, registrationClosed, alreadyMember, 413, 415),
+        ...problems(invitationNotValid, otherOrganization, registrationClosed, alreadyMember),
       },
     }),
     async (request, reply) =>
@@ -98,7 +98,7 @@ function registerCreate(app: FastifyInstance, { invitations, guard }: Invitation
       body: { ...schemas.inviteBody, examples: [{ role: 'reviewer', email: 'reviewer@example.com' }] },
       response: {
         201: success('The invitation', Type.Ref('Invitation'), schemas.exampleInvitation),
-        ...problems(401, 403, stepUpRequired, registrationClosed, tooManyInvitations, 413, 415),
+        ...problems(stepUpRequired, registrationClosed, tooManyInvitations),
       },
     }),
     async (request, reply) => {

@@ -1,19 +1,22 @@
 import { Type } from 'typebox'
 import { pageSchema } from '../../http/paging.ts'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { createdAt, id, nullable, time, uuid } from '../../http/schema-parts.ts'
 import { email, exampleUser, grantableRole } from '../accounts/schemas.ts'
 
 export const inviteBody = Type.Object(
   { role: Type.Optional(grantableRole), email: Type.Optional(nullable(email)) },
-  { title: 'NewInvitationInput' },
+  { title: 'CreateInvitation' },
 )
+
+const invited = nullable(Type.String({ description: 'The only address that can use it; null: any.' }))
+const expiresAt = time('It can be used until then.')
 
 export const invitationSchema = Type.Object(
   {
     id,
     role: grantableRole,
-    email: nullable(Type.String()),
-    expires_at: time,
+    email: invited,
+    expires_at: expiresAt,
     token: Type.String({ description: 'For `invitation` in POST /auth/register. Shown only once.' }),
     url: Type.String({ description: 'The page where the invited person sets a password.' }),
   },
@@ -30,14 +33,17 @@ export const exampleInvitation = {
 
 export const invitationPageSchema = pageSchema(
   'InvitationPage',
-  Type.Object({
-    id,
-    role: grantableRole,
-    email: nullable(Type.String()),
-    created_by: nullable(id),
-    expires_at: time,
-    created_at: time,
-  }),
+  Type.Object(
+    {
+      id,
+      role: grantableRole,
+      email: invited,
+      created_by: nullable(uuid('The person who invited.')),
+      expires_at: expiresAt,
+      created_at: createdAt,
+    },
+    { title: 'OpenInvitation' },
+  ),
 )
 export const exampleOpenInvitation = {
   id: exampleUser.id,
@@ -48,4 +54,7 @@ export const exampleOpenInvitation = {
   created_at: '2026-01-31T09:00:00.000Z',
 }
 
-export const acceptBody = Type.Object({ token: Type.String({ minLength: 1, maxLength: 100 }) }, { title: 'Joining' })
+export const acceptBody = Type.Object(
+  { token: Type.String({ minLength: 1, maxLength: 100, description: 'Of the invitation.' }) },
+  { title: 'Joining' },
+)

@@ -31,7 +31,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard }: M
       querystring: pageQuery,
       response: {
         200: success('A page of people', Type.Ref('UserPage'), { items: [exampleUser], next_cursor: null }),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => {
@@ -48,7 +48,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard }: M
       params: idParams,
       response: {
         200: success('The member', Type.Ref('User'), exampleUser),
-        ...problems(401, 403, userNotFound),
+        ...problems(userNotFound),
       },
     }),
     async (request) => userJson(await members.one(personOf(request).principal, idOf(request))),
@@ -63,7 +63,7 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard }: M
       body: { ...schemas.changeBody, examples: [{ role: 'auditor' }, { is_active: false }] },
       response: {
         200: success('The member', Type.Ref('User'), exampleUser),
-        ...problems(401, 403, stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound, 413, 415),
+        ...problems(stepUpRequired, isOwner, notOwnRights, ownerByTransferOnly, userNotFound),
       },
     }),
     async (request) => {

@@ -34,7 +34,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       operationId: 'listOrganizations',
       response: {
         200: success('With my role in each', Type.Array(Type.Ref('Membership')), [schemas.exampleMembership]),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => {
@@ -55,7 +55,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       operationId: 'createOrganization',
       headers: idempotencyHeaders,
       body: { ...schemas.createBody, examples: [{ name: 'Example Inc.' }] },
-      response: { 201: one('The organization'), ...problems(401, 403, otherOrganization, tooManyOwned, 413, 415) },
+      response: { 201: one('The organization'), ...problems(otherOrganization, tooManyOwned) },
     }),
     async (request, reply) => {
       const { name } = request.body
@@ -70,7 +70,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
     route(guard('organization.read'), {
       summary: 'Get the organization that I work in',
       operationId: 'getOrganization',
-      response: { 200: one('The organization'), ...problems(401, 403) },
+      response: { 200: one('The organization'), ...problems() },
     }),
     async (request) => organizationJson(await organizations.current(personOf(request).principal)),
   )
@@ -87,7 +87,7 @@ function registerSensitiveRoutes(app: FastifyInstance, { organizations, guard }:
       summary: 'Rename the organization, or require step-ups of everybody',
       operationId: 'changeOrganization',
       body: { ...schemas.changeBody, examples: [{ require_step_up: true }] },
-      response: { 200: one('The organization'), ...problems(401, 403, stepUpRequired, 413, 415) },
+      response: { 200: one('The organization'), ...problems(stepUpRequired) },
     }),
     async (request) => {
       const { name, require_step_up: requireStepUp } = request.body
@@ -105,7 +105,7 @@ function registerSensitiveRoutes(app: FastifyInstance, { organizations, guard }:
       body: { ...schemas.transferBody, examples: [{ user_id: schemas.exampleMembership.user_id }] },
       response: {
         204: { description: 'Handed over', type: 'null' },
-        ...problems(401, stepUpRequired, 403, notOwner, isOwner, userNotFound, userInactive, 413, 415),
+        ...problems(stepUpRequired, notOwner, isOwner, userNotFound, userInactive),
       },
     }),
     async (request, reply) => {
@@ -124,7 +124,7 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard }: Organ
       body: { ...schemas.deleteBody, examples: [{ name: 'Example Inc.' }] },
       response: {
         202: one('The organization, with the date of its deletion'),
-        ...problems(401, stepUpRequired, 403, notOwner, legalHold, 413, 415),
+        ...problems(stepUpRequired, notOwner, legalHold),
       },
     }),
     async (request, reply) => {
@@ -140,7 +140,7 @@ function registerDeletionRoutes(app: FastifyInstance, { deletion, guard }: Organ
     route(guard('organization.delete'), {
       summary: 'Withdraw the deletion',
       operationId: 'restoreOrganization',
-      response: { 200: one('The organization, as it was'), ...problems(401, 403, notOwner) },
+      response: { 200: one('The organization, as it was'), ...problems(notOwner) },
     }),
     async (request) => organizationJson(await deletion.restore(personOf(request))),
   )

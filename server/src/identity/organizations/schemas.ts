@@ -1,24 +1,32 @@
 import { Type } from 'typebox'
-import { id, line, name, nullable, time } from '../../http/schema-parts.ts'
-import { roles } from '../principal.ts'
+import { createdAt, id, line, name, nullable, time, updatedAt, uuid } from '../../http/schema-parts.ts'
+import { role } from '../accounts/schemas.ts'
 
+const requireStepUp = Type.Boolean({
+  description: 'Sensitive acts need POST /auth/step-up, whatever factors a person has.',
+})
 const fields = {
   id,
-  name: Type.String(),
-  require_step_up: Type.Boolean({
-    description: 'Sensitive acts need POST /auth/step-up, whatever factors a person has.',
-  }),
-  delete_after: nullable(
-    Type.String({ format: 'date-time', description: 'When the organization and everything in it is deleted.' }),
-  ),
-  created_at: time,
-  updated_at: time,
+  name: Type.String({ description: 'What it is called.' }),
+  require_step_up: requireStepUp,
+  delete_after: nullable(time('When the organization and everything in it is deleted.')),
+  created_at: createdAt,
+  updated_at: updatedAt,
 }
 
-export const organizationSchema = Type.Object(fields, { $id: 'Organization', title: 'Organization' })
+export const organizationSchema = Type.Object(fields, {
+  $id: 'Organization',
+  title: 'Organization',
+  description: 'An organization.',
+})
 
 export const membershipSchema = Type.Object(
-  { organization: Type.Ref('Organization'), user_id: id, role: Type.Enum([...roles]), is_current: Type.Boolean() },
+  {
+    organization: Type.Ref('Organization'),
+    user_id: uuid('You, in this organization.'),
+    role,
+    is_current: Type.Boolean({ description: 'The organization of this very call.' }),
+  },
   { $id: 'Membership', title: 'Membership' },
 )
 
@@ -38,12 +46,15 @@ export const exampleMembership = {
   is_current: true,
 }
 
-export const createBody = Type.Object({ name }, { title: 'NewOrganization' })
+export const createBody = Type.Object({ name }, { title: 'CreateOrganization' })
 export const changeBody = Type.Object(
-  { name: Type.Optional(name), require_step_up: Type.Optional(Type.Boolean()) },
+  { name: Type.Optional(name), require_step_up: Type.Optional(requireStepUp) },
   { title: 'OrganizationChanges' },
 )
-export const transferBody = Type.Object({ user_id: id }, { title: 'OrganizationTransfer' })
+export const transferBody = Type.Object(
+  { user_id: uuid('The member who becomes the owner.') },
+  { title: 'OrganizationTransfer' },
+)
 export const deleteBody = Type.Object(
   { name: line({ description: "The organization's exact name." }) },
   { title: 'OrganizationDeletion' },

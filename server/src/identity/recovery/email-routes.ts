@@ -32,7 +32,7 @@ export function registerEmailRoutes(
       operationId: 'requestEmailVerification',
       response: {
         202: schemas.accepted(verificationSent),
-        ...problems(401, 403, wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
+        ...problems(wrongPassword, noMail, noEmail, alreadyVerified, tooManyEmails),
       },
     }),
     async (request, reply) => {
@@ -52,7 +52,7 @@ export function registerEmailRoutes(
       },
       response: {
         202: schemas.accepted(changeSent),
-        ...problems(401, stepUpRequired, wrongPassword, noMail, noPassword, tooManyEmails, 413, 415, 422, throttled),
+        ...problems(stepUpRequired, wrongPassword, noMail, noPassword, tooManyEmails, throttled),
       },
     }),
     async (request, reply) => {
@@ -72,7 +72,7 @@ export function registerEmailRoutes(
         body: { ...schemas.confirmBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4' }] },
         response: {
           204: schemas.done('The address is confirmed, and is the account’s address from now on.'),
-          ...problems(linkNotValid, emailTaken, 413, 415, 422, throttled),
+          ...problems(linkNotValid, emailTaken, throttled),
         },
       },
     },

@@ -29,7 +29,7 @@ export function registerPasswordRoutes(
       },
       response: {
         204: schemas.done('The new password counts from now on.'),
-        ...problems(401, 403, wrongPassword, noPassword, 413, 415, 422, throttled),
+        ...problems(wrongPassword, noPassword, throttled),
       },
     }),
     async (request, reply) => {
@@ -50,7 +50,7 @@ export function registerPasswordRoutes(
         body: { ...schemas.forgotBody, examples: [{ email: 'reviewer@example.com' }] },
         response: {
           202: schemas.accepted(forgotten),
-          ...problems(noMail, 413, 415, 422, throttled),
+          ...problems(noMail, throttled),
         },
       },
     },
@@ -70,7 +70,7 @@ export function registerPasswordRoutes(
         body: { ...schemas.resetBody, examples: [{ token: 'b2theS1yYW5kb20tdG9rZW4', password: 'battery staple' }] },
         response: {
           204: schemas.done('The new password counts from now on. Sign in with it.'),
-          ...problems(linkNotValid, 413, 415, 422, throttled),
+          ...problems(linkNotValid, throttled),
         },
       },
     },

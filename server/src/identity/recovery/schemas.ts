@@ -21,4 +21,9 @@ export const confirmBody = Type.Object({ token }, { title: 'EmailConfirmation' }
 export const done = (description: string) => ({ description, type: 'null' })
 
 /** A 202 whose `detail` says what happens next. */
-export const accepted = (detail: string) => success('Accepted', Type.Object({ detail: Type.String() }), { detail })
+export const accepted = (detail: string) =>
+  success(
+    'Accepted',
+    Type.Object({ detail: Type.String({ description: 'What happens next, in a sentence.' }) }, { title: 'Accepted' }),
+    { detail },
+  )

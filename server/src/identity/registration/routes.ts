@@ -1,9 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { registerFormBodies } from '../../http/form-bodies.ts'
-import { problems, success } from '../../http/openapi.ts'
+import { problems, success, withHeaders } from '../../http/openapi.ts'
+import { malformedForm } from '../../http/refusals.ts'
+import { crossSite } from '../../http/same-site.ts'
 import { exampleUser, tokenExample, tokenSchema, userSchema } from '../accounts/schemas.ts'
 import { emailTaken, userJson } from '../accounts/user.ts'
+import { secondFactorRequired } from '../factors/sign-in/service.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { invitationNotValid, registrationClosed } from '../invitations/invitation.ts'
 import { closing } from '../organizations/organization.ts'
@@ -42,7 +45,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
         body: { ...schemas.registerBody, examples: [schemas.registerExample] },
         response: {
           201: success('The account', Type.Ref('User'), exampleUser),
-          ...problems(registrationClosed, invitationNotValid, closing, emailTaken, 413, 415, 422),
+          ...problems(registrationClosed, invitationNotValid, closing, emailTaken),
         },
       },
     },
@@ -60,11 +63,13 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
           tags: ['auth'],
           summary: 'Sign in with email and password',
           operationId: 'login',
-          consumes: ['application/x-www-form-urlencoded', 'multipart/form-data', 'application/json'],
+          description:
+            'Takes the form of OAuth 2; multipart/form-data and application/json with the same members are taken as well.',
+          consumes: ['application/x-www-form-urlencoded'],
           body: { ...schemas.loginBody, examples: [schemas.loginExample] },
           response: {
-            200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-            ...problems(wrongCredentials, ssoRequired, throttled, 413, 415, 422),
+            200: withHeaders(success('An access token', Type.Ref('AccessToken'), tokenExample), 'Set-Cookie'),
+            ...problems(wrongCredentials, secondFactorRequired, ssoRequired, crossSite, throttled, malformedForm),
           },
         },
       },
@@ -80,7 +85,7 @@ export function registerPeopleRoutes(app: FastifyInstance, { people, guard, sign
     guardedRoutes('auth')(guard('profile.read'), {
       summary: 'Get the signed-in person',
       operationId: 'me',
-      response: { 200: success('The signed-in person', Type.Ref('User'), exampleUser), ...problems(401, 403) },
+      response: { 200: success('The signed-in person', Type.Ref('User'), exampleUser), ...problems() },
     }),
     async (request) => userJson(await people.me(personOf(request).principal)),
   )

@@ -23,7 +23,7 @@ const ofOAuth = Type.Optional(
 export const loginBody = Type.Object(
   {
     username: Type.String({ maxLength: 320, pattern: noNul, description: 'The email address.' }),
-    password: Type.String({ maxLength: 1_000, pattern: noNul }),
+    password: Type.String({ maxLength: 1_000, pattern: noNul, description: 'The password.' }),
     session_cookie: Type.Optional(
       Type.Union([Type.Boolean(), Type.Enum(['true', 'false'])], {
         description: 'true: also set a cookie, with which a browser renews the session through POST /auth/refresh.',

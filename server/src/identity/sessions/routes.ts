@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Cookie } from '../../http/cookies.ts'
-import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
+import { uuid } from '../../http/schema-parts.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { Problem } from '../../platform/problem.ts'
@@ -43,9 +44,8 @@ export function visitOf(request: FastifyRequest, browser: boolean): Visit {
   return { httpRequestId: request.id, network: request.client.address, userAgent, browser }
 }
 
-const security = [{ bearer: [] }, { person: [] }]
 const route = guardedRoutes('auth')
-const memberParams = Type.Object({ id: Type.String({ format: 'uuid' }), session_id: Type.String({ format: 'uuid' }) })
+const memberParams = Type.Object({ id: uuid('The person.'), session_id: uuid('The session.') })
 
 const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
 const ended = { 204: { description: 'Ended, everywhere within a second', type: 'null' } }
@@ -82,8 +82,8 @@ function refreshRoute(app: FastifyInstance, routes: SessionRoutes): void {
     summary: 'Renew the session whose cookie the browser sends; the cookie is replaced',
     operationId: 'refreshSession',
     response: {
-      200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-      ...problems(sessionOver, noSession, crossSite, 429),
+      200: withHeaders(success('An access token', Type.Ref('AccessToken'), tokenExample), 'Set-Cookie'),
+      ...problems(sessionOver, noSession, crossSite),
     },
   }
   app.post('/auth/refresh', { schema }, async (request, reply) => {
@@ -102,6 +102,7 @@ function refreshRoute(app: FastifyInstance, routes: SessionRoutes): void {
 
 function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
   const { sessions, guard, requireSameSite } = routes
+  const { access } = guard('profile.read').config
 
   const isSameSite = (request: FastifyRequest): boolean => {
     try {
@@ -138,10 +139,13 @@ function logoutRoute(app: FastifyInstance, routes: SessionRoutes): void {
     tags: ['auth'],
     summary: 'Sign out: end the session of the access token and that of the session cookie',
     operationId: 'logout',
-    security: [{}, ...security],
-    response: { 204: { description: 'Signed out', type: 'null' }, ...problems(401, 403, keyHasNoSession) },
+    security: [{}, ...access.security],
+    response: {
+      204: withHeaders({ description: 'Signed out', type: 'null' }, 'Set-Cookie'),
+      ...problems(crossSite, keyHasNoSession),
+    },
   }
-  app.post('/auth/logout', { schema }, async (request, reply) => {
+  app.post('/auth/logout', { config: { access }, schema }, async (request, reply) => {
     if (request.headers.authorization === undefined) {
       requireSameSite(request)
       await endByCookie(request)
@@ -162,8 +166,11 @@ function switchRoute(app: FastifyInstance, routes: SessionRoutes): void {
     operationId: 'switchOrganization',
     body: { ...schemas.switchBody, examples: [{ organization_id: schemas.sessionExample.organization_id }] },
     response: {
-      200: success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
-      ...problems(401, entryRefused, cookieMissing, organizationNotFound, 413, 415, 422),
+      200: withHeaders(
+        success('An access token for that organization', Type.Ref('AccessToken'), tokenExample),
+        'Set-Cookie',
+      ),
+      ...problems(entryRefused, cookieMissing, organizationNotFound),
     },
   })
   app.post<{ Body: Static<typeof schemas.switchBody> }>('/auth/switch', options, async (request, reply) => {
@@ -178,7 +185,7 @@ function listRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): vo
   const options = route(guard('profile.read'), {
     summary: 'List my sessions',
     operationId: 'listSessions',
-    response: { 200: list, ...problems(401, 403) },
+    response: { 200: list, ...problems() },
   })
   app.get('/auth/sessions', options, async (request) => {
     const { principal } = personOf(request)
@@ -191,8 +198,12 @@ function revokeOthersRoute(app: FastifyInstance, { sessions, guard }: SessionRou
     summary: 'End all of my sessions except this one',
     operationId: 'revokeOtherSessions',
     response: {
-      200: success('How many ended', Type.Object({ ended: Type.Integer() }), { ended: 2 }),
-      ...problems(401, 403),
+      200: success(
+        'How many ended',
+        Type.Object({ ended: Type.Integer({ description: 'How many.' }) }, { title: 'EndedSessions' }),
+        { ended: 2 },
+      ),
+      ...problems(),
     },
   })
   app.post('/auth/sessions/revoke-others', options, async (request) => ({
@@ -205,7 +216,7 @@ function revokeRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): 
     summary: 'End one of my sessions',
     operationId: 'revokeSession',
     params: idParams,
-    response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
+    response: { ...ended, ...problems(sessionNotFound) },
   })
   app.post<OneParam>('/auth/sessions/:id/revoke', options, async (request, reply) => {
     await sessions.endOwn(personOf(request), idOf(request))
@@ -219,7 +230,7 @@ function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRou
     summary: "List a member's sessions in this organization",
     operationId: 'listUserSessions',
     params: idParams,
-    response: { 200: list, ...problems(401, 403, userNotFound, 422) },
+    response: { 200: list, ...problems(userNotFound) },
   })
   app.get<OneParam>('/users/:id/sessions', options, async (request) => {
     const { principal } = personOf(request)
@@ -234,7 +245,7 @@ function revokeOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionR
     summary: "End one of a member's sessions in this organization",
     operationId: 'revokeUserSession',
     params: memberParams,
-    response: { ...ended, ...problems(401, 403, sessionNotFound, 422) },
+    response: { ...ended, ...problems(sessionNotFound) },
   })
   app.post<{ Params: { id: string; session_id: string } }>(
     '/users/:id/sessions/:session_id/revoke',

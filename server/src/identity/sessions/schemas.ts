@@ -1,20 +1,20 @@
 import { Type } from 'typebox'
-import { id, nullable, time } from '../../http/schema-parts.ts'
+import { id, nullable, time, uuid } from '../../http/schema-parts.ts'
 
 export const sessionSchema = Type.Object(
   {
     id,
-    organization_id: id,
-    user_id: id,
+    organization_id: uuid('The organization that it is in.'),
+    user_id: uuid('The person.'),
     kind: Type.Enum(['browser', 'bearer'], {
       description: 'browser: renewed with a cookie; bearer: ends with its token.',
     }),
     signed_in_with: Type.Array(Type.String(), { description: 'password, totp, recovery_code, passkey, oidc.' }),
-    signed_in_at: time,
+    signed_in_at: time('When it began.'),
     network: nullable(Type.String({ description: 'The address it was last used from.' })),
-    user_agent: nullable(Type.String()),
-    last_used_at: time,
-    expires_at: time,
+    user_agent: nullable(Type.String({ description: 'The program, as it names itself.' })),
+    last_used_at: time('When it was last used.'),
+    expires_at: time('When it ends by itself.'),
     is_current: Type.Boolean({ description: 'The session of this very call.' }),
   },
   { $id: 'Session', title: 'Session' },
@@ -34,4 +34,7 @@ export const sessionExample = {
   is_current: true,
 }
 
-export const switchBody = Type.Object({ organization_id: id }, { title: 'OrganizationSwitch' })
+export const switchBody = Type.Object(
+  { organization_id: uuid('The organization to enter.') },
+  { title: 'OrganizationChoice' },
+)

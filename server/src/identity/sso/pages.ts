@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { escaped, htmlPage, sendPage } from '../../http/html-page.ts'
+import { headersNamed } from '../../http/openapi-headers.ts'
 import { Problem } from '../../platform/problem.ts'
 
 /**
@@ -51,6 +52,7 @@ export function alsoAsPages(refusals: Record<string, unknown>): Record<string, u
 export const questionPage = {
   200: {
     description: 'A page that asks whether to go on, or that comes here again',
+    headers: headersNamed('Set-Cookie'),
     content: { 'text/html': { schema: { type: 'string' } } },
   },
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
@@ -92,9 +92,9 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         params: idParams,
         querystring: schemas.startQuery,
         response: {
-          303: { description: 'To the provider', type: 'null' },
+          303: withHeaders({ description: 'To the provider', type: 'null' }, 'Set-Cookie', 'Location'),
           ...questionPage,
-          ...alsoAsPages(problems(ssoAnswerRefused, providerNotFound, 422, providerUnavailable)),
+          ...alsoAsPages(problems(ssoAnswerRefused, providerNotFound, providerUnavailable)),
         },
       },
     },
@@ -121,10 +121,14 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         params: idParams,
         querystring: schemas.callbackQuery,
         response: {
-          303: { description: 'Signed in; to the page that was asked for', type: 'null' },
+          303: withHeaders(
+            { description: 'Signed in; to the page that was asked for', type: 'null' },
+            'Set-Cookie',
+            'Location',
+          ),
           ...questionPage,
           ...alsoAsPages(
-            problems(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, 422, providerUnavailable),
+            problems(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, providerUnavailable),
           ),
         },
       },
@@ -160,8 +164,8 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
       params: idParams,
       body: { ...schemas.linkBody, examples: [{ return_to: '/settings' }] },
       response: {
-        200: success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink),
-        ...problems(401, stepUpRequired, ssoAnswerRefused, providerNotFound, 413, 415, 422, providerUnavailable),
+        200: withHeaders(success('Where to send the browser', Type.Ref('SsoLink'), schemas.exampleLink), 'Set-Cookie'),
+        ...problems(stepUpRequired, ssoAnswerRefused, providerNotFound, providerUnavailable),
       },
     }),
     async (request, reply) => {
@@ -181,7 +185,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
       operationId: 'listSsoIdentities',
       response: {
         200: success('The identities', Type.Array(Type.Ref('SsoIdentity')), [schemas.exampleIdentity]),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) =>
@@ -202,7 +206,7 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
       params: idParams,
       response: {
         204: { description: 'It is gone', type: 'null' },
-        ...problems(401, stepUpRequired, identityNotFound, 422),
+        ...problems(stepUpRequired, identityNotFound),
       },
     }),
     async (request, reply) => {

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { nullable } from '../../http/schema-parts.ts'
+import { createdAt, id, nullable, time } from '../../http/schema-parts.ts'
 
 const returnTo = Type.Optional(
   Type.String({
@@ -27,12 +27,14 @@ export const linkBody = Type.Object({ return_to: returnTo }, { title: 'LinkInput
 /** Each is looked at again where it counts. Providers add parameters of their own, which must be ignored (RFC 6749, 4.1.2). */
 export const callbackQuery = Type.Object(
   {
-    state: Type.Optional(Type.String({ maxLength: 200 })),
-    code: Type.Optional(Type.String({ maxLength: 8_000 })),
-    iss: Type.Optional(Type.String({ maxLength: 2_000 })),
-    error: Type.Optional(Type.String({ maxLength: 200 })),
-    confirmed: Type.Optional(Type.String({ maxLength: 100 })),
-    again: Type.Optional(Type.String({ maxLength: 10 })),
+    state: Type.Optional(Type.String({ maxLength: 200, description: 'As this service sent it.' })),
+    code: Type.Optional(Type.String({ maxLength: 8_000, description: 'What the provider signs in with.' })),
+    iss: Type.Optional(Type.String({ maxLength: 2_000, description: 'The provider, as it names itself (RFC 9207).' })),
+    error: Type.Optional(Type.String({ maxLength: 200, description: 'Why the provider refused.' })),
+    confirmed: Type.Optional(Type.String({ maxLength: 100, description: 'Of the page that asks first.' })),
+    again: Type.Optional(
+      Type.String({ maxLength: 10, description: 'Set by this service, which sends browsers here twice.' }),
+    ),
   },
   { additionalProperties: true },
 )
@@ -51,11 +53,11 @@ export const exampleLink = {
 
 export const identitySchema = Type.Object(
   {
-    id: Type.String({ format: 'uuid' }),
-    issuer: Type.String(),
+    id,
+    issuer: Type.String({ description: 'The provider, as it names itself.' }),
     subject: Type.String({ description: 'As which the provider knows you.' }),
-    created_at: Type.String({ format: 'date-time' }),
-    last_used_at: nullable(Type.String({ format: 'date-time' })),
+    created_at: createdAt,
+    last_used_at: nullable(time('The last sign-in with it.')),
   },
   { $id: 'SsoIdentity', title: 'SsoIdentity' },
 )

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
-import { idOf, idParams, problems, success } from '../../http/openapi.ts'
+import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import { pageJson, pageQuery, readPageQuery } from '../../http/paging.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { invalid } from '../../platform/problem.ts'
@@ -28,7 +28,7 @@ export function registerTeamRoutes(
       querystring: pageQuery,
       response: {
         200: success('A page of teams', Type.Ref('TeamPage'), { items: [schemas.exampleTeam], next_cursor: null }),
-        ...problems(401, 403),
+        ...problems(),
       },
     }),
     async (request) => {
@@ -44,7 +44,7 @@ export function registerTeamRoutes(
       operationId: 'createTeam',
       headers: idempotencyHeaders,
       body: { ...schemas.createBody, examples: [{ name: 'Payments' }] },
-      response: { 201: one('The team'), ...problems(401, 403, nameTaken, 413, 415) },
+      response: { 201: withHeaders(one('The team'), 'Location'), ...problems(nameTaken) },
     }),
     async (request, reply) => {
       const { name, description = null } = request.body
@@ -61,7 +61,7 @@ export function registerTeamRoutes(
       summary: 'Get a team',
       operationId: 'getTeam',
       params: idParams,
-      response: { 200: one('The team'), ...problems(401, 403, teamNotFound) },
+      response: { 200: one('The team'), ...problems(teamNotFound) },
     }),
     async (request) => teamJson(await teams.one(personOf(request).principal, idOf(request))),
   )
@@ -78,7 +78,7 @@ export function registerTeamRoutes(
           items: [schemas.exampleTeamMember],
           next_cursor: null,
         }),
-        ...problems(401, 403, teamNotFound),
+        ...problems(teamNotFound),
       },
     }),
     async (request) => {
@@ -103,7 +103,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       operationId: 'changeTeam',
       params: idParams,
       body: { ...schemas.changeBody, examples: [{ description: 'Refunds and disputes.' }] },
-      response: { 200: one('The team'), ...problems(401, notLead, teamNotFound, nameTaken, 413, 415) },
+      response: { 200: one('The team'), ...problems(notLead, teamNotFound, nameTaken) },
     }),
     async (request) => {
       const { name, description } = request.body
@@ -120,7 +120,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       summary: 'Delete a team; its people stay',
       operationId: 'deleteTeam',
       params: idParams,
-      response: { 204: { description: 'Deleted', type: 'null' }, ...problems(401, notLead, teamNotFound) },
+      response: { 204: { description: 'Deleted', type: 'null' }, ...problems(notLead, teamNotFound) },
     }),
     async (request, reply) => {
       await teams.remove(personOf(request), idOf(request))
@@ -137,7 +137,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       body: { ...schemas.memberBody, examples: [{ is_lead: true }] },
       response: {
         204: { description: 'The person is in the team', type: 'null' },
-        ...problems(401, notLead, teamNotFound, userNotFound, userInactive, 413, 415),
+        ...problems(notLead, teamNotFound, userNotFound, userInactive),
       },
     }),
     async (request, reply) => {
@@ -156,7 +156,7 @@ function registerRunningRoutes(app: FastifyInstance, teams: Teams, guard: Guard)
       params: schemas.memberParams,
       response: {
         204: { description: 'The person is not in the team any more', type: 'null' },
-        ...problems(401, notLead, teamNotFound, notInTeam),
+        ...problems(notLead, teamNotFound, notInTeam),
       },
     }),
     async (request, reply) => {

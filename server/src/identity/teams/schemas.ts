@@ -1,15 +1,28 @@
 import { Type } from 'typebox'
 import { pageSchema } from '../../http/paging.ts'
-import { id, name, noNul, nullable, time } from '../../http/schema-parts.ts'
+import { createdAt, id, name, noNul, nullable, updatedAt, uuid } from '../../http/schema-parts.ts'
 
-const description = nullable(Type.String({ maxLength: 512, pattern: noNul }))
+const about = 'What it is for.'
+const description = nullable(Type.String({ maxLength: 512, pattern: noNul, description: about }))
+
+const userId = uuid('The person.')
+const isLead = Type.Boolean({ description: 'A lead may change the team and its members.' })
 
 export const teamSchema = Type.Object(
-  { id, name: Type.String(), description: nullable(Type.String()), created_at: time, updated_at: time },
+  {
+    id,
+    name: Type.String({ description: 'What it is called.' }),
+    description: nullable(Type.String({ description: about })),
+    created_at: createdAt,
+    updated_at: updatedAt,
+  },
   { $id: 'Team', title: 'Team' },
 )
 export const teamPageSchema = pageSchema('TeamPage', Type.Ref('Team'))
-export const teamMemberPageSchema = pageSchema('TeamMemberPage', Type.Object({ user_id: id, is_lead: Type.Boolean() }))
+export const teamMemberPageSchema = pageSchema(
+  'TeamMemberPage',
+  Type.Object({ user_id: userId, is_lead: isLead }, { title: 'TeamMember' }),
+)
 
 export const exampleTeam = {
   id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a80',
@@ -20,10 +33,10 @@ export const exampleTeam = {
 }
 export const exampleTeamMember = { user_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59', is_lead: true }
 
-export const createBody = Type.Object({ name, description: Type.Optional(description) }, { title: 'NewTeam' })
+export const createBody = Type.Object({ name, description: Type.Optional(description) }, { title: 'CreateTeam' })
 export const changeBody = Type.Object(
   { name: Type.Optional(name), description: Type.Optional(description) },
   { title: 'TeamChanges' },
 )
-export const memberBody = Type.Object({ is_lead: Type.Optional(Type.Boolean()) }, { title: 'TeamMember' })
-export const memberParams = Type.Object({ id, user_id: id })
+export const memberBody = Type.Object({ is_lead: Type.Optional(isLead) }, { title: 'TeamMemberChanges' })
+export const memberParams = Type.Object({ id: uuid('The team.'), user_id: userId })

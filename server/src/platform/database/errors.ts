@@ -58,7 +58,7 @@ export function asProblem(error: unknown): unknown {
   return unavailable(details[kindOf(error)], error)
 }
 
-const outcomeUnknown = refusal(503, 'service.outcome_unknown', (cause?: unknown) => ({
+export const outcomeUnknown = refusal(503, 'service.outcome_unknown', (cause?: unknown) => ({
   detail:
     'The database was lost while this was being saved, so it may or may not have happened. ' +
     'Read it before you repeat it, or repeat it with the same Idempotency-Key.',

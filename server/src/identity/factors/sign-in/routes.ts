@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { problems, success } from '../../../http/openapi.ts'
+import { problems, success, withHeaders } from '../../../http/openapi.ts'
+import { crossSite } from '../../../http/same-site.ts'
 import { tokenExample } from '../../accounts/schemas.ts'
 import { callOf } from '../../guard.ts'
 import { throttled } from '../../throttle/attempts.ts'
@@ -37,8 +38,8 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
           examples: [{ challenge: schemas.exampleChallenge, method: 'totp', code: '492039' }],
         },
         response: {
-          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(wrongSecondFactor, challengeOver, noMembership, passkeyCopied, 413, 415, 422, throttled),
+          200: withHeaders(success('An access token', Type.Ref('AccessToken'), tokenExample), 'Set-Cookie'),
+          ...problems(crossSite, wrongSecondFactor, challengeOver, noMembership, passkeyCopied, throttled),
         },
       },
     },
@@ -58,7 +59,7 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         body: { ...schemas.passkeyOptionsBody, examples: [{}, { challenge: schemas.exampleChallenge }] },
         response: {
           200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
-          ...problems(challengeOver, passkeysUnavailable, 413, 415, 422, 429),
+          ...problems(challengeOver, passkeysUnavailable),
         },
       },
     },
@@ -74,8 +75,8 @@ export function registerSignInRoutes(app: FastifyInstance, { signIn, openSession
         operationId: 'passkeySignIn',
         body: { ...schemas.passkeySignInBody, examples: [{ assertion: schemas.exampleAssertion }] },
         response: {
-          200: success('An access token', Type.Ref('AccessToken'), tokenExample),
-          ...problems(passkeyNotAccepted, noMembership, passkeyCopied, passkeysUnavailable, 413, 415, 422, throttled),
+          200: withHeaders(success('An access token', Type.Ref('AccessToken'), tokenExample), 'Set-Cookie'),
+          ...problems(crossSite, passkeyNotAccepted, noMembership, passkeyCopied, passkeysUnavailable, throttled),
         },
       },
     },

@@ -25,7 +25,7 @@ export function registerStepUpRoutes(
       },
       response: {
         200: success('The proof', Type.Ref('StepUp'), schemas.exampleStepUp),
-        ...problems(401, proofRefused, passkeyCopied, methodUnavailable, 413, 415, 422, throttled),
+        ...problems(proofRefused, passkeyCopied, methodUnavailable, throttled),
       },
     }),
     async (request) => {
@@ -43,7 +43,7 @@ export function registerStepUpRoutes(
       body: { ...schemas.stepUpOptionsBody, examples: [{ digest: schemas.exampleDigest }] },
       response: {
         200: success('The options', schemas.ceremonyOptionsSchema, schemas.exampleAssertionOptions),
-        ...problems(401, 403, passkeysUnavailable, 413, 415, 422),
+        ...problems(passkeysUnavailable),
       },
     }),
     async (request) => stepUps.passkeyOptions(personOf(request).principal, Buffer.from(request.body.digest, 'hex')),

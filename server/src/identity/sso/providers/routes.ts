@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
-import { idParams, problems, success } from '../../../http/openapi.ts'
+import { idParams, problems, success, withHeaders } from '../../../http/openapi.ts'
 import { names, valuesOf } from '../../../platform/names.ts'
 import { stepUpRequired } from '../../factors/step-up.ts'
 import { permitOf } from '../../factors/step-ups/demand-step-ups.ts'
@@ -46,7 +46,7 @@ function listRoute(app: FastifyInstance, { providers, guard, publicUrl }: Provid
     operationId: 'listIdentityProviders',
     response: {
       200: success('The providers', Type.Array(Type.Ref('IdentityProvider')), [schemas.exampleProvider]),
-      ...problems(401, 403),
+      ...problems(),
     },
   })
   app.get('/identity-providers', options, async (request) => {
@@ -60,7 +60,7 @@ function readRoute(app: FastifyInstance, { providers, guard, publicUrl }: Provid
     summary: 'One identity provider; its secret is never shown',
     operationId: 'getIdentityProvider',
     params: idParams,
-    response: { 200: oneProvider, ...problems(401, 403, providerNotFound, 422) },
+    response: { 200: oneProvider, ...problems(providerNotFound) },
   })
   app.get<OneProvider>('/identity-providers/:id', options, async (request) => {
     return providerJson(await providers.get(personOf(request).principal, request.params.id), publicUrl)
@@ -74,8 +74,8 @@ function createRoute(app: FastifyInstance, { providers, guard, publicUrl }: Prov
     headers: idempotencyHeaders,
     body: { ...schemas.createProviderBody, examples: [schemas.createProviderExample] },
     response: {
-      201: oneProvider,
-      ...problems(401, stepUpRequired, providerExists, providerNotProven, 413, 415, 422),
+      201: withHeaders(oneProvider, 'Location'),
+      ...problems(stepUpRequired, providerExists, providerNotProven),
     },
   })
   app.post<{ Body: Static<typeof schemas.createProviderBody> }>(
@@ -98,7 +98,7 @@ function changeRoute(app: FastifyInstance, { providers, guard, publicUrl }: Prov
     operationId: 'changeIdentityProvider',
     params: idParams,
     body: { ...schemas.changeProviderBody, examples: [{ is_enforced: true }] },
-    response: { 200: oneProvider, ...problems(401, ...refusals, 413, 415, 422) },
+    response: { 200: oneProvider, ...problems(...refusals) },
   })
   app.patch<OneProvider & { Body: Static<typeof schemas.changeProviderBody> }>(
     '/identity-providers/:id',
@@ -117,7 +117,7 @@ function deleteRoute(app: FastifyInstance, { providers, guard }: ProviderRoutes)
     params: idParams,
     response: {
       204: { description: 'It is gone', type: 'null' },
-      ...problems(401, stepUpRequired, providerNotFound, 422),
+      ...problems(stepUpRequired, providerNotFound),
     },
   })
   app.delete<OneProvider>('/identity-providers/:id', options, async (request, reply) => {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import { line, nullable, time } from '../../../http/schema-parts.ts'
+import { createdAt, id, line, nullable, time, updatedAt } from '../../../http/schema-parts.ts'
 import { says } from '../../../platform/validation.ts'
-import { claimableRoles } from '../provider.ts'
+import { grantableRole as role } from '../../accounts/schemas.ts'
 
 // Printable ASCII without blanks and quotes (RFC 6749, 3.3 and appendix A).
 const scope = Type.String({
@@ -17,7 +17,6 @@ const claimName = Type.String({
   description: 'A claim of the ID token or the userinfo endpoint, or a path such as realm_access.roles.',
 })
 const claimValue = '^[^\\u0000]{1,255}$'
-const role = Type.Enum([...claimableRoles])
 const domain = Type.String({
   maxLength: 253,
   pattern: says('^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$', 'must be a domain, such as example.com'),
@@ -38,7 +37,9 @@ const settings = {
     description:
       "The claim's values to roles; the highest counts, at every sign-in. Nobody becomes owner, and no owner is lowered.",
   }),
-  default_role: nullable(role),
+  default_role: Type.Union([role, Type.Null()], {
+    description: 'For people without a value that is mapped; null: they are refused.',
+  }),
   team_claim: nullable(claimName),
   team_map: Type.Record(Type.String({ pattern: claimValue }), Type.String({ format: 'uuid' }), {
     maxProperties: 500,
@@ -57,23 +58,21 @@ const settings = {
       "Passwords and passkeys no longer open this organization, and sessions that they opened end; the owner's still do, " +
       'so that a provider that fails locks nobody out for good. Needs one sign-in or link through the provider first.',
   }),
-  is_active: Type.Boolean(),
+  is_active: Type.Boolean({ description: 'Whether people can sign in through it.' }),
 }
 
 const clientSecret = nullable(visible(2_000, 'Kept encrypted and never shown again. null: a public client.'))
 
 export const providerSchema = Type.Object(
   {
-    id: Type.String({ format: 'uuid' }),
+    id,
     ...settings,
-    has_client_secret: Type.Boolean(),
+    has_client_secret: Type.Boolean({ description: 'Whether a secret is kept.' }),
     redirect_uri: Type.String({ description: 'To be registered at the provider, exactly.' }),
     start_url: Type.String({ description: 'Where people go to sign in.' }),
-    proven_at: nullable(
-      Type.String({ format: 'date-time', description: 'The last success, as it is configured now.' }),
-    ),
-    created_at: time,
-    updated_at: time,
+    proven_at: nullable(time('The last success, as it is configured now.')),
+    created_at: createdAt,
+    updated_at: updatedAt,
   },
   { $id: 'IdentityProvider', title: 'IdentityProvider' },
 )
@@ -105,7 +104,7 @@ const { name, issuer, client_id, ...others } = settings
 
 export const createProviderBody = Type.Object(
   { name, issuer, client_id, client_secret: Type.Optional(clientSecret), ...optional(others) },
-  { title: 'NewIdentityProvider' },
+  { title: 'CreateIdentityProvider' },
 )
 
 export const changeProviderBody = Type.Object(

@@ -1,0 +1,94 @@
+import { Type } from 'typebox'
+import type { Webhooks } from '../http/openapi-document.ts'
+import { nullable, time, uuid } from '../http/schema-parts.ts'
+import { closings } from './order.ts'
+
+const callbackSchema = Type.Object(
+  {
+    event: Type.Enum(Object.values(closings), { title: 'CallbackEvent', description: 'What happened to the request.' }),
+    request_id: uuid('The request.'),
+    metadata: nullable(
+      Type.Object({}, { additionalProperties: true, description: "The agent's own data, exactly as sent." }),
+    ),
+    response: nullable(
+      Type.Object(
+        {
+          decision: Type.String({ description: 'approve, reject or request_changes.' }),
+          comment: nullable(Type.String({ description: 'What the person adds.' })),
+          responder_id: uuid('The person who answered.'),
+          responded_at: time('When it was answered.'),
+        },
+        { title: 'CallbackResponse', description: 'The answer; null where the request ended without one.' },
+      ),
+    ),
+    timestamp: time('When it happened.'),
+    state: Type.String({ description: 'responded, timeout or cancelled.' }),
+    revision: Type.Integer({ description: 'The revision that was answered.' }),
+    digest: Type.String({ description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.' }),
+    certificate: nullable(
+      Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),
+    ),
+  },
+  { title: 'Callback' },
+)
+
+const example = {
+  event: 'request.responded',
+  request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61',
+  metadata: { run: 'cleanup-2026-01-31' },
+  response: {
+    decision: 'approve',
+    comment: 'Fine, but keep vol-2.',
+    responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    responded_at: '2026-01-31T09:05:00.000Z',
+  },
+  timestamp: '2026-01-31T09:05:00.000Z',
+  state: 'responded',
+  revision: 1,
+  digest: '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
+  certificate: null,
+}
+
+const header = (name: string, required: boolean, description: string) => ({
+  in: 'header',
+  name,
+  required,
+  description,
+  schema: { type: 'string' },
+})
+
+/** What receivers get, for the documents. */
+export const callbackWebhooks: Webhooks = {
+  callback: {
+    askedBy: { operationId: 'createRequest', address: '{$request.body#/callback_webhook}', as: 'outcome' },
+    post: {
+      operationId: 'callback',
+      summary: 'A request was answered, timed out or was withdrawn: sent to its callback_webhook',
+      description:
+        'Sent again until the receiver replies 2xx, by the schedule of the request; redirects are not followed. Compute the signature over ' +
+        'the bytes of the body as they arrive.',
+      tags: ['requests'],
+      security: [],
+      parameters: [
+        header('webhook-id', true, 'The same for every attempt: drop what you have already.'),
+        header('webhook-timestamp', true, 'When this attempt was made, in seconds since 1970.'),
+        header(
+          'webhook-signature',
+          false,
+          '`v1,` and the base64 HMAC-SHA256 of `id.timestamp.body` (Standard Webhooks). Where the request has a callback_secret.',
+        ),
+        header(
+          'x-webhook-signature',
+          false,
+          '`sha256=` and the hex HMAC-SHA256 of the body. Where the request has a callback_secret.',
+        ),
+      ],
+      requestBody: { required: true, content: { 'application/json': { schema: callbackSchema, example } } },
+      responses: {
+        '2XX': { description: 'Received.' },
+        '410': { description: 'No further attempt is wanted.' },
+        default: { description: 'Not received: it is sent again. `Retry-After` is honoured.' },
+      },
+    },
+  },
+}

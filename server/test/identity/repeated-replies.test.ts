@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import type { TestApp } from '../harness.ts'
+import { resolvedDocument } from '../http/resolved-document.ts'
 import { addCompany, alsoIn, type Company, signedIn } from './organizations/tenancy.ts'
 import { type OpenIdProvider, startOpenIdProvider } from './sso/openid-provider.ts'
 import { startSsoApp } from './sso/sso-app.ts'
@@ -67,7 +68,7 @@ const creations: Readonly<Record<string, Creation>> = {
 
 describe('a repeated Idempotency-Key gets the first reply, whatever was changed since', () => {
   test('every creation is here', () => {
-    const { paths } = t.app.http.swagger() as unknown as {
+    const { paths } = resolvedDocument(t) as {
       paths: Record<string, Record<string, { operationId: string; parameters?: { name: string }[] }>>
     }
     const reading = Object.values(paths)

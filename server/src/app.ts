@@ -120,6 +120,7 @@ export async function createApp(options: AppOptions) {
     pages: modules.flatMap(({ pages = [] }) => pages),
     database: watch.look,
     auditIsIntact: events.isIntact,
+    sealsHeldBackSeconds: events.heldBackSeconds,
     hasEveryKey: secrets.hasEveryKey,
     stopping: () => stopped !== null,
   })

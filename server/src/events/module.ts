@@ -74,6 +74,7 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
     refusedCalls,
     /** False once an organization's seals are not those that were there: /readyz says so. */
     isIntact: sealing.isIntact,
+    heldBackSeconds: sealing.heldBackSeconds,
     /** What every process does that has no workers: /readyz must know there too. */
     watch: sealing.watch,
     /** For the deletion of organizations. */

@@ -11,6 +11,8 @@ export interface HealthOptions {
   readonly database: () => Promise<Outage | null>
   /** False when the seals of the audit are not those that this process has seen. */
   readonly auditIsIntact: () => boolean
+  /** Null: no transaction holds them back for long. */
+  readonly sealsHeldBackSeconds: () => number | null
   /** False when a key was needed that opens stored secrets and that the settings lack. */
   readonly hasEveryKey: () => boolean
   /** True once a stop has begun: load balancers should send nothing more. */
@@ -36,6 +38,12 @@ const healthSchema = Type.Object(
         }),
       },
       { title: 'HealthChecks', description: 'What was looked at.' },
+    ),
+    seals_held_back_seconds: Type.Optional(
+      Type.Integer({
+        description:
+          'How long a transaction that stays open, in any database of the server, has kept events from being sealed; only there above 10 s. The log names its session.',
+      }),
     ),
   },
   { $id: 'Health', title: 'Health' },
@@ -82,11 +90,13 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     const secrets = options.hasEveryKey() ? 'ok' : 'key_missing'
     const checks = { database, audit, secrets } as const
     const healthy = Object.values(checks).every((found) => found === 'ok') && !options.stopping()
+    const heldBack = options.sealsHeldBackSeconds()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
       version: options.version,
       environment: options.environment,
       checks,
+      ...(heldBack === null ? {} : { seals_held_back_seconds: heldBack }),
     }
   }
   for (const prefix of ['', '/api/v1']) {

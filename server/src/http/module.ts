@@ -20,7 +20,8 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents extends Pick<HealthOptions, 'database' | 'auditIsIntact' | 'hasEveryKey' | 'stopping'> {
+export interface HttpContents
+  extends Pick<HealthOptions, 'database' | 'auditIsIntact' | 'sealsHeldBackSeconds' | 'hasEveryKey' | 'stopping'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Calls that the service makes. */

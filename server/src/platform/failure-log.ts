@@ -24,14 +24,15 @@ export function createFailureLog(
       const at = now()
       if (current === null || current.what !== what) {
         current = { what, since: current?.since ?? at, saidAt: at, times: (current?.times ?? 0) + 1 }
-        log.error({ err: error, ...fields }, what)
+        log.error({ ...(error instanceof Error ? { err: error } : (error as object)), ...fields }, what)
         return
       }
       current.times += 1
       if (at - current.saidAt < everyMs) return
       current.saidAt = at
       const { message, code } = error as { message?: unknown; code?: unknown }
-      log.error({ ...fields, reason: message, code, times: current.times, seconds: seconds(at - current.since) }, what)
+      const shown = error instanceof Error ? { reason: message, code } : (error as object)
+      log.error({ ...shown, ...fields, times: current.times, seconds: seconds(at - current.since) }, what)
     },
     worked: () => {
       if (current === null) return

@@ -5,6 +5,7 @@ import { createFailureLog } from '../../platform/failure-log.ts'
 import { installationId } from '../../platform/ids.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createLoop } from '../../platform/loop.ts'
+import { watchHeldBack } from './held-back.ts'
 import { createHeadMemory, payloadOf } from './memory.ts'
 import { lastHeadsOf, type OutsidePlace } from './outside.ts'
 import { type AuditSigner, type Batch, headOf, headType, type PublicHead, type Seal } from './seal.ts'
@@ -44,6 +45,8 @@ export interface Sealing {
   sealOne(organizationId: string): Promise<boolean>
   /** False once an organization is not sealed any more because its seals are not those that were there. */
   isIntact(): boolean
+  /** How long a transaction that stays open has held back all seals; null where none does. */
+  heldBackSeconds(): number | null
   stop(): Promise<void>
 }
 
@@ -53,6 +56,7 @@ export interface Sealing {
  */
 export function createSealing({ db, clock, log, signer, outside, headsFile }: SealingDependencies): Sealing {
   const memory = createHeadMemory(signer, log)
+  const heldBack = watchHeldBack(db, log)
   let recalled: Promise<void> | null = null
   /** Once: what the file outside says was sealed. When a look-up of keys fails, nothing is sealed until it succeeds. */
   const recall = (): Promise<void> => {
@@ -180,12 +184,14 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
   return {
     start: () => {
       comparing.start()
+      heldBack.loop.start()
       sealing.start()
       leftovers.start()
     },
     watch: comparing.start,
     drain: async () => {
       await comparing.drain()
+      await heldBack.loop.drain()
       await sealing.drain()
       await publishing
       while (outside.length > 0 && (await publishLeft(new Date(clock.now().getTime() + 1)))) {}
@@ -196,8 +202,9 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
       return seals.length > 0
     },
     isIntact: memory.isIntact,
+    heldBackSeconds: heldBack.seconds,
     stop: async () => {
-      await Promise.all([comparing.stop(), sealing.stop(), leftovers.stop()])
+      await Promise.all([comparing.stop(), heldBack.loop.stop(), sealing.stop(), leftovers.stop()])
       await publishing
     },
   }

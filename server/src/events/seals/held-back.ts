@@ -18,7 +18,7 @@ interface Holder {
 const holderStatement: Statement = {
   name: 'audit_seals_held_back',
   text: `
-    select case when pg_snapshot_xmin(s) < pg_snapshot_xmax(s) then pg_snapshot_xmin(s)::text end as oldest,
+    select case when a.pid is not null or pg_snapshot_xmin(s) < pg_snapshot_xmax(s) then pg_snapshot_xmin(s)::text end as oldest,
       a.pid, a.application_name as application, a.datname as database
     from pg_current_snapshot() s left join pg_stat_activity a on a.backend_xid = pg_snapshot_xmin(s)::xid`,
 }

@@ -4,7 +4,7 @@ import type { ListedDelivery } from '../deliveries/list-store.ts'
 import type { Attempt } from '../deliveries/store.ts'
 import { toInstant } from '../http/instant.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
-import { pageSchema, readPageQuery } from '../http/paging.ts'
+import { listOf, pageSchema, readPageQuery, wholeListJson } from '../http/paging.ts'
 import { callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Caller, Person, Principal } from '../identity/principal.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
@@ -26,6 +26,7 @@ export interface CallbackRoutes {
 
 export function registerCallbackRoutes(app: FastifyInstance, routes: CallbackRoutes): void {
   app.addSchema(schemas.deliverySchema)
+  app.addSchema(pageSchema('DeliveryPage', Type.Ref('Delivery')))
   app.addSchema(schemas.callbackSchema)
   app.addSchema(pageSchema('CallbackPage', Type.Ref('ListedCallback')))
   app.addSchema(schemas.redeliveredSchema)
@@ -46,7 +47,10 @@ function deliveriesRoute(app: FastifyInstance, routes: CallbackRoutes): void {
         operationId: 'listDeliveries',
         params: idParams,
         response: {
-          200: success('The attempts', Type.Array(Type.Ref('Delivery')), [schemas.deliveryExample]),
+          200: success('The attempts', Type.Ref('DeliveryPage'), {
+            items: [schemas.deliveryExample],
+            next_cursor: null,
+          }),
           ...problems(requestNotFound),
         },
       },
@@ -55,7 +59,7 @@ function deliveriesRoute(app: FastifyInstance, routes: CallbackRoutes): void {
       const { principal } = callerOf(request)
       await requireVisible(principal, request.params.id)
       const rows = await callbacks.attempts(principal.organizationId, request.params.id)
-      return rows.map(deliveryJson)
+      return wholeListJson(rows, deliveryJson)
     },
   )
 }
@@ -79,9 +83,9 @@ function listRoute(app: FastifyInstance, { callbacks, guard }: CallbackRoutes): 
     async (request) => {
       const { organizationId } = personOf(request).principal
       const { status = null, ...filter } = request.query
-      const { limit, after: before } = readPageQuery(filter)
+      const { limit, after: before } = readPageQuery(request)
       const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
-      return { items: items.map(callbackJson), next_cursor: next && encodeCursor(next) }
+      return { items: items.map(callbackJson), next_cursor: next && encodeCursor(next, listOf(request)) }
     },
   )
 }
@@ -108,12 +112,13 @@ function redeliverRoute(app: FastifyInstance, { callbacks, guard, redeliver }: C
       const by = personOf(request)
       const { organizationId } = by.principal
       const { status = 'failed', limit = 100, cursor, ...filter } = request.body
-      const before = cursor === undefined ? null : decodeCursor(cursor)
+      const list = `redeliver ${JSON.stringify([status, filter])}`
+      const before = cursor === undefined ? null : decodeCursor(cursor, list)
       const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
       const done = await Promise.all(items.map(({ subjectId }) => redeliver(by, subjectId)))
       const redelivered = done.filter((isDue) => isDue).length
       const skipped = done.length - redelivered
-      return reply.status(202).send({ redelivered, skipped, next_cursor: next && encodeCursor(next) })
+      return reply.status(202).send({ redelivered, skipped, next_cursor: next && encodeCursor(next, list) })
     },
   )
 }

@@ -12,17 +12,19 @@ export function requestJson(consultation: Consultation, caller: Principal, now: 
 /** The texts of a page, by the part that depends on the caller: callers with equal parts share one. */
 const written = new WeakMap<Page, Map<string, string>>()
 
-/** A list page. Callers may share a page (see reading.ts). */
-export function pageJson(page: Page, caller: Principal, now: Date): string {
+/** A page of `list`. Callers may share a page (see reading.ts). */
+export function pageJson(page: Page, caller: Principal, now: Date, list: string): string {
   const actions = page.items.map((item) => callersPart(item, caller, now))
-  const name = actions.join()
+  const name = `${list} ${actions.join()}`
   const texts = written.get(page) ?? new Map<string, string>()
   written.set(page, texts)
   const known = texts.get(name)
   if (known !== undefined) return known
   const last = page.items.at(-1)
   const next =
-    page.hasMore && last !== undefined ? encodeListCursor({ before: last.id, updatedUntil: page.updatedUntil }) : null
+    page.hasMore && last !== undefined
+      ? encodeListCursor({ before: last.id, updatedUntil: page.updatedUntil }, list)
+      : null
   const items = page.items.map((item, at) => write(item, actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +

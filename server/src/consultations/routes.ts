@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
+import { listOf } from '../http/paging.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -85,8 +86,9 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     { ...guard('request.read'), schema },
     async (request, reply) => {
       const { principal } = callerOf(request)
-      const found = await consultations.list(principal, parseListQuery(request.query))
-      return reply.type(json).send(pageJson(found, principal, clock.now()))
+      const list = listOf(request)
+      const found = await consultations.list(principal, parseListQuery(request.query, list))
+      return reply.type(json).send(pageJson(found, principal, clock.now(), list))
     },
   )
 }

@@ -1,19 +1,28 @@
+import { createHash } from 'node:crypto'
 import { invalid } from './problem.ts'
 
-const cursorPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const idForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** The opaque `next_cursor` of a list that is ordered by id: the last id of the page, base64url. */
-export function encodeCursor(lastId: string): string {
-  return Buffer.from(lastId, 'utf8').toString('base64url')
+/**
+ * The opaque `next_cursor` of a list: where its page ended, such as the last id, and a mark of the list. In a list with another
+ * filter the place would mean something else, and rows would be skipped without a word.
+ */
+export function encodeCursor(place: string, list: string): string {
+  return written(place, createHash('sha256').update(list).digest('base64url').slice(0, 8))
 }
 
-/** The id a cursor stands for. Throws 422 for anything `encodeCursor` did not make. */
-export function decodeCursor(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!cursorPattern.test(id) || encodeCursor(id) !== cursor) {
+const written = (place: string, mark: string): string => Buffer.from(`${place}/${mark}`).toString('base64url')
+
+/** The place that a cursor of this list stands for. Throws 422 for anything that `encodeCursor` did not make for it. */
+export function decodeCursor(cursor: string, list: string, form = idForm): string {
+  const [place = '', mark = ''] = Buffer.from(cursor, 'base64url').toString().split('/')
+  if (!form.test(place) || written(place, mark) !== cursor) {
     throw invalid('cursor', 'is not a cursor of this service: send next_cursor back unchanged')
   }
-  return id
+  if (encodeCursor(place, list) !== cursor) {
+    throw invalid('cursor', 'belongs to a list with other parameters: repeat those of the first page')
+  }
+  return place
 }
 
 export interface Page<Item> {

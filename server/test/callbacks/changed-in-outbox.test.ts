@@ -53,7 +53,7 @@ describe('a callback that was changed in the outbox by somebody with the databas
       assert.deepEqual([callback.status, callback.attempts], ['failed', 3])
       assert.match(callback.last_error, /changed/)
       const attempts = await t.call('GET', `/api/v1/requests/${id}/deliveries`, { as: t.apiKey })
-      assert.deepEqual([attempts.body[0].error_code, attempts.body[0].status_code], ['changed', null])
+      assert.deepEqual([attempts.body.items[0].error_code, attempts.body.items[0].status_code], ['changed', null])
       assert.ok(
         lines.some((line) => JSON.parse(line).requestId === id),
         lines.join(''),

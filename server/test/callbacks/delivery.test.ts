@@ -51,7 +51,7 @@ async function read(id: string): Promise<Reply['body']> {
 async function deliveriesOf(id: string): Promise<Reply['body'][]> {
   const reply = await t.call('GET', `/api/v1/requests/${id}/deliveries`, { as: t.apiKey })
   assert.equal(reply.status, 200, reply.text)
-  return reply.body
+  return reply.body.items
 }
 
 async function kindsOfEvents(id: string): Promise<readonly unknown[]> {

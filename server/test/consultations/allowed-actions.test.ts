@@ -104,7 +104,9 @@ test('callers that share a page are each shown their own actions', () => {
     updatedUntil: null,
   }
   const shown = (caller: Principal): readonly string[][] =>
-    JSON.parse(pageJson(page, caller, at(1))).items.map((item: { allowed_actions: string[] }) => item.allowed_actions)
+    JSON.parse(pageJson(page, caller, at(1), '/requests')).items.map(
+      (item: { allowed_actions: string[] }) => item.allowed_actions,
+    )
   for (const [name, caller, act] of [...callers, ...callers]) {
     assert.deepEqual(shown(caller), [act === null ? [] : [act], []], name)
   }

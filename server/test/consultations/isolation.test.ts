@@ -125,7 +125,7 @@ describe('a request with the same id in another organization', () => {
     assert.deepEqual([mine.body.state, mine.body.title, receiver.requests.length], ['callback_sent', 'May I?', 2])
     const deliveries = await t.call('GET', `${path}/${id}/deliveries`, { as: t.apiKey })
     assert.deepEqual(
-      deliveries.body.map(({ url }: { url: string }) => url),
+      deliveries.body.items.map(({ url }: { url: string }) => url),
       [`${receiver.url}`, `${receiver.url}`],
     )
     assert.deepEqual(await otherRows(), twin)
@@ -134,7 +134,7 @@ describe('a request with the same id in another organization', () => {
     assert.deepEqual([theirs.body.state, theirs.body.metadata], ['pending', { twin: true }])
     const theirDeliveries = await t.call('GET', `${path}/${id}/deliveries`, { as: other.reviewer.token })
     assert.deepEqual(
-      theirDeliveries.body.map(({ url }: { url: string }) => url),
+      theirDeliveries.body.items.map(({ url }: { url: string }) => url),
       ['https://other.example.com/'],
     )
     await receiver.close()

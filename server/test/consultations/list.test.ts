@@ -8,6 +8,9 @@ import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addOrganization, addPerson } from '../people-and-keys.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
+/** Behind this id, in the list that has no filter. */
+const cursorAt = (id: string): string => encodeCursor(id, '/api/v1/requests?fields=light')
+
 const path = '/api/v1/requests'
 const count = 250
 
@@ -39,10 +42,7 @@ describe('pages', () => {
   test('the newest 20 come first, with the total', async () => {
     const page = await list('')
     assert.deepEqual(idsOf(page), ids.slice(0, 20))
-    assert.deepEqual(
-      [page.total, page.limit, page.offset, page.next_cursor],
-      [count, 20, 0, encodeCursor(ids[19] ?? '')],
-    )
+    assert.deepEqual([page.total, page.limit, page.offset, page.next_cursor], [count, 20, 0, cursorAt(ids[19] ?? '')])
   })
 
   for (const limit of [1, 7, 50, 100]) {
@@ -77,7 +77,7 @@ describe('pages', () => {
   })
 
   test('beyond the end: an empty page with the total', async () => {
-    for (const query of ['?offset=250', '?offset=2147483647', `?cursor=${encodeCursor(ids.at(-1) ?? '')}`]) {
+    for (const query of ['?offset=250', '?offset=2147483647', `?cursor=${cursorAt(ids.at(-1) ?? '')}`]) {
       const page = await list(query)
       assert.deepEqual([page.items, page.total, page.next_cursor], [[], count, null])
     }
@@ -92,7 +92,7 @@ describe('pages', () => {
   })
 
   test('the cursor of a request of another key, or of a missing one, is only a position', async () => {
-    assert.deepEqual(idsOf(await list(`?cursor=${encodeCursor(newId())}&limit=2`)), ids.slice(0, 2))
+    assert.deepEqual(idsOf(await list(`?cursor=${cursorAt(newId())}&limit=2`)), ids.slice(0, 2))
   })
 
   test('HEAD and a trailing slash work', async () => {
@@ -122,9 +122,9 @@ describe('422', () => {
     ['cursor=x', 'cursor'],
     ['cursor=%00', 'cursor'],
     [`cursor=${newId()}`, 'cursor'],
-    [`cursor=${encodeCursor(newId().toUpperCase())}`, 'cursor'],
-    [`cursor=${encodeCursor(newId())}=`, 'cursor'],
-    [`cursor=${encodeCursor("x' or true --")}`, 'cursor'],
+    [`cursor=${cursorAt(newId().toUpperCase())}`, 'cursor'],
+    [`cursor=${cursorAt(newId())}=`, 'cursor'],
+    [`cursor=${cursorAt("x' or true --")}`, 'cursor'],
     [`cursor=${'A'.repeat(101)}`, 'cursor'],
     ['updated_after=', 'updated_after'],
     ['updated_after=yesterday', 'updated_after'],

@@ -117,7 +117,7 @@ const ends: Readonly<Record<string, (member: Member) => Promise<Reply | undefine
   },
   'ends with its unlinked identity': async (member) => {
     const as = await another(member)
-    const [identity] = (await t.call('GET', `${auth}/sso/identities`, { as })).body
+    const [identity] = (await t.call('GET', `${auth}/sso/identities`, { as })).body.items
     await t.sql('delete from passkeys where account_id = $1', [member.accountId])
     return t.call('DELETE', `${auth}/sso/identities/${identity.id}`, { as })
   },

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { toInstant } from '../../http/instant.ts'
 import { idParams, problems, success } from '../../http/openapi.ts'
+import { listOf } from '../../http/paging.ts'
 import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Caller, Person, Principal } from '../../identity/principal.ts'
 import { createBoundedMap } from '../../platform/bounded-map.ts'
@@ -32,7 +33,7 @@ export function registerReadingRoutes(
 ): void {
   app.addSchema(schemas.eventSchema)
   app.addSchema(schemas.eventPageSchema)
-  const page = { items: [schemas.eventExample], limit: 50, next_cursor: null }
+  const page = { items: [schemas.eventExample], next_cursor: null }
   const noteRead = createReadingNotes(record)
   const common = { tags: ['audit'] }
 
@@ -63,12 +64,12 @@ export function registerReadingRoutes(
         actorId: actor_id ?? null,
         kind: kind ?? null,
         subjectId: subject_id ?? request_id ?? null,
-        after: cursor === undefined ? null : decodeTimeCursor(cursor),
+        after: cursor === undefined ? null : decodeTimeCursor(cursor, listOf(request)),
         oldestFirst: false,
         limit,
       })
       await noteRead(by, found.items.length)
-      return reply.type(json).send(eventPageJson(found, limit))
+      return reply.type(json).send(eventPageJson(found, listOf(request)))
     },
   )
 
@@ -92,13 +93,13 @@ export function registerReadingRoutes(
       const by = personOf(request)
       const { principal } = by
       const { organizationId } = principal
-      const { limit = 100, cursor } = request.query
+      const { limit = 50, cursor } = request.query
       await requireVisible(principal, request.params.id)
-      const after = cursor === undefined ? null : decodeTimeCursor(cursor)
+      const after = cursor === undefined ? null : decodeTimeCursor(cursor, listOf(request))
       const filter = { ...nothing, organizationId, subjectId: request.params.id, after, oldestFirst: true, limit }
       const found = await list(db.within({ organizationId }), filter)
       await noteRead(by, found.items.length)
-      return reply.type(json).send(eventPageJson(found, limit))
+      return reply.type(json).send(eventPageJson(found, listOf(request)))
     },
   )
 }

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { actorKinds } from '../../facts/fact.ts'
 import { type EventKind, eventKinds, subjectKinds } from '../../facts/kinds.ts'
+import { pageQuery, pageSchema } from '../../http/paging.ts'
 import { id, nullable, time, uuid } from '../../http/schema-parts.ts'
 
 const object = (description: string) => Type.Object({}, { additionalProperties: true, description })
@@ -66,18 +67,10 @@ export const eventSchema = Type.Object(
   { $id: 'Event', title: 'Event' },
 )
 
-export const eventPageSchema = Type.Object(
-  {
-    items: Type.Array(Type.Ref('Event'), { description: 'The events.' }),
-    limit: Type.Integer({ description: 'As asked for.' }),
-    next_cursor: nullable(
-      Type.String({
-        description:
-          'For `cursor`; null on the last page. A page can hold fewer events than `limit`, or none, and still have a next page.',
-      }),
-    ),
-  },
-  { $id: 'EventPage', title: 'EventPage' },
+export const eventPageSchema = pageSchema(
+  'EventPage',
+  Type.Ref('Event'),
+  'null on the last page. A page can hold fewer events than `limit`, or none, and still have a next page.',
 )
 
 export const eventExample = {
@@ -105,11 +98,6 @@ export const eventExample = {
   seal: 4711,
 }
 
-const cursor = Type.Optional(
-  Type.String({ minLength: 1, maxLength: 100, description: 'The next_cursor of the previous page.' }),
-)
-const limit = (fallback: number) =>
-  Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: fallback, description: 'How many at most.' }))
 const instant = (description: string) => Type.Optional(Type.String({ maxLength: 40, description }))
 
 export const listQuery = Type.Object({
@@ -122,8 +110,7 @@ export const listQuery = Type.Object({
     Type.String({ format: 'uuid', description: 'The id of a request, user, key, invitation, ...' }),
   ),
   request_id: Type.Optional(Type.String({ format: 'uuid', description: 'Short for the subject_id of a request.' })),
-  limit: limit(50),
-  cursor,
+  ...pageQuery.properties,
 })
 
-export const timelineQuery = Type.Object({ limit: limit(100), cursor })
+export const timelineQuery = pageQuery

@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, type TSchema, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
+import { pageJson, readPageQuery } from '../../http/paging.ts'
 import { names, valuesOf } from '../../platform/names.ts'
-import { decodeCursor, encodeCursor } from '../../platform/page.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { callerOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
 import {
@@ -67,12 +67,10 @@ export function registerAgentRoutes(app: FastifyInstance, routes: AgentRoutes): 
       },
     }),
     async (request) => {
-      const { status = null, limit = 20, cursor } = request.query
-      const filter = { status: status as Status | null, before: cursor === undefined ? null : decodeCursor(cursor) }
-      const { items, hasMore } = await agents.list(callerOf(request).principal, filter, limit)
-      const last = items.at(-1)
-      const next = hasMore && last !== undefined ? encodeCursor(last.id) : null
-      return { items: items.map(agentJson), next_cursor: next }
+      const { status = null } = request.query
+      const { after: before, limit } = readPageQuery(request)
+      const page = await agents.list(callerOf(request).principal, { status: status as Status | null, before }, limit)
+      return pageJson(request, page, agentJson, ({ id }) => id)
     },
   )
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { pageQuery, pageSchema } from '../../http/paging.ts'
 import { createdAt, id, line, name, nullable, time, updatedAt, uuid } from '../../http/schema-parts.ts'
 
 const about = 'What it does.'
@@ -55,13 +56,7 @@ export const agentSchema = Type.Object(
   { $id: 'Agent', title: 'Agent' },
 )
 
-export const agentPageSchema = Type.Object(
-  {
-    items: Type.Array(Type.Ref('Agent'), { description: 'Newest first.' }),
-    next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
-  },
-  { $id: 'AgentPage', title: 'AgentPage' },
-)
+export const agentPageSchema = pageSchema('AgentPage', Type.Ref('Agent'))
 
 const description = nullable(Type.String({ maxLength: 512, description: about }))
 const owner = Type.String({ format: 'uuid', description: 'An active member of the organization.' })
@@ -78,10 +73,7 @@ export const changeAgentBody = Type.Object(
 
 export const listAgentsQuery = Type.Object({
   status: Type.Optional(Type.Enum(statuses, { description: 'Only agents whose own switch is in this position.' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many at most.' })),
-  cursor: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 100, description: '`next_cursor` of the previous page.' }),
-  ),
+  ...pageQuery.properties,
 })
 
 /** It stands in the middle of a sentence. */

@@ -2,6 +2,7 @@ import { later } from '../../platform/clock.ts'
 import { inTransaction, type Tx } from '../../platform/database/db.ts'
 import { type CreatedOnce, createOnce, type Idempotency } from '../../platform/idempotency.ts'
 import { newId } from '../../platform/ids.ts'
+import { type Page, pageOf } from '../../platform/page.ts'
 import { invalid } from '../../platform/problem.ts'
 import { withContext } from '../../platform/with-context.ts'
 import { userById } from '../accounts/store.ts'
@@ -54,9 +55,8 @@ async function list(
   { organizationId }: Principal,
   filter: store.AgentFilter,
   limit: number,
-): Promise<{ readonly items: readonly RegisteredAgent[]; readonly hasMore: boolean }> {
-  const found = await store.agents(db.within({ organizationId }), organizationId, filter, limit + 1)
-  return { items: found.slice(0, limit), hasMore: found.length > limit }
+): Promise<Page<RegisteredAgent>> {
+  return pageOf(await store.agents(db.within({ organizationId }), organizationId, filter, limit + 1), limit)
 }
 
 async function one({ db }: IdentityContext, { organizationId }: Principal, id: string): Promise<RegisteredAgent> {

@@ -49,9 +49,9 @@ export function registerInvitationRoutes(app: FastifyInstance, routes: Invitatio
       },
     }),
     async (request) => {
-      const { after: before, limit } = readPageQuery(request.query)
+      const { after: before, limit } = readPageQuery(request)
       const page = await invitations.list(personOf(request).principal, before, limit)
-      return pageJson(page, invitationJson, ({ id }) => id)
+      return pageJson(request, page, invitationJson, ({ id }) => id)
     },
   )
 

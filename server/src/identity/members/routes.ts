@@ -35,8 +35,8 @@ export function registerMemberRoutes(app: FastifyInstance, { members, guard }: M
       },
     }),
     async (request) => {
-      const { after, limit } = readPageQuery(request.query)
-      return pageJson(await members.list(personOf(request).principal, after, limit), userJson, ({ id }) => id)
+      const { after, limit } = readPageQuery(request)
+      return pageJson(request, await members.list(personOf(request).principal, after, limit), userJson, ({ id }) => id)
     },
   )
 

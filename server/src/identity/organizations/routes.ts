@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { legalHold } from '../../facts/legal-hold.ts'
 import { idempotencyHeaders, idempotencyOf } from '../../http/idempotency.ts'
 import { problems, success } from '../../http/openapi.ts'
+import { pageSchema, wholeListJson } from '../../http/paging.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { invalid } from '../../platform/problem.ts'
 import { userInactive, userNotFound } from '../accounts/user.ts'
@@ -26,6 +27,7 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
   const { organizations, guard } = routes
   app.addSchema(schemas.organizationSchema)
   app.addSchema(schemas.membershipSchema)
+  app.addSchema(pageSchema('MembershipPage', Type.Ref('Membership')))
 
   app.get(
     '/organizations',
@@ -33,13 +35,16 @@ export function registerOrganizationRoutes(app: FastifyInstance, routes: Organiz
       summary: 'List the organizations that I can enter, oldest membership first',
       operationId: 'listOrganizations',
       response: {
-        200: success('With my role in each', Type.Array(Type.Ref('Membership')), [schemas.exampleMembership]),
+        200: success('With my role in each', Type.Ref('MembershipPage'), {
+          items: [schemas.exampleMembership],
+          next_cursor: null,
+        }),
         ...problems(),
       },
     }),
     async (request) => {
       const { principal } = personOf(request)
-      return (await organizations.own(principal)).map(({ organization, userId, role }) => ({
+      return wholeListJson(await organizations.own(principal), ({ organization, userId, role }) => ({
         organization: organizationJson(organization),
         user_id: userId,
         role,

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Cookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
+import { pageSchema, wholeListJson } from '../../http/paging.ts'
 import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import { uuid } from '../../http/schema-parts.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -47,7 +48,10 @@ export function visitOf(request: FastifyRequest, browser: boolean): Visit {
 const route = guardedRoutes('auth')
 const memberParams = Type.Object({ id: uuid('The person.'), session_id: uuid('The session.') })
 
-const list = success('The sessions, newest first', Type.Array(Type.Ref('Session')), [schemas.sessionExample])
+const list = success('The sessions, newest first', Type.Ref('SessionPage'), {
+  items: [schemas.sessionExample],
+  next_cursor: null,
+})
 const ended = { 204: { description: 'Ended, everywhere within a second', type: 'null' } }
 
 interface OneParam {
@@ -56,6 +60,7 @@ interface OneParam {
 
 export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoutes): void {
   app.addSchema(schemas.sessionSchema)
+  app.addSchema(pageSchema('SessionPage', Type.Ref('Session')))
   refreshRoute(app, routes)
   logoutRoute(app, routes)
   switchRoute(app, routes)
@@ -189,7 +194,7 @@ function listRoute(app: FastifyInstance, { sessions, guard }: SessionRoutes): vo
   })
   app.get('/auth/sessions', options, async (request) => {
     const { principal } = personOf(request)
-    return (await sessions.own(principal)).map((session) => sessionJson(session, principal.sessionId))
+    return wholeListJson(await sessions.own(principal), (session) => sessionJson(session, principal.sessionId))
   })
 }
 
@@ -235,7 +240,7 @@ function listOfMemberRoute(app: FastifyInstance, { sessions, guard }: SessionRou
   app.get<OneParam>('/users/:id/sessions', options, async (request) => {
     const { principal } = personOf(request)
     const found = await sessions.ofMember(principal, idOf(request))
-    return found.map((session) => sessionJson(session, principal.sessionId))
+    return wholeListJson(found, (session) => sessionJson(session, principal.sessionId))
   })
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
+import { pageSchema, wholeListJson } from '../../http/paging.ts'
 import { stepUpRequired } from '../factors/step-up.ts'
 import { permitOf } from '../factors/step-ups/demand-step-ups.ts'
 import { callOf, type Guard, guardedRoutes, personOf } from '../guard.ts'
@@ -46,6 +47,7 @@ const signInRefusals = [
 export function registerSsoRoutes(app: FastifyInstance, routes: SsoRoutes): void {
   app.addSchema(schemas.linkSchema)
   app.addSchema(schemas.identitySchema)
+  app.addSchema(pageSchema('SsoIdentityPage', Type.Ref('SsoIdentity')))
   registerSignIn(app, routes)
   registerIdentities(app, routes)
 }
@@ -184,12 +186,15 @@ function registerIdentities(app: FastifyInstance, { sso, guard, publicUrl }: Sso
       summary: 'The identities that open your membership',
       operationId: 'listSsoIdentities',
       response: {
-        200: success('The identities', Type.Array(Type.Ref('SsoIdentity')), [schemas.exampleIdentity]),
+        200: success('The identities', Type.Ref('SsoIdentityPage'), {
+          items: [schemas.exampleIdentity],
+          next_cursor: null,
+        }),
         ...problems(),
       },
     }),
     async (request) =>
-      (await sso.identities(personOf(request).principal)).map((identity) => ({
+      wholeListJson(await sso.identities(personOf(request).principal), (identity) => ({
         id: identity.id,
         issuer: identity.issuer,
         subject: identity.subject,

@@ -32,8 +32,8 @@ export function registerTeamRoutes(
       },
     }),
     async (request) => {
-      const { after, limit } = readPageQuery(request.query)
-      return pageJson(await teams.list(personOf(request).principal, after, limit), teamJson, ({ id }) => id)
+      const { after, limit } = readPageQuery(request)
+      return pageJson(request, await teams.list(personOf(request).principal, after, limit), teamJson, ({ id }) => id)
     },
   )
 
@@ -82,10 +82,10 @@ export function registerTeamRoutes(
       },
     }),
     async (request) => {
-      const { after, limit } = readPageQuery(request.query)
+      const { after, limit } = readPageQuery(request)
       const id = idOf(request)
       const page = await teams.members(personOf(request).principal, id, after, limit)
-      return pageJson(page, memberJson, ({ userId }) => userId)
+      return pageJson(request, page, memberJson, ({ userId }) => userId)
     },
   )
 

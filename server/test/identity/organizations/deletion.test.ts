@@ -143,7 +143,7 @@ describe('signing in by its members', () => {
     assert.equal((await login(closing.reviewer.id)).body.user.id, there.id)
     assert.equal((await login(closing.auditor.id)).status, 401)
     const listed = await t.call('GET', '/api/v1/organizations', { as: await signedIn(t, there) })
-    assert.equal(listed.body.length, 1)
+    assert.equal(listed.body.items.length, 1)
     const switched = await t.call('POST', '/api/v1/auth/switch', {
       as: await signedIn(t, there),
       body: { organization_id: closing.organizationId },

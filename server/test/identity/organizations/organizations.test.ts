@@ -34,7 +34,7 @@ describe('POST /organizations', () => {
       created_at: now,
       updated_at: now,
     })
-    const listed = (await t.call('GET', path, { as: admin.token })).body
+    const listed = (await t.call('GET', path, { as: admin.token })).body.items
     assert.deepEqual(
       listed.map((one: { organization: { id: string }; role: string; is_current: boolean }) => [
         one.organization.id,
@@ -120,12 +120,12 @@ describe('a person who signed in through an identity provider', () => {
       const reply = await t.call(method, where, { as, body })
       assert.deepEqual([reply.status, reply.body.code], [403, 'sso.other_organization'], `${where}: ${reply.text}`)
     }
-    const organizations = (await t.call('GET', path, { as })).body
+    const organizations = (await t.call('GET', path, { as })).body.items
     assert.deepEqual(
       organizations.map((one: { organization: { id: string } }) => one.organization.id),
       [admin.organizationId],
     )
-    const sessions = (await t.call('GET', '/api/v1/auth/sessions', { as })).body
+    const sessions = (await t.call('GET', '/api/v1/auth/sessions', { as })).body.items
     assert.ok(sessions.every((one: { organization_id: string }) => one.organization_id === admin.organizationId))
     const [elsewhere] = await t.sql('select id from sessions where organization_id = $1 and account_id = $2', [
       other.organizationId,

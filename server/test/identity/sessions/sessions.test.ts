@@ -23,7 +23,7 @@ async function signIn(username: string): Promise<string> {
   return reply.body.access_token
 }
 const me = async (token: string): Promise<number> => (await t.call('GET', '/api/v1/auth/me', { as: token })).status
-const sessions = async (token: string) => (await t.call('GET', '/api/v1/auth/sessions', { as: token })).body
+const sessions = async (token: string) => (await t.call('GET', '/api/v1/auth/sessions', { as: token })).body.items
 const current = async (token: string): Promise<string> =>
   (await sessions(token)).find((session: { is_current: boolean }) => session.is_current).id
 
@@ -85,7 +85,7 @@ describe("a member's sessions, for administrators", () => {
     const path = `/api/v1/users/${t.reviewer.id}/sessions`
     const id = await current(token)
     const list = await t.call('GET', path, { as: admin })
-    assert.ok(list.body.some((session: { id: string }) => session.id === id))
+    assert.ok(list.body.items.some((session: { id: string }) => session.id === id))
     assert.equal((await t.call('GET', path, { as: token })).status, 403)
     assert.equal((await t.call('POST', `${path}/${id}/revoke`, { as: token })).status, 403)
     assert.equal((await t.call('POST', `${path}/${id}/revoke`, { as: admin })).status, 204)
@@ -116,7 +116,7 @@ describe('a person of two organizations', () => {
     )
     const listed = await t.call('GET', '/api/v1/organizations', { as: here.token })
     assert.deepEqual(
-      listed.body
+      listed.body.items
         .map((membership: { role: string; is_current: boolean }) => [membership.role, membership.is_current])
         .sort(),
       [

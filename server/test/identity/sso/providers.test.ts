@@ -246,7 +246,7 @@ describe('changing a provider', () => {
       assert.equal(theirs[0], 404)
       assert.deepEqual(theirs, missing)
     }
-    assert.deepEqual((await t.call('GET', path, { as: token })).body, [])
+    assert.deepEqual((await t.call('GET', path, { as: token })).body.items, [])
   })
 
   test('after deletion it does not work, and linked identities go with the last provider of their issuer', async () => {

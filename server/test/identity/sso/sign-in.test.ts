@@ -862,10 +862,10 @@ describe('a member who links an identity', () => {
 
     const list = await t.call('GET', '/api/v1/auth/sso/identities', { as: member.token })
     assert.deepEqual(
-      list.body.map(({ issuer, subject }: Record<string, unknown>) => ({ issuer, subject })),
+      list.body.items.map(({ issuer, subject }: Record<string, unknown>) => ({ issuer, subject })),
       [{ issuer: closed.op.issuer, subject: person.sub }],
     )
-    const path = `/api/v1/auth/sso/identities/${list.body[0].id}`
+    const path = `/api/v1/auth/sso/identities/${list.body.items[0].id}`
     assert.equal((await t.call('DELETE', path, { as: t.reviewer.token })).status, 404)
     assert.equal((await t.call('DELETE', path, { as: member.token })).status, 204)
     isRefused((await signInBy(t, closed, person)).reply, 'sso.not_a_member')
@@ -893,7 +893,7 @@ describe('a member who links an identity', () => {
     await victim.get(startPath(provider.id))
     isRefused(await victim.get(answer.pathname + answer.search), 'sso.not_begun_here')
     const identities = await t.call('GET', '/api/v1/auth/sso/identities', { as: attacker.token })
-    assert.deepEqual(identities.body, [])
+    assert.deepEqual(identities.body.items, [])
   })
 
   test('403 without a step-up: an old session alone is not enough', async () => {
@@ -925,7 +925,7 @@ describe('a person whom the provider remembers', () => {
     try {
       const { browser } = await signInBy(t, provider, newcomer())
       const as = await tokenOf(browser)
-      const [session] = (await t.call('GET', '/api/v1/auth/sessions', { as })).body
+      const [session] = (await t.call('GET', '/api/v1/auth/sessions', { as })).body.items
       return { at: Date.parse(session.signed_in_at), as }
     } finally {
       op.forge(null)

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idempotencyHeaders, idempotencyOf } from '../../../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../../../http/openapi.ts'
+import { pageSchema, wholeListJson } from '../../../http/paging.ts'
 import { names, valuesOf } from '../../../platform/names.ts'
 import { stepUpRequired } from '../../factors/step-up.ts'
 import { permitOf } from '../../factors/step-ups/demand-step-ups.ts'
@@ -33,6 +34,7 @@ const oneProvider = success('The provider', Type.Ref('IdentityProvider'), schema
 /** The providers that an organization trusts to say who its people are. */
 export function registerProviderRoutes(app: FastifyInstance, routes: ProviderRoutes): void {
   app.addSchema(schemas.providerSchema)
+  app.addSchema(pageSchema('IdentityProviderPage', Type.Ref('IdentityProvider')))
   listRoute(app, routes)
   readRoute(app, routes)
   createRoute(app, routes)
@@ -45,13 +47,16 @@ function listRoute(app: FastifyInstance, { providers, guard, publicUrl }: Provid
     summary: 'All identity providers of the organization, newest first',
     operationId: 'listIdentityProviders',
     response: {
-      200: success('The providers', Type.Array(Type.Ref('IdentityProvider')), [schemas.exampleProvider]),
+      200: success('The providers', Type.Ref('IdentityProviderPage'), {
+        items: [schemas.exampleProvider],
+        next_cursor: null,
+      }),
       ...problems(),
     },
   })
   app.get('/identity-providers', options, async (request) => {
     const found = await providers.list(personOf(request).principal)
-    return found.map((provider) => providerJson(provider, publicUrl))
+    return wholeListJson(found, (provider) => providerJson(provider, publicUrl))
   })
 }
 

@@ -48,6 +48,10 @@ create table consultation_requests (
   erased_at timestamptz(3),
   idempotency_key text,
   idempotency_hash bytea,
+  -- Time, keyed hash of the body, and Idempotency-Key of the call that closed it, and of the one that used the approval: their
+  -- repetitions get the same reply.
+  closing_call text,
+  redeeming_call text,
   created_at timestamptz(3) not null,
   updated_at timestamptz(3) not null,
   primary key (organization_id, id),

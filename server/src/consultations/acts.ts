@@ -2,6 +2,7 @@ import type { Fact } from '../facts/fact.ts'
 import { type Agent, actorOf, type Caller, type Person, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
+import type { Idempotency } from '../platform/idempotency.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
 import { type Context, writes } from './context.ts'
@@ -62,6 +63,7 @@ function performTogether(
       if (comparesDigest && before !== null && !isDigested(before)) return { value: { undigested: before } }
       try {
         const change = decide(before)
+        if (change.after.isRepeated === true) return { value: change.after }
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
         merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
@@ -106,15 +108,22 @@ export async function respond(
   by: Caller<Person>,
   id: string,
   answer: unknown,
+  idempotency: Idempotency | null = null,
 ): Promise<Consultation> {
   const checked = parseAnswer(answer)
   const certify = await context.certifier(by.principal)
-  const decide = (before: Consultation) => rules.respond(before, by.principal, checked, context.clock.now(), certify)
+  const decide = (before: Consultation) =>
+    rules.respond(before, by.principal, checked, context.clock.now(), certify, idempotency)
   return act(context, by, id, decide, { comparesDigest: true })
 }
 
-export function cancel(context: ActContext, by: Caller<Agent>, id: string): Promise<Consultation> {
-  return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now()))
+export function cancel(
+  context: ActContext,
+  by: Caller<Agent>,
+  id: string,
+  idempotency: Idempotency | null = null,
+): Promise<Consultation> {
+  return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now(), idempotency))
 }
 
 /** False when its callback is under way, or there is none: somebody else was first. */

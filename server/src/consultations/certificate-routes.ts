@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success } from '../http/openapi.ts'
 import { agentOf, callerOf, type Guard } from '../identity/guard.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -72,9 +73,11 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         tags: ['requests'],
         summary: 'Use an approval: exactly once, before it expires',
         description:
-          'Of any number of calls one succeeds; a caller that gets no reply must assume that the approval was used. ' +
+          'Of any number of calls one succeeds; a caller that gets no reply repeats the call with the ' +
+          'same Idempotency-Key, or must assume that the approval was used. ' +
           'Only approvals can be used; with `digest`, only for exactly what was approved.',
         operationId: 'redeem',
+        headers: idempotencyHeaders,
         params: idParams,
         body: { ...schemas.redeemBody, examples: [{ digest: schemas.digestExample }] },
         response: {
@@ -85,7 +88,13 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
     },
     async (request, reply) => {
       const by = agentOf(request)
-      const used = await consultations.redeem(by, request.params.id, request.body.digest ?? null)
+      const used = await consultations.redeem(
+        by,
+        request.params.id,
+        request.body.digest ?? null,
+        idempotencyOf(request, 'redeem'),
+      )
+      if (used.isRepeated === true) reply.header('idempotency-replayed', 'true')
       const text = requestJson(used, by.principal, clock.now())
       return reply.type('application/json; charset=utf-8').send(text)
     },

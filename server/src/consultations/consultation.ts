@@ -1,6 +1,7 @@
 import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Actor, Fact } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
+import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
 import { type Asked, digestOf } from './digest.ts'
@@ -77,6 +78,9 @@ export interface ConsultationCore {
   readonly certificateExpiresAt: Date | null
   /** When the approval was used. */
   readonly redeemedAt: Date | null
+  /** The marks (`markOf`) of the calls that closed it and used its approval, where they may be repeated. */
+  readonly closingCall?: string | null
+  readonly redeemingCall?: string | null
   /** When its texts were erased; its digest cannot be computed any more. */
   readonly erasedAt: Date | null
   readonly createdAt: Date
@@ -98,6 +102,8 @@ export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutM
   readonly certificate: string | null
   /** Read together with the request: whether it is open and its agent paused or stopped. */
   readonly agentPaused?: true
+  /** An earlier call did this already: its reply is sent again. */
+  readonly isRepeated?: true
   /** In a list: it is large, and `{}` stands for it. */
   readonly contextTruncated?: true
   readonly metadataTruncated?: true
@@ -123,6 +129,7 @@ export const defaultTimeoutMinutes = 1440
 export const notFound = refusal(404, 'consultation.not_found', 'Request not found')
 
 interface Outcome {
+  readonly decision: Decision | null
   readonly responded_by: string | null
   readonly responded_at: Date | null
   readonly closed_at: Date | null
@@ -139,6 +146,7 @@ const alreadyClosed = (closing: 'responded' | 'timeout' | 'cancelled') =>
     closing,
     'respond',
     {
+      decision: closing === 'responded' ? 'approve' : null,
       responded_by: closing === 'responded' ? '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59' : null,
       responded_at: closing === 'responded' ? new Date('2026-01-31T09:05:00Z') : null,
       closed_at: new Date('2026-01-31T09:05:00Z'),
@@ -264,7 +272,12 @@ export function respond(
   answer: Answer,
   now: Date,
   certify: Certify,
+  idempotency: Idempotency | null = null,
 ): Change {
+  if (before.response?.responderId === responder.userId) {
+    const at = repeatedAt(before.closingCall, idempotency)
+    if (at !== null) return unchanged(before, asClosed(before, 'responded', at))
+  }
   requirePending(before, 'respond', now)
   requireAsAsked(before)
   if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
@@ -277,16 +290,25 @@ export function respond(
     responderId: responder.userId,
     respondedAt: now,
   }
-  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human' }
+  const closingCall = markOf(idempotency, now)
+  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human', closingCall }
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
   // The role now: it may be another one when somebody asks later whether they were entitled.
   return close(certified, before, actor, 'request.responded', now, { role: responder.role })
 }
 
-export function cancel(before: Consultation, actor: Actor, now: Date): Change {
+export function cancel(before: Consultation, actor: Actor, now: Date, idempotency: Idempotency | null = null): Change {
+  const at = before.state === 'cancelled' ? repeatedAt(before.closingCall, idempotency) : null
+  if (at !== null) return unchanged(before, asClosed(before, 'cancelled', at))
   requirePending(before, 'cancel', now)
-  return close({ ...before, state: 'cancelled' }, before, actor, 'request.cancelled', now)
+  return close(
+    { ...before, state: 'cancelled', closingCall: markOf(idempotency, now) },
+    before,
+    actor,
+    'request.cancelled',
+    now,
+  )
 }
 
 /** Null when nothing is due: it is too early, or another sweeper was first. */
@@ -365,6 +387,7 @@ function requirePending(before: Consultation, act: string, now: Date): void {
   // One code for "already decided", whatever the state of the callback: the loser could not act on that.
   const already = state === 'timeout' ? alreadyTimeout : state === 'cancelled' ? alreadyCancelled : alreadyResponded
   throw already(state, act, {
+    decision: before.response?.decision ?? null,
     responded_by: before.response?.responderId ?? null,
     responded_at: before.response?.respondedAt ?? null,
     closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
@@ -380,8 +403,7 @@ function close(
   now: Date,
   more: Readonly<Record<string, unknown>> = {},
 ): Change {
-  const owed = decided.callbackUrl !== null
-  const callback: CallbackProgress = owed ? { ...noCallback, status: 'pending', nextAttemptAt: now } : noCallback
+  const callback = callbackOwed(decided, now)
   const after: Consultation = { ...decided, nextActionAt: null, callback, updatedAt: later(before, now) }
   const { response } = after
   const auditedFields = {
@@ -392,6 +414,34 @@ function close(
   }
   const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
   return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }
+}
+
+function callbackOwed({ callbackUrl }: Consultation, now: Date): CallbackProgress {
+  return callbackUrl === null ? noCallback : { ...noCallback, status: 'pending', nextAttemptAt: now }
+}
+
+/** What the row keeps of a call that may be repeated: its time, the keyed hash of its body, and its Idempotency-Key. */
+export function markOf(idempotency: Idempotency | null, now: Date): string | null {
+  return idempotency && `${now.toISOString()} ${idempotency.hash.toString('hex')} ${idempotency.key}`
+}
+
+/** When the call with this mark was made; null if this call does not repeat it. Throws 422 for its key with another body. */
+export function repeatedAt(mark: string | null | undefined, idempotency: Idempotency | null): Date | null {
+  const [at = '', hash = '', key] = mark?.split(' ') ?? []
+  if (idempotency === null || key !== idempotency.key) return null
+  if (!idempotency.isOf(Buffer.from(hash, 'hex'))) throw idempotencyMismatch()
+  return new Date(at)
+}
+
+/** For a repeated call: nothing is saved, and no fact recorded. */
+export function unchanged(before: Consultation, shown: Consultation): Change {
+  return { before, after: { ...shown, isRepeated: true }, facts: [] }
+}
+
+/** The request as the act that closed it left it, whatever has happened since. */
+function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Date): Consultation {
+  const updatedAt = later({ updatedAt: closed.createdAt }, at)
+  return { ...closed, state, callback: callbackOwed(closed, at), redeemedAt: null, updatedAt }
 }
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */

@@ -2,6 +2,7 @@ import { factBy, system } from '../facts/fact.ts'
 import { type Agent, actorOf, byCaller, type Caller, type Person } from '../identity/principal.ts'
 import { type BoundedMap, createBoundedMap } from '../platform/bounded-map.ts'
 import { inTransaction } from '../platform/database/db.ts'
+import type { Idempotency } from '../platform/idempotency.ts'
 import { Problem } from '../platform/problem.ts'
 import { type ActContext, act, respond as answer } from './acts.ts'
 import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
@@ -38,8 +39,9 @@ export async function respond(
   by: Caller<Person>,
   id: string,
   body: unknown,
+  idempotency: Idempotency | null = null,
 ): Promise<Consultation> {
-  return reporting(context, by, id, () => answer(context, by, id, body))
+  return reporting(context, by, id, () => answer(context, by, id, body, idempotency))
 }
 
 /** The decided request that `id` names. Throws 409 unless its certificate proves it. */
@@ -58,12 +60,13 @@ export async function redeem(
   by: Caller<Agent>,
   id: string,
   digest: string | null,
+  idempotency: Idempotency | null = null,
 ): Promise<Consultation> {
   return reporting(context, by, id, async () => {
     const { found, opened } = await findProven(context, by, id)
     if (opened === null) throw notApproved(found.state, null)
     const actor = actorOf(by.principal)
-    const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened)
+    const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened, idempotency)
     return act(context, by, id, use, { comparesDigest: true })
   })
 }

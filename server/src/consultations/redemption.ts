@@ -1,8 +1,18 @@
 import type { Actor } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
+import type { Idempotency } from '../platform/idempotency.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import { type Change, type Consultation, type Decision, requireAsAsked, type State } from './consultation.ts'
+import {
+  type Change,
+  type Consultation,
+  type Decision,
+  markOf,
+  repeatedAt,
+  requireAsAsked,
+  type State,
+  unchanged,
+} from './consultation.ts'
 
 export const notApproved = refusal(
   409,
@@ -75,7 +85,8 @@ export const certificateRevoked = refusal(
 
 /**
  * Uses an approval: exactly once, before it expires, while its certificate counts and proves it, and for what was approved if `digest`
- * says what that is. A caller that loses the reply must assume that it was used: what matters here is at most once.
+ * says what that is. A caller that loses the reply learns with the same Idempotency-Key that this very call used it; without one it
+ * must assume that it was used: what matters here is at most once.
  */
 export function redeem(
   before: Consultation,
@@ -83,16 +94,23 @@ export function redeem(
   digest: string | null,
   now: Date,
   opened: OpenedCertificate,
+  idempotency: Idempotency | null = null,
 ): Change {
   requireAsAsked(before)
   requireProven(before, opened)
   const certificateExpiresAt = approvalExpiry(before)
   if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
+  if (repeatedAt(before.redeemingCall, idempotency) !== null) return unchanged(before, before)
   if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
   if (before.erasedAt !== null) throw erased(before.state, before.erasedAt)
-  const after: Consultation = { ...before, redeemedAt: now, updatedAt: later(before, now) }
+  const after: Consultation = {
+    ...before,
+    redeemedAt: now,
+    redeemingCall: markOf(idempotency, now),
+    updatedAt: later(before, now),
+  }
   const auditedFields = { redeemed_at: now, revision: before.revision }
   return {
     before,

@@ -42,6 +42,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
 const json = 'application/json; charset=utf-8'
 
 function send(reply: FastifyReply, caller: Principal, consultation: rules.Consultation, now: Date): FastifyReply {
+  if (consultation.isRepeated === true) reply.header('idempotency-replayed', 'true')
   return reply.type(json).send(requestJson(consultation, caller, now))
 }
 
@@ -128,11 +129,13 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
       rules.revisionChanged,
     ]),
     operationId: 'respond',
+    headers: idempotencyHeaders,
     body: { ...schemas.respondBody, examples: [schemas.respondExample] },
   }
   app.post<OneRequest>('/requests/:id/respond', { ...guard('request.respond'), schema }, async (request, reply) => {
     const by = personOf(request)
-    const answered = await consultations.respond(by, request.params.id, request.body)
+    const idempotency = idempotencyOf(request, 'respond')
+    const answered = await consultations.respond(by, request.params.id, request.body, idempotency)
     return send(reply, by.principal, answered, clock.now())
   })
 }
@@ -141,10 +144,12 @@ function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: Cons
   const schema = {
     ...actSchema('Withdraw a pending request', { 200: oneRequest('The cancelled request') }, closed),
     operationId: 'cancelRequest',
+    headers: idempotencyHeaders,
   }
   app.post<OneRequest>('/requests/:id/cancel', { ...guard('request.cancel'), schema }, async (request, reply) => {
     const by = agentOf(request)
-    return send(reply, by.principal, await consultations.cancel(by, request.params.id), clock.now())
+    const cancelled = await consultations.cancel(by, request.params.id, idempotencyOf(request, 'cancel'))
+    return send(reply, by.principal, cancelled, clock.now())
   })
 }
 

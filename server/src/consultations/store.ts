@@ -15,7 +15,7 @@ import type { Key } from './row-keys.ts'
 const changing = [
   'state', 'revision', 'next_action_at', 'decision', 'comment', 'responder_id', 'responded_at', 'decided_by',
   'callback_status', 'callback_attempts', 'callback_next_attempt_at', 'callback_last_error', 'callback_sent_at',
-  'certificate_expires_at', 'redeemed_at', 'updated_at',
+  'certificate_expires_at', 'redeemed_at', 'closing_call', 'redeeming_call', 'updated_at',
 ] as const
 const core = [
   'organization_id',
@@ -98,6 +98,8 @@ function toCore(row: CoreRow): ConsultationCore {
     digest: row.digest,
     certificateExpiresAt: row.certificate_expires_at,
     redeemedAt: row.redeemed_at,
+    closingCall: row.closing_call,
+    redeemingCall: row.redeeming_call,
     erasedAt: row.erased_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -145,6 +147,8 @@ function coreRow(consultation: ConsultationCore): Record<(typeof core)[number], 
     callback_sent_at: callback.sentAt,
     certificate_expires_at: consultation.certificateExpiresAt,
     redeemed_at: consultation.redeemedAt,
+    closing_call: consultation.closingCall,
+    redeeming_call: consultation.redeemingCall,
     erased_at: consultation.erasedAt,
     created_at: consultation.createdAt,
     updated_at: consultation.updatedAt,

@@ -212,6 +212,7 @@ describe('respond', () => {
       code: 'consultation.already_responded',
       detail: 'Request is already responded, cannot respond',
       state: 'responded',
+      decision: 'approve',
       responded_by: t.reviewer.id,
       responded_at: won.body.responded_at,
       closed_at: won.body.updated_at,

@@ -215,3 +215,67 @@ describe('what is kept of a body', () => {
     })
   }
 })
+
+describe('acts on a request: the repetition of a call whose reply was lost gets the same reply', () => {
+  const act = (id: string, name: string, key: string, body: object, as: string) =>
+    t.call('POST', `${path}/${id}/${name}`, { as, body, headers: { 'idempotency-key': key } })
+
+  test('an answer, also after its callback and after its approval was used', async () => {
+    const receiver = await startReceiver()
+    const { id } = await t.createRequest({ callback_webhook: receiver.url })
+    const key = freshKey()
+    const answer = () => act(id, 'respond', key, { decision: 'approve', comment: 'Fine' }, t.reviewer.token)
+    const first = await answer()
+    assert.equal(first.status, 200, first.text)
+    t.clock.advance(1_000)
+    await t.app.drain()
+    assert.equal((await t.call('POST', `${path}/${id}/redeem`, { as: t.apiKey })).status, 200)
+    const contents = await tableContents(t)
+    const again = await answer()
+    assert.equal(again.text, first.text)
+    assert.deepEqual(
+      [first.headers['idempotency-replayed'], again.headers['idempotency-replayed']],
+      [undefined, 'true'],
+    )
+    assert.deepEqual(await tableContents(t), contents)
+    assert.equal((await recordedEvents(t.sql, { subject: id, kinds: ['request.responded'] })).length, 1)
+    await receiver.close()
+  })
+
+  test('of another body 422, of another key or person 409 that names the decision', async () => {
+    const { id } = await t.createRequest()
+    const key = freshKey()
+    assert.equal((await act(id, 'respond', key, { decision: 'reject' }, t.reviewer.token)).status, 200)
+    const other = await act(id, 'respond', key, { decision: 'approve' }, t.reviewer.token)
+    assert.deepEqual([other.status, other.body.code], [422, 'idempotency.body_differs'])
+    for (const [otherKey, as] of [
+      [freshKey(), t.reviewer.token],
+      [key, t.admin.token],
+    ] as const) {
+      const late = await act(id, 'respond', otherKey, { decision: 'reject' }, as)
+      assert.deepEqual(
+        [late.status, late.body.code, late.body.decision, late.body.responded_by],
+        [409, 'consultation.already_responded', 'reject', t.reviewer.id],
+      )
+    }
+  })
+
+  test('a cancellation, and the use of an approval', async () => {
+    const { id } = await t.createRequest()
+    const key = freshKey()
+    const cancelled = await act(id, 'cancel', key, {}, t.apiKey)
+    t.clock.advance(1_000)
+    const again = await act(id, 'cancel', key, {}, t.apiKey)
+    assert.deepEqual([again.status, again.text], [200, cancelled.text])
+
+    const approved = await t.createRequest()
+    const decided = { as: t.reviewer.token, body: { decision: 'approve' } }
+    const { digest } = (await t.call('POST', `${path}/${approved.id}/respond`, decided)).body
+    const used = await act(approved.id, 'redeem', key, { digest }, t.apiKey)
+    t.clock.advance(1_000)
+    const repeated = await act(approved.id, 'redeem', key, { digest }, t.apiKey)
+    assert.deepEqual([repeated.status, repeated.text], [200, used.text])
+    const another = await act(approved.id, 'redeem', freshKey(), { digest }, t.apiKey)
+    assert.deepEqual([another.status, another.body.code], [409, 'consultation.already_redeemed'])
+  })
+})

@@ -214,7 +214,7 @@ describe('respond', () => {
             409,
             'consultation.already_timeout',
             'Request is already timeout, cannot respond',
-            { state: 'timeout', responded_by: null, responded_at: null, closed_at: timeoutAt },
+            { state: 'timeout', decision: null, responded_by: null, responded_at: null, closed_at: timeoutAt },
           ],
         )
         return
@@ -254,6 +254,7 @@ describe('respond', () => {
       assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
       assert.deepEqual(problem.extra, {
         state,
+        decision: before.response?.decision ?? null,
         responded_by: before.response?.responderId ?? null,
         responded_at: before.response?.respondedAt ?? null,
         closed_at: at(1_000),

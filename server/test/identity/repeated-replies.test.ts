@@ -26,7 +26,7 @@ interface Creation {
   readonly change?: (id: string, company: Company) => readonly [path: string, body: Readonly<Record<string, unknown>>]
 }
 
-/** Requests are in consultations/idempotency.test.ts, rotated keys in api-keys/api-keys.test.ts. */
+/** Requests, and the acts on them, are in consultations/idempotency.test.ts, rotated keys in api-keys/api-keys.test.ts. */
 const creations: Readonly<Record<string, Creation>> = {
   createOrganization: { path: '/organizations', body: () => ({ name: 'First' }) },
   createTeam: {
@@ -76,7 +76,7 @@ describe('a repeated Idempotency-Key gets the first reply, whatever was changed 
       .filter(({ parameters = [] }) => parameters.some(({ name }) => name.toLowerCase() === 'idempotency-key'))
     assert.deepEqual(
       reading.map(({ operationId }) => operationId).sort(),
-      [...Object.keys(creations), 'createRequest', 'rotateApiKey'].sort(),
+      [...Object.keys(creations), 'createRequest', 'rotateApiKey', 'respond', 'cancelRequest', 'redeem'].sort(),
     )
   })
 

@@ -135,6 +135,8 @@ export interface Schema {
     erased_at: Date | null
     idempotency_key: string | null
     idempotency_hash: Buffer | null
+    closing_call: string | null
+    redeeming_call: string | null
     created_at: Date
     updated_at: Date
   }

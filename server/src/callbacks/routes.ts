@@ -112,7 +112,7 @@ function redeliverRoute(app: FastifyInstance, { callbacks, guard, redeliver }: C
       const by = personOf(request)
       const { organizationId } = by.principal
       const { status = 'failed', limit = 100, cursor, ...filter } = request.body
-      const list = `redeliver ${JSON.stringify([status, filter])}`
+      const list = `redeliver ${JSON.stringify([status, filter.target, filter.since])}`
       const before = cursor === undefined ? null : decodeCursor(cursor, list)
       const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
       const done = await Promise.all(items.map(({ subjectId }) => redeliver(by, subjectId)))

@@ -290,8 +290,8 @@ export function respond(
     responderId: responder.userId,
     respondedAt: now,
   }
-  const closingCall = markOf(idempotency, now)
-  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human', closingCall }
+  const mark = closingMark(idempotency, now)
+  const decided: Consultation = { ...before, ...mark, state: 'responded', response, decidedBy: 'human' }
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
   // The role now: it may be another one when somebody asks later whether they were entitled.
@@ -303,7 +303,7 @@ export function cancel(before: Consultation, actor: Actor, now: Date, idempotenc
   if (at !== null) return unchanged(before, asClosed(before, 'cancelled', at))
   requirePending(before, 'cancel', now)
   return close(
-    { ...before, state: 'cancelled', closingCall: markOf(idempotency, now) },
+    { ...before, ...closingMark(idempotency, now), state: 'cancelled' },
     before,
     actor,
     'request.cancelled',
@@ -423,6 +423,11 @@ function callbackOwed({ callbackUrl }: Consultation, now: Date): CallbackProgres
 /** What the row keeps of a call that may be repeated: its time, the keyed hash of its body, and its Idempotency-Key. */
 export function markOf(idempotency: Idempotency | null, now: Date): string | null {
   return idempotency && `${now.toISOString()} ${idempotency.hash.toString('hex')} ${idempotency.key}`
+}
+
+function closingMark(idempotency: Idempotency | null, now: Date): Pick<Consultation, 'closingCall'> {
+  const closingCall = markOf(idempotency, now)
+  return closingCall === null ? {} : { closingCall }
 }
 
 /** When the call with this mark was made; null if this call does not repeat it. Throws 422 for its key with another body. */

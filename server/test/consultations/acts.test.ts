@@ -343,7 +343,7 @@ describe('the callback of every outcome, and its redelivery', () => {
       assert.equal(JSON.parse(first.body.toString()).event, event)
       const deliveries = await t.call('GET', pathOf(id, 'deliveries'), { as: t.reviewer.token })
       assert.deepEqual(
-        deliveries.body.map((one: Record<string, unknown>) => [
+        deliveries.body.items.map((one: Record<string, unknown>) => [
           one.attempt,
           one.succeeded,
           one.status_code,

@@ -92,6 +92,10 @@ for (const ownFilter of [true, false]) {
       }
     }
 
+    /** A key has no session to end, which is said so. */
+    const withoutRight = ({ id }: Operation, caller: string): credentials.Refusal =>
+      id === 'logout' && caller === 'agent' ? [403, 'session.not_of_key'] : [403, 'auth.forbidden']
+
     const mayCall = (operation: Operation): readonly (typeof callers)[number][] => {
       const may = allowed[operation.id]
       return may === undefined || may === 'public' ? [] : may
@@ -105,7 +109,7 @@ for (const ownFilter of [true, false]) {
     test('without rights: 403, no matter whose the target is', async () => {
       for (const operation of operations) {
         for (const caller of callers.filter((one) => !mayCall(operation).includes(one))) {
-          await assertRefused(caller, operation, credentials.live(shared, caller), [403, 'auth.forbidden'])
+          await assertRefused(caller, operation, credentials.live(shared, caller), withoutRight(operation, caller))
         }
       }
     })
@@ -141,7 +145,7 @@ for (const ownFilter of [true, false]) {
             const call = callOf(operation, other.ids)
             assertNoLeak(`${operation.id} by agent ${state} on other`, await send(call, tenant.key.raw), call)
           } else {
-            await assertRefused(`agent ${state}`, operation, idle, [403, 'auth.forbidden'])
+            await assertRefused(`agent ${state}`, operation, idle, withoutRight(operation, 'agent'))
           }
         }
       }

@@ -104,11 +104,12 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       const { format: asked = 'jsonl', after = null } = request.query
       const format = asked === 'csv' ? 'csv' : 'jsonl'
       const { organizationId } = by.principal
-      const described = reply
-        .type(types[format])
-        .header('content-disposition', `attachment; filename="audit-${organizationId}.${format}"`)
+      const described = () =>
+        reply
+          .type(types[format])
+          .header('content-disposition', `attachment; filename="audit-${organizationId}.${format}"`)
       // Nothing is read that nobody gets.
-      if (request.method === 'HEAD') return described.send()
+      if (request.method === 'HEAD') return described().send()
       const leave = takePlace(organizationId)
       if (leave === null) throw tooManyExports()
       const stream = await begin(by, format, after).catch((error: unknown) => {
@@ -118,7 +119,7 @@ export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes)
       stream.once('close', leave)
       reply.endStalled(stalledAfterMs)
       stream.once('error', (error) => request.log.warn({ err: error }, 'an export broke off'))
-      return described.send(stream)
+      return described().send(stream)
     },
   )
 }

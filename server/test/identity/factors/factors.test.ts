@@ -246,8 +246,8 @@ describe('PostgreSQL itself', () => {
       [{ accountId: other.accountId }, []],
       [{ organizationId: elsewhere }, []],
       [{ lookUp: person.accountId }, []],
-      // Step-ups of members belong to the organization; a worker sees what it has to delete.
-      [{ organizationId: t.organizationId }, ['step_ups']],
+      // Step-ups and unfinished sign-ins of members belong to the organization; a worker sees what it has to delete.
+      [{ organizationId: t.organizationId }, ['step_ups', 'sign_in_challenges']],
       [{ accountId: person.accountId }, ['totp_factors', 'recovery_codes', 'sign_in_challenges', 'passkeys']],
       [{ worker: true }, ['passkey_challenges']],
       [{ resealer: true }, ['totp_factors']],

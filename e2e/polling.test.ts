@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import { freePort } from '../server/test/receivers.ts'
 import { externalDatabase, login, request, startService, untilReady } from '../server/test/service-process.ts'
 
-/** At 500 creates a second, ten seconds; a slower machine takes longer. */
-const wanted = 5_000
+/** At 500 creates a second, five seconds; a slower machine takes longer. */
+const wanted = 2_500
 const atOnce = 32
 const path = '/api/v1/requests'
 

@@ -79,8 +79,8 @@ export interface ConsultationCore {
   /** When the approval was used. */
   readonly redeemedAt: Date | null
   /** The marks (`markOf`) of the calls that closed it and used its approval, where they may be repeated. */
-  readonly closingCall?: string | null
-  readonly redeemingCall?: string | null
+  readonly closingCall: string | null
+  readonly redeemingCall: string | null
   /** When its texts were erased; its digest cannot be computed any more. */
   readonly erasedAt: Date | null
   readonly createdAt: Date
@@ -230,6 +230,8 @@ const undecided = {
   certificate: null,
   certificateExpiresAt: null,
   redeemedAt: null,
+  closingCall: null,
+  redeemingCall: null,
 } as const
 
 export function open(
@@ -290,8 +292,8 @@ export function respond(
     responderId: responder.userId,
     respondedAt: now,
   }
-  const mark = closingMark(idempotency, now)
-  const decided: Consultation = { ...before, ...mark, state: 'responded', response, decidedBy: 'human' }
+  const closingCall = markOf(idempotency, now)
+  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human', closingCall }
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
   // The role now: it may be another one when somebody asks later whether they were entitled.
@@ -303,7 +305,7 @@ export function cancel(before: Consultation, actor: Actor, now: Date, idempotenc
   if (at !== null) return unchanged(before, asClosed(before, 'cancelled', at))
   requirePending(before, 'cancel', now)
   return close(
-    { ...before, ...closingMark(idempotency, now), state: 'cancelled' },
+    { ...before, state: 'cancelled', closingCall: markOf(idempotency, now) },
     before,
     actor,
     'request.cancelled',
@@ -423,11 +425,6 @@ function callbackOwed({ callbackUrl }: Consultation, now: Date): CallbackProgres
 /** What the row keeps of a call that may be repeated: its time, the keyed hash of its body, and its Idempotency-Key. */
 export function markOf(idempotency: Idempotency | null, now: Date): string | null {
   return idempotency && `${now.toISOString()} ${idempotency.hash.toString('hex')} ${idempotency.key}`
-}
-
-function closingMark(idempotency: Idempotency | null, now: Date): Pick<Consultation, 'closingCall'> {
-  const closingCall = markOf(idempotency, now)
-  return closingCall === null ? {} : { closingCall }
 }
 
 /** When the call with this mark was made; null if this call does not repeat it. Throws 422 for its key with another body. */

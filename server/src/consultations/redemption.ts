@@ -105,11 +105,10 @@ export function redeem(
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
   if (before.erasedAt !== null) throw erased(before.state, before.erasedAt)
-  const mark = markOf(idempotency, now)
   const after: Consultation = {
     ...before,
     redeemedAt: now,
-    ...(mark === null ? {} : { redeemingCall: mark }),
+    redeemingCall: markOf(idempotency, now),
     updatedAt: later(before, now),
   }
   const auditedFields = { redeemed_at: now, revision: before.revision }

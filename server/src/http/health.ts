@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Outage } from '../platform/database/errors.ts'
 import { within } from '../platform/within.ts'
-import { problems, success } from './openapi.ts'
+import { problems, success, withHeaders } from './openapi.ts'
 
 export interface HealthOptions {
   readonly version: string
@@ -58,11 +58,14 @@ const example = {
 
 const healthReplies = {
   200: success('Healthy', Type.Ref('Health'), example),
-  503: success('One of the checks is not ok, or the service is stopping', Type.Ref('Health'), {
-    ...example,
-    status: 'unhealthy',
-    checks: { database: 'unavailable', audit: 'ok', secrets: 'ok' },
-  }),
+  503: withHeaders(
+    success('One of the checks is not ok, or the service is stopping', Type.Ref('Health'), {
+      ...example,
+      status: 'unhealthy',
+      checks: { database: 'unavailable', audit: 'ok', secrets: 'ok' },
+    }),
+    'Retry-After',
+  ),
 }
 const aliveReply = {
   200: success(

@@ -177,6 +177,21 @@ function registerHeadersAndLog(app: FastifyInstance, headers: Readonly<Record<st
   })
 }
 
+interface UnreadBytes extends NodeJS.ErrnoException {
+  readonly rawPacket?: unknown
+  readonly bytesParsed?: number
+}
+
+/** The line in which reading stopped. */
+function unreadLine({ rawPacket, bytesParsed = 0 }: UnreadBytes): string {
+  if (!Buffer.isBuffer(rawPacket)) return ''
+  const from = rawPacket.subarray(0, bytesParsed).lastIndexOf('\n') + 1
+  return rawPacket.subarray(from, from + 4_096).toString('latin1')
+}
+
+/** It begins like a request (RFC 9112, 3), if with an unknown method; TLS and other protocols do not. */
+const requestLine = /^[\w!#$%&'*+.^`|~-]+ \S+ HTTP\/1\.\d\r?\n/
+
 /** Replies to input that never became a request (RFC 9110, 15.5) in the same form as every refusal, then closes the connection. */
 function refuseNonHttp(
   headers: Readonly<Record<string, string>>,
@@ -193,7 +208,7 @@ function refuseNonHttp(
         ? headersTooLarge()
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
           ? lateRequest()
-          : error.code === 'HPE_INVALID_METHOD'
+          : error.code === 'HPE_INVALID_METHOD' && requestLine.test(unreadLine(error))
             ? methodUnknown()
             : malformed()
     const { status } = problem

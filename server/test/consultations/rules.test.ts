@@ -171,6 +171,8 @@ describe('open', () => {
       certificate: null,
       certificateExpiresAt: null,
       redeemedAt: null,
+      closingCall: null,
+      redeemingCall: null,
       erasedAt: null,
       createdAt: at(0),
       updatedAt: at(0),

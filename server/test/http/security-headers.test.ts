@@ -142,7 +142,8 @@ describe('every reply has the security headers, for any caller and any call', ()
   })
 
   for (const [status, what, text] of [
-    [501, 'what is not HTTP', 'hello\r\n\r\n'],
+    [400, 'what is not HTTP', 'hello\r\n\r\n'],
+    [501, 'a method nobody knows', 'FROBNICATE / HTTP/1.1\r\nHost: x\r\n\r\n'],
     [408, 'a request that never ends', 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '],
     [431, 'headers without end', `GET /health HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`],
     [400, 'a call without a host', 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n'],

@@ -79,7 +79,7 @@ describe('bytes that never become a request get a refusal in the same form, and 
       'TLS on the plain port',
       Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03]),
     ],
-    [400, 'http.malformed', 'a method nobody knows', 'FETCH /health HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [501, 'http.method_unknown', 'a method nobody knows', 'FETCH /health HTTP/1.1\r\nHost: x\r\n\r\n'],
     [400, 'http.malformed', 'an unknown version', 'GET /health HTTP/7.7\r\nHost: x\r\n\r\n'],
     [400, 'http.malformed', 'a header without a colon', 'GET /health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n'],
     [400, 'http.malformed', 'a NUL in a header', 'GET /health HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n'],

@@ -51,7 +51,6 @@ const notLived: Readonly<Record<string, string>> = {
   sso_still_opens: 'one identity and one provider, by their primary keys',
   identity_lock_setup: 'locks, and reads no table',
   deliveries_notify: 'notifies, and reads no table',
-  database_clock: 'reads no table',
 }
 
 const meter = createMeter()

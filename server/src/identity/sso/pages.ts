@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { escaped, htmlPage, sendPage } from '../../http/html-page.ts'
+import { problems } from '../../http/openapi.ts'
 import { headersNamed } from '../../http/openapi-headers.ts'
-import { Problem } from '../../platform/problem.ts'
+import { type AnyRefusal, invalidFields, Problem } from '../../platform/problem.ts'
 
 /**
  * These addresses are opened by browsers, where a person reads the answer: to them a refusal is a page, to programs
@@ -37,8 +38,9 @@ export function sendAgain(reply: FastifyReply, href: string): FastifyReply {
   return sendPage(reply.header('refresh', `0; url=${href}`), htmlPage({ title, body }))
 }
 
-/** For the `response` of such a route: its refusals come as problem+json or as a page. */
-export function alsoAsPages(refusals: Record<string, unknown>): Record<string, unknown> {
+/** For the `response` of such a route: its refusals come as problem+json or as a page, that of wrong input too. */
+export function alsoAsPages(...own: readonly AnyRefusal[]): Record<string, unknown> {
+  const refusals = problems(...own, invalidFields)
   const page = { 'text/html': { schema: { type: 'string' } } }
   return Object.fromEntries(
     Object.entries(refusals).map(([status, refusal]) => {

@@ -96,7 +96,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
         response: {
           303: withHeaders({ description: 'To the provider', type: 'null' }, 'Set-Cookie', 'Location'),
           ...questionPage,
-          ...alsoAsPages(problems(ssoAnswerRefused, providerNotFound, providerUnavailable)),
+          ...alsoAsPages(ssoAnswerRefused, providerNotFound, providerUnavailable),
         },
       },
     },
@@ -129,9 +129,7 @@ function registerSignIn(app: FastifyInstance, { sso, publicUrl, signIn, currentS
             'Location',
           ),
           ...questionPage,
-          ...alsoAsPages(
-            problems(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, providerUnavailable),
-          ),
+          ...alsoAsPages(...signInRefusals, providerNotFound, addressTaken, linkedElsewhere, providerUnavailable),
         },
       },
     },

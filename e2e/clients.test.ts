@@ -12,8 +12,10 @@ import { externalDatabase, type ServiceProcess, startService, untilReady } from 
  * list, respond, certificate and a refusal with each against a real service. What the tools download stays in their own caches.
  */
 
-const openapi = join(import.meta.dirname, '../openapi.json')
-const folder = await mkdtemp(join(tmpdir(), 'hitl clients '))
+// Without blanks: the generator for Java does not resolve references in a document whose path has one.
+const folder = await mkdtemp(join(tmpdir(), 'hitl-clients-'))
+const openapi = join(folder, 'openapi.json')
+await cp(join(import.meta.dirname, '../openapi.json'), openapi)
 const database = await externalDatabase()
 let service: ServiceProcess
 let played: Readonly<Record<string, string>>

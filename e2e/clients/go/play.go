@@ -42,9 +42,9 @@ func main() {
 		listed = listed || item.Id == made.Id
 	}
 	answer := hitl.Answer{Decision: hitl.Approve, Comment: &comment}
-	answered := must(person.RespondWithResponse(ctx, made.Id, answer)).JSON200
+	answered := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).JSON200
 	certificate := must(agent.GetCertificateWithResponse(ctx, made.Id)).JSON200
-	refused := must(person.RespondWithResponse(ctx, made.Id, answer)).ApplicationproblemJSON409
+	refused := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).ApplicationproblemJSON409
 
 	must(os.Stdout.Write(must(json.Marshal(map[string]any{
 		"id":          made.Id,

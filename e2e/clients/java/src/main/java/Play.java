@@ -30,11 +30,11 @@ public class Play {
     var made = agent.createRequest(question, "java-1");
     var page = person.listRequests(RequestState.PENDING, null, null, 100, null, null);
     var answer = new Answer().decision(Decision.APPROVE).comment("from Java");
-    var answered = person.respond(made.getId(), answer);
+    var answered = person.respond(made.getId(), answer, null);
     var certificate = agent.getCertificate(made.getId());
     Problem refused = null;
     try {
-      person.respond(made.getId(), answer);
+      person.respond(made.getId(), answer, null);
     } catch (ApiException exception) {
       refused = ApiClient.createDefaultObjectMapper().readValue(exception.getResponseBody(), Problem.class);
     }

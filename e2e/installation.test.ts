@@ -56,7 +56,8 @@ async function login(url: string, username: string, password: string): Promise<s
 describe('what the command passes on, the service understands', () => {
   // With these settings nothing can start: an exit code of 78 shows that the command line was understood, and nothing is touched.
   const broken = { PORT: '99999' }
-  const own = commands.filter(({ path }) => path !== 'audit verify')
+  // The others do their work themselves: from a file, or over HTTP.
+  const own = commands.filter(({ path }) => path !== 'audit verify' && !path.startsWith('callbacks '))
   for (const command of own) {
     for (const { line } of command.examples.filter((example) => !example.line.includes('--url'))) {
       test(line, async () => {

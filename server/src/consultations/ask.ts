@@ -6,7 +6,7 @@ import { type CreatedOnce, createOnce, type Idempotency } from '../platform/idem
 import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
 import type { Place } from '../platform/secrets/sealed-text.ts'
-import { type Consultation, initialReply, open, type RequestFact } from './consultation.ts'
+import { type Consultation, initialReply, open, type Proposal } from './consultation.ts'
 import { type Context, writes } from './context.ts'
 import { digestAhead } from './digest.ts'
 import { factOf, requestChange } from './facts.ts'
@@ -14,46 +14,55 @@ import { parseNewRequest } from './new-request.ts'
 import { scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
-interface Creation extends store.NewConsultation {
-  readonly facts: readonly RequestFact[]
+interface Creation {
+  readonly id: string
+  readonly proposal: Proposal
+  readonly idempotency: Idempotency | null
   /** The caller, how they signed in, and from where. */
-  readonly from: Caller
+  readonly from: Caller<Agent>
 }
 
 export interface AskContext extends Context {
-  /** False when an earlier request has the same Idempotency-Key. */
-  readonly insert: (creation: Creation) => Promise<boolean>
+  /** Null when an earlier request has the same Idempotency-Key. */
+  readonly insert: (creation: Creation) => Promise<Consultation | null>
 }
 
 export function groupCreations(context: Context): AskContext['insert'] {
   return createBatcher({
     ...writes,
-    groupOf: ({ consultation }) => consultation.organizationId,
-    bytesOf: ({ consultation: { context, metadata } }) => context.length + (metadata?.length ?? 0),
-    perform: (creations) => insertTogether(context, creations),
+    groupOf: ({ from }) => from.principal.organizationId,
+    bytesOf: ({ proposal: { context, metadata } }) => context.length + (metadata?.length ?? 0),
+    perform: (creations) => context.openWrites.during(() => insertTogether(context, creations)),
   })
 }
 
-function insertTogether({ db, events }: Context, creations: readonly Creation[]): Promise<readonly Outcome<boolean>[]> {
-  return inTransaction(db, scopeOf(creations[0]?.consultation), async (tx) => {
-    const append = (added: readonly Creation[]): Promise<void> =>
+function insertTogether(
+  { db, clock, events }: Context,
+  creations: readonly Creation[],
+): Promise<readonly Outcome<Consultation | null>[]> {
+  return inTransaction(db, scopeOf(creations[0]?.from.principal), async (tx) => {
+    // Not before the transaction begins: see open-writes.ts.
+    const now = clock.now()
+    const opened = creations.map(({ id, proposal, idempotency, from }) => {
+      const { after: consultation, facts } = open(proposal, from.principal, id, now)
+      return { consultation, facts, idempotency, from }
+    })
+    const append = (added: typeof opened): Promise<void> =>
       events.append(
         tx,
-        added.flatMap(({ consultation, facts, from }) =>
-          facts.map((fact) => factOf(consultation, fact, from, consultation.createdAt)),
-        ),
+        added.flatMap(({ consultation, facts, from }) => facts.map((fact) => factOf(consultation, fact, from, now))),
         added.map(({ consultation }) => requestChange({ before: null, after: consultation })),
       )
-    const inserting = store.insert(tx, creations)
-    if (creations.every((creation) => creation.idempotency === null)) {
+    const inserting = store.insert(tx, opened)
+    if (opened.every(({ idempotency }) => idempotency === null)) {
       // None can be a repetition, so both statements are sent together.
-      tx.last(Promise.all([inserting, append(creations)]))
-      return creations.map(() => ({ value: true }))
+      tx.last(Promise.all([inserting, append(opened)]))
+      return opened.map(({ consultation }) => ({ value: consultation }))
     }
     const inserted = await inserting
-    const isNew = (creation: Creation) => inserted.has(creation.consultation.id)
-    tx.last(append(creations.filter(isNew)))
-    return creations.map((creation) => ({ value: isNew(creation) }))
+    const isNew = ({ consultation }: { readonly consultation: Consultation }) => inserted.has(consultation.id)
+    tx.last(append(opened.filter(isNew)))
+    return opened.map((one) => ({ value: isNew(one) ? one.consultation : null }))
   })
 }
 
@@ -69,22 +78,21 @@ export async function create(
   body: ParsedJson,
   idempotency: Idempotency | null,
 ): Promise<CreatedOnce<Consultation>> {
-  const { db, clock, sealer, refusalOf, openWrites } = context
+  const { db, sealer, refusalOf } = context
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
   const id = newId()
   await digestAhead(asked, payerOf(by.principal))
   const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
-  const insertNew = async (): Promise<Consultation | null> => {
-    const { after: consultation, facts } = open({ ...asked, callbackSecret }, by.principal, id, clock.now())
+  const proposal = { ...asked, callbackSecret }
+  const insert = async (): Promise<Consultation | null> => {
     try {
-      return (await context.insert({ consultation, facts, idempotency, from: by })) ? consultation : null
+      return await context.insert({ id, proposal, idempotency, from: by })
     } catch (error) {
       // Paused since its key was looked up: PostgreSQL reads the newest commit.
       throw sqlState(error) === store.agentRefused ? await refusalOf(by) : error
     }
   }
-  const insert = () => openWrites.during(insertNew)
   const find = (key: string) => store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, key)
   return createOnce(idempotency, { insert, find, initialReply })
 }

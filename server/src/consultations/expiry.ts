@@ -14,23 +14,23 @@ export function expireDue(context: Context, limit: number): Promise<number> {
 }
 
 async function expireNow(context: Context, limit: number): Promise<number> {
-  const now = context.clock.now()
-  const due = await store.findDue(context.workerDb.within({ worker: true }), now, limit)
+  const due = await store.findDue(context.workerDb.within({ worker: true }), context.clock.now(), limit)
   let expired = 0
   for (const [organizationId, keys] of Map.groupBy(due, (key) => key.organizationId)) {
-    expired += await expireTogether(context, organizationId, keys, now)
+    expired += await expireTogether(context, organizationId, keys)
   }
   return expired
 }
 
 function expireTogether(
-  { workerDb, events }: Context,
+  { workerDb, clock, events }: Context,
   organizationId: string,
   keys: readonly Key[],
-  now: Date,
 ): Promise<number> {
   return inTransaction(workerDb, { organizationId }, async (tx) => {
     const { found, left } = await store.lockFree(tx, keys)
+    // Not before the transaction begins: see open-writes.ts.
+    const now = clock.now()
     const changes = found.flatMap((before) => expire(before, now) ?? [])
     if (changes.length > 0) {
       const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))

@@ -3,7 +3,8 @@ import type { Clock } from '../platform/clock.ts'
 /**
  * Differential polls ask for what changed after the newest change they have seen. A change has its time before it is committed,
  * and commits overtake one another; so that a poll never shows a later change while an earlier one is still on its way, each
- * process keeps the times of its writes that are under way, and a poll shows what is older than all of them.
+ * process keeps the times of its writes that are under way, and a poll shows what is older than all of them. Other processes see
+ * only when a transaction began, so a change gets its time within its transaction.
  */
 export interface OpenWrites {
   /** The time for changes: later than everything that a poll has shown, whatever the system's clock does. */

@@ -121,19 +121,26 @@ test('a cursor of a poll does not go with a plain list, nor the other way round'
   }
 })
 
-test('what another process has under way is waited for', async () => {
-  t.clock.advance(Date.now() - t.clock.now().getTime())
-  const start = (await ask(quick)).updated_at
-  const client = new pg.Client({ ...t.connection, application_name: 'hitl api elsewhere:1' })
+test('what another process has under way is waited for', async (c) => {
+  // An app of its own, whose clock goes with that of PostgreSQL.
+  const u = await startTestApp()
+  c.after(() => u.stop())
+  const ask = async (): Promise<{ id: string; updated_at: string }> => {
+    u.clock.advance(Math.max(1, Date.now() - u.clock.now().getTime()))
+    return u.createRequest()
+  }
+  const poll = async (updatedAfter: string) =>
+    (await u.call('GET', `${path}?updated_after=${updatedAfter}`, { as: u.admin.token })).body
+  const start = (await ask()).updated_at
+  const client = new pg.Client({ ...u.connection, application_name: 'hitl api elsewhere:1' })
   await client.connect()
   try {
-    t.clock.advance(Date.now() - t.clock.now().getTime() + 1)
-    const before = await ask(quick)
+    const before = await ask()
     assert.deepEqual(idsOf(await poll(start)), [before.id], 'it has nothing under way')
     await client.query('begin')
     const { rows } = await client.query<{ began: Date }>('select now() as began')
-    t.clock.advance(Math.max(0, Number(rows[0]?.began) - t.clock.now().getTime()) + 1)
-    const later = await ask(quick)
+    u.clock.advance(Math.max(0, Number(rows[0]?.began) - u.clock.now().getTime()) + 1)
+    const later = await ask()
     const held = await poll(before.updated_at)
     assert.deepEqual(idsOf(held), [], 'its changes may be earlier')
     assert.ok(Date.parse(held.watermark) < Number(rows[0]?.began))

@@ -9,10 +9,12 @@ const packageFile = join(import.meta.dirname, '../../../package.json')
 /**
  * Resolves when npm has gone that runs this process with a script of this package, as `npm start` does. npm passes a signal
  * to the shell between the two, which ends without passing it on; and if one of them is killed, no signal comes at all.
- * Never resolves for a process that was started otherwise: a service manager, nohup or setsid may well outlive the parent.
+ * Never resolves for a process that was started otherwise: a service manager, nohup or setsid may well outlive the parent,
+ * and so may a script that started the service in a process group of its own, as the benchmark does.
  */
 export async function npmHasGone(): Promise<void> {
-  if (process.env.npm_package_json !== packageFile) return new Promise(() => {})
+  const isStartedApart = groupOf(process.pid) === process.pid
+  if (process.env.npm_package_json !== packageFile || isStartedApart) return new Promise(() => {})
   const parents = parentsUpToNpm()
   // npm and what it starts are one process group, and init is of another: npm may have gone before this was asked.
   if (groupOf(parents.at(-1)) !== groupOf(process.pid)) return

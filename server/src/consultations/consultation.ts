@@ -1,10 +1,11 @@
 import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Actor, Fact } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
-import { type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
+import type { Idempotency } from '../platform/idempotency.ts'
 import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
 import { type Asked, digestOf } from './digest.ts'
+import { markOf, repeatedAt, unchanged } from './repetition.ts'
 
 /** The rules of a consultation: pure. Every act takes it as it was and returns it as it is now, with the facts to record; or refuses. */
 
@@ -420,24 +421,6 @@ function close(
 
 function callbackOwed({ callbackUrl }: Consultation, now: Date): CallbackProgress {
   return callbackUrl === null ? noCallback : { ...noCallback, status: 'pending', nextAttemptAt: now }
-}
-
-/** What the row keeps of a call that may be repeated: its time, the keyed hash of its body, and its Idempotency-Key. */
-export function markOf(idempotency: Idempotency | null, now: Date): string | null {
-  return idempotency && `${now.toISOString()} ${idempotency.hash.toString('hex')} ${idempotency.key}`
-}
-
-/** When the call with this mark was made; null if this call does not repeat it. Throws 422 for its key with another body. */
-export function repeatedAt(mark: string | null | undefined, idempotency: Idempotency | null): Date | null {
-  const [at = '', hash = '', key] = mark?.split(' ') ?? []
-  if (idempotency === null || key !== idempotency.key) return null
-  if (!idempotency.isOf(Buffer.from(hash, 'hex'))) throw idempotencyMismatch()
-  return new Date(at)
-}
-
-/** For a repeated call: nothing is saved, and no fact recorded. */
-export function unchanged(before: Consultation, shown: Consultation): Change {
-  return { before, after: { ...shown, isRepeated: true }, facts: [] }
 }
 
 /** The request as the act that closed it left it, whatever has happened since. */

@@ -3,16 +3,8 @@ import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import {
-  type Change,
-  type Consultation,
-  type Decision,
-  markOf,
-  repeatedAt,
-  requireAsAsked,
-  type State,
-  unchanged,
-} from './consultation.ts'
+import { type Change, type Consultation, type Decision, requireAsAsked, type State } from './consultation.ts'
+import { markOf, repeatedAt, unchanged } from './repetition.ts'
 
 export const notApproved = refusal(
   409,

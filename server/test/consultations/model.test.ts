@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import fc from 'fast-check'
+import { type App, createApp } from '../../src/app.ts'
+import { createAccessTokens } from '../../src/identity/access-token.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { type Act, asked, decisions, type Known, outcomes, predict, type Told } from './model.ts'
+import { totalsAndCounts } from './table-contents.ts'
+
+/** `npm run check:deep` makes 10 000. */
+const runs = Number(process.env.HITL_MODEL_RUNS ?? 150)
+
+let t: TestApp
+/** The second is another process, from the database's point of view. */
+let apps: readonly App[]
+let people: readonly { readonly id: string; readonly sessionId: string }[]
+/** Histories take days, tokens live for minutes: each call has its own. */
+const tokens = createAccessTokens(secretKey, 30)
+before(async () => {
+  t = await startTestApp()
+  const second = await createApp({
+    config: testConfig(),
+    secretKey,
+    connection: t.connection,
+    log: createLog('silent', false),
+    clock: t.clock,
+  })
+  apps = [t.app, second]
+  people = [t.admin, t.reviewer]
+})
+after(async () => {
+  await apps[1]?.stop()
+  await t.stop()
+})
+
+interface Reply {
+  readonly told: Told
+  // biome-ignore lint/suspicious/noExplicitAny: replies of every shape
+  readonly body: any
+}
+
+interface Asked {
+  readonly id: string
+  known: Known
+}
+
+const now = () => t.clock.now().getTime()
+
+async function call(app: number, method: 'GET' | 'POST', path: string, as: string, body?: object): Promise<Reply> {
+  const reply = await apps[app]?.http.inject({
+    method,
+    url: `/api/v1/requests${path}`,
+    headers: { authorization: `Bearer ${as}` },
+    ...(body === undefined ? {} : { payload: body }),
+  })
+  assert.ok(reply)
+  const parsed = JSON.parse(reply.body)
+  return { told: reply.statusCode < 300 ? '200' : `${reply.statusCode} ${parsed.code}`, body: parsed }
+}
+
+async function tokenOf(person: number): Promise<string> {
+  const { id: userId = '', sessionId = '' } = people[person] ?? {}
+  return (await tokens.sign({ organizationId: t.organizationId, userId, sessionId }, t.clock.now())).token
+}
+
+async function perform(app: number, id: string, act: Act): Promise<Told> {
+  switch (act.kind) {
+    case 'sweep':
+      await apps[app]?.consultations.expireDue(100)
+      return ''
+    case 'respond': {
+      const { by, kind: _, ...body } = act
+      return (await call(app, 'POST', `/${id}/respond`, await tokenOf(by), body)).told
+    }
+    default:
+      return (await call(app, 'POST', `/${id}/${act.kind}`, t.apiKey)).told
+  }
+}
+
+async function compare({ id, known }: Asked, app: number): Promise<void> {
+  const { body } = await call(app, 'GET', `/${id}`, t.apiKey)
+  const { answer } = known
+  assert.deepEqual(
+    [body.state, body.response?.decision, body.response?.responder_id, body.redeemed_at !== null],
+    [known.state, answer?.decision, answer === null ? undefined : people[answer.by]?.id, known.isRedeemed],
+  )
+}
+
+const actOf: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record(
+      {
+        kind: fc.constant('respond' as const),
+        by: fc.nat(1),
+        decision: fc.constantFrom(...decisions),
+        revision: fc.constantFrom(1, 1, 2),
+      },
+      { requiredKeys: ['kind', 'by', 'decision'] },
+    ),
+  },
+  { weight: 3, arbitrary: fc.constantFrom<Act>({ kind: 'cancel' }, { kind: 'redeem' }, { kind: 'sweep' }) },
+)
+
+interface Command {
+  readonly [fc.toStringMethod]: () => string
+  run(requests: Asked[]): Promise<void>
+}
+
+const onOne = (requests: readonly Asked[], which: number): Asked | undefined => requests.at(which % requests.length)
+
+const commandOf: fc.Arbitrary<Command> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({ app: fc.nat(1), minutes: fc.constantFrom(1, 60, null) }).map(({ app, minutes }) => ({
+      [fc.toStringMethod]: () => `ask(${minutes})`,
+      run: async (requests: Asked[]) => {
+        const made = await call(app, 'POST', '', t.apiKey, { title: 'x', context: {}, timeout_minutes: minutes })
+        requests.push({ id: made.body.id, known: asked(minutes === null ? null : now() + minutes * 60_000) })
+      },
+    })),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ app: fc.nat(1), which: fc.nat(), act: actOf }).map(({ app, which, act }) => ({
+      [fc.toStringMethod]: () => `one(${JSON.stringify(act)})`,
+      run: async (requests: Asked[]) => {
+        const one = onOne(requests, which)
+        if (one === undefined) return
+        const [next, told] = predict(one.known, act, now())
+        assert.equal(await perform(app, one.id, act), told)
+        one.known = next
+        await compare(one, 1 - app)
+      },
+    })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({ which: fc.nat(), acts: fc.array(actOf, { minLength: 2, maxLength: 5 }) })
+      .map(({ which, acts }) => ({
+        [fc.toStringMethod]: () => `race(${acts.map((act) => JSON.stringify(act)).join()})`,
+        run: async (requests: Asked[]) => {
+          const one = onOne(requests, which)
+          if (one === undefined) return
+          const told = await Promise.all(acts.map((act, place) => perform(place % 2, one.id, act)))
+          // A sweep skips what somebody else has locked, and leaves it to the next one.
+          const swept = acts.some(({ kind }) => kind === 'sweep') && (await perform(0, one.id, { kind: 'sweep' }))
+          const possible = outcomes(
+            one.known,
+            acts.map((act, place) => [act, told[place] ?? '']),
+            now(),
+          )
+          assert.ok(possible[0], `no order of these acts explains these replies: ${told.join(', ')}`)
+          const { body } = await call(0, 'GET', `/${one.id}`, t.apiKey)
+          const fitting = possible
+            .map((known) => (swept === '' ? predict(known, { kind: 'sweep' }, now())[0] : known))
+            .find(({ state, answer }) => {
+              const by = answer === null ? undefined : people[answer.by]?.id
+              return (
+                state === body.state &&
+                by === body.response?.responder_id &&
+                answer?.decision === body.response?.decision
+              )
+            })
+          assert.ok(fitting, `${body.state} is none of ${JSON.stringify(possible)}`)
+          one.known = fitting
+          await compare(one, 1)
+        },
+      })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(1_000, 59_999, 60_000, 3_600_000, 86_400_000).map((ms) => ({
+      [fc.toStringMethod]: () => `pass(${ms})`,
+      run: async () => t.clock.advance(ms),
+    })),
+  },
+)
+
+test(`${runs} random histories, alone and at once, by two processes: every reply is the model's`, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(commandOf, { minLength: 1, maxLength: 25 }), async (commands) => {
+      const requests: Asked[] = []
+      const began = t.clock.now().getTime()
+      for (const { run } of commands) await run(requests)
+      for (const one of requests) await compare(one, 0)
+      // Sessions end after centuries, API keys after a year.
+      t.clock.advance(began - now())
+    }),
+    { numRuns: runs, endOnFailure: true },
+  )
+  const { totals, counts } = await totalsAndCounts(t)
+  assert.deepEqual(totals, counts)
+})

@@ -105,10 +105,17 @@ end $$;
 create policy background on consultation_requests for select using (hitl_worker() and next_action_at is not null);
 
 -- For differential polls: whether other processes of the service use this database, and when the oldest of their open
--- transactions began. As the owner, because a role sees the activity of its own sessions only.
+-- transactions began. As the owner, because a role sees the activity of its own sessions only. Without pg_monitor the owner does
+-- not see that of processes that sign in as another role (nor anybody, with track_activities off), but pg_locks shows whether
+-- they are in a transaction. It may then be as old as the service lets one get: 2 s more than a statement (openDb).
 create function hitl_other_processes() returns table (present boolean, oldest timestamptz)
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
-  select count(*) > 0, min(xact_start) from pg_stat_activity
+  select count(*) > 0, min(case
+    when coalesce(state, 'disabled') <> 'disabled' then xact_start
+    when pid in (select pid from pg_locks where locktype = 'virtualxid')
+      then clock_timestamp() - greatest(current_setting('statement_timeout')::interval, '10 s') - interval '2 s'
+    end)
+  from pg_stat_activity
   where datname = current_database() and application_name ~ '^hitl (all|api|worker) '
     and split_part(application_name, ' ', 3) <> split_part(current_setting('application_name'), ' ', 3)
 $$;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { createOpenWrites } from '../../src/consultations/open-writes.ts'
 import { eventually } from '../eventually.ts'
@@ -121,20 +121,29 @@ test('a cursor of a poll does not go with a plain list, nor the other way round'
   }
 })
 
-test('what another process has under way is waited for', async (c) => {
-  // An app of its own, whose clock goes with that of PostgreSQL.
-  const u = await startTestApp()
-  c.after(() => u.stop())
-  const ask = async (): Promise<{ id: string; updated_at: string }> => {
-    u.clock.advance(Math.max(1, Date.now() - u.clock.now().getTime()))
-    return u.createRequest()
+describe('what another process has under way is waited for', () => {
+  /** An app of its own, whose clock goes with that of PostgreSQL, and a session of another process, which signs in as `user`. */
+  async function beside(c: TestContext, user?: string) {
+    const u = await startTestApp()
+    const client = new pg.Client({ ...u.connection, ...(user && { user }), application_name: 'hitl api elsewhere:1' })
+    c.after(async () => {
+      await client.end()
+      await u.stop()
+    })
+    const now = () => u.clock.advance(Math.max(1, Date.now() - u.clock.now().getTime()))
+    const ask = async (): Promise<{ id: string; updated_at: string }> => {
+      now()
+      return u.createRequest()
+    }
+    const poll = async (updatedAfter: string) =>
+      (await u.call('GET', `${path}?updated_after=${updatedAfter}`, { as: u.admin.token })).body
+    return { u, client, now, ask, poll }
   }
-  const poll = async (updatedAfter: string) =>
-    (await u.call('GET', `${path}?updated_after=${updatedAfter}`, { as: u.admin.token })).body
-  const start = (await ask()).updated_at
-  const client = new pg.Client({ ...u.connection, application_name: 'hitl api elsewhere:1' })
-  await client.connect()
-  try {
+
+  test('from when its transaction began', async (c) => {
+    const { u, client, ask, poll } = await beside(c)
+    const start = (await ask()).updated_at
+    await client.connect()
     const before = await ask()
     assert.deepEqual(idsOf(await poll(start)), [before.id], 'it has nothing under way')
     await client.query('begin')
@@ -146,8 +155,39 @@ test('what another process has under way is waited for', async (c) => {
     assert.ok(Date.parse(held.watermark) < Number(rows[0]?.began))
     await client.query('rollback')
     assert.deepEqual(idsOf(await poll(before.updated_at)), [later.id])
-  } finally {
-    await client.end()
+  })
+
+  for (const [why, hide] of [
+    ['the owner of the schema may not see when', 'alter function hitl_other_processes() owner to sees_nothing'],
+    ['PostgreSQL does not record when', 'alter role signs_in_alone set track_activities = off'],
+  ] as const) {
+    test(`for as long as a transaction may last, where ${why}`, async (c) => {
+      const { u, client, now, ask, poll } = await beside(c, 'signs_in_alone')
+      const { password } = u.connection as { password: string }
+      await u.sql(`create role signs_in_alone login password '${password}'`)
+      await u.sql('create role sees_nothing')
+      await u.sql(hide)
+      await u.sql('grant execute on function hitl_other_processes() to hitl_app')
+      const start = (await ask()).updated_at
+      await client.connect()
+      try {
+        const before = await ask()
+        assert.deepEqual(idsOf(await poll(start)), [before.id], 'it has nothing under way')
+        await client.query('begin')
+        now()
+        const began = Date.now()
+        const held = await poll(start)
+        assert.deepEqual(idsOf(held), [], 'it may have begun before that change')
+        const heldMs = began - Date.parse(held.watermark)
+        assert.ok(heldMs > 11_000 && heldMs < 13_000, String(heldMs))
+        await client.query('rollback')
+        assert.deepEqual(idsOf(await poll(start)), [before.id])
+      } finally {
+        // Roles belong to the server, which other files use after this one.
+        await client.end()
+        await u.sql('drop owned by sees_nothing; drop role sees_nothing; drop role signs_in_alone')
+      }
+    })
   }
 })
 

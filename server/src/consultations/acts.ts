@@ -66,7 +66,9 @@ function performTogether(
         if (change.after.isRepeated === true) return { value: change.after }
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
-        merged.set(name, { ...change, before: merged.get(name)?.before ?? change.before })
+        const earlier = merged.get(name)
+        const answers = [...(earlier?.answers ?? []), ...(change.answers ?? [])]
+        merged.set(name, { ...change, before: earlier?.before ?? change.before, answers })
         facts.push(...change.facts.map((fact) => factOf(change.after, fact, from, clock.now())))
         changes.push(requestChange(change))
         openWrites.changedAt(change.after.updatedAt)

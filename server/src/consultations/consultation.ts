@@ -110,6 +110,12 @@ export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutM
   readonly metadataTruncated?: true
 }
 
+/** A row of the ledger of answers: one for each person and revision. */
+export interface GivenAnswer extends Omit<Response, 'digest'> {
+  /** The revision that it answers. */
+  readonly revision: number
+}
+
 /** Signs a decision; passed in, because rules have no keys. */
 export type Certify = (decided: Consultation) => {
   readonly certificate: string
@@ -123,6 +129,8 @@ export interface Change<C extends ConsultationCore = Consultation> {
   readonly before: C
   readonly after: C
   readonly facts: readonly RequestFact[]
+  /** Answers that are new with this change. */
+  readonly answers?: readonly GivenAnswer[]
 }
 
 export const defaultTimeoutMinutes = 1440
@@ -298,7 +306,8 @@ export function respond(
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
   // The role now: it may be another one when somebody asks later whether they were entitled.
-  return close(certified, before, actor, 'request.responded', now, { role: responder.role })
+  const change = close(certified, before, actor, 'request.responded', now, { role: responder.role })
+  return { ...change, answers: [{ ...response, revision: before.revision }] }
 }
 
 export function cancel(before: Consultation, actor: Actor, now: Date, idempotency: Idempotency | null = null): Change {

@@ -1,6 +1,7 @@
 import type { Queryable, Statement } from '../platform/database/db.ts'
+import { closingAnswer, type Row, toConsultation } from './columns.ts'
 import type { Consultation, State } from './consultation.ts'
-import { listedColumns, type Row, toConsultation } from './store.ts'
+import { listedColumns } from './store.ts'
 
 export interface ListFilter {
   readonly organizationId: string
@@ -69,7 +70,7 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
       name: `consultations_list${own && '_own'}${inState && '_state'}${changed && '_changed'}${below && '_cursor'}${light ? '' : '_full'}`,
       text: `${text}, read as (
           select c.*, sum(c.bytes) over (order by c.id desc) as sum, count(*) over ()::int as looked_at
-          from page cross join lateral (select ${listedColumns(light)} from consultation_requests c
+          from page cross join lateral (select ${listedColumns(light)} from consultation_requests c ${closingAnswer}
             where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
         select counted.total, c.* from counted left join read c on c.sum <= ${pageBytes} or c.sum = c.bytes
         order by c.id desc`,

@@ -1,8 +1,18 @@
-import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
-import type { Schema } from '../platform/database/schema.gen.ts'
 import type { Earlier } from '../platform/idempotency.ts'
-import type { Change, Consultation, ConsultationCore, State } from './consultation.ts'
+import {
+  type CoreRow,
+  closingAnswer,
+  columnsIn,
+  hex,
+  type Row,
+  selected,
+  selectedCore,
+  toConsultation,
+  toCore,
+  writerOf,
+} from './columns.ts'
+import type { Change, Consultation, ConsultationCore, GivenAnswer, State } from './consultation.ts'
 import type { Key } from './row-keys.ts'
 
 /**
@@ -10,153 +20,35 @@ import type { Key } from './row-keys.ts'
  * The pool's planner settings keep them on index look-ups, whatever the statistics (platform/database/db.ts).
  */
 
-// Statements and row types are derived from these lists.
-// biome-ignore format: one line per group
-const changing = [
-  'state', 'revision', 'next_action_at', 'decision', 'comment', 'responder_id', 'responded_at', 'decided_by',
-  'callback_status', 'callback_attempts', 'callback_next_attempt_at', 'callback_last_error', 'callback_sent_at',
-  'certificate_expires_at', 'redeemed_at', 'closing_call', 'redeeming_call', 'updated_at',
-] as const
-const core = [
-  'organization_id',
-  'id',
-  'agent_id',
-  'api_key_id',
-  'timeout_at',
-  'erased_at',
-  'created_at',
-  ...changing,
-] as const
-// biome-ignore format: one line per group
-const contents = [
-  'title', 'description', 'context', 'metadata', 'callback_url', 'callback_secret', 'callback_retry_seconds', 'certificate',
-] as const
-
-type Stored = Selectable<Schema['consultation_requests']>
-type CoreRow = Pick<Stored, (typeof core)[number]> & { readonly digest: string }
-export type Row = CoreRow &
-  Pick<Stored, (typeof contents)[number]> & {
-    readonly agent_paused?: boolean | null
-    readonly context_truncated?: boolean
-    readonly metadata_truncated?: boolean
-  }
-
-const coreColumns = `${core.map((name) => `c.${name}`).join(', ')}, encode(c.digest, 'hex') as digest`
-const columns = `${coreColumns}, ${contents.map((name) => `c.${name}`).join(', ')}`
-
 /** A scalar sub-select takes one look-up by primary key per open request and none for others; EXISTS could become a hash over all agents. */
 const agentPaused = `case when c.state = 'pending' then
   (select a.status <> 'active' or a.organization_status <> 'active' from agents a
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
+/** All but what is large. */
+const small = `${selectedCore}, ${selected(columnsIn('certified', 'asked'))}`
+
 /** Larger ones are left out of lists. */
 const lightBytes = 4_096
 
-/** The same for a list; `light`: what is large is replaced by `{}`. `bytes`: what the row comes to in a reply, or a little more. */
+/** What a list selects; `light`: what is large is replaced by `{}`. `bytes`: what the row comes to in a reply, or a little more. */
 export function listedColumns(light: boolean): string {
-  const large = ['context', 'metadata'].map((name) => ({ name, isLarge: `c.${name}_bytes > ${lightBytes}` }))
+  const large = columnsIn('large').map((name) => ({ name, isLarge: `c.${name}_bytes > ${lightBytes}` }))
   const shown = large.map(({ name, isLarge }) =>
     light
       ? `case when ${isLarge} then '{}' else c.${name} end as ${name}, ${isLarge} as ${name}_truncated`
       : `c.${name}`,
   )
-  const others = contents.filter((name) => name !== 'context' && name !== 'metadata').map((name) => `c.${name}`)
   const weights = [
     ...large.map(({ name, isLarge }) =>
       light ? `case when ${isLarge} then 0 else c.${name}_bytes end` : `c.${name}_bytes`,
     ),
     // As JSON, in which a character may become six.
-    ...['title', 'description', 'comment'].map((name) => `coalesce(octet_length(to_json(c.${name})::text), 0)`),
+    ...['c.title', 'c.description', 'a.comment'].map((text) => `coalesce(octet_length(to_json(${text})::text), 0)`),
     ...['callback_url', 'callback_last_error', 'certificate'].map((name) => `coalesce(octet_length(c.${name}), 0)`),
   ]
-  return `${coreColumns}, ${[...others, ...shown].join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
+  return `${small}, ${shown.join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
 }
-
-function toCore(row: CoreRow): ConsultationCore {
-  const { decision, comment, responder_id: responderId, responded_at: respondedAt } = row
-  return {
-    organizationId: row.organization_id,
-    id: row.id,
-    agentId: row.agent_id,
-    apiKeyId: row.api_key_id,
-    state: row.state,
-    revision: row.revision,
-    timeoutAt: row.timeout_at,
-    nextActionAt: row.next_action_at,
-    response:
-      decision === null || responderId === null || respondedAt === null
-        ? null
-        : { decision, comment, responderId, respondedAt },
-    decidedBy: row.decided_by,
-    callback: {
-      status: row.callback_status,
-      attempts: row.callback_attempts,
-      nextAttemptAt: row.callback_next_attempt_at,
-      lastError: row.callback_last_error,
-      sentAt: row.callback_sent_at,
-    },
-    digest: row.digest,
-    certificateExpiresAt: row.certificate_expires_at,
-    redeemedAt: row.redeemed_at,
-    closingCall: row.closing_call,
-    redeemingCall: row.redeeming_call,
-    erasedAt: row.erased_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  }
-}
-
-export function toConsultation(row: Row): Consultation {
-  return {
-    ...toCore(row),
-    certificate: row.certificate,
-    title: row.title,
-    description: row.description,
-    context: row.context,
-    metadata: row.metadata,
-    callbackUrl: row.callback_url,
-    callbackSecret: row.callback_secret,
-    callbackRetrySeconds: row.callback_retry_seconds,
-    ...(row.agent_paused === true ? { agentPaused: true } : {}),
-    ...(row.context_truncated === true ? { contextTruncated: true } : {}),
-    ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),
-  }
-}
-
-/** The values of `core`, to be written. */
-function coreRow(consultation: ConsultationCore): Record<(typeof core)[number], unknown> {
-  const { response, callback } = consultation
-  return {
-    organization_id: consultation.organizationId,
-    id: consultation.id,
-    agent_id: consultation.agentId,
-    api_key_id: consultation.apiKeyId,
-    state: consultation.state,
-    revision: consultation.revision,
-    timeout_at: consultation.timeoutAt,
-    next_action_at: consultation.nextActionAt,
-    decision: response?.decision,
-    comment: response?.comment,
-    responder_id: response?.responderId,
-    responded_at: response?.respondedAt,
-    decided_by: consultation.decidedBy,
-    callback_status: callback.status,
-    callback_attempts: callback.attempts,
-    callback_next_attempt_at: callback.nextAttemptAt,
-    callback_last_error: callback.lastError,
-    callback_sent_at: callback.sentAt,
-    certificate_expires_at: consultation.certificateExpiresAt,
-    redeemed_at: consultation.redeemedAt,
-    closing_call: consultation.closingCall,
-    redeeming_call: consultation.redeemingCall,
-    erased_at: consultation.erasedAt,
-    created_at: consultation.createdAt,
-    updated_at: consultation.updatedAt,
-  }
-}
-
-/** Bytes as JSON holds them for a bytea column. */
-const hex = (bytes: Buffer | null | undefined) => bytes && `\\x${bytes.toString('hex')}`
 
 function keysParameter(keys: readonly Key[]): string {
   return JSON.stringify(keys.map((key) => ({ organization_id: key.organizationId, id: key.id })))
@@ -168,16 +60,14 @@ const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.i
 /** What the contents of one batch come to at most, unless those of the first are more: they are held several times over. */
 const batchBytes = 8 * 1_048_576
 
-const large = ['context', 'metadata'] as const
 const inBatch = (source: string, shown: string): string =>
-  `select ${shown}, ${large.map((name) => `case when c.fits then c.${name} end as ${name}`).join(', ')}, c.fits
+  `select ${shown}, ${columnsIn('large')
+    .map((name) => `case when c.fits then c.${name} end as ${name}`)
+    .join(', ')}, c.fits
     from (select c.*, sum(c.context_bytes + coalesce(c.metadata_bytes, 0)) over batch <= ${batchBytes}
         or row_number() over batch = 1 as fits
-      from ${source} window batch as (order by c.id)) c`
-const small = `${coreColumns}, ${contents
-  .filter((name) => !(large as readonly string[]).includes(name))
-  .map((name) => `c.${name}`)
-  .join(', ')}`
+      from ${source} window batch as (order by c.id)) c
+    ${closingAnswer}`
 
 type BatchRow = Row & { readonly fits: boolean }
 
@@ -217,17 +107,43 @@ const lockStatement: Statement = { name: 'consultations_lock', text: inBatch(loc
 
 /** Locks those of `keys` that exist until the transaction ends. */
 export async function lock(tx: Queryable, keys: readonly Key[]): Promise<Batch> {
-  return toBatch(await tx.execute<BatchRow>(lockStatement, [keysParameter(keys)]))
+  return toBatch(await withAnswers(tx, await tx.execute<BatchRow>(lockStatement, [keysParameter(keys)])))
+}
+
+const lateAnswersStatement: Statement = {
+  name: 'consultations_late_answers',
+  text: `select c.id, a.comment, a.answered_at
+    from json_to_recordset($1) as c(organization_id uuid, id uuid, revision integer, responder_id uuid) ${closingAnswer}`,
+}
+
+/**
+ * A statement that waited for a row's lock sees the row as it is then, and every other row as it was when the statement began:
+ * the answer of whoever held the lock takes another look.
+ */
+async function withAnswers<R extends CoreRow>(tx: Queryable, rows: readonly R[]): Promise<readonly R[]> {
+  const late = rows.filter(({ responder_id, answered_at }) => responder_id !== null && answered_at === null)
+  if (late.length === 0) return rows
+  const keys = late.map(({ organization_id, id, revision, responder_id }) => ({
+    organization_id,
+    id,
+    revision,
+    responder_id,
+  }))
+  const found = await tx.execute<Pick<R, 'id' | 'comment' | 'answered_at'>>(lateAnswersStatement, [
+    JSON.stringify(keys),
+  ])
+  const answers = new Map(found.map((answer) => [answer.id, answer]))
+  return rows.map((row) => ({ ...row, ...answers.get(row.id) }))
 }
 
 const lockCoreStatement: Statement = {
   name: 'consultations_lock_core',
-  text: `select ${coreColumns} from ${locked('for update')}`,
+  text: `select ${selectedCore} from ${locked('for update')} ${closingAnswer}`,
 }
 
 /** As `lock`, without the contents, which may be large and which a callback's outcome does not change. */
 export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
-  return (await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)])).map(toCore)
+  return (await withAnswers(tx, await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)]))).map(toCore)
 }
 
 const findDueStatement: Statement = {
@@ -249,7 +165,7 @@ const lockFreeStatement: Statement = {
 
 /** As `lock`, but skips what another transaction holds: another sweeper's, or an act's. */
 export async function lockFree(tx: Queryable, keys: readonly Key[]): Promise<Batch> {
-  return toBatch(await tx.execute<BatchRow>(lockFreeStatement, [keysParameter(keys)]))
+  return toBatch(await withAnswers(tx, await tx.execute<BatchRow>(lockFreeStatement, [keysParameter(keys)])))
 }
 
 // One row per slot and backend: the writers of one process use several backends, and none waits for another's total.
@@ -259,7 +175,8 @@ const addToTotals = `on conflict (organization_id, agent_id, state, slot)
 
 // Whether agents may ask is read from their rows under the lock that the foreign key takes anyway: it reads the newest commit,
 // and pausing an agent does not wait for it. One agent that may not ask fails the whole batch, which is then tried one by one.
-const inserted = [...core, ...contents, 'digest', 'idempotency_key', 'idempotency_hash'].join(', ')
+const asked = columnsIn('fixed', 'changing', 'certified', 'asked', 'large')
+const inserted = [...asked, 'idempotency_key', 'idempotency_hash'].join(', ')
 const insertStatement: Statement = {
   name: 'consultations_insert',
   text: `
@@ -273,10 +190,10 @@ const insertStatement: Statement = {
       -- Two batches with the same Idempotency-Keys wait for each other in a fixed order.
       order by organization_id, agent_id, idempotency_key, id
       on conflict (organization_id, agent_id, idempotency_key) where idempotency_key is not null do nothing
-      returning organization_id, agent_id, id
+      returning organization_id, agent_id, id, state
     ), tallied as (
       insert into consultation_totals
-      select organization_id, agent_id, 'pending', ${slot}, count(*) from inserted group by 1, 2 order by 1, 2
+      select organization_id, agent_id, state, ${slot}, count(*) from inserted group by 1, 2, 3 order by 1, 2, 3
       ${addToTotals}
     )
     select id from inserted`,
@@ -301,25 +218,16 @@ export async function insert(tx: Queryable, added: readonly NewConsultation[]): 
   return new Set(rows.map((row) => row.id))
 }
 
+const writeAsked = writerOf(asked)
+
 function insertParameter({ consultation, idempotency }: NewConsultation): string {
-  const plain = JSON.stringify({
-    ...coreRow(consultation),
-    title: consultation.title,
-    description: consultation.description,
-    callback_url: consultation.callbackUrl,
-    callback_secret: hex(consultation.callbackSecret),
-    callback_retry_seconds: consultation.callbackRetrySeconds,
-    digest: `\\x${consultation.digest}`,
-    idempotency_key: idempotency?.key,
-    idempotency_hash: hex(idempotency?.hash),
-  })
-  // Spliced in as text: PostgreSQL's json type keeps every character.
-  return `${plain.slice(0, -1)},"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'}}`
+  const more = idempotency && { idempotency_key: idempotency.key, idempotency_hash: hex(idempotency.hash) }
+  return writeAsked(consultation, more ?? {})
 }
 
 const byIdempotencyStatement: Statement = {
   name: 'consultations_by_idempotency_key',
-  text: `select ${columns}, c.idempotency_hash from consultation_requests c
+  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash from consultation_requests c ${closingAnswer}
     where c.organization_id = $1 and c.agent_id = $2 and c.idempotency_key = $3`,
 }
 
@@ -334,11 +242,13 @@ export async function byIdempotencyKey(
   return row === undefined ? null : { made: toConsultation(row), hash: row.idempotency_hash }
 }
 
+const saved = columnsIn('changing')
+
 const saveStatement: Statement = {
   name: 'consultations_save',
   text: `
     with saved as (
-      update consultation_requests c set ${changing.map((name) => `${name} = after.${name}`).join(', ')},
+      update consultation_requests c set ${saved.map((name) => `${name} = after.${name}`).join(', ')},
         certificate = case when after.certificate_expires_at is null then null
           else coalesce(after.certificate, c.certificate) end
       from json_populate_recordset(null::consultation_requests, $1) as after
@@ -347,6 +257,9 @@ const saveStatement: Statement = {
         select c.ctid from consultation_requests c where c.organization_id = after.organization_id and c.id = after.id
         offset 0) locked
       where c.ctid = locked.ctid
+    ), answered as (
+      insert into consultation_answers
+      select * from json_populate_recordset(null::consultation_answers, $3)
     )
     insert into consultation_totals
     select organization_id, agent_id, state, ${slot}, total
@@ -355,13 +268,29 @@ const saveStatement: Statement = {
     ${addToTotals}`,
 }
 
+const writeSaved = writerOf([...saved, 'organization_id', 'id'])
+
 /**
- * Saves what acts changed on rows that this transaction has locked. Contents never change. A certificate is written once, so
- * callers that have not read it leave it unchanged.
+ * Saves what acts changed on rows that this transaction has locked, and the answers they were given. Contents never change. A
+ * certificate is written once, so callers that have not read it leave it unchanged.
  */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
-  const rows = changes.map(({ before, after }) => ({ ...coreRow(after), certificate: newCertificate(before, after) }))
-  await tx.execute(saveStatement, [JSON.stringify(rows), JSON.stringify(movedTotals(changes))])
+  const rows = changes.map(({ before, after }) => writeSaved(after, { certificate: newCertificate(before, after) }))
+  const answers = changes.flatMap(({ after, answers = [] }) => answers.map((answer) => answerRow(after, answer)))
+  const totals = JSON.stringify(movedTotals(changes))
+  await tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, JSON.stringify(answers)])
+}
+
+function answerRow({ organizationId, id }: Key, { revision, responderId, ...answer }: GivenAnswer) {
+  return {
+    organization_id: organizationId,
+    request_id: id,
+    revision,
+    responder_id: responderId,
+    decision: answer.decision,
+    comment: answer.comment,
+    answered_at: answer.respondedAt,
+  }
 }
 
 type MaybeCertified = ConsultationCore & { readonly certificate?: string | null }
@@ -387,26 +316,30 @@ function movedTotals(changes: readonly Change<ConsultationCore>[]) {
 
 const eraseStatement: Statement = {
   name: 'consultations_erase',
-  text: `update consultation_requests set title = $3, description = null, context = '{}', metadata = null, comment = null,
+  text: `
+    with answers as (
+      update consultation_answers set comment = null where organization_id = $1 and request_id = $2
+    )
+    update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
       callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null, erased_at = $4,
       updated_at = greatest($4, updated_at + interval '1 ms')
     where organization_id = $1 and id = $2`,
 }
 
-/** Empties everything that people and agents wrote in a locked row. */
+/** Empties everything that people and agents wrote in a locked row and its answers. */
 export async function erase(tx: Queryable, { organizationId, id }: Key, title: string, now: Date): Promise<void> {
   await tx.execute(eraseStatement, [organizationId, id, title, now])
 }
 
 const eraseCommentsStatement: Statement = {
   name: 'consultations_erase_comments',
-  text: `update consultation_requests c set comment = null from unnest($2::uuid[]) as given(id)
-    cross join lateral (select ctid from consultation_requests c where c.organization_id = $1 and c.id = given.id
-      and c.responder_id = $3 and c.comment is not null offset 0) place
-    where c.ctid = place.ctid`,
+  text: `update consultation_answers a set comment = null from unnest($2::uuid[]) as given(id)
+    cross join lateral (select ctid from consultation_answers a where a.organization_id = $1 and a.request_id = given.id
+      and a.responder_id = $3 and a.comment is not null offset 0) place
+    where a.ctid = place.ctid`,
 }
 
-/** Empties what this person wrote when they decided these requests. */
+/** Empties what this person wrote when they answered these requests. */
 export async function eraseComments(
   tx: Queryable,
   organizationId: string,

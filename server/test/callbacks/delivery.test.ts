@@ -512,7 +512,7 @@ describe('a redelivery', () => {
     assert.deepEqual(second?.body, first?.body)
     assert.equal(second?.headers['x-webhook-signature'], first?.headers['x-webhook-signature'])
 
-    await t.sql(`update consultation_requests set comment = 'something else' where id = $1`, [id])
+    await t.sql(`update consultation_answers set comment = 'something else' where request_id = $1`, [id])
     assert.equal((await redeliver(id)).status, 202)
     await t.app.drain()
     assert.equal(receiver.requests.length, 2, 'other bytes are not sent')

@@ -25,7 +25,9 @@ const decided = async (decision = 'approve') => {
   return reply.body as { readonly id: string; readonly certificate: string }
 }
 const edit = (id: string, column: string, value: unknown) =>
-  t.sql(`update consultation_requests set ${column} = $2 where id = $1`, [id, value])
+  column === 'answered_at'
+    ? t.sql('update consultation_answers set answered_at = $2 where request_id = $1', [id, value])
+    : t.sql(`update consultation_requests set ${column} = $2 where id = $1`, [id, value])
 const redeem = (id: string) => t.call('POST', `/api/v1/requests/${id}/redeem`, { as: t.apiKey })
 const certificateOf = (id: string) => t.call('GET', `/api/v1/requests/${id}/certificate`, { as: t.reviewer.token })
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -51,9 +53,9 @@ describe('a row that its certificate contradicts: 409, an event and an error, an
       ['request_id'],
     ],
     ['another digest', 'approve', 'digest', () => Buffer.alloc(32), ['digest']],
-    ['another revision', 'approve', 'revision', () => 2, ['revision']],
+    ['another revision, to which there is no answer', 'approve', 'revision', () => 2, ['certificate']],
     ['a later expiry', 'approve', 'certificate_expires_at', () => '2100-01-01', ['exp']],
-    ['another time of the decision', 'approve', 'responded_at', () => '2026-01-01', ['iat', 'decided_at']],
+    ['another time of the decision', 'approve', 'answered_at', () => '2026-01-01', ['iat', 'decided_at']],
     ['another decider', 'approve', 'decided_by', () => 'policy', ['decided_by']],
     ["a stranger's signature", 'approve', 'certificate', forged, ['certificate']],
     [

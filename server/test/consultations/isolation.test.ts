@@ -34,7 +34,14 @@ async function twinOf(id: string): Promise<void> {
 
 /** Every row of the other organization, as text. */
 async function otherRows(): Promise<unknown> {
-  const tables = ['consultation_requests', 'consultation_totals', 'deliveries', 'delivery_attempts', 'events']
+  const tables = [
+    'consultation_requests',
+    'consultation_answers',
+    'consultation_totals',
+    'deliveries',
+    'delivery_attempts',
+    'events',
+  ]
   const contents = []
   for (const table of tables) {
     contents.push(

@@ -10,6 +10,7 @@ import { inTransaction } from '../../src/platform/database/db.ts'
 import { newId } from '../../src/platform/ids.ts'
 import { type JsonText, parseExactJson } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
+import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
@@ -156,6 +157,29 @@ describe('the row read back equals what the rule returned', () => {
       8,
     )
   })
+})
+
+test('who waited for the lock sees the answer that closed the request meanwhile, with its text', async () => {
+  const opened = await inserted()
+  const keys = [{ organizationId: t.organizationId, id: opened.id }]
+  const responder = { userId: people[0]?.id ?? '', role: 'reviewer' }
+  const answer = { decision: 'approve', comment: 'I was first.' } as const
+  const change = rules.respond(opened, responder, answer, t.clock.now(), certify)
+  const waiting: Promise<unknown>[] = []
+  await inTransaction(t.app.db, scope(), async (tx) => {
+    await store.lock(tx, keys)
+    waiting.push(inTransaction(t.app.db, scope(), (late) => store.lock(late, keys)))
+    waiting.push(inTransaction(t.app.db, scope(), (late) => store.lockCore(late, keys)))
+    await eventually('both wait for the lock', async () => {
+      const [row] = await t.sql(`select count(*)::int as waiting from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`)
+      return row?.waiting === 2
+    })
+    await store.save(tx, [change])
+  })
+  const [whole, core] = await Promise.all(waiting)
+  assert.deepEqual(whole, { found: [change.after], left: [] })
+  assert.deepEqual((core as readonly rules.ConsultationCore[])[0]?.response, change.after.response)
 })
 
 describe('a batch is bounded in bytes', () => {

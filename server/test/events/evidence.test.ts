@@ -257,8 +257,8 @@ describe('the checks of the pack', () => {
       ['digest', 'asked', 'decision', 'certificate'],
     ],
     ['the decision was flipped', 'decision', () => 'reject', ['decision']],
-    ['the comment was edited', 'comment', () => 'Not fine.', ['decision']],
-    ['the time was edited', 'responded_at', () => '2026-01-01', ['decision']],
+    ['the comment was edited', 'a.comment', () => 'Not fine.', ['decision']],
+    ['the time was edited', 'a.answered_at', () => '2026-01-01', ['decision']],
     ['the responder is another one', 'responder_id', () => u.admin.id, ['decision']],
     ['the certificate was swapped', 'certificate', other, ['decision', 'certificate']],
     ['the certificate was removed', 'certificate', () => null, ['decision', 'certificate']],
@@ -267,7 +267,10 @@ describe('the checks of the pack', () => {
     test(`${what}: ${failing.join(', ')}`, async () => {
       const request = await approved()
       const edited = await value()
-      await u.sql(`update consultation_requests set ${column} = $2 where id = $1`, [request, edited])
+      const update = column.startsWith('a.')
+        ? `update consultation_answers set ${column.slice(2)} = $2 where request_id = $1`
+        : `update consultation_requests set ${column} = $2 where id = $1`
+      await u.sql(update, [request, edited])
       const { results } = await packOf(request)
       const failed = Object.entries(results).filter(([, result]) => result === 'fails')
       // The swapped certificate may be of the same moment.

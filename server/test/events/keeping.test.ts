@@ -129,7 +129,13 @@ describe('erasure', () => {
       [left.digest, left.response.decision, left.erased_at],
       [made.digest, 'approve', t.clock.now().toISOString()],
     )
-    for (const table of ['consultation_requests', 'deliveries', 'delivery_attempts', 'events']) {
+    for (const table of [
+      'consultation_requests',
+      'consultation_answers',
+      'deliveries',
+      'delivery_attempts',
+      'events',
+    ]) {
       const rows = await t.sql(
         `select from ${table} x where x::text like '%Jane Doe%' or x::text like '%${receiver.url}%'`,
       )

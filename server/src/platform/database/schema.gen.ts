@@ -100,6 +100,15 @@ export interface Schema {
     sealed_at: Date
     published_at: Date | null
   }
+  consultation_answers: {
+    organization_id: string
+    request_id: string
+    revision: number
+    responder_id: string
+    decision: 'approve' | 'reject' | 'request_changes'
+    comment: string | null
+    answered_at: Date
+  }
   consultation_requests: {
     organization_id: string
     id: string
@@ -117,9 +126,7 @@ export interface Schema {
     timeout_at: Date | null
     next_action_at: Date | null
     decision: 'approve' | 'reject' | 'request_changes' | null
-    comment: string | null
     responder_id: string | null
-    responded_at: Date | null
     decided_by: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
     certificate: string | null
     certificate_expires_at: Date | null

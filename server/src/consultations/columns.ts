@@ -1,0 +1,167 @@
+import type { Selectable } from 'kysely'
+import type { Schema } from '../platform/database/schema.gen.ts'
+import type { Consultation, ConsultationCore } from './consultation.ts'
+
+/**
+ * The columns of a request's row, each once: selects, inserts and saves are made from this list. The core is what acts decide
+ * on; `asked` and `large` are the contents, which never change, and `large` ones weigh in batches and lists.
+ */
+const columns = {
+  organization_id: 'fixed',
+  id: 'fixed',
+  agent_id: 'fixed',
+  api_key_id: 'fixed',
+  timeout_at: 'fixed',
+  digest: 'fixed',
+  erased_at: 'fixed',
+  created_at: 'fixed',
+  state: 'changing',
+  revision: 'changing',
+  next_action_at: 'changing',
+  decision: 'changing',
+  responder_id: 'changing',
+  decided_by: 'changing',
+  callback_status: 'changing',
+  callback_attempts: 'changing',
+  callback_next_attempt_at: 'changing',
+  callback_last_error: 'changing',
+  callback_sent_at: 'changing',
+  certificate_expires_at: 'changing',
+  redeemed_at: 'changing',
+  closing_call: 'changing',
+  redeeming_call: 'changing',
+  updated_at: 'changing',
+  certificate: 'certified',
+  title: 'asked',
+  description: 'asked',
+  callback_url: 'asked',
+  callback_secret: 'asked',
+  callback_retry_seconds: 'asked',
+  context: 'large',
+  metadata: 'large',
+} as const
+type Name = keyof typeof columns
+type Part = (typeof columns)[Name]
+type NameIn<P extends Part> = { [N in Name]: (typeof columns)[N] extends P ? N : never }[Name]
+
+export function columnsIn<P extends Part>(...parts: readonly P[]): readonly NameIn<P>[] {
+  return (Object.keys(columns) as Name[]).filter((name): name is NameIn<P> => parts.includes(columns[name] as P))
+}
+
+const core = columnsIn('fixed', 'changing')
+
+type Stored = Selectable<Schema['consultation_requests']>
+type Answered = Selectable<Schema['consultation_answers']>
+
+export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> & {
+  readonly digest: string
+} & { readonly [N in 'comment' | 'answered_at']: Answered[N] | null }
+
+export type Row = CoreRow &
+  Pick<Stored, NameIn<'certified' | 'asked' | 'large'>> & {
+    readonly agent_paused?: boolean | null
+    readonly context_truncated?: boolean
+    readonly metadata_truncated?: boolean
+  }
+
+/** Joins the answer that closed the request `c`. */
+export const closingAnswer = `left join lateral (
+    select a.comment, a.answered_at from consultation_answers a
+    where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
+      and a.responder_id = c.responder_id offset 0) a on true`
+
+/** What a select lists of the request `c`. */
+export function selected(wanted: readonly Name[]): string {
+  return wanted.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')
+}
+
+/** The core of the request `c`, and of the answer that closed it. */
+export const selectedCore = `${selected(core)}, a.comment, a.answered_at`
+
+export function toCore(row: CoreRow): ConsultationCore {
+  const { decision, comment, responder_id: responderId, answered_at: respondedAt } = row
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    agentId: row.agent_id,
+    apiKeyId: row.api_key_id,
+    state: row.state,
+    revision: row.revision,
+    timeoutAt: row.timeout_at,
+    nextActionAt: row.next_action_at,
+    response:
+      decision === null || responderId === null || respondedAt === null
+        ? null
+        : { decision, comment, responderId, respondedAt },
+    decidedBy: row.decided_by,
+    callback: {
+      status: row.callback_status,
+      attempts: row.callback_attempts,
+      nextAttemptAt: row.callback_next_attempt_at,
+      lastError: row.callback_last_error,
+      sentAt: row.callback_sent_at,
+    },
+    digest: row.digest,
+    certificateExpiresAt: row.certificate_expires_at,
+    redeemedAt: row.redeemed_at,
+    closingCall: row.closing_call,
+    redeemingCall: row.redeeming_call,
+    erasedAt: row.erased_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+export function toConsultation(row: Row): Consultation {
+  return {
+    ...toCore(row),
+    certificate: row.certificate,
+    title: row.title,
+    description: row.description,
+    context: row.context,
+    metadata: row.metadata,
+    callbackUrl: row.callback_url,
+    callbackSecret: row.callback_secret,
+    callbackRetrySeconds: row.callback_retry_seconds,
+    ...(row.agent_paused === true ? { agentPaused: true } : {}),
+    ...(row.context_truncated === true ? { contextTruncated: true } : {}),
+    ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),
+  }
+}
+
+type Written = ConsultationCore & Partial<Consultation>
+
+/** Columns that do not hold the member of their name. */
+const valuesOf: { readonly [N in Name]?: (of: Written) => unknown } = {
+  digest: ({ digest }) => `\\x${digest}`,
+  decision: ({ response }) => response?.decision,
+  responder_id: ({ response }) => response?.responderId,
+  callback_status: ({ callback }) => callback.status,
+  callback_attempts: ({ callback }) => callback.attempts,
+  callback_next_attempt_at: ({ callback }) => callback.nextAttemptAt,
+  callback_last_error: ({ callback }) => callback.lastError,
+  callback_sent_at: ({ callback }) => callback.sentAt,
+  callback_secret: ({ callbackSecret }) => callbackSecret && hex(callbackSecret),
+}
+
+/** Bytes as JSON holds them for a bytea column. */
+export const hex = (bytes: Buffer): string => `\\x${bytes.toString('hex')}`
+
+/** A writer of these columns as one object of the JSON for json_populate_recordset, which takes what is missing as null. */
+export function writerOf(wanted: readonly Name[]) {
+  const parts = wanted.map((name) => {
+    const member = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as keyof Written
+    // What is JSON already is spliced in as text: PostgreSQL's json type keeps every character of it.
+    const write = columns[name] === 'large' ? String : JSON.stringify
+    return { begin: `"${name}":`, read: valuesOf[name] ?? ((of: Written) => of[member]), write }
+  })
+  return (of: Written, more: Readonly<Record<string, unknown>> = {}): string => {
+    const members: string[] = []
+    for (const { begin, read, write } of parts) {
+      const value = read(of)
+      if (value != null) members.push(begin + write(value))
+    }
+    for (const name in more) if (more[name] != null) members.push(`"${name}":${JSON.stringify(more[name])}`)
+    return `{${members.join(',')}}`
+  }
+}

@@ -16,7 +16,7 @@ test('decisions made before there was a ledger of answers are moved into it, of 
   const client = new pg.Client({ ...database.connection, user: 'postgres' })
   await client.connect()
   context.after(() => client.end())
-  // Requests alone: without the rows that they refer to.
+  // Requests and people alone: without the other rows that they refer to.
   await client.query('set session_replication_role = replica')
   const at = new Date('2026-01-31T09:05:00.000Z')
   const rows = ['approve', 'reject', 'request_changes', null].map((decision, n) => ({
@@ -30,6 +30,11 @@ test('decisions made before there was a ledger of answers are moved into it, of 
     state: decision === null ? 'cancelled' : 'callback_sent',
   }))
   for (const row of rows) {
+    await client.query(
+      `insert into users (organization_id, id, account_id, email, email_key, role, created_at, updated_at)
+       select $1, $2, gen_random_uuid(), 'a@b.example', 'a@b.example', 'reviewer', now(), now() where $2::uuid is not null`,
+      [row.organization_id, row.responder_id],
+    )
     await client.query(
       `insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, context, digest, state, revision,
          decision, comment, responder_id, responded_at, certificate, certificate_expires_at, created_at, updated_at)

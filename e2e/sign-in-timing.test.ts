@@ -11,9 +11,9 @@ import { cloneDatabase, createFakeClock, secretKey, testConfig } from '../server
 import { mannWhitney, signedRank } from './rank-tests.ts'
 
 // The time of a refusal must not reveal whether an address has an account. Hashing takes a millisecond here instead of a quarter
-// of a second, so that any other difference stands out more and 4 000 sign-ins take a minute.
+// of a second, so that any other difference stands out more and 1 800 sign-ins take 20 seconds.
 const cost = 4
-const pairs = 2_000
+const pairs = 800
 const warmUp = 100
 
 /**
@@ -27,8 +27,9 @@ const suspicious = 3.3
  * The difference planted below, which 70 pairs find: one tick of sign-in.ts. Refusals are sent at multiples of a tick, so a
  * difference of a tick moves every reply, and a smaller one only those that it pushes over a tick, which is the purpose of the
  * ticks. Planted in the same way, with 400 pairs on a busy machine of 2 cores, 4 ms gave signed ranks of z = 10.1 and 9.1, 1 ms of
- * 3.5 and 4.4, and 0.5 ms of -0.4. So 2 000 pairs find a millisecond there. They may not find less, or anything if all replies
- * fall into the middle of a tick.
+ * 3.5 and 4.4, and 0.5 ms of -0.4. z grows with the root of the number of pairs, so 800 give 5.0 to 6.2 for 1 ms, and exceed the
+ * limit twice in a row with a probability of 0.90 to 0.996. They may not find less, or anything if all replies fall into the
+ * middle of a tick.
  */
 const plantedMs = 10
 
@@ -156,7 +157,7 @@ async function tellApart(measure: () => Promise<Timing>): Promise<Verdict> {
 }
 
 describe('the time of a refused sign-in', () => {
-  test('over 2 000 pairs of a known and an unknown address no rank test finds a difference', async (t) => {
+  test('over 800 pairs of a known and an unknown address no rank test finds a difference', async (t) => {
     const { app, sql } = await startApp(t, createPasswords({ cost }))
     const { found, timing, figures } = await tellApart(async () =>
       timeRefusals(app, await addAccounts(sql, pairs + warmUp, cost), warmUp),

@@ -7,7 +7,6 @@ import { createEmptyDatabase } from '../harness.ts'
 
 test('decisions made before there was a ledger of answers are moved into it, of every organization', async (context) => {
   const database = await createEmptyDatabase()
-  context.after(() => database.drop())
   const migrations = await loadMigrations()
   await migrate(
     database.connection,
@@ -15,7 +14,10 @@ test('decisions made before there was a ledger of answers are moved into it, of 
   )
   const client = new pg.Client({ ...database.connection, user: 'postgres' })
   await client.connect()
-  context.after(() => client.end())
+  context.after(async () => {
+    await client.end()
+    await database.drop()
+  })
   // Requests and people alone: without the other rows that they refer to.
   await client.query('set session_replication_role = replica')
   const at = new Date('2026-01-31T09:05:00.000Z')

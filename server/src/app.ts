@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { createCallbackModule } from './callbacks/module.ts'
 import { notFound as requestNotFound, stillOpen } from './consultations/consultation.ts'
-import { createConsultationModule } from './consultations/module.ts'
+import { createConsultationModule, showRefusals } from './consultations/module.ts'
+import { requestExample } from './consultations/schemas.ts'
 import { openPools, type PoolOptions } from './database.ts'
 import { createDeliveryModule } from './deliveries/module.ts'
 import { createEventModule } from './events/module.ts'
@@ -15,9 +16,11 @@ import { createIdentityModule } from './identity/module.ts'
 import { createLetterModule } from './letters/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { watchClock } from './platform/database/clock-watch.ts'
+import { createHints } from './platform/database/listen.ts'
 import type { BackgroundWork } from './platform/loop.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
+import { createRealtimeModule } from './realtime/module.ts'
 import { createSecrets } from './secrets.ts'
 import { version } from './version.ts'
 
@@ -53,7 +56,8 @@ export async function createApp(options: AppOptions) {
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
   const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report })
-  const deliveries = createDeliveryModule({ ...ground, connection, report })
+  const hints = createHints(connection, log)
+  const deliveries = createDeliveryModule({ ...ground, hints, report })
   const callbacks = createCallbackModule({
     ...ground,
     secretKeys: secrets.secretKeys,
@@ -66,9 +70,20 @@ export async function createApp(options: AppOptions) {
     requestNotFound,
     redeliver: (by, id) => consultations.redeliverIfSettled(by, id),
   })
+  const realtime = createRealtimeModule({
+    ...ground,
+    hints,
+    hasOthers: () => consultations.hasOtherProcesses(),
+    show: async (by, id) => {
+      const { request, json } = await consultations.shown(by, id)
+      return { isPending: request.state === 'pending', json, events: () => callbacks.eventsOf(request) }
+    },
+    showRefusals,
+    requestExample,
+  })
   const events = createEventModule({
     ...ground,
-    readers: [callbacks.enqueue],
+    readers: [callbacks.enqueue, realtime.announce],
     signer: {
       sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
       verify: (jws, typ) => identity.signingKeys.verify('audit_head', jws, { typ }),
@@ -109,7 +124,7 @@ export async function createApp(options: AppOptions) {
     refuseTarget: callbacks.refuseTarget,
     refuseSecret: callbacks.refuseSecret,
   })
-  const modules: readonly Module[] = [consultations, callbacks, deliveries, events, identity, letters]
+  const modules: readonly Module[] = [consultations, callbacks, realtime, deliveries, events, identity, letters]
   let stopped: Promise<void> | null = null
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
@@ -134,6 +149,7 @@ export async function createApp(options: AppOptions) {
     identity,
     consultations,
     audit: events,
+    realtime,
     letters,
     /** A mistake for each key that the settings lack and the database needs. */
     missingKeys: secrets.missingKeys,
@@ -142,13 +158,15 @@ export async function createApp(options: AppOptions) {
     /** Starts the background work; without it the app only serves calls. */
     startWorkers: (): void => {
       clockWatch.start()
-      if (config.ROLE === 'api') events.watch()
-      else for (const loop of loops) loop.start()
+      if (config.ROLE === 'api') {
+        events.watch()
+        for (const loop of realtime.loops) loop.start()
+      } else for (const loop of loops) loop.start()
     },
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const loop of [consultations, identity, deliveries, letters].flatMap(({ loops }) => loops))
+      for (const loop of [consultations, identity, deliveries, letters, realtime].flatMap(({ loops }) => loops))
         await loop.drain()
       await events.drain()
     },
@@ -158,6 +176,7 @@ export async function createApp(options: AppOptions) {
         // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
         await Promise.all([web.http.close(), clockWatch.stop(), ...loops.map((loop) => loop.stop(graceMs))])
+        await hints.stop()
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.
         await events.close()

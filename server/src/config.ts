@@ -8,6 +8,7 @@ import { httpSettings, publicUrlOf } from './settings/http.ts'
 import { identityRules, identitySettings } from './settings/identity.ts'
 import { mailRules, mailSettings } from './settings/mail.ts'
 import { misspeltNames } from './settings/misspelt.ts'
+import { realtimeSettings } from './settings/realtime.ts'
 import { secretRules, secretSettings } from './settings/secrets.ts'
 import { isProduction, serviceRules, serviceSettings } from './settings/service.ts'
 import type { Setting, Values } from './settings/setting.ts'
@@ -20,6 +21,7 @@ export const sections = {
   Secrets: secretSettings,
   'People and sign-in': identitySettings,
   Requests: consultationSettings,
+  'Waits and streams': realtimeSettings,
   Callbacks: callbackSettings,
   Mail: mailSettings,
   Audit: eventSettings,
@@ -33,6 +35,7 @@ export const settings = {
   ...secretSettings,
   ...identitySettings,
   ...consultationSettings,
+  ...realtimeSettings,
   ...callbackSettings,
   ...mailSettings,
   ...eventSettings,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import type { InjectOptions } from 'fastify'
 import pg from 'pg'
 import { type App, createApp } from '../src/app.ts'
@@ -118,6 +119,8 @@ export function testConfig(environment: Readonly<Record<string, string>> = {}): 
     LOG_LEVEL: 'silent',
     CALLBACK_ALLOW: '127.0.0.0/8,::1',
     DATABASE_POOL: '5',
+    // Tests that call every operation do not wait.
+    LONGEST_WAIT_SECONDS: '0',
   }
   return loadConfig({ ...defaults, ...environment }, '/nonexistent/.env')
 }
@@ -187,6 +190,16 @@ let checkReply: ReturnType<typeof createReplyChecker> | undefined
 /** A reply to POST /auth/password/forgot takes more than a second otherwise. */
 const deferral = { leastMs: 0, mostMs: 1, tickMs: 1 }
 
+/** All of a reply, or only the beginning of one that may not end. */
+async function textOf(stream: Readable, isEndless: boolean): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) {
+    chunks.push(chunk as Buffer)
+    if (isEndless) break
+  }
+  return Buffer.concat(chunks).toString()
+}
+
 /** The real app on a real database of its own, with the sample accounts, one API key and the three sample requests. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const database = await cloneDatabase()
@@ -237,13 +250,19 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       },
     }
     const sent = payload ?? (body === undefined ? undefined : JSON.stringify(body))
-    const answer = await app.http.inject(sent === undefined ? injected : { ...injected, payload: sent })
-    const isJson = /^application\/(?:[\w.-]+\+)?json\b/.test(String(answer.headers['content-type']))
+    const answer = await app.http.inject({
+      ...injected,
+      ...(sent === undefined ? {} : { payload: sent }),
+      payloadAsStream: true,
+    })
+    const type = String(answer.headers['content-type'])
+    const text = await textOf(answer.stream(), type.startsWith('text/event-stream'))
+    const isJson = /^application\/(?:[\w.-]+\+)?json\b/.test(type)
     const reply = {
       status: answer.statusCode,
       headers: answer.headers,
-      text: answer.body,
-      body: isJson && answer.body !== '' ? JSON.parse(answer.body) : undefined,
+      text,
+      body: isJson && text !== '' ? JSON.parse(text) : undefined,
     }
     check(method, path, reply)
     return reply

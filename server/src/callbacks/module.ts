@@ -9,6 +9,7 @@ import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { CallbackSettings } from '../settings/callbacks.ts'
 import { callbackRules } from './callback.ts'
 import { type CallbackChannel, createCallbackChannel } from './channel.ts'
+import { eventsOf } from './order.ts'
 import { createCallbackProofs } from './proof.ts'
 import { type CallbackRoutes, deliveryJson, registerCallbackRoutes } from './routes.ts'
 import { channelName, createCallbacks } from './service.ts'
@@ -47,6 +48,7 @@ export function createCallbackModule(dependencies: CallbackModuleDependencies) {
 
   return {
     enqueue: callbacks.enqueue,
+    eventsOf,
     /** Why a callback URL is refused; null when it is not. */
     refuseTarget: createTargetRefusal(rules),
     refuseSecret,

@@ -53,6 +53,15 @@ export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null 
   return event === undefined ? null : callbackBody(request, event, state, dueAt)
 }
 
+/** What the stream of a request tells, in order: the callbacks that it has, or would have if it had an address for them. */
+export function eventsOf(request: CallbackSubject & { readonly updatedAt: Date }) {
+  const data = bodyAgain(request, request.response?.respondedAt ?? request.updatedAt)
+  if (data === null) return []
+  const name = closings[request.response === null ? request.state : 'responded'] ?? ''
+  // A request is closed once in each revision, so every process makes the same id from the row.
+  return [{ id: `${request.revision}-${name}`, name, data }]
+}
+
 /** Whether the change asks for the last callback once more. */
 export function isRedelivery({ before, after }: CallbackChange): boolean {
   return (

@@ -1,14 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
-import type { Principal } from '../identity/principal.ts'
+import type { Caller, Principal } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
 import type { JsonText } from '../platform/json.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import { secretPlace } from './ask.ts'
-import { createCertificateOpener, createCertifier } from './certificate.ts'
+import { certificateContradicts, createCertificateOpener, createCertifier } from './certificate.ts'
 import { registerCertificateRoutes } from './certificate-routes.ts'
+import { notFound, questionChanged } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestOf } from './digest.ts'
 import { requestJson } from './representation.ts'
@@ -20,6 +21,9 @@ export interface ConsultationModuleDependencies extends Omit<Context, 'certifier
   readonly settings: ConsultationSettings & HttpSettings
   readonly signingKeys: SigningKeys
 }
+
+/** What reading one request may be refused with. */
+export const showRefusals = [notFound, questionChanged, certificateContradicts] as const
 
 export type ConsultationModule = ReturnType<typeof createConsultationModule>
 
@@ -46,6 +50,11 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
         digest: digestOf(found),
         certificate: found.certificate,
       }
+    },
+    /** A request as its route shows it, for those who wait for it. Throws `showRefusals`. */
+    shown: async (by: Caller, id: string) => {
+      const request = await consultations.show(by, id)
+      return { request, json: () => requestJson(request, by.principal, clock.now()) }
     },
     openCallbackSecret: (organizationId: string, id: string, sealed: Buffer) =>
       sealer.open(sealed, secretPlace(organizationId, id)),

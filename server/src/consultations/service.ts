@@ -4,6 +4,7 @@ import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
+import { otherProcesses } from './list-store.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { createReading, find, list, read } from './reading.ts'
@@ -31,6 +32,8 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     read: read.bind(null, reading),
     find: find.bind(null, reading),
     list: list.bind(null, reading),
+    /** Whether other processes of the service use this database. */
+    hasOtherProcesses: async () => (await otherProcesses(context.workerDb.within({}))).present,
     eraseRequest: eraseRequest.bind(null, context),
     /** Empties what a person wrote when they decided these requests. */
     eraseComments,

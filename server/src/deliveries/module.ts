@@ -1,7 +1,7 @@
 import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/database/db.ts'
-import { type Listener, listen } from '../platform/database/listen.ts'
+import type { Hints } from '../platform/database/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { BackgroundWork } from '../platform/loop.ts'
 import type { ServiceSettings } from '../settings/service.ts'
@@ -18,7 +18,7 @@ export interface DeliveryModuleDependencies {
   readonly workerDb: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly connection: Parameters<typeof listen>[0]
+  readonly hints: Hints
   readonly settings: ServiceSettings
   readonly report: Report
 }
@@ -26,17 +26,16 @@ export interface DeliveryModuleDependencies {
 export type DeliveryModule = ReturnType<typeof createDeliveryModule>
 
 export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
-  const { db, workerDb, clock, log, connection, settings, report } = dependencies
+  const { db, workerDb, clock, log, hints, settings, report } = dependencies
   const channels = new Map<string, Channel>()
   const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report })
-  let listener: Listener | null = null
   const work: BackgroundWork = {
     start: () => {
       worker.start()
-      listener = listen(connection, dueNotification, log, worker.wake)
+      hints.on(dueNotification, worker.wake)
     },
     drain: worker.drain,
-    stop: async (graceMs) => void (await Promise.all([listener?.stop(), worker.stop(graceMs)])),
+    stop: worker.stop,
   }
   return {
     /** With this process's own worker, unless another process delivers. */

@@ -23,6 +23,8 @@ declare module 'fastify' {
     principal: Principal | null
     /** What the guard allowed, and when by `performance.now()`; null on routes without a guard. */
     allowed: { readonly right: Right; readonly at: number } | null
+    /** Throws when the caller may no longer do what the guard allowed: for replies that take long. */
+    allowAgain(): Promise<void>
   }
 }
 
@@ -77,6 +79,11 @@ export function createGuard(
 
   const allowAgain = async (request: FastifyRequest, right: Right): Promise<void> =>
     requireAllowed(request, await authenticator.authenticate(request.headers.authorization, callOf(request)), right)
+
+  app.decorateRequest('allowAgain', async function () {
+    if (this.allowed === null) throw new Error('this route has no guard')
+    await allowAgain(this, this.allowed.right)
+  })
 
   // A caller may send the body as slowly as it likes, and must not act with what was taken from it meanwhile.
   app.addHook('preHandler', (request, _reply, done) => {

@@ -38,7 +38,7 @@ export const httpSettings = {
     67_108_864,
   ),
   REQUEST_TIMEOUT_SECONDS: integer(
-    'A call must arrive completely within this time; a client that reads nothing of an export for this long is disconnected.',
+    'A call must arrive completely within this time; a client that reads nothing of an export or a stream for this long is disconnected.',
     30,
     1,
     600,

@@ -13,6 +13,8 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   createRequest: ['agent'],
   listRequests: callers,
   getRequest: callers,
+  waitForRequest: callers,
+  streamRequest: callers,
   respond: deciders,
   cancelRequest: ['agent'],
   redeliver: [...deciders, 'agent'],

@@ -52,6 +52,8 @@ const notLived: Readonly<Record<string, string>> = {
   identity_lock_setup: 'locks, and reads no table',
   consultations_late_answers: 'after a race only; looks up answers by their primary key',
   deliveries_notify: 'notifies, and reads no table',
+  realtime_notify: 'the same',
+  realtime_closed: 'looks up requests by their primary keys, in a function',
 }
 
 const meter = createMeter()

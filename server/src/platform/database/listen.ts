@@ -3,19 +3,25 @@ import type { Logger } from '../log.ts'
 import type { Connection } from './db.ts'
 import { asProblem, outageOf } from './errors.ts'
 
-export type Listener = ReturnType<typeof listen>
+export type Hints = ReturnType<typeof createHints>
+
+/** `payload`: of one NOTIFY; null when some may have been missed. */
+export type OnHint = (payload: string | null) => void
 
 /**
- * Calls `onHint` for every NOTIFY on `channel`. A hint may be lost at any time (a restart, a pooler that cannot LISTEN), so
- * callers must poll as well. Reconnects after pauses of 1 to 30 s.
+ * The process's one connection that listens for NOTIFY; it is opened for the first channel. A hint may be lost at any time (a
+ * restart, a pooler that cannot LISTEN), so callers must poll as well. Reconnects after pauses of 1 to 30 s.
  */
-export function listen(connection: Connection, channel: string, log: Logger, onHint: () => void) {
+export function createHints(connection: Connection, log: Logger) {
+  const channels = new Map<string, OnHint>()
   let client: pg.Client | null = null
+  let isConnected = false
   let timer: NodeJS.Timeout | null = null
   let stopped = false
   let failures = 0
 
   const reconnect = (): void => {
+    isConnected = false
     if (stopped || timer !== null) return
     client?.end().catch(() => {})
     client = null
@@ -38,23 +44,29 @@ export function listen(connection: Connection, channel: string, log: Logger, onH
     client = next
     next.on('error', reconnect)
     next.on('end', reconnect)
-    next.on('notification', onHint)
+    next.on('notification', ({ channel, payload }) => channels.get(channel)?.(payload ?? ''))
     try {
       await next.connect()
-      await next.query(`listen ${pg.escapeIdentifier(channel)}`)
+      for (const channel of channels.keys()) await next.query(`listen ${pg.escapeIdentifier(channel)}`)
+      isConnected = true
       failures = 0
       // For notifications that were missed meanwhile.
-      onHint()
+      for (const onHint of channels.values()) onHint(null)
     } catch (error) {
       // Where the whole database is away, its watch says so.
       if (failures === 0 && outageOf(asProblem(error)) === null)
-        log.warn({ err: error, channel }, 'cannot listen for hints; polling goes on')
+        log.warn({ err: error, channels: [...channels.keys()] }, 'cannot listen for hints; polling goes on')
       reconnect()
     }
   }
-  void connect()
 
   return {
+    /** Calls `onHint` for every NOTIFY on `channel`, which one caller may have. */
+    on: (channel: string, onHint: OnHint): void => {
+      channels.set(channel, onHint)
+      if (isConnected) client?.query(`listen ${pg.escapeIdentifier(channel)}`).catch(reconnect)
+      else if (client === null && timer === null && !stopped) void connect()
+    },
     stop: async (): Promise<void> => {
       stopped = true
       if (timer !== null) clearTimeout(timer)

@@ -1,0 +1,89 @@
+import type { Fact } from '../facts/fact.ts'
+import type { EventKind } from '../facts/kinds.ts'
+import type { Db, Tx } from '../platform/database/db.ts'
+import type { Hints } from '../platform/database/listen.ts'
+import type { Logger } from '../platform/log.ts'
+import { createLoop } from '../platform/loop.ts'
+import type { Hub } from './hub.ts'
+import * as store from './store.ts'
+
+export interface ChangeDependencies {
+  readonly hub: Hub
+  readonly db: Db
+  readonly log: Logger
+  readonly hints: Hints
+  /** Whether other processes use this database. */
+  readonly hasOthers: () => Promise<boolean>
+}
+
+/** What somebody who waits for a request hears of. */
+const heard: ReadonlySet<EventKind> = new Set(['request.responded', 'request.timed_out', 'request.cancelled'])
+
+/** Hints are sent together: a NOTIFY takes a lock at its commit that all others wait for. */
+const hintMs = 20
+/** How long the answer to `hasOthers` is good for: meanwhile, waiters of a new process learn by polling. */
+const othersMs = 5_000
+const pollMs = 1_000
+
+/**
+ * Wakes those who wait. A commit of this process wakes them directly; other processes get a hint, outside the commit, and poll
+ * once a second for the case that it is lost, or that a pooler in between keeps it from them.
+ */
+export function createChanges({ hub, db, log, hints, hasOthers }: ChangeDependencies) {
+  const background = db.within({})
+  const untold = new Set<string>()
+  let timer: NodeJS.Timeout | null = null
+  let sending: Promise<void> = Promise.resolve()
+  let others = { present: false, until: 0 }
+
+  const hasOthersNow = async (): Promise<boolean> => {
+    const now = performance.now()
+    if (now >= others.until) others = { present: await hasOthers(), until: now + othersMs }
+    return others.present
+  }
+  const send = async (): Promise<void> => {
+    const ids = [...untold]
+    untold.clear()
+    try {
+      if (await hasOthersNow()) await store.notify(background, ids)
+    } catch {
+      // They poll; and where the database is away, its watch says so.
+    }
+  }
+  const tell = (ids: readonly string[]): void => {
+    hub.changed(ids)
+    for (const id of ids) untold.add(id)
+    timer ??= setTimeout(() => {
+      timer = null
+      sending = sending.then(send)
+    }, hintMs)
+  }
+
+  const polling = createLoop('waits', pollMs, log, async () => {
+    const awaited = hub.awaited()
+    if (awaited.size > 0) hub.changed(await store.closed(background, awaited))
+    return false
+  })
+
+  return {
+    /** For `events.append`: what this transaction changes wakes its waiters once it is committed. */
+    announce: async (tx: Tx, facts: readonly Fact[]): Promise<void> => {
+      const ids = facts.filter(({ kind }) => heard.has(kind)).map(({ subjectId }) => subjectId)
+      if (ids.length > 0) tx.onCommit(() => tell(ids))
+    },
+    start: (): void => {
+      polling.start()
+      hints.on(store.changeNotification, (ids) =>
+        ids === null ? hub.everythingMayHaveChanged() : hub.changed(ids.split(' ')),
+      )
+    },
+    drain: polling.drain,
+    stop: async (): Promise<void> => {
+      if (timer !== null) {
+        clearTimeout(timer)
+        sending = sending.then(send)
+      }
+      await Promise.all([polling.stop(), sending])
+    },
+  }
+}

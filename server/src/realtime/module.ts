@@ -1,0 +1,77 @@
+import type { FastifyInstance } from 'fastify'
+import type { Guard } from '../identity/guard.ts'
+import type { Db } from '../platform/database/db.ts'
+import type { Hints } from '../platform/database/listen.ts'
+import { createByteBudget } from '../platform/limits/byte-budget.ts'
+import { createSlots } from '../platform/limits/slots.ts'
+import type { Logger } from '../platform/log.ts'
+import { type BackgroundWork, createLoop } from '../platform/loop.ts'
+import { Problem } from '../platform/problem.ts'
+import type { HttpSettings } from '../settings/http.ts'
+import type { RealtimeSettings } from '../settings/realtime.ts'
+import { createChanges } from './changes.ts'
+import { createHub } from './hub.ts'
+import { type RealtimeRoutes, registerRealtimeRoutes } from './routes.ts'
+import type { WaitContext } from './waits.ts'
+
+export interface RealtimeModuleDependencies extends Pick<RealtimeRoutes, 'showRefusals' | 'requestExample'> {
+  /** For background work. */
+  readonly workerDb: Db
+  readonly log: Logger
+  readonly hints: Hints
+  readonly settings: RealtimeSettings & HttpSettings
+  readonly show: WaitContext['show']
+  /** Whether other processes use this database. */
+  readonly hasOthers: () => Promise<boolean>
+}
+
+/** Those that are woken together and look at once; as many again as one statement reads. */
+const looksAtOnce = 128
+/** With the 800 ms that a credential is kept, a wait ends within a second of its revocation: see credential-cache.ts. */
+const allowedForMs = 200
+const checksAtOnce = 16
+
+/** Long waits and streams: readers of what commits report. */
+export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
+  const { workerDb: db, log, hints, settings, show, hasOthers, showRefusals, requestExample } = dependencies
+  const hub = createHub()
+  const changes = createChanges({ hub, db, log, hints, hasOthers })
+  const budget = createByteBudget(settings.MOST_WAITS)
+  const waits: WaitContext = { hub, show, budget, lookInTurn: createSlots(looksAtOnce) }
+
+  const check = createSlots(checksAtOnce)
+  const checking = createLoop('the credentials of waits', allowedForMs, log, async () => {
+    const checkOne = (place: ReturnType<typeof hub.credentials>[number]) =>
+      place.allowAgain().catch((error: unknown) => {
+        // While the database is away, nobody is refused.
+        if (error instanceof Problem && error.status < 500) hub.refuse(place.credential, error)
+      })
+    await Promise.all(hub.credentials().map((place) => check(() => checkOne(place))))
+    return false
+  })
+
+  const work: BackgroundWork = {
+    start: () => {
+      changes.start()
+      checking.start()
+    },
+    drain: async () => {
+      await changes.drain()
+      await checking.drain()
+    },
+    stop: async () => void (await Promise.all([changes.stop(), checking.stop()])),
+  }
+  return {
+    announce: changes.announce,
+    /** How many calls wait. */
+    waiting: () => hub.size,
+    routes: (api: FastifyInstance, guard: Guard): void => {
+      api.addHook('preClose', async () => hub.stop())
+      const longestWaitSeconds = settings.LONGEST_WAIT_SECONDS
+      const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
+      registerRealtimeRoutes(api, { waits, guard, longestWaitSeconds, stalledAfterMs, showRefusals, requestExample })
+    },
+    /** Of every process that serves calls. */
+    loops: [work],
+  }
+}

@@ -64,7 +64,7 @@ module.exports = {
     {
       name: 'only-the-store-knows-sql',
       severity: 'error',
-      from: { path: `${src}/`, pathNot: `${src}/(platform/|.*/store\\.ts$)` },
+      from: { path: `${src}/`, pathNot: `${src}/(platform/|.*/(store|columns)\\.ts$)` },
       to: { path: '^node_modules/(kysely|pg)/' },
     },
     {

@@ -2,7 +2,7 @@ import { type Agent, type Caller, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import { sqlState } from '../platform/database/errors.ts'
-import { type CreatedOnce, createOnce, type Idempotency } from '../platform/idempotency.ts'
+import { type CreatedOnce, createOnce, type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
 import type { Place } from '../platform/secrets/sealed-text.ts'
@@ -36,9 +36,11 @@ export function groupCreations(context: Context): AskContext['insert'] {
   })
 }
 
-function insertTogether(
+/** `isWhole`: all or none; an earlier call with the same Idempotency-Key that explains only some of them had another body. */
+export function insertTogether(
   { db, clock, events }: Context,
   creations: readonly Creation[],
+  { isWhole = false } = {},
 ): Promise<readonly Outcome<Consultation | null>[]> {
   return inTransaction(db, scopeOf(creations[0]?.from.principal), async (tx) => {
     // Not before the transaction begins: see open-writes.ts.
@@ -60,6 +62,7 @@ function insertTogether(
       return opened.map(({ consultation }) => ({ value: consultation }))
     }
     const inserted = await inserting
+    if (isWhole && inserted.size > 0 && inserted.size < opened.length) throw idempotencyMismatch()
     const isNew = ({ consultation }: { readonly consultation: Consultation }) => inserted.has(consultation.id)
     tx.last(append(opened.filter(isNew)))
     return opened.map((one) => ({ value: isNew(one) ? one.consultation : null }))
@@ -71,6 +74,26 @@ export function secretPlace(organizationId: string, consultationId: string): Pla
   return { organizationId, table: 'consultation_requests', column: 'callback_secret', row: consultationId }
 }
 
+/** Checks a new request, and does what is to be done before its transaction. */
+export async function prepare(
+  context: AskContext,
+  by: Caller<Agent>,
+  body: ParsedJson,
+): Promise<Pick<Creation, 'id' | 'proposal'>> {
+  const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
+  const { organizationId } = by.principal
+  const id = newId()
+  await digestAhead(asked, payerOf(by.principal))
+  const callbackSecret = secret === null ? null : await context.sealer.seal(secret, secretPlace(organizationId, id))
+  return { id, proposal: { ...asked, callbackSecret } }
+}
+
+/** What to throw for a failed insert. */
+export async function asRefused({ refusalOf }: Context, by: Caller<Agent>, error: unknown): Promise<unknown> {
+  // Paused since its key was looked up: PostgreSQL reads the newest commit.
+  return sqlState(error) === store.agentRefused ? await refusalOf(by) : error
+}
+
 /** Returns the new request, or, for a known Idempotency-Key, the earlier one as it was when created. */
 export async function create(
   context: AskContext,
@@ -78,21 +101,13 @@ export async function create(
   body: ParsedJson,
   idempotency: Idempotency | null,
 ): Promise<CreatedOnce<Consultation>> {
-  const { db, sealer, refusalOf } = context
-  const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId, agentId } = by.principal
-  const id = newId()
-  await digestAhead(asked, payerOf(by.principal))
-  const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
-  const proposal = { ...asked, callbackSecret }
-  const insert = async (): Promise<Consultation | null> => {
-    try {
-      return await context.insert({ id, proposal, idempotency, from: by })
-    } catch (error) {
-      // Paused since its key was looked up: PostgreSQL reads the newest commit.
-      throw sqlState(error) === store.agentRefused ? await refusalOf(by) : error
-    }
-  }
-  const find = (key: string) => store.byIdempotencyKey(db.within({ organizationId }), organizationId, agentId, key)
+  const prepared = await prepare(context, by, body)
+  const insert = () =>
+    context.insert({ ...prepared, idempotency, from: by }).catch(async (error: unknown) => {
+      throw await asRefused(context, by, error)
+    })
+  const find = (key: string) =>
+    store.byIdempotencyKey(context.db.within({ organizationId }), organizationId, agentId, key)
   return createOnce(idempotency, { insert, find, initialReply })
 }

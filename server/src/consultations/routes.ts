@@ -31,7 +31,9 @@ const closed = [rules.alreadyResponded, rules.alreadyTimeout, rules.alreadyCance
 export function registerConsultationRoutes(app: FastifyInstance, routes: ConsultationRoutes): void {
   app.addSchema(schemas.requestSchema)
   app.addSchema(schemas.requestPageSchema)
+  app.addSchema(schemas.createdRequestsSchema)
   createRoute(app, routes)
+  createManyRoute(app, routes)
   listRoute(app, routes)
   readRoute(app, routes)
   respondRoute(app, routes)
@@ -63,6 +65,32 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     reply.createdAt(`/api/v1/requests/${made.id}`)
     // As of its creation: a repeated call gets the same bytes, however late it comes.
     return send(reply, by.principal, made, made.createdAt)
+  })
+}
+
+function createManyRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
+  const created = { items: [schemas.requestExample] }
+  const schema = {
+    ...common,
+    summary: 'Ask: create many requests, all or none',
+    description:
+      'In one commit. A wrong field is named with its place: `requests.3.title`. The limit of the body (1 MiB, unless the ' +
+      'installation has another) is that of all of them together.',
+    operationId: 'createRequests',
+    headers: idempotencyHeaders,
+    body: { ...schemas.createRequestsBody, examples: [{ requests: [schemas.createRequestExample] }] },
+    response: { 201: success('The requests, durable', Type.Ref('CreatedRequests'), created), ...problems() },
+  }
+  app.post('/requests/batch', { ...guard('request.create'), schema }, async (request, reply) => {
+    const by = agentOf(request)
+    const body = { value: request.body, members: request.members ?? new Map() }
+    const { made, replayed } = await consultations.createMany(by, body, idempotencyOf(request, 'batch'))
+    if (replayed) reply.header('idempotency-replayed', 'true')
+    const items = made.map((one) => requestJson(one, by.principal, one.createdAt))
+    return reply
+      .status(201)
+      .type(json)
+      .send(`{"items":[${items.join(',')}]}`)
   })
 }
 

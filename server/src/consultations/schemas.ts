@@ -56,6 +56,18 @@ export const createRequestBody = Type.Object(
   { title: 'CreateRequest' },
 )
 
+/** As many as a program asks at once without another thought; the body has its own limit of bytes. */
+export const createRequestsBody = Type.Object(
+  {
+    requests: Type.Array(createRequestBody, {
+      minItems: 1,
+      maxItems: 500,
+      description: 'The requests. All of them are created, or none.',
+    }),
+  },
+  { title: 'CreateRequests' },
+)
+
 export const createRequestExample = {
   title: 'Delete 3 unused volumes in production?',
   description: 'They have not been attached for 90 days.',
@@ -227,6 +239,11 @@ export const requestPageSchema = Type.Object(
     ),
   },
   { $id: 'RequestPage', title: 'RequestPage' },
+)
+
+export const createdRequestsSchema = Type.Object(
+  { items: Type.Array(Type.Ref('Request'), { description: 'The requests, in the order of the body.' }) },
+  { $id: 'CreatedRequests', title: 'CreatedRequests' },
 )
 
 export const listQuery = Type.Object({

@@ -1,5 +1,6 @@
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
+import { createMany } from './ask-many.ts'
 import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
@@ -17,10 +18,12 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
   const openWrites = createOpenWrites(dependencies.clock)
   const context: Context = { ...dependencies, openWrites, clock: openWrites.clock }
   const acting = { ...context, perform: acts.groupActs(context) }
+  const asking = { ...context, insert: groupCreations(context) }
   const reading = createReading(context)
   const proving = createProving(acting, reading)
   return {
-    create: create.bind(null, { ...context, insert: groupCreations(context) }),
+    create: create.bind(null, asking),
+    createMany: createMany.bind(null, asking),
     respond: respond.bind(null, proving),
     cancel: acts.cancel.bind(null, acting),
     redeem: redeem.bind(null, proving),

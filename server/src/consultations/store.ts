@@ -242,6 +242,27 @@ export async function byIdempotencyKey(
   return row === undefined ? null : { made: toConsultation(row), hash: row.idempotency_hash }
 }
 
+const byIdempotencyKeysStatement: Statement = {
+  name: 'consultations_by_idempotency_keys',
+  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash
+    from (select distinct key from unnest($3::text[]) as given(key)) given
+    cross join lateral (select * from consultation_requests c where c.organization_id = $1 and c.agent_id = $2
+      and c.idempotency_key = given.key offset 0) c ${closingAnswer}
+    order by c.id`,
+}
+
+/** In the order of their creation. */
+export async function byIdempotencyKeys(
+  db: Queryable,
+  organizationId: string,
+  agentId: string,
+  idempotencyKeys: readonly string[],
+): Promise<readonly Earlier<Consultation>[]> {
+  const values = [organizationId, agentId, idempotencyKeys]
+  const rows = await db.execute<Row & { idempotency_hash: Buffer }>(byIdempotencyKeysStatement, values)
+  return rows.map((row) => ({ made: toConsultation(row), hash: row.idempotency_hash }))
+}
+
 const saved = columnsIn('changing')
 
 const saveStatement: Statement = {

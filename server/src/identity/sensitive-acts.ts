@@ -24,6 +24,7 @@ interface PolicyChanges {
  */
 export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   createRequest: 'never',
+  createRequests: 'never',
   respond: 'never',
   cancelRequest: 'never',
   redeliver: 'never',

@@ -184,3 +184,40 @@ function pathOf(stack: readonly Frame[]): string {
   }
   return path.length > 200 ? `${path.slice(0, 200)}…` : path
 }
+
+/** The source texts of the elements of an array, or of the members of an object, that `parseExactJson` has accepted. */
+export function partsOf(text: JsonText): {
+  readonly elements: readonly JsonText[]
+  readonly members: ParsedJson['members']
+} {
+  const elements: JsonText[] = []
+  const members = new Map<string, JsonText>()
+  let depth = 0
+  let name: string | null = null
+  let start = 0
+  const close = (end: number): void => {
+    const part = text.slice(start, end).trim() as JsonText
+    if (name !== null) members.set(name, part)
+    else if (part !== '') elements.push(part)
+    name = null
+    start = end + 1
+  }
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === 0x22) {
+      const end = endOfString(text, at)
+      if (depth === 1 && name === null && text.charCodeAt(0) === 0x7b) {
+        name = JSON.parse(text.slice(at, end)) as string
+        start = text.indexOf(':', end) + 1
+        at = start - 1
+      } else at = end - 1
+    } else if (code === 0x7b || code === 0x5b) {
+      depth += 1
+      if (depth === 1) start = at + 1
+    } else if (code === 0x7d || code === 0x5d) {
+      if (depth === 1) close(at)
+      depth -= 1
+    } else if (code === 0x2c && depth === 1) close(at)
+  }
+  return { elements, members }
+}

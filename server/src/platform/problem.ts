@@ -101,6 +101,15 @@ export function invalid(path: string, message: string): Problem {
   return invalidFields(`${path || 'body'} ${message}.`, [{ path, message }])
 }
 
+/** What was thrown for a part of the body, as its whole has it: a 422 then names its fields from there. */
+export function within(path: string, error: unknown): unknown {
+  if (!(error instanceof Problem) || error.errors === undefined) return error
+  const inner = ({ path: field, message }: FieldError) => ({ path: field === '' ? path : `${path}.${field}`, message })
+  const errors = error.errors.map(inner)
+  const [first] = errors
+  return first === undefined ? error : invalidFields(`${first.path} ${first.message}.`, errors)
+}
+
 /** 503 with Retry-After: the caller did nothing wrong and should simply try again. */
 export const unavailable = refusal(
   503,

@@ -11,6 +11,7 @@ const readers = ['owner', 'admin', 'auditor'] as const
 /** By operationId. `public` operations need no credential and so have no cells. */
 export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   createRequest: ['agent'],
+  createRequests: ['agent'],
   listRequests: callers,
   getRequest: callers,
   waitForRequest: callers,

@@ -12,8 +12,9 @@ test('npm run bench: starts the service, measures, and ends with a table', { tim
   const bench = spawn('npm', args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   const [out, errors, [code]] = await Promise.all([text(bench.stdout), text(bench.stderr), once(bench, 'exit')])
   assert.equal(code, 0, errors)
-  const [, perSecond, , , failed] =
-    /^\| lifecycles +\| +16 \| +(\d+) \| +([\d.]+) \| +([\d.]+) \| +(\d+) \|/m.exec(out) ?? []
+  const [, perSecond, ofFloor, , , failed] =
+    /^\| lifecycles +\| +16 \| +(\d+) \| +([\d.]+) \| +([\d.]+) \| +([\d.]+) \| +(\d+) \|/m.exec(out) ?? []
   assert.ok(Number(perSecond) > 0, out)
+  assert.ok(Number(ofFloor) > 0, out)
   assert.equal(failed, '0', out)
 })

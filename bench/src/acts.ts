@@ -28,7 +28,8 @@ export interface World {
 
 /** The acts that call the service. Every reply is checked, not only its status. */
 export function openServiceAct(measurement: Measurement, concurrency: number, world: World): OpenAct {
-  const http = openHttpClient(world.setup.serviceUrl, concurrency)
+  const { serviceUrl, floor } = world.setup
+  const http = openHttpClient(measurement.startsWith('floor ') ? floor.url : serviceUrl, concurrency)
   return { act: actOf(measurement, http, world), close: http.close }
 }
 
@@ -36,6 +37,7 @@ function actOf(measurement: Measurement, http: HttpClient, world: World): OpenAc
   const { undecided, loaded } = world
   switch (measurement) {
     case 'creates':
+    case 'floor creates':
       return async () => {
         await create(http, world)
         return {}
@@ -59,6 +61,7 @@ function actOf(measurement: Measurement, http: HttpClient, world: World): OpenAc
         return {}
       }
     case 'lifecycles':
+    case 'floor lifecycles':
       return () => lifecycle(http, world)
     case 'raw inserts':
       throw new Error('raw inserts do not go through the service')

@@ -24,6 +24,8 @@ async function prepare(setup: Setup): Promise<World> {
 
 async function perform(job: Job, known: World): Promise<Result> {
   const { setup } = known
+  const isFloor = job.measurement.startsWith('floor ')
+  const watched = isFloor ? { ...setup, servicePid: setup.floor.pid } : setup
   const open =
     job.measurement === 'raw inserts'
       ? await openRawInserts(setup.database, job.concurrency)
@@ -31,7 +33,7 @@ async function perform(job: Job, known: World): Promise<Result> {
   created = 0
   const edges: { readonly at: number; readonly cpu: CpuSeconds | null; readonly memory: PerProcess | null }[] = []
   const onEdge = (): void => {
-    edges.push({ at: performance.now(), cpu: cpuSeconds(setup), memory: memoryMiB(setup) })
+    edges.push({ at: performance.now(), cpu: cpuSeconds(watched), memory: memoryMiB(watched) })
   }
   const measured = await runClosedLoop(open.act as Act<CallbackTimes>, { ...job, onEdge })
   await open.close()
@@ -43,7 +45,7 @@ async function perform(job: Job, known: World): Promise<Result> {
     latency: measured.latency,
     callback: fromCall === undefined || fromReply === undefined ? null : { fromCall, fromReply },
     errors: measured.errors,
-    created,
+    created: isFloor ? 0 : created,
     cores: begin?.cpu && end?.cpu ? coresBusy(begin.cpu, end.cpu, (end.at - begin.at) / 1_000) : null,
     memory: end?.memory ?? null,
   }

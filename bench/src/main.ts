@@ -3,8 +3,17 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { countRequests, describeDatabase, findDatabase, loadRequests } from './database.ts'
+import { startFloor } from './floor-process.ts'
 import { startLoadProcess } from './load-process.ts'
-import { type Connection, concurrencies, type Job, type Measurement, measurements, type Result } from './plan.ts'
+import {
+  type Connection,
+  concurrencies,
+  floors,
+  type Job,
+  type Measurement,
+  measurements,
+  type Result,
+} from './plan.ts'
 import { memoryMiB } from './processes.ts'
 import { callbackTable, errorLines, machineLine, memoryTable, ratioLines, throughputTable } from './report.ts'
 import { logIn, startService } from './service.ts'
@@ -51,7 +60,7 @@ function readOptions(): Options | null {
   }
 }
 
-/** Raw inserts and creates take turns, so that both find the machine in the same state. */
+/** What is compared takes turns, so that both find the machine in the same state. */
 function planJobs({ pace, only, at, fresh }: Options): readonly Job[] {
   if (fresh) {
     const slice = { measurement: 'lifecycles', warmUpMs: 0, measuredMs: 5_000 } as const
@@ -59,12 +68,11 @@ function planJobs({ pace, only, at, fresh }: Options): readonly Job[] {
     return Array.from({ length: 12 }, () => ({ ...slice, concurrency }))
   }
   const job = (measurement: Measurement, concurrency: number): Job => ({ measurement, concurrency, ...times[pace] })
-  const paired = only.filter((name) => name === 'raw inserts' || name === 'creates')
-  const others = only.filter((name) => name !== 'raw inserts' && name !== 'creates')
-  return [
-    ...at.flatMap((concurrency) => paired.map((name) => job(name, concurrency))),
-    ...others.flatMap((name) => at.map((concurrency) => job(name, concurrency))),
-  ]
+  const wanted = measurements.filter((name) => only.includes(name) || only.some((one) => floors[one] === name))
+  const groups = Object.values(
+    Object.groupBy(wanted, (name) => name.split(' ').at(-1)?.replace('inserts', 'creates') ?? ''),
+  )
+  return groups.flatMap((group = []) => at.flatMap((concurrency) => group.map((name) => job(name, concurrency))))
 }
 
 const stops: (() => Promise<unknown>)[] = []
@@ -97,6 +105,9 @@ async function measure(options: Options): Promise<number> {
   }
   const before = await countRequests(connection)
 
+  const floorProcess = startFloor(connection)
+  stops.push(floorProcess.stop)
+  const floor = await floorProcess.listening
   const load = startLoadProcess()
   stops.push(load.stop)
   const reviewerToken = await logIn(service)
@@ -105,6 +116,7 @@ async function measure(options: Options): Promise<number> {
     apiKey: service.apiKey,
     reviewerToken,
     database: connection,
+    floor,
     ...watched,
   })
   const results: Result[] = []
@@ -112,7 +124,9 @@ async function measure(options: Options): Promise<number> {
   if (!options.fresh) {
     step('warming up')
     const pace = { warmUpMs: 0, measuredMs: firstWarmUpMs[options.pace] }
-    warmUps.push(await load.perform({ measurement: 'lifecycles', concurrency: 16, ...pace }))
+    for (const measurement of ['floor lifecycles', 'lifecycles'] as const) {
+      warmUps.push(await load.perform({ measurement, concurrency: 16, ...pace }))
+    }
   }
   for (const job of planJobs(options)) {
     step(`${job.measurement} at ${job.concurrency}`)

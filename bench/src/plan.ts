@@ -1,7 +1,22 @@
 /** What is measured, in the order of the printed report. */
-export const measurements = ['raw inserts', 'creates', 'reads', 'list pages', 'responds', 'lifecycles'] as const
+export const measurements = [
+  'raw inserts',
+  'floor creates',
+  'creates',
+  'reads',
+  'list pages',
+  'responds',
+  'floor lifecycles',
+  'lifecycles',
+] as const
 
 export type Measurement = (typeof measurements)[number]
+
+/** What each of these is compared with. */
+export const floors: Readonly<Partial<Record<Measurement, Measurement>>> = {
+  creates: 'floor creates',
+  lifecycles: 'floor lifecycles',
+}
 
 export const concurrencies: readonly number[] = [1, 16, 64]
 
@@ -14,6 +29,7 @@ export interface Setup {
   readonly apiKey: string
   readonly reviewerToken: string
   readonly database: Connection
+  readonly floor: { readonly url: string; readonly pid: number }
   readonly servicePid: number
   readonly postgresPid: number
 }

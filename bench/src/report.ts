@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import type { Latency, PerProcess, Result } from './plan.ts'
+import { floors, type Latency, type PerProcess, type Result } from './plan.ts'
 
 /** A Markdown table whose columns also line up as plain text: the first column aligned left, the rest right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -27,12 +27,13 @@ export function machineLine(database: string): string {
 }
 
 export function throughputTable(results: readonly Result[]): string {
-  const head = ['measurement', 'at once', 'per second', 'p50 ms', 'p99 ms', 'errors']
+  const head = ['measurement', 'at once', 'per second', '/ floor', 'p50 ms', 'p99 ms', 'errors']
   const cores = ['cores: service', 'PostgreSQL', 'load', 'others']
   const rows = results.map((result) => [
     result.job.measurement,
     String(result.job.concurrency),
     number(result.perSecond, 0),
+    number(result.perSecond / floorOf(result, results), 2),
     ...latency(result.latency),
     String(errorCount(result)),
     ...figures([result.cores?.service, result.cores?.postgres, result.cores?.load, result.cores?.others], 2),
@@ -43,7 +44,9 @@ export function throughputTable(results: readonly Result[]): string {
 /** Times from the decision to the callback; empty if no lifecycles were measured. */
 export function callbackTable(results: readonly Result[]): string {
   const rows = results.flatMap(({ job, callback }) =>
-    callback === null ? [] : [[String(job.concurrency), ...latency(callback.fromCall), ...latency(callback.fromReply)]],
+    callback === null
+      ? []
+      : [[`${job.measurement}, ${job.concurrency}`, ...latency(callback.fromCall), ...latency(callback.fromReply)]],
   )
   if (rows.length === 0) return ''
   const head = ['decision to callback, at once', 'from call p50 ms', 'p99 ms', 'from reply p50 ms', 'p99 ms']
@@ -52,12 +55,21 @@ export function callbackTable(results: readonly Result[]): string {
 
 export function memoryTable(idle: PerProcess | null, results: readonly Result[]): string {
   const head = ['memory, MiB', 'service (RSS)', 'PostgreSQL (PSS)']
+  const own = results.filter(({ job }) => !job.measurement.startsWith('floor '))
   const highest = (name: 'service' | 'postgres'): number =>
-    Math.max(...results.map(({ memory }) => memory?.[name] ?? Number.NaN))
+    Math.max(...own.map(({ memory }) => memory?.[name] ?? Number.NaN))
   return table(head, [
     ['after the start', ...figures([idle?.service, idle?.postgres], 0)],
     ['highest after a measurement', ...figures([highest('service'), highest('postgres')], 0)],
   ])
+}
+
+/** What the floor did at the same concurrency in the same run; NaN where it was not measured. */
+function floorOf({ job }: Result, results: readonly Result[]): number {
+  const floor = results.find(
+    (one) => one.job.measurement === floors[job.measurement] && one.job.concurrency === job.concurrency,
+  )
+  return floor?.perSecond ?? Number.NaN
 }
 
 /** Creates as a share of raw inserts, where both were measured. */

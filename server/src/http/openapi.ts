@@ -42,6 +42,11 @@ export const problemSchema = Type.Object(
           {
             path: Type.String({ description: 'The field, with dots between levels; empty for the whole body.' }),
             message: Type.String({ description: 'What is wrong with it.' }),
+            pointer: Type.Optional(
+              Type.String({
+                description: 'The same place as a JSON Pointer (RFC 6901): given where names may have dots in them.',
+              }),
+            ),
           },
           { title: 'FieldError' },
         ),

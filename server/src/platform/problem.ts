@@ -2,6 +2,8 @@
 export interface FieldError {
   readonly path: string
   readonly message: string
+  /** RFC 6901, from the body's root: where names in the path may have dots in them. */
+  readonly pointer?: string
 }
 
 /** What a refusal says beside its code. */
@@ -104,10 +106,22 @@ export function invalid(path: string, message: string): Problem {
 /** What was thrown for a part of the body, as its whole has it: a 422 then names its fields from there. */
 export function within(path: string, error: unknown): unknown {
   if (!(error instanceof Problem) || error.errors === undefined) return error
-  const inner = ({ path: field, message }: FieldError) => ({ path: field === '' ? path : `${path}.${field}`, message })
+  const inner = ({ path: field, message, pointer }: FieldError) => ({
+    path: field === '' ? path : `${path}.${field}`,
+    message,
+    ...(pointer === undefined ? {} : { pointer: `/${path.replaceAll('.', '/')}${pointer}` }),
+  })
   const errors = error.errors.map(inner)
   const [first] = errors
   return first === undefined ? error : invalidFields(`${first.path} ${first.message}.`, errors)
+}
+
+/** 422 naming all wrong fields; `whole`: how the sentence calls what has no path. */
+export function invalidAll(errors: readonly FieldError[], whole = 'The body'): Problem {
+  const first = errors[0]
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more: see errors)` : ''
+  const sentence = `${first?.path || whole} ${first?.message ?? 'is not valid'}${more}`
+  return invalidFields(sentence.endsWith('?') ? sentence : `${sentence}.`, errors)
 }
 
 /** 503 with Retry-After: the caller did nothing wrong and should simply try again. */

@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats'
 import type { Static, TSchema } from 'typebox'
 import { isId } from './ids.ts'
 import { nearestName } from './nearest-name.ts'
-import { type FieldError, invalidFields, type Problem } from './problem.ts'
+import { type FieldError, invalidAll, type Problem } from './problem.ts'
 import { isLine, lineRule } from './visible-text.ts'
 
 // Bodies are typed: "5" is not 5. Paths and queries are always text, so numbers are parsed from it.
@@ -164,11 +164,7 @@ function toProblem(errors: readonly ErrorObject[], part: 'body' | 'text' | 'head
     .toSorted((a, b) => Number('unknown' in b.params) - Number('unknown' in a.params))
     .slice(0, maxNamed)
     .map((error): FieldError => ({ path: pathOf(error), message: messageOf(error) }))
-  const first = fields[0]
-  const where = first === undefined || first.path === '' ? (part === 'body' ? 'The body' : 'The request') : first.path
-  const more = fields.length > 1 ? ` (and ${fields.length - 1} more: see errors)` : ''
-  const sentence = `${where} ${first?.message ?? 'is not valid'}${more}`
-  return invalidFields(sentence.endsWith('?') ? sentence : `${sentence}.`, fields)
+  return invalidAll(fields, part === 'body' ? 'The body' : 'The request')
 }
 
 function pathOf({ instancePath, params }: ErrorObject): string {

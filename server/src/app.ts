@@ -97,6 +97,7 @@ export async function createApp(options: AppOptions) {
         await callbacks.erase(tx, organizationId, id)
       },
       eraseComments: (...comments) => consultations.eraseComments(...comments),
+      forgetReplies: (tx, organizationId) => identity.keptReplies.forget(tx, organizationId),
     },
     evidence: {
       request: (principal, id) => consultations.evidenceOf(principal, id),

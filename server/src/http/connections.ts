@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Logger } from '../platform/log.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -7,15 +8,27 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 const mostUnderWay = 32
 /** Ends a connection that does nothing for this long, such as one whose peer does not read a small reply. */
 const silentMs = 120_000
+const sayEveryMs = 60_000
 
 export interface ConnectionLimits {
   readonly keepAliveTimeout: number
   readonly requestTimeout: number
+  readonly maxConnections: number
 }
 
 /** Knows what is under way on each connection, so that replies stay in order and nobody begins too much at once. */
-export function createConnections() {
+export function createConnections(log: Logger) {
   const underWay = new WeakMap<Duplex, Set<ServerResponse>>()
+  let [dropped, saidAt] = [0, Number.NEGATIVE_INFINITY]
+  const noteDropped = (): void => {
+    dropped += 1
+    const now = performance.now()
+    // Strangers decide how often this happens.
+    if (now - saidAt < sayEveryMs) return
+    saidAt = now
+    log.warn({ dropped }, 'new connections were closed: this process has as many as MAX_CONNECTIONS allows')
+    dropped = 0
+  }
 
   const callsOf = (socket: Duplex): Set<ServerResponse> => {
     const calls = underWay.get(socket) ?? new Set()
@@ -37,12 +50,14 @@ export function createConnections() {
   return {
     /** For Fastify's `serverFactory`. */
     serverOf:
-      (options: ServerOptions, { keepAliveTimeout, requestTimeout }: ConnectionLimits) =>
+      (options: ServerOptions, { keepAliveTimeout, requestTimeout, maxConnections }: ConnectionLimits) =>
       (handle: Handler): Server => {
         const server = createServer({ ...options, keepAliveTimeout, requestTimeout }, (request, response) => {
           if (isAccepted(request, response)) handle(request, response)
         })
-        return server.setTimeout(silentMs)
+        // Dropped, because among several processes Node would hand it on and on while all are full.
+        Object.assign(server, { maxConnections, dropMaxConnection: true })
+        return server.on('drop', noteDropped).setTimeout(silentMs)
       },
 
     /** Calls back when all complete calls on this connection have their replies, unless one that is not complete has begun to get its own. */

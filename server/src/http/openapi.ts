@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { outcomeUnknown } from '../platform/database/errors.ts'
-import { idempotencyMismatch } from '../platform/idempotency.ts'
+import { idempotencyMismatch, idempotencyUnderWay } from '../platform/idempotency.ts'
 import { malformedJson } from '../platform/json.ts'
 import { type AnyRefusal, invalidFields, unavailable } from '../platform/problem.ts'
 import { keyUnavailable } from '../platform/secrets/key-encryption.ts'
@@ -77,6 +77,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Left out where everybody may call. */
     readonly access?: Access
+    /** Its replies are kept for repetitions with the same Idempotency-Key. */
+    keepsReply?: true
   }
 }
 
@@ -220,7 +222,7 @@ interface Route {
 /** A route's schema, completed with what is the same for all routes of its kind. */
 function described(given: FastifySchema & { readonly security?: unknown }, route: Route): FastifySchema {
   const { body, headers, response, ...schema } = given
-  const { access, uncounted = false } = route.config ?? {}
+  const { access, uncounted = false, keepsReply = false } = route.config ?? {}
   const isRead = [route.method].flat().some((method) => method === 'GET' || method === 'HEAD')
   const sent: readonly ReplyHeader[] = [
     'X-Request-Id',
@@ -238,6 +240,7 @@ function described(given: FastifySchema & { readonly security?: unknown }, route
     ...general.filter(({ status }) => failures[status]?.content[problemType] !== undefined),
     ...(access?.refusals ?? []),
     ...(takesKey(headers) ? [idempotencyMismatch] : []),
+    ...(keepsReply ? [idempotencyUnderWay] : []),
     wrongInput(given as Parts),
   )
   return {

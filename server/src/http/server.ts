@@ -49,7 +49,7 @@ export async function createHttpServer(
   const headers = securityHeaders(settings.publicUrl)
   const path = publicPath(settings.publicUrl)
   const requestTimeout = settings.REQUEST_TIMEOUT_SECONDS * 1_000
-  const connections = createConnections()
+  const connections = createConnections(log)
   const app = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -68,7 +68,7 @@ export async function createHttpServer(
         connectionsCheckingInterval: Math.min(5_000, requestTimeout),
       },
       // Against Slowloris: headers and body must arrive within this time. Idle connections are kept longer than load balancers keep theirs.
-      { requestTimeout, keepAliveTimeout: 75_000 },
+      { requestTimeout, keepAliveTimeout: 75_000, maxConnections: settings.MAX_CONNECTIONS },
     ),
     genReqId: requestId,
     // The router's own limit for ids would return 414 where the schema says 422; the header limit bounds them anyway.

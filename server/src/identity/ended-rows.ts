@@ -7,6 +7,7 @@ const ended = [
   { table: 'invitations', key: 'organization_id, id', afterMs: 30 * dayMs },
   { table: 'account_links', key: 'id', afterMs: dayMs },
   { table: 'sso_flows', key: 'organization_id, id', afterMs: 0 },
+  { table: 'kept_replies', key: 'organization_id, id', afterMs: 0 },
 ].map(({ table, key, afterMs }) => ({
   afterMs,
   name: `ended_rows_${table}`,

@@ -12,6 +12,7 @@ import { namesOf } from './members/name-store.ts'
 import { organizationIds } from './organizations/store.ts'
 import { registerAccountPages } from './recovery/account-pages.ts'
 import { registerSetupPage } from './registration/setup-page.ts'
+import { keepReplies } from './replies/keep-replies.ts'
 import { registerIdentityRoutes } from './routes.ts'
 import { createIdentity, type IdentityDependencies } from './service.ts'
 import { registerKeySet } from './signing-keys/routes.ts'
@@ -29,6 +30,7 @@ const sealedColumns: readonly SealedColumn[] = [
   { table: 'identity_providers', column: 'client_secret' },
   { table: 'totp_factors', column: 'seed', of: 'accounts' },
   { table: 'sso_flows', column: 'secrets' },
+  { table: 'kept_replies', column: 'reply' },
 ]
 
 export function createIdentityModule(dependencies: IdentityModuleDependencies) {
@@ -43,6 +45,7 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     organizationIds: () => organizationIds(db.within({ worker: true })),
     createGuard: (http: FastifyInstance, limits: RateLimits): Guard => {
       demandStepUps(http, identity.factors.stepUps)
+      keepReplies(http, identity.keptReplies)
       return createGuard(http, identity.authenticator, { limits, bodyLimit: dependencies.settings.BODY_LIMIT_BYTES })
     },
     routes: (api: FastifyInstance, guard: Guard): void =>

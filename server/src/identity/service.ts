@@ -28,6 +28,7 @@ import { createOrganizationDeletion } from './organizations/deletion.ts'
 import { createOrganizations } from './organizations/service.ts'
 import { createRecovery } from './recovery/service.ts'
 import { createPeople } from './registration/service.ts'
+import { createKeptReplies } from './replies/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
 import { sessionForAuthentication } from './sessions/store.ts'
@@ -109,6 +110,7 @@ export function createIdentity(dependencies: IdentityDependencies) {
       endSessions,
       deferral: dependencies.deferral,
     }),
+    keptReplies: createKeptReplies({ db, clock, sealer }),
     attempts,
     invitations,
     sessions,

@@ -17,6 +17,12 @@ export const idempotencyMismatch = refusal(
   'This Idempotency-Key was used before with another body. Use a new key for a new request.',
 )
 
+/** Two calls with one Idempotency-Key at once. */
+export const idempotencyUnderWay = refusal(409, 'idempotency.under_way', () => ({
+  detail: 'An earlier call with this Idempotency-Key is still under way. Send it again in a second to get its reply.',
+  headers: { 'retry-after': '1' },
+}))
+
 /** What an earlier call with the same Idempotency-Key made, and the stored hash of its body. */
 export interface Earlier<Made> {
   readonly made: Made

@@ -37,6 +37,12 @@ export const httpSettings = {
     1_024,
     67_108_864,
   ),
+  MAX_CONNECTIONS: integer(
+    'Connections to each process; a new one beyond them is closed. Behind a proxy: more than it keeps open.',
+    10_000,
+    10,
+    1_000_000,
+  ),
   REQUEST_TIMEOUT_SECONDS: integer(
     'A call must arrive completely within this time; a client that reads nothing of an export or a stream for this long is disconnected.',
     30,

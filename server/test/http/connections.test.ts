@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 
@@ -34,6 +36,41 @@ async function readToEnd(socket: Socket): Promise<string> {
   if (!socket.closed) await once(socket, 'close', { signal: AbortSignal.timeout(20_000) })
   return Buffer.concat(chunks).toString()
 }
+
+test('beyond MAX_CONNECTIONS a new one is closed, and those that are there go on', async (c) => {
+  const lines: string[] = []
+  const log = createLog('warn', false, { write: (line: string) => void lines.push(line) })
+  const u = await startTestApp({ environment: { MAX_CONNECTIONS: '10' }, log })
+  c.after(() => u.stop())
+  await u.app.http.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = u.app.http.server.address() as AddressInfo
+  const dial = async () => {
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    open.push(socket)
+    await once(socket, 'connect')
+    return socket
+  }
+  const sockets: Socket[] = []
+  while (sockets.length < 10) sockets.push(await dial())
+  const { server } = u.app.http
+  await eventually('the server has them', async () => {
+    const count = await promisify(server.getConnections.bind(server))()
+    return count === 10
+  })
+  assert.equal(await readToEnd(await dial()), '')
+  assert.equal(await readToEnd(await dial()), '')
+  assert.equal(lines.filter((line) => line.includes('MAX_CONNECTIONS')).length, 1, 'one line a minute')
+  const [first, second] = sockets as [Socket, Socket]
+  first.write(get('/livez', 'Connection: close\r\n'))
+  assert.deepEqual(statuses(await readToEnd(first)), ['HTTP/1.1 200'])
+  await eventually('there is room', async () => {
+    const another = await dial()
+    another.write(get('/livez', 'Connection: close\r\n'))
+    return (await readToEnd(another)).startsWith('HTTP/1.1 200')
+  })
+  second.write(get('/livez', 'Connection: close\r\n'))
+  assert.deepEqual(statuses(await readToEnd(second)), ['HTTP/1.1 200'])
+})
 
 const statuses = (answer: string): readonly string[] => answer.match(/HTTP\/1\.1 \d{3}(?= )/g) ?? []
 const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`

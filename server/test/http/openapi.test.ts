@@ -5,6 +5,7 @@ import addFormats from 'ajv-formats'
 import { rights, scopeNeeded } from '../../src/identity/principal.ts'
 import { refusals } from '../../src/platform/problem.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { createReplyChecker } from '../openapi-check.ts'
 import { operationsOf as routesOf } from './operations.ts'
 
 /** What clients are made from: each of these holds for every operation, also for those that come later. */
@@ -437,4 +438,19 @@ test('the callback is described with its body and its headers', () => {
   const outcome = { ...post, operationId: 'outcome' }
   assert.deepEqual(asked.callbacks, { outcome: { '{$request.body#/callback_webhook}': { post: outcome } } })
   assert.deepEqual(post.requestBody?.content['application/json']?.schema, { $ref: '#/components/schemas/Callback' })
+})
+
+test('the harness takes a reply for that of the path that is written out, not of an id in its place', () => {
+  const only = (status: string) => ({ responses: { [status]: { headers: {} } } })
+  const check = createReplyChecker({
+    paths: {
+      '/api/v1/keys/{id}': { get: only('200'), post: only('200') },
+      '/api/v1/keys/leaked': { post: only('202') },
+    },
+    components: { examples: {} },
+  })
+  const reply = (status: number) => ({ status, headers: {}, text: '', body: undefined })
+  check('POST', '/api/v1/keys/leaked', reply(202))
+  assert.throws(() => check('POST', '/api/v1/keys/leaked', reply(200)), /POST \/api\/v1\/keys\/leaked 200 is not in/)
+  check('POST', '/api/v1/keys/1', reply(200))
 })

@@ -108,7 +108,11 @@ async function repeats({ t }: Day): Promise<void> {
     'a key',
     await t.call('POST', '/api/v1/api-keys', { as, body: { name: 'x', agent_id: id } }),
   ).body
-  done('pause', await t.call('POST', `/api/v1/agents/${id}/pause`, { as, body: { reason: 'a test' } }))
+  const pause = (of: string) =>
+    t.call('POST', `/api/v1/agents/${of}/pause`, { as, body: { reason: 'a test' }, headers })
+  done('pause', await pause(id))
+  assert.equal(done('pause again', await pause(id)).headers['idempotency-replayed'], 'true')
+  assert.equal((await pause(newId())).status, 404)
   const refused = await t.call('POST', '/api/v1/requests', { as: key, body: { title: 'May I?', context: {} } })
   assert.equal(refused.body.code, 'agent.paused')
   await t.app.audit.drain()

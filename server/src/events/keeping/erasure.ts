@@ -28,6 +28,8 @@ export interface ErasableRows {
     requestIds: readonly string[],
     userId: string,
   ) => Promise<void>
+  /** Replies that are kept for repeated calls: any of them may say what is erased. */
+  readonly forgetReplies: (tx: Tx, organizationId: string) => Promise<void>
 }
 
 /**
@@ -79,7 +81,10 @@ async function eraseAll(
   const rows = context.db.within({ organizationId })
   // Also where there is nothing to erase.
   requireNoHold(await store.policy(rows, organizationId))
-  const used = await inTransaction(context.db, { organizationId }, (tx) => usePermit(tx, permit))
+  const used = await inTransaction(context.db, { organizationId }, async (tx) => {
+    await context.rows.forgetReplies(tx, organizationId)
+    return usePermit(tx, permit)
+  })
   const cause = { reason, ...used }
   if (subject.kind === 'request') await eraseRow(context, organizationId, subject.id)
   let erased = await eraseAbout(context, by, subject, cause)

@@ -55,7 +55,7 @@ export interface ClaimedProfile {
 export function profileFrom(claims: Claims): ClaimedProfile | null {
   const { email, email_verified: verified, name } = claims.all
   if (typeof email !== 'string' || email.length > 254 || !email.isWellFormed() || !address.test(email)) return null
-  // Some providers send a text, as Cognito does.
+  // Some providers send a text: docs/decisions/0014-single-sign-on.md.
   const isVerified = verified === true || verified === 'true'
   return { email, isVerified, name: typeof name === 'string' ? toLine(name, 255) : null }
 }

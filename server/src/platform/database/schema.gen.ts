@@ -257,6 +257,17 @@ export interface Schema {
     created_at: Date
     updated_at: Date
   }
+  kept_replies: {
+    organization_id: string
+    id: string
+    caller_id: string
+    path: string
+    key: string
+    body_hash: Buffer
+    reply: Buffer | null
+    claimed_until: Date
+    expires_at: Date
+  }
   letters: {
     organization_id: string
     id: string

@@ -242,6 +242,7 @@ describe('a person who signs in for the first time', () => {
     ['that the provider has not verified', { email_verified: false }, 'sso.address_not_verified'],
     ['of which nobody says whether it is verified', { email_verified: undefined }, 'sso.address_not_verified'],
     ['that is verified in other words', { email_verified: 'yes' }, 'sso.address_not_verified'],
+    ['that is not, as a text', { email_verified: 'false' }, 'sso.address_not_verified'],
     ['that is none', { email: 'nobody' }, 'sso.no_address'],
     ['that is missing', { email: undefined }, 'sso.no_address'],
     ['with two @', { email: 'a@evil.example@example.com' }, 'sso.no_address'],

@@ -71,6 +71,18 @@ const rows: Readonly<Record<keyof typeof retention.swept, { readonly over: strin
       created_at: '$1',
     },
   },
+  kept_replies: {
+    over: 'expires_at',
+    values: {
+      organization_id: id,
+      id,
+      caller_id: id,
+      path: `'/'`,
+      key: `'key'`,
+      body_hash: bytes,
+      claimed_until: '$1',
+    },
+  },
   totp_factors: {
     over: 'expires_at',
     values: {

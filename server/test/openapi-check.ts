@@ -43,6 +43,9 @@ const read = [
 export function createReplyChecker(document: Document): (method: string, path: string, reply: Reply) => void {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   addFormats.default(ajv)
+  // Open to clients, so that values can be added; what is sent today must be listed.
+  const isListed = (values: readonly unknown[], sent: unknown) => sent === null || values.includes(sent)
+  ajv.addKeyword({ keyword: 'x-extensible-enum', schemaType: 'array', validate: isListed })
   ajv.addSchema({ $id: 'openapi.json', components: document.components })
   const compiled = new Map<string, ValidateFunction>()
   // `/api-keys/revoke-leaked` is not the key of that id.

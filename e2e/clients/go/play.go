@@ -45,6 +45,10 @@ func main() {
 	answered := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).JSON200
 	certificate := must(agent.GetCertificateWithResponse(ctx, made.Id)).JSON200
 	refused := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).ApplicationproblemJSON409
+	var later hitl.Problem
+	if err := json.Unmarshal([]byte(`{"code":"later.added"}`), &later); err != nil || later.Code != "later.added" {
+		panic("a code that this client does not know")
+	}
 
 	must(os.Stdout.Write(must(json.Marshal(map[string]any{
 		"id":          made.Id,

@@ -25,6 +25,8 @@ const { data: answered } = await person.POST('/api/v1/requests/{id}/respond', { 
 const { data: certificate } = await agent.GET('/api/v1/requests/{id}/certificate', { params })
 const { error } = await person.POST('/api/v1/requests/{id}/respond', { params, body })
 const refused: components['schemas']['ProblemCode'] | undefined = error?.code
+const later: components['schemas']['Problem']['code'] = 'later.added'
+if (refused === later) throw new Error('a code that this client does not know')
 
 process.stdout.write(
   JSON.stringify({

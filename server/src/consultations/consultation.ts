@@ -179,7 +179,7 @@ export const questionChanged = refusal(
   'consultation.question_changed',
   (state: State) => ({
     detail:
-      'The stored question is not the one that was asked: its digest is another one, so it was changed outside this service. ' +
+      'The stored question is not the one that was asked: its digest no longer matches, so it was changed outside this service. ' +
       'Do not decide or act on it. Tell the operator, and ask again.',
     extra: { state, differs: ['digest'] },
   }),
@@ -191,8 +191,8 @@ export const otherQuestionShown = refusal(
   'consultation.other_question_shown',
   (digest: string) => ({
     detail:
-      'The digest computed from what was shown is not that of this request: something else was shown than was asked. ' +
-      'Nothing was decided. Read the request again; if the digests differ again, tell the operator.',
+      'The digest of what was shown is not the digest of this request, so something other than what was asked was shown. ' +
+      'Nothing was decided. Read the request again; if the digests still differ, tell the operator.',
     extra: { digest, differs: ['shown'] },
   }),
   '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',

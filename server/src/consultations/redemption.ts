@@ -46,7 +46,7 @@ export const approvalExpired = refusal(
   409,
   'consultation.approval_expired',
   (state: State, at: Date) => ({
-    detail: `This approval could be used until ${at.toISOString()}. Ask again.`,
+    detail: `This approval expired at ${at.toISOString()}. Ask again.`,
     extra: { state, expires_at: at },
   }),
   'callback_sent',
@@ -57,7 +57,7 @@ export const erased = refusal(
   409,
   'consultation.erased',
   (state: State, at: Date) => ({
-    detail: `What was approved was erased at ${at.toISOString()}, so nobody can compare it with what is about to be done. Ask again.`,
+    detail: `What was approved was erased at ${at.toISOString()}, so it can no longer be compared with what you are about to do. Ask again.`,
     extra: { state },
   }),
   'callback_sent',

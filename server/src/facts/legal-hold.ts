@@ -4,5 +4,5 @@ import { refusal } from '../platform/problem.ts'
 export const legalHold = refusal(
   409,
   'audit.legal_hold',
-  'The audit is under legal hold, so nothing of it is erased, and its organization stays. Lift the hold first.',
+  'The audit is under legal hold: nothing in it can be erased, and its organization cannot be deleted. Lift the hold first.',
 )

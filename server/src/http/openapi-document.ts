@@ -1,4 +1,5 @@
 import { refusals } from '../platform/problem.ts'
+import { openEnums } from './openapi-enums.ts'
 
 /** The part of the generated document that is read here. */
 export interface Document {
@@ -36,7 +37,7 @@ interface Schema {
  * operation it would be three times as large.
  */
 export function finished(document: Document, webhooks: Webhooks): Document {
-  return shareParts(listCodes(nameSchemas(plainer(withCalls(document, webhooks)))))
+  return shareParts(openEnums(listCodes(nameSchemas(plainer(withCalls(document, webhooks))))))
 }
 
 /** A call that the service makes, where an operation asked for it. */
@@ -122,13 +123,13 @@ function nameSchemas(document: Document): Document {
   return { ...rest, components: { ...components, schemas: sorted([...named, ...others]) } }
 }
 
-/** Every code that a refusal can have, as an enum of its own: SDKs switch on it. */
+/** Every code that a refusal can have, as a list of its own: SDKs switch on it. */
 function listCodes(document: Document): Document {
   const { components = {} } = document
   const ProblemCode = {
     type: 'string',
     title: 'ProblemCode',
-    description: 'What was refused, for programs. More may be added.',
+    description: 'What was refused, for programs.',
     enum: refusals().map((refusal) => refusal.code),
   }
   const { Problem, ...schemas } = components.schemas ?? {}

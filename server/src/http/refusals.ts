@@ -29,7 +29,7 @@ export const bodyTooLarge = refusal(
 
 export const overloaded = refusal(503, 'http.overloaded', {
   detail:
-    'More bytes are under way than this service holds at once. Read the replies that you wait for, then try again.',
+    'This service is handling as many bytes as it can at once. Read the replies that you are waiting for, then try again.',
   headers: { 'retry-after': '1' },
 })
 

@@ -19,7 +19,7 @@ export const idempotencyMismatch = refusal(
 
 /** Two calls with one Idempotency-Key at once. */
 export const idempotencyUnderWay = refusal(409, 'idempotency.under_way', () => ({
-  detail: 'An earlier call with this Idempotency-Key is still under way. Send it again in a second to get its reply.',
+  detail: 'An earlier call with this Idempotency-Key is still under way. Repeat yours in a second to get its reply.',
   headers: { 'retry-after': '1' },
 }))
 

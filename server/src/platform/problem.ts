@@ -129,5 +129,5 @@ export const unavailable = refusal(
   503,
   'service.unavailable',
   (detail: string, cause?: unknown) => ({ detail, headers: { 'retry-after': '1' }, cause }),
-  'The database does not respond just now. Nothing is lost; try again in a moment.',
+  'The database is not responding right now. Nothing is lost; try again in a moment.',
 )

@@ -16,6 +16,7 @@ interface Schema {
   readonly type?: string | readonly string[]
   readonly description?: string
   readonly enum?: readonly unknown[]
+  readonly 'x-extensible-enum'?: readonly unknown[]
   readonly properties?: Readonly<Record<string, Schema>>
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
@@ -165,9 +166,39 @@ describe('the document', () => {
     assert.deepEqual(values, [...new Set(values)], 'an example is there twice')
   })
 
-  test('the codes of refusals are an enum', () => {
+  test('what the service sends has no closed enum, so that values can be added; what it takes has no open one', () => {
+    const found = new Set<string>()
+    const walk = (part: unknown, where: string, isSent: boolean): void => {
+      if (typeof part !== 'object' || part === null) return
+      const { $ref, enum: values, 'x-extensible-enum': open, type } = part as Schema
+      if (isSent && Array.isArray(values)) assert.ok(values.length === 1, `${where} is closed`)
+      assert.ok(isSent || open === undefined, `${where} is open`)
+      if (open !== undefined) assert.ok(open.length > 1 && [type].flat()[0] === 'string', where)
+      const [, kind = '', name = ''] = /^#\/components\/(\w+)\/(.+)$/.exec($ref ?? '') ?? []
+      const key = `${isSent} ${$ref}`
+      if (kind !== '' && !found.has(key)) {
+        found.add(key)
+        walk((document.components as never as Record<string, Record<string, unknown>>)[kind]?.[name], name, isSent)
+      }
+      for (const [member, value] of Object.entries(part)) {
+        if (member !== 'example' && member !== 'examples') walk(value, `${where}.${member}`, isSent)
+      }
+    }
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        const { responses, callbacks, parameters, requestBody } = operation as unknown as Record<string, unknown>
+        walk([responses, callbacks], `${method} ${path}`, true)
+        walk([parameters, requestBody], `${method} ${path}`, false)
+      }
+    }
+    walk((document as { readonly webhooks?: unknown }).webhooks, 'webhooks', true)
+    for (const name of ['ProblemCode', 'Request', 'Event'])
+      assert.ok(found.has(`true #/components/schemas/${name}`), name)
+  })
+
+  test('the codes of refusals are listed', () => {
     assert.deepEqual(
-      document.components.schemas.ProblemCode?.enum,
+      document.components.schemas.ProblemCode?.['x-extensible-enum'],
       refusals().map(({ code }) => code),
     )
     const { Problem } = document.components.schemas

@@ -29,7 +29,7 @@ export const linkMinutes: Readonly<Record<LinkPurpose, number>> = {
 export const linkNotValid = refusal(
   403,
   'link.not_valid',
-  'This link is not valid any more: it was used, has expired, or a newer one has taken its place. Ask for a new one.',
+  'This link is no longer valid: it was used, has expired, or was replaced by a newer one. Ask for a new one.',
 )
 
 /**

@@ -40,7 +40,7 @@ export const alreadyRotated = refusal(
   409,
   'api_key.rotated',
   (successor: string) => ({
-    detail: `This key was replaced already, by the key ${successor}. Rotate that one, or make another key.`,
+    detail: `This key was already replaced by the key ${successor}. Rotate that one, or make another key.`,
     extra: { replaced_by: successor },
   }),
   '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',

@@ -127,7 +127,7 @@ export const stepUpRequired = refusal(
     const methods = proofMethods(factors)
     const next =
       methods.length > 0
-        ? 'Prove again that it is you to do this.'
+        ? 'To do this, confirm again that it is you.'
         : isOthersWord
           ? 'Sign in another way to do this: your identity provider speaks for its own organization alone.'
           : signedInFreshly

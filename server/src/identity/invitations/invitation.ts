@@ -39,7 +39,7 @@ export const tooManyInvitations = refusal(429, 'invitation.too_many', {
 export const alreadyMember = refusal(
   409,
   'user.already_member',
-  'You, or somebody with your address, are among the people of this organization already. If you cannot enter it, ask an administrator to activate you.',
+  'You, or somebody with your address, already belong to this organization. If you cannot enter it, ask an administrator to activate your membership.',
 )
 export const registrationClosed = refusal(
   403,

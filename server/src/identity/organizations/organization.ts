@@ -56,7 +56,7 @@ export const closing = refusal(
 export const isOwner = refusal(
   403,
   'user.is_owner',
-  'This member is the owner. That changes only when the owner hands the organization over to another member.',
+  'This member is the owner, and stays the owner until they hand the organization over to another member.',
 )
 export const notOwnRights = refusal(
   403,

@@ -7,7 +7,7 @@ import type { RecoveryContext } from './context.ts'
 /** Not 401: the session is fine. */
 export const wrongPassword = refusal(403, 'password.wrong', 'The current password is not right. Nothing was changed.')
 export const noPassword = refusal(409, 'password.none', {
-  detail: 'Choose a password first, as after forgetting one: this account has none yet.',
+  detail: 'This account has no password yet. Set one first, in the same way as after forgetting one.',
   extra: { how: 'Send POST /api/v1/auth/password/forgot.' },
 })
 

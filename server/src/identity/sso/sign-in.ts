@@ -67,11 +67,11 @@ export const ssoAnswerRefused = refusal(
   'sso.answer_refused',
   (why: string | null = null) =>
     why ??
-    "The identity provider's answer was not accepted. Start again; if it stays, give your administrator the request_id.",
+    "The identity provider's answer was not accepted. Start again; if it keeps happening, give your administrator the request_id.",
 )
 
 export const providerUnavailable = refusal(503, 'sso.provider_unavailable', {
-  detail: 'Your identity provider does not answer just now. Try again in a moment.',
+  detail: 'Your identity provider is not responding right now. Try again in a moment.',
   headers: { 'retry-after': '5' },
 })
 

@@ -38,7 +38,7 @@ function kindOf(error: unknown): Outage {
 }
 
 const details: Readonly<Record<Outage, string>> = {
-  unavailable: 'The database does not respond just now. Nothing is lost; try again in a moment.',
+  unavailable: 'The database is not responding right now. Nothing is lost; try again in a moment.',
   disk_full:
     "The database's disk is full, so nothing can be saved until the operator makes space. What was saved before is safe.",
   read_only:

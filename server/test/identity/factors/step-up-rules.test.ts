@@ -137,7 +137,7 @@ describe('the refusal', () => {
     const { how, ...extra } = problem.extra
     assert.deepEqual(extra, { digest: '07'.repeat(32), methods: ['totp', 'recovery_code'] })
     assert.match(String(how), /POST \/api\/v1\/auth\/step-up/)
-    assert.match(problem.message, /Prove again/)
+    assert.match(problem.message, /confirm again/)
   })
   test('tells a person without any method what to do', () => {
     assert.match(

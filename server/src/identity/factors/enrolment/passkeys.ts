@@ -37,7 +37,7 @@ export const passkeyRegistered = refusal(
 export const passkeyRefused = refusal(
   422,
   'passkey.refused',
-  'The answer of the authenticator does not hold, or came too late. Begin again.',
+  'The response of the authenticator could not be verified, or came too late. Start again.',
 )
 
 export function createPasskeys({ db, clock, report }: FactorDependencies, ceremonies: Ceremonies) {

@@ -26,11 +26,11 @@ export const totpNotFound = refusal(404, 'totp.not_found', 'Authenticator app no
 export const totpNotBegun = refusal(
   404,
   'totp.not_begun',
-  'This authenticator app is not being added, or the time for its first code is over. Begin again.',
+  'No authenticator app is being added under this id, or the time for its first code is over. Start again.',
 )
 
 export const totpCodeWrong = refusal(422, 'totp.code_wrong', {
-  detail: 'This code does not fit. Type the one that the app shows now; its clock must be right.',
+  detail: 'This code is wrong. Enter the one that the app shows now, and check that its clock is right.',
   errors: [{ path: 'code', message: 'does not fit' }],
 })
 

@@ -41,7 +41,7 @@ export type JudgedAssertion =
 export const passkeysUnavailable = refusal(
   409,
   'passkey.unavailable',
-  'Passkeys belong to a domain, and PUBLIC_URL names an address. The operator of this service can change it.',
+  'Passkeys need a domain name, but PUBLIC_URL has an IP address. The operator of this service can change it.',
 )
 
 export const passkeyCopied = refusal(

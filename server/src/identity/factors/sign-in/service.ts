@@ -85,7 +85,7 @@ export const wrongSecondFactor = refusal(
 )
 
 export const challengeOver = refusal(401, 'auth.challenge_over', {
-  detail: 'This sign-in was completed, or its time is over. Sign in again.',
+  detail: 'This sign-in was completed, or took too long. Sign in again.',
   headers: bearerChallenge,
 })
 

@@ -53,7 +53,7 @@ export const methodUnavailable = refusal(
     detail:
       methods.length === 0
         ? 'You have nothing to prove yourself with here: add a passkey or an authenticator app first.'
-        : `This method is not open to you. Use one of: ${methods.join(', ')}.`,
+        : `You cannot use this method here. Use one of: ${methods.join(', ')}.`,
     extra: { methods },
   }),
   ['passkey', 'totp'],

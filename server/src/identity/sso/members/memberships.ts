@@ -61,7 +61,7 @@ export const notAMember = {
   domain_not_allowed: refusal(
     403,
     'sso.domain_not_allowed',
-    'Addresses of your domain do not become members by themselves. Ask an administrator.',
+    'People with an address in your domain do not become members automatically. Ask an administrator.',
   ),
 } as const satisfies Readonly<Record<ReasonAgainst, Refusal>>
 

@@ -38,19 +38,22 @@ public class Play {
     } catch (ApiException exception) {
       refused = ApiClient.createDefaultObjectMapper().readValue(exception.getResponseBody(), Problem.class);
     }
+    var later = "{\"type\":\"about:blank\",\"title\":\"Conflict\",\"status\":409,\"code\":\"later.added\",\"detail\":\"x\",\"request_id\":\"1\"}";
+    var unknown = ApiClient.createDefaultObjectMapper().readValue(later, Problem.class);
+    if (!"later.added".equals(unknown.getCode())) throw new IllegalStateException("a code that this client does not know");
     System.out.println(
         new ObjectMapper()
             .writeValueAsString(
                 Map.of(
                     "id", made.getId().toString(),
                     "listed", page.getItems().stream().anyMatch(item -> item.getId().equals(made.getId())),
-                    "decision", answered.getResponse().getDecision().getValue(),
+                    "decision", answered.getResponse().getDecision(),
                     "comment", answered.getResponse().getComment(),
                     "certificate", certificate.getCertificate(),
                     "refused",
                         Map.of(
                             "status", refused.getStatus(),
-                            "code", refused.getCode().getValue(),
+                            "code", refused.getCode(),
                             "detail", refused.getDetail()))));
   }
 }

@@ -175,25 +175,25 @@ const exampleHold: Held = { since: new Date('2026-01-31T10:00:00Z'), reason: 'It
 export const agentPaused = refusal(
   403,
   'agent.paused',
-  heldBackBy('This agent is paused', 'New requests are refused', 'it'),
+  heldBackBy('This agent has been paused', 'New requests are refused', 'it'),
   exampleHold,
 )
 export const agentStopped = refusal(
   403,
   'agent.stopped',
-  heldBackBy('This agent is stopped', 'Every call is refused', 'it'),
+  heldBackBy('This agent has been stopped', 'Every call is refused', 'it'),
   exampleHold,
 )
 export const allAgentsPaused = refusal(
   403,
   'organization.paused',
-  heldBackBy('All agents of this organization are paused', 'New requests are refused', 'them'),
+  heldBackBy('All agents of this organization have been paused', 'New requests are refused', 'them'),
   exampleHold,
 )
 export const allAgentsStopped = refusal(
   403,
   'organization.stopped',
-  heldBackBy('All agents of this organization are stopped', 'Every call is refused', 'them'),
+  heldBackBy('All agents of this organization have been stopped', 'Every call is refused', 'them'),
   exampleHold,
 )
 

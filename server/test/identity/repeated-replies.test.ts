@@ -85,7 +85,15 @@ describe('a repeated Idempotency-Key gets the first reply, whatever was changed 
       .filter((operation) => !isKept(operation))
     assert.deepEqual(
       reading.map(({ operationId }) => operationId).sort(),
-      [...Object.keys(creations), 'createRequest', 'createRequests', 'rotateApiKey', 'respond', 'cancelRequest', 'redeem'].sort(),
+      [
+        ...Object.keys(creations),
+        'createRequest',
+        'createRequests',
+        'rotateApiKey',
+        'respond',
+        'cancelRequest',
+        'redeem',
+      ].sort(),
     )
   })
 

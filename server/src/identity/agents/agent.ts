@@ -64,7 +64,11 @@ export const agentNotFound = refusal(404, 'agent.not_found', 'Agent not found')
 
 /** Why a stopped switch cannot be set to paused. */
 export const alreadyStopped = {
-  agent: refusal(409, 'agent.already_stopped', 'This agent is stopped already, which goes further than a pause. Resume it first.'),
+  agent: refusal(
+    409,
+    'agent.already_stopped',
+    'This agent is stopped already, which goes further than a pause. Resume it first.',
+  ),
   organization: refusal(
     409,
     'organization.already_stopped',

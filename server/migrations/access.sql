@@ -18,7 +18,11 @@ grant insert (organization_id, id, kind, subject_kind, subject_id, actor_kind, a
 grant update (published_at) on audit_seals to hitl_app;
 revoke delete on audit_policies from hitl_app;
 grant execute on function hitl_audit_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
-  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_other_processes(), hitl_closed_requests(json) to hitl_app;
+  hitl_audit_erase(json), hitl_audit_purge(integer), hitl_other_processes(), hitl_closed_requests(json),
+  hitl_forget_object(uuid, uuid) to hitl_app;
+
+-- They outlive their organization (0014_attachments.sql).
+revoke update, delete on discarded_objects from hitl_app;
 
 -- Signatures can be verified for ever.
 revoke delete on signing_keys from hitl_app;

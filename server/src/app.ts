@@ -1,6 +1,13 @@
 import type { FastifyInstance } from 'fastify'
+import { createAttachmentModule } from './attachments/module.ts'
 import { createCallbackModule } from './callbacks/module.ts'
-import { notFound as requestNotFound, stillOpen } from './consultations/consultation.ts'
+import {
+  alreadyCancelled,
+  alreadyResponded,
+  alreadyTimeout,
+  notFound as requestNotFound,
+  stillOpen,
+} from './consultations/consultation.ts'
 import { createConsultationModule, showRefusals } from './consultations/module.ts'
 import { requestExample } from './consultations/schemas.ts'
 import { openPools, type PoolOptions } from './database.ts'
@@ -95,8 +102,12 @@ export async function createApp(options: AppOptions) {
       eraseRequest: async (tx, organizationId, id) => {
         await consultations.eraseRequest(tx, { organizationId, id })
         await callbacks.erase(tx, organizationId, id)
+        await attachments.erase(tx, organizationId, id)
       },
-      eraseComments: (...comments) => consultations.eraseComments(...comments),
+      eraseComments: async (...comments) => {
+        await consultations.eraseComments(...comments)
+        await attachments.eraseOf(...comments)
+      },
       forgetReplies: (tx, organizationId) => identity.keptReplies.forget(tx, organizationId),
     },
     evidence: {
@@ -125,7 +136,27 @@ export async function createApp(options: AppOptions) {
     refuseTarget: callbacks.refuseTarget,
     refuseSecret: callbacks.refuseSecret,
   })
-  const modules: readonly Module[] = [consultations, callbacks, realtime, deliveries, events, identity, letters]
+  const attachments = createAttachmentModule({
+    ...ground,
+    report,
+    requests: {
+      requireOpen: (principal, id) => consultations.requireOpen(principal, id),
+      requireVisible: (principal, id) => consultations.read(principal, id),
+      lockOpen: (tx, by, id) => consultations.lockOpen(tx, by, id),
+      notFound: requestNotFound,
+      closed: [alreadyResponded, alreadyTimeout, alreadyCancelled],
+    },
+  })
+  const modules: readonly Module[] = [
+    attachments,
+    consultations,
+    callbacks,
+    realtime,
+    deliveries,
+    events,
+    identity,
+    letters,
+  ]
   let stopped: Promise<void> | null = null
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
@@ -167,7 +198,9 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const loop of [consultations, identity, deliveries, letters, realtime].flatMap(({ loops }) => loops))
+      for (const loop of [consultations, identity, attachments, deliveries, letters, realtime].flatMap(
+        ({ loops }) => loops,
+      ))
         await loop.drain()
       await events.drain()
     },
@@ -181,6 +214,7 @@ export async function createApp(options: AppOptions) {
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.
         await events.close()
+        await attachments.close()
         watch.stop()
         await Promise.all([db.close(), workerDb.close()])
       })()

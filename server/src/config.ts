@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { attachmentRules, attachmentSettings } from './settings/attachments.ts'
 import { callbackAllowOf, callbackSettings } from './settings/callbacks.ts'
 import { consultationSettings } from './settings/consultations.ts'
 import { databaseRules, databaseSettings } from './settings/database.ts'
@@ -22,6 +23,7 @@ export const sections = {
   'People and sign-in': identitySettings,
   Requests: consultationSettings,
   'Waits and streams': realtimeSettings,
+  Attachments: attachmentSettings,
   Callbacks: callbackSettings,
   Mail: mailSettings,
   Audit: eventSettings,
@@ -36,12 +38,13 @@ export const settings = {
   ...identitySettings,
   ...consultationSettings,
   ...realtimeSettings,
+  ...attachmentSettings,
   ...callbackSettings,
   ...mailSettings,
   ...eventSettings,
 }
 
-const rules = [serviceRules, databaseRules, secretRules, identityRules, mailRules]
+const rules = [serviceRules, databaseRules, secretRules, identityRules, attachmentRules, mailRules]
 
 export interface Config extends Values<typeof settings> {
   /** No trailing slash. */

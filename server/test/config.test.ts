@@ -338,7 +338,7 @@ describe('.env.example', () => {
   })
 
   test('every example is read by its setting', () => {
-    const examples = parseEnv(text.replaceAll(/^# ([A-Z_]+=)/gm, '$1'))
+    const examples = parseEnv(text.replaceAll(/^# ([A-Z][A-Z0-9_]+=)/gm, '$1'))
     assert.deepEqual(Object.keys(examples).sort(), Object.keys(settings).sort())
     for (const [name, setting] of Object.entries(settings)) {
       const example = examples[name]
@@ -354,6 +354,7 @@ describe('.env.example', () => {
       ...environment,
       DATABASE_URL: settings.DATABASE_URL.example,
       ADMIN_PASSWORD: 'correct horse',
+      S3_SECRET_ACCESS_KEY: settings.S3_SECRET_ACCESS_KEY.example,
     })
     assert.equal(config.PUBLIC_URL, 'https://hitl.example.com')
   })

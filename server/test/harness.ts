@@ -137,6 +137,7 @@ export interface Reply {
 export interface CallOptions {
   /** An access token or an API key. Default: none. */
   readonly as?: string
+  /** JSON, or a form. */
   readonly body?: unknown
   /** Bytes to send instead of `body`. */
   readonly payload?: string | Buffer
@@ -239,7 +240,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   checkReply ??= createReplyChecker(app.http.swagger() as never)
   const check = checkReply
 
-  const call: TestApp['call'] = async (method, path, { as, body, payload, headers = {} } = {}) => {
+  const call: TestApp['call'] = async (method, path, { as, body: given, payload, headers: named = {} } = {}) => {
+    // A form, encoded.
+    const form = given instanceof FormData ? new Response(given) : null
+    const body = form === null ? given : undefined
+    const headers = { ...named, ...(form === null ? {} : { 'content-type': String(form.headers.get('content-type')) }) }
     const injected: InjectOptions = {
       method: method as 'GET',
       url: path,
@@ -249,7 +254,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
         ...headers,
       },
     }
-    const sent = payload ?? (body === undefined ? undefined : JSON.stringify(body))
+    const encoded = form === null ? payload : Buffer.from(await form.arrayBuffer())
+    const sent = encoded ?? (body === undefined ? undefined : JSON.stringify(body))
     const answer = await app.http.inject({
       ...injected,
       ...(sent === undefined ? {} : { payload: sent }),

@@ -75,7 +75,7 @@ export function createReplyChecker(document: Document): (method: string, path: s
     }
     const type = String(reply.headers['content-type']).split(';', 1)[0] ?? ''
     if (response.content === undefined) return
-    const schema = response.content[type]?.schema
+    const schema = (response.content[type] ?? response.content['*/*'])?.schema
     assert.ok(schema, `${where} came as ${type}, which openapi.json does not list`)
     if (operation.responses[reply.status] === undefined) requireGeneral(where, document, response, reply)
     const validate = compiled.get(`${where} ${type}`) ?? ajv.compile(absolute(schema))

@@ -50,7 +50,7 @@ function readConfig(): { readonly config: Config | null; readonly mistakes: read
 
 /** Adds to a mistake where its setting was set, which is where to correct it. */
 function withSource(mistake: string): string {
-  const name = /^[A-Z][A-Z_]+/.exec(mistake)?.[0] ?? ''
+  const name = /^[A-Z][A-Z0-9_]+/.exec(mistake)?.[0] ?? ''
   const source = name in settings ? sourceOf(name).name : 'default'
   return source === 'default' ? mistake : `${mistake} (from ${source})`
 }

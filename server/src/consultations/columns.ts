@@ -4,7 +4,7 @@ import type { Consultation, ConsultationCore } from './consultation.ts'
 
 /**
  * The columns of a request's row, each once: selects, inserts and saves are made from this list. The core is what acts decide
- * on; `asked` and `large` are the contents, which never change, and `large` ones weigh in batches and lists.
+ * on; `asked` and `large` are the contents, which never change, `added` what the agent adds later, and `large` ones weigh in batches and lists.
  */
 const columns = {
   organization_id: 'fixed',
@@ -37,6 +37,7 @@ const columns = {
   callback_url: 'asked',
   callback_secret: 'asked',
   callback_retry_seconds: 'asked',
+  attachments: 'added',
   context: 'large',
   metadata: 'large',
 } as const
@@ -58,7 +59,7 @@ export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest
 } & { readonly [N in 'comment' | 'answered_at']: Answered[N] | null }
 
 export type Row = CoreRow &
-  Pick<Stored, NameIn<'certified' | 'asked' | 'large'>> & {
+  Pick<Stored, NameIn<'certified' | 'asked' | 'added' | 'large'>> & {
     readonly agent_paused?: boolean | null
     readonly context_truncated?: boolean
     readonly metadata_truncated?: boolean
@@ -123,6 +124,7 @@ export function toConsultation(row: Row): Consultation {
     callbackUrl: row.callback_url,
     callbackSecret: row.callback_secret,
     callbackRetrySeconds: row.callback_retry_seconds,
+    attachments: row.attachments,
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
     ...(row.context_truncated === true ? { contextTruncated: true } : {}),
     ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),

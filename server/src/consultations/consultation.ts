@@ -98,7 +98,8 @@ export interface Proposal extends Asked {
   readonly callbackRetrySeconds: readonly number[] | null
 }
 
-export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes'> {
+export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes' | 'attachments'> {
+  readonly attachments: JsonText | null
   /** The decision as a compact JWS (certificate.ts), as it was issued. */
   readonly certificate: string | null
   /** Read together with the request: whether it is open and its agent paused or stopped. */
@@ -258,6 +259,7 @@ export function open(
     agentId,
     apiKeyId,
     id,
+    attachments: null,
     timeoutAt,
     nextActionAt: timeoutAt,
     digest: digestOf(asked),
@@ -328,6 +330,54 @@ export function expire(before: Consultation, now: Date): Change | null {
   if (before.state !== 'pending' || !isOverdue(before, now)) return null
   const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
   return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
+}
+
+/** Throws 409 unless files can still be added to it, or removed. */
+export function requireOpen(before: Consultation, now: Date): void {
+  requirePending(before, 'change its attachments', now)
+}
+
+/** A file, as requests and their digests name it. */
+export interface AttachedFile {
+  readonly id: string
+  readonly name: string
+  readonly media_type: string
+  readonly size: number
+  readonly sha256: string
+}
+
+export const attachmentsOf = ({ attachments }: Pick<Consultation, 'attachments'>): readonly AttachedFile[] =>
+  attachments === null ? [] : (JSON.parse(attachments) as AttachedFile[])
+
+/**
+ * The agent changes the files of what it asks, and so its digest: who answers with the digest of what they were shown before is
+ * refused, and the certificate of a decision names all the files that were there.
+ */
+export function changeAttachments(
+  before: Consultation,
+  actor: Actor,
+  file: AttachedFile,
+  kind: 'attachment.added' | 'attachment.removed',
+  now: Date,
+): Change {
+  requireOpen(before, now)
+  requireAsAsked(before)
+  const others = attachmentsOf(before).filter(({ id }) => id !== file.id)
+  const files = kind === 'attachment.added' ? [...others, file] : others
+  const attachments = files.length === 0 ? null : (JSON.stringify(files) as JsonText)
+  const digest = digestOf({ ...before, attachments })
+  const after: Consultation = { ...before, attachments, digest, updatedAt: later(before, now) }
+  const { id, name, ...said } = file
+  const change = { attachment_id: id, ...said }
+  const isAdded = kind === 'attachment.added'
+  const fact: RequestFact = {
+    kind,
+    actor,
+    before: { digest: before.digest, ...(isAdded ? {} : change) },
+    after: { digest, ...(isAdded ? change : {}) },
+    erasable: { name },
+  }
+  return { before, after, facts: [fact] }
 }
 
 /**
@@ -440,5 +490,7 @@ function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Da
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */
 export function initialReply(now: Consultation): Consultation {
-  return { ...now, ...undecided, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
+  const asked =
+    now.attachments === null ? now : { ...now, attachments: null, digest: digestOf({ ...now, attachments: null }) }
+  return { ...asked, ...undecided, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
 }

@@ -9,13 +9,15 @@ export interface Asked {
   readonly title: string
   readonly description: string | null
   readonly context: JsonText
+  /** The files that the agent added, as the wire has them, as a JSON array; null or left out: none. */
+  readonly attachments?: JsonText | null
 }
 
 /** Digests by the SHA-256 of the text they were computed from: 250 bytes each. */
 const computed = createBoundedMap<string, string>(20_000)
 
 /**
- * SHA-256, in hex, over the RFC 8785 JSON of `{context, description, title}`: with it anybody can check, byte for byte, what was
+ * SHA-256, in hex, over the RFC 8785 JSON of `{context, description, title}`, and `attachments` where there are some: with it anybody can check, byte for byte, what was
  * approved. Every read and every act computes it anew from the row, so the canonical form, which takes 30 times as long as
  * hashing the text as it is, is made once for each text.
  */
@@ -42,7 +44,8 @@ export function isDigested(asked: Asked): boolean {
   return asked.context.length < largeBytes || computed.get(hash('sha256', textOf(asked), 'base64')) !== undefined
 }
 
-function textOf({ title, description, context }: Asked): JsonText {
+function textOf({ title, description, context, attachments = null }: Asked): JsonText {
   const [told, named] = [JSON.stringify(description), JSON.stringify(title)]
-  return `{"context":${context},"description":${told},"title":${named}}` as JsonText
+  const files = attachments === null ? '' : `"attachments":${attachments},`
+  return `{${files}"context":${context},"description":${told},"title":${named}}` as JsonText
 }

@@ -54,7 +54,7 @@ function write(consultation: Consultation, actions: string): string {
   return (
     `{"id":"${consultation.id}","title":${text(consultation.title)},"description":${text(consultation.description)},` +
     `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}"state":"${consultation.state}",` +
-    `"revision":${consultation.revision},"response":${answer},"responded_by":${word(response?.responderId)},` +
+    `"revision":${consultation.revision},"attachments":${consultation.attachments ?? '[]'},"response":${answer},"responded_by":${word(response?.responderId)},` +
     `"responded_at":${time(response?.respondedAt)},"decided_by":${word(consultation.decidedBy)},` +
     `"callback_webhook":${text(consultation.callbackUrl)},"callback_sent_at":${time(callback.sentAt)},` +
     `"callback":{"status":"${callback.status}","attempts":${callback.attempts},` +

@@ -95,7 +95,7 @@ export const respondBody = Type.Object(
           maxLength: 64,
           pattern: sha256Hex,
           description:
-            'Computed from the title, description and context that were shown; 409 when that is not what was asked.',
+            'Computed from the title, description, context and attachments that were shown; 409 when that is not what was asked.',
         }),
       ),
     ),
@@ -113,6 +113,7 @@ export const requestExample = {
   metadata: createRequestExample.metadata,
   state: 'callback_sent',
   revision: 1,
+  attachments: [],
   response: {
     ...respondExample,
     responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
@@ -161,6 +162,9 @@ export const requestSchema = Type.Object(
     metadata_truncated: truncated('metadata'),
     state,
     revision: Type.Integer({ description: 'Counts the changes of what is asked.' }),
+    attachments: Type.Array(Type.Ref('Attachment'), {
+      description: 'The files that the agent added to what it asks, in that order. They are a part of the digest.',
+    }),
     response: nullable(
       Type.Object(
         {
@@ -197,7 +201,8 @@ export const requestSchema = Type.Object(
       { title: 'CallbackState', description: 'How far the callback has come.' },
     ),
     digest: Type.String({
-      description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}: what is asked.',
+      description:
+        'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title} and, where there are some, attachments: what is asked.',
     }),
     certificate: nullable(
       Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),

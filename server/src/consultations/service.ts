@@ -1,6 +1,7 @@
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
+import { lockOpen, requireOpen } from './attaching.ts'
 import { lockForCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
@@ -28,6 +29,8 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     cancel: acts.cancel.bind(null, acting),
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
+    requireOpen: requireOpen.bind(null, { ...context, ...reading }),
+    lockOpen: lockOpen.bind(null, context),
     redeliver: acts.redeliver.bind(null, acting),
     redeliverIfSettled: acts.redeliverIfSettled.bind(null, acting),
     show: show.bind(null, proving),

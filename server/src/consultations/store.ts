@@ -26,7 +26,7 @@ const agentPaused = `case when c.state = 'pending' then
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
 /** All but what is large. */
-const small = `${selectedCore}, ${selected(columnsIn('certified', 'asked'))}`
+const small = `${selectedCore}, ${selected(columnsIn('certified', 'asked', 'added'))}`
 
 /** Larger ones are left out of lists. */
 const lightBytes = 4_096
@@ -45,6 +45,7 @@ export function listedColumns(light: boolean): string {
     ),
     // As JSON, in which a character may become six.
     ...['c.title', 'c.description', 'a.comment'].map((text) => `coalesce(octet_length(to_json(${text})::text), 0)`),
+    'coalesce(octet_length(c.attachments::text), 0)',
     ...['callback_url', 'callback_last_error', 'certificate'].map((name) => `coalesce(octet_length(c.${name}), 0)`),
   ]
   return `${small}, ${shown.join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
@@ -335,6 +336,20 @@ function movedTotals(changes: readonly Change<ConsultationCore>[]) {
   return [...totals.values()].filter((entry) => entry.total !== 0)
 }
 
+const saveAttachmentsStatement: Statement = {
+  name: 'consultations_save_attachments',
+  text: `update consultation_requests set attachments = $3, digest = $4, updated_at = $5
+    where organization_id = $1 and id = $2`,
+}
+
+/** Saves the files of a locked row, with the digest that they change. */
+export async function saveAttachments(
+  tx: Queryable,
+  { organizationId, id, attachments, digest, updatedAt }: Consultation,
+): Promise<void> {
+  await tx.execute(saveAttachmentsStatement, [organizationId, id, attachments, Buffer.from(digest, 'hex'), updatedAt])
+}
+
 const eraseStatement: Statement = {
   name: 'consultations_erase',
   text: `
@@ -342,7 +357,7 @@ const eraseStatement: Statement = {
       update consultation_answers set comment = null where organization_id = $1 and request_id = $2
     )
     update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
-      callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null, erased_at = $4,
+      attachments = null, callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null, erased_at = $4,
       updated_at = greatest($4, updated_at + interval '1 ms')
     where organization_id = $1 and id = $2`,
 }

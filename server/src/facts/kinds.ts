@@ -30,6 +30,9 @@ export const eventKinds = {
   'request.contradicted':
     'A stored question, decision or certificate contradicts another, or what was shown: it was changed outside the service.',
 
+  'attachment.added': 'A file was added: by an agent to what it asks, or by a person for an answer.',
+  'attachment.removed': 'A file was removed before the request was answered.',
+
   'breaker.opened':
     'A receiver of callbacks failed so often in a row that callbacks wait, and only one at a time tries it.',
   'breaker.closed': 'The receiver took a callback again, so all that waited are sent.',

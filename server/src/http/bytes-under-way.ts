@@ -19,7 +19,11 @@ const mebibyte = 1_048_576
 const mostBytes = {
   bodies: { callers: 24 * mebibyte, strangers: 8 * mebibyte },
   replies: { callers: 32 * mebibyte, strangers: 16 * mebibyte },
+  // Bodies that their route reads piece by piece.
+  streams: { callers: 64 * mebibyte, strangers: 0 },
 } as const
+/** What such a body holds: the piece that is gathered, and what its connection has read ahead. */
+const streamedBody = 512 * 1_024
 /** Smaller ones cost no more than the call itself. */
 const unweighed = 4_096
 /** A body of unannounced length is weighed in pieces. */
@@ -39,6 +43,7 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
   })
   const bodies = budgetsOf(mostBytes.bodies)
   const replies = budgetsOf(mostBytes.replies)
+  const streams = budgetsOf(mostBytes.streams)
 
   const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
     const { actor, client } = request
@@ -70,11 +75,14 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
   }
 
   app.addHook('preParsing', (request, reply, payload, done) => {
-    if (request.headers['transfer-encoding'] !== undefined) return done(null, weighedAsItComes(reply, payload))
-    const bytes = bodyBytes(request)
+    const isStreamed = request.routeOptions.config.streamsBody === true
+    if (request.headers['transfer-encoding'] !== undefined && !isStreamed) {
+      return done(null, weighedAsItComes(reply, payload))
+    }
+    const bytes = isStreamed ? streamedBody : bodyBytes(request)
     if (bytes <= unweighed) return done(null, payload)
     try {
-      hold(bodies, reply, bytes)
+      hold(isStreamed ? streams : bodies, reply, bytes)
       done(null, payload)
     } catch (error) {
       // The rest of the body is not read.

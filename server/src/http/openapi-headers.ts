@@ -11,6 +11,9 @@ export const replyHeaders = {
   'API-Key-Expires': header('When the API key of this call expires, once that is near (an HTTP-date).'),
   'Set-Cookie': header('The cookie that renews the session; only to clients that asked for one.'),
   'Content-Disposition': header('The name of the file.'),
+  ETag: header('Names this content: the same as long as it is the same.'),
+  'Accept-Ranges': header('`bytes`: parts can be asked for with Range.'),
+  'Content-Range': header('Which part this is, as `bytes 0-1023/4096`; of a part that is not there, `bytes */4096`.'),
 } as const
 
 function header(description: string, schema: object = { type: 'string' }) {

@@ -1,4 +1,10 @@
-import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions, preValidationHookHandler } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifySchema,
+  FastifySchemaCompiler,
+  FastifyServerOptions,
+  preValidationHookHandler,
+} from 'fastify'
 import { type TObject, Type } from 'typebox'
 import { compileCheck } from '../platform/validation.ts'
 
@@ -9,6 +15,10 @@ const compile: FastifySchemaCompiler<Record<string, unknown>> = ({ schema, httpP
     return error === null ? { value: data } : { error }
   }
 }
+
+/** For a route that reads its body itself: its schema is for the documents. */
+export const compileAllButBody: FastifySchemaCompiler<FastifySchema> = (route) =>
+  route.httpPart === 'body' ? () => ({ value: undefined }) : compile(route as never)
 
 /**
  * Validates against TypeBox schemas and names every wrong field at once, as 422. Passed as factories, because a scope that

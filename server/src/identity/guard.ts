@@ -23,7 +23,7 @@ declare module 'fastify' {
     principal: Principal | null
     /** What the guard allowed, and when by `performance.now()`; null on routes without a guard. */
     allowed: { readonly right: Right; readonly at: number } | null
-    /** Throws when the caller may no longer do what the guard allowed: for replies that take long. */
+    /** Throws when the caller may no longer do what the guard allowed: for bodies and replies that take long. */
     allowAgain(): Promise<void>
   }
 }

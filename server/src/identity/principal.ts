@@ -80,6 +80,7 @@ export const rights = {
   'request.create': ['agent'],
   'request.read': ['agent', ...everybody],
   'request.respond': ['reviewer', ...managers],
+  'request.attach': ['agent', 'reviewer', ...managers],
   'request.cancel': ['agent'],
   'request.redeem': ['agent'],
   'request.redeliver': ['agent', 'reviewer', ...managers],
@@ -114,6 +115,7 @@ export type Right = keyof typeof rights
 /** The scope that an agent's key needs for each right of agents: one without a scope does not compile. */
 export const scopeNeeded = {
   'request.create': 'requests:create',
+  'request.attach': 'requests:create',
   'request.read': 'requests:read',
   'request.cancel': 'requests:cancel',
   'request.redeem': 'requests:redeem',

@@ -27,6 +27,8 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   createRequests: 'never',
   respond: 'never',
   cancelRequest: 'never',
+  addAttachment: 'never',
+  removeAttachment: 'never',
   redeliver: 'never',
   redeliverCallbacks: 'never',
   redeem: 'never',

@@ -77,9 +77,17 @@ export function operationsOf(t: TestApp, bodies: Readonly<Record<string, unknown
           .filter(([, member]) => namesId(member))
           .map(([name]): Place => ({ in: 'body', name, key: name })),
       ]
-      return { id, method: method.toUpperCase(), path, body: bodies[id] ?? example, places }
+      const isForm = requestBody?.content['multipart/form-data'] !== undefined
+      return { id, method: method.toUpperCase(), path, body: bodies[id] ?? (isForm ? formWith() : example), places }
     }),
   )
+}
+
+/** A form with one file. */
+export function formWith(content = 'hello', { name = 'notes.txt', type = 'text/plain' } = {}): FormData {
+  const form = new FormData()
+  form.set('file', new Blob([content], { type }), name)
+  return form
 }
 
 function keyOf(path: string, name: string): string {

@@ -7,7 +7,7 @@ import { createAuthenticator } from '../identity/factors/authenticator.ts'
 import { codeAt } from '../identity/factors/authenticator-app.ts'
 import type { TestPerson } from '../people-and-keys.ts'
 import type { Caller } from './expectations.ts'
-import type { Ids } from './operations.ts'
+import { formWith, type Ids } from './operations.ts'
 import { addInvitation, addPersonalThings, type Tenant } from './tenant.ts'
 
 /** The caller and their organization. What an operation acts on is created for this one caller. */
@@ -35,6 +35,12 @@ const passwordHash = hashSync(password, { cost: 4 })
 export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThings>>> = {
   getCertificate: approved,
   redeem: approved,
+  removeAttachment: async ({ t, tenant, token }) => {
+    const path = `/api/v1/requests/${tenant.ids.requests}/attachments`
+    const added = await t.call('POST', path, { as: token, body: formWith() })
+    assert.equal(added.status, 201, added.text)
+    return { ids: { attachment_id: added.body.id } }
+  },
   eraseFromAudit: async (scene) => {
     await approved(scene)
     return {}

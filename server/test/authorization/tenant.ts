@@ -3,7 +3,7 @@ import { newId } from '../../src/platform/ids.ts'
 import { openTestSession, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
 import type { Caller } from './expectations.ts'
-import type { Ids } from './operations.ts'
+import { formWith, type Ids } from './operations.ts'
 
 /** An organization with one of everything that an id in a path, a query or a body can name. */
 export interface Tenant {
@@ -45,6 +45,8 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
   const key = await addApiKey(t, organizationId)
   const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: mark, context: { mark } } })
   const requestId = made.body.id as string
+  const file = formWith(mark, { name: `${mark}.txt` })
+  const attached = await t.call('POST', `/api/v1/requests/${requestId}/attachments`, { as: key.raw, body: file })
   const sessionId = await openTestSession(t.sql, organizationId, colleague.id)
   const [teamId, invitationId] = [newId(), newId()]
   const personal = await addPersonalThings(t, colleague, mark)
@@ -53,6 +55,7 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
     requests: requestId,
     request_id: requestId,
     subject_id: requestId,
+    attachment_id: attached.body.id as string,
     users: colleague.id,
     user_id: colleague.id,
     owner_id: colleague.id,

@@ -156,6 +156,7 @@ describe('open', () => {
       callbackUrl: url,
       callbackSecret: Buffer.from('sealed'),
       callbackRetrySeconds: [1, 2],
+      attachments: null,
       organizationId,
       agentId,
       apiKeyId,

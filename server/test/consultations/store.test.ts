@@ -146,15 +146,25 @@ describe('the row read back equals what the rule returned', () => {
     const opened = await inserted({ callbackSecret: Buffer.of(9) })
     const keys = [{ organizationId: t.organizationId, id: opened.id }]
     const { title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, ...rest } = opened
-    const { certificate, ...core } = rest
+    const { certificate, attachments, ...core } = rest
     assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys)), {
       found: [opened],
       left: [],
     })
     assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lockCore(tx, keys)), [core])
     assert.deepEqual(
-      [title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, certificate].length,
-      8,
+      [
+        title,
+        description,
+        context,
+        metadata,
+        callbackUrl,
+        callbackSecret,
+        callbackRetrySeconds,
+        certificate,
+        attachments,
+      ].length,
+      9,
     )
   })
 })

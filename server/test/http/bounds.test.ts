@@ -62,7 +62,8 @@ test('every enum of the document says what it holds', () => {
 test('a body is at most 16 KiB where anybody may call, and 1 MiB elsewhere', async () => {
   const wrong: string[] = []
   for (const { id, method, path } of operations) {
-    if (method === 'GET') continue
+    // Its body is a form, which has a limit of its own.
+    if (method === 'GET' || id === 'addAttachment') continue
     const payload = `{"pad":"${'x'.repeat(16_384)}"}`
     const headers = { 'content-type': 'application/json' }
     const isPublic = allowed[id] === 'public' || id === 'logout'

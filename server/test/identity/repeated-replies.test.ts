@@ -26,7 +26,7 @@ interface Creation {
   readonly change?: (id: string, company: Company) => readonly [path: string, body: Readonly<Record<string, unknown>>]
 }
 
-/** Requests, and the acts on them, are in consultations/idempotency.test.ts, rotated keys in api-keys/api-keys.test.ts. */
+/** Requests, and the acts on them, are in consultations/idempotency.test.ts, files in attachments/attachments.test.ts, rotated keys in api-keys/api-keys.test.ts. */
 const creations: Readonly<Record<string, Creation>> = {
   createOrganization: { path: '/organizations', body: () => ({ name: 'First' }) },
   createTeam: {
@@ -87,6 +87,7 @@ describe('a repeated Idempotency-Key gets the first reply, whatever was changed 
       reading.map(({ operationId }) => operationId).sort(),
       [
         ...Object.keys(creations),
+        'addAttachment',
         'createRequest',
         'createRequests',
         'rotateApiKey',

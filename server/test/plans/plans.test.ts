@@ -53,6 +53,8 @@ const notLived: Readonly<Record<string, string>> = {
   consultations_late_answers: 'after a race only; looks up answers by their primary key',
   deliveries_notify: 'notifies, and reads no table',
   realtime_notify: 'the same',
+  attachments_discarded_objects: 'with an S3 store only; takes the first rows of an index',
+  attachments_forget_object: 'with an S3 store only; one row by its primary key',
   realtime_closed: 'looks up requests by their primary keys, in a function',
 }
 

@@ -34,6 +34,11 @@ export function checksOf(pack: Checked): readonly Check[] {
   const events = pack.events.map((event) => ({ ...event, said: JSON.parse(event.record) as Members }))
   const find = (kind: string) => events.findLast(({ said }) => said.kind === kind)
   const created = find('request.created')
+  // Its files change what is asked as long as it is open; a person's own files do not.
+  const asked = events.findLast(
+    ({ said: { kind, digest } }) =>
+      kind === 'request.created' || (`${kind}`.startsWith('attachment.') && digest !== null),
+  )
   const responded = find('request.responded')
   const redeemed = find('request.redeemed')
   const isWhole = pack.events.length === pack.eventsTotal
@@ -46,7 +51,7 @@ export function checksOf(pack: Checked): readonly Check[] {
     digestCheck(pack.request, pack.digest),
     compare('asked', 'What the row says was asked is what the sealed event of the question says.', [
       created === undefined && missing('that it was asked'),
-      created !== undefined && differ('digest', created.said.digest, pack.request.digest),
+      created !== undefined && differ('digest', asked?.said.digest, pack.request.digest),
       created !== undefined && differ('agent', member(created.said.actor, 'id'), pack.request.agent_id),
       created !== undefined && differ('time', created.said.occurred_at, pack.request.created_at),
       created !== undefined && isNamed(created, 'title') && differ('title', said(created, 'title'), pack.request.title),
@@ -113,13 +118,14 @@ function digestCheck({ digest, erased_at: erasedAt }: Members, computed: string)
     return {
       check,
       result: 'open',
-      detail: `Title, description and context were erased at ${erasedAt}; the digest stays.`,
+      detail: `Title, description, context and attachments were erased at ${erasedAt}; the digest stays.`,
     }
   }
   if (computed === digest) {
-    return { check, result: 'holds', detail: 'The digest follows from title, description and context.' }
+    return { check, result: 'holds', detail: 'The digest follows from title, description, context and attachments.' }
   }
-  const detail = 'Title, description or context were changed after the question was asked: its digest is another one.'
+  const detail =
+    'Title, description, context or attachments were changed after the question was asked: its digest is another one.'
   return { check, result: 'fails', detail }
 }
 

@@ -69,6 +69,34 @@ export interface Schema {
     created_at: Date
     updated_at: Date
   }
+  attachment_chunks: {
+    organization_id: string
+    attachment_id: string
+    number: number
+    bytes: Buffer
+  }
+  attachment_usage: {
+    organization_id: string
+    bytes: number
+  }
+  attachments: {
+    organization_id: string
+    id: string
+    request_id: string
+    added_by_kind: 'agent' | 'person'
+    added_by_id: string
+    name: string
+    media_type: string
+    storage: 'database' | 's3'
+    size: number | null
+    sha256: Buffer | null
+    added_at: Date | null
+    sealed_at: Date | null
+    discard_at: Date | null
+    idempotency_key: string | null
+    idempotency_hash: Buffer | null
+    created_at: Date
+  }
   attempt_tallies: {
     key: Buffer
     failures: number
@@ -146,6 +174,7 @@ export interface Schema {
     redeeming_call: string | null
     created_at: Date
     updated_at: Date
+    attachments: JsonText | null
   }
   consultation_totals: {
     organization_id: string
@@ -202,6 +231,11 @@ export interface Schema {
     error: string | null
     started_at: Date
     created_at: Date
+  }
+  discarded_objects: {
+    organization_id: string
+    id: string
+    discarded_at: Generated<Date>
   }
   events: {
     organization_id: string

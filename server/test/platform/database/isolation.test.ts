@@ -113,6 +113,10 @@ const due: Readonly<Record<string, string>> = {
   audit_seals: 'true',
   // An address is counted over all organizations; the texts are sealed.
   letters: 'true',
+  attachments: 'discard_at is not null',
+  // Numbers and ids: what is deleted is counted and noted in the transaction that deletes it.
+  attachment_usage: 'true',
+  discarded_objects: 'true',
   sessions: `expires_at < now() - interval '30 days'`,
   totp_factors: 'expires_at < now()',
   passkey_challenges: 'expires_at < now()',

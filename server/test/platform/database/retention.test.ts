@@ -136,6 +136,20 @@ const rows: Readonly<Record<keyof typeof retention.swept, { readonly over: strin
       created_at: '$1',
     },
   },
+  attachments: {
+    over: 'discard_at',
+    values: {
+      organization_id: id,
+      id,
+      request_id: id,
+      added_by_kind: `'agent'`,
+      added_by_id: id,
+      name: `'x'`,
+      media_type: `'a/b'`,
+      storage: `'database'`,
+      created_at: '$1',
+    },
+  },
   rate_limits: { over: 'ends_at', values: { key: bytes, taken: '1', granted: '1' } },
   attempt_tallies: { over: 'forget_at', values: { key: bytes, failures: '1', failed_at: '$1' } },
 }

@@ -1,0 +1,43 @@
+import { actorOf, type Caller, type Principal, payerOf } from '../identity/principal.ts'
+import type { Tx } from '../platform/database/db.ts'
+import * as rules from './consultation.ts'
+import type { Context } from './context.ts'
+import { digestAhead } from './digest.ts'
+import { factOf, requestChange } from './facts.ts'
+import { keyFor, type ReadContext, read, visibleTo } from './reading.ts'
+import * as store from './store.ts'
+
+/** Throws 404 when the caller may not see it, 409 unless it is open. */
+export async function requireOpen(context: Context & ReadContext, principal: Principal, id: string): Promise<void> {
+  rules.requireOpen(await read(context, principal, id), context.clock.now())
+}
+
+/**
+ * As `requireOpen`, and until the transaction ends nobody answers it. Returns how files become a part of what is asked: each
+ * changes the digest, under the lock that an answer takes as well, so an answer is either to what was asked before or refused.
+ */
+export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, by: Caller, id: string) {
+  const end = openWrites.begin()
+  tx.onCommit(end)
+  tx.onRollback(end)
+  const { principal } = by
+  const { found } = await store.lock(tx, [keyFor(principal, id)])
+  let current = visibleTo(principal, found[0] ?? null)
+  rules.requireOpen(current, clock.now())
+  const change = async (file: rules.AttachedFile, kind: 'attachment.added' | 'attachment.removed'): Promise<void> => {
+    await digestAhead(current, payerOf(principal))
+    const now = clock.now()
+    const changed = rules.changeAttachments(current, actorOf(principal), file, kind, now)
+    current = changed.after
+    await store.saveAttachments(tx, current)
+    await events.append(
+      tx,
+      changed.facts.map((fact) => factOf(current, fact, by, now)),
+      [requestChange(changed)],
+    )
+  }
+  return {
+    attach: (file: rules.AttachedFile) => change(file, 'attachment.added'),
+    detach: (file: rules.AttachedFile) => change(file, 'attachment.removed'),
+  }
+}

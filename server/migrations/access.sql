@@ -21,7 +21,7 @@ grant execute on function hitl_audit_era(), hitl_audit_unsealed(uuid, integer), 
   hitl_audit_erase(json), hitl_audit_purge(integer), hitl_other_processes(), hitl_closed_requests(json),
   hitl_forget_object(uuid, uuid) to hitl_app;
 
--- They outlive their organization (0014_attachments.sql).
+-- They outlive their organization (0015_attachments.sql).
 revoke update, delete on discarded_objects from hitl_app;
 
 -- Signatures can be verified for ever.

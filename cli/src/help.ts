@@ -77,6 +77,7 @@ export function overview(groups: readonly CommandGroup[], version: string): stri
       ['0', 'done; for audit verify: intact'],
       ['1', 'failed; the reason is on standard error'],
       ['2', 'audit verify: the export was changed'],
+      ['3', 'audit verify: nothing shows a change, but not everything is proven'],
       ['64', 'the command line is wrong'],
       ['69', 'a database or service does not respond; try again later'],
       ['78', 'a setting is wrong'],

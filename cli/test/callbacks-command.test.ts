@@ -93,6 +93,16 @@ describe('hitl callbacks redeliver', () => {
     )
   })
 
+  for (const [redelivered, text] of [
+    [0, 'There is no such callback to send again.\n'],
+    [1, '1 callback is due again.\n'],
+  ] as const) {
+    test(`says it of ${redelivered}`, async () => {
+      replies = [[202, { redelivered, skipped: 0, next_cursor: null }]]
+      assert.equal((await run('redeliver')).stdout, text)
+    })
+  }
+
   test('the reason of a refusal, exit code 1', async () => {
     replies = [[403, { code: 'permission.denied', detail: 'Your role may not do this.' }]]
     const { code, stderr } = await run('redeliver')

@@ -58,6 +58,11 @@ async function run(given: Given, output: Output): Promise<number> {
     cursor = done.next_cursor
   } while (cursor !== null && sum.redelivered < most)
   const skipped = sum.skipped === 0 ? '' : ` ${sum.skipped} skipped: somebody else was first.`
-  output.result({ ...sum, complete: cursor === null }, `${sum.redelivered} callbacks are due again.${skipped}`)
+  output.result({ ...sum, complete: cursor === null }, `${told(sum.redelivered)}${skipped}`)
   return exitCodes.done
+}
+
+function told(count: number): string {
+  if (count === 0) return 'There is no such callback to send again.'
+  return count === 1 ? '1 callback is due again.' : `${count} callbacks are due again.`
 }

@@ -45,7 +45,7 @@ async function create(
   const lines = [
     `${user.email} is ${role === 'owner' ? 'the owner' : 'an admin'} of the organization ${user.organizationId}.`,
     ...(generated ? [`Password: ${password}`, 'It is shown only once, and stored nowhere.'] : []),
-    `They sign in at ${config.publicUrl}.`,
+    `They sign in at ${config.publicUrl}/docs, with Authorize.`,
   ]
   output.result(generated ? { ...facts, password } : facts, lines.join('\n'))
   return undefined

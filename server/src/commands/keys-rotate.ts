@@ -80,8 +80,8 @@ function dataLines(report: RewrapReport): readonly string[] {
   if (lost(report) === 0) {
     return [
       done,
-      'All are under the current keys; earlier KEY_ENCRYPTION_KEYS can be removed.',
-      'Keep SECRET_KEY_PREVIOUS until the access tokens of the former SECRET_KEY have expired, ACCESS_TOKEN_EXPIRE_MINUTES after the last process started with the new one. Repeating an older call under its Idempotency-Key needs it, too.',
+      'All are under the current keys. Earlier KEY_ENCRYPTION_KEYS, if you have any, can be removed.',
+      'If SECRET_KEY_PREVIOUS is set, keep it until the access tokens of the former SECRET_KEY have expired, ACCESS_TOKEN_EXPIRE_MINUTES after the last process started with the new one. Repeating an older call under its Idempotency-Key needs it, too.',
     ]
   }
   return [

@@ -17,7 +17,10 @@ export const notDecided = refusal(
   409,
   'consultation.not_decided',
   (state: State) => ({
-    detail: 'There is no decision yet, so there is no certificate. Wait for the decision.',
+    detail:
+      state === 'pending'
+        ? 'There is no decision yet, so there is no certificate. Wait for the decision.'
+        : `The request ended without a decision (${state}), so it will never have a certificate. Ask again.`,
     extra: { state },
   }),
   'pending',

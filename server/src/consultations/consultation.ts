@@ -452,7 +452,7 @@ function requirePending(before: Consultation, act: string, now: Date): void {
     decision: before.response?.decision ?? null,
     responded_by: before.response?.responderId ?? null,
     responded_at: before.response?.respondedAt ?? null,
-    closed_at: before.state === 'pending' ? before.timeoutAt : before.updatedAt,
+    closed_at: before.response?.respondedAt ?? (state === 'timeout' ? before.timeoutAt : before.updatedAt),
   })
 }
 

@@ -79,15 +79,18 @@ export interface FormParts {
   /** HTML. */
   readonly fields: string
   readonly button: string
+  /** HTML that takes the place of the form. */
   readonly done: string
 }
 
 // The token is after the #, which browsers never send, so it is in no access log and no Referer.
 const formScript = `
 const form = document.querySelector('form'), out = document.querySelector('output')
+const button = form.querySelector('button')
 form.addEventListener('submit', async (event) => {
   event.preventDefault()
   out.textContent = 'One moment…'
+  button.disabled = true
   const given = [...new FormData(form), [form.dataset.token, location.hash.slice(1)]]
   const body = Object.fromEntries(given.filter(([, value]) => value !== ''))
   try {
@@ -96,9 +99,14 @@ form.addEventListener('submit', async (event) => {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     })
-    out.textContent = reply.ok ? form.dataset.done : (await reply.json()).detail
-    if (reply.ok) { form.querySelector('button').disabled = true; history.replaceState(null, '', location.pathname) }
+    if (reply.ok) {
+      history.replaceState(null, '', location.pathname)
+      out.replaceChildren(document.querySelector('template').content)
+      return form.remove()
+    }
+    out.textContent = (await reply.json()).detail
   } catch { out.textContent = 'The service did not answer. Try again.' }
+  button.disabled = false
 })
 `
 const formStyle = `
@@ -111,7 +119,7 @@ button { margin: 1.5rem 0 1rem; padding: .6rem 1.2rem; font: inherit }
 export function formPage(parts: FormParts, publicUrl: string): HtmlPage {
   const { title, call, token = 'token', fields, button, done } = parts
   const body = `<h1>${title}</h1>
-<form data-call="${escaped(publicPath(publicUrl) + call)}" data-token="${token}" data-done="${escaped(done)}">${fields}
-<button>${button}</button></form><output role="status"></output>`
+<form data-call="${escaped(publicPath(publicUrl) + call)}" data-token="${token}">${fields}
+<button>${button}</button></form><output role="status"></output><template>${done}</template>`
   return htmlPage({ title, body, style: formStyle, script: formScript })
 }

@@ -78,7 +78,7 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
     authenticate: async (authorization, call) => {
       // RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
       const token = /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1]
-      if (token === undefined) throw credentialsMissing()
+      if (token === undefined) throw credentialsMissing(authorization)
       const principal = token.startsWith('hitl_') ? await keys.agentOf(token, call) : await personOf(token)
       if (principal === null) throw unauthenticated()
       return principal
@@ -96,11 +96,19 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
   }
 }
 
-export const credentialsMissing = refusal(401, 'auth.missing', {
-  detail: 'Sign in to do this, or send an API key.',
-  headers: bearerChallenge,
-  extra: { how: 'Send the header Authorization: Bearer, followed by an access token or API key.' },
-})
+export const credentialsMissing = refusal(
+  401,
+  'auth.missing',
+  (authorization: string | undefined) => ({
+    // Such as a script that took an error's text for its token.
+    detail: authorization
+      ? 'The Authorization header holds something else than one access token or API key. Look at what your program put there.'
+      : 'Sign in to do this, or send an API key.',
+    headers: bearerChallenge,
+    extra: { how: 'Send the header Authorization: Bearer, followed by an access token or API key.' },
+  }),
+  undefined,
+)
 
 export const sessionOver = refusal(401, 'session.over', {
   detail: 'Sign in again: this session has ended.',

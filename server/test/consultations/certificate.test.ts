@@ -138,13 +138,14 @@ describe('no certificate', () => {
     const late = await t.createRequest({ timeout_minutes: 1 })
     t.clock.advance(60_000)
     await t.app.drain()
-    for (const [{ id }, state] of [
-      [open, 'pending'],
-      [withdrawn, 'cancelled'],
-      [late, 'timeout'],
+    for (const [{ id }, state, says] of [
+      [open, 'pending', /Wait for the decision/],
+      [withdrawn, 'cancelled', /it will never have a certificate/],
+      [late, 'timeout', /it will never have a certificate/],
     ] as const) {
       const reply = await t.call('GET', pathOf(id, 'certificate'), { as: t.apiKey })
       assert.deepEqual([reply.status, reply.body.code, reply.body.state], [409, 'consultation.not_decided', state])
+      assert.match(reply.body.detail, says)
       const read = (await t.call('GET', pathOf(id), { as: t.apiKey })).body
       assert.deepEqual([read.certificate, read.certificate_expires_at, read.redeemed_at], [null, null, null])
     }

@@ -252,15 +252,16 @@ describe('respond', () => {
 
   for (const [state, code, detail] of closedStates) {
     test(`${state}: 409 ${code}, naming who won and when`, () => {
-      const before = found(state)
-      const problem = refusal(() => respond(before, reviewer, approve, at(2_000), certify))
+      // What happened to its callback since then changed it again.
+      const before = found(state, { timeoutAt: at(hour), updatedAt: at(9_000) })
+      const problem = refusal(() => respond(before, reviewer, approve, at(9_500), certify))
       assert.deepEqual([problem.status, problem.code, problem.message], [409, code, detail])
       assert.deepEqual(problem.extra, {
         state,
         decision: before.response?.decision ?? null,
         responded_by: before.response?.responderId ?? null,
         responded_at: before.response?.respondedAt ?? null,
-        closed_at: at(1_000),
+        closed_at: state === 'timeout' ? at(hour) : at(state === 'cancelled' ? 9_000 : 1_000),
       })
     })
   }

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { type FormParts, formPage, sendPage } from '../../http/html-page.ts'
+import { publicPath } from '../../http/public-path.ts'
 
-const newPassword = `<label for="password">New password (8 to 72 bytes)</label>
+const newPassword = `<label for="password">New password (at least 8 characters)</label>
 <input id="password" name="password" type="password" autocomplete="new-password" minlength="8" maxlength="72" required>`
 
-const forms: readonly (FormParts & { readonly path: string })[] = [
+const formsAt = (installation: string): readonly (FormParts & { readonly path: string })[] => [
   {
     path: '/password/forgot',
     title: 'Forgot your password?',
@@ -19,7 +20,7 @@ const forms: readonly (FormParts & { readonly path: string })[] = [
     call: '/api/v1/auth/password/reset',
     fields: newPassword,
     button: 'Use this password',
-    done: 'Done. Sign in with the new password.',
+    done: `Done. <a href="${installation}/docs">Sign in</a> with the new password.`,
   },
   {
     path: '/email/confirm',
@@ -34,7 +35,7 @@ const forms: readonly (FormParts & { readonly path: string })[] = [
 
 /** The pages that mailed links lead to, and the one where a person asks for one. */
 export function registerAccountPages(app: FastifyInstance, publicUrl: string): void {
-  for (const { path, ...form } of forms) {
+  for (const { path, ...form } of formsAt(publicPath(publicUrl))) {
     const page = formPage(form, publicUrl)
     app.get(path, { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
   }

@@ -8,14 +8,15 @@ const form = {
   token: 'invitation',
   fields: `<label for="email">Email</label><input id="email" name="email" type="email" autocomplete="username" required>
 <label for="name">Name</label><input id="name" name="name" autocomplete="name" maxlength="255">
-<label for="password">Password (8 to 72 bytes)</label>
+<label for="password">Password (at least 8 characters)</label>
 <input id="password" name="password" type="password" autocomplete="new-password" minlength="8" maxlength="72" required>`,
   button: 'Create account',
 }
 
 /** `/setup#<token>`: where the first admin, or an invited person, makes an account. */
 export function registerSetupPage(app: FastifyInstance, publicUrl: string): void {
-  const done = `Done. You can sign in at ${publicPath(publicUrl)}/docs. If the address had an account already, its password stays: sign in with it, and join with this invitation.`
+  // The reply does not tell whether the address had an account, so neither does the page.
+  const done = `Done. <a href="${publicPath(publicUrl)}/docs">Sign in</a> there with <b>Authorize</b>. If this address had an account already, its password is still the old one: sign in with that, and use this invitation to join.`
   const page = formPage({ ...form, done }, publicUrl)
   app.get('/setup', { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
 }

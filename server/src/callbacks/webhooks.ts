@@ -46,7 +46,8 @@ const example = {
   state: 'responded',
   revision: 1,
   digest: '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
-  certificate: null,
+  certificate:
+    'eyJhbGciOiJFZERTQSIsInR5cCI6ImhpdGwtZGVjaXNpb24rand0Iiwia2lkIjoiLi4uIn0.eyJkZWNpc2lvbiI6ImFwcHJvdmUifQ.c2lnbmF0dXJl',
 }
 
 const header = (name: string, required: boolean, description: string) => ({

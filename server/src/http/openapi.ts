@@ -308,7 +308,8 @@ export async function registerOpenApi(
           'Human-in-the-loop consultations: an agent asks, a person answers, the answer returns as a signed callback.\n\n' +
           'People sign in with `POST /api/v1/auth/login` and send the access token; agents send their API key. Both go ' +
           'into `Authorization: Bearer …`. Every reply carries `X-Request-Id`, also a refusal. Every refusal is `application/problem+json` with a `detail` for people and a ' +
-          'stable `code` for programs.\n\nThe values of `x-extensible-enum` are those of today: more may be added, so take what you do not know. ' +
+          'stable `code` for programs. 429 and 503 carry `Retry-After`: wait that many seconds, then send the same call again, a creation with ' +
+          'the same `Idempotency-Key`.\n\nThe values of `x-extensible-enum` are those of today: more may be added, so take what you do not know. ' +
           'What you send is checked against `enum`.',
         license: { name: 'MIT', identifier: 'MIT' },
       },

@@ -15,6 +15,15 @@ export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()])
 }
 
+/**
+ * A list or map of a body that may be left out. Null says the same: clients made for Java send every list that nobody set,
+ * as empty unless it can be null, and an empty one takes away what was set before.
+ */
+export function optionalList<T extends TSchema>(schema: T & { readonly description?: string }) {
+  const description = `${schema.description} null: as if left out.`
+  return Type.Optional(nullable<T>({ ...schema, description }))
+}
+
 /** U+0000 cannot be stored by PostgreSQL, nor looked for. */
 export const noNul = says('^[^\\u0000]*$', 'must have no NUL character')
 export const sha256Hex = says('^[0-9a-f]{64}$', 'must be a SHA-256 in 64 hexadecimal digits: 0-9, a-f')

@@ -20,6 +20,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
+  readonly required?: readonly string[]
 }
 
 interface Example {
@@ -224,6 +225,24 @@ describe('every schema', () => {
   })
   const isOperation = (name: string): boolean =>
     operations().some(({ operation: { operationId } }) => name.toLowerCase().startsWith(operationId.toLowerCase()))
+
+  // Clients made for Java send a list that nobody set as an empty one, which takes away what is there: unless it can be null.
+  test('of a body can have null for every list or map that can be left out', () => {
+    let lists = 0
+    const bodies = operations().flatMap(({ operation, where }) =>
+      Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => ({ where, schema: inFull(schema) })),
+    )
+    for (const { where, schema } of bodies) {
+      const { properties = {}, required = [] } = schema.$ref === undefined ? schema : (resolve(schema.$ref) as Schema)
+      for (const [name, { type = [] }] of Object.entries(properties)) {
+        if (required.includes(name) || !['array', 'object'].some((list) => [type].flat().includes(list))) continue
+        if (name === 'assertion') continue // An object of the browser's, with members of its own.
+        lists += 1
+        assert.ok(type.includes('null'), `${where}: ${name}`)
+      }
+    }
+    assert.ok(lists >= 14)
+  })
 
   test('with an enum has its type, and its values are of it', () => {
     let enums = 0

@@ -80,9 +80,9 @@ function createRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRout
       name,
       description,
       agentId: agent_id?.toLowerCase(),
-      scopes,
+      scopes: scopes ?? undefined,
       expiresAt: expires_at === undefined ? undefined : toInstant('expires_at', expires_at),
-      allowedNetworks: allowed_networks,
+      allowedNetworks: allowed_networks ?? undefined,
     }
     const by = personOf(request)
     const made = await apiKeys.createApiKey(by, input, idempotencyOf(request), request.permit)
@@ -166,9 +166,11 @@ function changeRoute(app: FastifyInstance, { apiKeys, guard, clock }: ApiKeyRout
     response: { 200: oneKey, ...problems(stepUpRequired, apiKeyNotFound, keyLeaked) },
   })
   app.patch<OneKey & { Body: Changes }>('/api-keys/:id', options, async (request) => {
-    const { name, description, is_active: isActive, scopes, expires_at, allowed_networks } = request.body
+    const { name, description, is_active: isActive, expires_at } = request.body
+    const scopes = request.body.scopes ?? undefined
+    const allowedNetworks = request.body.allowed_networks ?? undefined
     const expiresAt = expires_at === undefined ? undefined : toInstant('expires_at', expires_at)
-    const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks: allowed_networks }
+    const changes = { name, description, isActive, scopes, expiresAt, allowedNetworks }
     const key = await apiKeys.changeApiKey(personOf(request), request.params.id, changes, request.permit)
     return apiKeyJson(key, clock.now())
   })

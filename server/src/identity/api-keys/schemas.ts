@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { createdAt, id, name, nullable, time, updatedAt } from '../../http/schema-parts.ts'
+import { createdAt, id, name, nullable, optionalList, time, updatedAt } from '../../http/schema-parts.ts'
 import { exampleAgent } from '../agents/schemas.ts'
 import { keyScopes } from '../principal.ts'
 import {
@@ -67,7 +67,7 @@ export const newApiKeySchema = Type.Object(
 
 const keyDescription = nullable(Type.String({ maxLength: 512, description: about }))
 const terms = {
-  scopes: Type.Optional(
+  scopes: optionalList(
     Type.Array(scope, {
       minItems: 1,
       maxItems: keyScopes.length,
@@ -83,7 +83,7 @@ const terms = {
         'Rotate it before then.',
     }),
   ),
-  allowed_networks: Type.Optional(
+  allowed_networks: optionalList(
     Type.Array(Type.String({ minLength: 1, maxLength: 50 }), {
       maxItems: maxNetworks,
       description:

@@ -120,7 +120,6 @@ describe('POST /api-keys', () => {
     ['agent_id', { name: 'a', agent_id: null }],
     ['scopes', { name: 'a', scopes: [] }],
     ['scopes', { name: 'a', scopes: 'requests:read' }],
-    ['scopes', { name: 'a', scopes: null }],
     ['scopes', { name: 'a', scopes: ['requests:read', 'requests:read'] }],
     ['scopes.0', { name: 'a', scopes: ['requests:everything'] }],
     ['expires_at', { name: 'a', expires_at: null }],
@@ -129,7 +128,6 @@ describe('POST /api-keys', () => {
     ['expires_at', { name: 'a', expires_at: '2020-01-01T00:00:00Z' }],
     ['expires_at', { name: 'a', expires_at: '2099-01-01T00:00:00Z' }],
     ['allowed_networks', { name: 'a', allowed_networks: '10.0.0.0/8' }],
-    ['allowed_networks', { name: 'a', allowed_networks: null }],
     ['allowed_networks', { name: 'a', allowed_networks: Array(51).fill('10.0.0.0/8') }],
     ['allowed_networks.1', { name: 'a', allowed_networks: ['10.0.0.0/8', '0.0.0.0/0'] }],
   ] as const) {
@@ -298,6 +296,19 @@ describe('GET and PATCH /api-keys/{id}', () => {
     assert.deepEqual((await admin('GET', `${keys}/${made.id}`)).body, changed.body)
   })
 
+  test('null for a list is as if it were left out', async () => {
+    const nothing = { scopes: null, allowed_networks: null }
+    const { scopes, allowed_networks: networks } = (await admin('POST', keys, { body: { name: 'a', ...nothing } })).body
+    assert.deepEqual([scopes, networks], [(await create()).scopes, []])
+    const terms = { scopes: ['requests:read'], allowed_networks: ['10.0.0.0/8'] }
+    const { id } = (await admin('POST', keys, { body: { name: 'b', ...terms } })).body
+    const changed = (await admin('PATCH', `${keys}/${id}`, { body: { name: 'c', ...nothing } })).body
+    assert.deepEqual(
+      { name: changed.name, scopes: changed.scopes, allowed_networks: changed.allowed_networks },
+      { name: 'c', ...terms },
+    )
+  })
+
   test('PATCH records who revoked the key and when, and clears both on restoring it', async () => {
     const made = await create()
     const revoked = await admin('PATCH', `${keys}/${made.id}`, { body: { is_active: false } })
@@ -313,11 +324,9 @@ describe('GET and PATCH /api-keys/{id}', () => {
     { is_active: null },
     { is_active: 0 },
     { scopes: [] },
-    { scopes: null },
     { expires_at: null },
     { expires_at: '2020-01-01T00:00:00Z' },
     { allowed_networks: ['everywhere'] },
-    { allowed_networks: null },
     [],
     'x',
   ]) {

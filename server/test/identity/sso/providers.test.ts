@@ -211,6 +211,20 @@ describe('changing a provider', () => {
     await other.close()
   })
 
+  test('null for a list or map is as if it were left out', async () => {
+    const nothing = { scopes: null, role_map: null, team_map: null, email_domains: null }
+    const { scopes, role_map, team_map, email_domains } = await created(nothing)
+    assert.deepEqual(
+      { scopes, role_map, team_map, email_domains },
+      { scopes: ['email', 'profile'], role_map: {}, team_map: {}, email_domains: [] },
+    )
+    const given = { scopes: ['groups'], role_claim: 'groups', role_map: { x: 'admin' }, email_domains: ['example.com'] }
+    const { id } = await created(given)
+    const { body } = await change(id, { name: 'Renamed', ...nothing })
+    assert.equal(body.name, 'Renamed')
+    for (const [name, value] of Object.entries(given)) assert.deepEqual(body[name], value)
+  })
+
   test('a changed provider has to be proven again', async () => {
     const { id } = await created()
     await t.sql('update identity_providers set proven_at = now() where id = $1', [id])

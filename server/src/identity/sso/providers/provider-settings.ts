@@ -8,8 +8,12 @@ const settings = names(
 
 type Settings = ReturnType<typeof valuesOf<(typeof settings)[number], IdentityProvider>>
 
+/** Null says of these that they are left out. */
+const lists = ['scopes', 'role_map', 'team_map', 'email_domains'] as const
+type NullOf<Name> = Name extends (typeof lists)[number] ? null : never
+
 /** What an administrator sets, in the wire's names. */
-export type ProviderInput = { readonly [Name in keyof Settings]?: Settings[Name] | undefined } & {
+export type ProviderInput = { readonly [Name in keyof Settings]?: Settings[Name] | undefined | NullOf<Name> } & {
   /** Left out: as it was. Null: none. */
   readonly client_secret?: string | null | undefined
 }
@@ -43,7 +47,9 @@ export function blank(organizationId: string, id: string, now: Date): IdentityPr
 
 /** Members that are left out stay unchanged. Another issuer or client must be proven again. */
 export function changed(before: IdentityProvider, input: ProviderInput, now: Date): IdentityProvider {
-  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
+  const isGiven = ([name, value]: readonly [string, unknown]) =>
+    value !== undefined && (value !== null || lists.every((list) => list !== name))
+  const given = Object.fromEntries(Object.entries(input).filter(isGiven))
   const asked: Settings = { ...valuesOf(before, settings), ...given }
   const after = {
     ...before,

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { createdAt, id, line, nullable, time, updatedAt } from '../../../http/schema-parts.ts'
+import { createdAt, id, line, nullable, optionalList, time, updatedAt } from '../../../http/schema-parts.ts'
 import { says } from '../../../platform/validation.ts'
 import { grantableRole as role } from '../../accounts/schemas.ts'
 
@@ -100,15 +100,21 @@ export const exampleProvider = {
   updated_at: '2026-01-31T09:00:00.000Z',
 }
 
+const lists = {
+  scopes: optionalList(settings.scopes),
+  role_map: optionalList(settings.role_map),
+  team_map: optionalList(settings.team_map),
+  email_domains: optionalList(settings.email_domains),
+}
 const { name, issuer, client_id, ...others } = settings
 
 export const createProviderBody = Type.Object(
-  { name, issuer, client_id, client_secret: Type.Optional(clientSecret), ...optional(others) },
+  { name, issuer, client_id, client_secret: Type.Optional(clientSecret), ...optional(others), ...lists },
   { title: 'CreateIdentityProvider' },
 )
 
 export const changeProviderBody = Type.Object(
-  { ...optional(settings), client_secret: Type.Optional(clientSecret) },
+  { ...optional(settings), ...lists, client_secret: Type.Optional(clientSecret) },
   { title: 'IdentityProviderChanges' },
 )
 

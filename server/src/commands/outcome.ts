@@ -22,6 +22,8 @@ export interface Outcome {
   readonly stack?: string | undefined
 }
 
+const configHint = 'See: hitl config check, which is npx hitl config check in a checkout'
+
 export function outcomeOf(thrown: unknown): Outcome {
   const error = firstOf(thrown)
   if (error instanceof UsageError) {
@@ -31,7 +33,7 @@ export function outcomeOf(thrown: unknown): Outcome {
   if (error instanceof Interrupted) return { exitCode: 130, code: 'interrupted', message: error.message }
   if (error instanceof ConfigError) {
     const { message, mistakes } = error
-    return { exitCode: exitConfig, code: 'config.invalid', message, mistakes, next: 'See: hitl config check' }
+    return { exitCode: exitConfig, code: 'config.invalid', message, mistakes, next: configHint }
   }
   if (error instanceof Problem && error.status !== 503) {
     return { exitCode: exitFailed, code: error.code, message: error.message }

@@ -167,6 +167,12 @@ describe('the document', () => {
     assert.deepEqual(values, [...new Set(values)], 'an example is there twice')
   })
 
+  test('says when to try again, with every 429 and 503', () => {
+    const passing = refusals().filter(({ status }) => [429, 503].includes(status))
+    assert.ok(passing.length >= 8)
+    for (const { code, example } of passing) assert.match(example.headers['retry-after'] ?? '', /^[1-9][0-9]*$/, code)
+  })
+
   test('what the service sends has no closed enum, so that values can be added; what it takes has no open one', () => {
     const found = new Set<string>()
     const walk = (part: unknown, where: string, isSent: boolean): void => {

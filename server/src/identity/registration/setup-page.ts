@@ -16,7 +16,7 @@ const form = {
 /** `/setup#<token>`: where the first admin, or an invited person, makes an account. */
 export function registerSetupPage(app: FastifyInstance, publicUrl: string): void {
   // The reply does not tell whether the address had an account, so neither does the page.
-  const done = `Done. <a href="${publicPath(publicUrl)}/docs">Sign in</a> there with <b>Authorize</b>. If this address had an account already, its password is still the old one: sign in with that, and use this invitation to join.`
+  const done = `Done. Sign in at <a href="${publicPath(publicUrl)}/docs">${publicPath(publicUrl)}/docs</a>, with <b>Authorize</b>. If this address had an account already, its password is still the old one: sign in with that, and use this invitation to join.`
   const page = formPage({ ...form, done }, publicUrl)
   app.get('/setup', { schema: { hide: true } }, async (_request, reply) => sendPage(reply, page))
 }

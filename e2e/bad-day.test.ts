@@ -150,18 +150,22 @@ describe('a bad day', () => {
   test('a rolling upgrade: the work goes on, and nothing complains', async (t) => {
     t.diagnostic(`from ${began.name}`)
     const logs = watchLogs(members)
+    const before = fleet.failures.length
     for (const member of [...servers, worker]) await member.restart()
     await goesOn()
     assert.deepEqual(logs.warnings(), [])
+    assert.deepEqual(fleet.failures.slice(before), [])
   })
 
   test('a rolling restart: the same', async () => {
     const logs = watchLogs(members)
+    const before = fleet.failures.length
     for (const member of members) {
       await member.restart()
       await goesOn()
     }
     assert.deepEqual(logs.warnings(), [])
+    assert.deepEqual(fleet.failures.slice(before), [])
   })
 
   test('kill -9 of each process: the others do not complain, and what it had begun is done', async () => {

@@ -1,12 +1,16 @@
-import { Socket } from 'node:net'
+import { Server, Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 
+/** A proxy sends the request within milliseconds once it has a connection, and a busy machine takes longer to read it. */
+const quietMs = 500
+
 /**
- * What a stop does with connections. Those without a request under way close at once, also those that have sent nothing or
- * half a head: Node counts them as busy and would wait for them. Those with one close after their reply instead of after the
- * client's keep-alive (75 s). Requests that never arrive completely end with the grace period, because Node no longer looks
- * for late requests once the server closes.
+ * What a stop does with connections. First the port is closed, so that proxies and clients go to other processes. What was
+ * accepted before is served, and each reply says `Connection: close`. Connections without a request under way stay open for
+ * another half a second, because one may be on its way: a proxy repeats neither a POST on a connection that it has just opened
+ * nor on one that was kept alive. Whoever reuses theirs in this time learns that it ends. Requests that never arrive completely
+ * end with the grace period, because Node no longer looks for late requests once the server closes.
  */
 export function registerStop(app: FastifyInstance, graceMs: number): void {
   let stopping = false
@@ -14,24 +18,40 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
   const underWay = new Map<Socket, number>()
   app.server.on('connection', (socket) => {
     underWay.set(socket, 0)
-    socket.once('close', () => underWay.delete(socket))
+    socket.once('close', () => {
+      underWay.delete(socket)
+      changed()
+    })
   })
   app.server.on('request', ({ socket }, response) => {
     count(socket, 1)
     response.once('close', () => count(socket, -1))
   })
+  let changed = (): void => {}
   const count = (socket: Socket, change: 1 | -1): void => {
     const before = underWay.get(socket)
     if (before !== undefined) underWay.set(socket, before + change)
+    changed()
   }
+  const quiet = () => [...underWay].filter(([, requests]) => requests === 0).map(([socket]) => socket)
+  /** Resolves when every connection has a request under way, and at the latest after this time. */
+  const noneIsQuiet = (mostMs: number) =>
+    new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, mostMs)
+      changed = () => {
+        if (quiet().length > 0) return
+        clearTimeout(late)
+        resolve()
+      }
+      changed()
+    })
 
   app.addHook('preClose', async () => {
     stopping = true
     setTimeout(() => app.server.closeAllConnections(), graceMs).unref()
-    // Requests that this machine has received already are read first.
-    await setImmediate()
-    await setImmediate()
-    for (const [socket, requests] of underWay) if (requests === 0) socket.destroy()
+    await closePort(app.server)
+    await noneIsQuiet(Math.min(quietMs, graceMs))
+    for (const socket of quiet()) socket.destroy()
   })
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (stopping) reply.header('connection', 'close')
@@ -42,4 +62,28 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
     if (stopping && request.raw.socket instanceof Socket) request.raw.socket.destroySoon()
     done()
   })
+}
+
+/** The longest turn of the event loop after which the port may be closed, and how many turns to wait for one. */
+const turn = { mostMs: 1, most: 2_000 } as const
+
+/**
+ * Accepts what the system holds for the port, one connection in each turn of the event loop, and closes it. The system resets
+ * what arrives in between, so it is closed right after a turn in which there was hardly anything else to do.
+ */
+async function closePort(server: Server): Promise<void> {
+  if (!server.listening) return
+  let accepted = 0
+  server.on('connection', () => {
+    accepted += 1
+  })
+  // Into the phase behind the one that accepts.
+  await setImmediate()
+  for (let left: number = turn.most; left > 0; left -= 1) {
+    const [before, began] = [accepted, performance.now()]
+    await setImmediate()
+    if (accepted === before && performance.now() - began < turn.mostMs) break
+  }
+  // Not that of HTTP, which closes idle connections too; Fastify calls it afterwards.
+  Server.prototype.close.call(server)
 }

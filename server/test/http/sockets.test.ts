@@ -165,7 +165,7 @@ test('a connection that never finishes its request does not keep the service fro
   assert.equal(await hungUp, '')
 })
 
-describe('a stop closes at once every connection without a request under way', () => {
+describe('a stop closes every connection without a request under way within a second', () => {
   const reply = /^HTTP\/1\.1 200 [\s\S]*\r\n\r\n\{"status":"alive"\}$/
   for (const [what, sent, isThere] of [
     ['silent since it was opened', '', null],
@@ -211,7 +211,7 @@ test('a reply that began before a stop is sent completely, and its connection do
   body.write('first')
   await once(socket, 'readable')
   const closed = http.close()
-  // By now every idle connection has been closed; this one was not idle.
+  // It is not idle, and so is left open.
   await context.waitFor(() => assert.equal(http.server.listening, false))
   const ended = performance.now()
   body.end('last')

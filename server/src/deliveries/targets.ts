@@ -217,6 +217,7 @@ export function createTargets(options: TargetOptions = {}) {
     },
     /** The receivers whose breaker is open. */
     open: (): readonly Receiver[] => [...states.values()].filter(({ openedAt }) => openedAt !== null),
+    isOpen: (receiver: Receiver): boolean => (states.get(receiverName(receiver))?.openedAt ?? null) !== null,
     /** How many more deliveries may start now, for all receivers together. */
     free: () => total - inFlight,
     limits: (): Limits => {

@@ -64,6 +64,8 @@ interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels
   readonly renewals: Loop
   readonly holdsBack: Loop
   isStopping: boolean
+  /** How many attempts were recorded: each may have made something due at once. */
+  recorded: number
   /** More may be due than was claimed. */
   hasBacklog: boolean
   /** The last organization of the latest claim. */
@@ -88,6 +90,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
     renewals: createLoop('delivery leases', heartbeatMs, log, () => renewLeases(context), heartbeatMs),
     holdsBack: createLoop('deliveries that wait', holdBackMs, log, () => holdBackRound(context)),
     isStopping: false,
+    recorded: 0,
     hasBacklog: false,
     lastServed: installationId,
   }
@@ -173,6 +176,7 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
 
 async function settle(context: Context, ended: EndedAttempt): Promise<void> {
   await context.record(ended)
+  context.recorded += 1
   const { delivery, result, dueAt } = ended
   const { next } = result
   if (next.kind !== 'sent' && isGivenUp(ended)) context.troubles.givenUp(delivery, next.error, dueAt === null)
@@ -187,6 +191,10 @@ async function holdBackRound(context: Context): Promise<boolean> {
   const now = clock.now()
   const waiting = await store.leaseWaiting(outbox, receivers, now, new Date(now.getTime() + leaseMs))
   await Promise.all(waiting.map((delivery) => settle(context, holdBack(delivery, newId(), now, random()))))
+  // A breaker that closed meanwhile could not bring forward what was leased here.
+  const closed = receivers.filter((receiver) => !targets.isOpen(receiver))
+  for (const receiver of closed) await store.bringForward(outbox, receiver, clock.now())
+  if (closed.length > 0) context.claims.wake()
   return waiting.length >= store.heldAtOnce
 }
 
@@ -240,12 +248,15 @@ function wakeAt({ clock, claims, isStopping }: Context, at: Date): void {
 
 /** Claims and delivers until nothing is due and nothing under way; for tests. */
 async function drain(context: Context): Promise<void> {
+  let recorded: number
   do {
     // First: a delivery that ends now may be due again at once.
     await Promise.all([...context.underWay.values(), ...context.changes])
+    recorded = context.recorded
     await context.claims.drain()
     await context.holdsBack.drain()
-  } while (context.hasBacklog || context.underWay.size > 0 || context.changes.size > 0)
+    // One that ended while a claim looked was not seen by it.
+  } while (context.recorded > recorded || context.hasBacklog || context.underWay.size > 0 || context.changes.size > 0)
 }
 
 /** Claims nothing more, waits at most `graceMs` for deliveries under way, releases the rest to other workers. */

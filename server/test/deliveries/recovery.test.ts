@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import pg from 'pg'
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
@@ -223,6 +224,37 @@ describe('behind an open breaker', () => {
     await pass(t, 240, 20)
     const [sent] = await t.sql(`select count(*)::int from consultation_requests where state = 'callback_sent'`)
     assert.equal(sent?.count, 50)
+  })
+
+  test('what was being held back when the receiver was back is sent too', async (c) => {
+    // A busy machine may need a while for what happens under the lock.
+    const t = await startTestApp({ environment: { DATABASE_STATEMENT_SECONDS: '60' } })
+    c.after(() => t.stop())
+    const receiver = await receiverFor(c, { behaviour: { status: 500 } })
+    for (let made = 0; made < 40; made += 1) await answered(t, receiver.url)
+    await pass(t, 3_600, 60)
+    const replies: ServerResponse[] = []
+    receiver.behave((response) => void replies.push(response))
+    // Whoever records that they are held back waits for this lock.
+    const other = new pg.Client({ ...t.connection, user: 'postgres' })
+    await other.connect()
+    c.after(() => other.end())
+    await other.query('begin')
+    await other.query(`select 1 from consultation_requests for update`)
+    t.clock.advance(900_000)
+    const drained = t.app.drain()
+    const leased = 'select 1 from deliveries where lease_token is not null'
+    const closed = `select 1 from events where kind = 'breaker.closed'`
+    await eventually('some are held back beside the one that is tried', async () => (await t.sql(leased)).length > 1)
+    await eventually('one is tried', () => replies.length > 0)
+    receiver.behave({ status: 200 })
+    for (const response of replies) response.end()
+    await eventually('its breaker is closed', async () => (await t.sql(closed)).length === 1)
+    await other.query('commit')
+    await drained
+    await t.app.drain()
+    const states = await t.sql('select state, count(*)::int from consultation_requests group by 1')
+    assert.deepEqual(states, [{ state: 'callback_sent', count: 40 }])
   })
 
   test('a receiver that is never back: every callback is given up after some days, and none has more attempts than its schedule', async (c) => {

@@ -45,11 +45,16 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
   const replies = budgetsOf(mostBytes.replies)
   const streams = budgetsOf(mostBytes.streams)
 
-  const hold = (budgets: typeof bodies, { request, raw }: FastifyReply, bytes: number): void => {
+  const hold = (
+    budgets: typeof bodies,
+    { request, raw }: FastifyReply,
+    bytes: number,
+    how: 'take' | 'overdraw' = 'take',
+  ): void => {
     const { actor, client } = request
     const [budget, holder, member] =
       actor === null ? [budgets.strangers, widestOf(client), null] : [budgets.callers, actor.organizationId, actor.id]
-    if (!budget.take(holder, bytes, member)) throw overloaded()
+    if (!budget[how](holder, bytes, member)) throw overloaded()
     raw.once('close', () => budget.giveBack(holder, bytes, member))
   }
 
@@ -91,8 +96,19 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
     }
   })
 
+  // Who has no room for a reply is refused before the act. Its size is not known yet, so a larger one overdraws.
+  app.addHook('preHandler', (request, reply, done) => {
+    try {
+      if (isAct(request) && request.actor !== null) hold(replies, reply, unweighedReply)
+      done()
+    } catch (error) {
+      done(error as Problem)
+    }
+  })
+
   app.decorateReply('weigh', function (this: FastifyReply, bytes: number) {
-    hold(replies, this, bytes)
+    const isDone = isAct(this.request) && this.statusCode < 400
+    hold(replies, this, bytes, isDone ? 'overdraw' : 'take')
     this.endStalled(stalledAfterMs, longest(bytes))
   })
 
@@ -136,6 +152,9 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
     }
   })
 }
+
+/** What it does stays done, whatever becomes of its reply. */
+const isAct = ({ method }: FastifyRequest): boolean => !['GET', 'HEAD', 'OPTIONS', 'QUERY'].includes(method)
 
 /** In IPv6 the /48, because each of its 65 536 narrower networks would be a holder that may take all that is free. */
 function widestOf({ network, networks }: Client): string {

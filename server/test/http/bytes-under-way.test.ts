@@ -75,6 +75,17 @@ describe('a budget of bytes', () => {
     assert.ok(budget.take('a', 100, 'x'))
   })
 
+  test('is overdrawn for what cannot be refused any more, up to the double, and then refuses everybody', () => {
+    const budget = createByteBudget(100)
+    assert.ok(budget.take('a', 10))
+    assert.ok(budget.overdraw('a', 150))
+    assert.equal(budget.take('a', 1), false)
+    assert.equal(budget.take('b', 1), false)
+    assert.equal(budget.overdraw('b', 50), false)
+    budget.giveBack('a', 150)
+    assert.ok(budget.take('b', 50))
+  })
+
   test('has room again once bytes are given back', () => {
     const budget = createByteBudget(100)
     assert.ok(budget.take('a', 50))
@@ -183,6 +194,36 @@ describe('a body of unannounced length', () => {
       return reply.status === 201
     })
   })
+})
+
+test('an act that is done gets its reply, and one that has no room for a reply is not done', async () => {
+  // More than the buffers of a connection take.
+  const context = { large: 'x'.repeat(6_000_000) }
+  const ids: string[] = []
+  for (let made = 0; made < 12; made += 1) ids.push((await t.createRequest({ context })).id)
+  const body = '{"decision":"approve"}'
+  const headers = { authorization: `Bearer ${t.admin.token}`, 'content-type': 'application/json' }
+  /** The statuses of answers whose replies nobody reads. */
+  const respond = async (some: readonly string[]): Promise<readonly string[]> => {
+    const sent = { ...headers, 'content-length': body.length }
+    const sockets = await Promise.all(
+      some.map((id) => begin(head('POST', `/api/v1/requests/${id}/respond`, sent) + body)),
+    )
+    await eventually('all have the beginning of their reply', () => sockets.every((one) => one.readableLength > 0))
+    return sockets.map((socket) => String(socket.read(12)).slice(9))
+  }
+  // Together far more than one caller may hold.
+  const first = await respond(ids.slice(0, 8))
+  // Refused, as long as those before are not cut off.
+  const statuses = [...first, ...(await respond(ids.slice(8)))]
+  for (const socket of open.splice(0)) socket.destroy()
+  assert.deepEqual(new Set(first), new Set(['200']))
+  const rows = await t.sql('select id, state from consultation_requests where id = any($1)', [ids])
+  const states = new Map(rows.map(({ id, state }) => [id, state]))
+  assert.deepEqual(
+    ids.map((id) => states.get(id)),
+    statuses.map((status) => (status === '200' ? 'responded' : 'pending')),
+  )
 })
 
 describe('replies that nobody reads', () => {

@@ -41,6 +41,12 @@ export function createByteBudget(total: number) {
       change(holder, bytes, member)
       return true
     },
+    /** Takes also what it has no room for, until twice the whole is held: for what cannot be refused any more. */
+    overdraw: (holder: string, bytes: number, member: string | null = null): boolean => {
+      if (held > 0 && held + bytes > 2 * total) return false
+      change(holder, bytes, member)
+      return true
+    },
     giveBack: (holder: string, bytes: number, member: string | null = null): void => change(holder, -bytes, member),
     holders: () => heldBy.keys(),
   }

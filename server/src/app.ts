@@ -24,6 +24,7 @@ import { createLetterModule } from './letters/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { watchClock } from './platform/database/clock-watch.ts'
 import { createHints } from './platform/database/listen.ts'
+import { type ReadSpace, watchFreeSpace } from './platform/free-space.ts'
 import type { BackgroundWork } from './platform/loop.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
@@ -36,6 +37,9 @@ export interface AppOptions extends PoolOptions {
   readonly clock?: Clock
   readonly passwords?: Passwords
   readonly deferral?: Deferral
+  /** Where the database is embedded: its free space is watched. */
+  readonly dataDir?: string | null
+  readonly readSpace?: ReadSpace
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>
@@ -158,6 +162,11 @@ export async function createApp(options: AppOptions) {
     letters,
   ]
   let stopped: Promise<void> | null = null
+  const clockWatch = watchClock(workerDb, clock, log)
+  const { dataDir = null } = options
+  const leastFree = config.DATA_DIR_FREE_MEBIBYTES * 1_048_576
+  const space = dataDir === null ? null : watchFreeSpace(dataDir, leastFree, log, options.readSpace)
+  const watches = [clockWatch, ...(space === null ? [] : [space])]
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
   const guard = identity.createGuard(web.http, web.limits)
@@ -169,11 +178,12 @@ export async function createApp(options: AppOptions) {
     auditIsIntact: events.isIntact,
     sealsHeldBackSeconds: events.heldBackSeconds,
     hasEveryKey: secrets.hasEveryKey,
+    clockSecondsAhead: clockWatch.secondsAhead,
+    freeSpace: () => space?.found() ?? null,
     stopping: () => stopped !== null,
   })
 
   const loops = modules.flatMap(({ loops = [] }) => loops)
-  const clockWatch = watchClock(workerDb, clock, log)
   const columns = modules.flatMap(({ sealedColumns = [] }) => sealedColumns)
   return {
     http: web.http,
@@ -189,7 +199,7 @@ export async function createApp(options: AppOptions) {
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */
     startWorkers: (): void => {
-      clockWatch.start()
+      for (const one of watches) one.start()
       if (config.ROLE === 'api') {
         events.watch()
         for (const loop of realtime.loops) loop.start()
@@ -209,7 +219,7 @@ export async function createApp(options: AppOptions) {
       stopped ??= (async () => {
         // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([web.http.close(), clockWatch.stop(), ...loops.map((loop) => loop.stop(graceMs))])
+        await Promise.all([web.http.close(), ...[...watches, ...loops].map((loop) => loop.stop(graceMs))])
         await hints.stop()
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.

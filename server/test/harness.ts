@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import type { InjectOptions } from 'fastify'
 import pg from 'pg'
-import { type App, createApp } from '../src/app.ts'
+import { type App, type AppOptions, createApp } from '../src/app.ts'
 import { type Config, loadConfig } from '../src/config.ts'
 import { createAccessTokens } from '../src/identity/access-token.ts'
 import { createPasswords, type Passwords } from '../src/identity/accounts/passwords.ts'
@@ -169,6 +169,8 @@ export interface TestAppOptions {
   readonly log?: Logger
   /** Wraps the database. */
   readonly openDb?: (options: DbOptions) => Db
+  /** As if the database were embedded in this folder. */
+  readonly space?: Pick<AppOptions, 'dataDir' | 'readSpace'>
   /** Start the background workers instead of leaving the work to `app.drain()`. By default only mail is sent: tests wait for it at the relay. */
   readonly workers?: boolean
 }
@@ -218,6 +220,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     passwords,
     deferral,
     ...opening,
+    ...options.space,
   })
   const { apiKey } = await seed(app)
   // As the superuser, who is exempt from row-level security, so that tests see every row.

@@ -65,14 +65,15 @@ function stopOnSignal(opening: Promise<Database>) {
 }
 
 /** The app, with no more rights in the database than it needs; production refuses anything else. */
-export async function openApp(config: Config, log: Logger, { connection }: Database): Promise<App> {
+export async function openApp(config: Config, log: Logger, { connection, kind }: Database): Promise<App> {
   if (config.DATABASE_URL !== null && config.DATABASE_PREPARE && !(await keepsSessions(connection)))
     throw new ConfigError([poolerInBetween])
   const { role, warning } = await accessOf(connection)
   if (warning !== null && config.production)
     throw new ConfigError([`DATABASE_URL gives more rights than production allows. ${warning}`])
   if (warning !== null) log.warn(warning)
-  return createApp({ config, log, connection, role, secretKey: await resolveSecretKey(config) })
+  const dataDir = kind === 'embedded' ? config.DATA_DIR : null
+  return createApp({ config, log, connection, role, dataDir, secretKey: await resolveSecretKey(config) })
 }
 
 /** The service without web server and workers, on a database that has all migrations. */

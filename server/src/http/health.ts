@@ -15,6 +15,10 @@ export interface HealthOptions {
   readonly sealsHeldBackSeconds: () => number | null
   /** False when a key was needed that opens stored secrets and that the settings lack. */
   readonly hasEveryKey: () => boolean
+  /** Null: it agrees with the database's. */
+  readonly clockSecondsAhead: () => number | null
+  /** Null: the database is not in a folder of this machine, or nobody has looked yet. */
+  readonly freeSpace: () => { readonly freeBytes: number; readonly isLow: boolean } | null
   /** True once a stop has begun: load balancers should send nothing more. */
   readonly stopping: () => boolean
 }
@@ -44,6 +48,21 @@ const healthSchema = Type.Object(
         description:
           'How long a transaction that stays open, in any database of the server, has kept events from being sealed; only there above 10 s. The log names its session.',
       }),
+    ),
+    clock_seconds_ahead: Type.Optional(
+      Type.Integer({
+        description:
+          "How far the clock of this process is ahead of the database's; negative: behind. Only there above 10 s: callbacks and time limits then come early or late.",
+      }),
+    ),
+    data_dir: Type.Optional(
+      Type.Object(
+        {
+          free_bytes: Type.Integer({ description: 'What is left for the embedded database.' }),
+          is_low: Type.Boolean({ description: 'Whether that is less than DATA_DIR_FREE_MEBIBYTES.' }),
+        },
+        { title: 'DataFolder', description: 'The disk of DATA_DIR; only there with the embedded database.' },
+      ),
     ),
   },
   { $id: 'Health', title: 'Health' },
@@ -93,6 +112,8 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     const secrets = options.hasEveryKey() ? 'ok' : 'key_missing'
     const checks = { database, audit, secrets } as const
     const healthy = Object.values(checks).every((found) => found === 'ok') && !options.stopping()
+    const space = options.freeSpace()
+    const ahead = options.clockSecondsAhead()
     const heldBack = options.sealsHeldBackSeconds()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
@@ -100,6 +121,8 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       environment: options.environment,
       checks,
       ...(heldBack === null ? {} : { seals_held_back_seconds: heldBack }),
+      ...(ahead === null ? {} : { clock_seconds_ahead: ahead }),
+      ...(space === null ? {} : { data_dir: { free_bytes: space.freeBytes, is_low: space.isLow } }),
     }
   }
   for (const prefix of ['', '/api/v1']) {

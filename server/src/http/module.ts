@@ -20,8 +20,7 @@ export interface HttpModuleDependencies {
   readonly version: string
 }
 
-export interface HttpContents
-  extends Pick<HealthOptions, 'database' | 'auditIsIntact' | 'sealsHeldBackSeconds' | 'hasEveryKey' | 'stopping'> {
+export interface HttpContents extends Omit<HealthOptions, 'version' | 'environment'> {
   /** Routes under `/api/v1`. */
   readonly routes: readonly ((api: FastifyInstance) => void)[]
   /** Calls that the service makes. */

@@ -11,6 +11,12 @@ const databaseUrl = (value: string): string => {
 
 export const databaseSettings = {
   DATA_DIR: path('Where the embedded database and generated secrets live.', './data'),
+  DATA_DIR_FREE_MEBIBYTES: integer(
+    'With less free space than this beside the embedded database, the log and /health say so.',
+    1_024,
+    0,
+    16_777_216,
+  ),
   DATABASE_URL: secret(
     optional(
       'An external PostgreSQL 15 to 18; unset: the embedded one. TLS: ?sslmode=verify-full.',

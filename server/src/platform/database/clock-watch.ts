@@ -14,26 +14,29 @@ const clockStatement: Statement = {
 }
 
 /** Says once when this machine's clock leaves the database's, with which every process compares its own, and once when it is back. */
-export function watchClock(db: Db, clock: Clock, log: Logger): Loop {
+export function watchClock(db: Db, clock: Clock, log: Logger): Loop & { secondsAhead(): number | null } {
   let differs = false
-  return createLoop('clock', everyMs, log, async () => {
+  let secondsAhead: number | null = null
+  const loop = createLoop('clock', everyMs, log, async () => {
     const askedAt = performance.now()
     const rows = await db.within({}).execute<{ seconds: string }>(clockStatement, [])
     const ahead = clock.now().getTime() - Number(rows[0]?.seconds) * 1_000
     // A reply that took long says nothing about the time of its arrival.
     const tookMs = performance.now() - askedAt
     const isFar = Math.abs(ahead) > tolerableMs + tookMs
+    secondsAhead = isFar ? Math.round(ahead / 1_000) : null
     if (isFar === differs) return false
     differs = isFar
     if (!isFar) {
       log.info("this machine's clock agrees with the database's again")
       return false
     }
-    const fields = { seconds_ahead: Math.round(ahead / 1_000) }
     log.warn(
-      fields,
+      { seconds_ahead: secondsAhead },
       "this machine's clock is not the database's: until they agree, callbacks and time limits may come early or late and access tokens be refused",
     )
     return false
   })
+  /** Null: it agrees. */
+  return { ...loop, secondsAhead: () => secondsAhead }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { watchClock } from '../../../src/platform/database/clock-watch.ts'
 import { createLog } from '../../../src/platform/log.ts'
+import { eventually } from '../../eventually.ts'
 import { createFakeClock, startTestApp, type TestApp } from '../../harness.ts'
 
 let t: TestApp
@@ -24,10 +25,24 @@ test('a clock that leaves the database is one line, and one when it is back', as
   const back = "info: this machine's clock agrees with the database's again"
   assert.deepEqual(await after(0), [])
   assert.deepEqual(await after(3_600_000), [away])
+  assert.equal(watch.secondsAhead(), 3_600)
   assert.deepEqual(await after(3_600_000), [])
   assert.deepEqual(await after(-7_200_000), [back])
+  assert.equal(watch.secondsAhead(), null)
   assert.deepEqual(await after(-3_600_000), [away])
+  assert.equal(watch.secondsAhead(), -3_600)
   assert.deepEqual(await after(3_600_000), [back])
+})
+
+test('health says how far the clock is behind', async (c) => {
+  const clock = createFakeClock()
+  const behind = await startTestApp({ clock, workers: true })
+  c.after(() => behind.stop())
+  clock.advance(-60_000)
+  const seconds = await eventually('it has looked', async () => {
+    return (await behind.call('GET', '/health')).body.clock_seconds_ahead ?? null
+  })
+  assert.ok(seconds <= -59, `${seconds}`)
 })
 
 test('a callback of a process whose clock is ahead is due now, by the clock of the others', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,8 +9,9 @@ import pg from 'pg'
 import { runCommand } from '../server/test/commands/command-process.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { cloneDatabase } from '../server/test/harness.ts'
-import { startReceiver } from '../server/test/receivers.ts'
+import { freePort, startReceiver } from '../server/test/receivers.ts'
 import { login, request, type ServiceProcess, startService, untilReady } from '../server/test/service-process.ts'
+import { createPooler, type Front, type Pooled } from './bad-day/fronts.ts'
 
 /** The test server listens on a Unix socket that only its own account can use, and the pooler runs under another account. */
 async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
@@ -24,66 +24,26 @@ async function startRelay({ host, port }: pg.ClientConfig): Promise<Server> {
   return relay
 }
 
-/** A real PgBouncer in transaction mode, with fewer server connections than the service opens to it. */
-async function startPooler(
-  folder: string,
-  database: pg.ClientConfig,
-  serverPort: number,
-  port: number,
-  more = '',
-): Promise<ChildProcess> {
-  const { user, password, database: name } = database
-  const settings = `[databases]
-hitl = host=127.0.0.1 port=${serverPort} dbname=${name} user=${user} password=${password}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 3
-logfile = ${join(folder, 'pgbouncer.log')}
-${more}`
-  await writeFile(join(folder, 'pgbouncer.ini'), settings)
-  await chmod(folder, 0o777)
-  // pgbouncer refuses to run as root.
-  const user_ = process.getuid?.() === 0 ? ['--user', 'nobody'] : []
-  const child = spawn('pgbouncer', [...user_, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' })
-  await once(child, 'spawn')
-  await eventually('the pooler takes connections', async () => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'any', database: 'hitl' })
-    return client.connect().then(
-      () => client.end().then(() => true),
-      () => false,
-    )
-  })
-  return child
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 describe('behind PgBouncer in transaction mode', () => {
   let folder: string
   let database: Awaited<ReturnType<typeof cloneDatabase>>
   let relay: Server
-  let pooler: ChildProcess
+  let pooler: Front
+  let pooled: Pooled
   let service: ServiceProcess
   let url: string
-  let poolerPort: number
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'hitl-pooler-'))
+    // The account of the pooler passes through it.
+    await chmod(folder, 0o755)
     database = await cloneDatabase()
-    poolerPort = await freePort()
     relay = await startRelay(database.connection)
+    const { user, password, database: name } = database.connection
     const { port: relayPort } = relay.address() as { port: number }
-    pooler = await startPooler(folder, database.connection, relayPort, poolerPort)
+    pooled = { port: relayPort, user: String(user), password: String(password), database: String(name) }
+    // Fewer connections than the service opens to it.
+    pooler = await createPooler(join(folder, 'pooler'), pooled, 3)
+    await pooler.start()
     const port = await freePort()
     url = `http://127.0.0.1:${port}`
     service = startService({
@@ -92,7 +52,7 @@ describe('behind PgBouncer in transaction mode', () => {
         PORT: String(port),
         DEMO: 'true',
         DATA_DIR: folder,
-        DATABASE_URL: `postgres://any@127.0.0.1:${poolerPort}/hitl`,
+        DATABASE_URL: `postgres://any@127.0.0.1:${pooler.port}/hitl`,
         DATABASE_PREPARE: 'false',
         SECRET_KEY: 'a key of the tests that is long enough, and of no use elsewhere',
       },
@@ -101,7 +61,7 @@ describe('behind PgBouncer in transaction mode', () => {
   })
   after(async () => {
     await service?.end('SIGTERM')
-    pooler?.kill('SIGTERM')
+    await pooler?.stop()
     relay?.close()
     await database?.drop()
     await rm(folder, { recursive: true, force: true })
@@ -157,19 +117,14 @@ describe('behind PgBouncer in transaction mode', () => {
     }
 
     test('a pooler that refuses what the service sets at the start of a session: exit 78, in check as in serve', () =>
-      refuses(poolerPort))
+      refuses(pooler.port))
 
     test('a pooler that ignores it: the same', async (context) => {
-      const { port: relayPort } = relay.address() as { port: number }
-      const other = await mkdtemp(join(tmpdir(), 'hitl-pooler-'))
-      const port = await freePort()
       const ignored = 'ignore_startup_parameters = options,statement_timeout,idle_in_transaction_session_timeout\n'
-      const lenient = await startPooler(other, database.connection, relayPort, port, ignored)
-      context.after(async () => {
-        lenient.kill('SIGTERM')
-        await rm(other, { recursive: true, force: true })
-      })
-      await refuses(port)
+      const lenient = await createPooler(join(folder, 'lenient'), pooled, 3, ignored)
+      context.after(lenient.stop)
+      await lenient.start()
+      await refuses(lenient.port)
     })
   })
 
@@ -184,7 +139,7 @@ describe('behind PgBouncer in transaction mode', () => {
     assert.ok(rows[0].connections <= 3, `${rows[0].connections} server connections`)
     // The connections of the service are idle now, so this client gets one that they used.
     for (let look = 0; look < 20; look += 1) {
-      const pooled = new pg.Client({ host: '127.0.0.1', port: poolerPort, user: 'any', database: 'hitl' })
+      const pooled = new pg.Client({ host: '127.0.0.1', port: pooler.port, user: 'any', database: 'hitl' })
       await pooled.connect()
       const left = await pooled.query(
         `select coalesce(current_setting('hitl.organization', true), '') as organization, current_user as role,

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { eventually } from '../../server/test/eventually.ts'
 import { freePort } from '../../server/test/receivers.ts'
-import { type DatabaseServer, databaseName, databaseUser } from './postgres.ts'
 
 export interface Front {
   readonly port: number
@@ -46,21 +45,27 @@ function front(port: number, program: string, args: readonly string[]): Front {
   }
 }
 
-/** PgBouncer in transaction mode. */
-export async function createPooler(folder: string, database: DatabaseServer): Promise<Front> {
+export interface Pooled {
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly database: string
+}
+
+/** PgBouncer in transaction mode, with a folder of its own and at most so many connections to the database. */
+export async function createPooler(folder: string, pooled: Pooled, size: number, more = ''): Promise<Front> {
   const port = await freePort()
   const settings = `[databases]
-hitl = host=127.0.0.1 port=${database.port} dbname=${databaseName} user=${databaseUser} password=${database.password}
+hitl = host=127.0.0.1 port=${pooled.port} dbname=${pooled.database} user=${pooled.user} password=${pooled.password}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 12
-server_login_retry = 1
+default_pool_size = ${size}
 logfile = ${join(folder, 'pgbouncer.log')}
-`
+${more}`
   await mkdir(folder, { mode: 0o777 })
   const file = join(folder, 'pgbouncer.ini')
   await writeFile(file, settings, { mode: 0o644 })

@@ -227,8 +227,8 @@ describe('behind an open breaker', () => {
   })
 
   test('what was being held back when the receiver was back is sent too', async (c) => {
-    // A busy machine may need a while for what happens under the lock.
-    const t = await startTestApp({ environment: { DATABASE_STATEMENT_SECONDS: '60' } })
+    // A busy machine may need a while for what happens under the lock, which two connections of the worker wait for.
+    const t = await startTestApp({ environment: { DATABASE_STATEMENT_SECONDS: '60', DATABASE_POOL: '20' } })
     c.after(() => t.stop())
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     for (let made = 0; made < 40; made += 1) await answered(t, receiver.url)
@@ -253,7 +253,9 @@ describe('behind an open breaker', () => {
     await other.query('commit')
     await drained
     await t.app.drain()
-    const states = await t.sql('select state, count(*)::int from consultation_requests group by 1')
+    const states = await t.sql(
+      'select state, count(*)::int from consultation_requests where callback_url is not null group by 1',
+    )
     assert.deepEqual(states, [{ state: 'callback_sent', count: 40 }])
   })
 

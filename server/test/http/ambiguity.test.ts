@@ -5,15 +5,13 @@ import { after, before, describe, test } from 'node:test'
 import { isPrototypeName, refuseAmbiguousTarget } from '../../src/http/ambiguity.ts'
 import { Problem } from '../../src/platform/problem.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { listening } from './listening.ts'
 
 let t: TestApp
 let port: number
 before(async () => {
   t = await startTestApp()
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(() => t.stop())
 

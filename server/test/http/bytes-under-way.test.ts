@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createByteBudget } from '../../src/platform/limits/byte-budget.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey } from '../people-and-keys.ts'
+import { listening, rawConnections, readToEnd } from './listening.ts'
 
 let t: TestApp
 let port: number
@@ -13,31 +13,11 @@ before(async () => {
   t = await startTestApp({
     environment: { REQUEST_TIMEOUT_SECONDS: '3', TRUSTED_PROXIES: '127.0.0.1', BODY_LIMIT_BYTES: '8388608' },
   })
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(() => t.stop())
 
-const open: Socket[] = []
-after(() => open.forEach((socket) => void socket.destroy()))
-
-/** Sends the beginning of a call and reads nothing; the test reads when it wants to. */
-async function begin(text: string): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  open.push(socket)
-  await once(socket, 'connect')
-  socket.write(text)
-  return socket
-}
-
-async function readToEnd(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = []
-  socket.on('data', (chunk) => chunks.push(chunk))
-  if (!socket.closed) await once(socket, 'close')
-  return Buffer.concat(chunks).toString()
-}
+const { begin, endAll } = rawConnections(() => port)
 
 const head = (method: string, path: string, headers: Readonly<Record<string, string | number>>): string =>
   `${method} ${path} HTTP/1.1\r\nHost: x\r\n${Object.entries(headers)
@@ -216,7 +196,7 @@ test('an act that is done gets its reply, and one that has no room for a reply i
   const first = await respond(ids.slice(0, 8))
   // Refused, as long as those before are not cut off.
   const statuses = [...first, ...(await respond(ids.slice(8)))]
-  for (const socket of open.splice(0)) socket.destroy()
+  endAll()
   assert.deepEqual(new Set(first), new Set(['200']))
   const rows = await t.sql('select id, state from consultation_requests where id = any($1)', [ids])
   const states = new Map(rows.map(({ id, state }) => [id, state]))

@@ -1,55 +1,29 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { listening, rawConnections, readToEnd } from './listening.ts'
 
 let t: TestApp
 let port: number
 before(async () => {
   t = await startTestApp({ environment: { REQUEST_TIMEOUT_SECONDS: '2' } })
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(() => t.stop())
 
-const open: Socket[] = []
-after(() => open.forEach((socket) => void socket.destroy()))
-
-/** Sends a text and reads nothing; the test reads when it wants to. */
-async function send(text: string): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  open.push(socket)
-  await once(socket, 'connect')
-  socket.write(text)
-  return socket
-}
-
-async function readToEnd(socket: Socket): Promise<string> {
-  const chunks: Buffer[] = []
-  socket.on('data', (chunk) => chunks.push(chunk))
-  if (!socket.closed) await once(socket, 'close', { signal: AbortSignal.timeout(20_000) })
-  return Buffer.concat(chunks).toString()
-}
+const { begin: send } = rawConnections(() => port)
 
 test('beyond MAX_CONNECTIONS a new one is closed, and those that are there go on', async (c) => {
   const lines: string[] = []
   const log = createLog('warn', false, { write: (line: string) => void lines.push(line) })
   const u = await startTestApp({ environment: { MAX_CONNECTIONS: '10' }, log })
   c.after(() => u.stop())
-  await u.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const { port } = u.app.http.server.address() as AddressInfo
-  const dial = async () => {
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
-    open.push(socket)
-    await once(socket, 'connect')
-    return socket
-  }
+  const full = await listening(u.app.http)
+  const dial = () => send('', full)
   const sockets: Socket[] = []
   while (sockets.length < 10) sockets.push(await dial())
   const { server } = u.app.http

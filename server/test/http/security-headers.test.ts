@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { version } from '../../src/version.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { listening } from './listening.ts'
 
 const strict = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -20,10 +21,7 @@ before(async () => {
       RATE_LIMIT_KEY: '2/600',
     },
   })
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(() => t.stop())
 

@@ -6,15 +6,13 @@ import { after, before, describe, test } from 'node:test'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { startTestApp, type TestApp, testConfig } from '../harness.ts'
+import { listening } from './listening.ts'
 
 let t: TestApp
 let port: number
 before(async () => {
   t = await startTestApp({ environment: { REQUEST_TIMEOUT_SECONDS: '1', BODY_LIMIT_BYTES: '2048' } })
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(() => t.stop())
 
@@ -154,10 +152,8 @@ test('a connection that never finishes its request does not keep the service fro
   const http = await createHttpServer(createLog('silent', false), { ...testConfig(), SHUTDOWN_GRACE_SECONDS: 0.2 })
   context.after(() => http.close())
   http.post('/', async () => 'done')
-  await http.listen({ host: '127.0.0.1', port: 0 })
-  const address = http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const socket = connect(address.port, '127.0.0.1')
+  const port = await listening(http)
+  const socket = connect(port, '127.0.0.1')
   const hungUp = readToEnd(socket)
   socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
   await once(http.server, 'request')
@@ -177,11 +173,9 @@ describe('a stop closes every connection without a request under way within a se
       const http = await createHttpServer(createLog('silent', false), testConfig())
       context.after(() => http.server.closeAllConnections())
       http.get('/livez', async () => ({ status: 'alive' }))
-      await http.listen({ host: '127.0.0.1', port: 0 })
-      const address = http.server.address()
-      assert.ok(address !== null && typeof address === 'object')
+      const port = await listening(http)
       const accepted = once(http.server, 'connection')
-      const socket = connect(address.port, '127.0.0.1')
+      const socket = connect(port, '127.0.0.1')
       let text = ''
       socket.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
@@ -203,10 +197,8 @@ test('a reply that began before a stop is sent completely, and its connection do
   context.after(() => http.server.closeAllConnections())
   const body = new PassThrough()
   http.get('/slow', async (_request, reply) => reply.send(body))
-  await http.listen({ host: '127.0.0.1', port: 0 })
-  const address = http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const socket = connect(address.port, '127.0.0.1')
+  const port = await listening(http)
+  const socket = connect(port, '127.0.0.1')
   socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
   body.write('first')
   await once(socket, 'readable')
@@ -225,10 +217,8 @@ test('calls under way get their reply when the service stops', async (context) =
   const stopping = await startTestApp()
   let stopped: Promise<void> | null = null
   context.after(() => stopped ?? stopping.stop())
-  await stopping.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = stopping.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const signIn = fetch(`http://127.0.0.1:${address.port}/api/v1/auth/login`, {
+  const port = await listening(stopping.app.http)
+  const signIn = fetch(`http://127.0.0.1:${port}/api/v1/auth/login`, {
     method: 'POST',
     body: new URLSearchParams({ username: 'admin@example.com', password: 'password123' }),
   })
@@ -240,5 +230,5 @@ test('calls under way get their reply when the service stops', async (context) =
   const answered = performance.now()
   await stopped
   assert.ok(performance.now() - answered < 5_000, 'the stop does not wait for the client to hang up')
-  await assert.rejects(fetch(`http://127.0.0.1:${address.port}/health`))
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/health`))
 })

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { createHttpServer } from '../../src/http/server.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { testConfig } from '../harness.ts'
+import { listening } from './listening.ts'
 import { type Call, endings } from './stop-clients.ts'
 
 /** A server on a port of its own, whose POST takes a few turns of the event loop. */
@@ -19,10 +20,8 @@ async function startServer(context: TestContext) {
     for (let turns = 0; turns < 3; turns += 1) await nextTurn()
     return { done: true }
   })
-  await http.listen({ host: '127.0.0.1', port: 0, backlog: 511 })
-  const address = http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return { http, port: address.port, accepted }
+  const port = await listening(http)
+  return { http, port, accepted }
 }
 
 const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n'

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import type { App } from '../../src/app.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { listening } from '../http/listening.ts'
 import { addApiKey, addPerson } from '../people-and-keys.ts'
 import { startOther } from './two-processes.ts'
 
@@ -16,10 +17,7 @@ before(async () => {
   t = await startTestApp()
   // What happens in another process reaches this one only when it looks the credential up again.
   other = await startOther(t)
-  await t.app.http.listen({ host: '127.0.0.1', port: 0 })
-  const address = t.app.http.server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  port = address.port
+  port = await listening(t.app.http)
 })
 after(async () => {
   await other.stop()

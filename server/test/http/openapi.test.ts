@@ -14,6 +14,7 @@ interface Schema {
   readonly $ref?: string
   readonly title?: string
   readonly type?: string | readonly string[]
+  readonly format?: string
   readonly description?: string
   readonly enum?: readonly unknown[]
   readonly 'x-extensible-enum'?: readonly unknown[]
@@ -319,7 +320,11 @@ describe('every operation', () => {
         inPath,
         where,
       )
-      for (const parameter of declared) assert.equal(parameter.required, true, where)
+      for (const { required, schema } of declared) {
+        assert.equal(required, true, where)
+        // No word is one, so that `sso/identities/start` does not fit both `sso/{id}/start` and `sso/identities/{id}`.
+        assert.equal(schema.format, 'uuid', where)
+      }
       for (const { name, schema, description } of operation.parameters ?? []) {
         assert.equal(typeof schema, 'object', where)
         assert.ok(description !== undefined, `${where}: ${name} has no description`)

@@ -10,6 +10,7 @@ import { resolvedDocument } from './resolved-document.ts'
 /** What an operation leaves to its caller, by path; `?` is the query. */
 const free: Readonly<Record<string, readonly string[]>> = {
   createRequest: ['context', 'metadata'],
+  createRequests: ['requests.0.context', 'requests.0.metadata'],
   // What browsers put into a credential, and identity providers into the address of a browser, is theirs to extend.
   addPasskey: ['credential', 'credential.response'],
   stepUp: ['assertion', 'assertion.response'],
@@ -48,6 +49,7 @@ function objectsIn(schema: Schema, path = ''): readonly Found[] {
 /** `body` with the member, and whatever is missing on the way to it. */
 function put(body: unknown, [step, ...steps]: readonly string[], value: unknown): unknown {
   if (step === undefined) return value
+  if (Array.isArray(body)) return body.with(Number(step), put(body[Number(step)], steps, value))
   const given = typeof body === 'object' && body !== null ? body : {}
   return { ...given, [step]: put((given as Record<string, unknown>)[step], steps, value) }
 }

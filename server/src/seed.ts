@@ -58,7 +58,10 @@ export async function seed(app: App): Promise<{ readonly apiKey: string }> {
   const agent: Agent = { kind: 'agent', organizationId, agentId, apiKeyId, scopes: keyScopes }
   for (const sample of samples) {
     const body = parseExactJson(Buffer.from(JSON.stringify({ ...sample, timeout_minutes: null })))
-    await consultations.create({ principal: agent, httpRequestId }, body, once(sample.title))
+    await consultations.create({ principal: agent, httpRequestId }, body, {
+      idempotency: once(sample.title),
+      traceparent: null,
+    })
   }
   return { apiKey: raw }
 }

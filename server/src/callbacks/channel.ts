@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Channel } from '../deliveries/channel.ts'
 import type { Delivery } from '../deliveries/delivery.ts'
+import { traceIdOf } from '../http/trace-context.ts'
 import type { Transport } from '../outbound/transport.ts'
 import type { Logger } from '../platform/log.ts'
 import {
@@ -64,7 +65,7 @@ async function post(
   } catch (error) {
     // Logged and counted like any other attempt; a process with the right key may make the next one.
     log.error(
-      { err: error, delivery_id: callback.id },
+      { err: error, delivery_id: callback.id, trace_id: traceIdOf(callback.traceparent) },
       'a callback secret cannot be read: check SECRET_KEY and KEY_ENCRYPTION_KEYS',
     )
     return secretUnreadable
@@ -72,7 +73,7 @@ async function post(
   if (!proofs.holds(callback)) {
     const { organizationId, id, subjectId: requestId } = callback
     log.error(
-      { organizationId, requestId, delivery_id: id },
+      { organizationId, requestId, delivery_id: id, trace_id: traceIdOf(callback.traceparent) },
       'a callback in the outbox was changed outside this service, or SECRET_KEY_PREVIOUS is missing: it is not sent',
     )
     return changedInOutbox
@@ -80,6 +81,7 @@ async function post(
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'hitl-callback/1',
+    ...(callback.traceparent === null ? {} : { traceparent: callback.traceparent }),
     ...signatureHeaders(callback.id, callback.body, secret, startedAt),
   }
   return transport.post({ owner: callback.organizationId, url: callback.address, body: callback.body, headers })

@@ -19,6 +19,7 @@ export interface CallbackSubject {
   /** Sealed. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
+  readonly traceparent: string | null
   readonly callback: { readonly status: string; readonly nextAttemptAt: Date | null }
 }
 
@@ -43,7 +44,8 @@ export function orderOf({ before, after }: CallbackChange) {
   const isOwed = before?.callback.status === 'none' && status === 'pending'
   if (!isOwed || event === undefined || url === null || dueAt === null) return null
   const body = callbackBody(after, event, after.state, dueAt)
-  return { organizationId, requestId, url, secret, body, dueAt, retrySeconds: after.callbackRetrySeconds }
+  const { callbackRetrySeconds: retrySeconds, traceparent } = after
+  return { organizationId, requestId, url, secret, body, dueAt, retrySeconds, traceparent }
 }
 
 /** The body that was ordered when the request closed, made again; null while it is open. */

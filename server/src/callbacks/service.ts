@@ -18,10 +18,10 @@ export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProo
   const deliveriesOf = (change: CallbackChange): readonly NewDelivery[] => {
     const order = orderOf(change)
     if (order === null) return []
-    const { organizationId, requestId, url: address, secret, body, dueAt: createdAt } = order
+    const { organizationId, requestId, url: address, secret, body, traceparent, dueAt: createdAt } = order
     const waits = order.retrySeconds === null ? schedule : { retrySeconds: order.retrySeconds, recoverySeconds: [] }
     const to = { address, target: new URL(address).origin, ...waits }
-    const sent = { id: newId(), secret, body, bodyBytes: Buffer.byteLength(body), createdAt }
+    const sent = { id: newId(), secret, body, traceparent, bodyBytes: Buffer.byteLength(body), createdAt }
     const callback = { ...subjectOf(organizationId, requestId), ...to, ...sent }
     return [{ ...callback, proof: proofs.of(callback) }]
   }

@@ -83,6 +83,7 @@ export const callbackWebhooks: Webhooks = {
           false,
           '`sha256=` and the hex HMAC-SHA256 of the body. Where the request has a callback_secret.',
         ),
+        header('traceparent', false, 'W3C Trace Context of the call that asked, where it had one.'),
       ],
       requestBody: { required: true, content: { 'application/json': { schema: callbackSchema, example } } },
       responses: {

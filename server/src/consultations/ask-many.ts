@@ -1,9 +1,9 @@
 import type { Agent, Caller } from '../identity/principal.ts'
-import { type CreatedOnce, createOnce, type Idempotency } from '../platform/idempotency.ts'
+import { type CreatedOnce, createOnce } from '../platform/idempotency.ts'
 import { type JsonText, type ParsedJson, partsOf } from '../platform/json.ts'
 import { createSlots } from '../platform/limits/slots.ts'
 import { within } from '../platform/problem.ts'
-import { type AskContext, asRefused, insertTogether, prepare } from './ask.ts'
+import { type AskContext, type Asking, asRefused, insertTogether, prepare } from './ask.ts'
 import { type Consultation, initialReply } from './consultation.ts'
 import * as store from './store.ts'
 
@@ -18,7 +18,7 @@ export async function createMany(
   context: AskContext,
   by: Caller<Agent>,
   { value, members }: ParsedJson,
-  idempotency: Idempotency | null,
+  { idempotency, traceparent }: Asking,
 ): Promise<CreatedOnce<readonly Consultation[]>> {
   const { requests } = value as { readonly requests: readonly unknown[] }
   const { elements } = partsOf(members.get('requests') ?? ('[]' as JsonText))
@@ -29,7 +29,7 @@ export async function createMany(
     const prepared: Parameters<typeof insertTogether>[1][number][] = []
     for (const [place, text] of elements.entries()) {
       const body = { value: requests[place], members: partsOf(text).members }
-      const one = await prepare(context, by, body).catch((error: unknown) => {
+      const one = await prepare(context, by, body, traceparent).catch((error: unknown) => {
         throw within(`requests.${place}`, error)
       })
       prepared.push({ ...one, idempotency: idempotency && { ...idempotency, key: keyAt(place) }, from: by })

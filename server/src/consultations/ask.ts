@@ -22,6 +22,12 @@ interface Creation {
   readonly from: Caller<Agent>
 }
 
+/** What comes with a call beside its body. */
+export interface Asking {
+  readonly idempotency: Idempotency | null
+  readonly traceparent: string | null
+}
+
 export interface AskContext extends Context {
   /** Null when an earlier request has the same Idempotency-Key. */
   readonly insert: (creation: Creation) => Promise<Consultation | null>
@@ -79,13 +85,14 @@ export async function prepare(
   context: AskContext,
   by: Caller<Agent>,
   body: ParsedJson,
+  traceparent: string | null,
 ): Promise<Pick<Creation, 'id' | 'proposal'>> {
   const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
   const { organizationId } = by.principal
   const id = newId()
   await digestAhead(asked, payerOf(by.principal))
   const callbackSecret = secret === null ? null : await context.sealer.seal(secret, secretPlace(organizationId, id))
-  return { id, proposal: { ...asked, callbackSecret } }
+  return { id, proposal: { ...asked, callbackSecret, traceparent } }
 }
 
 /** What to throw for a failed insert. */
@@ -99,10 +106,10 @@ export async function create(
   context: AskContext,
   by: Caller<Agent>,
   body: ParsedJson,
-  idempotency: Idempotency | null,
+  { idempotency, traceparent }: Asking,
 ): Promise<CreatedOnce<Consultation>> {
   const { organizationId, agentId } = by.principal
-  const prepared = await prepare(context, by, body)
+  const prepared = await prepare(context, by, body, traceparent)
   const insert = () =>
     context.insert({ ...prepared, idempotency, from: by }).catch(async (error: unknown) => {
       throw await asRefused(context, by, error)

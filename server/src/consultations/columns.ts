@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Schema } from '../platform/database/schema.gen.ts'
-import type { Consultation, ConsultationCore } from './consultation.ts'
+import type { CallbackEvent, Consultation, ConsultationCore } from './consultation.ts'
 
 /**
  * The columns of a request's row, each once: selects, inserts and saves are made from this list. The core is what acts decide
@@ -38,6 +38,8 @@ const columns = {
   callback_secret: 'asked',
   callback_retry_seconds: 'asked',
   attachments: 'added',
+  callback_events: 'asked',
+  traceparent: 'asked',
   context: 'large',
   metadata: 'large',
 } as const
@@ -125,6 +127,8 @@ export function toConsultation(row: Row): Consultation {
     callbackSecret: row.callback_secret,
     callbackRetrySeconds: row.callback_retry_seconds,
     attachments: row.attachments,
+    callbackEvents: row.callback_events as readonly CallbackEvent[] | null,
+    traceparent: row.traceparent,
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
     ...(row.context_truncated === true ? { contextTruncated: true } : {}),
     ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),

@@ -20,6 +20,15 @@ export const states = [
 ] as const
 export type State = (typeof states)[number]
 
+/** What is due within this time is due soon. */
+export const dueSoonMinutes = 60
+/** Of these, more are not counted one by one: an inbox says "1 000 or more". */
+export const mostDueCounted = 1_000
+
+/** The orders of lists. due: those that are pending, by when they time out; those that never do come last. */
+export const sorts = ['newest', 'oldest', 'due'] as const
+export type Sort = (typeof sorts)[number]
+
 export const decisions = ['approve', 'reject', 'request_changes'] as const
 export type Decision = (typeof decisions)[number]
 
@@ -96,6 +105,10 @@ export interface Proposal extends Asked {
   /** Sealed; never on the wire, in a log or in an event. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
+  /** The only events that a callback is sent for; null: all of them. */
+  readonly callbackEvents: readonly CallbackEvent[] | null
+  /** W3C Trace Context of the call that asked. */
+  readonly traceparent: string | null
 }
 
 export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes' | 'attachments'> {
@@ -133,6 +146,10 @@ export interface Change<C extends ConsultationCore = Consultation> {
   /** Answers that are new with this change. */
   readonly answers?: readonly GivenAnswer[]
 }
+
+/** What a callback can be about: each way out of `pending`. */
+export const callbackEvents = ['request.responded', 'request.timeout', 'request.cancelled'] as const
+export type CallbackEvent = (typeof callbackEvents)[number]
 
 export const defaultTimeoutMinutes = 1440
 
@@ -478,14 +495,15 @@ function close(
   return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }
 }
 
-function callbackOwed({ callbackUrl }: Consultation, now: Date): CallbackProgress {
-  return callbackUrl === null ? noCallback : { ...noCallback, status: 'pending', nextAttemptAt: now }
+function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now: Date): CallbackProgress {
+  const isWanted = callbackEvents === null || callbackEvents.some((event) => event === `request.${state}`)
+  return callbackUrl === null || !isWanted ? noCallback : { ...noCallback, status: 'pending', nextAttemptAt: now }
 }
 
 /** The request as the act that closed it left it, whatever has happened since. */
 function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Date): Consultation {
   const updatedAt = later({ updatedAt: closed.createdAt }, at)
-  return { ...closed, state, callback: callbackOwed(closed, at), redeemedAt: null, updatedAt }
+  return { ...closed, state, callback: callbackOwed({ ...closed, state }, at), redeemedAt: null, updatedAt }
 }
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */

@@ -2,40 +2,77 @@ import type { Static } from 'typebox'
 import { toInstant } from '../http/instant.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
 import { invalid } from '../platform/problem.ts'
-import type { ListFilter } from './list-store.ts'
-import type { listQuery } from './schemas.ts'
+import type { ListFilter, Place } from './list-store.ts'
+import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
 
 /** Where the next page of a list begins; of a differential poll, all pages show the changes up to the same time. */
 export interface ListCursor {
-  readonly before: string
+  readonly after: Place
   readonly updatedUntil: Date | null
 }
 
-const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:@\d{1,15})?$/
+/** The id; in the list by due also when it times out, and the time of a differential poll. */
+const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:~\d{1,15})?(?:@\d{1,15})?$/
 
-export function encodeListCursor({ before, updatedUntil }: ListCursor, list: string): string {
-  return encodeCursor(updatedUntil === null ? before : `${before}@${updatedUntil.getTime()}`, list)
+export function encodeListCursor({ after: { id, due }, updatedUntil }: ListCursor, list: string): string {
+  const isByDue = list.includes('sort=due')
+  const place = isByDue && due !== null ? `${id}~${due.getTime()}` : id
+  return encodeCursor(updatedUntil === null ? place : `${place}@${updatedUntil.getTime()}`, list)
 }
 
 function decodeListCursor(cursor: string, list: string): ListCursor {
-  const [before = '', until] = decodeCursor(cursor, list, form).split('@')
-  return { before, updatedUntil: until === undefined ? null : new Date(Number(until)) }
+  const [place = '', until] = decodeCursor(cursor, list, form).split('@')
+  const [id = '', due] = place.split('~')
+  return { after: { id, due: instant(due) }, updatedUntil: instant(until) }
 }
 
-export type ListQuery = Omit<ListFilter, 'organizationId' | 'agentId'>
+const instant = (ms: string | undefined): Date | null => (ms === undefined ? null : new Date(Number(ms)))
+
+/** `agent`: whose requests, as the caller asked. */
+export type ListQuery = Omit<ListFilter, 'organizationId' | 'agentId'> & { readonly agent: string | null }
 
 /** Throws 422. */
 export function parseListQuery(query: Static<typeof listQuery>, list: string): ListQuery {
-  const { state = null, updated_after: updatedAfter, limit = 20, offset = 0, fields } = query
+  const { state = null, limit = 20, offset = 0, fields, sort = 'newest', agent = null } = query
+  const time = (name: 'updated_after' | 'created_after' | 'created_before' | 'due_before'): Date | null => {
+    const text = query[name]
+    return text === undefined ? null : toInstant(name, text)
+  }
+  const looked = {
+    createdAfter: time('created_after'),
+    createdBefore: time('created_before'),
+    dueBefore: time('due_before'),
+    metadata: metadataOf(query),
+  }
+  const isLooked =
+    looked.metadata.length > 0 || [looked.createdAfter, looked.createdBefore, looked.dueBefore].some(Boolean)
   if (query.cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
+  if (isLooked && offset > 0) throw invalid('offset', 'cannot go with these filters: go on with cursor')
+  if (sort === 'due' && state !== null && state !== 'pending') {
+    throw invalid('sort', 'can be due only for requests that are pending: leave state out')
+  }
   const cursor = query.cursor === undefined ? null : decodeListCursor(query.cursor, list)
   return {
     state,
-    updatedAfter: updatedAfter === undefined ? null : toInstant('updated_after', updatedAfter),
+    agent: agent?.toLowerCase() ?? null,
+    updatedAfter: time('updated_after'),
     updatedUntil: cursor?.updatedUntil ?? null,
-    before: cursor?.before ?? null,
+    ...looked,
+    sort,
+    after: cursor?.after ?? null,
     limit,
     offset,
     light: fields !== 'full',
   }
+}
+
+function metadataOf(query: object): ListFilter['metadata'] {
+  const given = Object.entries(query).filter(([name]) => name.startsWith(metadataPrefix))
+  if (given.length > mostMetadataFilters) {
+    throw invalid(
+      given[mostMetadataFilters]?.[0] ?? '',
+      `is one too many: at most ${mostMetadataFilters} members are compared`,
+    )
+  }
+  return given.map(([name, value]) => [name.slice(metadataPrefix.length), value as string])
 }

@@ -4,7 +4,7 @@ import { bodyCheck } from '../platform/validation.ts'
 import { defaultTimeoutMinutes, type Proposal } from './consultation.ts'
 import { createRequestBody } from './schemas.ts'
 
-export interface NewRequest extends Omit<Proposal, 'callbackSecret'> {
+export interface NewRequest extends Omit<Proposal, 'callbackSecret' | 'traceparent'> {
   /** Not sealed yet. */
   readonly callbackSecret: string | null
 }
@@ -37,6 +37,7 @@ export function parseNewRequest(
     callbackUrl,
     callbackSecret: body.callback_secret ?? null,
     callbackRetrySeconds: body.callback_retry_seconds ?? null,
+    callbackEvents: body.callback_events ?? null,
   }
 }
 

@@ -3,7 +3,7 @@ import { type Principal, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Queryable } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
-import { type Consultation, notFound } from './consultation.ts'
+import { type Consultation, dueSoonMinutes, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
 import type { ListQuery } from './list-query.ts'
@@ -97,12 +97,25 @@ export async function read(reading: ReadContext, principal: Principal, id: strin
 }
 
 /** An agent's list holds only its own requests. */
-export function list({ findPage }: ReadContext, principal: Principal, query: ListQuery): Promise<lists.Page> {
-  return findPage({
-    ...query,
-    organizationId: principal.organizationId,
-    agentId: principal.kind === 'agent' ? principal.agentId : null,
-  })
+export async function list(
+  { findPage }: ReadContext,
+  principal: Principal,
+  { agent, ...query }: ListQuery,
+): Promise<lists.Page> {
+  const own = principal.kind === 'agent' ? principal.agentId : null
+  const { limit, offset, updatedUntil } = query
+  if (own !== null && agent !== null && agent !== own)
+    return { items: [], total: 0, limit, offset, next: null, updatedUntil }
+  return findPage({ ...query, organizationId: principal.organizationId, agentId: own ?? agent })
+}
+
+/** The numbers beside the queues of an inbox, in one statement. */
+export async function counts({ db, clock }: Pick<Context, 'db' | 'clock'>, { organizationId }: Principal) {
+  const soon = new Date(clock.now().getTime() + dueSoonMinutes * 60_000)
+  const { due, ...byState } = await lists.counts(db.within({ organizationId }), organizationId, soon)
+  const { pending, ...others } = byState
+  const done = Object.values(others).reduce((sum, count) => sum + count, 0)
+  return { queues: { all: pending, due_soon: due, done }, by_state: byState }
 }
 
 /** Throws 404 for an invalid id, because no request can have it. */

@@ -1,4 +1,6 @@
+import { tagOf } from '../http/conditional.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { JsonText } from '../platform/json.ts'
 import { allowedActions } from './allowed-actions.ts'
 import type { Consultation } from './consultation.ts'
 import { encodeListCursor } from './list-query.ts'
@@ -9,27 +11,62 @@ export function requestJson(consultation: Consultation, caller: Principal, now: 
   return write(consultation, callersPart(consultation, caller, now))
 }
 
+/**
+ * The entity tag of `requestJson`, made from that text without what the agent wrote: this stays the same, but for the changes that
+ * revision, digest and erased_at tell. So a new member of the wire changes the tag without being named here, and nothing large is
+ * hashed.
+ */
+export function requestTag(consultation: Consultation, caller: Principal, now: Date): string {
+  return tagOf(outline(consultation, callersPart(consultation, caller, now)))
+}
+
+function outline(consultation: Consultation, actions: string): string {
+  return write({ ...consultation, title: '', description: null, context: nothing, metadata: null }, actions)
+}
+
+const nothing = '{}' as JsonText
+
+interface WrittenPage {
+  readonly actions: readonly string[]
+  tag?: string
+  text?: string
+}
+
 /** The texts of a page, by the part that depends on the caller: callers with equal parts share one. */
-const written = new WeakMap<Page, Map<string, string>>()
+const written = new WeakMap<Page, Map<string, WrittenPage>>()
+
+function writtenPage(page: Page, caller: Principal, now: Date, list: string): WrittenPage {
+  const actions = page.items.map((item) => callersPart(item, caller, now))
+  const name = `${list} ${actions.join()}`
+  const all = written.get(page) ?? new Map<string, WrittenPage>()
+  written.set(page, all)
+  const known = all.get(name) ?? { actions }
+  all.set(name, known)
+  return known
+}
+
+/** The entity tag of `pageJson`, made as that of a request is. */
+export function pageTag(page: Page, caller: Principal, now: Date, list: string): string {
+  const one = writtenPage(page, caller, now, list)
+  const { items, total, limit, offset, next, updatedUntil } = page
+  one.tag ??= tagOf(
+    [list, total, limit, offset, next?.id, next?.due?.getTime(), updatedUntil?.getTime()].join() +
+      items.map((item, at) => outline(item, one.actions[at] ?? '[]')).join(),
+  )
+  return one.tag
+}
 
 /** A page of `list`. Callers may share a page (see reading.ts). */
 export function pageJson(page: Page, caller: Principal, now: Date, list: string): string {
-  const actions = page.items.map((item) => callersPart(item, caller, now))
-  const name = `${list} ${actions.join()}`
-  const texts = written.get(page) ?? new Map<string, string>()
-  written.set(page, texts)
-  const known = texts.get(name)
-  if (known !== undefined) return known
-  const last = page.items.at(-1)
-  const next =
-    page.hasMore && last !== undefined
-      ? encodeListCursor({ before: last.id, updatedUntil: page.updatedUntil }, list)
-      : null
+  const one = writtenPage(page, caller, now, list)
+  const { actions } = one
+  if (one.text !== undefined) return one.text
+  const next = page.next && encodeListCursor({ after: page.next, updatedUntil: page.updatedUntil }, list)
   const items = page.items.map((item, at) => write(item, actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +
     `"next_cursor":${word(next)},"watermark":${time(page.updatedUntil)}}`
-  texts.set(name, text)
+  one.text = text
   return text
 }
 
@@ -56,13 +93,14 @@ function write(consultation: Consultation, actions: string): string {
     `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}"state":"${consultation.state}",` +
     `"revision":${consultation.revision},"attachments":${consultation.attachments ?? '[]'},"response":${answer},"responded_by":${word(response?.responderId)},` +
     `"responded_at":${time(response?.respondedAt)},"decided_by":${word(consultation.decidedBy)},` +
-    `"callback_webhook":${text(consultation.callbackUrl)},"callback_sent_at":${time(callback.sentAt)},` +
+    `"callback_webhook":${text(consultation.callbackUrl)},"callback_events":${JSON.stringify(consultation.callbackEvents)},` +
+    `"callback_sent_at":${time(callback.sentAt)},` +
     `"callback":{"status":"${callback.status}","attempts":${callback.attempts},` +
     `"next_attempt_at":${time(callback.nextAttemptAt)},"last_error":${text(callback.lastError)}},` +
     `"digest":"${consultation.digest}","certificate":${word(consultation.certificate)},` +
     `"certificate_expires_at":${time(consultation.certificateExpiresAt)},` +
     `"redeemed_at":${time(consultation.redeemedAt)},"erased_at":${time(consultation.erasedAt)},` +
-    `"timeout_at":${time(consultation.timeoutAt)},"agent_id":"${consultation.agentId}","api_key_id":"${consultation.apiKeyId}",` +
+    `"timeout_at":${time(consultation.timeoutAt)},"traceparent":${text(consultation.traceparent)},"agent_id":"${consultation.agentId}","api_key_id":"${consultation.apiKeyId}",` +
     `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
     `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
   )

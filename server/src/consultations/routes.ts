@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { conditionalHeaders, isUnchanged, unchanged } from '../http/conditional.ts'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { listOf } from '../http/paging.ts'
+import { traceparentOf } from '../http/trace-context.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -10,7 +12,7 @@ import type { AnyRefusal } from '../platform/problem.ts'
 import { certificateContradicts } from './certificate.ts'
 import * as rules from './consultation.ts'
 import { parseListQuery } from './list-query.ts'
-import { pageJson, requestJson } from './representation.ts'
+import { pageJson, pageTag, requestJson, requestTag } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
 
@@ -32,9 +34,11 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   app.addSchema(schemas.requestSchema)
   app.addSchema(schemas.requestPageSchema)
   app.addSchema(schemas.createdRequestsSchema)
+  app.addSchema(schemas.countsSchema)
   createRoute(app, routes)
   createManyRoute(app, routes)
   listRoute(app, routes)
+  countsRoute(app, routes)
   readRoute(app, routes)
   respondRoute(app, routes)
   cancelRoute(app, routes)
@@ -53,14 +57,17 @@ function createRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     ...common,
     summary: 'Ask: create a request',
     operationId: 'createRequest',
-    headers: idempotencyHeaders,
+    headers: schemas.askHeaders,
     body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
     response: { 201: withHeaders(oneRequest('The request, durable'), 'Location'), ...problems() },
   }
   app.post('/requests', { ...guard('request.create'), schema }, async (request, reply) => {
     const by = agentOf(request)
     const body = { value: request.body, members: request.members ?? new Map() }
-    const { made, replayed } = await consultations.create(by, body, idempotencyOf(request))
+    const { made, replayed } = await consultations.create(by, body, {
+      idempotency: idempotencyOf(request),
+      traceparent: traceparentOf(request),
+    })
     if (replayed) reply.header('idempotency-replayed', 'true')
     reply.createdAt(`/api/v1/requests/${made.id}`)
     // As of its creation: a repeated call gets the same bytes, however late it comes.
@@ -77,14 +84,17 @@ function createManyRoute(app: FastifyInstance, { consultations, guard }: Consult
       'In one commit. A wrong field is named with its place: `requests.3.title`. The limit of the body (1 MiB, unless the ' +
       'installation has another) is that of all of them together.',
     operationId: 'createRequests',
-    headers: idempotencyHeaders,
+    headers: schemas.askHeaders,
     body: { ...schemas.createRequestsBody, examples: [{ requests: [schemas.createRequestExample] }] },
     response: { 201: success('The requests, durable', Type.Ref('CreatedRequests'), created), ...problems() },
   }
   app.post('/requests/batch', { ...guard('request.create'), schema }, async (request, reply) => {
     const by = agentOf(request)
     const body = { value: request.body, members: request.members ?? new Map() }
-    const { made, replayed } = await consultations.createMany(by, body, idempotencyOf(request, 'batch'))
+    const { made, replayed } = await consultations.createMany(by, body, {
+      idempotency: idempotencyOf(request, 'batch'),
+      traceparent: traceparentOf(request),
+    })
     if (replayed) reply.header('idempotency-replayed', 'true')
     const items = made.map((one) => requestJson(one, by.principal, one.createdAt))
     return reply
@@ -106,9 +116,18 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
   const schema = {
     ...common,
     summary: 'The inbox: requests, newest first; an agent sees its own',
+    description:
+      '`metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above ' +
+      '4 KiB is not searched. With a filter on metadata or on a time, a page looks through 1 000 requests: it may have few items, or ' +
+      'none, and a next_cursor.',
     operationId: 'listRequests',
     querystring: schemas.listQuery,
-    response: { 200: success('A page of requests', Type.Ref('RequestPage'), page), ...problems() },
+    headers: conditionalHeaders,
+    response: {
+      200: withHeaders(success('A page of requests', Type.Ref('RequestPage'), page), 'ETag'),
+      304: withHeaders(unchanged, 'ETag'),
+      ...problems(),
+    },
   }
   app.get<{ Querystring: Static<typeof schemas.listQuery> }>(
     '/requests',
@@ -117,8 +136,24 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
       const { principal } = callerOf(request)
       const list = listOf(request)
       const found = await consultations.list(principal, parseListQuery(request.query, list))
+      if (isUnchanged(request, reply, pageTag(found, principal, clock.now(), list))) return reply.status(304).send()
       return reply.type(json).send(pageJson(found, principal, clock.now(), list))
     },
+  )
+}
+
+function countsRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
+  const schema = {
+    ...common,
+    summary: 'How many requests there are, by queue and by state',
+    operationId: 'countRequests',
+    response: {
+      200: success('The counts', Type.Ref('RequestCounts'), schemas.countsExample),
+      ...problems(),
+    },
+  }
+  app.get('/requests/counts', { ...guard('queue.read'), schema }, async (request) =>
+    consultations.counts(personOf(request).principal),
   )
 }
 
@@ -128,14 +163,18 @@ function readRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     summary: 'One request',
     operationId: 'getRequest',
     params: idParams,
+    headers: conditionalHeaders,
     response: {
-      200: oneRequest('The request'),
+      200: withHeaders(oneRequest('The request'), 'ETag'),
+      304: withHeaders(unchanged, 'ETag'),
       ...problems(rules.notFound, rules.questionChanged, certificateContradicts),
     },
   }
   app.get<OneRequest>('/requests/:id', { ...guard('request.read'), schema }, async (request, reply) => {
     const by = callerOf(request)
-    return send(reply, by.principal, await consultations.show(by, request.params.id), clock.now())
+    const shown = await consultations.show(by, request.params.id)
+    if (isUnchanged(request, reply, requestTag(shown, by.principal, clock.now()))) return reply.status(304).send()
+    return send(reply, by.principal, shown, clock.now())
   })
 }
 

@@ -1,7 +1,17 @@
 import { type TSchema, Type } from 'typebox'
+import { idempotencyHeaders } from '../http/idempotency.ts'
 import { createdAt, id, line, nullable, sha256Hex, time, updatedAt, uuid } from '../http/schema-parts.ts'
 import { certificateText, decision, digestExample } from './certificate-schemas.ts'
-import { callbackStatuses, deciders, defaultTimeoutMinutes, states } from './consultation.ts'
+import {
+  callbackEvents,
+  callbackStatuses,
+  deciders,
+  defaultTimeoutMinutes,
+  dueSoonMinutes,
+  mostDueCounted,
+  sorts,
+  states,
+} from './consultation.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -44,6 +54,14 @@ export const createRequestBody = Type.Object(
           '[] means one attempt only.',
       }),
     ),
+    callback_events: maybe(
+      Type.Array(Type.Enum(callbackEvents), {
+        minItems: 1,
+        maxItems: callbackEvents.length,
+        uniqueItems: true,
+        description: 'The events that a callback is sent for. Left out: all of them.',
+      }),
+    ),
     timeout_minutes: maybe(
       Type.Integer({
         minimum: 1,
@@ -55,6 +73,17 @@ export const createRequestBody = Type.Object(
   },
   { title: 'CreateRequest' },
 )
+
+/** For the routes that ask. */
+export const askHeaders = Type.Object({
+  ...idempotencyHeaders.properties,
+  traceparent: Type.Optional(
+    Type.String({
+      description:
+        'W3C Trace Context: kept with the request, sent with its callback, and `trace_id` in the log. Ignored when it is malformed.',
+    }),
+  ),
+})
 
 /** As many as a program asks at once without another thought; the body has its own limit of bytes. */
 export const createRequestsBody = Type.Object(
@@ -123,6 +152,7 @@ export const requestExample = {
   responded_at: '2026-01-31T09:05:00.000Z',
   decided_by: 'human',
   callback_webhook: createRequestExample.callback_webhook,
+  callback_events: null,
   callback_sent_at: '2026-01-31T09:05:00.041Z',
   callback: { status: 'sent', attempts: 1, next_attempt_at: null, last_error: null },
   digest: digestExample,
@@ -131,6 +161,7 @@ export const requestExample = {
   redeemed_at: null,
   erased_at: null,
   timeout_at: '2026-01-31T10:00:00.000Z',
+  traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   agent_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   api_key_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60',
   agent_paused: false,
@@ -180,6 +211,9 @@ export const requestSchema = Type.Object(
     responded_at: nullable(time('When it was answered.')),
     decided_by: nullable(Type.Enum(deciders, { title: 'Decider', description: 'What brought the decision about.' })),
     callback_webhook: nullable(Type.String({ description: 'Where the answer is posted to.' })),
+    callback_events: nullable(
+      Type.Array(Type.String(), { description: 'The events that a callback is sent for; null: all of them.' }),
+    ),
     callback_sent_at: nullable(time('When the callback was received.')),
     callback: Type.Object(
       {
@@ -213,6 +247,7 @@ export const requestSchema = Type.Object(
       Type.String({ format: 'date-time', description: 'When its texts were erased on request; its digest stays.' }),
     ),
     timeout_at: nullable(time('When it times out, unless it is answered first.')),
+    traceparent: nullable(Type.String({ description: 'W3C Trace Context of the call that asked.' })),
     agent_id: Type.String({ format: 'uuid', description: 'The agent that asked: all of its keys see the request.' }),
     api_key_id: Type.String({ format: 'uuid', description: 'The key that created it.' }),
     agent_paused: Type.Boolean({
@@ -229,8 +264,14 @@ export const requestSchema = Type.Object(
 
 export const requestPageSchema = Type.Object(
   {
-    items: Type.Array(Type.Ref('Request'), { description: 'Newest first.' }),
-    total: Type.Integer({ description: 'How many match the filter.' }),
+    items: Type.Array(Type.Ref('Request'), {
+      description: 'In the order of `sort`: newest first, unless it says otherwise.',
+    }),
+    total: nullable(
+      Type.Integer({
+        description: 'How many match. null with a filter for which that is not kept: created, due, metadata.',
+      }),
+    ),
     limit: Type.Integer({ description: 'As asked for. A page holds fewer when they come to more than 1 MiB.' }),
     offset: Type.Integer({ description: 'As asked for.' }),
     next_cursor: nullable(Type.String({ description: 'For `cursor`; null on the last page.' })),
@@ -251,8 +292,62 @@ export const createdRequestsSchema = Type.Object(
   { $id: 'CreatedRequests', title: 'CreatedRequests' },
 )
 
-export const listQuery = Type.Object({
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+
+export const countsSchema = Type.Object(
+  {
+    queues: Type.Object(
+      {
+        all: count('Requests that are pending.'),
+        due_soon: count(
+          `Those of them that time out within ${dueSoonMinutes} minutes, or should have; ${mostDueCounted} means as many or more.`,
+        ),
+        done: count('Requests that are not pending any more.'),
+      },
+      { title: 'QueueCounts', description: 'By queue of the inbox.' },
+    ),
+    by_state: Type.Object(Object.fromEntries(states.map((state) => [state, count(`Requests that are ${state}.`)])), {
+      title: 'StateCounts',
+      description: 'By `state`, every request in one of them.',
+    }),
+  },
+  { $id: 'RequestCounts', title: 'RequestCounts' },
+)
+
+export const countsExample = {
+  queues: { all: 7, due_soon: 2, done: 1_204 },
+  by_state: {
+    pending: 7,
+    responded: 3,
+    callback_sent: 1_150,
+    callback_failed: 1,
+    timeout: 30,
+    cancelled: 20,
+    completed: 0,
+  },
+}
+
+/** For the query: `metadata.run=4711`. */
+export const metadataPrefix = 'metadata.'
+/** Each is read from the text of the metadata, for every request that is looked at. */
+export const mostMetadataFilters = 5
+
+const moment = (description: string) =>
+  Type.Optional(Type.String({ maxLength: 40, description: `RFC 3339; only requests ${description}.` }))
+
+const listMembers = {
   state: Type.Optional(state),
+  agent: Type.Optional(Type.String({ format: 'uuid', description: 'Only requests of the agent with this id.' })),
+  created_after: moment('created after this time'),
+  created_before: moment('created before this time'),
+  due_before: moment('that time out before this time, or have timed out'),
+  sort: Type.Optional(
+    Type.Enum(sorts, {
+      // Not as a default: cursors carry the query as it was sent.
+      description:
+        'newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last.',
+    }),
+  ),
   updated_after: Type.Optional(
     Type.String({
       maxLength: 40,
@@ -286,4 +381,10 @@ export const listQuery = Type.Object({
       description: 'The next_cursor of the previous page; an offset beside it is refused.',
     }),
   ),
+}
+
+export const listQuery = Type.Object(listMembers, {
+  patternProperties: {
+    [`^${metadataPrefix.replace('.', '\\.')}.`]: Type.String({ maxLength: 1_000 }),
+  },
 })

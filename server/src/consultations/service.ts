@@ -9,7 +9,7 @@ import { expireDue } from './expiry.ts'
 import { otherProcesses } from './list-store.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
-import { createReading, find, list, read } from './reading.ts'
+import { counts, createReading, find, list, read } from './reading.ts'
 import { eraseComments } from './store.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
@@ -38,6 +38,7 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     read: read.bind(null, reading),
     find: find.bind(null, reading),
     list: list.bind(null, reading),
+    counts: counts.bind(null, context),
     /** Whether other processes of the service use this database. */
     hasOtherProcesses: async () => (await otherProcesses(context.workerDb.within({}))).present,
     eraseRequest: eraseRequest.bind(null, context),

@@ -13,6 +13,8 @@ export interface NewDelivery extends Subject {
   /** Sealed. */
   readonly secret: Buffer | null
   readonly body: string
+  /** W3C Trace Context of what it is about. */
+  readonly traceparent: string | null
   /** What its channel recognises it by when it comes back from the database. */
   readonly proof: Buffer | null
   /** Of the body in UTF-8. */

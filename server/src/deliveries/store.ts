@@ -9,9 +9,9 @@ import { type Limits, type Receiver, unweighed } from './targets.ts'
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
-    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, proof,
+    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, traceparent, proof,
       body_bytes, retry_seconds, recovery_seconds, due_at, lease_token, created_at, updated_at)
-    select organization_id, id, channel, subject_id, address, target, secret, body, proof, body_bytes, retry_seconds,
+    select organization_id, id, channel, subject_id, address, target, secret, body, traceparent, proof, body_bytes, retry_seconds,
       recovery_seconds, case when lease_token is null then least(due_at, statement_timestamp()) else due_at end,
       lease_token, created_at, $2
     from json_populate_recordset(null::deliveries, $1)`,
@@ -37,6 +37,7 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     target: delivery.target,
     secret: bytea(delivery.secret),
     body: delivery.body,
+    traceparent: delivery.traceparent,
     proof: bytea(delivery.proof),
     body_bytes: delivery.bodyBytes,
     retry_seconds: delivery.retrySeconds,
@@ -93,7 +94,7 @@ export function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): P
 
 /** A delivery as it is claimed. */
 const claimed = `o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
-      o.secret, o.body, o.proof, o.body_bytes as "bodyBytes", o.body_sha256 as "bodySha256", o.retry_seconds as "retrySeconds",
+      o.secret, o.body, o.traceparent, o.proof, o.body_bytes as "bodyBytes", o.body_sha256 as "bodySha256", o.retry_seconds as "retrySeconds",
       o.recovery_seconds as "recoverySeconds", o.attempts, o.round_attempts as "roundAttempts", o.failed_at as "failedAt",
       o.created_at as "createdAt", o.lease_token as "leaseToken"`
 

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isUnchanged } from './conditional.ts'
 
 /** Best first. */
 const encodings = ['br', 'gzip', 'identity'] as const
@@ -28,8 +29,8 @@ export async function fixedText(type: string, text: string): Promise<FixedText> 
 export function sendFixedText(request: FastifyRequest, reply: FastifyReply, { type, bodies, digest }: FixedText) {
   const encoding = encodingFor(request.headers['accept-encoding'])
   const etag = `"${digest}-${encoding}"`
-  reply.header('etag', etag).header('vary', 'Accept-Encoding').header('cache-control', 'no-cache')
-  if (isKnown(request.headers['if-none-match'], etag)) return reply.status(304).send()
+  reply.header('vary', 'Accept-Encoding').header('cache-control', 'no-cache')
+  if (isUnchanged(request, reply, etag)) return reply.status(304).send()
   if (encoding !== 'identity') reply.header('content-encoding', encoding)
   return reply.type(type).send(bodies[encoding])
 }
@@ -43,10 +44,4 @@ function encodingFor(accepted = ''): Encoding {
     }),
   )
   return encodings.find((encoding) => (weights.get(encoding) ?? weights.get('*') ?? 0) > 0) ?? 'identity'
-}
-
-/** RFC 9110, 13.1.2: a weak comparison. */
-function isKnown(given: string | undefined, etag: string): boolean {
-  const known = given?.split(',').map((each) => each.trim().replace(/^W\//, '')) ?? []
-  return known.includes('*') || known.includes(etag)
 }

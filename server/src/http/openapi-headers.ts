@@ -7,11 +7,11 @@ export const replyHeaders = {
   'WWW-Authenticate': header('The credential that is needed (RFC 6750).'),
   Allow: header('The methods that are possible here.'),
   Location: header('Where the new item is.'),
+  ETag: header('Names this state of what was asked for; send it as `If-None-Match` the next time.'),
   'Idempotency-Replayed': header('`true` when an earlier call with this Idempotency-Key did the work.'),
   'API-Key-Expires': header('When the API key of this call expires, once that is near (an HTTP-date).'),
   'Set-Cookie': header('The cookie that renews the session; only to clients that asked for one.'),
   'Content-Disposition': header('The name of the file.'),
-  ETag: header('Names this content: the same as long as it is the same.'),
   'Accept-Ranges': header('`bytes`: parts can be asked for with Range.'),
   'Content-Range': header('Which part this is, as `bytes 0-1023/4096`; of a part that is not there, `bytes */4096`.'),
 } as const

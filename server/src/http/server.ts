@@ -18,6 +18,7 @@ import { ownPath, publicPath } from './public-path.ts'
 import { badRequest, headersTooLarge, lateRequest, malformed, maxHeaderBytes, methodUnknown } from './refusals.ts'
 import { securityHeaders } from './security-headers.ts'
 import { registerStop } from './stop.ts'
+import { traceIdOf, traceparentOf } from './trace-context.ts'
 import { closeOperations, schemaController } from './validation.ts'
 
 /** A reader that takes nothing of its reply for this long is disconnected. */
@@ -71,6 +72,10 @@ export async function createHttpServer(
       { requestTimeout, keepAliveTimeout: 75_000, maxConnections: settings.MAX_CONNECTIONS },
     ),
     genReqId: requestId,
+    childLoggerFactory: (logger, bindings, options, raw) => {
+      const trace_id = traceIdOf(traceparentOf(raw))
+      return logger.child(trace_id === undefined ? bindings : { ...bindings, trace_id }, options)
+    },
     // The router's own limit for ids would return 414 where the schema says 422; the header limit bounds them anyway.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: maxHeaderBytes },
     schemaController,
@@ -107,11 +112,21 @@ async function registerCors(app: FastifyInstance, origins: readonly string[]): P
     // Without credentials: the session cookie is for our own pages (same-site.ts); other pages send a bearer token.
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'x-request-id', 'x-step-up'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'if-none-match',
+      'last-event-id',
+      'traceparent',
+      'x-request-id',
+      'x-step-up',
+    ],
     exposedHeaders: [
       'x-request-id',
       'location',
       'retry-after',
+      'etag',
       'idempotency-replayed',
       'ratelimit',
       'ratelimit-policy',

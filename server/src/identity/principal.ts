@@ -79,6 +79,7 @@ const managers = ['admin', 'owner'] as const
 export const rights = {
   'request.create': ['agent'],
   'request.read': ['agent', ...everybody],
+  'queue.read': everybody,
   'request.respond': ['reviewer', ...managers],
   'request.attach': ['agent', 'reviewer', ...managers],
   'request.cancel': ['agent'],

@@ -77,7 +77,8 @@ function stopping<S extends object>(schema: S): S {
       }
     }
     const isClosed = isToBeClosed(part) && { isClosed: true }
-    if (patternProperties === undefined) return { ...part, ...isClosed }
+    // A query has names as well as patterns; the headers' limit bounds how many.
+    if (patternProperties === undefined || part.properties !== undefined) return { ...part, ...isClosed }
     return {
       type,
       maxProperties,

@@ -13,6 +13,7 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   createRequest: ['agent'],
   createRequests: ['agent'],
   listRequests: callers,
+  countRequests: people,
   getRequest: callers,
   waitForRequest: callers,
   streamRequest: callers,

@@ -46,6 +46,8 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
     callbackUrl: url,
     callbackSecret: Buffer.from('sealed'),
     callbackRetrySeconds: [1, 2],
+    callbackEvents: null,
+    traceparent: null,
     ...fields,
   }
   return open(proposal, owner, id, at(0)).after

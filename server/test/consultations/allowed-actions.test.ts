@@ -35,6 +35,8 @@ const asked = open(
     callbackUrl: null,
     callbackSecret: null,
     callbackRetrySeconds: null,
+    callbackEvents: null,
+    traceparent: null,
   },
   owner,
   id,
@@ -100,7 +102,7 @@ test('callers that share a page are each shown their own actions', () => {
     total: 2,
     limit: 20,
     offset: 0,
-    hasMore: false,
+    next: null,
     updatedUntil: null,
   }
   const shown = (caller: Principal): readonly string[][] =>

@@ -31,6 +31,7 @@ describe('a new request, from any entry point', () => {
       callbackUrl: null,
       callbackSecret: null,
       callbackRetrySeconds: null,
+      callbackEvents: null,
     }
     assert.deepEqual(parse(least), defaults)
     const nulls = { description: null, metadata: null, callback_webhook: null, callback_secret: null }

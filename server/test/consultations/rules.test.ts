@@ -51,6 +51,8 @@ const proposal: Proposal = {
   callbackUrl: url,
   callbackSecret: Buffer.from('sealed'),
   callbackRetrySeconds: [1, 2],
+  callbackEvents: null,
+  traceparent: null,
 }
 
 function opened(fields: Partial<Proposal> = {}): Consultation {
@@ -157,6 +159,8 @@ describe('open', () => {
       callbackSecret: Buffer.from('sealed'),
       callbackRetrySeconds: [1, 2],
       attachments: null,
+      callbackEvents: null,
+      traceparent: null,
       organizationId,
       agentId,
       apiKeyId,

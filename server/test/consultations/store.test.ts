@@ -42,6 +42,8 @@ function proposal(fields: Partial<rules.Proposal> = {}): rules.Proposal {
     callbackUrl: 'https://agent.example.com/',
     callbackSecret: null,
     callbackRetrySeconds: null,
+    callbackEvents: null,
+    traceparent: null,
     ...fields,
   }
 }
@@ -145,7 +147,18 @@ describe('the row read back equals what the rule returned', () => {
   test('lock and lockCore read the same as read', async () => {
     const opened = await inserted({ callbackSecret: Buffer.of(9) })
     const keys = [{ organizationId: t.organizationId, id: opened.id }]
-    const { title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, ...rest } = opened
+    const {
+      title,
+      description,
+      context,
+      metadata,
+      callbackUrl,
+      callbackSecret,
+      callbackRetrySeconds,
+      callbackEvents,
+      traceparent,
+      ...rest
+    } = opened
     const { certificate, attachments, ...core } = rest
     assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys)), {
       found: [opened],
@@ -161,10 +174,12 @@ describe('the row read back equals what the rule returned', () => {
         callbackUrl,
         callbackSecret,
         callbackRetrySeconds,
+        callbackEvents,
+        traceparent,
         certificate,
         attachments,
       ].length,
-      9,
+      11,
     )
   })
 })
@@ -238,7 +253,12 @@ describe('every statement is limited to its organization', () => {
       state: null,
       updatedAfter: null,
       updatedUntil: null,
-      before: null,
+      sort: 'newest' as const,
+      createdAfter: null,
+      createdBefore: null,
+      dueBefore: null,
+      metadata: [],
+      after: null,
       limit: 10,
       offset: 0,
       light: false,
@@ -248,10 +268,20 @@ describe('every statement is limited to its organization', () => {
       { agentId: key.agentId },
       { state: 'pending' as const },
       { updatedAfter: new Date(0), updatedUntil: new Date() },
-      { before: newId() },
+      { after: { id: newId(), due: null } },
+      { sort: 'oldest' as const },
+      { sort: 'due' as const },
     ]) {
       const page = await list(own, { ...filter, ...varied, organizationId: foreign.organizationId })
       assert.deepEqual([page.items, page.total], [[], 0])
+    }
+    for (const looked of [
+      { createdAfter: new Date(0) },
+      { dueBefore: t.clock.now() },
+      { metadata: [['a', '1']] as const },
+    ]) {
+      const page = await list(own, { ...filter, ...looked, organizationId: foreign.organizationId })
+      assert.deepEqual([page.items, page.total, page.next], [[], null, null])
     }
     assert.equal(await store.byIdempotencyKey(own, foreign.organizationId, key.agentId, 'x'), null)
   })
@@ -315,7 +345,10 @@ describe('a batch with one act that the database refuses', () => {
     const body = parseExactJson(Buffer.from('{"title":"x","context":{"a":1.0}}'))
     const settled = await Promise.allSettled(
       Array.from({ length: 20 }, (_, index) =>
-        t.app.consultations.create(agent(index === 3 ? newId() : key.agentId), body, null),
+        t.app.consultations.create(agent(index === 3 ? newId() : key.agentId), body, {
+          idempotency: null,
+          traceparent: null,
+        }),
       ),
     )
     assert.deepEqual(

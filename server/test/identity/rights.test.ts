@@ -14,6 +14,7 @@ import { Problem } from '../../src/platform/problem.ts'
 /** Who may do what, by role instead of by right, written independently: an error would have to be in both. */
 const reads = [
   'request.read',
+  'queue.read',
   'callback.read',
   'profile.read',
   'agent.read',

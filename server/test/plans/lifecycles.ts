@@ -101,6 +101,13 @@ async function seldom({ t }: Day): Promise<void> {
 async function repeats({ t }: Day): Promise<void> {
   const as = t.admin.token
   const headers = { 'idempotency-key': newId() }
+  const batch = () =>
+    t.call('POST', '/api/v1/requests/batch', {
+      as: t.apiKey,
+      body: { requests: [{ title: 'x', context: {} }] },
+      headers,
+    })
+  assert.equal(done('many', await batch()).text, done('many again', await batch()).text)
   const register = () => t.call('POST', '/api/v1/agents', { as, body: { name: 'again' }, headers })
   const { id } = done('register', await register()).body
   assert.equal(done('register again', await register()).body.id, id)
@@ -139,6 +146,8 @@ async function lists({ t }: Day): Promise<void> {
   }
   for (let n = 0; n < 3; n += 1) await t.createRequest()
   for (const as of [t.admin.token, t.apiKey]) {
+    for (const sort of ['&sort=oldest', '&sort=oldest&state=pending', '&sort=due'])
+      await pages(`/api/v1/requests?limit=2${sort}`, as)
     for (const filter of ['', '&state=pending']) {
       for (const changed of ['', `&updated_after=${since}`])
         await pages(`/api/v1/requests?limit=2${filter}${changed}`, as)

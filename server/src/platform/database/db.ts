@@ -1,5 +1,5 @@
 import {
-  type CompiledQuery,
+  CompiledQuery,
   DummyDriver,
   Kysely,
   PostgresAdapter,
@@ -61,6 +61,11 @@ export const sql = new Kysely<Schema>({
     createQueryCompiler: () => new PostgresQueryCompiler(),
   },
 })
+
+/** For `run`: a text of which there are too many to prepare each. It is planned for these values. */
+export function plannedFor<Row>(values: readonly unknown[], text: string) {
+  return { compile: () => CompiledQuery.raw(text, [...values]) as CompiledQuery<Row> }
+}
 
 export function inTransaction<T>(db: Db, scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction(scope, work)

@@ -175,6 +175,8 @@ export interface Schema {
     created_at: Date
     updated_at: Date
     attachments: JsonText | null
+    traceparent: string | null
+    callback_events: readonly string[] | null
   }
   consultation_totals: {
     organization_id: string
@@ -214,6 +216,7 @@ export interface Schema {
     not_before: Date | null
     created_at: Date
     updated_at: Date
+    traceparent: string | null
   }
   delivery_attempts: {
     organization_id: string

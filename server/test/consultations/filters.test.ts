@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { mostLooked } from '../../src/consultations/list-store.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { addApiKey, addOrganization, type TestKey } from '../people-and-keys.ts'
+
+interface Row {
+  readonly id: string
+  readonly state: string
+  readonly agent_id: string
+  readonly created_at: string
+  readonly updated_at: string
+  readonly timeout_at: string | null
+  readonly metadata: Readonly<Record<string, unknown>> | null
+}
+
+let t: TestApp
+let keys: readonly TestKey[]
+let rows: readonly Row[]
+let times: readonly string[]
+
+const list = (query: string, as = t.reviewer.token) => t.call('GET', `/api/v1/requests?${query}`, { as })
+
+async function all(query: string, as?: string): Promise<{ items: readonly Row[]; total: number | null }> {
+  const items: Row[] = []
+  let next = ''
+  for (;;) {
+    const { status, body, text } = await list(`${query}${next}`, as)
+    assert.equal(status, 200, text)
+    items.push(...body.items)
+    if (body.next_cursor === null) return { items, total: body.total }
+    next = `&cursor=${body.next_cursor}`
+  }
+}
+
+before(async () => {
+  t = await startTestApp()
+  keys = [await addApiKey(t), await addApiKey(t)]
+  const random = fc.sample(
+    fc.record({
+      metadata: fc.option(fc.record({ run: fc.constantFrom('a', 'b', 7, true, null, { x: 1 }) }, { requiredKeys: [] })),
+      timeout_minutes: fc.option(fc.integer({ min: 1, max: 6 })),
+      key: fc.nat(1),
+      end: fc.constantFrom('respond', 'cancel', null, null),
+    }),
+    { numRuns: 120, seed: 4711 },
+  )
+  for (const { key, end, ...more } of random) {
+    const as = keys[key]?.raw ?? ''
+    t.clock.advance(1_500)
+    const { body } = await t.call('POST', '/api/v1/requests', { as, body: { title: 'May I?', context: {}, ...more } })
+    if (end === 'cancel') await t.call('POST', `/api/v1/requests/${body.id}/cancel`, { as })
+    if (end === 'respond') {
+      const answer = { as: t.reviewer.token, body: { decision: 'approve' } }
+      await t.call('POST', `/api/v1/requests/${body.id}/respond`, answer)
+    }
+  }
+  await t.app.drain()
+  rows = (await all('limit=100&fields=full')).items
+  times = rows.flatMap(({ created_at, timeout_at }) => [created_at, ...(timeout_at === null ? [] : [timeout_at])])
+})
+after(() => t.stop())
+
+const dueOf = ({ timeout_at }: Row): number => (timeout_at === null ? Number.POSITIVE_INFINITY : Date.parse(timeout_at))
+const byId = (a: Row, b: Row): number => (a.id < b.id ? -1 : 1)
+const orders: Readonly<Record<string, (a: Row, b: Row) => number>> = {
+  newest: (a, b) => byId(b, a),
+  oldest: byId,
+  due: (a, b) => (dueOf(a) === dueOf(b) ? byId(a, b) : dueOf(a) - dueOf(b)),
+}
+
+/** Each filter as anybody would write it down. */
+const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
+  state: (row, value) => row.state === value,
+  agent: (row, value) => row.agent_id === value,
+  created_after: (row, value) => row.created_at > value,
+  created_before: (row, value) => row.created_at < value,
+  updated_after: (row, value) => row.updated_at > value,
+  due_before: (row, value) => row.timeout_at !== null && row.timeout_at < value,
+  'metadata.run': ({ metadata }, value) => {
+    const run = metadata?.run
+    if (run === null || run === undefined) return false
+    return (typeof run === 'object' ? JSON.stringify(run) : String(run)) === value
+  },
+}
+
+describe('every filter with every order', () => {
+  test('finds what a naive model finds, in the same order, page by page', async () => {
+    const time = fc.constantFrom(...times)
+    const query = fc.record(
+      {
+        state: fc.constantFrom('pending', 'responded', 'cancelled', 'timeout', 'completed'),
+        agent: fc.constantFrom(...keys.map(({ agentId }) => agentId), t.admin.id),
+        created_after: time,
+        created_before: time,
+        updated_after: time,
+        due_before: time,
+        'metadata.run': fc.constantFrom('a', '7', 'true', '{"x":1}', 'nothing'),
+        sort: fc.constantFrom('newest', 'oldest', 'due'),
+        limit: fc.integer({ min: 1, max: 100 }),
+      },
+      { requiredKeys: [] },
+    )
+    await fc.assert(
+      fc.asyncProperty(query, fc.boolean(), async (given, isAgent) => {
+        const { sort = 'newest', limit, ...filters } = given
+        if (sort === 'due' && filters.state !== undefined) filters.state = 'pending'
+        const own = isAgent ? keys[0] : undefined
+        const expected = rows
+          .filter((row) => Object.entries(filters).every(([name, value]) => fits[name]?.(row, String(value))))
+          .filter((row) => sort !== 'due' || row.state === 'pending')
+          .filter((row) => own === undefined || row.agent_id === own.agentId)
+          .toSorted(orders[sort])
+        const asked = new URLSearchParams(
+          Object.entries({ ...given, ...filters }).map(([k, v]): [string, string] => [k, String(v)]),
+        )
+        const { items, total } = await all(`${asked}`, own?.raw)
+        assert.deepEqual(
+          items.map(({ id }) => id),
+          expected.map(({ id }) => id),
+          `${asked} ${limit}`,
+        )
+        const looked = ['created_after', 'created_before', 'due_before', 'metadata.run']
+        const isOthers = own !== undefined && given.agent !== undefined && given.agent !== own.agentId
+        // What changed is counted as it is found; another agent's requests are none.
+        const isCounted = isOthers || given.updated_after !== undefined || !looked.some((name) => name in given)
+        assert.equal(total, isCounted ? expected.length : null)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  test('the counts are those of the lists', async () => {
+    const { body } = await t.call('GET', '/api/v1/requests/counts', { as: t.reviewer.token })
+    const totalOf = async (query: string) => (await list(`limit=1&${query}`)).body.total as number
+    for (const [state, count] of Object.entries(body.by_state))
+      assert.equal(count, await totalOf(`state=${state}`), state)
+    const all = await totalOf('')
+    const pending = rows.filter(({ state }) => state === 'pending')
+    const soon = new Date(t.clock.now().getTime() + 3_600_000).toISOString()
+    const due = pending.filter(({ timeout_at }) => timeout_at !== null && timeout_at < soon)
+    assert.ok(due.length > 0 && due.length < pending.length)
+    assert.deepEqual(body.queues, { all: pending.length, due_soon: due.length, done: all - pending.length })
+  })
+
+  test('422 for an unknown filter, a value out of its list, and what cannot go together', async () => {
+    for (const [query, path] of [
+      ['queue=mine', 'queue'],
+      ['team=a', 'team'],
+      ['assignee=a', 'assignee'],
+      ['states=pending', 'states'],
+      ['metadata=a', 'metadata'],
+      ['metadata.=a', 'metadata.'],
+      ['state=open', 'state'],
+      ['sort=random', 'sort'],
+      ['agent=me', 'agent'],
+      ['created_after=yesterday', 'created_after'],
+      ['due_before=2026-02-30T00:00:00Z', 'due_before'],
+      ['sort=due&state=responded', 'sort'],
+      ['metadata.a=1&offset=1', 'offset'],
+      ['metadata.a=1&metadata.b=1&metadata.c=1&metadata.d=1&metadata.e=1&metadata.f=1', 'metadata.f'],
+      ['metadata.a=1&metadata.a=2', 'metadata.a'],
+    ]) {
+      const { status, body } = await list(query ?? '')
+      assert.equal(status, 422, query)
+      assert.equal(body.errors[0].path, path, query)
+    }
+    const { body } = await list('sort=oldest&limit=1')
+    assert.equal((await list(`sort=due&limit=1&cursor=${body.next_cursor}`)).status, 422)
+  })
+
+  test(`a page that looks through ${mostLooked} requests ends there, and its cursor goes on behind them`, async () => {
+    const other = await addOrganization(t)
+    const as = other.apiKey.raw
+    const batch = (metadata: object, count = 500) =>
+      t.call('POST', '/api/v1/requests/batch', {
+        as,
+        body: { requests: Array.from({ length: count }, () => ({ title: 'x', context: {}, metadata })) },
+      })
+    await batch({ n: 1 }, 3)
+    for (let n = 0; n < 5; n += 1) await batch({ n: 2 })
+    const pages: number[] = []
+    for (let next = ''; pages.length < 10; ) {
+      const { body } = await list(`metadata.n=1${next}`, as)
+      assert.equal(body.total, null)
+      pages.push(body.items.length)
+      if (body.next_cursor === null) break
+      next = `&cursor=${body.next_cursor}`
+    }
+    assert.deepEqual(pages, [0, 0, 3])
+    for (const sort of ['newest', 'oldest', 'due']) {
+      assert.equal((await all(`metadata.n=1&sort=${sort}`, as)).items.length, 3)
+      assert.equal((await all(`metadata.n=2&sort=${sort}&limit=100`, as)).items.length, 2_500)
+    }
+  })
+})

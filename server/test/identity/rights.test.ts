@@ -24,7 +24,7 @@ const reads = [
 ] as const
 const ownAccount = ['account.change', 'sso.link'] as const
 const audits = ['audit.read', 'audit.export'] as const
-const decides = ['request.respond', 'request.redeliver', 'team.run'] as const
+const decides = ['request.respond', 'request.attach', 'request.redeliver', 'team.run'] as const
 const manages = [
   'callback.redeliver',
   'api-key.manage',
@@ -45,7 +45,7 @@ const byCaller: Readonly<Record<'owner' | 'admin' | 'reviewer' | 'auditor' | 'ag
   reviewer: [...reads, ...ownAccount, ...decides],
   admin: [...reads, ...ownAccount, ...audits, ...decides, ...manages],
   owner: [...reads, ...ownAccount, ...audits, ...decides, ...manages, 'organization.delete'],
-  agent: ['request.create', 'request.read', 'request.cancel', 'request.redeem', 'request.redeliver'],
+  agent: ['request.create', 'request.attach', 'request.read', 'request.cancel', 'request.redeem', 'request.redeliver'],
 }
 
 const every = Object.keys(rights) as Right[]

@@ -28,7 +28,7 @@ export interface Command {
   /** Paragraphs for the help. */
   readonly about: readonly string[]
   /** The name of its one argument, if it takes one. */
-  readonly argument?: { readonly name: string; readonly about: string }
+  readonly argument?: { readonly name: string; readonly about: string; readonly optional?: true }
   readonly options: readonly Option[]
   /** Options that people might expect but it refuses, and why. */
   readonly refused?: Readonly<Record<string, string>>
@@ -131,7 +131,7 @@ function readArgument(command: Command, positionals: readonly string[]): string 
   if (positionals.length > (argument === undefined ? 0 : 1)) {
     throw usage(`${path} takes ${expected}; ${positionals.length} given.`, helpFor(command))
   }
-  if (argument !== undefined && positionals.length === 0) {
+  if (argument !== undefined && argument.optional !== true && positionals.length === 0) {
     throw usage(`${path} needs ${argument.name}: ${argument.about}`, helpFor(command))
   }
   return positionals[0] ?? null

@@ -3,11 +3,13 @@ import { adminCreate } from './commands/admin-create.ts'
 import { adminRecover } from './commands/admin-recover.ts'
 import { auditExport } from './commands/audit-export.ts'
 import { auditVerify } from './commands/audit-verify.ts'
+import { backup } from './commands/backup.ts'
 import { callbacksList } from './commands/callbacks-list.ts'
 import { callbacksRedeliver } from './commands/callbacks-redeliver.ts'
 import { configCheck } from './commands/config-check.ts'
 import { keysRotate } from './commands/keys-rotate.ts'
 import { migrate } from './commands/migrate.ts'
+import { restore } from './commands/restore.ts'
 import { seed } from './commands/seed.ts'
 import { serve } from './commands/serve.ts'
 import { closest } from './suggest.ts'
@@ -15,6 +17,7 @@ import { closest } from './suggest.ts'
 export const groups: readonly CommandGroup[] = [
   { title: 'Run it', commands: [serve, migrate, seed] },
   { title: 'Set it up and look after it', commands: [configCheck, adminCreate, adminRecover, keysRotate] },
+  { title: 'Keep it safe', commands: [backup, restore] },
   { title: 'Look after callbacks', commands: [callbacksList, callbacksRedeliver] },
   { title: 'Prove what happened', commands: [auditExport, auditVerify] },
 ]

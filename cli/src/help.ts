@@ -41,9 +41,14 @@ function described({ about, choices, required }: Option): string {
   return [about, ...extra].filter((text) => text !== '').join(' ')
 }
 
+function argumentInUsage(argument: Command['argument']): readonly string[] {
+  if (argument === undefined) return []
+  return [argument.optional === true ? `[${argument.name}]` : argument.name]
+}
+
 export function commandHelp(command: Command): string {
   const { path, about, argument, options, examples, exits } = command
-  const line = ['hitl', path, ...(argument === undefined ? [] : [argument.name]), ...options.map(inUsage), '[--json]']
+  const line = ['hitl', path, ...argumentInUsage(argument), ...options.map(inUsage), '[--json]']
   const parts = [
     about.map((paragraph) => wrap(paragraph, '')).join('\n\n'),
     `${heading('Usage')}\n${wrap(line.join(' '), '    ', '  ')}`,

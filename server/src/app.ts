@@ -29,6 +29,7 @@ import type { BackgroundWork } from './platform/loop.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
 import { createRealtimeModule } from './realtime/module.ts'
+import { createHold } from './restored/hold.ts'
 import { createSecrets } from './secrets.ts'
 import { version } from './version.ts'
 
@@ -66,9 +67,10 @@ export async function createApp(options: AppOptions) {
 
   // What every module is given. Where two need each other, the later one is reached through a function.
   const ground = { db, workerDb, clock, log, settings: config }
-  const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report })
+  const restored = createHold({ db: workerDb, clock, log, report })
+  const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report, hold: restored })
   const hints = createHints(connection, log)
-  const deliveries = createDeliveryModule({ ...ground, hints, report })
+  const deliveries = createDeliveryModule({ ...ground, hints, report, hold: restored })
   const callbacks = createCallbackModule({
     ...ground,
     secretKeys: secrets.secretKeys,
@@ -152,6 +154,7 @@ export async function createApp(options: AppOptions) {
     },
   })
   const modules: readonly Module[] = [
+    restored,
     attachments,
     consultations,
     callbacks,
@@ -180,6 +183,7 @@ export async function createApp(options: AppOptions) {
     hasEveryKey: secrets.hasEveryKey,
     clockSecondsAhead: clockWatch.secondsAhead,
     freeSpace: () => space?.found() ?? null,
+    held: restored.held,
     stopping: () => stopped !== null,
   })
 
@@ -193,6 +197,7 @@ export async function createApp(options: AppOptions) {
     audit: events,
     realtime,
     letters,
+    restored,
     /** A mistake for each key that the settings lack and the database needs. */
     missingKeys: secrets.missingKeys,
     /** Re-encrypts every stored secret under the current keys, while services run. */
@@ -208,7 +213,7 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const loop of [consultations, identity, attachments, deliveries, letters, realtime].flatMap(
+      for (const loop of [restored, consultations, identity, attachments, deliveries, letters, realtime].flatMap(
         ({ loops }) => loops,
       ))
         await loop.drain()

@@ -38,6 +38,8 @@ const commands: Readonly<Record<string, Command>> = {
     options: { organization: text, format: text, after: text },
     load: () => import('./commands/audit-export.ts'),
   },
+  backup: { options: { file: text }, load: () => import('./commands/backup.ts') },
+  restore: { options: { file: text, release: flag }, load: () => import('./commands/restore.ts') },
 }
 
 function createOutput(json: boolean): Output {

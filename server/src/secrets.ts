@@ -11,7 +11,7 @@ import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelop
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import { type RewrapOptions, rewrap } from './platform/secrets/envelope-rewrap.ts'
 import { sampleKeys } from './platform/secrets/envelope-store.ts'
-import { createKeyRing, type KeyRing, secretKeyId } from './platform/secrets/key-encryption.ts'
+import { createKeyRing, type KeyRing, secretKeyId, type WrappedKey } from './platform/secrets/key-encryption.ts'
 
 export interface SecretDependencies {
   readonly db: Db
@@ -57,7 +57,16 @@ export function keyRingOf({ KEY_ENCRYPTION_KEYS, SECRET_KEY_PREVIOUS }: Config, 
  * service would seem to work, and every decision would fail.
  */
 export async function missingKeys(db: Db, keyRing: KeyRing, config: Config): Promise<readonly string[]> {
-  const lacking = (await sampleKeys(db)).filter((key) => !keyRing.opens(key))
+  return keysThatDoNotOpen(await sampleKeys(db.within({ resealer: true })), keyRing, config)
+}
+
+/** The same for these data keys. */
+export function keysThatDoNotOpen(
+  keys: readonly WrappedKey[],
+  keyRing: KeyRing,
+  config: Pick<Config, 'SECRET_KEY' | 'DATA_DIR'>,
+): readonly string[] {
+  const lacking = keys.filter((key) => !keyRing.opens(key))
   const firstOfEach = new Map(lacking.reverse().map((key) => [key.kekId, key]))
   return [...firstOfEach.values()].map(({ kekId, id }) => {
     if (kekId !== secretKeyId) {
@@ -68,7 +77,7 @@ export async function missingKeys(db: Db, keyRing: KeyRing, config: Config): Pro
   })
 }
 
-const secretKeyFile = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => join(DATA_DIR, 'secret-key')
+export const secretKeyFile = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => join(DATA_DIR, 'secret-key')
 
 /** SECRET_KEY as configured, or the one in DATA_DIR; null before the first start. */
 export async function existingSecretKey(config: Config): Promise<string | null> {

@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../database.ts'
 import { accessOf } from '../platform/database/application-role.ts'
-import { type Connection, openDb } from '../platform/database/db.ts'
+import { type Connection, type Db, openDb } from '../platform/database/db.ts'
 import { missingMigrations } from '../platform/database/migrate.ts'
 import { keepsSessions, poolerInBetween } from '../platform/database/pooler.ts'
 import { type DatabaseReport, reportOn } from '../platform/database/report.ts'
+import { installationId } from '../platform/ids.ts'
 import { createLog } from '../platform/log.ts'
+import { findHeld } from '../restored/store.ts'
 import { existingSecretKey, keyRingOf, missingKeys } from '../secrets.ts'
 import type { Warning } from './config-warnings.ts'
 import { exitConfig, outcomeOf } from './outcome.ts'
@@ -59,12 +61,18 @@ async function ask(config: Config, connection: Connection): Promise<DatabaseChec
     ...(pooled ? [poolerInBetween] : []),
     ...(missing.length > 0 ? [] : await keysLacking(config, connection, role)),
   ]
+  const held = missing.length > 0 ? null : await askAs(connection, role, (db) => findHeld(db.within(installationScope)))
   const { version, user, database, tls, clockOffsetMs } = report
   const lines = [
     `Connected to PostgreSQL ${version} as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
     missing.length === 0
       ? 'It is up to date.'
       : `It lacks ${missing.length} migrations (${missing[0]} ...): hitl migrate, or the next start, applies them.`,
+    ...(held === null
+      ? []
+      : [
+          `It was restored from a backup of ${held.backedUpAt.toISOString()}: callbacks and mail are held until "hitl restore --release".`,
+        ]),
     ...mistakes,
   ]
   const facts = {
@@ -76,6 +84,7 @@ async function ask(config: Config, connection: Connection): Promise<DatabaseChec
     superuser: report.superuser,
     clock_offset_ms: clockOffsetMs,
     missing_migrations: missing,
+    callbacks_held_since: held?.restoredAt ?? null,
     ...(mistakes.length === 0 ? {} : { error: { code: 'config.invalid', message: mistakes.join(' ') } }),
   }
   const exitCode = mistakes.length === 0 ? 0 : exitConfig
@@ -83,11 +92,17 @@ async function ask(config: Config, connection: Connection): Promise<DatabaseChec
 }
 
 async function keysLacking(config: Config, connection: Connection, role: string | null): Promise<readonly string[]> {
+  // Before the first start there is no generated key, and no key opens what was sealed with a lost one.
+  const secretKey = (await existingSecretKey(config)) ?? randomUUID()
+  return askAs(connection, role, (db) => missingKeys(db, keyRingOf(config, secretKey), config))
+}
+
+const installationScope = { organizationId: installationId }
+
+async function askAs<T>(connection: Connection, role: string | null, ask: (db: Db) => Promise<T>): Promise<T> {
   const db = openDb({ connection, role, poolSize: 1, prepare: false, onError: () => {} })
   try {
-    // Before the first start there is no generated key, and no key opens what was sealed with a lost one.
-    const secretKey = (await existingSecretKey(config)) ?? randomUUID()
-    return await missingKeys(db, keyRingOf(config, secretKey), config)
+    return await ask(db)
   } finally {
     await db.close()
   }

@@ -58,6 +58,8 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
     await app.stop()
     throw new ConfigError(missing)
   }
+  // Before the first call, which may cause a callback.
+  await app.restored.look()
   const announce = cluster.isPrimary ? await prepare(config, app, output) : async () => {}
   if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
     const stopCluster = await runCluster(config.WORKERS, log)
@@ -115,6 +117,7 @@ async function prepare(config: Config, app: App, output: Output): Promise<Announ
       publicUrl,
       sampleApiKey: sample?.apiKey ?? null,
       setupUrl: token === null ? null : `${publicUrl}/setup#${token}`,
+      isHeld: app.restored.held() !== null,
     }
     output.result(welcomeFacts(welcome), welcomeText(config, welcome))
   }

@@ -9,9 +9,11 @@ export interface Welcome {
   readonly sampleApiKey: string | null
   /** The link that creates the first administrator, while there is none. */
   readonly setupUrl: string | null
+  /** A restored copy that sends no callbacks and mail yet. */
+  readonly isHeld: boolean
 }
 
-export function welcomeFacts({ publicUrl, sampleApiKey, setupUrl }: Welcome) {
+export function welcomeFacts({ publicUrl, sampleApiKey, setupUrl, isHeld }: Welcome) {
   return {
     event: 'listening',
     version,
@@ -19,10 +21,11 @@ export function welcomeFacts({ publicUrl, sampleApiKey, setupUrl }: Welcome) {
     docs_url: `${publicUrl}/docs`,
     ...(setupUrl === null ? {} : { setup_url: setupUrl }),
     ...(sampleApiKey === null ? {} : { sample: sampleFacts(sampleApiKey) }),
+    ...(isHeld ? { callbacks_held: true } : {}),
   }
 }
 
-export function welcomeText(config: Config, { publicUrl, sampleApiKey, setupUrl }: Welcome): string {
+export function welcomeText(config: Config, { publicUrl, sampleApiKey, setupUrl, isHeld }: Welcome): string {
   const lines = [`\nHITL ${version} is listening.\n`, `  Service   ${publicUrl}`, `  API docs  ${publicUrl}/docs`]
   if (sampleApiKey !== null) return `${lines.join('\n')}\n${sampleBlock(config, sampleApiKey)}`
   if (setupUrl !== null) {
@@ -31,6 +34,9 @@ export function welcomeText(config: Config, { publicUrl, sampleApiKey, setupUrl 
       '  Make the first admin. This link works once, for 7 days; each start prints a new one and voids the last:',
       `  ${setupUrl}`,
     )
+  }
+  if (isHeld) {
+    lines.push('', '  This is a restored copy: callbacks and mail are held until: hitl restore --release')
   }
   return `${lines.join('\n')}\n`
 }

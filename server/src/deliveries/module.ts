@@ -4,6 +4,7 @@ import type { Db } from '../platform/database/db.ts'
 import type { Hints } from '../platform/database/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { BackgroundWork } from '../platform/loop.ts'
+import type { Hold } from '../restored/hold.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
 import type { Subject } from './delivery.ts'
@@ -21,14 +22,15 @@ export interface DeliveryModuleDependencies {
   readonly hints: Hints
   readonly settings: ServiceSettings
   readonly report: Report
+  readonly hold: Hold
 }
 
 export type DeliveryModule = ReturnType<typeof createDeliveryModule>
 
 export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
-  const { db, workerDb, clock, log, hints, settings, report } = dependencies
+  const { db, workerDb, clock, log, hints, settings, report, hold } = dependencies
   const channels = new Map<string, Channel>()
-  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report })
+  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report, hold })
   const work: BackgroundWork = {
     start: () => {
       worker.start()

@@ -6,6 +6,7 @@ import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
 import { within } from '../platform/within.ts'
+import type { Hold } from '../restored/hold.ts'
 import { type Channels, channelOf } from './channel.ts'
 import {
   type AttemptResult,
@@ -42,6 +43,8 @@ export interface DeliveryDependencies {
   readonly log: Logger
   readonly channels: Channels
   readonly report: Report
+  /** Nothing is sent while a restored copy is held. */
+  readonly hold: Hold
   readonly random?: () => number
   readonly targets?: TargetOptions
   /** How often it looks for deliveries that nothing has woken it for. */
@@ -50,7 +53,7 @@ export interface DeliveryDependencies {
 
 export type DeliveryWorker = ReturnType<typeof createDeliveryWorker>
 
-interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels'> {
+interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels' | 'hold'> {
   readonly random: () => number
   readonly troubles: Troubles
   /** Claims and leases go across organizations. */
@@ -73,11 +76,12 @@ interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels
 }
 
 export function createDeliveryWorker(options: DeliveryDependencies) {
-  const { db, clock, log, channels, report, targets, pollMs = 500, random = Math.random } = options
+  const { db, clock, log, channels, report, hold, targets, pollMs = 500, random = Math.random } = options
   const context: Context = {
     clock,
     log,
     channels,
+    hold,
     random,
     outbox: db.within({ worker: true }),
     targets: createTargets({ now: () => clock.now().getTime(), ...targets }),
@@ -94,6 +98,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
     hasBacklog: false,
     lastServed: installationId,
   }
+  hold.onRelease(context.claims.wake)
   return {
     reserve: reserve.bind(null, context),
     /** Releases the slot: the commit did not happen. */
@@ -118,6 +123,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
 
 /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
 function reserve(context: Context, delivery: NewDelivery): boolean {
+  if (context.hold.held() !== null) return false
   if (!context.isStopping && context.targets.reserve(delivery, weightOf(delivery))) return true
   context.hasBacklog = true
   return false
@@ -212,7 +218,7 @@ async function attempt(context: Context, delivery: Delivery, startedAt: Date): P
 async function claimRound(context: Context): Promise<boolean> {
   const { clock, outbox, targets } = context
   const total = Math.min(claimMost.total, targets.free())
-  if (context.isStopping || total <= 0) return false
+  if (context.isStopping || context.hold.held() !== null || total <= 0) return false
   const now = clock.now()
   const leaseUntil = new Date(now.getTime() + leaseMs)
   const wanted = { ...claimMost, now, leaseUntil, total, limits: targets.limits(), after: context.lastServed }

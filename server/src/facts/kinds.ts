@@ -136,6 +136,9 @@ export const eventKinds = {
   'audit.erased': 'Personal data was erased from events.',
   'audit.erasure_refused': 'Erasing personal data was refused because of a legal hold.',
   'audit.purged': 'Events older than the retention were deleted.',
+  'audit.restored':
+    'This database was restored from a backup: what happened after `backed_up_at`, and before this event, is not in it.',
+  'restored_copy.released': 'Callbacks and mail, held since a backup was restored, are sent.',
 } as const satisfies Record<string, string>
 
 export type EventKind = keyof typeof eventKinds

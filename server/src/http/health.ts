@@ -19,6 +19,8 @@ export interface HealthOptions {
   readonly clockSecondsAhead: () => number | null
   /** Null: the database is not in a folder of this machine, or nobody has looked yet. */
   readonly freeSpace: () => { readonly freeBytes: number; readonly isLow: boolean } | null
+  /** The restored copy whose callbacks and mail are held; null: everything is sent. */
+  readonly held: () => { readonly restoredAt: Date } | null
   /** True once a stop has begun: load balancers should send nothing more. */
   readonly stopping: () => boolean
 }
@@ -64,13 +66,20 @@ const healthSchema = Type.Object(
         { title: 'DataFolder', description: 'The disk of DATA_DIR; only there with the embedded database.' },
       ),
     ),
+    callbacks_held_since: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description:
+          'When a backup was restored into this installation; only there while it sends neither callbacks nor mail because of that. "hitl restore --release" ends it.',
+      }),
+    ),
   },
   { $id: 'Health', title: 'Health' },
 )
 
 const example = {
   status: 'healthy',
-  version: '0.1.0',
+  version: '0.2.0',
   environment: 'production',
   checks: { database: 'ok', audit: 'ok', secrets: 'ok' },
 }
@@ -115,6 +124,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
     const space = options.freeSpace()
     const ahead = options.clockSecondsAhead()
     const heldBack = options.sealsHeldBackSeconds()
+    const held = options.held()
     return {
       status: healthy ? ('healthy' as const) : ('unhealthy' as const),
       version: options.version,
@@ -123,6 +133,7 @@ export function registerHealth(app: FastifyInstance, options: HealthOptions): vo
       ...(heldBack === null ? {} : { seals_held_back_seconds: heldBack }),
       ...(ahead === null ? {} : { clock_seconds_ahead: ahead }),
       ...(space === null ? {} : { data_dir: { free_bytes: space.freeBytes, is_low: space.isLow } }),
+      ...(held === null ? {} : { callbacks_held_since: held.restoredAt.toISOString() }),
     }
   }
   for (const prefix of ['', '/api/v1']) {

@@ -5,6 +5,7 @@ import type { Logger } from '../platform/log.ts'
 import { openMail } from '../platform/mail.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
+import type { Hold } from '../restored/hold.ts'
 import type { MailSettings } from '../settings/mail.ts'
 import { createLetters } from './service.ts'
 import { createLetterWorker } from './worker.ts'
@@ -16,6 +17,7 @@ export interface LetterModuleDependencies {
   readonly log: Logger
   readonly sealer: Sealer
   readonly report: Report
+  readonly hold: Hold
   readonly settings: MailSettings
 }
 

@@ -8,6 +8,7 @@ import { type BackgroundWork, createLoop, type Loop } from '../platform/loop.ts'
 import type { Email, Mail, MailFailure } from '../platform/mail.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
 import { within } from '../platform/within.ts'
+import type { Hold } from '../restored/hold.ts'
 import { afterFailure, bodyPlace, dailyShares, type Letter, leaseMs, type Outcome } from './letter.ts'
 import * as store from './store.ts'
 
@@ -23,6 +24,8 @@ export interface LetterWorkerDependencies {
   readonly mail: Mail
   readonly sealer: Sealer
   readonly report: Report
+  /** Nothing is sent while a restored copy is held. */
+  readonly hold: Hold
 }
 
 export interface LetterWorker extends BackgroundWork {
@@ -57,6 +60,7 @@ export function createLetterWorker(dependencies: LetterWorkerDependencies): Lett
     isStopping: false,
     hasBacklog: false,
   }
+  dependencies.hold.onRelease(context.claims.wake)
   return {
     wake: context.claims.wake,
     start: () => {
@@ -72,10 +76,10 @@ export function createLetterWorker(dependencies: LetterWorkerDependencies): Lett
 }
 
 async function claimRound(context: Context): Promise<boolean> {
-  const { clock, outbox, underWay, lastServed: after } = context
+  const { clock, hold, outbox, underWay, lastServed: after } = context
   const atMost = slots.all - underWay.size
-  context.hasBacklog = !context.isStopping
-  if (context.isStopping || atMost <= 0) return false
+  context.hasBacklog = !context.isStopping && hold.held() === null
+  if (!context.hasBacklog || atMost <= 0) return false
   const busy = [...underWay.keys()].filter((letter) => letter.organizationId !== installationId).length
   const now = clock.now()
   const ofOrganizations = Math.min(atMost, slots.ofOrganizations - busy)

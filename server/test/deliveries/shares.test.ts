@@ -61,6 +61,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
     log,
     channels: new Map([['callback', callback]]),
     report: (tx, facts) => t.app.audit.append(tx, facts),
+    hold: t.app.restored,
     targets: { total: 8, perTarget: 2 },
     ...options,
   })

@@ -1,5 +1,7 @@
 import pg from 'pg'
-import type { Connection } from './db.ts'
+import type { Connection, Queryable } from './db.ts'
+
+export type Client = pg.Client
 
 /** Does the work on a connection outside the pools, and closes it. */
 export async function withClient<T>(connection: Connection, work: (client: pg.Client) => Promise<T>): Promise<T> {
@@ -10,5 +12,20 @@ export async function withClient<T>(connection: Connection, work: (client: pg.Cl
     return await work(client)
   } finally {
     await client.end()
+  }
+}
+
+/** For stores: their statements in whatever transaction the client is in. */
+export function queryableOn(client: pg.Client): Queryable {
+  const ask = async <Row>(text: string, values: readonly unknown[]) => {
+    const { rows } = await client.query(text, [...values])
+    return rows as readonly Row[]
+  }
+  return {
+    run: (query) => {
+      const { sql, parameters } = query.compile()
+      return ask(sql, parameters)
+    },
+    execute: ({ text }, values) => ask(text, values),
   }
 }

@@ -39,20 +39,40 @@ export async function migrate(connection: Connection, migrations?: readonly Migr
   return withClient(connection, async (client) => {
     const applied: string[] = []
     for (;;) {
-      const name = await applyNext(client, wanted)
+      const name = await underLock(client, () => applyNext(client, wanted))
       if (name === null) break
       applied.push(name)
     }
     // Any other list of migrations has other tables.
     if (migrations === undefined) {
-      await underLock(client, async () => {
-        await grantAccess(client)
-        // After a dump is restored, transaction numbers start over, which events must record (0008_audit.sql).
-        await client.query('select hitl_audit_begin_era()')
-      })
+      await underLock(client, () => finish(client))
     }
     return applied
   })
+}
+
+async function finish(client: pg.Client): Promise<void> {
+  await grantAccess(client)
+  // After a dump is restored, transaction numbers start over, which events must record (0008_audit.sql).
+  await client.query('select hitl_audit_begin_era()')
+}
+
+/**
+ * The same within the caller's transaction: all of it or nothing. `fill` puts rows into the tables as the migrations `filled`
+ * left them; then come the later ones.
+ */
+export async function migrateAround(
+  client: pg.Client,
+  filled: readonly string[],
+  fill: () => Promise<void>,
+): Promise<void> {
+  await client.query('select pg_advisory_xact_lock($1)', [lockKey])
+  const wanted = await loadMigrations()
+  const before = wanted.filter(({ name }) => filled.includes(name))
+  while ((await applyNext(client, before)) !== null) {}
+  await fill()
+  while ((await applyNext(client, wanted)) !== null) {}
+  await finish(client)
 }
 
 async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
@@ -68,29 +88,28 @@ async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<
   }
 }
 
-/** Applies the next migration and returns its name; null when there is none. */
-function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<string | null> {
-  return underLock(client, async () => {
-    await client.query(`create table if not exists schema_migrations (
-      name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
-    const [next] = missingOf(wanted, await appliedTo(client))
-    if (next === undefined) return null
-    await client.query(next.sql).catch((cause: Error) => {
-      throw new Error(`Migration ${next.name} failed and was rolled back: ${cause.message}`, { cause })
-    })
-    await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [next.name, next.checksum])
-    return next.name
+/** Applies the next migration, in the caller's transaction, and returns its name; null when there is none. */
+async function applyNext(client: pg.Client, wanted: readonly Migration[]): Promise<string | null> {
+  await client.query(`create table if not exists schema_migrations (
+    name text primary key, checksum text not null, applied_at timestamptz not null default now())`)
+  const [next] = missingOf(wanted, await appliedTo(client))
+  if (next === undefined) return null
+  await client.query(next.sql).catch((cause: Error) => {
+    throw new Error(`Migration ${next.name} failed and was rolled back: ${cause.message}`, { cause })
   })
+  await client.query('insert into schema_migrations (name, checksum) values ($1, $2)', [next.name, next.checksum])
+  return next.name
 }
 
-type Applied = Pick<Migration, 'name' | 'checksum'>
+export type Applied = Pick<Migration, 'name' | 'checksum'>
 
-async function appliedTo(client: pg.Client): Promise<readonly Applied[]> {
-  return (await client.query<Applied>('select name, checksum from schema_migrations')).rows
+/** The migrations that the database has. */
+export async function appliedTo(client: pg.Client): Promise<readonly Applied[]> {
+  return (await client.query<Applied>('select name, checksum from schema_migrations order by name')).rows
 }
 
 /** Throws when the database is ahead of this version, or was made with other files. */
-function missingOf(wanted: readonly Migration[], applied: readonly Applied[]): readonly Migration[] {
+export function missingOf(wanted: readonly Migration[], applied: readonly Applied[]): readonly Migration[] {
   const known = new Map(wanted.map((migration) => [migration.name, migration.checksum]))
   for (const { name, checksum } of applied) {
     const expected = known.get(name)

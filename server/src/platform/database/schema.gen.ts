@@ -386,6 +386,14 @@ export interface Schema {
     replaced_at: Date | null
     created_at: Date
   }
+  restored_copies: {
+    organization_id: string
+    id: string
+    backed_up_at: Date
+    backup_sha256: Buffer
+    restored_at: Date
+    released_at: Date | null
+  }
   sessions: {
     id: string
     account_id: string

@@ -1,4 +1,4 @@
-import type { Db, Queryable, Statement } from '../database/db.ts'
+import type { Queryable, Statement } from '../database/db.ts'
 import type { WrappedKey } from './key-encryption.ts'
 
 /** A data key as stored. New values are sealed with their organization's key that is not retired. */
@@ -24,9 +24,9 @@ const selectSamples: Statement = {
     (select distinct on (kek_id) organization_id, id, kek_id, wrapped from data_keys order by kek_id, id desc)`,
 }
 
-/** The oldest and the newest data key under each key-encryption key, of all organizations. */
-export function sampleKeys(db: Db): Promise<readonly WrappedKey[]> {
-  return db.within({ resealer: true }).execute<WrappedKey>(selectSamples, [])
+/** The oldest and the newest data key under each key-encryption key, of all organizations. The scope is a resealer's. */
+export function sampleKeys(db: Queryable): Promise<readonly WrappedKey[]> {
+  return db.execute<WrappedKey>(selectSamples, [])
 }
 
 const insertKey: Statement = {

@@ -20,7 +20,7 @@ const mostBytes = {
   bodies: { callers: 24 * mebibyte, strangers: 8 * mebibyte },
   replies: { callers: 32 * mebibyte, strangers: 16 * mebibyte },
   // Bodies that their route reads piece by piece.
-  streams: { callers: 64 * mebibyte, strangers: 0 },
+  streams: { callers: 128 * mebibyte, strangers: 0 },
 } as const
 /** What such a body holds: the piece that is gathered, and what its connection has read ahead. */
 const streamedBody = 512 * 1_024

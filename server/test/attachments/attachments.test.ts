@@ -267,3 +267,29 @@ test('one who may not see the request, or the file, gets the same bytes as for o
   const { id: another } = await t.createRequest()
   assert.deepEqual(await text(another, body.id, t.apiKey), await text(another, missing, t.apiKey))
 })
+
+test('the end of an organization deletes its files, and notes the objects that a store is to delete', async () => {
+  const ending = await startTestApp()
+  try {
+    const { id } = await ending.createRequest()
+    const form = new FormData()
+    form.set('file', new Blob(['x'.repeat(300_000)]), 'x')
+    const { body } = await ending.call('POST', `/api/v1/requests/${id}/attachments`, {
+      as: ending.apiKey,
+      body: form,
+    })
+    await ending.sql(`update attachments set storage = 's3' where id = $1`, [body.id])
+    await ending.sql('update organizations set delete_after = $1', [ending.clock.now()])
+    await ending.app.drain()
+    // It has begun; its rows go after a quiet time.
+    ending.clock.advance(3_600_000)
+    await ending.app.drain()
+    const left = await ending.sql(
+      'select (select count(*) from attachments) as files, (select count(*) from attachment_chunks) as chunks, (select count(*) from attachment_usage) as used',
+    )
+    assert.deepEqual(left, [{ files: '0', chunks: '0', used: '0' }])
+    assert.deepEqual(await ending.sql('select id from discarded_objects'), [{ id: body.id }])
+  } finally {
+    await ending.stop()
+  }
+})

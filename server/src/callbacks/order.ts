@@ -50,7 +50,8 @@ export function orderOf({ before, after }: CallbackChange) {
 
 /** The body that was ordered when the request closed, made again; null while it is open. */
 export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null {
-  const state = request.response === null ? request.state : 'responded'
+  // A decision that is held back is none yet.
+  const state = request.response === null || request.state === 'pending' ? request.state : 'responded'
   const event = closings[state]
   return event === undefined ? null : callbackBody(request, event, state, dueAt)
 }

@@ -3,12 +3,16 @@ import { type Agent, actorOf, type Caller, type Person, payerOf } from '../ident
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
+import type { ParsedJson } from '../platform/json.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
 import { type Context, writes } from './context.ts'
 import { digestAhead, isDigested } from './digest.ts'
 import { factOf, type RequestChange, requestChange } from './facts.ts'
+import { undo as takeBack } from './hold.ts'
 import { parseAnswer } from './new-answer.ts'
+import { parseOutcome } from './new-outcome.ts'
+import { reportOutcome } from './outcome.ts'
 import { keyFor, visibleTo } from './reading.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
@@ -126,6 +130,21 @@ export function cancel(
   idempotency: Idempotency | null = null,
 ): Promise<Consultation> {
   return act(context, by, id, (before) => rules.cancel(before, actorOf(by.principal), context.clock.now(), idempotency))
+}
+
+export function undo(context: ActContext, by: Caller<Person>, id: string): Promise<Consultation> {
+  return act(context, by, id, (before) => takeBack(before, by.principal, context.clock.now()))
+}
+
+/** `body`: not checked yet. */
+export async function report(
+  context: ActContext,
+  by: Caller<Agent>,
+  id: string,
+  body: ParsedJson,
+): Promise<Consultation> {
+  const outcome = parseOutcome(body)
+  return act(context, by, id, (before) => reportOutcome(before, actorOf(by.principal), outcome, context.clock.now()))
 }
 
 /** False when its callback is under way, or there is none: somebody else was first. */

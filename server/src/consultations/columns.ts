@@ -21,6 +21,11 @@ const columns = {
   decision: 'changing',
   responder_id: 'changing',
   decided_by: 'changing',
+  held_until: 'changing',
+  outcome_status: 'changing',
+  outcome_detail: 'changing',
+  outcome_data: 'changing',
+  outcome_at: 'changing',
   callback_status: 'changing',
   callback_attempts: 'changing',
   callback_next_attempt_at: 'changing',
@@ -40,6 +45,7 @@ const columns = {
   attachments: 'added',
   callback_events: 'asked',
   traceparent: 'asked',
+  hold_seconds: 'asked',
   context: 'large',
   metadata: 'large',
 } as const
@@ -97,6 +103,16 @@ export function toCore(row: CoreRow): ConsultationCore {
         ? null
         : { decision, comment, responderId, respondedAt },
     decidedBy: row.decided_by,
+    heldUntil: row.held_until,
+    outcome:
+      row.outcome_status === null || row.outcome_at === null
+        ? null
+        : {
+            status: row.outcome_status,
+            detail: row.outcome_detail,
+            data: row.outcome_data,
+            reportedAt: row.outcome_at,
+          },
     callback: {
       status: row.callback_status,
       attempts: row.callback_attempts,
@@ -129,6 +145,7 @@ export function toConsultation(row: Row): Consultation {
     attachments: row.attachments,
     callbackEvents: row.callback_events as readonly CallbackEvent[] | null,
     traceparent: row.traceparent,
+    holdSeconds: row.hold_seconds,
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
     ...(row.context_truncated === true ? { contextTruncated: true } : {}),
     ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),
@@ -142,6 +159,10 @@ const valuesOf: { readonly [N in Name]?: (of: Written) => unknown } = {
   digest: ({ digest }) => `\\x${digest}`,
   decision: ({ response }) => response?.decision,
   responder_id: ({ response }) => response?.responderId,
+  outcome_status: ({ outcome }) => outcome?.status,
+  outcome_detail: ({ outcome }) => outcome?.detail,
+  outcome_data: ({ outcome }) => outcome?.data,
+  outcome_at: ({ outcome }) => outcome?.reportedAt,
   callback_status: ({ callback }) => callback.status,
   callback_attempts: ({ callback }) => callback.attempts,
   callback_next_attempt_at: ({ callback }) => callback.nextAttemptAt,
@@ -158,7 +179,7 @@ export function writerOf(wanted: readonly Name[]) {
   const parts = wanted.map((name) => {
     const member = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()) as keyof Written
     // What is JSON already is spliced in as text: PostgreSQL's json type keeps every character of it.
-    const write = columns[name] === 'large' ? String : JSON.stringify
+    const write = columns[name] === 'large' || name === 'outcome_data' ? String : JSON.stringify
     return { begin: `"${name}":`, read: valuesOf[name] ?? ((of: Written) => of[member]), write }
   })
   return (of: Written, more: Readonly<Record<string, unknown>> = {}): string => {

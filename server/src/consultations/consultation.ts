@@ -47,6 +47,8 @@ export interface Answer {
   readonly revision?: number | undefined
   /** What the person's program computed from what it showed them. */
   readonly digest?: string | null | undefined
+  /** How long the person may take it back, if that is longer than the request says. */
+  readonly holdSeconds?: number | undefined
 }
 
 export interface Responder {
@@ -54,7 +56,7 @@ export interface Responder {
   readonly role: string
 }
 
-export interface Response extends Omit<Answer, 'revision'> {
+export interface Response extends Omit<Answer, 'revision' | 'holdSeconds'> {
   readonly responderId: string
   readonly respondedAt: Date
 }
@@ -65,6 +67,17 @@ export interface CallbackProgress {
   readonly nextAttemptAt: Date | null
   readonly lastError: string | null
   readonly sentAt: Date | null
+}
+
+/** unknown: the agent cannot say, for example after a crash. */
+export const outcomeStatuses = ['executed', 'failed', 'unknown'] as const
+
+/** What happened when the agent carried out what was decided (outcome.ts). */
+export interface ReportedOutcome {
+  readonly status: (typeof outcomeStatuses)[number]
+  readonly detail: string | null
+  /** As the agent wrote it. */
+  readonly data: JsonText | null
 }
 
 /** The state that acts decide on. */
@@ -82,6 +95,9 @@ export interface ConsultationCore {
   readonly nextActionAt: Date | null
   readonly response: Response | null
   readonly decidedBy: (typeof deciders)[number] | null
+  /** Until when the decision is held back from the agent (hold.ts); null when it is not. */
+  readonly heldUntil: Date | null
+  readonly outcome: (ReportedOutcome & { readonly reportedAt: Date }) | null
   readonly callback: CallbackProgress
   /** SHA-256 of the question (digest.ts), in hex. */
   readonly digest: string
@@ -109,6 +125,8 @@ export interface Proposal extends Asked {
   readonly callbackEvents: readonly CallbackEvent[] | null
   /** W3C Trace Context of the call that asked. */
   readonly traceparent: string | null
+  /** How long a decision is held back before the agent gets it. */
+  readonly holdSeconds: number
 }
 
 export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes' | 'attachments'> {
@@ -128,6 +146,8 @@ export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutM
 export interface GivenAnswer extends Omit<Response, 'digest'> {
   /** The revision that it answers. */
   readonly revision: number
+  /** When it was taken back, or became void with what it answered. */
+  readonly voidedAt?: Date
 }
 
 /** Signs a decision; passed in, because rules have no keys. */
@@ -152,6 +172,7 @@ export const callbackEvents = ['request.responded', 'request.timeout', 'request.
 export type CallbackEvent = (typeof callbackEvents)[number]
 
 export const defaultTimeoutMinutes = 1440
+export const longestHoldSeconds = 300
 
 export const notFound = refusal(404, 'consultation.not_found', 'Request not found')
 
@@ -204,6 +225,12 @@ export const questionChanged = refusal(
   'pending',
 )
 
+export const takenBack = refusal(
+  409,
+  'consultation.taken_back',
+  'The answer of this Idempotency-Key was taken back. To answer again, use another Idempotency-Key.',
+)
+
 export const otherQuestionShown = refusal(
   409,
   'consultation.other_question_shown',
@@ -247,15 +274,22 @@ export const nothingToRedeliver = refusal(
 
 const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
 
-/** How every request begins. */
-const undecided = {
-  state: 'pending',
-  revision: 1,
+/** The members of a decision while there is none. */
+export const noDecision = {
   response: null,
   decidedBy: null,
-  callback: noCallback,
+  heldUntil: null,
   certificate: null,
   certificateExpiresAt: null,
+} as const
+
+/** How every request begins. */
+const undecided = {
+  ...noDecision,
+  state: 'pending',
+  revision: 1,
+  outcome: null,
+  callback: noCallback,
   redeemedAt: null,
   closingCall: null,
   redeemingCall: null,
@@ -306,9 +340,10 @@ export function respond(
 ): Change {
   if (before.response?.responderId === responder.userId) {
     const at = repeatedAt(before.closingCall, idempotency)
-    if (at !== null) return unchanged(before, asClosed(before, 'responded', at))
+    if (at !== null) return unchanged(before, asAnswered(before, holdOf(before, answer), at))
   }
   requirePending(before, 'respond', now)
+  if (repeatedAt(before.closingCall, idempotency) !== null) throw takenBack()
   requireAsAsked(before)
   if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
@@ -321,30 +356,39 @@ export function respond(
     respondedAt: now,
   }
   const closingCall = markOf(idempotency, now)
-  const decided: Consultation = { ...before, state: 'responded', response, decidedBy: 'human', closingCall }
+  const decided: Consultation = { ...before, response, decidedBy: 'human', closingCall }
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
+  const holdMs = holdOf(before, answer)
+  const heldUntil = holdMs === 0 ? null : new Date(now.getTime() + holdMs)
   // The role now: it may be another one when somebody asks later whether they were entitled.
-  const change = close(certified, before, actor, 'request.responded', now, { role: responder.role })
-  return { ...change, answers: [{ ...response, revision: before.revision }] }
+  const more = { role: responder.role, ...(heldUntil === null ? {} : { held_until: heldUntil }) }
+  const answers = [{ ...response, revision: before.revision }]
+  if (heldUntil === null) {
+    return { ...close({ ...certified, state: 'responded' }, before, actor, 'request.responded', now, more), answers }
+  }
+  const after: Consultation = { ...certified, heldUntil, nextActionAt: heldUntil, updatedAt: later(before, now) }
+  return { before, after, facts: [decisionFact('request.responded', actor, before, after, more)], answers }
 }
+
+const holdOf = ({ holdSeconds }: Consultation, answer: Answer): number =>
+  Math.max(holdSeconds, answer.holdSeconds ?? 0) * 1_000
 
 export function cancel(before: Consultation, actor: Actor, now: Date, idempotency: Idempotency | null = null): Change {
   const at = before.state === 'cancelled' ? repeatedAt(before.closingCall, idempotency) : null
   if (at !== null) return unchanged(before, asClosed(before, 'cancelled', at))
-  requirePending(before, 'cancel', now)
-  return close(
-    { ...before, state: 'cancelled', closingCall: markOf(idempotency, now) },
-    before,
-    actor,
-    'request.cancelled',
-    now,
-  )
+  // An agent sees no decision that is held back, and may still withdraw.
+  if (!isHeld(before)) requirePending(before, 'cancel', now)
+  const withdrawn: Consultation = {
+    ...before,
+    ...noDecision,
+    state: 'cancelled',
+    closingCall: markOf(idempotency, now),
+  }
+  return { ...close(withdrawn, before, actor, 'request.cancelled', now), ...voidedAnswer(before, now) }
 }
 
-/** Null when nothing is due: it is too early, or another sweeper was first. */
-export function expire(before: Consultation, now: Date): Change | null {
-  if (before.state !== 'pending' || !isOverdue(before, now)) return null
+export function expire(before: Consultation, now: Date): Change {
   const expired: Consultation = { ...before, state: 'timeout', decidedBy: 'timeout' }
   return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
 }
@@ -455,13 +499,27 @@ export function redeliver(before: Consultation, actor: Actor, now: Date): Change
   }
 }
 
-export function isOverdue(consultation: ConsultationCore, now: Date): boolean {
-  return consultation.timeoutAt !== null && consultation.timeoutAt <= now
+/** A decision that is held back came in time. */
+export function isOverdue({ timeoutAt, heldUntil }: ConsultationCore, now: Date): boolean {
+  return heldUntil === null && timeoutAt !== null && timeoutAt <= now
+}
+
+export const isHeld = ({ heldUntil }: Pick<ConsultationCore, 'heldUntil'>): boolean => heldUntil !== null
+
+/** When the service must act by itself (due.ts): to release the decision that is held back, or else to time out. */
+export function nextActionOf({ state, heldUntil, timeoutAt }: ConsultationCore): Date | null {
+  return state === 'pending' ? (heldUntil ?? timeoutAt) : null
+}
+
+/** Marks the answer void in the ledger, where it stays. */
+export function voidedAnswer({ response, revision }: Consultation, now: Date): Pick<Change, 'answers'> {
+  return response === null ? {} : { answers: [{ ...response, revision, voidedAt: now }] }
 }
 
 /** However many callers race, there is one outcome: the refusal tells the others who won, and when. */
 function requirePending(before: Consultation, act: string, now: Date): void {
-  const state = before.state === 'pending' && isOverdue(before, now) ? 'timeout' : before.state
+  const isOver = before.state === 'pending' && isOverdue(before, now)
+  const state = isOver ? 'timeout' : isHeld(before) ? 'responded' : before.state
   if (state === 'pending') return
   // One code for "already decided", whatever the state of the callback: the loser could not act on that.
   const already = state === 'timeout' ? alreadyTimeout : state === 'cancelled' ? alreadyCancelled : alreadyResponded
@@ -474,7 +532,7 @@ function requirePending(before: Consultation, act: string, now: Date): void {
 }
 
 /** The one way out of `pending`: the timer ends, and the callback is owed from this commit on. */
-function close(
+export function close(
   decided: Consultation,
   before: Consultation,
   actor: Actor,
@@ -484,15 +542,22 @@ function close(
 ): Change {
   const callback = callbackOwed(decided, now)
   const after: Consultation = { ...decided, nextActionAt: null, callback, updatedAt: later(before, now) }
-  const { response } = after
-  const auditedFields = {
-    state: after.state,
-    revision: after.revision,
-    ...(response === null ? {} : { decision: response.decision }),
-    ...more,
-  }
-  const said = response === null || response.comment === null ? {} : { erasable: { comment: response.comment } }
-  return { before, after, facts: [{ kind, actor, before: { state: before.state }, after: auditedFields, ...said }] }
+  return { before, after, facts: [decisionFact(kind, actor, before, after, more)] }
+}
+
+function decisionFact(
+  kind: RequestFact['kind'],
+  actor: Actor,
+  before: Consultation,
+  after: Consultation,
+  more: Readonly<Record<string, unknown>>,
+): RequestFact {
+  const { state, revision, response } = after
+  const decision = response === null ? {} : { decision: response.decision }
+  // Once, where it was written.
+  const isNew = response !== null && before.response === null
+  const said = isNew && response.comment !== null ? { erasable: { comment: response.comment } } : {}
+  return { kind, actor, before: { state: before.state }, after: { state, revision, ...decision, ...more }, ...said }
 }
 
 function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now: Date): CallbackProgress {
@@ -503,7 +568,22 @@ function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now:
 /** The request as the act that closed it left it, whatever has happened since. */
 function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Date): Consultation {
   const updatedAt = later({ updatedAt: closed.createdAt }, at)
-  return { ...closed, state, callback: callbackOwed({ ...closed, state }, at), redeemedAt: null, updatedAt }
+  return {
+    ...closed,
+    state,
+    callback: callbackOwed({ ...closed, state }, at),
+    redeemedAt: null,
+    heldUntil: null,
+    outcome: null,
+    updatedAt,
+  }
+}
+
+/** The request as its answer left it, whatever has happened since. */
+function asAnswered(answered: Consultation, holdMs: number, at: Date): Consultation {
+  const closed = asClosed(answered, 'responded', at)
+  if (holdMs === 0) return closed
+  return { ...closed, state: 'pending', callback: noCallback, heldUntil: new Date(at.getTime() + holdMs) }
 }
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */

@@ -1,12 +1,12 @@
 import { inTransaction } from '../platform/database/db.ts'
-import { expire } from './consultation.ts'
 import type { Context } from './context.ts'
+import { actWhenDue } from './due.ts'
 import { factsOf, requestChange } from './facts.ts'
 import type { Key } from './row-keys.ts'
 import * as store from './store.ts'
 
 /**
- * Times out at most `limit` due requests and returns how many it found. Any number of processes may sweep at once: each
+ * Times out or releases at most `limit` due requests and returns how many it found. Any number of processes may sweep at once: each
  * organization has a transaction, which skips rows that another transaction has locked.
  */
 export function expireDue(context: Context, limit: number): Promise<number> {
@@ -31,7 +31,7 @@ function expireTogether(
     const { found, left } = await store.lockFree(tx, keys)
     // Not before the transaction begins: see open-writes.ts.
     const now = clock.now()
-    const changes = found.flatMap((before) => expire(before, now) ?? [])
+    const changes = found.flatMap((before) => actWhenDue(before, now) ?? [])
     if (changes.length > 0) {
       const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))
       tx.last(Promise.all([store.save(tx, changes), appending]))

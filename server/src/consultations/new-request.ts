@@ -38,6 +38,7 @@ export function parseNewRequest(
     callbackSecret: body.callback_secret ?? null,
     callbackRetrySeconds: body.callback_retry_seconds ?? null,
     callbackEvents: body.callback_events ?? null,
+    holdSeconds: body.hold_seconds ?? 0,
   }
 }
 

@@ -6,7 +6,7 @@ import type { Idempotency } from '../platform/idempotency.ts'
 import { Problem } from '../platform/problem.ts'
 import { type ActContext, act, respond as answer } from './acts.ts'
 import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
-import { type Consultation, otherQuestionShown, questionChanged, requireAsAsked } from './consultation.ts'
+import { type Consultation, isHeld, otherQuestionShown, questionChanged, requireAsAsked } from './consultation.ts'
 import { type ReadContext, read } from './reading.ts'
 import { certificateRevoked, notApproved, redeem as redeemed } from './redemption.ts'
 
@@ -48,7 +48,7 @@ export async function respond(
 export async function decided(context: ProofContext, by: Caller, id: string): Promise<Consultation> {
   return reporting(context, by, id, async () => {
     const { found, opened } = await findProven(context, by, id)
-    if (opened === null) throw notDecided(found.state)
+    if (opened === null || isHeld(found)) throw notDecided(found.state)
     requireAsAsked(found)
     if (opened.isRevoked) throw certificateRevoked(found.state)
     return found
@@ -64,7 +64,7 @@ export async function redeem(
 ): Promise<Consultation> {
   return reporting(context, by, id, async () => {
     const { found, opened } = await findProven(context, by, id)
-    if (opened === null) throw notApproved(found.state, null)
+    if (opened === null || isHeld(found)) throw notApproved(found.state, null)
     const actor = actorOf(by.principal)
     const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened, idempotency)
     return act(context, by, id, use, { comparesDigest: true })

@@ -3,7 +3,8 @@ import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import { type Change, type Consultation, type Decision, requireAsAsked, type State } from './consultation.ts'
+import { type Change, type Consultation, type Decision, isHeld, requireAsAsked, type State } from './consultation.ts'
+import { alreadyCompleted } from './outcome.ts'
 import { markOf, repeatedAt, unchanged } from './repetition.ts'
 
 export const notApproved = refusal(
@@ -93,6 +94,7 @@ export function redeem(
   const certificateExpiresAt = approvalExpiry(before)
   if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
   if (repeatedAt(before.redeemingCall, idempotency) !== null) return unchanged(before, before)
+  if (before.outcome !== null) throw alreadyCompleted(before.state)
   if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
@@ -112,7 +114,9 @@ export function redeem(
 }
 
 /** Throws 409 unless the request was approved. */
-function approvalExpiry({ state, response, certificateExpiresAt }: Consultation): Date {
+function approvalExpiry(consultation: Consultation): Date {
+  const { state, response, certificateExpiresAt } = consultation
+  if (isHeld(consultation)) throw notApproved(state, null)
   if (response?.decision === 'approve' && certificateExpiresAt !== null) return certificateExpiresAt
   throw notApproved(state, response?.decision ?? null)
 }

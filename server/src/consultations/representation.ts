@@ -3,12 +3,13 @@ import type { Principal } from '../identity/principal.ts'
 import type { JsonText } from '../platform/json.ts'
 import { allowedActions } from './allowed-actions.ts'
 import type { Consultation } from './consultation.ts'
+import { asAgentSees, asPeopleSee } from './hold.ts'
 import { encodeListCursor } from './list-query.ts'
 import type { Page } from './list-store.ts'
 
 /** A consultation as the wire shows it to one caller, as JSON text. */
 export function requestJson(consultation: Consultation, caller: Principal, now: Date): string {
-  return write(consultation, callersPart(consultation, caller, now))
+  return write(shownTo(caller, consultation), callersPart(consultation, caller, now))
 }
 
 /**
@@ -17,7 +18,7 @@ export function requestJson(consultation: Consultation, caller: Principal, now: 
  * hashed.
  */
 export function requestTag(consultation: Consultation, caller: Principal, now: Date): string {
-  return tagOf(outline(consultation, callersPart(consultation, caller, now)))
+  return tagOf(outline(shownTo(caller, consultation), callersPart(consultation, caller, now)))
 }
 
 function outline(consultation: Consultation, actions: string): string {
@@ -37,7 +38,7 @@ const written = new WeakMap<Page, Map<string, WrittenPage>>()
 
 function writtenPage(page: Page, caller: Principal, now: Date, list: string): WrittenPage {
   const actions = page.items.map((item) => callersPart(item, caller, now))
-  const name = `${list} ${actions.join()}`
+  const name = `${list} ${caller.kind} ${actions.join()}`
   const all = written.get(page) ?? new Map<string, WrittenPage>()
   written.set(page, all)
   const known = all.get(name) ?? { actions }
@@ -51,7 +52,7 @@ export function pageTag(page: Page, caller: Principal, now: Date, list: string):
   const { items, total, limit, offset, next, updatedUntil } = page
   one.tag ??= tagOf(
     [list, total, limit, offset, next?.id, next?.due?.getTime(), updatedUntil?.getTime()].join() +
-      items.map((item, at) => outline(item, one.actions[at] ?? '[]')).join(),
+      items.map((item, at) => outline(shownTo(caller, item), one.actions[at] ?? '[]')).join(),
   )
   return one.tag
 }
@@ -62,7 +63,7 @@ export function pageJson(page: Page, caller: Principal, now: Date, list: string)
   const { actions } = one
   if (one.text !== undefined) return one.text
   const next = page.next && encodeListCursor({ after: page.next, updatedUntil: page.updatedUntil }, list)
-  const items = page.items.map((item, at) => write(item, actions[at] ?? '[]')).join(',')
+  const items = page.items.map((item, at) => write(shownTo(caller, item), actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +
     `"next_cursor":${word(next)},"watermark":${time(page.updatedUntil)}}`
@@ -70,7 +71,11 @@ export function pageJson(page: Page, caller: Principal, now: Date, list: string)
   return text
 }
 
-/** The only part of a reply that depends on its reader: `allowed_actions`. */
+/** Nothing shows an agent that a decision is held back, nor proves that decision to anybody. */
+const shownTo = ({ kind }: Principal, consultation: Consultation): Consultation =>
+  kind === 'agent' ? asAgentSees(consultation) : asPeopleSee(consultation)
+
+/** `allowed_actions`, the only part of a reply that depends on more than the kind of its reader. */
 function callersPart(consultation: Consultation, caller: Principal, now: Date): string {
   const actions = allowedActions(consultation, caller, now)
   return actions.length === 0 ? '[]' : `["${actions.join('","')}"]`
@@ -93,6 +98,8 @@ function write(consultation: Consultation, actions: string): string {
     `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}"state":"${consultation.state}",` +
     `"revision":${consultation.revision},"attachments":${consultation.attachments ?? '[]'},"response":${answer},"responded_by":${word(response?.responderId)},` +
     `"responded_at":${time(response?.respondedAt)},"decided_by":${word(consultation.decidedBy)},` +
+    `"hold_seconds":${consultation.holdSeconds},"held_until":${time(consultation.heldUntil)},` +
+    `"outcome":${outcomeJson(consultation)},` +
     `"callback_webhook":${text(consultation.callbackUrl)},"callback_events":${JSON.stringify(consultation.callbackEvents)},` +
     `"callback_sent_at":${time(callback.sentAt)},` +
     `"callback":{"status":"${callback.status}","attempts":${callback.attempts},` +
@@ -104,6 +111,12 @@ function write(consultation: Consultation, actions: string): string {
     `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
     `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
   )
+}
+
+function outcomeJson({ outcome }: Consultation): string {
+  if (outcome === null) return 'null'
+  const { status, detail, data, reportedAt } = outcome
+  return `{"status":"${status}","detail":${text(detail)},"data":${data ?? 'null'},"reported_at":${time(reportedAt)}}`
 }
 
 function truncated({ contextTruncated, metadataTruncated }: Consultation): string {

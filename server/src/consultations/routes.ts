@@ -11,7 +11,10 @@ import type { Clock } from '../platform/clock.ts'
 import type { AnyRefusal } from '../platform/problem.ts'
 import { certificateContradicts } from './certificate.ts'
 import * as rules from './consultation.ts'
+import * as hold from './hold.ts'
 import { parseListQuery } from './list-query.ts'
+import * as outcome from './outcome.ts'
+import { outcomeBody, outcomeExample } from './outcome-schemas.ts'
 import { pageJson, pageTag, requestJson, requestTag } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
@@ -41,8 +44,10 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   countsRoute(app, routes)
   readRoute(app, routes)
   respondRoute(app, routes)
+  undoRoute(app, routes)
   cancelRoute(app, routes)
   redeliverRoute(app, routes)
+  outcomeRoute(app, routes)
 }
 
 const json = 'application/json; charset=utf-8'
@@ -194,6 +199,7 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
       rules.questionChanged,
       rules.otherQuestionShown,
       rules.revisionChanged,
+      rules.takenBack,
     ]),
     operationId: 'respond',
     headers: idempotencyHeaders,
@@ -204,6 +210,23 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
     const idempotency = idempotencyOf(request, 'respond')
     const answered = await consultations.respond(by, request.params.id, request.body, idempotency)
     return send(reply, by.principal, answered, clock.now())
+  })
+}
+
+function undoRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...actSchema('Take a decision back while it is held back', { 200: oneRequest('The request, open again') }, [
+      hold.nothingToUndo,
+      hold.notYours,
+      hold.released,
+    ]),
+    description:
+      'Only the person who decided can do this, until `held_until`. The agent never learns of the decision; the audit keeps it.',
+    operationId: 'undo',
+  }
+  app.post<OneRequest>('/requests/:id/undo', { ...guard('request.respond'), schema }, async (request, reply) => {
+    const by = personOf(request)
+    return send(reply, by.principal, await consultations.undo(by, request.params.id), clock.now())
   })
 }
 
@@ -229,5 +252,23 @@ function redeliverRoute(app: FastifyInstance, { consultations, guard, clock }: C
   app.post<OneRequest>('/requests/:id/redeliver', { ...guard('request.redeliver'), schema }, async (request, reply) => {
     const by = callerOf(request)
     return send(reply.status(202), by.principal, await consultations.redeliver(by, request.params.id), clock.now())
+  })
+}
+
+function outcomeRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const schema = {
+    ...actSchema('Report what came of the decision, once', { 200: oneRequest('The completed request') }, [
+      outcome.nothingToReport,
+      outcome.alreadyCompleted,
+    ]),
+    description: 'A call that repeats the same outcome gets the same reply.',
+    operationId: 'reportOutcome',
+    body: { ...outcomeBody, examples: [outcomeExample] },
+  }
+  app.post<OneRequest>('/requests/:id/outcome', { ...guard('request.report'), schema }, async (request, reply) => {
+    const by = agentOf(request)
+    const body = { value: request.body, members: request.members ?? new Map() }
+    const { isRepeated: _, ...reported } = await consultations.report(by, request.params.id, body)
+    return send(reply, by.principal, reported, clock.now())
   })
 }

@@ -8,10 +8,12 @@ import {
   deciders,
   defaultTimeoutMinutes,
   dueSoonMinutes,
+  longestHoldSeconds,
   mostDueCounted,
   sorts,
   states,
 } from './consultation.ts'
+import { reportedOutcome } from './outcome-schemas.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -68,6 +70,15 @@ export const createRequestBody = Type.Object(
         maximum: 10_080,
         // As words: generators make a property with a default one that has to be given.
         description: `Left out: ${defaultTimeoutMinutes}. null: the request never times out.`,
+      }),
+    ),
+    hold_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: longestHoldSeconds,
+        description:
+          'How long a decision is held back, so that the person can take it back. Until then the request is pending for the agent. ' +
+          'Left out: 0.',
       }),
     ),
   },
@@ -128,6 +139,15 @@ export const respondBody = Type.Object(
         }),
       ),
     ),
+    hold_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: longestHoldSeconds,
+        description:
+          'How long the answer is held back from the agent, so that it can be taken back with `undo`. The longer of this and the ' +
+          "request's own `hold_seconds` counts.",
+      }),
+    ),
   },
   { title: 'Answer' },
 )
@@ -151,6 +171,9 @@ export const requestExample = {
   responded_by: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
   responded_at: '2026-01-31T09:05:00.000Z',
   decided_by: 'human',
+  hold_seconds: 0,
+  held_until: null,
+  outcome: null,
   callback_webhook: createRequestExample.callback_webhook,
   callback_events: null,
   callback_sent_at: '2026-01-31T09:05:00.041Z',
@@ -210,6 +233,14 @@ export const requestSchema = Type.Object(
     responded_by: nullable(uuid('The person who answered.')),
     responded_at: nullable(time('When it was answered.')),
     decided_by: nullable(Type.Enum(deciders, { title: 'Decider', description: 'What brought the decision about.' })),
+    hold_seconds: Type.Integer({ description: 'How long a decision is held back from the agent, at least.' }),
+    held_until: nullable(
+      time(
+        'Until then the decision is held back from the agent, and the person who decided can take it back; `state` is pending. ' +
+          'Always null for the agent.',
+      ),
+    ),
+    outcome: nullable(reportedOutcome),
     callback_webhook: nullable(Type.String({ description: 'Where the answer is posted to.' })),
     callback_events: nullable(
       Type.Array(Type.String(), { description: 'The events that a callback is sent for; null: all of them.' }),
@@ -254,7 +285,7 @@ export const requestSchema = Type.Object(
       description: 'The agent is paused or stopped; it may not act on an answer.',
     }),
     allowed_actions: Type.Array(Type.String(), {
-      description: 'What the caller may do now: respond, cancel, redeliver, redeem.',
+      description: 'What the caller may do now: respond, undo, cancel, redeliver, redeem, report_outcome.',
     }),
     created_at: createdAt,
     updated_at: updatedAt,

@@ -27,6 +27,8 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     createMany: createMany.bind(null, asking),
     respond: respond.bind(null, proving),
     cancel: acts.cancel.bind(null, acting),
+    undo: acts.undo.bind(null, acting),
+    report: acts.report.bind(null, acting),
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
     requireOpen: requireOpen.bind(null, { ...context, ...reading }),

@@ -44,9 +44,12 @@ export function listedColumns(light: boolean): string {
       light ? `case when ${isLarge} then 0 else c.${name}_bytes end` : `c.${name}_bytes`,
     ),
     // As JSON, in which a character may become six.
-    ...['c.title', 'c.description', 'a.comment'].map((text) => `coalesce(octet_length(to_json(${text})::text), 0)`),
-    'coalesce(octet_length(c.attachments::text), 0)',
-    ...['callback_url', 'callback_last_error', 'certificate'].map((name) => `coalesce(octet_length(c.${name}), 0)`),
+    ...['c.title', 'c.description', 'c.outcome_detail', 'a.comment'].map(
+      (text) => `coalesce(octet_length(to_json(${text})::text), 0)`,
+    ),
+    ...['callback_url', 'callback_last_error', 'certificate', 'outcome_data', 'attachments'].map(
+      (name) => `coalesce(octet_length(c.${name}::text), 0)`,
+    ),
   ]
   return `${small}, ${shown.join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
 }
@@ -161,7 +164,7 @@ export async function findDue(db: Queryable, now: Date, limit: number): Promise<
 
 const lockFreeStatement: Statement = {
   name: 'consultations_lock_free',
-  text: inBatch(locked('for update skip locked'), small),
+  text: inBatch(locked('for update skip locked'), `${small}, ${agentPaused}`),
 }
 
 /** As `lock`, but skips what another transaction holds: another sweeper's, or an act's. */
@@ -280,8 +283,12 @@ const saveStatement: Statement = {
         offset 0) locked
       where c.ctid = locked.ctid
     ), answered as (
-      insert into consultation_answers
+      -- A person who has taken an answer back may give another one.
+      insert into consultation_answers as a
       select * from json_populate_recordset(null::consultation_answers, $3)
+      on conflict (organization_id, request_id, revision, responder_id) do update
+        set decision = excluded.decision, comment = excluded.comment, answered_at = excluded.answered_at,
+          voided_at = excluded.voided_at
     )
     insert into consultation_totals
     select organization_id, agent_id, state, ${slot}, total
@@ -298,9 +305,16 @@ const writeSaved = writerOf([...saved, 'organization_id', 'id'])
  */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
   const rows = changes.map(({ before, after }) => writeSaved(after, { certificate: newCertificate(before, after) }))
-  const answers = changes.flatMap(({ after, answers = [] }) => answers.map((answer) => answerRow(after, answer)))
+  const answers = changes.flatMap(({ after, answers = [] }) =>
+    lastOfEach(answers).map((answer) => answerRow(after, answer)),
+  )
   const totals = JSON.stringify(movedTotals(changes))
   await tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, JSON.stringify(answers)])
+}
+
+/** The last row of each person and revision: acts that were committed together may have written several. */
+function lastOfEach(answers: readonly GivenAnswer[]): readonly GivenAnswer[] {
+  return [...new Map(answers.map((answer) => [`${answer.revision} ${answer.responderId}`, answer])).values()]
 }
 
 function answerRow({ organizationId, id }: Key, { revision, responderId, ...answer }: GivenAnswer) {
@@ -312,6 +326,7 @@ function answerRow({ organizationId, id }: Key, { revision, responderId, ...answ
     decision: answer.decision,
     comment: answer.comment,
     answered_at: answer.respondedAt,
+    voided_at: answer.voidedAt,
   }
 }
 
@@ -357,7 +372,9 @@ const eraseStatement: Statement = {
       update consultation_answers set comment = null where organization_id = $1 and request_id = $2
     )
     update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
-      attachments = null, callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null, erased_at = $4,
+      attachments = null,
+      callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null,
+      outcome_detail = null, outcome_data = null, erased_at = $4,
       updated_at = greatest($4, updated_at + interval '1 ms')
     where organization_id = $1 and id = $2`,
 }

@@ -17,7 +17,9 @@ export type SubjectKind = (typeof subjectKinds)[number]
 /** Every kind of event there is, `noun.past_tense`, with its meaning: docs/events.md and the API's enum are made from it. */
 export const eventKinds = {
   'request.created': 'An agent asked.',
-  'request.responded': 'A person decided.',
+  'request.responded': 'A person decided. With `held_until`, the decision is held back from the agent until then.',
+  'request.undone': 'The person who decided took the decision back within the hold: the request is open again.',
+  'request.released': 'The hold of a decision is over, and the agent has it.',
   'request.timed_out': 'The time ran out before anyone decided.',
   'request.cancelled': 'The agent withdrew its request.',
   'request.callback_sent': 'The callback was delivered.',
@@ -27,6 +29,7 @@ export const eventKinds = {
     'The recovery of a failed callback ended too: nothing more is tried unless somebody asks.',
   'request.redelivery_requested': 'The agent or a person asked for the callback to be sent again.',
   'request.redeemed': 'The agent used an approval, which can be used once.',
+  'request.completed': 'The agent reported what happened when it carried out what was decided.',
   'request.contradicted':
     'A stored question, decision or certificate contradicts another, or what was shown: it was changed outside the service.',
 

@@ -84,6 +84,7 @@ export const rights = {
   'request.attach': ['agent', 'reviewer', ...managers],
   'request.cancel': ['agent'],
   'request.redeem': ['agent'],
+  'request.report': ['agent'],
   'request.redeliver': ['agent', 'reviewer', ...managers],
   'callback.read': everybody,
   'callback.redeliver': managers,
@@ -120,6 +121,8 @@ export const scopeNeeded = {
   'request.read': 'requests:read',
   'request.cancel': 'requests:cancel',
   'request.redeem': 'requests:redeem',
+  // Who carries a decision out says what came of it.
+  'request.report': 'requests:redeem',
   'request.redeliver': 'requests:redeliver',
 } as const satisfies { readonly [R in AgentRight]: KeyScope }
 

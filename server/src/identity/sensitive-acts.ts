@@ -26,12 +26,14 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   createRequest: 'never',
   createRequests: 'never',
   respond: 'never',
+  undo: 'never',
   cancelRequest: 'never',
   addAttachment: 'never',
   removeAttachment: 'never',
   redeliver: 'never',
   redeliverCallbacks: 'never',
   redeem: 'never',
+  reportOutcome: 'never',
 
   changeAuditPolicy: ({ legal_hold, retention_days }: PolicyChanges) =>
     legal_hold === false || typeof retention_days === 'number',

@@ -17,7 +17,12 @@ export interface ChangeDependencies {
 }
 
 /** What somebody who waits for a request hears of. */
-const heard: ReadonlySet<EventKind> = new Set(['request.responded', 'request.timed_out', 'request.cancelled'])
+const heard: ReadonlySet<EventKind> = new Set([
+  'request.responded',
+  'request.released',
+  'request.timed_out',
+  'request.cancelled',
+])
 
 /** Hints are sent together: a NOTIFY takes a lock at its commit that all others wait for. */
 const hintMs = 20

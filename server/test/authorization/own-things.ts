@@ -41,6 +41,16 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
     assert.equal(added.status, 201, added.text)
     return { ids: { attachment_id: added.body.id } }
   },
+  reportOutcome: async (scene) => {
+    await approved(scene)
+    return { body: { status: 'executed' } }
+  },
+  undo: async ({ t, tenant, token }) => {
+    const path = `/api/v1/requests/${tenant.ids.requests}/respond`
+    const reply = await t.call('POST', path, { as: token, body: { decision: 'approve', hold_seconds: 60 } })
+    assert.equal(reply.status, 200, reply.text)
+    return {}
+  },
   eraseFromAudit: async (scene) => {
     await approved(scene)
     return {}

@@ -48,6 +48,7 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
     callbackRetrySeconds: [1, 2],
     callbackEvents: null,
     traceparent: null,
+    holdSeconds: 0,
     ...fields,
   }
   return open(proposal, owner, id, at(0)).after

@@ -37,6 +37,7 @@ const asked = open(
     callbackRetrySeconds: null,
     callbackEvents: null,
     traceparent: null,
+    holdSeconds: 0,
   },
   owner,
   id,
@@ -82,15 +83,31 @@ describe('what a caller may do', () => {
 
 describe('an approval can be redeemed', () => {
   const response: Response = { decision: 'approve', comment: null, responderId: id, respondedAt: at(5) }
+  const outcome = { status: 'executed', detail: null, data: null, reportedAt: at(8) } as const
   const approved: Consultation = { ...asked, state: 'responded', response, certificateExpiresAt: at(hour) }
   for (const [what, fields, caller, now, expected] of [
-    ['by an agent', {}, agent(), at(9), ['redeem']],
-    ['by an agent whose key may do that only', {}, agent(['requests:redeem']), at(9), ['redeem']],
+    ['by an agent', {}, agent(), at(9), ['redeem', 'report_outcome']],
+    ['by an agent whose key may do that only', {}, agent(['requests:redeem']), at(9), ['redeem', 'report_outcome']],
     ['not by one whose key may not', {}, agent(['requests:read']), at(9), []],
     ['not by a person', {}, person('owner'), at(9), []],
-    ['not twice', { redeemedAt: at(8) }, agent(), at(9), []],
-    ['not when it has expired', {}, agent(), at(hour), []],
-    ['not when it is a rejection', { response: { ...response, decision: 'reject' } }, agent(), at(9), []],
+    ['not twice', { redeemedAt: at(8) }, agent(), at(9), ['report_outcome']],
+    ['not when it has expired', {}, agent(), at(hour), ['report_outcome']],
+    [
+      'not when it is a rejection',
+      { response: { ...response, decision: 'reject' } },
+      agent(),
+      at(9),
+      ['report_outcome'],
+    ],
+    ['not while it is held back', { state: 'pending', heldUntil: at(60) }, agent(), at(9), ['cancel']],
+    ['not when its outcome is reported', { state: 'completed', outcome }, agent(), at(9), []],
+    [
+      'nor reported, when it asks for changes',
+      { response: { ...response, decision: 'request_changes' } },
+      agent(),
+      at(9),
+      [],
+    ],
   ] as const) {
     test(what, () => assert.deepEqual(allowedActions({ ...approved, ...fields }, caller, now), expected))
   }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { type App, createApp } from '../../src/app.ts'
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { type Act, asked, decisions, type Known, outcomes, predict, type Told } from './model.ts'
+import { type Act, asked, decisions, type Known, outcomes, predict, seenByAgent, type Told } from './model.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 /** `npm run check:deep` makes 10 000. */
@@ -69,22 +70,36 @@ async function perform(app: number, id: string, act: Act): Promise<Told> {
     case 'sweep':
       await apps[app]?.consultations.expireDue(100)
       return ''
-    case 'respond': {
-      const { by, kind: _, ...body } = act
-      return (await call(app, 'POST', `/${id}/respond`, await tokenOf(by), body)).told
+    case 'respond':
+    case 'undo': {
+      const { by, kind, ...body } = act
+      return (await call(app, 'POST', `/${id}/${kind}`, await tokenOf(by), kind === 'undo' ? undefined : body)).told
     }
+    case 'outcome':
+      return (await call(app, 'POST', `/${id}/outcome`, t.apiKey, { status: act.status })).told
     default:
       return (await call(app, 'POST', `/${id}/${act.kind}`, t.apiKey)).told
   }
 }
 
+const membersOf = ({ state, answer, isRedeemed, outcome }: Known) => [
+  state,
+  answer?.decision,
+  answer === null ? undefined : people[answer.by]?.id,
+  isRedeemed,
+  outcome,
+]
+
+/** What a caller is shown, in the order of `membersOf`. */
+async function shown(id: string, app: number, as: string): Promise<readonly unknown[]> {
+  const { body } = await call(app, 'GET', `/${id}`, as)
+  const { response, redeemed_at, outcome } = body
+  return [body.state, response?.decision, response?.responder_id, redeemed_at !== null, outcome?.status ?? null]
+}
+
 async function compare({ id, known }: Asked, app: number): Promise<void> {
-  const { body } = await call(app, 'GET', `/${id}`, t.apiKey)
-  const { answer } = known
-  assert.deepEqual(
-    [body.state, body.response?.decision, body.response?.responder_id, body.redeemed_at !== null],
-    [known.state, answer?.decision, answer === null ? undefined : people[answer.by]?.id, known.isRedeemed],
-  )
+  assert.deepEqual(await shown(id, app, t.apiKey), membersOf(seenByAgent(known)))
+  assert.deepEqual(await shown(id, app, await tokenOf(0)), membersOf(known))
 }
 
 const actOf: fc.Arbitrary<Act> = fc.oneof(
@@ -100,7 +115,18 @@ const actOf: fc.Arbitrary<Act> = fc.oneof(
       { requiredKeys: ['kind', 'by', 'decision'] },
     ),
   },
-  { weight: 3, arbitrary: fc.constantFrom<Act>({ kind: 'cancel' }, { kind: 'redeem' }, { kind: 'sweep' }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('undo' as const), by: fc.nat(1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom<Act>(
+      { kind: 'cancel' },
+      { kind: 'redeem' },
+      { kind: 'sweep' },
+      { kind: 'sweep' },
+      { kind: 'outcome', status: 'executed' },
+      { kind: 'outcome', status: 'failed' },
+    ),
+  },
 )
 
 interface Command {
@@ -108,18 +134,28 @@ interface Command {
   run(requests: Asked[]): Promise<void>
 }
 
+function sweepAll(requests: readonly Asked[]): void {
+  for (const one of requests) [one.known] = predict(one.known, { kind: 'sweep' }, now())
+}
+
 const onOne = (requests: readonly Asked[], which: number): Asked | undefined => requests.at(which % requests.length)
 
 const commandOf: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 2,
-    arbitrary: fc.record({ app: fc.nat(1), minutes: fc.constantFrom(1, 60, null) }).map(({ app, minutes }) => ({
-      [fc.toStringMethod]: () => `ask(${minutes})`,
-      run: async (requests: Asked[]) => {
-        const made = await call(app, 'POST', '', t.apiKey, { title: 'x', context: {}, timeout_minutes: minutes })
-        requests.push({ id: made.body.id, known: asked(minutes === null ? null : now() + minutes * 60_000) })
-      },
-    })),
+    arbitrary: fc
+      .record({ app: fc.nat(1), minutes: fc.constantFrom(1, 60, null), hold: fc.constantFrom(0, 30) })
+      .map(({ app, minutes, hold }) => ({
+        [fc.toStringMethod]: () => `ask(${minutes}, ${hold})`,
+        run: async (requests: Asked[]) => {
+          const body = { title: 'x', context: {}, timeout_minutes: minutes, hold_seconds: hold }
+          const made = await call(app, 'POST', '', t.apiKey, body)
+          requests.push({
+            id: made.body.id,
+            known: asked(minutes === null ? null : now() + minutes * 60_000, hold * 1_000),
+          })
+        },
+      })),
   },
   {
     weight: 4,
@@ -131,6 +167,7 @@ const commandOf: fc.Arbitrary<Command> = fc.oneof(
         const [next, told] = predict(one.known, act, now())
         assert.equal(await perform(app, one.id, act), told)
         one.known = next
+        if (act.kind === 'sweep') sweepAll(requests)
         await compare(one, 1 - app)
       },
     })),
@@ -153,26 +190,20 @@ const commandOf: fc.Arbitrary<Command> = fc.oneof(
             now(),
           )
           assert.ok(possible[0], `no order of these acts explains these replies: ${told.join(', ')}`)
-          const { body } = await call(0, 'GET', `/${one.id}`, t.apiKey)
+          const seen = await shown(one.id, 0, await tokenOf(1))
           const fitting = possible
             .map((known) => (swept === '' ? predict(known, { kind: 'sweep' }, now())[0] : known))
-            .find(({ state, answer }) => {
-              const by = answer === null ? undefined : people[answer.by]?.id
-              return (
-                state === body.state &&
-                by === body.response?.responder_id &&
-                answer?.decision === body.response?.decision
-              )
-            })
-          assert.ok(fitting, `${body.state} is none of ${JSON.stringify(possible)}`)
+            .find((known) => isDeepStrictEqual(membersOf(known), seen))
+          assert.ok(fitting, `${seen.join()} is none of ${JSON.stringify(possible)}`)
           one.known = fitting
+          if (swept === '') sweepAll(requests)
           await compare(one, 1)
         },
       })),
   },
   {
     weight: 1,
-    arbitrary: fc.constantFrom(1_000, 59_999, 60_000, 3_600_000, 86_400_000).map((ms) => ({
+    arbitrary: fc.constantFrom(1_000, 29_999, 30_000, 60_000, 3_600_000, 86_400_000).map((ms) => ({
       [fc.toStringMethod]: () => `pass(${ms})`,
       run: async () => t.clock.advance(ms),
     })),

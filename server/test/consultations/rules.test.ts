@@ -8,7 +8,6 @@ import {
   type Consultation,
   callbackAttempted,
   cancel,
-  expire,
   initialReply,
   open,
   type Proposal,
@@ -18,6 +17,7 @@ import {
   type State,
   states,
 } from '../../src/consultations/consultation.ts'
+import { actWhenDue as expire } from '../../src/consultations/due.ts'
 import type { SettledAttempt } from '../../src/deliveries/delivery.ts'
 import type { Actor } from '../../src/facts/fact.ts'
 
@@ -53,6 +53,7 @@ const proposal: Proposal = {
   callbackRetrySeconds: [1, 2],
   callbackEvents: null,
   traceparent: null,
+  holdSeconds: 0,
 }
 
 function opened(fields: Partial<Proposal> = {}): Consultation {
@@ -161,6 +162,7 @@ describe('open', () => {
       attachments: null,
       callbackEvents: null,
       traceparent: null,
+      holdSeconds: 0,
       organizationId,
       agentId,
       apiKeyId,
@@ -171,6 +173,8 @@ describe('open', () => {
       nextActionAt: at(hour),
       response: null,
       decidedBy: null,
+      heldUntil: null,
+      outcome: null,
       callback: { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null },
       digest,
       certificate: null,

@@ -44,6 +44,7 @@ function proposal(fields: Partial<rules.Proposal> = {}): rules.Proposal {
     callbackRetrySeconds: null,
     callbackEvents: null,
     traceparent: null,
+    holdSeconds: 0,
     ...fields,
   }
 }
@@ -157,6 +158,7 @@ describe('the row read back equals what the rule returned', () => {
       callbackRetrySeconds,
       callbackEvents,
       traceparent,
+      holdSeconds,
       ...rest
     } = opened
     const { certificate, attachments, ...core } = rest
@@ -176,10 +178,11 @@ describe('the row read back equals what the rule returned', () => {
         callbackRetrySeconds,
         callbackEvents,
         traceparent,
+        holdSeconds,
         certificate,
         attachments,
       ].length,
-      11,
+      12,
     )
   })
 })

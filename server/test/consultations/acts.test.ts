@@ -330,7 +330,10 @@ describe('the callback of every outcome, and its redelivery', () => {
       const sent = await t.call('GET', pathOf(id), { as: t.apiKey })
       assert.deepEqual([sent.body.state, sent.body.callback.status, sent.body.callback.attempts], [state, 'sent', 1])
       assert.equal(sent.body.callback_sent_at, t.clock.now().toISOString())
-      assert.deepEqual(sent.body.allowed_actions, what === 'an answer' ? ['redeliver', 'redeem', 'report_outcome'] : ['redeliver'])
+      assert.deepEqual(
+        sent.body.allowed_actions,
+        what === 'an answer' ? ['redeliver', 'redeem', 'report_outcome'] : ['redeliver'],
+      )
 
       const again = await t.call('POST', pathOf(id, 'redeliver'), { as: t.apiKey })
       assert.deepEqual([again.status, again.body.state], [202, state])

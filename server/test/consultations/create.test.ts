@@ -38,6 +38,7 @@ describe('201', () => {
       responded_at: null,
       decided_by: null,
       hold_seconds: 0,
+      attachments: [],
       held_until: null,
       outcome: null,
       callback_webhook: null,

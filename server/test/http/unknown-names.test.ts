@@ -96,6 +96,9 @@ describe('names that are not known', () => {
     return Object.values(paths[path]?.[method.toLowerCase()]?.requestBody?.content ?? {})[0]?.schema
   }
 
+  /** Their parts are looked at one by one, as they arrive: server/test/attachments. */
+  const forms = new Set(['addAttachment'])
+
   test('a parameter of the query is refused by every operation', async () => {
     const taken: string[] = []
     for (const operation of operations) {
@@ -108,7 +111,7 @@ describe('names that are not known', () => {
   test('a member of the body is refused by every operation, whatever it is nested in', async () => {
     const taken: string[] = []
     const open: Record<string, string[]> = {}
-    for (const operation of operations.filter(({ method }) => method !== 'GET')) {
+    for (const operation of operations.filter(({ id, method }) => method !== 'GET' && !forms.has(id))) {
       const schema = schemaOf(operation) ?? { type: 'object', additionalProperties: false }
       for (const { path, isOpen, isMap } of objectsIn(schema)) {
         if (isOpen) {

@@ -136,6 +136,7 @@ export interface Schema {
     decision: 'approve' | 'reject' | 'request_changes'
     comment: string | null
     answered_at: Date
+    voided_at: Date | null
   }
   consultation_requests: {
     organization_id: string
@@ -177,6 +178,12 @@ export interface Schema {
     attachments: JsonText | null
     traceparent: string | null
     callback_events: readonly string[] | null
+    hold_seconds: Generated<number>
+    held_until: Date | null
+    outcome_status: 'executed' | 'failed' | 'unknown' | null
+    outcome_detail: string | null
+    outcome_data: JsonText | null
+    outcome_at: Date | null
   }
   consultation_totals: {
     organization_id: string

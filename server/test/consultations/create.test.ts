@@ -42,6 +42,8 @@ describe('201', () => {
       held_until: null,
       outcome: null,
       callback_webhook: null,
+      callback_events: null,
+      traceparent: null,
       callback_sent_at: null,
       callback: { status: 'none', attempts: 0, next_attempt_at: null, last_error: null },
       // SHA-256 of {"context":{},"description":null,"title":"May I?"}.

@@ -103,6 +103,11 @@ describe('migrate', () => {
 })
 
 describe('loadMigrations', () => {
+  test('no two migrations have one number: their order would depend on their names', async () => {
+    const numbers = (await loadMigrations()).map(({ name }) => name.slice(0, 4))
+    assert.deepEqual(numbers, [...new Set(numbers)])
+  })
+
   test('reads only numbered files, in order; line ends make no difference', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
     try {

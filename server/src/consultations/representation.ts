@@ -49,20 +49,23 @@ function writtenPage(page: Page, caller: Principal, now: Date, list: string): Wr
 /** The entity tag of `pageJson`, made as that of a request is. */
 export function pageTag(page: Page, caller: Principal, now: Date, list: string): string {
   const one = writtenPage(page, caller, now, list)
-  const { items, total, limit, offset, next, updatedUntil } = page
+  const { items, total, limit, offset, updatedUntil } = page
   one.tag ??= tagOf(
-    [list, total, limit, offset, next?.id, next?.due?.getTime(), updatedUntil?.getTime()].join() +
+    [total, limit, offset, nextCursor(page, list), updatedUntil?.getTime()].join() +
       items.map((item, at) => outline(shownTo(caller, item), one.actions[at] ?? '[]')).join(),
   )
   return one.tag
 }
+
+const nextCursor = ({ next, updatedUntil }: Page, list: string): string | null =>
+  next && encodeListCursor({ after: next, updatedUntil }, list)
 
 /** A page of `list`. Callers may share a page (see reading.ts). */
 export function pageJson(page: Page, caller: Principal, now: Date, list: string): string {
   const one = writtenPage(page, caller, now, list)
   const { actions } = one
   if (one.text !== undefined) return one.text
-  const next = page.next && encodeListCursor({ after: page.next, updatedUntil: page.updatedUntil }, list)
+  const next = nextCursor(page, list)
   const items = page.items.map((item, at) => write(shownTo(caller, item), actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +

@@ -90,6 +90,8 @@ export const askHeaders = Type.Object({
   ...idempotencyHeaders.properties,
   traceparent: Type.Optional(
     Type.String({
+      // That of all headers: a malformed one is ignored, not refused.
+      maxLength: 16_384,
       description:
         'W3C Trace Context: kept with the request, sent with its callback, and `trace_id` in the log. Ignored when it is malformed.',
     }),

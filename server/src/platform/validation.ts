@@ -121,7 +121,7 @@ function refuseUnknown(_isClosed: boolean, schema: AnySchemaObject): DataValidat
     }
     check.errors = unknown.map((name) => {
       const nearest = nearestName(name, known)
-      const said = patterns.length > 0 ? 'is not a possible name here' : 'is not known here'
+      const said = patterns.length > 0 && known.length === 0 ? 'is not a possible name here' : 'is not known here'
       return {
         keyword: 'isClosed',
         params: { unknown: shortened(name) },

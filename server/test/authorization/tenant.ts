@@ -64,6 +64,7 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
     'api-keys': key.id,
     agents: key.agentId,
     agent_id: key.agentId,
+    agent: key.agentId,
     actor_id: key.agentId,
     teams: teamId,
     team_map: teamId,

@@ -6,6 +6,7 @@ import { Type } from 'typebox'
 export const conditionalHeaders = Type.Object({
   'if-none-match': Type.Optional(
     Type.String({
+      maxLength: 16_384,
       description: 'The `ETag` of an earlier reply: 304 without a body when the reply would be the same.',
     }),
   ),

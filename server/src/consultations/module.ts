@@ -12,6 +12,7 @@ import { registerCertificateRoutes } from './certificate-routes.ts'
 import { notFound, questionChanged } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestOf } from './digest.ts'
+import { asAgentSees } from './hold.ts'
 import { requestJson } from './representation.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
@@ -51,10 +52,10 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
         certificate: found.certificate,
       }
     },
-    /** A request as its route shows it, for those who wait for it. Throws `showRefusals`. */
+    /** A request as its route shows it, for those who wait for it: nobody hears of a decision that is held back. Throws `showRefusals`. */
     shown: async (by: Caller, id: string) => {
-      const request = await consultations.show(by, id)
-      return { request, json: () => requestJson(request, by.principal, clock.now()) }
+      const found = await consultations.show(by, id)
+      return { request: asAgentSees(found), json: () => requestJson(found, by.principal, clock.now()) }
     },
     openCallbackSecret: (organizationId: string, id: string, sealed: Buffer) =>
       sealer.open(sealed, secretPlace(organizationId, id)),

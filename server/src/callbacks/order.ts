@@ -9,8 +9,12 @@ export interface CallbackSubject {
   readonly metadata: JsonText | null
   readonly digest: string
   readonly response: {
-    readonly decision: string
+    readonly decision: string | null
     readonly comment: string | null
+    readonly choices: readonly string[] | null
+    readonly data: JsonText | null
+    readonly args: JsonText | null
+    readonly argsPatch: JsonText | null
     readonly responderId: string
     readonly respondedAt: Date
   } | null
@@ -48,12 +52,15 @@ export function orderOf({ before, after }: CallbackChange) {
   return { organizationId, requestId, url, secret, body, dueAt, retrySeconds, traceparent }
 }
 
+/** decision: as version 0.2.0 wrote answers, which were decisions only. Those that it has delivered may be asked for again. */
+type Form = 'full' | 'decision'
+
 /** The body that was ordered when the request closed, made again; null while it is open. */
-export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null {
+export function bodyAgain(request: CallbackSubject, dueAt: Date, form: Form = 'full'): string | null {
   // A decision that is held back is none yet.
   const state = request.response === null || request.state === 'pending' ? request.state : 'responded'
   const event = closings[state]
-  return event === undefined ? null : callbackBody(request, event, state, dueAt)
+  return event === undefined ? null : callbackBody(request, event, state, dueAt, form)
 }
 
 /** What the stream of a request tells, in order: the callbacks that it has, or would have if it had an address for them. */
@@ -72,17 +79,29 @@ export function isRedelivery({ before, after }: CallbackChange): boolean {
   )
 }
 
-/** `metadata` is spliced in as the agent wrote it. The callback is due from the time of the act. */
-function callbackBody(request: CallbackSubject, event: string, state: string, dueAt: Date): string {
-  const answer = request.response && {
-    decision: request.response.decision,
-    comment: request.response.comment,
-    responder_id: request.response.responderId,
-    responded_at: request.response.respondedAt,
-  }
+/** What is JSON already is spliced in as it was written. The callback is due from the time of the act. */
+function callbackBody(
+  request: CallbackSubject,
+  event: string,
+  state: string,
+  dueAt: Date,
+  form: Form = 'full',
+): string {
   return (
     `{"event":"${event}","request_id":"${request.id}","metadata":${request.metadata ?? 'null'},` +
-    `"response":${JSON.stringify(answer)},"timestamp":${JSON.stringify(dueAt)},"state":"${state}",` +
+    `"response":${answerText(request, form)},"timestamp":${JSON.stringify(dueAt)},"state":"${state}",` +
     `"revision":${request.revision},"digest":"${request.digest}","certificate":${JSON.stringify(request.certificate)}}`
+  )
+}
+
+function answerText({ response, revision }: CallbackSubject, form: Form): string {
+  if (response === null) return 'null'
+  const { decision, comment, choices, data, args, argsPatch, responderId, respondedAt } = response
+  const who = `"responder_id":"${responderId}","responded_at":${JSON.stringify(respondedAt)}`
+  const said = `"decision":${JSON.stringify(decision)},"comment":${JSON.stringify(comment)}`
+  if (form === 'decision') return `{${said},${who}}`
+  return (
+    `{${said},"choices":${JSON.stringify(choices)},"data":${data},"args":${args},"args_patch":${argsPatch},` +
+    `"attachments":null,${who},"revision":${revision}}`
   )
 }

@@ -3,6 +3,8 @@ import type { Webhooks } from '../http/openapi-document.ts'
 import { nullable, time, uuid } from '../http/schema-parts.ts'
 import { closings } from './order.ts'
 
+const free = (description: string) => Type.Object({}, { additionalProperties: true, description })
+
 const callbackSchema = Type.Object(
   {
     event: Type.Enum(Object.values(closings), { title: 'CallbackEvent', description: 'What happened to the request.' }),
@@ -13,10 +15,22 @@ const callbackSchema = Type.Object(
     response: nullable(
       Type.Object(
         {
-          decision: Type.String({ description: 'approve, reject or request_changes.' }),
+          decision: nullable(
+            Type.String({
+              description: 'approve, reject, request_changes or acknowledge; null where none was asked for.',
+            }),
+          ),
           comment: nullable(Type.String({ description: 'What the person adds.' })),
+          choices: nullable(Type.Array(Type.String(), { description: 'The ids of the options chosen.' })),
+          data: nullable(free('The values of the form.')),
+          args: nullable(free('The edited arguments, to be used instead of those proposed; null: as they were.')),
+          args_patch: nullable(
+            Type.Array(free('An operation.'), { description: 'RFC 6902: from action.args to `args`.' }),
+          ),
+          attachments: Type.Null({ description: 'Files of the answer.' }),
           responder_id: uuid('The person who answered.'),
           responded_at: time('When it was answered.'),
+          revision: Type.Integer({ description: 'The revision that was answered.' }),
         },
         { title: 'CallbackResponse', description: 'The answer; null where the request ended without one.' },
       ),
@@ -24,7 +38,7 @@ const callbackSchema = Type.Object(
     timestamp: time('When it happened.'),
     state: Type.String({ description: 'responded, timeout or cancelled.' }),
     revision: Type.Integer({ description: 'The revision that was answered.' }),
-    digest: Type.String({ description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.' }),
+    digest: Type.String({ description: 'SHA-256, in hex, over the RFC 8785 JSON of what was asked: see the request.' }),
     certificate: nullable(
       Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),
     ),
@@ -39,8 +53,14 @@ const example = {
   response: {
     decision: 'approve',
     comment: 'Fine, but keep vol-2.',
+    choices: null,
+    data: null,
+    args: null,
+    args_patch: null,
+    attachments: null,
     responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
     responded_at: '2026-01-31T09:05:00.000Z',
+    revision: 1,
   },
   timestamp: '2026-01-31T09:05:00.000Z',
   state: 'responded',

@@ -10,10 +10,10 @@ import { type Context, writes } from './context.ts'
 import { digestAhead, isDigested } from './digest.ts'
 import { factOf, type RequestChange, requestChange } from './facts.ts'
 import { undo as takeBack } from './hold.ts'
-import { parseAnswer } from './new-answer.ts'
 import { parseOutcome } from './new-outcome.ts'
 import { reportOutcome } from './outcome.ts'
-import { keyFor, visibleTo } from './reading.ts'
+import { checkAnswer } from './questions/checked-answer.ts'
+import { keyFor, type ReadContext, read, visibleTo } from './reading.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -108,19 +108,40 @@ export async function act(
   }
 }
 
-/** `answer`: the body, not checked yet. */
+/** `hasStepUp`: they proved for this very call that it is them. */
 export async function respond(
-  context: ActContext,
+  context: ActContext & ReadContext,
   by: Caller<Person>,
   id: string,
-  answer: unknown,
+  answer: rules.Answer,
   idempotency: Idempotency | null = null,
+  hasStepUp = false,
 ): Promise<Consultation> {
-  const checked = parseAnswer(answer)
-  const certify = await context.certifier(by.principal)
+  const { principal } = by
+  const [certify, checked] = await Promise.all([context.certifier(principal), checkAhead(context, by, id, answer)])
+  // A session of a person's own is the inbox, whatever program has it.
+  const responder = { userId: principal.userId, role: principal.role, surface: 'inbox', hasStepUp } as const
   const decide = (before: Consultation) =>
-    rules.respond(before, by.principal, checked, context.clock.now(), certify, idempotency)
+    rules.respond(before, responder, checked, context.clock.now(), certify, idempotency)
   return act(context, by, id, decide, { comparesDigest: true })
+}
+
+/** Values are checked, and their digests computed, before the row is locked: both may take long. */
+async function checkAhead(
+  context: ReadContext,
+  { principal }: Caller<Person>,
+  id: string,
+  answer: rules.Answer,
+): Promise<rules.Answer> {
+  if (answer.data == null && answer.args == null) return answer
+  const found = await read(context, principal, id)
+  if (found.state !== 'pending') return answer
+  const checked = checkAnswer(found, answer)
+  await digestAhead(
+    { ...found, response: { data: answer.data ?? null, args: answer.args ?? null } },
+    payerOf(principal),
+  )
+  return { ...answer, checked }
 }
 
 export function cancel(

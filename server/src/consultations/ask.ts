@@ -37,7 +37,8 @@ export function groupCreations(context: Context): AskContext['insert'] {
   return createBatcher({
     ...writes,
     groupOf: ({ from }) => from.principal.organizationId,
-    bytesOf: ({ proposal: { context, metadata } }) => context.length + (metadata?.length ?? 0),
+    bytesOf: ({ proposal: { context, metadata, action, answerAsked, presentation } }) =>
+      [context, metadata, action, answerAsked, presentation].reduce((sum, text) => sum + (text?.length ?? 0), 0),
     perform: (creations) => context.openWrites.during(() => insertTogether(context, creations)),
   })
 }

@@ -1,16 +1,12 @@
 import { Type } from 'typebox'
 import { nullable, sha256Hex, time, uuid } from '../http/schema-parts.ts'
-import { decisions } from './consultation.ts'
-
-export const decision = Type.Enum(decisions, {
-  title: 'Decision',
-  description: 'What was decided. request_changes: ask again, differently.',
-})
+import { decision } from './questions/schemas.ts'
 
 const digest = Type.String({
   maxLength: 64,
   pattern: sha256Hex,
-  description: 'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}.',
+  description:
+    'SHA-256, in hex, over the RFC 8785 JSON of what was asked: {context, description, title}, and what there is of action, answer, justification and presentation.',
 })
 
 export const redeemBody = Type.Object(
@@ -29,7 +25,7 @@ export const certificateSchema = Type.Object(
     request_id: uuid('The request that was decided.'),
     certificate: Type.String({ description: 'Compact JWS (EdDSA, typ hitl-decision+jwt); see docs/certificates.md.' }),
     digest,
-    decision,
+    decision: nullable(decision),
     revision: Type.Integer({ description: 'The revision that was decided.' }),
     expires_at: time('An approval can be redeemed until then.'),
     redeemed_at: nullable(time('When the approval was used.')),

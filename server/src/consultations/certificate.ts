@@ -4,7 +4,7 @@ import type { SigningKeys } from '../identity/signing-keys/service.ts'
 import { createBoundedMap } from '../platform/bounded-map.ts'
 import { newId } from '../platform/ids.ts'
 import { refusal } from '../platform/problem.ts'
-import type { Certify, Consultation, State } from './consultation.ts'
+import { answerDigests, type Certify, type Consultation, type State } from './consultation.ts'
 
 /** The `typ` of a certificate's header: nothing else that this service signs has it. */
 export const certificateType = 'hitl-decision+jwt'
@@ -60,8 +60,13 @@ export function certificateClaims(decided: Consultation, { issuer, id, assurance
     decided_by: decided.decidedBy,
     assurance,
     decided_at: response.respondedAt,
+    ...(response.choices === null ? {} : { choices: response.choices }),
+    ...answerDigests(decided),
   }
 }
+
+/** Claims about what may be erased: then nothing is left to compare them with. */
+const erasableClaims = ['choices', 'data_digest', 'args_digest']
 
 export interface CertifierOptions {
   readonly signingKeys: SigningKeys
@@ -146,7 +151,11 @@ function differences(decided: Consultation, opened: OpenedCertificate | null): r
   // What only the certificate says is taken from it.
   const own = { issuer: String(claims.iss), id: String(claims.jti), assurance: claims.assurance as Assurance }
   const expected = certificateClaims(decided, { ...own, expiresAt: certificateExpiresAt })
-  return Object.entries(expected)
-    .filter(([name, value]) => JSON.stringify(claims[name]) !== JSON.stringify(value))
-    .map(([name]) => name)
+  const isErased = decided.erasedAt !== null || response.erasedAt !== null
+  const names = new Set([...Object.keys(expected), ...erasableClaims])
+  const said = expected as Readonly<Record<string, unknown>>
+  return [...names].filter(
+    (name) =>
+      JSON.stringify(claims[name]) !== JSON.stringify(said[name]) && !(isErased && erasableClaims.includes(name)),
+  )
 }

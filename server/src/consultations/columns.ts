@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Schema } from '../platform/database/schema.gen.ts'
+import type { JsonText } from '../platform/json.ts'
 import type { CallbackEvent, Consultation, ConsultationCore } from './consultation.ts'
 
 /**
@@ -26,6 +27,8 @@ const columns = {
   outcome_detail: 'changing',
   outcome_data: 'changing',
   outcome_at: 'changing',
+  response_bytes: 'changing',
+  risk: 'fixed',
   callback_status: 'changing',
   callback_attempts: 'changing',
   callback_next_attempt_at: 'changing',
@@ -39,6 +42,11 @@ const columns = {
   certificate: 'certified',
   title: 'asked',
   description: 'asked',
+  justification: 'asked',
+  risk_proposed: 'asked',
+  priority: 'asked',
+  tags: 'asked',
+  run_id: 'asked',
   callback_url: 'asked',
   callback_secret: 'asked',
   callback_retry_seconds: 'asked',
@@ -48,6 +56,9 @@ const columns = {
   hold_seconds: 'asked',
   context: 'large',
   metadata: 'large',
+  action: 'large',
+  answer_asked: 'large',
+  presentation: 'large',
 } as const
 type Name = keyof typeof columns
 type Part = (typeof columns)[Name]
@@ -64,18 +75,28 @@ type Answered = Selectable<Schema['consultation_answers']>
 
 export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> & {
   readonly digest: string
-} & { readonly [N in 'comment' | 'answered_at']: Answered[N] | null }
+} & { readonly [N in 'comment' | 'answered_at' | 'choices']: Answered[N] | null } & {
+  readonly answer_erased_at: Date | null
+  /** Missing where the row was read without what is large. */
+  readonly data?: JsonText | null
+  readonly args?: JsonText | null
+  readonly args_patch?: JsonText | null
+}
 
 export type Row = CoreRow &
   Pick<Stored, NameIn<'certified' | 'asked' | 'added' | 'large'>> & {
     readonly agent_paused?: boolean | null
     readonly context_truncated?: boolean
     readonly metadata_truncated?: boolean
+    readonly action_truncated?: boolean
+    readonly answer_asked_truncated?: boolean
+    readonly presentation_truncated?: boolean
+    readonly response_truncated?: boolean
   }
 
 /** Joins the answer that closed the request `c`. */
 export const closingAnswer = `left join lateral (
-    select a.comment, a.answered_at from consultation_answers a
+    select a.comment, a.answered_at, a.choices, a.data, a.args, a.args_patch, a.erased_at as answer_erased_at from consultation_answers a
     where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
       and a.responder_id = c.responder_id offset 0) a on true`
 
@@ -84,11 +105,18 @@ export function selected(wanted: readonly Name[]): string {
   return wanted.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')
 }
 
+const ofAnswer = 'a.comment, a.answered_at, a.choices, a.answer_erased_at'
+/** What of an answer may be large. */
+export const largeOfAnswer = ['data', 'args', 'args_patch'] as const
+/** The answer that closed a request, whole. */
+export const selectedAnswer = `${ofAnswer}, ${largeOfAnswer.map((name) => `a.${name}`).join(', ')}`
+
 /** The core of the request `c`, and of the answer that closed it. */
-export const selectedCore = `${selected(core)}, a.comment, a.answered_at`
+export const selectedCore = `${selected(core)}, ${ofAnswer}`
 
 export function toCore(row: CoreRow): ConsultationCore {
-  const { decision, comment, responder_id: responderId, answered_at: respondedAt } = row
+  const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
+  const { data = null, args = null, args_patch: argsPatch = null, answer_erased_at: erasedAt } = row
   return {
     organizationId: row.organization_id,
     id: row.id,
@@ -99,9 +127,9 @@ export function toCore(row: CoreRow): ConsultationCore {
     timeoutAt: row.timeout_at,
     nextActionAt: row.next_action_at,
     response:
-      decision === null || responderId === null || respondedAt === null
+      responderId === null || respondedAt === null
         ? null
-        : { decision, comment, responderId, respondedAt },
+        : { decision, comment, choices, data, args, argsPatch, responderId, respondedAt, erasedAt },
     decidedBy: row.decided_by,
     heldUntil: row.held_until,
     outcome:
@@ -121,6 +149,8 @@ export function toCore(row: CoreRow): ConsultationCore {
       sentAt: row.callback_sent_at,
     },
     digest: row.digest,
+    risk: row.risk,
+    responseBytes: row.response_bytes,
     certificateExpiresAt: row.certificate_expires_at,
     redeemedAt: row.redeemed_at,
     closingCall: row.closing_call,
@@ -139,6 +169,14 @@ export function toConsultation(row: Row): Consultation {
     description: row.description,
     context: row.context,
     metadata: row.metadata,
+    action: row.action,
+    answerAsked: row.answer_asked,
+    presentation: row.presentation,
+    justification: row.justification,
+    riskProposed: row.risk_proposed,
+    priority: row.priority,
+    tags: row.tags,
+    runId: row.run_id,
     callbackUrl: row.callback_url,
     callbackSecret: row.callback_secret,
     callbackRetrySeconds: row.callback_retry_seconds,
@@ -149,6 +187,10 @@ export function toConsultation(row: Row): Consultation {
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
     ...(row.context_truncated === true ? { contextTruncated: true } : {}),
     ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),
+    ...(row.action_truncated === true ? { actionTruncated: true } : {}),
+    ...(row.answer_asked_truncated === true ? { answerAskedTruncated: true } : {}),
+    ...(row.presentation_truncated === true ? { presentationTruncated: true } : {}),
+    ...(row.response_truncated === true ? { responseTruncated: true } : {}),
   }
 }
 

@@ -4,7 +4,10 @@ import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
-import { type Asked, digestOf } from './digest.ts'
+import { type Asked, argsDigest, digestOf, jsonDigest } from './digest.ts'
+import { type CheckedAnswer, checkAnswer, confirmationOf, type FullAnswer } from './questions/checked-answer.ts'
+import type { Decision } from './questions/question.ts'
+import { type Priority, type Risk, requireSurface, type Surface } from './questions/tiers.ts'
 import { markOf, repeatedAt, unchanged } from './repetition.ts'
 
 /** The rules of a consultation: pure. Every act takes it as it was and returns it as it is now, with the facts to record; or refuses. */
@@ -29,9 +32,6 @@ export const mostDueCounted = 1_000
 export const sorts = ['newest', 'oldest', 'due'] as const
 export type Sort = (typeof sorts)[number]
 
-export const decisions = ['approve', 'reject', 'request_changes'] as const
-export type Decision = (typeof decisions)[number]
-
 export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const
 
 /**
@@ -40,25 +40,39 @@ export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'bre
  */
 export const callbackStatuses = ['none', 'pending', 'delivering', 'sent', 'failed'] as const
 
-export interface Answer {
-  readonly decision: Decision
-  readonly comment: string | null
+export interface Answer extends FullAnswer {
   /** The revision that the person read. */
   readonly revision?: number | undefined
   /** What the person's program computed from what it showed them. */
   readonly digest?: string | null | undefined
   /** How long the person may take it back, if that is longer than the request says. */
   readonly holdSeconds?: number | undefined
+  /** Done before the row was locked, where it takes long. */
+  readonly checked?: CheckedAnswer
 }
 
 export interface Responder {
   readonly userId: string
   readonly role: string
+  /** Where they answer. */
+  readonly surface?: Surface
+  /** They proved for this very call that it is them. */
+  readonly hasStepUp?: boolean
 }
 
-export interface Response extends Omit<Answer, 'revision' | 'holdSeconds'> {
+export interface Response {
+  /** Null where no decision was asked for. */
+  readonly decision: Decision | null
+  readonly comment: string | null
+  readonly choices: readonly string[] | null
+  readonly data: JsonText | null
+  /** The edited arguments; null: as they were proposed. */
+  readonly args: JsonText | null
+  readonly argsPatch: JsonText | null
   readonly responderId: string
   readonly respondedAt: Date
+  /** When its texts were erased. */
+  readonly erasedAt: Date | null
 }
 
 export interface CallbackProgress {
@@ -101,6 +115,9 @@ export interface ConsultationCore {
   readonly callback: CallbackProgress
   /** SHA-256 of the question (digest.ts), in hex. */
   readonly digest: string
+  readonly risk: Risk
+  /** What the data and arguments of its answer come to. */
+  readonly responseBytes: number
   readonly certificateExpiresAt: Date | null
   /** When the approval was used. */
   readonly redeemedAt: Date | null
@@ -115,6 +132,11 @@ export interface ConsultationCore {
 
 export interface Proposal extends Asked {
   readonly metadata: JsonText | null
+  /** What the agent says. */
+  readonly riskProposed: Risk
+  readonly priority: Priority
+  readonly tags: readonly string[]
+  readonly runId: string | null
   /** null: never times out. */
   readonly timeoutMinutes: number | null
   readonly callbackUrl: string | null
@@ -140,10 +162,14 @@ export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutM
   /** In a list: it is large, and `{}` stands for it. */
   readonly contextTruncated?: true
   readonly metadataTruncated?: true
+  readonly actionTruncated?: true
+  readonly answerAskedTruncated?: true
+  readonly presentationTruncated?: true
+  readonly responseTruncated?: true
 }
 
 /** A row of the ledger of answers: one for each person and revision. */
-export interface GivenAnswer extends Omit<Response, 'digest'> {
+export interface GivenAnswer extends Omit<Response, 'erasedAt'> {
   /** The revision that it answers. */
   readonly revision: number
   /** When it was taken back, or became void with what it answered. */
@@ -277,6 +303,7 @@ const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptA
 /** The members of a decision while there is none. */
 export const noDecision = {
   response: null,
+  responseBytes: 0,
   decidedBy: null,
   heldUntil: null,
   certificate: null,
@@ -314,11 +341,12 @@ export function open(
     timeoutAt,
     nextActionAt: timeoutAt,
     digest: digestOf(asked),
+    risk: asked.riskProposed,
     erasedAt: null,
     createdAt: now,
     updatedAt: now,
   }
-  const auditedFields = { state: 'pending', timeout_at: timeoutAt }
+  const auditedFields = { state: 'pending', timeout_at: timeoutAt, risk: after.risk }
   const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
   const actor: Actor = { kind: 'agent', id: agentId, keyId: apiKeyId }
   return { after, facts: [{ kind: 'request.created', actor, before: null, after: auditedFields, erasable }] }
@@ -349,20 +377,41 @@ export function respond(
   if (answer.revision !== undefined && answer.revision !== before.revision) {
     throw revisionChanged(before.revision, answer.revision)
   }
+  requireSurface(before.risk, responder.surface ?? 'inbox')
+  const { checked } = answer
+  const isChecked = checked?.digest === before.digest && checked.risk === before.risk
+  const { argsPatch } = isChecked ? checked : checkAnswer(before, answer)
+  const confirmation = confirmationOf(before, answer, responder.hasStepUp === true)
+  const { decision, comment, choices = null, data = null, args = null } = answer
   const response = {
-    decision: answer.decision,
-    comment: answer.comment,
+    decision,
+    comment,
+    choices,
+    data,
+    args,
+    argsPatch,
     responderId: responder.userId,
     respondedAt: now,
   }
   const closingCall = markOf(idempotency, now)
-  const decided: Consultation = { ...before, response, decidedBy: 'human', closingCall }
+  const decided: Consultation = {
+    ...before,
+    response: { ...response, erasedAt: null },
+    responseBytes: bytesOf([data, args, argsPatch]),
+    decidedBy: 'human',
+    closingCall,
+  }
   const certified: Consultation = { ...decided, ...certify(decided) }
   const actor: Actor = { kind: 'person', id: responder.userId }
   const holdMs = holdOf(before, answer)
   const heldUntil = holdMs === 0 ? null : new Date(now.getTime() + holdMs)
   // The role now: it may be another one when somebody asks later whether they were entitled.
-  const more = { role: responder.role, ...(heldUntil === null ? {} : { held_until: heldUntil }) }
+  const more = {
+    role: responder.role,
+    ...(heldUntil === null ? {} : { held_until: heldUntil }),
+    ...(confirmation === null ? {} : { risk: before.risk, confirmation }),
+    ...answerDigests(certified),
+  }
   const answers = [{ ...response, revision: before.revision }]
   if (heldUntil === null) {
     return { ...close({ ...certified, state: 'responded' }, before, actor, 'request.responded', now, more), answers }
@@ -373,6 +422,21 @@ export function respond(
 
 const holdOf = ({ holdSeconds }: Consultation, answer: Answer): number =>
   Math.max(holdSeconds, answer.holdSeconds ?? 0) * 1_000
+
+const bytesOf = (texts: readonly (JsonText | null)[]): number =>
+  texts.reduce((sum, text) => sum + (text === null ? 0 : Buffer.byteLength(text)), 0)
+
+/** What binds the values of an answer, and the arguments that it lets the agent use: those it edited, or those proposed. */
+export function answerDigests({ action, response }: Pick<Consultation, 'action' | 'response'>) {
+  if (response === null) return {}
+  const { data, args } = response
+  return {
+    ...(data === null ? {} : { data_digest: jsonDigest(data) }),
+    ...(args === null && action === null
+      ? {}
+      : { args_digest: args === null ? argsDigest(action as JsonText) : jsonDigest(args) }),
+  }
+}
 
 export function cancel(before: Consultation, actor: Actor, now: Date, idempotency: Idempotency | null = null): Change {
   const at = before.state === 'cancelled' ? repeatedAt(before.closingCall, idempotency) : null
@@ -556,8 +620,10 @@ function decisionFact(
   const decision = response === null ? {} : { decision: response.decision }
   // Once, where it was written.
   const isNew = response !== null && before.response === null
-  const said = isNew && response.comment !== null ? { erasable: { comment: response.comment } } : {}
-  return { kind, actor, before: { state: before.state }, after: { state, revision, ...decision, ...more }, ...said }
+  const { comment = null, choices = null } = isNew ? response : {}
+  const said = { ...(comment === null ? {} : { comment }), ...(choices === null ? {} : { choices }) }
+  const erasable = Object.keys(said).length === 0 ? {} : { erasable: said }
+  return { kind, actor, before: { state: before.state }, after: { state, revision, ...decision, ...more }, ...erasable }
 }
 
 function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now: Date): CallbackProgress {

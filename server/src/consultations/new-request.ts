@@ -2,6 +2,8 @@ import type { JsonText, ParsedJson } from '../platform/json.ts'
 import { invalid } from '../platform/problem.ts'
 import { bodyCheck } from '../platform/validation.ts'
 import { defaultTimeoutMinutes, type Proposal } from './consultation.ts'
+import { checkQuestion } from './questions/new-question.ts'
+import { defaultPriority, defaultRisk } from './questions/tiers.ts'
 import { createRequestBody } from './schemas.ts'
 
 export interface NewRequest extends Omit<Proposal, 'callbackSecret' | 'traceparent'> {
@@ -28,7 +30,21 @@ export function parseNewRequest(
   if (reason !== null) throw invalid('callback_webhook', `is refused: ${reason.replace(/\.$/, '')}`)
   const unusable = body.callback_secret == null ? null : refuseSecret(body.callback_secret)
   if (unusable !== null) throw invalid('callback_secret', unusable)
+  const question = {
+    action: body.action == null ? null : asWritten(members, 'action'),
+    answer: body.answer == null ? null : asWritten(members, 'answer'),
+    presentation: body.presentation == null ? null : asWritten(members, 'presentation'),
+  }
+  checkQuestion(question)
+  const { answer: answerAsked, ...shown } = question
   return {
+    ...shown,
+    answerAsked,
+    justification: body.justification ?? null,
+    riskProposed: body.risk ?? defaultRisk,
+    priority: body.priority ?? defaultPriority,
+    tags: body.tags ?? [],
+    runId: body.run_id ?? null,
     title: body.title,
     description: body.description ?? null,
     context: asWritten(members, 'context'),

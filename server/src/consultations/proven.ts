@@ -1,12 +1,16 @@
 import { factBy, system } from '../facts/fact.ts'
+import type { Permit } from '../identity/factors/step-ups/service.ts'
 import { type Agent, actorOf, byCaller, type Caller, type Person } from '../identity/principal.ts'
 import { type BoundedMap, createBoundedMap } from '../platform/bounded-map.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
+import type { ParsedJson } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
 import { type ActContext, act, respond as answer } from './acts.ts'
 import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
 import { type Consultation, isHeld, otherQuestionShown, questionChanged, requireAsAsked } from './consultation.ts'
+import { parseAnswer } from './new-answer.ts'
+import { confirmationRequired } from './questions/tiers.ts'
 import { type ReadContext, read } from './reading.ts'
 import { certificateRevoked, notApproved, redeem as redeemed } from './redemption.ts'
 
@@ -33,15 +37,28 @@ export async function show(context: ProofContext, by: Caller, id: string): Promi
   })
 }
 
-/** `body`: not checked yet. */
+/** `body`: not checked yet. `stepUp`: what the call brings of a step-up, to be used up where the request asks for one. */
 export async function respond(
   context: ProofContext,
   by: Caller<Person>,
   id: string,
-  body: unknown,
+  body: ParsedJson,
   idempotency: Idempotency | null = null,
+  stepUp: (() => Promise<Permit>) | null = null,
 ): Promise<Consultation> {
-  return reporting(context, by, id, () => answer(context, by, id, body, idempotency))
+  const given = parseAnswer(body)
+  return reporting(context, by, id, async () => {
+    try {
+      return await answer(context, by, id, given, idempotency)
+    } catch (error) {
+      if (stepUp === null || !(error instanceof Problem) || error.code !== confirmationRequired.code) throw error
+      const permit = await stepUp()
+      const { organizationId } = by.principal
+      // In a transaction of its own: the answer shares one with other people's. If it is refused after all, another is earned.
+      await inTransaction(context.db, { organizationId }, async (tx) => void (await permit.use(tx)))
+      return answer(context, by, id, given, idempotency, true)
+    }
+  })
 }
 
 /** The decided request that `id` names. Throws 409 unless its certificate proves it. */

@@ -3,8 +3,9 @@ import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import { type Change, type Consultation, type Decision, isHeld, requireAsAsked, type State } from './consultation.ts'
+import { type Change, type Consultation, isHeld, requireAsAsked, type State } from './consultation.ts'
 import { alreadyCompleted } from './outcome.ts'
+import type { Decision } from './questions/question.ts'
 import { markOf, repeatedAt, unchanged } from './repetition.ts'
 
 export const notApproved = refusal(

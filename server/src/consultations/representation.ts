@@ -94,11 +94,17 @@ function write(consultation: Consultation, actions: string): string {
   const answer =
     response === null
       ? 'null'
-      : `{"decision":"${response.decision}","comment":${text(response.comment)},` +
-        `"responder_id":"${response.responderId}","responded_at":${time(response.respondedAt)}}`
+      : `{"decision":${word(response.decision)},"comment":${text(response.comment)},` +
+        `"choices":${list(response.choices)},"data":${response.data},"args":${response.args},"args_patch":${response.argsPatch},` +
+        `"attachments":null,"responder_id":"${response.responderId}","responded_at":${time(response.respondedAt)},` +
+        `"revision":${consultation.revision}}`
   return (
     `{"id":"${consultation.id}","title":${text(consultation.title)},"description":${text(consultation.description)},` +
-    `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}"state":"${consultation.state}",` +
+    `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}` +
+    `"action":${consultation.action},"answer":${consultation.answerAsked},"justification":${text(consultation.justification)},` +
+    `"presentation":${consultation.presentation},"risk":"${consultation.risk}","risk_proposed":"${consultation.riskProposed}",` +
+    `"priority":"${consultation.priority}","tags":${list(consultation.tags)},"run_id":${text(consultation.runId)},` +
+    `"state":"${consultation.state}",` +
     `"revision":${consultation.revision},"attachments":${consultation.attachments ?? '[]'},"response":${answer},"responded_by":${word(response?.responderId)},` +
     `"responded_at":${time(response?.respondedAt)},"decided_by":${word(consultation.decidedBy)},` +
     `"hold_seconds":${consultation.holdSeconds},"held_until":${time(consultation.heldUntil)},` +
@@ -122,8 +128,23 @@ function outcomeJson({ outcome }: Consultation): string {
   return `{"status":"${status}","detail":${text(detail)},"data":${data ?? 'null'},"reported_at":${time(reportedAt)}}`
 }
 
-function truncated({ contextTruncated, metadataTruncated }: Consultation): string {
-  return `${contextTruncated ? '"context_truncated":true,' : ''}${metadataTruncated ? '"metadata_truncated":true,' : ''}`
+const truncations = [
+  ['contextTruncated', '"context_truncated":true,'],
+  ['metadataTruncated', '"metadata_truncated":true,'],
+  ['actionTruncated', '"action_truncated":true,'],
+  ['answerAskedTruncated', '"answer_truncated":true,'],
+  ['presentationTruncated', '"presentation_truncated":true,'],
+  ['responseTruncated', '"response_truncated":true,'],
+] as const
+
+function truncated(consultation: Consultation): string {
+  let told = ''
+  for (const [name, member] of truncations) if (consultation[name]) told += member
+  return told
+}
+
+function list(values: readonly string[] | null): string {
+  return values === null ? 'null' : values.length === 0 ? '[]' : JSON.stringify(values)
 }
 
 /** For text that a person or an agent wrote. */

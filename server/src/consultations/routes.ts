@@ -5,6 +5,8 @@ import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { listOf } from '../http/paging.ts'
 import { traceparentOf } from '../http/trace-context.ts'
+import { stepUpRequired } from '../identity/factors/step-up.ts'
+import { demandPermitOf } from '../identity/factors/step-ups/demand-step-ups.ts'
 import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -15,6 +17,9 @@ import * as hold from './hold.ts'
 import { parseListQuery } from './list-query.ts'
 import * as outcome from './outcome.ts'
 import { outcomeBody, outcomeExample } from './outcome-schemas.ts'
+import { metaSchema } from './questions/meta-schema.ts'
+import { answerExamples, questionExamples } from './questions/schemas.ts'
+import { confirmationRequired, surfaceRefused } from './questions/tiers.ts'
 import { pageJson, pageTag, requestJson, requestTag } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
@@ -38,6 +43,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   app.addSchema(schemas.requestPageSchema)
   app.addSchema(schemas.createdRequestsSchema)
   app.addSchema(schemas.countsSchema)
+  answerSchemaRoute(app, routes)
   createRoute(app, routes)
   createManyRoute(app, routes)
   listRoute(app, routes)
@@ -57,13 +63,26 @@ function send(reply: FastifyReply, caller: Principal, consultation: rules.Consul
   return reply.type(json).send(requestJson(consultation, caller, now))
 }
 
+function answerSchemaRoute(app: FastifyInstance, { guard }: ConsultationRoutes): void {
+  const shown = Type.Object({}, { additionalProperties: true, description: 'A JSON Schema (2020-12).' })
+  const schema = {
+    ...common,
+    summary: 'The schemas that a request can ask with: a JSON Schema of them',
+    description: 'What `answer.form` and `action.args_schema` may be.',
+    operationId: 'getAnswerSchema',
+    response: { 200: success('The schema of schemas', shown, { $schema: metaSchema.$schema }), ...problems() },
+  }
+  const text = JSON.stringify(metaSchema)
+  app.get('/answer-schema', { ...guard('request.read'), schema }, (_request, reply) => reply.type(json).send(text))
+}
+
 function createRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
   const schema = {
     ...common,
     summary: 'Ask: create a request',
     operationId: 'createRequest',
     headers: schemas.askHeaders,
-    body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample] },
+    body: { ...schemas.createRequestBody, examples: [schemas.createRequestExample, ...questionExamples] },
     response: { 201: withHeaders(oneRequest('The request, durable'), 'Location'), ...problems() },
   }
   app.post('/requests', { ...guard('request.create'), schema }, async (request, reply) => {
@@ -200,15 +219,20 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
       rules.otherQuestionShown,
       rules.revisionChanged,
       rules.takenBack,
+      surfaceRefused,
+      confirmationRequired,
+      stepUpRequired,
     ]),
     operationId: 'respond',
     headers: idempotencyHeaders,
-    body: { ...schemas.respondBody, examples: [schemas.respondExample] },
+    body: { ...schemas.respondBody, examples: [schemas.respondExample, ...answerExamples] },
   }
   app.post<OneRequest>('/requests/:id/respond', { ...guard('request.respond'), schema }, async (request, reply) => {
     const by = personOf(request)
     const idempotency = idempotencyOf(request, 'respond')
-    const answered = await consultations.respond(by, request.params.id, request.body, idempotency)
+    const body = { value: request.body, members: request.members ?? new Map() }
+    const stepUp = request.headers['x-step-up'] === undefined ? null : demandPermitOf(request)
+    const answered = await consultations.respond(by, request.params.id, body, idempotency, stepUp)
     return send(reply, by.principal, answered, clock.now())
   })
 }

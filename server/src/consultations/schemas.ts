@@ -1,7 +1,7 @@
 import { type TSchema, Type } from 'typebox'
 import { idempotencyHeaders } from '../http/idempotency.ts'
 import { createdAt, id, line, nullable, sha256Hex, time, updatedAt, uuid } from '../http/schema-parts.ts'
-import { certificateText, decision, digestExample } from './certificate-schemas.ts'
+import { certificateText, digestExample } from './certificate-schemas.ts'
 import {
   callbackEvents,
   callbackStatuses,
@@ -14,6 +14,14 @@ import {
   states,
 } from './consultation.ts'
 import { reportedOutcome } from './outcome-schemas.ts'
+import {
+  answerMembers,
+  decision,
+  questionMembers,
+  responseExample,
+  responseMembers,
+  shownMembers,
+} from './questions/schemas.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -36,6 +44,7 @@ export const createRequestBody = Type.Object(
     metadata: maybe(
       Type.Object({}, { additionalProperties: true, description: "The agent's own data; returned in the callback." }),
     ),
+    ...questionMembers,
     callback_webhook: maybe(
       Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s) URL the answer is posted to.' }),
     ),
@@ -122,8 +131,9 @@ export const createRequestExample = {
 
 export const respondBody = Type.Object(
   {
-    decision,
+    decision: maybe(decision),
     comment: maybe(Type.String({ maxLength: 10_000, description: comment })),
+    ...answerMembers,
     revision: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -137,7 +147,7 @@ export const respondBody = Type.Object(
           maxLength: 64,
           pattern: sha256Hex,
           description:
-            'Computed from the title, description, context and attachments that were shown; 409 when that is not what was asked.',
+            'Computed from what was shown, as the digest of the request is; 409 when that is not what was asked.',
         }),
       ),
     ),
@@ -162,11 +172,23 @@ export const requestExample = {
   description: createRequestExample.description,
   context: createRequestExample.context,
   metadata: createRequestExample.metadata,
+  action: null,
+  answer: null,
+  justification: null,
+  presentation: null,
+  risk: 'medium',
+  risk_proposed: 'medium',
+  priority: 'normal',
+  tags: [],
+  run_id: null,
   state: 'callback_sent',
   revision: 1,
   attachments: [],
   response: {
     ...respondExample,
+    ...responseExample,
+    args: null,
+    args_patch: null,
     responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
     responded_at: '2026-01-31T09:05:00.000Z',
   },
@@ -216,6 +238,7 @@ export const requestSchema = Type.Object(
     ),
     context_truncated: truncated('context'),
     metadata_truncated: truncated('metadata'),
+    ...shownMembers,
     state,
     revision: Type.Integer({ description: 'Counts the changes of what is asked.' }),
     attachments: Type.Array(Type.Ref('Attachment'), {
@@ -224,8 +247,9 @@ export const requestSchema = Type.Object(
     response: nullable(
       Type.Object(
         {
-          decision,
+          decision: nullable(decision),
           comment: nullable(Type.String({ description: comment })),
+          ...responseMembers,
           responder_id: uuid('The person who answered.'),
           responded_at: time('When it was answered.'),
         },
@@ -269,7 +293,8 @@ export const requestSchema = Type.Object(
     ),
     digest: Type.String({
       description:
-        'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title} and, where there are some, attachments: what is asked.',
+        'SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}, and of what there is of action, answer, justification, ' +
+        'presentation and attachments: what is asked.',
     }),
     certificate: nullable(
       Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),

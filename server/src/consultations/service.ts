@@ -1,3 +1,4 @@
+import type { Tx } from '../platform/database/db.ts'
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
@@ -11,6 +12,8 @@ import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { counts, createReading, find, list, read } from './reading.ts'
 import { eraseComments } from './store.ts'
+
+type CommentsOf = [tx: Tx, organizationId: string, ids: readonly string[], responderId: string]
 
 export type Consultations = ReturnType<typeof createConsultations>
 
@@ -45,7 +48,8 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     hasOtherProcesses: async () => (await otherProcesses(context.workerDb.within({}))).present,
     eraseRequest: eraseRequest.bind(null, context),
     /** Empties what a person wrote when they decided these requests. */
-    eraseComments,
+    eraseComments: (...[tx, organizationId, ids, responderId]: CommentsOf) =>
+      eraseComments(tx, organizationId, ids, responderId, context.clock.now()),
     expireDue: expireDue.bind(null, context),
     lockForCallbacks: lockForCallbacks.bind(null, context),
   }

@@ -5,8 +5,10 @@ import {
   closingAnswer,
   columnsIn,
   hex,
+  largeOfAnswer,
   type Row,
   selected,
+  selectedAnswer,
   selectedCore,
   toConsultation,
   toCore,
@@ -26,32 +28,50 @@ const agentPaused = `case when c.state = 'pending' then
     where a.organization_id = c.organization_id and a.id = c.agent_id) end as agent_paused`
 
 /** All but what is large. */
-const small = `${selectedCore}, ${selected(columnsIn('certified', 'asked', 'added'))}`
+const withoutLarge = `${selectedCore}, ${selected(columnsIn('certified', 'asked', 'added'))}`
+const small = `${withoutLarge}, ${largeOfAnswer.map((name) => `a.${name}`).join(', ')}`
 
 /** Larger ones are left out of lists. */
 const lightBytes = 4_096
+const lightly: Readonly<Record<string, string>> = {
+  context: `'{}'`,
+  metadata: `'{}'`,
+  action: `json_build_object('name', c.action->'name', 'args', '{}'::json)`,
+  answer_asked: 'null',
+  presentation: 'null',
+}
+/** Everything else, tags and choices included, at most. */
+const rowBytes = 2_000
 
 /** What a list selects; `light`: what is large is replaced by `{}`. `bytes`: what the row comes to in a reply, or a little more. */
 export function listedColumns(light: boolean): string {
   const large = columnsIn('large').map((name) => ({ name, isLarge: `c.${name}_bytes > ${lightBytes}` }))
   const shown = large.map(({ name, isLarge }) =>
     light
-      ? `case when ${isLarge} then '{}' else c.${name} end as ${name}, ${isLarge} as ${name}_truncated`
+      ? `case when ${isLarge} then ${lightly[name]} else c.${name} end as ${name}, ${isLarge} as ${name}_truncated`
       : `c.${name}`,
   )
+  const isLargeAnswer = `c.response_bytes > ${lightBytes}`
+  const answer = light
+    ? [
+        ...largeOfAnswer.map((name) => `case when not ${isLargeAnswer} then a.${name} end as ${name}`),
+        `${isLargeAnswer} as response_truncated`,
+      ]
+    : largeOfAnswer.map((name) => `a.${name}`)
   const weights = [
     ...large.map(({ name, isLarge }) =>
       light ? `case when ${isLarge} then 0 else c.${name}_bytes end` : `c.${name}_bytes`,
     ),
+    light ? `case when ${isLargeAnswer} then 0 else c.response_bytes end` : 'c.response_bytes',
     // As JSON, in which a character may become six.
-    ...['c.title', 'c.description', 'c.outcome_detail', 'a.comment'].map(
+    ...['c.title', 'c.description', 'c.justification', 'c.outcome_detail', 'a.comment'].map(
       (text) => `coalesce(octet_length(to_json(${text})::text), 0)`,
     ),
     ...['callback_url', 'callback_last_error', 'certificate', 'outcome_data', 'attachments'].map(
       (name) => `coalesce(octet_length(c.${name}::text), 0)`,
     ),
   ]
-  return `${small}, ${shown.join(', ')}, ${agentPaused}, 1500 + ${weights.join(' + ')} as bytes`
+  return `${withoutLarge}, ${[...shown, ...answer].join(', ')}, ${agentPaused}, ${rowBytes} + ${weights.join(' + ')} as bytes`
 }
 
 function keysParameter(keys: readonly Key[]): string {
@@ -64,11 +84,14 @@ const isWanted = 'c.organization_id = wanted.organization_id and c.id = wanted.i
 /** What the contents of one batch come to at most, unless those of the first are more: they are held several times over. */
 const batchBytes = 8 * 1_048_576
 
+/** What is large. */
+const batchWeight = [...columnsIn('large').map((name) => `c.${name}_bytes`), 'c.response_bytes'].join(' + ')
+
 const inBatch = (source: string, shown: string): string =>
   `select ${shown}, ${columnsIn('large')
     .map((name) => `case when c.fits then c.${name} end as ${name}`)
     .join(', ')}, c.fits
-    from (select c.*, sum(c.context_bytes + coalesce(c.metadata_bytes, 0)) over batch <= ${batchBytes}
+    from (select c.*, sum(${batchWeight}) over batch <= ${batchBytes}
         or row_number() over batch = 1 as fits
       from ${source} window batch as (order by c.id)) c
     ${closingAnswer}`
@@ -116,7 +139,7 @@ export async function lock(tx: Queryable, keys: readonly Key[]): Promise<Batch> 
 
 const lateAnswersStatement: Statement = {
   name: 'consultations_late_answers',
-  text: `select c.id, a.comment, a.answered_at
+  text: `select c.id, ${selectedAnswer}
     from json_to_recordset($1) as c(organization_id uuid, id uuid, revision integer, responder_id uuid) ${closingAnswer}`,
 }
 
@@ -133,9 +156,7 @@ async function withAnswers<R extends CoreRow>(tx: Queryable, rows: readonly R[])
     revision,
     responder_id,
   }))
-  const found = await tx.execute<Pick<R, 'id' | 'comment' | 'answered_at'>>(lateAnswersStatement, [
-    JSON.stringify(keys),
-  ])
+  const found = await tx.execute<Pick<R, 'id' | 'answered_at'>>(lateAnswersStatement, [JSON.stringify(keys)])
   const answers = new Map(found.map((answer) => [answer.id, answer]))
   return rows.map((row) => ({ ...row, ...answers.get(row.id) }))
 }
@@ -309,7 +330,7 @@ export async function save(tx: Queryable, changes: readonly Change<ConsultationC
     lastOfEach(answers).map((answer) => answerRow(after, answer)),
   )
   const totals = JSON.stringify(movedTotals(changes))
-  await tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, JSON.stringify(answers)])
+  await tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, `[${answers.join(',')}]`])
 }
 
 /** The last row of each person and revision: acts that were committed together may have written several. */
@@ -317,8 +338,8 @@ function lastOfEach(answers: readonly GivenAnswer[]): readonly GivenAnswer[] {
   return [...new Map(answers.map((answer) => [`${answer.revision} ${answer.responderId}`, answer])).values()]
 }
 
-function answerRow({ organizationId, id }: Key, { revision, responderId, ...answer }: GivenAnswer) {
-  return {
+function answerRow({ organizationId, id }: Key, { revision, responderId, ...answer }: GivenAnswer): string {
+  const row = JSON.stringify({
     organization_id: organizationId,
     request_id: id,
     revision,
@@ -327,7 +348,10 @@ function answerRow({ organizationId, id }: Key, { revision, responderId, ...answ
     comment: answer.comment,
     answered_at: answer.respondedAt,
     voided_at: answer.voidedAt,
-  }
+    choices: answer.choices,
+  })
+  const { data, args, argsPatch } = answer
+  return `${row.slice(0, -1)},"data":${data},"args":${args},"args_patch":${argsPatch}}`
 }
 
 type MaybeCertified = ConsultationCore & { readonly certificate?: string | null }
@@ -369,9 +393,11 @@ const eraseStatement: Statement = {
   name: 'consultations_erase',
   text: `
     with answers as (
-      update consultation_answers set comment = null where organization_id = $1 and request_id = $2
+      update consultation_answers set comment = null, choices = null, data = null, args = null, args_patch = null, erased_at = $4
+      where organization_id = $1 and request_id = $2
     )
     update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
+      action = null, answer_asked = null, presentation = null, justification = null, tags = '{}', run_id = null, response_bytes = 0,
       attachments = null,
       callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null,
       outcome_detail = null, outcome_data = null, erased_at = $4,
@@ -386,9 +412,12 @@ export async function erase(tx: Queryable, { organizationId, id }: Key, title: s
 
 const eraseCommentsStatement: Statement = {
   name: 'consultations_erase_comments',
-  text: `update consultation_answers a set comment = null from unnest($2::uuid[]) as given(id)
+  text: `update consultation_answers a set comment = null, choices = null, data = null, args = null, args_patch = null,
+      erased_at = $4
+    from unnest($2::uuid[]) as given(id)
     cross join lateral (select ctid from consultation_answers a where a.organization_id = $1 and a.request_id = given.id
-      and a.responder_id = $3 and a.comment is not null offset 0) place
+      and a.responder_id = $3 and (a.comment is not null or a.choices is not null or a.data is not null or a.args is not null)
+      offset 0) place
     where a.ctid = place.ctid`,
 }
 
@@ -398,6 +427,7 @@ export async function eraseComments(
   organizationId: string,
   ids: readonly string[],
   responderId: string,
+  now: Date,
 ): Promise<void> {
-  await tx.execute(eraseCommentsStatement, [organizationId, ids, responderId])
+  await tx.execute(eraseCommentsStatement, [organizationId, ids, responderId, now])
 }

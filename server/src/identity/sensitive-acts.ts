@@ -25,7 +25,8 @@ interface PolicyChanges {
 export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   createRequest: 'never',
   createRequests: 'never',
-  respond: 'never',
+  // Where the request is of critical risk, a step-up is one way to confirm an approval: the service asks for it.
+  respond: () => false,
   undo: 'never',
   cancelRequest: 'never',
   addAttachment: 'never',

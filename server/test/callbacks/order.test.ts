@@ -17,6 +17,7 @@ import {
 import { redeem } from '../../src/consultations/redemption.ts'
 import type { Actor } from '../../src/facts/fact.ts'
 import type { JsonText } from '../../src/platform/json.ts'
+import { coreQuestion } from '../consultations/core-question.ts'
 import { openedCertificate } from '../consultations/opened-certificate.ts'
 
 const owner = {
@@ -45,6 +46,7 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
     timeoutMinutes: 60,
     callbackUrl: url,
     callbackSecret: Buffer.from('sealed'),
+    ...coreQuestion,
     callbackRetrySeconds: [1, 2],
     callbackEvents: null,
     traceparent: null,

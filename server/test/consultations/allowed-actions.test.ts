@@ -12,6 +12,7 @@ import {
 import { pageJson } from '../../src/consultations/representation.ts'
 import { type KeyScope, keyScopes, type Principal, type Role } from '../../src/identity/principal.ts'
 import type { JsonText } from '../../src/platform/json.ts'
+import { coreAnswer, coreQuestion } from './core-question.ts'
 
 const id = '01890f3e-0000-7000-8000-000000000003'
 const at = (ms: number): Date => new Date(Date.parse('2026-01-31T09:00:00.000Z') + ms)
@@ -34,6 +35,7 @@ const asked = open(
     timeoutMinutes: 60,
     callbackUrl: null,
     callbackSecret: null,
+    ...coreQuestion,
     callbackRetrySeconds: null,
     callbackEvents: null,
     traceparent: null,
@@ -82,7 +84,7 @@ describe('what a caller may do', () => {
 })
 
 describe('an approval can be redeemed', () => {
-  const response: Response = { decision: 'approve', comment: null, responderId: id, respondedAt: at(5) }
+  const response: Response = { ...coreAnswer, decision: 'approve', comment: null, responderId: id, respondedAt: at(5) }
   const outcome = { status: 'executed', detail: null, data: null, reportedAt: at(8) } as const
   const approved: Consultation = { ...asked, state: 'responded', response, certificateExpiresAt: at(hour) }
   for (const [what, fields, caller, now, expected] of [

@@ -7,6 +7,7 @@ import type { Person } from '../../src/identity/principal.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
+import { bodyOf } from './body-of.ts'
 
 let t: TestApp
 before(async () => {
@@ -166,10 +167,14 @@ describe('no certificate', () => {
     const by = { kind: 'person', organizationId: t.organizationId, userId: t.reviewer.id, role: 'reviewer' } as Person
     try {
       await assert.rejects(
-        stranger.consultations.respond({ principal: by, httpRequestId: 'x' } as never, id, {
-          decision: 'approve',
-          comment: null,
-        }),
+        stranger.consultations.respond(
+          { principal: by, httpRequestId: 'x' } as never,
+          id,
+          bodyOf({
+            decision: 'approve',
+            comment: null,
+          }),
+        ),
         { status: 503, code: 'service.key_unavailable' },
       )
     } finally {

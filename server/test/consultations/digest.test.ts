@@ -7,6 +7,7 @@ import type { JsonText } from '../../src/platform/json.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { startReceiver } from '../receivers.ts'
 import { recordedEvents } from '../recorded-events.ts'
+import { coreQuestion } from './core-question.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
@@ -22,6 +23,7 @@ const asked = (context: string, title = 'May I?', description: string | null = n
   title,
   description,
   context: context as JsonText,
+  ...coreQuestion,
 })
 
 describe('the digest', () => {
@@ -48,6 +50,22 @@ describe('the digest', () => {
       assert.equal(digestOf(asked(same)), one)
     }
   })
+  test('has more members where more is asked, each as it is on the wire', () => {
+    const full = {
+      ...asked('{"b":2}', 'Pay?'),
+      action: '{"name":"pay","args":{"z":1.0,"a":2}}' as JsonText,
+      answerAsked: '{"edit_args": true}' as JsonText,
+      justification: 'Due.',
+      presentation: '{"target":"x"}' as JsonText,
+    }
+    assert.equal(
+      digestOf(full),
+      sha256(
+        '{"action":{"args":{"a":2,"z":1},"name":"pay"},"answer":{"edit_args":true},"context":{"b":2},"description":null,' +
+          '"justification":"Due.","presentation":{"target":"x"},"title":"Pay?"}',
+      ),
+    )
+  })
   test('differs for every other question', () => {
     const questions = [
       asked('{"a":1}'),
@@ -60,6 +78,11 @@ describe('the digest', () => {
       asked('{"a":1}', 'May I'),
       asked('{"a":1}', 'May I?', ''),
       asked('{"a":1}', 'May I?', 'null'),
+      { ...asked('{"a":1}'), action: '{"name":"x","args":{}}' as JsonText },
+      { ...asked('{"a":1}'), action: '{"name":"x","args":{"a":1}}' as JsonText },
+      { ...asked('{"a":1}'), answerAsked: '{"decisions":[]}' as JsonText },
+      { ...asked('{"a":1}'), presentation: '{"decisions":[]}' as JsonText },
+      { ...asked('{"a":1}'), justification: 'because' },
     ]
     assert.equal(new Set(questions.map(digestOf)).size, questions.length)
   })
@@ -71,7 +94,7 @@ describe('the digest', () => {
         (context, title) => {
           const text = JSON.stringify(context) as JsonText
           const expected = sha256(canonical({ title, description: null, context: JSON.parse(text) }))
-          assert.equal(digestOf({ title, description: null, context: text }), expected)
+          assert.equal(digestOf(asked(text, title)), expected)
         },
       ),
       { numRuns: 500 },

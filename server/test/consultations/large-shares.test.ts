@@ -6,6 +6,7 @@ import type { JsonText } from '../../src/platform/json.ts'
 import { largeDigest } from '../../src/platform/large-json.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addOrganization } from '../people-and-keys.ts'
+import { coreQuestion } from './core-question.ts'
 
 let t: TestApp
 before(async () => {
@@ -22,7 +23,7 @@ const approve = (as: string, id: string) =>
 /** More than are remembered. */
 function forgetDigests(): void {
   for (let count = 0; count <= 20_000; count += 1) {
-    digestOf({ title: `${count}`, description: null, context: '{}' as JsonText })
+    digestOf({ title: `${count}`, description: null, context: '{}' as JsonText, ...coreQuestion })
   }
 }
 

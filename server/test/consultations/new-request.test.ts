@@ -5,6 +5,8 @@ import { parseAnswer } from '../../src/consultations/new-answer.ts'
 import { parseNewRequest } from '../../src/consultations/new-request.ts'
 import { parseExactJson } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
+import { bodyOf } from './body-of.ts'
+import { coreQuestion } from './core-question.ts'
 
 const parse = (body: unknown, refuseTarget: (url: string) => string | null = () => null) =>
   parseNewRequest(parseExactJson(Buffer.from(JSON.stringify(body))), { refuseTarget, refuseSecret })
@@ -30,6 +32,7 @@ describe('a new request, from any entry point', () => {
       timeoutMinutes: 1_440,
       callbackUrl: null,
       callbackSecret: null,
+      ...coreQuestion,
       callbackRetrySeconds: null,
       callbackEvents: null,
     }
@@ -83,9 +86,13 @@ describe('a new request, from any entry point', () => {
 
 describe('an answer, from any entry point', () => {
   test('has no comment and no revision where none are given', () => {
-    assert.deepEqual(parseAnswer({ decision: 'reject' }), {
+    assert.deepEqual(parseAnswer(bodyOf({ decision: 'reject' })), {
       decision: 'reject',
       comment: null,
+      choices: null,
+      data: null,
+      args: null,
+      confirmation: null,
       revision: undefined,
       digest: undefined,
     })
@@ -93,14 +100,17 @@ describe('an answer, from any entry point', () => {
 
   for (const [what, body, paths] of [
     ['an unknown decision', { decision: 'maybe' }, ['decision']],
-    ['no decision', {}, ['decision']],
+    ['choices that are no list', { choices: 'a' }, ['choices']],
+    ['a confirmation of nothing', { confirmation: { acknowledged: false } }, ['confirmation.acknowledged']],
+    ['data that is no object', { data: [] }, ['data']],
+    ['too much data', { data: { a: 'x'.repeat(262_144) } }, ['data']],
     ['a comment that is too long', { decision: 'approve', comment: 'x'.repeat(10_001) }, ['comment']],
     ['a revision beyond what is kept', { decision: 'approve', revision: 2 ** 31 }, ['revision']],
     ['nothing at all', undefined, ['']],
   ] as const) {
     test(`${what}: 422 naming it`, () => {
       assert.deepEqual(
-        refusal(() => parseAnswer(body)),
+        refusal(() => parseAnswer(bodyOf(body))),
         [422, 'request.invalid', paths],
       )
     })

@@ -20,9 +20,9 @@ import {
 import { actWhenDue as expire } from '../../src/consultations/due.ts'
 import type { SettledAttempt } from '../../src/deliveries/delivery.ts'
 import type { Actor } from '../../src/facts/fact.ts'
-
 import type { JsonText } from '../../src/platform/json.ts'
 import { Problem } from '../../src/platform/problem.ts'
+import { coreAnswer, coreQuestion } from './core-question.ts'
 
 const organizationId = '01890f3e-0000-7000-8000-000000000001'
 const agentId = '01890f3e-0000-7000-8000-000000000006'
@@ -50,6 +50,7 @@ const proposal: Proposal = {
   timeoutMinutes: 60,
   callbackUrl: url,
   callbackSecret: Buffer.from('sealed'),
+  ...coreQuestion,
   callbackRetrySeconds: [1, 2],
   callbackEvents: null,
   traceparent: null,
@@ -69,7 +70,7 @@ function found(state: State, fields: Partial<Consultation> = {}): Consultation {
     ...(state === 'pending' ? {} : { nextActionAt: null, updatedAt: at(1_000) }),
     ...(answered
       ? {
-          response: { decision: 'reject', comment: null, responderId: winnerId, respondedAt: at(1_000) },
+          response: { ...coreAnswer, decision: 'reject', comment: null, responderId: winnerId, respondedAt: at(1_000) },
           decidedBy: 'human',
         }
       : {}),
@@ -158,6 +159,7 @@ describe('open', () => {
       metadata: '{ "run" : 1E5 }',
       callbackUrl: url,
       callbackSecret: Buffer.from('sealed'),
+      ...coreQuestion,
       callbackRetrySeconds: [1, 2],
       attachments: null,
       callbackEvents: null,
@@ -182,6 +184,8 @@ describe('open', () => {
       redeemedAt: null,
       closingCall: null,
       redeemingCall: null,
+      risk: 'medium',
+      responseBytes: 0,
       erasedAt: null,
       createdAt: at(0),
       updatedAt: at(0),
@@ -236,7 +240,7 @@ describe('respond', () => {
         ...before,
         state: 'responded',
         nextActionAt: null,
-        response: { decision: 'approve', comment: 'fine', responderId: reviewerId, respondedAt: now },
+        response: { ...coreAnswer, decision: 'approve', comment: 'fine', responderId: reviewerId, respondedAt: now },
         decidedBy: 'human',
         callback: { status: 'pending', attempts: 0, nextAttemptAt: now, lastError: null, sentAt: null },
         certificate: 'h.p.s',
@@ -277,7 +281,13 @@ describe('respond', () => {
   for (const decision of ['approve', 'reject', 'request_changes'] as const) {
     test(`${decision} is kept as it was said, without a comment too`, () => {
       const { after } = respond(opened(), reviewer, { decision, comment: null }, at(5), certify)
-      assert.deepEqual(after.response, { decision, comment: null, responderId: reviewerId, respondedAt: at(5) })
+      assert.deepEqual(after.response, {
+        ...coreAnswer,
+        decision,
+        comment: null,
+        responderId: reviewerId,
+        respondedAt: at(5),
+      })
     })
   }
 

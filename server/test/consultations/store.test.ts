@@ -14,6 +14,8 @@ import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson, type TestKey, type TestPerson } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
+import { bodyOf } from './body-of.ts'
+import { coreQuestion } from './core-question.ts'
 import { tableContents, totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp
@@ -41,6 +43,7 @@ function proposal(fields: Partial<rules.Proposal> = {}): rules.Proposal {
     timeoutMinutes: 60,
     callbackUrl: 'https://agent.example.com/',
     callbackSecret: null,
+    ...coreQuestion,
     callbackRetrySeconds: null,
     callbackEvents: null,
     traceparent: null,
@@ -73,6 +76,7 @@ describe('the row read back equals what the rule returned', () => {
         metadata: '{ "m":[1E5,-0] }' as JsonText,
         description: 'd',
         callbackSecret: Buffer.of(0, 1, 255),
+        ...coreQuestion,
         callbackRetrySeconds: [0, 5],
       },
     ],
@@ -312,10 +316,14 @@ describe('a batch with one act that the database refuses', () => {
     const stranger = callerOf({ organizationId: t.organizationId, id: newId() })
     const settled = await Promise.allSettled(
       made.map(({ id }, index) =>
-        t.app.consultations.respond(index === poisoned ? stranger : callerOf(reviewer()), id, {
-          decision: 'approve',
-          comment: null,
-        }),
+        t.app.consultations.respond(
+          index === poisoned ? stranger : callerOf(reviewer()),
+          id,
+          bodyOf({
+            decision: 'approve',
+            comment: null,
+          }),
+        ),
       ),
     )
     assert.deepEqual(
@@ -365,10 +373,18 @@ describe('a batch with one act that the database refuses', () => {
   test('a refusal by the rule (409, 404) affects only its caller', async () => {
     const { id } = await t.createRequest()
     const answers = await Promise.allSettled([
-      t.app.consultations.respond(callerOf(reviewer()), newId(), { decision: 'reject', comment: null }),
-      t.app.consultations.respond(callerOf(reviewer()), id, { decision: 'approve', comment: null, revision: 7 }),
-      t.app.consultations.respond(callerOf(reviewer()), id, { decision: 'approve', comment: 'first' }),
-      t.app.consultations.respond(callerOf(people[0] ?? assert.fail()), id, { decision: 'reject', comment: null }),
+      t.app.consultations.respond(callerOf(reviewer()), newId(), bodyOf({ decision: 'reject', comment: null })),
+      t.app.consultations.respond(
+        callerOf(reviewer()),
+        id,
+        bodyOf({ decision: 'approve', comment: null, revision: 7 }),
+      ),
+      t.app.consultations.respond(callerOf(reviewer()), id, bodyOf({ decision: 'approve', comment: 'first' })),
+      t.app.consultations.respond(
+        callerOf(people[0] ?? assert.fail()),
+        id,
+        bodyOf({ decision: 'reject', comment: null }),
+      ),
     ])
     const codes = answers.map((answer) => (answer.status === 'rejected' ? answer.reason.status : answer.value.state))
     assert.deepEqual(codes.slice(0, 3), [404, 412, 'responded'])

@@ -1,6 +1,7 @@
 // Carries out an action if exactly this action was approved, and only once. Plain Node, nothing to install:
 //   HITL_URL=https://hitl.example.com HITL_API_KEY=hitl_... node executor.mjs REQUEST_ID action.json
-// action.json is the request that the agent sent: {"title", "description", "context": {"command": ["echo", "hi"]}}.
+// action.json is the request that the agent sent: {"title", "description", "context": {"command": ["echo", "hi"]}}, or with
+// "action": {"name", "args": {"command": ["echo", "hi"]}}, whose args a person may have edited.
 import { execFileSync } from 'node:child_process'
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -24,14 +25,18 @@ const call = async (method, path, sent) => {
 const canonical = (value) => {
   if (Array.isArray(value)) return `[${value.map(canonical)}]`
   if (typeof value !== 'object' || value === null) return typeof value === 'number' ? `${value}` : JSON.stringify(value)
-  const members = Object.keys(value).sort()
+  const members = Object.keys(value)
+    .filter((name) => value[name] !== undefined)
+    .sort()
   return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)}}`
 }
+const sha256 = (value) => createHash('sha256').update(canonical(value)).digest('hex')
 const decode = (segment) => JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'))
 
 // Computed from the action that is about to run, not from what anyone says about it.
-const { title, description = null, context } = JSON.parse(readFileSync(actionFile, 'utf8'))
-const digest = createHash('sha256').update(canonical({ title, description, context })).digest('hex')
+const held = JSON.parse(readFileSync(actionFile, 'utf8'))
+const { title, description = null, context, action, answer, justification, presentation } = held
+const digest = sha256({ title, description, context, action, answer, justification, presentation })
 
 // The certificate must be a decision certificate of this service, about this request and this action, and an approval that has
 // not expired.
@@ -50,7 +55,12 @@ if (claims.decision !== 'approve') refuse(`the decision is "${claims.decision}"`
 if (!(claims.exp * 1000 > Date.now())) refuse('the approval has expired')
 if (claims.digest !== digest) refuse('this is not the action that was approved')
 
+// What a person edited comes from the service, which need not be believed: the certificate says which arguments were approved.
+const edited = action && (await call('GET', `/api/v1/requests/${requestId}`)).response.args
+const args = action ? (edited ?? action.args) : context
+if (action && claims.args_digest !== sha256(args)) refuse('these are not the arguments that were approved')
+
 // Of all programs that hold this approval, only one gets past this call. The command runs without a shell, which could read
 // more into its words.
 await call('POST', `/api/v1/requests/${requestId}/redeem`, { digest })
-execFileSync(context.command[0], context.command.slice(1), { stdio: 'inherit' })
+execFileSync(args.command[0], args.command.slice(1), { stdio: 'inherit' })

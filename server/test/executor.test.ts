@@ -109,6 +109,48 @@ describe('the example executor', () => {
   })
 })
 
+describe('the arguments of an action', () => {
+  const say = (text: string) => ({ command: [process.execPath, '-p', JSON.stringify(text)] })
+  const proposed = {
+    title: 'Say it?',
+    context: {},
+    action: { name: 'say', args: say('proposed') },
+    answer: { edit_args: true },
+  }
+  const answered = async (body: object): Promise<string> => {
+    const { id } = await t.createRequest(proposed)
+    const reply = await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
+    assert.equal(reply.status, 200, reply.text)
+    return id
+  }
+
+  test('are those that were proposed, or those that a person edited', async () => {
+    assert.equal((await run(await answered({ decision: 'approve' }), proposed)).stdout, 'proposed\n')
+    const id = await answered({ decision: 'approve', args: say('edited') })
+    assert.equal((await run(id, proposed)).stdout, 'edited\n')
+  })
+
+  test('are refused when they are not what the certificate names', async () => {
+    const id = await answered({ decision: 'approve', args: say('edited') })
+    const server = createServer((request, response) => {
+      void (async () => {
+        const { authorization = '' } = request.headers
+        const reply = await fetch(`${url}${request.url}`, { headers: { authorization } })
+        const text = await reply.text()
+        response.writeHead(reply.status).end(text.replaceAll('edited', 'forged'))
+      })()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = server.address() as AddressInfo
+      await refusedBecause(/not the arguments that were approved/, id, proposed, `http://127.0.0.1:${port}`)
+      assert.equal(await isUsed(id), false)
+    } finally {
+      server.close()
+    }
+  })
+})
+
 describe('a man in the middle between executor and service', () => {
   const foreign = generateKeyPairSync('ed25519')
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
 import type { Caller, Principal } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
-import type { JsonText } from '../platform/json.ts'
 import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
@@ -13,7 +12,7 @@ import { notFound, questionChanged } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestOf } from './digest.ts'
 import { asAgentSees } from './hold.ts'
-import { requestJson } from './representation.ts'
+import { askedText, outlineOf, requestJson, valuesText } from './representation.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
 import { createExpiryWorker } from './worker.ts'
@@ -46,8 +45,9 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
       const now = clock.now()
       return {
         json: requestJson(found, principal, now),
-        outline: requestJson({ ...found, context: '{}' as JsonText, metadata: null }, principal, now),
-        context: found.context,
+        outline: requestJson(outlineOf(found), principal, now),
+        context: askedText(found),
+        values: valuesText(found),
         digest: digestOf(found),
         certificate: found.certificate,
       }

@@ -12,6 +12,28 @@ export function requestJson(consultation: Consultation, caller: Principal, now: 
   return write(shownTo(caller, consultation), callersPart(consultation, caller, now))
 }
 
+/** The same without what may be large. */
+export function outlineOf(consultation: Consultation): Consultation {
+  const { response } = consultation
+  const without = { context: '{}' as JsonText, metadata: null, action: null, answerAsked: null, presentation: null }
+  return { ...consultation, ...without, response: response && { ...response, data: null, args: null, argsPatch: null } }
+}
+
+/** What people decided on, beside title and description: `context` alone where nothing else was asked. */
+export function askedText({ context, action, answerAsked, justification, presentation }: Consultation): JsonText {
+  if (action === null && answerAsked === null && justification === null && presentation === null) return context
+  return (`{"context":${context},"action":${action},"answer":${answerAsked},"justification":${text(justification)},` +
+    `"presentation":${presentation}}`) as JsonText
+}
+
+/** What the answer says beside decision and comment; null where it says nothing more. */
+export function valuesText({ response }: Consultation): JsonText | null {
+  if (response === null) return null
+  const { choices, data, args, argsPatch } = response
+  if (choices === null && data === null && args === null) return null
+  return `{"choices":${list(choices)},"data":${data},"args":${args},"args_patch":${argsPatch}}` as JsonText
+}
+
 /**
  * The entity tag of `requestJson`, made from that text without what the agent wrote: this stays the same, but for the changes that
  * revision, digest and erased_at tell. So a new member of the wire changes the tag without being named here, and nothing large is
@@ -22,10 +44,11 @@ export function requestTag(consultation: Consultation, caller: Principal, now: D
 }
 
 function outline(consultation: Consultation, actions: string): string {
-  return write({ ...consultation, title: '', description: null, context: nothing, metadata: null }, actions)
+  return write({ ...consultation, title: '', description: null, context: nothing, metadata: null, ...unasked }, actions)
 }
 
 const nothing = '{}' as JsonText
+const unasked = { action: null, answerAsked: null, justification: null, presentation: null }
 
 interface WrittenPage {
   readonly actions: readonly string[]

@@ -12,6 +12,7 @@ const readers = ['owner', 'admin', 'auditor'] as const
 export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   createRequest: ['agent'],
   createRequests: ['agent'],
+  getAnswerSchema: callers,
   listRequests: callers,
   countRequests: people,
   getRequest: callers,

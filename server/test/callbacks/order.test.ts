@@ -129,7 +129,8 @@ describe('the bytes of a callback', () => {
     assert.equal(
       orderOf(respond(opened(), reviewer, approve, at(5), certify))?.body,
       `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
-        `"response":{"decision":"approve","comment":"fine","responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z"},` +
+        `"response":{"decision":"approve","comment":"fine","choices":null,"data":null,"args":null,"args_patch":null,"attachments":null,` +
+        `"responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z","revision":1},` +
         `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1,"digest":"${digest}","certificate":"h.p.s"}`,
     )
   })

@@ -152,8 +152,14 @@ describe('respond', () => {
       assert.deepEqual(reply.body.response, {
         decision,
         comment: 'so be it',
+        choices: null,
+        data: null,
+        args: null,
+        args_patch: null,
+        attachments: null,
         responder_id: t.reviewer.id,
         responded_at: now,
+        revision: 1,
       })
       assert.deepEqual(
         [

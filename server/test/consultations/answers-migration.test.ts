@@ -56,7 +56,9 @@ test('decisions made before there was a ledger of answers are moved into it, of 
     )
   }
   await migrate(database.connection)
-  const { rows: answers } = await client.query('select * from consultation_answers')
+  const { rows: answers } = await client.query(
+    'select organization_id, request_id, revision, responder_id, decision, comment, answered_at from consultation_answers',
+  )
   const byId = (one: { request_id: string }, other: { request_id: string }) =>
     one.request_id.localeCompare(other.request_id)
   const expected = rows

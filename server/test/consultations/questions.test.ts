@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { answerExamples, questionExamples } from '../../src/consultations/questions/schemas.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
-import { newPerson, password } from '../identity/factors/people.ts'
+import { newPerson, password, withStepUp } from '../identity/factors/people.ts'
 import { startReceiver } from '../receivers.ts'
 import { recordedEvents } from '../recorded-events.ts'
 import { sha256OfJson } from './sha256-of-json.ts'
@@ -367,7 +367,7 @@ describe('an answer', () => {
     const { digest } = wrong.body
     const earned = await t.call('POST', '/api/v1/auth/step-up', {
       as,
-      body: { digest, password },
+      body: { digest, method: 'password', password },
     })
     assert.equal(earned.status, 200, earned.text)
     const headers = { 'x-step-up': earned.body.step_up }
@@ -392,6 +392,77 @@ describe('an answer', () => {
     assert.equal(first.status, 200, first.text)
     assert.equal(second.text, first.text)
   })
+})
+
+test('the evidence pack has all of it, and agrees with itself; the page shows it', async () => {
+  const form = { type: 'object', properties: { a: { type: 'string' } } }
+  const presentation = { target: 'the-target' }
+  const id = await asked({
+    action: refund,
+    answer: { edit_args: true, form },
+    justification: 'the-reason',
+    presentation,
+    risk: 'high',
+  })
+  const confirmation = { acknowledged: true }
+  await answered(id, {
+    decision: 'approve',
+    data: { a: 'the-value' },
+    args: { charge: 'the-charge', amount: 1 },
+    comment: 'x',
+    confirmation,
+  })
+  const as = t.admin.token
+  const pack = await t.call('GET', `${path}/${id}/evidence`, { as })
+  assert.deepEqual(
+    pack.body.checks.filter(({ result }: { result: string }) => result === 'fails'),
+    [],
+  )
+  assert.equal(pack.body.request.response.args.charge, 'the-charge')
+  const page = await t.call('GET', `${path}/${id}/evidence?format=html`, { as })
+  const [shown = ''] = page.text.split('<h2>What happened</h2>')
+  for (const part of ['the-reason', 'the-target', 'the-value', 'the-charge', 'refunds.create', 'high']) {
+    assert.ok(shown.includes(part), part)
+  }
+})
+
+test('an erasure reaches what was asked and what was answered', async () => {
+  const form = { type: 'object', properties: { a: { type: 'string' } } }
+  const fields = {
+    action: refund,
+    answer: { edit_args: true, form },
+    justification: 'j',
+    presentation: { target: 'p' },
+    tags: ['t'],
+    run_id: 'r',
+  }
+  const [whole, person] = [await asked(fields), await asked(fields)]
+  const { token: as, id: userId } = await newPerson(t)
+  for (const id of [whole, person]) {
+    const body = { decision: 'approve', comment: 'c', data: { a: 'x' }, args: { charge: 'y', amount: 1 } }
+    assert.equal((await t.call('POST', `${path}/${id}/respond`, { as, body })).status, 200)
+  }
+  const owner = await newPerson(t, 'owner')
+  const erase = (body: object) =>
+    withStepUp(t, owner.token, { method: 'password', password }, 'POST', '/api/v1/events/erasures', {
+      reason: 'case 1',
+      ...body,
+    })
+  t.clock.advance(3_600_000)
+  assert.equal((await erase({ request_id: whole })).status, 200)
+  const { action, answer: spec, justification, presentation, tags, run_id, response, state } = await read(whole)
+  assert.deepEqual(
+    [action, spec, justification, presentation, tags, run_id, state],
+    [null, null, null, null, [], null, 'responded'],
+  )
+  assert.deepEqual([response.comment, response.data, response.args, response.args_patch], [null, null, null, null])
+  assert.equal((await erase({ user_id: userId })).status, 200)
+  const left = await t.call('GET', `${path}/${person}`, { as: t.apiKey })
+  assert.equal(left.status, 200, left.text)
+  assert.deepEqual(
+    [left.body.response.data, left.body.response.args, left.body.action.name],
+    [null, null, 'refunds.create'],
+  )
 })
 
 describe('large parts', () => {

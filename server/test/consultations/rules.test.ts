@@ -190,7 +190,7 @@ describe('open', () => {
       createdAt: at(0),
       updatedAt: at(0),
     })
-    const shown = { state: 'pending', timeout_at: at(hour) }
+    const shown = { state: 'pending', timeout_at: at(hour), risk: 'medium' }
     const erasable = { title: 'May I?', callback_webhook: url }
     assert.deepEqual(facts, [{ kind: 'request.created', actor: agent, before: null, after: shown, erasable }])
   })

@@ -55,6 +55,9 @@ export function checksOf(pack: Checked): readonly Check[] {
       created !== undefined && differ('agent', member(created.said.actor, 'id'), pack.request.agent_id),
       created !== undefined && differ('time', created.said.occurred_at, pack.request.created_at),
       created !== undefined && isNamed(created, 'title') && differ('title', said(created, 'title'), pack.request.title),
+      // Events of version 0.2.0 name no risk.
+      member(created?.said.after, 'risk') !== undefined &&
+        differ('risk', member(created?.said.after, 'risk'), pack.request.risk_proposed),
     ]),
     compare('decision', 'Decision, time and responder are the same in the row, the sealed event and the certificate.', [
       ...(response === null
@@ -73,6 +76,12 @@ export function checksOf(pack: Checked): readonly Check[] {
                   differ('responder', member(responded.said.actor, 'id'), response.responder_id),
                   isNamed(responded, 'comment') && differ('comment', said(responded, 'comment'), response.comment),
                 ]),
+            ...['data_digest', 'args_digest'].map(
+              (name) =>
+                claims !== null &&
+                responded !== undefined &&
+                differ(`certified ${name}`, claims[name], member(responded.said.after, name)),
+            ),
             claims !== null && differ('certified decision', claims.decision, response.decision),
             claims !== null && differ('certified time', claims.decided_at, response.responded_at),
             pack.certificate === null && 'there is no certificate',
@@ -118,14 +127,13 @@ function digestCheck({ digest, erased_at: erasedAt }: Members, computed: string)
     return {
       check,
       result: 'open',
-      detail: `Title, description, context and attachments were erased at ${erasedAt}; the digest stays.`,
+      detail: `What was asked was erased at ${erasedAt}; the digest stays.`,
     }
   }
   if (computed === digest) {
-    return { check, result: 'holds', detail: 'The digest follows from title, description, context and attachments.' }
+    return { check, result: 'holds', detail: 'The digest follows from what was asked.' }
   }
-  const detail =
-    'Title, description, context or attachments were changed after the question was asked: its digest is another one.'
+  const detail = 'What was asked was changed afterwards: its digest is another one.'
   return { check, result: 'fails', detail }
 }
 

@@ -29,7 +29,14 @@ export interface EvidencePage extends Pick<HtmlPage, 'policy'> {
  */
 export function evidencePage(evidence: Evidence, pack: string): EvidencePage {
   const { html, policy } = pageWithGaps(evidence)
-  return { policy, pieces: filled(html.split(gap), [shown(evidence.context), pack]) }
+  return {
+    policy,
+    pieces: filled(html.split(gap), [
+      shown(evidence.context),
+      ...(evidence.values === null ? [] : [shown(evidence.values)]),
+      pack,
+    ]),
+  }
 }
 
 async function* filled(around: readonly string[], long: readonly string[]): AsyncGenerator<string> {
@@ -59,6 +66,7 @@ ${facts([
   ['Asked by', named(request.agent_id)],
   ['With the key', named(request.api_key_id)],
   ['State', request.state],
+  ['Risk', request.risk],
   ['Revision', request.revision],
   ['Asked at', request.created_at],
   ['Time is up at', request.timeout_at ?? 'never'],
@@ -82,6 +90,7 @@ ${
         ['It was used', request.redeemed_at ?? (response.decision === 'approve' ? 'not yet' : null)],
       ])
 }
+${evidence.values === null ? '' : `<pre>${gap}</pre>`}
 ${evidence.certificate === null ? '' : `<p>Certificate:</p><pre>${text(evidence.certificate)}</pre>`}
 <h2>What happened</h2>
 ${leftOut(evidence)}

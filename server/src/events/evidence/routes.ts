@@ -23,11 +23,12 @@ export interface EvidenceSources {
   ) => Promise<{
     /** As its route shows it. */
     readonly json: string
-    /** The same without its context and metadata, which may be large. */
+    /** The same without what may be large. */
     readonly outline: string
-    /** JSON. */
+    /** JSON: what was asked beside title and description, and what the answer says beside decision and comment, if anything. */
     readonly context: string
-    /** Of what was asked, computed from title, description and context as they are now. */
+    readonly values: string | null
+    /** Of what was asked, computed from it as it is now. */
     readonly digest: string
     readonly certificate: string | null
   }>
@@ -59,7 +60,7 @@ const evidenceExample = {
   organization_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a51',
   request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   generated_at: '2026-01-31T09:00:00.000Z',
-  checks: [{ check: 'digest', result: 'holds', detail: 'The digest follows from title, description and context.' }],
+  checks: [{ check: 'digest', result: 'holds', detail: 'The digest follows from what was asked.' }],
   names: [],
   request: {},
   certificate: null,
@@ -112,7 +113,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const by = personOf(request)
       const { organizationId } = by.principal
       const id = idOf(request)
-      const { json, outline, context, digest, certificate } = await sources.request(by.principal, id)
+      const { json, outline, context, values, digest, certificate } = await sources.request(by.principal, id)
       const about = JSON.parse(outline) as Members
       const format = request.query.format === 'html' ? 'html' : 'json'
       // Neither proven nor noted as taken.
@@ -132,6 +133,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         request: json,
         about,
         context,
+        values,
         digest,
         certificate,
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),

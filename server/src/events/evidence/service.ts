@@ -9,9 +9,10 @@ export interface Evidence {
   readonly generatedAt: Date
   /** As `GET /requests/{id}` returns it. */
   readonly request: string
-  /** Its members, without those of its context and metadata. */
+  /** Its members, without what may be large. */
   readonly about: Members
   readonly context: string
+  readonly values: string | null
   /** Computed from what the request says now. */
   readonly digest: string
   /** The decision's certificate, a compact JWS; null when there is none. */

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { digestOf } from '../../src/consultations/digest.ts'
 import type { JsonText } from '../../src/platform/json.ts'
+import { coreQuestion } from '../consultations/core-question.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addPerson } from '../people-and-keys.ts'
 
@@ -58,7 +59,10 @@ test('what an agent adds is on its request, in its digest, in the audit, and com
   const now = await read(request.id)
   assert.deepEqual(now.attachments, [made.body])
   const asked = { title: now.title, description: now.description, context: JSON.stringify(now.context) as JsonText }
-  assert.equal(now.digest, digestOf({ ...asked, attachments: JSON.stringify([made.body]) as JsonText }))
+  assert.equal(
+    now.digest,
+    digestOf({ ...coreQuestion, ...asked, attachments: JSON.stringify([made.body]) as JsonText }),
+  )
   assert.notEqual(now.digest, request.digest)
   assert.ok(now.updated_at > request.updated_at)
   const reply = await get(request.id, made.body.id)

@@ -25,7 +25,7 @@ alter table consultation_requests
   drop constraint decided_by_an_answer,
   add constraint decided_by_an_answer check (decision is null or responder_id is not null),
   drop constraint certified_when_decided,
-  add constraint certified_when_answered check ((responder_id is null) = (certificate is null));
+  add constraint certified_when_decided check ((responder_id is null) = (certificate is null));
 
 alter table consultation_answers
   alter column decision drop not null,

@@ -152,7 +152,6 @@ describe('the row read back equals what the rule returned', () => {
   test('lock and lockCore read the same as read', async () => {
     const opened = await inserted({ callbackSecret: Buffer.of(9) })
     const keys = [{ organizationId: t.organizationId, id: opened.id }]
-<<<<<<< HEAD
     const {
       title,
       description,
@@ -166,16 +165,12 @@ describe('the row read back equals what the rule returned', () => {
       holdSeconds,
       ...rest
     } = opened
-    const { certificate, attachments, ...core } = rest
-=======
-    const { title, description, context, metadata, callbackUrl, callbackSecret, callbackRetrySeconds, ...rest } = opened
     const { certificate, attachments, ...others } = rest
     const { action, answerAsked, justification, presentation, riskProposed, priority, tags, runId, ...core } = others
     assert.deepEqual(
       { action, answerAsked, justification, presentation, riskProposed, priority, tags, runId },
       coreQuestion,
     )
->>>>>>> cb460f6 (Tests of the row know the new columns)
     assert.deepEqual(await inTransaction(t.app.db, scope(), (tx) => store.lock(tx, keys)), {
       found: [opened],
       left: [],

@@ -101,7 +101,7 @@ describe('an answer, from any entry point', () => {
   for (const [what, body, paths] of [
     ['an unknown decision', { decision: 'maybe' }, ['decision']],
     ['choices that are no list', { choices: 'a' }, ['choices']],
-    ['a confirmation of nothing', { confirmation: { acknowledged: false } }, ['confirmation.acknowledged']],
+    ['a confirmation of nothing', { confirmation: { acknowledged: 'yes' } }, ['confirmation.acknowledged']],
     ['data that is no object', { data: [] }, ['data']],
     ['too much data', { data: { a: 'x'.repeat(262_144) } }, ['data']],
     ['a comment that is too long', { decision: 'approve', comment: 'x'.repeat(10_001) }, ['comment']],

@@ -96,7 +96,7 @@ const presentation = (of: Place) =>
       target: maybe(line({ description: 'What it is done to. At critical risk its name has to be typed.' })),
       source_url: maybe(Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s): where it comes from.' })),
       environment: maybe(line({ maxLength: 60, description: 'Such as production.' })),
-      reversible: maybe(Type.Boolean({ description: 'Whether it can be undone.' })),
+      reversible: Type.Optional(Type.Boolean({ description: 'Whether it can be undone.' })),
     },
     { title: `${of}Presentation`, description: 'How to show it.' },
   )
@@ -152,7 +152,7 @@ const choices = (most: { maxItems?: number } = {}) =>
 
 const confirmation = Type.Object(
   {
-    acknowledged: Type.Optional(Type.Literal(true, { description: 'The person confirmed it: for high risk.' })),
+    acknowledged: Type.Optional(Type.Boolean({ description: 'The person confirmed it: for high risk.' })),
     typed: Type.Optional(
       Type.String({
         maxLength: 300,

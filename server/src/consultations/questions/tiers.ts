@@ -16,7 +16,7 @@ export type Surface = (typeof surfaces)[number]
 
 /** What a person did so that an approval cannot be a slip. */
 export interface Confirmation {
-  readonly acknowledged?: true | undefined
+  readonly acknowledged?: boolean | undefined
   readonly typed?: string | undefined
 }
 

@@ -11,7 +11,15 @@ const maxBytes = 262_144
 
 /** Throws 422 naming every wrong field. What of it was asked for is looked at later. */
 export function parseAnswer({ value, members }: ParsedJson): Answer {
-  const { decision = null, comment = null, choices = null, confirmation = null, revision, digest, hold_seconds: holdSeconds } = check(value)
+  const {
+    decision = null,
+    comment = null,
+    choices = null,
+    confirmation = null,
+    revision,
+    digest,
+    hold_seconds: holdSeconds,
+  } = check(value)
   const [data, args] = [asWritten(members, 'data'), asWritten(members, 'args')]
   const errors = Object.entries({ data, args })
     .filter(([, text]) => text !== null && Buffer.byteLength(text) > maxBytes)

@@ -5,11 +5,11 @@ import {
   type Change,
   type Consultation,
   type ConsultationCore,
-  type Decision,
   isHeld,
   type ReportedOutcome,
   type State,
 } from './consultation.ts'
+import type { Decision } from './questions/question.ts'
 import { unchanged } from './repetition.ts'
 
 /** What happened when the agent carried out what was decided: reported once, by the agent. */

@@ -133,10 +133,15 @@ export interface Schema {
     request_id: string
     revision: number
     responder_id: string
-    decision: 'approve' | 'reject' | 'request_changes'
+    decision: 'approve' | 'reject' | 'request_changes' | 'acknowledge' | null
     comment: string | null
     answered_at: Date
     voided_at: Date | null
+    choices: readonly string[] | null
+    data: JsonText | null
+    args: JsonText | null
+    args_patch: JsonText | null
+    erased_at: Date | null
   }
   consultation_requests: {
     organization_id: string
@@ -154,7 +159,7 @@ export interface Schema {
     revision: Generated<number>
     timeout_at: Date | null
     next_action_at: Date | null
-    decision: 'approve' | 'reject' | 'request_changes' | null
+    decision: 'approve' | 'reject' | 'request_changes' | 'acknowledge' | null
     responder_id: string | null
     decided_by: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
     certificate: string | null
@@ -184,6 +189,19 @@ export interface Schema {
     outcome_detail: string | null
     outcome_data: JsonText | null
     outcome_at: Date | null
+    action: JsonText | null
+    answer_asked: JsonText | null
+    presentation: JsonText | null
+    justification: string | null
+    risk: Generated<'low' | 'medium' | 'high' | 'critical'>
+    risk_proposed: Generated<'low' | 'medium' | 'high' | 'critical'>
+    priority: Generated<'low' | 'normal' | 'high' | 'urgent'>
+    tags: Generated<readonly string[]>
+    run_id: string | null
+    action_bytes: Generated<number>
+    answer_asked_bytes: Generated<number>
+    presentation_bytes: Generated<number>
+    response_bytes: Generated<number>
   }
   consultation_totals: {
     organization_id: string

@@ -289,6 +289,18 @@ export async function byIdempotencyKeys(
 }
 
 const saved = columnsIn('changing')
+/** All but the key. */
+export const answerColumns = [
+  'decision',
+  'comment',
+  'answered_at',
+  'voided_at',
+  'choices',
+  'data',
+  'args',
+  'args_patch',
+  'erased_at',
+] as const
 
 const saveStatement: Statement = {
   name: 'consultations_save',
@@ -308,8 +320,7 @@ const saveStatement: Statement = {
       insert into consultation_answers as a
       select * from json_populate_recordset(null::consultation_answers, $3)
       on conflict (organization_id, request_id, revision, responder_id) do update
-        set decision = excluded.decision, comment = excluded.comment, answered_at = excluded.answered_at,
-          voided_at = excluded.voided_at
+        set ${answerColumns.map((name) => `${name} = excluded.${name}`).join(', ')}
     )
     insert into consultation_totals
     select organization_id, agent_id, state, ${slot}, total

@@ -38,7 +38,8 @@ async function requestIn(state: State, callbackStatus = 'none'): Promise<string>
     const reply = await t.call('POST', pathOf(id, 'respond'), { as: t.admin.token, body: { decision: 'reject' } })
     assert.equal(reply.status, 200, reply.text)
   }
-  await t.sql('update consultation_requests set state = $2, callback_status = $3 where id = $1', [
+  const reported = state === 'completed' ? `, outcome_status = 'executed', outcome_at = now()` : ''
+  await t.sql(`update consultation_requests set state = $2, callback_status = $3${reported} where id = $1`, [
     id,
     state,
     callbackStatus,
@@ -221,7 +222,7 @@ describe('respond', () => {
       decision: 'approve',
       responded_by: t.reviewer.id,
       responded_at: won.body.responded_at,
-      closed_at: won.body.updated_at,
+      closed_at: won.body.responded_at,
     })
     assert.equal((await t.call('GET', pathOf(id), { as: t.apiKey })).body.response.decision, 'approve')
   })

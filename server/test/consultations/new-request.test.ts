@@ -35,6 +35,7 @@ describe('a new request, from any entry point', () => {
       ...coreQuestion,
       callbackRetrySeconds: null,
       callbackEvents: null,
+      holdSeconds: 0,
     }
     assert.deepEqual(parse(least), defaults)
     const nulls = { description: null, metadata: null, callback_webhook: null, callback_secret: null }
@@ -95,6 +96,7 @@ describe('an answer, from any entry point', () => {
       confirmation: null,
       revision: undefined,
       digest: undefined,
+      holdSeconds: undefined,
     })
   })
 

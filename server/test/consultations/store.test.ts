@@ -396,3 +396,12 @@ describe('a batch with one act that the database refuses', () => {
     assert.equal(answers[3]?.status, 'rejected')
   })
 })
+
+test('an answer that replaces one that was taken back replaces every column of it', async () => {
+  const rows = await t.sql(
+    `select column_name as name from information_schema.columns where table_name = 'consultation_answers'`,
+  )
+  const key = ['organization_id', 'request_id', 'revision', 'responder_id']
+  const others = rows.map(({ name }) => String(name)).filter((name) => !key.includes(name))
+  assert.deepEqual(others.sort(), [...store.answerColumns].sort())
+})

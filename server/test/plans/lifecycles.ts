@@ -115,10 +115,6 @@ async function repeats({ t }: Day): Promise<void> {
     'a key',
     await t.call('POST', '/api/v1/api-keys', { as, body: { name: 'x', agent_id: id } }),
   ).body
-  const many = { requests: [{ title: 'May I?', context: {} }] }
-  const askAll = () => t.call('POST', '/api/v1/requests/batch', { as: t.apiKey, body: many, headers })
-  done('ask for many', await askAll())
-  assert.equal(done('ask again', await askAll()).headers['idempotency-replayed'], 'true')
   const pause = (of: string) =>
     t.call('POST', `/api/v1/agents/${of}/pause`, { as, body: { reason: 'a test' }, headers })
   done('pause', await pause(id))

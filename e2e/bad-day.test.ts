@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { start as runHitl } from '../cli/test/hitl-process.ts'
+import { requestsAsShown } from '../server/test/consultations/table-contents.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { freePort, type Receiver, startReceiver } from '../server/test/receivers.ts'
 import { request, startService, untilReady } from '../server/test/service-process.ts'
@@ -307,8 +308,8 @@ describe('a bad day', () => {
     assert.deepEqual(fleet.surprises, [])
     await eventually('every request has been called back', async () => {
       const rows =
-        await database.sql(`select count(*)::int as waiting from consultation_requests where state <> 'callback_sent'
-        and not (state = 'cancelled' and callback_sent_at is not null)`)
+        await database.sql(`select count(*)::int as waiting from ${requestsAsShown} where shown <> 'callback_sent'
+        and not (shown = 'cancelled' and callback_sent_at is not null)`)
       return rows[0]?.waiting === 0
     })
     verifyCallbacks(entries)

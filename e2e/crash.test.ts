@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/embedded-postgres.ts'
+import { requestsAsShown } from '../server/test/consultations/table-contents.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { freePort, type Receiver, startReceiver } from '../server/test/receivers.ts'
 import {
@@ -153,7 +154,7 @@ async function verifyRows(sql: Sql, count: number): Promise<void> {
     perKind,
     ['request.callback_sent', 'request.created', 'request.responded'].map((kind) => ({ kind, count, requests: count })),
   )
-  const rows = 'select organization_id, agent_id, state, count(*)::int as total from consultation_requests'
+  const rows = `select organization_id, agent_id, shown as state, count(*)::int as total from ${requestsAsShown}`
   const kept = 'select organization_id, agent_id, state, sum(total)::int as total from consultation_totals'
   const counted = await sql(`${rows} group by 1, 2, 3`)
   assert.deepEqual(await sql(`${kept} group by 1, 2, 3 having sum(total) <> 0`), counted)

@@ -78,7 +78,7 @@ export async function createApp(options: AppOptions) {
     secretOf: ({ organizationId, subjectId, secret }) =>
       secret === null ? null : consultations.openCallbackSecret(organizationId, subjectId, secret),
     requestOf: ({ organizationId, subjectId }) => consultations.find({ organizationId, id: subjectId }),
-    lockRequests: (tx, requests) => consultations.lockForCallbacks(tx, requests),
+    recordOutcomes: (tx, requests) => consultations.recordCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
     redeliver: (by, id) => consultations.redeliverIfSettled(by, id),

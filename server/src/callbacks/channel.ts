@@ -24,14 +24,14 @@ export interface CallbackChannel {
   readonly secretOf: (callback: Delivery) => Promise<string> | string | null
   /** The request that a callback is about; null when there is none. */
   readonly requestOf: (callback: Delivery) => Promise<CallbackSubject | null>
-  /** Locks the requests that the callbacks are about. */
-  readonly lockRequests: Channel['lockSubjects']
+  /** Records on the requests how their callbacks went. */
+  readonly recordOutcomes: Channel['recordOutcomes']
   readonly random?: () => number
 }
 
 /** Callbacks as a channel of deliveries: an HTTP POST, signed. */
 export function createCallbackChannel(callbacks: CallbackChannel): Channel {
-  const { transport, lockRequests, random = Math.random } = callbacks
+  const { transport, recordOutcomes, random = Math.random } = callbacks
   return {
     attempt: async (callback, startedAt) => {
       const result = await post(callbacks, callback, startedAt)
@@ -47,7 +47,7 @@ export function createCallbackChannel(callbacks: CallbackChannel): Channel {
         next: nextStep(result, callback.roundAttempts + 1, callback, random()),
       }
     },
-    lockSubjects: lockRequests,
+    recordOutcomes,
     close: () => transport.close(),
   }
 }

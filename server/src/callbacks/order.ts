@@ -24,7 +24,9 @@ export interface CallbackSubject {
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
   readonly traceparent: string | null
+  readonly callbackId: string | null
   readonly callback: { readonly status: string; readonly nextAttemptAt: Date | null }
+  readonly updatedAt: Date
 }
 
 /** One act on a request. */
@@ -43,13 +45,13 @@ export const closings: Readonly<Record<string, string>> = {
 /** The first callback, due when the request closes; null when none is owed. */
 export function orderOf({ before, after }: CallbackChange) {
   const event = closings[after.state]
-  const { organizationId, id: requestId, callbackUrl: url, callbackSecret: secret, callback } = after
+  const { organizationId, id: requestId, callbackId: id, callbackUrl: url, callbackSecret: secret, callback } = after
   const { status, nextAttemptAt: dueAt } = callback
   const isOwed = before?.callback.status === 'none' && status === 'pending'
-  if (!isOwed || event === undefined || url === null || dueAt === null) return null
+  if (!isOwed || id === null || event === undefined || url === null || dueAt === null) return null
   const body = callbackBody(after, event, after.state, dueAt)
-  const { callbackRetrySeconds: retrySeconds, traceparent } = after
-  return { organizationId, requestId, url, secret, body, dueAt, retrySeconds, traceparent }
+  const { callbackRetrySeconds: retrySeconds, updatedAt: changedAt, traceparent } = after
+  return { organizationId, id, requestId, event, url, secret, body, dueAt, changedAt, retrySeconds, traceparent }
 }
 
 /** decision: as version 0.2.0 wrote answers, which were decisions only. Those that it has delivered may be asked for again. */

@@ -3,7 +3,6 @@ import type { DeliveryFilter } from '../deliveries/list-store.ts'
 import type { DeliveryModule } from '../deliveries/module.ts'
 import type { InTransactionReader } from '../events/service.ts'
 import type { Tx } from '../platform/database/db.ts'
-import { newId } from '../platform/ids.ts'
 import type { Schedule } from './callback.ts'
 import { type CallbackChange, isRedelivery, orderOf } from './order.ts'
 import type { CallbackProofs } from './proof.ts'
@@ -18,10 +17,11 @@ export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProo
   const deliveriesOf = (change: CallbackChange): readonly NewDelivery[] => {
     const order = orderOf(change)
     if (order === null) return []
-    const { organizationId, requestId, url: address, secret, body, traceparent, dueAt: createdAt } = order
+    const { organizationId, id, requestId, event, url: address, secret, body, traceparent } = order
+    const { dueAt: createdAt, changedAt } = order
     const waits = order.retrySeconds === null ? schedule : { retrySeconds: order.retrySeconds, recoverySeconds: [] }
     const to = { address, target: new URL(address).origin, ...waits }
-    const sent = { id: newId(), secret, body, traceparent, bodyBytes: Buffer.byteLength(body), createdAt }
+    const sent = { id, event, secret, body, traceparent, bodyBytes: Buffer.byteLength(body), createdAt, changedAt }
     const callback = { ...subjectOf(organizationId, requestId), ...to, ...sent }
     return [{ ...callback, proof: proofs.of(callback) }]
   }

@@ -3,6 +3,7 @@ import { type Agent, actorOf, type Caller, type Person, payerOf } from '../ident
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import { inTransaction } from '../platform/database/db.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
+import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
@@ -23,6 +24,8 @@ interface Act {
   readonly decide: (before: Consultation | null) => Change
   /** Whether it compares the digest of what was asked. */
   readonly comparesDigest: boolean
+  /** Whether it decides on the progress of the callback. */
+  readonly locksCallback?: boolean
   /** The caller, how they signed in, and from where. */
   readonly from: Caller
 }
@@ -55,7 +58,8 @@ function performTogether(
   acts: readonly Act[],
 ): Promise<readonly Outcome<Consultation | Postponed>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
-    const { found, left } = await store.lock(tx, distinct(acts.map((act) => act.key)))
+    const { found: locked, left } = await store.lock(tx, distinct(acts.map((act) => act.key)))
+    const found = acts.some((act) => act.locksCallback) ? await store.lockCallbacks(tx, locked) : locked
     const [current, unread] = [byKey(found), byKey(left)]
     const merged = new Map<string, Change>()
     const facts: Fact[] = []
@@ -66,7 +70,7 @@ function performTogether(
       if (unread.has(name)) return { value: { undigested: null } }
       if (comparesDigest && before !== null && !isDigested(before)) return { value: { undigested: before } }
       try {
-        const change = decide(before)
+        const change = rules.owing(decide(before), newId)
         if (change.after.isRepeated === true) return { value: change.after }
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
@@ -93,12 +97,13 @@ export async function act(
   by: Caller,
   id: string,
   decide: (before: Consultation) => Change,
-  { comparesDigest = false } = {},
+  { comparesDigest = false, locksCallback = false } = {},
 ): Promise<Consultation> {
   const asked: Act = {
     key: keyFor(by.principal, id),
     from: by,
     comparesDigest,
+    locksCallback,
     decide: (before) => decide(visibleTo(by.principal, before)),
   }
   for (;;) {
@@ -165,7 +170,8 @@ export async function report(
   body: ParsedJson,
 ): Promise<Consultation> {
   const outcome = parseOutcome(body)
-  return act(context, by, id, (before) => reportOutcome(before, actorOf(by.principal), outcome, context.clock.now()))
+  const decide = (before: Consultation) => reportOutcome(before, actorOf(by.principal), outcome, context.clock.now())
+  return act(context, by, id, decide, { locksCallback: true })
 }
 
 /** False when its callback is under way, or there is none: somebody else was first. */
@@ -181,5 +187,6 @@ export async function redeliverIfSettled(context: ActContext, by: Caller, id: st
 }
 
 export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {
-  return act(context, by, id, (before) => rules.redeliver(before, actorOf(by.principal), context.clock.now()))
+  const decide = (before: Consultation) => rules.redeliver(before, actorOf(by.principal), context.clock.now())
+  return act(context, by, id, decide, { locksCallback: true })
 }

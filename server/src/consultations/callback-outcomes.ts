@@ -7,24 +7,31 @@ import { byKey, distinct, type Key, keyOf } from './row-keys.ts'
 import * as store from './store.ts'
 
 /**
- * For the transaction that records deliveries: locks the requests, as every act does before it touches anything else, and
- * returns the function that records how their callbacks went.
+ * For the transaction that records deliveries, whose rows hold how callbacks fare: reads the requests as they are before, and
+ * returns the time of the changes and the function that records what follows from them, events and totals. Requests are
+ * not locked: whoever holds the lease of a callback is the only one who changes its progress, and who completes a request locks
+ * its callback first, so that what is completed is known once the callbacks are settled.
  */
-export function lockForCallbacks({ clock, events, openWrites }: Context, tx: Tx, keys: readonly Key[]) {
+export function recordCallbacks({ clock, events, openWrites }: Context, tx: Tx, keys: readonly Key[]) {
   const end = openWrites.begin()
   tx.onCommit(end)
   tx.onRollback(end)
-  const locking = store.lockCore(tx, distinct(keys))
+  const reading = store.readCore(tx, distinct(keys))
   // Awaited below, unless the transaction fails before.
-  locking.catch(() => {})
-  return async (attempts: readonly SettledAttempt[]): Promise<void> => {
-    const outcomes = byKey(attempts)
-    const changes = (await locking).flatMap((before) => {
-      const outcome = outcomes.get(keyOf(before))?.outcome
-      return outcome === undefined ? [] : [callbackAttempted(before, outcome, clock.now())]
+  reading.catch(() => {})
+  const now = clock.now()
+  const record = async (attempts: readonly SettledAttempt[]): Promise<void> => {
+    const settled = byKey(attempts)
+    const [known, completed] = await Promise.all([reading, store.completed(tx, attempts)])
+    const over = byKey(completed)
+    const changes = known.flatMap((found) => {
+      const attempt = settled.get(keyOf(found))
+      const before: typeof found = over.has(keyOf(found)) ? { ...found, state: 'completed' } : found
+      return attempt === undefined ? [] : [callbackAttempted(before, attempt.outcome, attempt.changedAt)]
     })
     if (changes.length === 0) return
     for (const { after } of changes) openWrites.changedAt(after.updatedAt)
-    tx.last(Promise.all([store.save(tx, changes), events.append(tx, factsOf(changes, clock.now()))]))
+    tx.last(Promise.all([store.moveTotals(tx, changes), events.append(tx, factsOf(changes, now))]))
   }
+  return { now, record }
 }

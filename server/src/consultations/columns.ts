@@ -1,7 +1,15 @@
 import type { Selectable } from 'kysely'
+import { type DeliveryStatus, statusOf } from '../deliveries/list-store.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
 import type { JsonText } from '../platform/json.ts'
-import type { CallbackEvent, Consultation, ConsultationCore } from './consultation.ts'
+import {
+  type CallbackEvent,
+  type CallbackProgress,
+  type Consultation,
+  type ConsultationCore,
+  noCallback,
+  type State,
+} from './consultation.ts'
 
 /**
  * The columns of a request's row, each once: selects, inserts and saves are made from this list. The core is what acts decide
@@ -29,11 +37,7 @@ const columns = {
   outcome_at: 'changing',
   response_bytes: 'changing',
   risk: 'fixed',
-  callback_status: 'changing',
-  callback_attempts: 'changing',
-  callback_next_attempt_at: 'changing',
-  callback_last_error: 'changing',
-  callback_sent_at: 'changing',
+  callback_id: 'changing',
   certificate_expires_at: 'changing',
   redeemed_at: 'changing',
   closing_call: 'changing',
@@ -73,15 +77,26 @@ const core = columnsIn('fixed', 'changing')
 type Stored = Selectable<Schema['consultation_requests']>
 type Answered = Selectable<Schema['consultation_answers']>
 
-export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> & {
-  readonly digest: string
-} & { readonly [N in 'comment' | 'answered_at' | 'choices']: Answered[N] | null } & {
-  readonly answer_erased_at: Date | null
-  /** Missing where the row was read without what is large. */
-  readonly data?: JsonText | null
-  readonly args?: JsonText | null
-  readonly args_patch?: JsonText | null
-}
+type Delivered = Selectable<Schema['deliveries']>
+type Nullable<T> = { readonly [N in keyof T]: T[N] | null }
+
+/** What is read of a delivery. */
+export type ProgressRow = Nullable<
+  Pick<Delivered, 'settled' | 'attempts' | 'planned_at' | 'last_error' | 'sent_at' | 'changed_at'> & {
+    readonly progress: DeliveryStatus
+  }
+>
+
+export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> &
+  Nullable<Pick<Answered, 'comment' | 'answered_at' | 'choices'>> &
+  ProgressRow & {
+    readonly digest: string
+    readonly answer_erased_at: Date | null
+    /** Missing where the row was read without what is large. */
+    readonly data?: JsonText | null
+    readonly args?: JsonText | null
+    readonly args_patch?: JsonText | null
+  }
 
 export type Row = CoreRow &
   Pick<Stored, NameIn<'certified' | 'asked' | 'added' | 'large'>> & {
@@ -100,6 +115,16 @@ export const closingAnswer = `left join lateral (
     where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
       and a.responder_id = c.responder_id offset 0) a on true`
 
+/** Joins what is known elsewhere of how the request `c` was closed: the answer, and the progress of its callback. */
+export const closing = `${closingAnswer}
+  left join lateral (select * from deliveries o
+    where o.organization_id = c.organization_id and o.id = c.callback_id offset 0) o on true`
+
+export const selectedProgress = `o.settled, ${statusOf('o')} as progress, o.attempts, o.planned_at, o.last_error, o.sent_at, o.changed_at`
+
+/** The state that the request `c` with its callback `o` shows, as `stateOf` has it. */
+export const shownState = `case when c.state = 'responded' and o.settled is not null then 'callback_' || o.settled else c.state end`
+
 /** What a select lists of the request `c`. */
 export function selected(wanted: readonly Name[]): string {
   return wanted.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')
@@ -111,8 +136,8 @@ export const largeOfAnswer = ['data', 'args', 'args_patch'] as const
 /** The answer that closed a request, whole. */
 export const selectedAnswer = `${ofAnswer}, ${largeOfAnswer.map((name) => `a.${name}`).join(', ')}`
 
-/** The core of the request `c`, and of the answer that closed it. */
-export const selectedCore = `${selected(core)}, ${ofAnswer}`
+/** The core of the request `c`, with what `closing` joins. */
+export const selectedCore = `${selected(core)}, ${ofAnswer}, ${selectedProgress}`
 
 export function toCore(row: CoreRow): ConsultationCore {
   const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
@@ -122,7 +147,7 @@ export function toCore(row: CoreRow): ConsultationCore {
     id: row.id,
     agentId: row.agent_id,
     apiKeyId: row.api_key_id,
-    state: row.state,
+    state: stateOf(row.state, row.settled),
     revision: row.revision,
     timeoutAt: row.timeout_at,
     nextActionAt: row.next_action_at,
@@ -141,13 +166,8 @@ export function toCore(row: CoreRow): ConsultationCore {
             data: row.outcome_data,
             reportedAt: row.outcome_at,
           },
-    callback: {
-      status: row.callback_status,
-      attempts: row.callback_attempts,
-      nextAttemptAt: row.callback_next_attempt_at,
-      lastError: row.callback_last_error,
-      sentAt: row.callback_sent_at,
-    },
+    callbackId: row.callback_id,
+    callback: progressOf(row, row.erased_at),
     digest: row.digest,
     risk: row.risk,
     responseBytes: row.response_bytes,
@@ -157,8 +177,39 @@ export function toCore(row: CoreRow): ConsultationCore {
     redeemingCall: row.redeeming_call,
     erasedAt: row.erased_at,
     createdAt: row.created_at,
-    updatedAt: row.updated_at,
+    updatedAt: latest(row.updated_at, row.changed_at),
   }
+}
+
+/** The same request with the progress of its callback read anew. */
+export function withProgress<C extends ConsultationCore>(known: C, row: ProgressRow): C {
+  const state = stateOf(storedState(known.state), row.settled)
+  return {
+    ...known,
+    state,
+    callback: progressOf(row, known.erasedAt),
+    updatedAt: latest(known.updatedAt, row.changed_at),
+  }
+}
+
+/** What its callback adds is not in the row. */
+function storedState(state: State) {
+  return state === 'callback_sent' || state === 'callback_failed' ? 'responded' : state
+}
+
+function stateOf(state: Exclude<State, 'callback_sent' | 'callback_failed'>, settled: 'sent' | 'failed' | null): State {
+  return state === 'responded' && settled !== null ? `callback_${settled}` : state
+}
+
+function latest(one: Date, other: Date | null): Date {
+  return other !== null && other > one ? other : one
+}
+
+function progressOf(row: ProgressRow, erasedAt: Date | null): CallbackProgress {
+  const { attempts, planned_at: nextAttemptAt, sent_at: sentAt } = row
+  if (row.progress === null || attempts === null) return noCallback
+  if (erasedAt !== null) return { status: 'none', attempts, nextAttemptAt: null, lastError: null, sentAt }
+  return { status: row.progress, attempts, nextAttemptAt, lastError: row.last_error, sentAt }
 }
 
 export function toConsultation(row: Row): Consultation {
@@ -201,15 +252,11 @@ const valuesOf: { readonly [N in Name]?: (of: Written) => unknown } = {
   digest: ({ digest }) => `\\x${digest}`,
   decision: ({ response }) => response?.decision,
   responder_id: ({ response }) => response?.responderId,
+  state: ({ state }) => storedState(state),
   outcome_status: ({ outcome }) => outcome?.status,
   outcome_detail: ({ outcome }) => outcome?.detail,
   outcome_data: ({ outcome }) => outcome?.data,
   outcome_at: ({ outcome }) => outcome?.reportedAt,
-  callback_status: ({ callback }) => callback.status,
-  callback_attempts: ({ callback }) => callback.attempts,
-  callback_next_attempt_at: ({ callback }) => callback.nextAttemptAt,
-  callback_last_error: ({ callback }) => callback.lastError,
-  callback_sent_at: ({ callback }) => callback.sentAt,
   callback_secret: ({ callbackSecret }) => callbackSecret && hex(callbackSecret),
 }
 

@@ -112,6 +112,8 @@ export interface ConsultationCore {
   /** Until when the decision is held back from the agent (hold.ts); null when it is not. */
   readonly heldUntil: Date | null
   readonly outcome: (ReportedOutcome & { readonly reportedAt: Date }) | null
+  /** The delivery that reports how it was closed; null when none is owed. */
+  readonly callbackId: string | null
   readonly callback: CallbackProgress
   /** SHA-256 of the question (digest.ts), in hex. */
   readonly digest: string
@@ -298,7 +300,13 @@ export const nothingToRedeliver = refusal(
   false,
 )
 
-const noCallback: CallbackProgress = { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null }
+export const noCallback: CallbackProgress = {
+  status: 'none',
+  attempts: 0,
+  nextAttemptAt: null,
+  lastError: null,
+  sentAt: null,
+}
 
 /** The members of a decision while there is none. */
 export const noDecision = {
@@ -316,6 +324,7 @@ const undecided = {
   state: 'pending',
   revision: 1,
   outcome: null,
+  callbackId: null,
   callback: noCallback,
   redeemedAt: null,
   closingCall: null,
@@ -624,6 +633,13 @@ function decisionFact(
   const said = { ...(comment === null ? {} : { comment }), ...(choices === null ? {} : { choices }) }
   const erasable = Object.keys(said).length === 0 ? {} : { erasable: said }
   return { kind, actor, before: { state: before.state }, after: { state, revision, ...decision, ...more }, ...erasable }
+}
+
+/** The change with the id of the callback that it owes, if it owes one. */
+export function owing(change: Change, newId: () => string): Change {
+  const { before, after } = change
+  if (before.callbackId !== null || after.callbackId !== null || after.callback.status !== 'pending') return change
+  return { ...change, after: { ...after, callbackId: newId() } }
 }
 
 function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now: Date): CallbackProgress {

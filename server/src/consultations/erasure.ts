@@ -9,8 +9,8 @@ const erasedTitle = 'Erased'
 
 /** Empties what people and agents wrote in a closed request, in the transaction of the caller. */
 export async function eraseRequest({ clock }: Pick<Context, 'clock'>, tx: Tx, key: Key): Promise<void> {
-  const [before] = await store.lockCore(tx, [key])
+  const [before] = await store.lockCallbacks(tx, await store.lockCore(tx, [key]))
   if (before === undefined || before.erasedAt !== null) return
   requireErasable(before)
-  await store.erase(tx, key, erasedTitle, clock.now())
+  await store.erase(tx, before, erasedTitle, clock.now())
 }

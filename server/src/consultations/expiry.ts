@@ -1,4 +1,6 @@
 import { inTransaction } from '../platform/database/db.ts'
+import { newId } from '../platform/ids.ts'
+import { owing } from './consultation.ts'
 import type { Context } from './context.ts'
 import { actWhenDue } from './due.ts'
 import { factsOf, requestChange } from './facts.ts'
@@ -31,7 +33,7 @@ function expireTogether(
     const { found, left } = await store.lockFree(tx, keys)
     // Not before the transaction begins: see open-writes.ts.
     const now = clock.now()
-    const changes = found.flatMap((before) => actWhenDue(before, now) ?? [])
+    const changes = found.flatMap((before) => actWhenDue(before, now) ?? []).map((change) => owing(change, newId))
     if (changes.length > 0) {
       const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))
       tx.last(Promise.all([store.save(tx, changes), appending]))

@@ -3,7 +3,7 @@ import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
 import { lockOpen, requireOpen } from './attaching.ts'
-import { lockForCallbacks } from './callback-outcomes.ts'
+import { recordCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
@@ -51,6 +51,6 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     eraseComments: (...[tx, organizationId, ids, responderId]: CommentsOf) =>
       eraseComments(tx, organizationId, ids, responderId, context.clock.now()),
     expireDue: expireDue.bind(null, context),
-    lockForCallbacks: lockForCallbacks.bind(null, context),
+    recordCallbacks: recordCallbacks.bind(null, context),
   }
 }

@@ -2,16 +2,20 @@ import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { Earlier } from '../platform/idempotency.ts'
 import {
   type CoreRow,
+  closing,
   closingAnswer,
   columnsIn,
   hex,
   largeOfAnswer,
+  type ProgressRow,
   type Row,
   selected,
   selectedAnswer,
   selectedCore,
+  selectedProgress,
   toConsultation,
   toCore,
+  withProgress,
   writerOf,
 } from './columns.ts'
 import type { Change, Consultation, ConsultationCore, GivenAnswer, State } from './consultation.ts'
@@ -67,8 +71,8 @@ export function listedColumns(light: boolean): string {
     ...['c.title', 'c.description', 'c.justification', 'c.outcome_detail', 'a.comment'].map(
       (text) => `coalesce(octet_length(to_json(${text})::text), 0)`,
     ),
-    ...['callback_url', 'callback_last_error', 'certificate', 'outcome_data', 'attachments'].map(
-      (name) => `coalesce(octet_length(c.${name}::text), 0)`,
+    ...['c.callback_url', 'o.last_error', 'c.certificate', 'c.outcome_data', 'c.attachments'].map(
+      (name) => `coalesce(octet_length(${name}::text), 0)`,
     ),
   ]
   return `${withoutLarge}, ${[...shown, ...answer].join(', ')}, ${agentPaused}, ${rowBytes} + ${weights.join(' + ')} as bytes`
@@ -94,7 +98,7 @@ const inBatch = (source: string, shown: string): string =>
     from (select c.*, sum(${batchWeight}) over batch <= ${batchBytes}
         or row_number() over batch = 1 as fits
       from ${source} window batch as (order by c.id)) c
-    ${closingAnswer}`
+    ${closing}`
 
 type BatchRow = Row & { readonly fits: boolean }
 
@@ -163,10 +167,55 @@ async function withAnswers<R extends CoreRow>(tx: Queryable, rows: readonly R[])
 
 const lockCoreStatement: Statement = {
   name: 'consultations_lock_core',
-  text: `select ${selectedCore} from ${locked('for update')} ${closingAnswer}`,
+  text: `select ${selectedCore} from ${locked('for update')} ${closing}`,
 }
 
-/** As `lock`, without the contents, which may be large and which a callback's outcome does not change. */
+const readCoreStatement: Statement = {
+  name: 'consultations_read_core',
+  text: `select ${selectedCore} from ${wanted} cross join lateral
+    (select * from consultation_requests c where ${isWanted} offset 0) c ${closing}`,
+}
+
+/** As `read`, without the contents. */
+export async function readCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
+  return (await tx.execute<CoreRow>(readCoreStatement, [keysParameter(keys)])).map(toCore)
+}
+
+const completedStatement: Statement = {
+  name: 'consultations_completed',
+  text: `select c.organization_id as "organizationId", c.id from ${wanted} cross join lateral
+    (select * from consultation_requests c where ${isWanted} offset 0) c where c.state = 'completed'`,
+}
+
+/** Which of these are completed. */
+export async function completed(tx: Queryable, keys: readonly Key[]): Promise<readonly Key[]> {
+  return tx.execute<Key>(completedStatement, [keysParameter(keys)])
+}
+
+const lockCallbacksStatement: Statement = {
+  name: 'consultations_lock_callbacks',
+  text: `select c.id, ${selectedProgress} from json_to_recordset($1) as c(organization_id uuid, id uuid, "callbackId" uuid)
+    cross join lateral (select * from deliveries o where o.organization_id = c.organization_id and o.id = c."callbackId"
+      for update) o`,
+}
+
+/** Locks the callbacks of requests that are locked already, and returns the requests with their progress as it is then. */
+export async function lockCallbacks<C extends ConsultationCore>(
+  tx: Queryable,
+  rows: readonly C[],
+): Promise<readonly C[]> {
+  const owed = rows.filter(({ callbackId }) => callbackId !== null)
+  if (owed.length === 0) return rows
+  const keys = owed.map(({ organizationId, id, callbackId }) => ({ organization_id: organizationId, id, callbackId }))
+  const found = await tx.execute<ProgressRow & { id: string }>(lockCallbacksStatement, [JSON.stringify(keys)])
+  const progress = new Map(found.map((row) => [row.id, row]))
+  return rows.map((row) => {
+    const now = progress.get(row.id)
+    return now === undefined ? row : withProgress(row, now)
+  })
+}
+
+/** As `lock`, without the contents, which may be large. */
 export async function lockCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
   return (await withAnswers(tx, await tx.execute<CoreRow>(lockCoreStatement, [keysParameter(keys)]))).map(toCore)
 }
@@ -252,7 +301,7 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
 
 const byIdempotencyStatement: Statement = {
   name: 'consultations_by_idempotency_key',
-  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash from consultation_requests c ${closingAnswer}
+  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash from consultation_requests c ${closing}
     where c.organization_id = $1 and c.agent_id = $2 and c.idempotency_key = $3`,
 }
 
@@ -272,7 +321,7 @@ const byIdempotencyKeysStatement: Statement = {
   text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash
     from (select distinct key from unnest($3::text[]) as given(key)) given
     cross join lateral (select * from consultation_requests c where c.organization_id = $1 and c.agent_id = $2
-      and c.idempotency_key = given.key offset 0) c ${closingAnswer}
+      and c.idempotency_key = given.key offset 0) c ${closing}
     order by c.id`,
 }
 
@@ -341,7 +390,18 @@ export async function save(tx: Queryable, changes: readonly Change<ConsultationC
     lastOfEach(answers).map((answer) => answerRow(after, answer)),
   )
   const totals = JSON.stringify(movedTotals(changes))
-  await tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, `[${answers.join(',')}]`])
+  const over = changes.filter(({ before, after }) => before.state !== after.state && after.state === 'completed')
+  await Promise.all([
+    tx.execute(saveStatement, [`[${rows.join(',')}]`, totals, `[${answers.join(',')}]`]),
+    over.length === 0 ? [] : tx.execute(hideCallbacksStatement, [over.map(({ after }) => after.callbackId)]),
+  ])
+}
+
+/** Only of the caller's organization. Keeps them out of the index by which lists look for states that they show. */
+const hideCallbacksStatement: Statement = {
+  name: 'consultations_hide_callbacks',
+  text: `update deliveries set shown = false
+    where organization_id = hitl_organization() and id = any($1::uuid[])`,
 }
 
 /** The last row of each person and revision: acts that were committed together may have written several. */
@@ -363,6 +423,21 @@ function answerRow({ organizationId, id }: Key, { revision, responderId, ...answ
   })
   const { data, args, argsPatch } = answer
   return `${row.slice(0, -1)},"data":${data},"args":${args},"args_patch":${argsPatch}}`
+}
+
+const moveTotalsStatement: Statement = {
+  name: 'consultations_move_totals',
+  text: `insert into consultation_totals
+    select organization_id, agent_id, state, ${slot}, total
+    from json_to_recordset($1) as moved(organization_id uuid, agent_id uuid, state text, total bigint)
+    order by 1, 2, 3
+    ${addToTotals}`,
+}
+
+/** For changes that are saved elsewhere. */
+export async function moveTotals(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
+  const moved = movedTotals(changes)
+  if (moved.length > 0) await tx.execute(moveTotalsStatement, [JSON.stringify(moved)])
 }
 
 type MaybeCertified = ConsultationCore & { readonly certificate?: string | null }
@@ -409,16 +484,14 @@ const eraseStatement: Statement = {
     )
     update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
       action = null, answer_asked = null, presentation = null, justification = null, tags = '{}', run_id = null, response_bytes = 0,
-      attachments = null,
-      callback_url = null, callback_secret = null, callback_status = 'none', callback_last_error = null,
-      outcome_detail = null, outcome_data = null, erased_at = $4,
-      updated_at = greatest($4, updated_at + interval '1 ms')
+      attachments = null, callback_url = null, callback_secret = null, outcome_detail = null, outcome_data = null,
+      erased_at = $4, updated_at = greatest($4, $5::timestamptz + interval '1 ms')
     where organization_id = $1 and id = $2`,
 }
 
 /** Empties everything that people and agents wrote in a locked row and its answers. */
-export async function erase(tx: Queryable, { organizationId, id }: Key, title: string, now: Date): Promise<void> {
-  await tx.execute(eraseStatement, [organizationId, id, title, now])
+export async function erase(tx: Queryable, before: ConsultationCore, title: string, now: Date): Promise<void> {
+  await tx.execute(eraseStatement, [before.organizationId, before.id, title, now, before.updatedAt])
 }
 
 const eraseCommentsStatement: Statement = {

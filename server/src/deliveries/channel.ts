@@ -6,13 +6,13 @@ export interface Channel {
   /** Makes one attempt. Null: this service ended it, which counts against no one; another worker repeats it. */
   attempt(delivery: Delivery, startedAt: Date): Promise<AttemptResult | null>
   /**
-   * Locks the subjects of the deliveries, as every act does before it touches anything else, and returns the function that
-   * records on them how the attempts ended. Both happen in the transaction that records the attempts.
+   * Called first in the transaction that records attempts: reads the subjects of the deliveries, and returns the time of the
+   * changes and the function that records what follows from them.
    */
-  lockSubjects(
+  recordOutcomes(
     tx: Tx,
     subjects: readonly { readonly organizationId: string; readonly id: string }[],
-  ): (attempts: readonly SettledAttempt[]) => Promise<void>
+  ): { readonly now: Date; readonly record: (attempts: readonly SettledAttempt[]) => Promise<void> }
   /** Ends the attempts under way. */
   close(): Promise<void>
 }

@@ -10,6 +10,10 @@ export interface NewDelivery extends Subject {
   readonly address: string
   /** The same for addresses that fail together; see `targets.ts`. */
   readonly target: string
+  /** What it reports, in the words of its channel. */
+  readonly event: string
+  /** When its subject changed, which it reports. */
+  readonly changedAt: Date
   /** Sealed. */
   readonly secret: Buffer | null
   readonly body: string
@@ -126,6 +130,8 @@ export interface SettledAttempt {
   readonly organizationId: string
   /** The subject's id. */
   readonly id: string
+  /** The time of the change, later than that of the one before. */
+  readonly changedAt: Date
   readonly outcome:
     | { readonly kind: 'sent'; readonly at: Date }
     | {
@@ -139,12 +145,16 @@ export interface SettledAttempt {
     | { readonly kind: 'failed'; readonly at: Date; readonly error: string; readonly isHeld?: true }
 }
 
-export function settledAttempt({ delivery, endedAt: at, result, dueAt, isHeld }: EndedAttempt): SettledAttempt {
+export function settledAttempt(
+  { delivery, endedAt: at, result, dueAt, isHeld }: EndedAttempt,
+  changedAt: Date,
+): SettledAttempt {
   const { organizationId, subjectId: id } = delivery
   const { next } = result
-  if (next.kind === 'sent') return { organizationId, id, outcome: { kind: 'sent', at } }
+  if (next.kind === 'sent') return { organizationId, id, changedAt, outcome: { kind: 'sent', at } }
   const failure = { at, error: next.error, ...(isHeld && { isHeld }) }
-  if (next.kind === 'failed' || dueAt === null) return { organizationId, id, outcome: { kind: 'failed', ...failure } }
+  if (next.kind === 'failed' || dueAt === null)
+    return { organizationId, id, changedAt, outcome: { kind: 'failed', ...failure } }
   const { isRecovery } = next
-  return { organizationId, id, outcome: { kind: 'retry', ...failure, nextAttemptAt: dueAt, isRecovery } }
+  return { organizationId, id, changedAt, outcome: { kind: 'retry', ...failure, nextAttemptAt: dueAt, isRecovery } }
 }

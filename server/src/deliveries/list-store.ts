@@ -42,8 +42,11 @@ export const lookedThrough = 2_000
 const slackMs = 3_600_000
 const highest = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
-const status = `case when o.status = 'sent' then 'sent' when o.failed_at is not null then 'failed'
-      when o.round_attempts > 0 then 'delivering' else 'pending' end`
+/** The status of the delivery `o`, as others see it. */
+export const statusOf = (o: string): string =>
+  `case when ${o}.status = 'sent' then 'sent' when ${o}.failed_at is not null or ${o}.status = 'failed' then 'failed'
+      when ${o}.round_attempts > 0 then 'delivering' when ${o}.status = 'pending' then 'pending' end`
+const status = statusOf('o')
 
 /** Newest first. Those that failed have an index of their own. */
 export async function list(db: Queryable, filter: DeliveryFilter): Promise<DeliveryPage> {

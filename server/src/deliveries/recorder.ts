@@ -24,13 +24,18 @@ async function recordBatch(db: Db, channels: Channels, attempts: readonly EndedA
   const [first] = attempts
   if (first === undefined) return []
   return inTransaction(db, { organizationId: first.delivery.organizationId }, async (tx) => {
-    // Subjects are locked before deliveries here as everywhere, so two transactions never wait for each other.
-    const recordOutcomes = channelOf(channels, first.delivery).lockSubjects(
+    // Acts that lock both lock a subject before its deliveries; nothing here locks a subject.
+    const { now, record } = channelOf(channels, first.delivery).recordOutcomes(
       tx,
       attempts.map(({ delivery: { organizationId, subjectId: id } }) => ({ organizationId, id })),
     )
-    const settled = await store.settle(tx, attempts)
-    await recordOutcomes(attempts.filter(({ id }) => settled.has(id)).map(settledAttempt))
+    const settled = await store.settle(tx, attempts, now)
+    await record(
+      attempts.flatMap((attempt) => {
+        const changedAt = settled.get(attempt.id)
+        return changedAt === undefined ? [] : [settledAttempt(attempt, changedAt)]
+      }),
+    )
     return attempts.map(() => ({ value: undefined }))
   })
 }

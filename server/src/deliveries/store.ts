@@ -9,10 +9,11 @@ import { type Limits, type Receiver, unweighed } from './targets.ts'
 const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
-    insert into deliveries (organization_id, id, channel, subject_id, address, target, secret, body, traceparent, proof,
-      body_bytes, retry_seconds, recovery_seconds, due_at, lease_token, created_at, updated_at)
-    select organization_id, id, channel, subject_id, address, target, secret, body, traceparent, proof, body_bytes, retry_seconds,
-      recovery_seconds, case when lease_token is null then least(due_at, statement_timestamp()) else due_at end,
+    insert into deliveries (organization_id, id, channel, subject_id, event, address, target, secret, body, traceparent, proof,
+      body_bytes, retry_seconds, recovery_seconds, planned_at, changed_at, due_at, lease_token, created_at, updated_at)
+    select organization_id, id, channel, subject_id, event, address, target, secret, body, traceparent, proof, body_bytes,
+      retry_seconds, recovery_seconds, created_at, changed_at,
+      case when lease_token is null then least(due_at, statement_timestamp()) else due_at end,
       lease_token, created_at, $2
     from json_populate_recordset(null::deliveries, $1)`,
 }
@@ -33,6 +34,8 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     id: delivery.id,
     channel: delivery.channel,
     subject_id: delivery.subjectId,
+    event: delivery.event,
+    changed_at: delivery.changedAt,
     address: delivery.address,
     target: delivery.target,
     secret: bytea(delivery.secret),
@@ -74,7 +77,7 @@ const rearmStatement: Statement = {
           select a.id from delivery_attempts a where ${ofSubject} order by a.id desc offset ${attemptsKept}) old))
     )
     update deliveries o set status = 'pending', round_attempts = 0, due_at = least($4, statement_timestamp()), lease_token = null, failed_at = null,
-      not_before = null, updated_at = $4
+      not_before = null, planned_at = $4, updated_at = $4, changed_at = greatest($4, o.changed_at + interval '1 ms')
     where o.organization_id = any($1::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
       and o.id = any(array(${idsOfSubjects}))
     returning o.organization_id as "organizationId", o.target`,
@@ -93,8 +96,9 @@ export function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): P
 }
 
 /** A delivery as it is claimed. */
-const claimed = `o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.address, o.target,
-      o.secret, o.body, o.traceparent, o.proof, o.body_bytes as "bodyBytes", o.body_sha256 as "bodySha256", o.retry_seconds as "retrySeconds",
+const claimed = `o.organization_id as "organizationId", o.id, o.channel, o.subject_id as "subjectId", o.event,
+      o.changed_at as "changedAt", o.address, o.target, o.secret, o.body, o.traceparent, o.proof,
+      o.body_bytes as "bodyBytes", o.body_sha256 as "bodySha256", o.retry_seconds as "retrySeconds",
       o.recovery_seconds as "recoverySeconds", o.attempts, o.round_attempts as "roundAttempts", o.failed_at as "failedAt",
       o.created_at as "createdAt", o.lease_token as "leaseToken"`
 
@@ -235,7 +239,8 @@ const bringForwardStatement: Statement = {
         and o.attempts < ${broughtForward.attempts} and coalesce(o.not_before, $3) <= $3
       order by o.due_at limit ${broughtForward.atOnce} for update skip locked
     )
-    update deliveries o set due_at = $3, round_attempts = greatest(0, o.round_attempts - 1), updated_at = $3
+    update deliveries o set due_at = $3, planned_at = $3, round_attempts = greatest(0, o.round_attempts - 1),
+      updated_at = $3
     from waiting where o.organization_id = waiting.organization_id and o.id = waiting.id
     returning 1`,
 }
@@ -285,7 +290,7 @@ const settleStatement: Statement = {
         subject_id uuid, lease_token uuid, id uuid, attempt integer, round_attempts integer, address text,
         succeeded boolean, status_code integer, duration_ms integer, reply text, error_code text, error text,
         started_at timestamptz, ended_at timestamptz, status text, due_at timestamptz, failed_at timestamptz,
-        not_before timestamptz, is_held boolean)
+        not_before timestamptz, is_held boolean, settled text, failure text)
     ), logged as (
       insert into delivery_attempts (organization_id, id, delivery_id, channel, subject_id, attempt, address, succeeded,
         status_code, duration_ms, reply, error_code, error, started_at, created_at)
@@ -297,7 +302,12 @@ const settleStatement: Statement = {
     update deliveries o set status = attempt.status, due_at = attempt.due_at, attempts = attempt.attempt,
       round_attempts = attempt.round_attempts, lease_token = null, updated_at = attempt.ended_at,
       failed_at = case when attempt.status <> 'sent' then coalesce(o.failed_at, attempt.failed_at) end,
-      not_before = attempt.not_before,
+      not_before = attempt.not_before, planned_at = attempt.due_at,
+      -- What was received once stays so, however a redelivery ends.
+      settled = case when o.settled = 'sent' then 'sent' else coalesce(attempt.settled, o.settled) end,
+      last_error = case when attempt.is_held then coalesce(o.last_error, attempt.failure) else attempt.failure end,
+      sent_at = case when attempt.status = 'sent' then attempt.ended_at else o.sent_at end,
+      changed_at = greatest($2, o.changed_at + interval '1 ms'),
       -- What was delivered is kept with the request.
       body_sha256 = case when attempt.status <> 'pending' and o.body <> '' then sha256(convert_to(o.body, 'UTF8'))
         else o.body_sha256 end,
@@ -305,11 +315,18 @@ const settleStatement: Statement = {
     from attempt
     where o.organization_id = attempt.organization_id and o.id = attempt.delivery_id
       and o.lease_token = attempt.lease_token
-    returning attempt.id`,
+    returning attempt.id, o.changed_at`,
 }
 
-/** Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts. */
-export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): Promise<ReadonlySet<string>> {
+/**
+ * Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts, with the
+ * times of the changes.
+ */
+export async function settle(
+  tx: Queryable,
+  attempts: readonly EndedAttempt[],
+  now: Date,
+): Promise<ReadonlyMap<string, Date>> {
   const rows = attempts.map(({ delivery, id, startedAt, endedAt, result, dueAt, isHeld = false }) => ({
     organization_id: delivery.organizationId,
     delivery_id: delivery.id,
@@ -334,9 +351,11 @@ export async function settle(tx: Queryable, attempts: readonly EndedAttempt[]): 
       result.next.kind === 'failed' || (result.next.kind === 'retry' && result.next.isRecovery) ? endedAt : null,
     not_before: result.next.kind === 'retry' && result.next.isAsked ? dueAt : null,
     is_held: isHeld,
+    settled: result.next.kind !== 'retry' ? result.next.kind : result.next.isRecovery ? 'failed' : null,
+    failure: result.next.kind === 'sent' ? null : result.next.error,
   }))
-  const settled = await tx.execute<{ id: string }>(settleStatement, [JSON.stringify(rows)])
-  return new Set(settled.map((row) => row.id))
+  const settled = await tx.execute<{ id: string; changed_at: Date }>(settleStatement, [JSON.stringify(rows), now])
+  return new Map(settled.map((row) => [row.id, row.changed_at]))
 }
 
 const notifyStatement: Statement = { name: 'deliveries_notify', text: `select pg_notify($1, '')` }
@@ -372,7 +391,7 @@ const eraseStatement: Statement = {
     ), attempts as (
       update delivery_attempts a set address = '', reply = '', error = null from wanted where ${ofSubject}
     )
-    update deliveries d set address = '', target = '', secret = null, body = '', body_sha256 = null
+    update deliveries d set address = '', target = '', secret = null, body = '', body_sha256 = null, last_error = null
     where d.organization_id = $1 and d.status <> 'pending' and d.id = any(array(${idsOfSubjects}))`,
 }
 

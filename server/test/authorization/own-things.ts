@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { hashSync } from '@node-rs/bcrypt'
 import { newId } from '../../src/platform/ids.ts'
+import { putInto } from '../consultations/table-contents.ts'
 import { openTestSession, type TestApp } from '../harness.ts'
 import { createAuthenticator } from '../identity/factors/authenticator.ts'
 import { codeAt } from '../identity/factors/authenticator-app.ts'
@@ -57,9 +58,7 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
   },
   redeliver: async (scene) => {
     await approved(scene)
-    await scene.t.sql(`update consultation_requests set callback_status = 'failed' where id = $1`, [
-      scene.tenant.ids.requests,
-    ])
+    await putInto(scene.t, scene.tenant.ids.requests ?? '', 'callback_failed', 'failed')
     return {}
   },
   acceptInvitation: async (scene) => {

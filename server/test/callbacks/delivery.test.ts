@@ -7,6 +7,7 @@ import { createApp } from '../../src/app.ts'
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { selfSigned } from '../certificates.ts'
+import { requestsAsShown } from '../consultations/table-contents.ts'
 import { type Reply, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { freePort, rawReceiverFor, receiverFor } from '../receivers.ts'
 
@@ -593,14 +594,14 @@ describe('receivers of one organization', () => {
     assert.equal(held.length, dead.requests.length, 'not one of the dead receiver’s has been answered yet')
     assert.ok(held.length > 0 && held.length <= 64, `${held.length} hang`)
     const states = await target.sql(
-      'select state, count(*)::int from consultation_requests where id = any($1) group by 1',
+      `select shown as state, count(*)::int from ${requestsAsShown} where id = any($1) group by 1`,
       [stuck],
     )
     assert.deepEqual(states, [{ state: 'responded', count: 200 }])
     dead.behave({ status: 200 })
     for (const response of held) response.end()
     await delivering
-    const sent = await target.sql("select count(*)::int from consultation_requests where state = 'callback_sent'")
+    const sent = await target.sql(`select count(*)::int from ${requestsAsShown} where shown = 'callback_sent'`)
     assert.equal(sent[0]?.count, stuck.length + served.length)
     assert.equal(dead.requests.length, 200)
     assert.equal(healthy.requests.length, 200)

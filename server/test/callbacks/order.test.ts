@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { bodyAgain, isRedelivery, orderOf } from '../../src/callbacks/order.ts'
+import { bodyAgain, isRedelivery, orderOf as orderOfChange } from '../../src/callbacks/order.ts'
 import {
   type Certify,
   type Change,
@@ -10,6 +10,7 @@ import {
   cancel,
   expire,
   open,
+  owing,
   type Proposal,
   redeliver,
   respond,
@@ -56,6 +57,10 @@ function opened(fields: Partial<Proposal> = {}): Consultation {
   return open(proposal, owner, id, at(0)).after
 }
 
+const callbackId = '01890f3e-0000-7000-8000-000000000007'
+/** As the service saves a change: with the id of the callback that it owes. */
+const orderOf = (change: Change) => orderOfChange(owing(change, () => callbackId))
+
 const closings = [
   ['respond', (before: Consultation) => respond(before, reviewer, approve, at(5), certify), 'request.responded'],
   ['cancel', (before: Consultation) => cancel(before, agent, at(5)), 'request.cancelled'],
@@ -68,8 +73,8 @@ describe('the callback that the closing commit orders', () => {
       const order = orderOf(act(opened()))
       assert.equal(JSON.parse(order?.body ?? '').event, event)
       assert.deepEqual(
-        [order?.organizationId, order?.requestId, order?.url, order?.secret, order?.retrySeconds],
-        [owner.organizationId, id, url, Buffer.from('sealed'), [1, 2]],
+        [order?.organizationId, order?.id, order?.requestId, order?.url, order?.secret, order?.retrySeconds],
+        [owner.organizationId, callbackId, id, url, Buffer.from('sealed'), [1, 2]],
       )
     })
 
@@ -107,7 +112,7 @@ describe('the callback that the closing commit orders', () => {
   }
 
   test('a new request orders nothing', () => {
-    assert.equal(orderOf({ before: null, after: opened() }), null)
+    assert.equal(orderOfChange({ before: null, after: opened() }), null)
   })
 
   test('only redeliver is a redelivery', () => {

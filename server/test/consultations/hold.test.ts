@@ -4,6 +4,7 @@ import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey } from '../people-and-keys.ts'
 import { receiverFor } from '../receivers.ts'
 import { recordedEvents } from '../recorded-events.ts'
+import { totalsAndCounts } from './table-contents.ts'
 
 let t: TestApp
 before(async () => {
@@ -346,6 +347,41 @@ describe('outcome', () => {
     await t.app.drain()
     const seen = await read(id)
     assert.deepEqual([seen.state, seen.callback.status, receiver.requests.length], ['completed', 'sent', 1])
+  })
+
+  test('reported while callbacks are recorded, 120 times at once: totals and lists agree with the rows', async (c) => {
+    const receiver = await receiverFor(c)
+    const seen = new Map<unknown, number>()
+    const ids = await Promise.all(
+      Array.from({ length: 120 }, async () => (await t.createRequest({ callback_webhook: receiver.url })).id),
+    )
+    await Promise.all(
+      ids.map(async (id) => {
+        await respond(id)
+        const reply = await report(id, { status: 'executed' })
+        assert.equal(reply.status, 200, reply.text)
+        const [event] = await recordedEvents(t.sql, { subject: id, kinds: ['request.completed'] })
+        const before = (event?.before as { state: string } | undefined)?.state
+        seen.set(before, (seen.get(before) ?? 0) + 1)
+      }),
+    )
+    await t.app.drain()
+    const { totals, counts } = await totalsAndCounts(t)
+    assert.deepEqual(totals, counts)
+    for (const state of ['responded', 'callback_sent', 'callback_failed', 'completed']) {
+      const filter = `/api/v1/requests?state=${state}&limit=100`
+      const listed = [
+        filter,
+        `${filter}&updated_after=2020-01-01T00:00:00Z`,
+        `${filter}&created_after=2020-01-01T00:00:00Z`,
+      ]
+      for (const list of listed) {
+        const { items } = (await t.call('GET', list, { as: t.apiKey })).body
+        const found = items.filter(({ id }: { id: string }) => ids.includes(id)).length
+        assert.equal(found > 0, state === 'completed', `${list}: ${found}`)
+      }
+    }
+    c.diagnostic(`completed when ${JSON.stringify([...seen])}`)
   })
 
   for (const [when, prepare] of [

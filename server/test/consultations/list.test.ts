@@ -6,7 +6,7 @@ import { newId } from '../../src/platform/ids.ts'
 import { encodeCursor } from '../../src/platform/page.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addOrganization, addPerson } from '../people-and-keys.ts'
-import { totalsAndCounts } from './table-contents.ts'
+import { requestsAsShown, totalsAndCounts } from './table-contents.ts'
 
 /** Behind this id, in the list that has no filter. */
 const cursorAt = (id: string): string => encodeCursor(id, '/api/v1/requests?fields=light')
@@ -304,7 +304,7 @@ test('totals equal a count in every filter, after random acts at once', async ()
       for (const state of [null, ...states]) {
         const page = await u.call('GET', `${path}?limit=100${state === null ? '' : `&state=${state}`}`, { as })
         const [row] = await u.sql(
-          `select count(*)::int as total from consultation_requests where ($1::text is null or state = $1)
+          `select count(*)::int as total from ${requestsAsShown} where ($1::text is null or shown = $1)
            and ($2::uuid is null or agent_id = $2)`,
           [state, own ? (page.body.items[0]?.agent_id ?? newId()) : null],
         )

@@ -177,6 +177,7 @@ describe('open', () => {
       decidedBy: null,
       heldUntil: null,
       outcome: null,
+      callbackId: null,
       callback: { status: 'none', attempts: 0, nextAttemptAt: null, lastError: null, sentAt: null },
       digest,
       certificate: null,

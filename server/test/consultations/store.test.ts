@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { orderOf } from '../../src/callbacks/order.ts'
 import type { Change, Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
 import { list } from '../../src/consultations/list-store.ts'
 import * as store from '../../src/consultations/store.ts'
+import { endAttempt, settledAttempt } from '../../src/deliveries/delivery.ts'
+import * as outbox from '../../src/deliveries/store.ts'
 import { type Caller, keyScopes, type Person } from '../../src/identity/principal.ts'
 import { inTransaction } from '../../src/platform/database/db.ts'
 import { newId } from '../../src/platform/ids.ts'
@@ -108,23 +111,13 @@ describe('the row read back equals what the rule returned', () => {
         ),
       cancel: (before, now) => rules.cancel(before, { kind: 'agent', id: key.id }, now),
       expire: rules.expire,
-      sent: (before, now) => rules.callbackAttempted(before, { kind: 'sent', at: now }),
-      retry: (before, now, error) =>
-        rules.callbackAttempted(before, {
-          kind: 'retry',
-          at: now,
-          error,
-          nextAttemptAt: new Date(now.getTime() + 2_000),
-        }),
-      failed: (before, now, error) => rules.callbackAttempted(before, { kind: 'failed', at: now, error }),
-      redeliver: (before, now) => rules.redeliver(before, { kind: 'system', id: null }, now),
     }
     const text = fc.string({ unit: 'binary', maxLength: 20 }).filter((value) => !value.includes('\0'))
     const step = fc.tuple(fc.constantFrom(...Object.keys(acts)), fc.integer({ min: 0, max: 7_200_000 }), text)
     const origin = t.clock.now().getTime()
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(step, { maxLength: 8 }), { minLength: 1, maxLength: 4 }), async (walks) => {
-        const current = await Promise.all(walks.map(() => inserted()))
+        const current = await Promise.all(walks.map(() => inserted({ callbackUrl: null })))
         for (let round = 0; round < 8; round += 1) {
           const changes: Change[] = []
           for (const [place, walk] of walks.entries()) {
@@ -144,6 +137,95 @@ describe('the row read back equals what the rule returned', () => {
         }
         const { totals, counts } = await totalsAndCounts(t)
         assert.deepEqual(totals, counts)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('after every outcome of its callback that the outbox records: what the rule says', async () => {
+    const outcomes = {
+      sent: { kind: 'sent' },
+      retry: { kind: 'retry', afterMs: 2_000, error: 'no', isRecovery: false, isAsked: false },
+      recovery: { kind: 'retry', afterMs: 60_000, error: 'still no', isRecovery: true, isAsked: false },
+      failed: { kind: 'failed', error: 'never' },
+    } as const
+    const step = fc.record({
+      kind: fc.constantFrom(...Object.keys(outcomes), 'redeliver'),
+      ms: fc.nat(5),
+      held: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
+        const opened = await inserted()
+        const responder = { userId: people[0]?.id ?? '', role: 'reviewer' }
+        const approve = { decision: 'approve', comment: null } as const
+        const closed = rules.owing(rules.respond(opened, responder, approve, t.clock.now(), certify), newId)
+        const [subject, leaseToken] = [
+          { organizationId: t.organizationId, channel: 'callback', subjectId: opened.id },
+          newId(),
+        ]
+        const { id, ...order } = orderOf(closed) ?? assert.fail('no callback is owed')
+        const delivery = {
+          ...subject,
+          id,
+          event: order.event,
+          address: 'https://agent.example.com/',
+          target: 'https://agent.example.com',
+          secret: null,
+          body: '{}',
+          traceparent: null,
+          proof: null,
+          bodyBytes: 2,
+          retrySeconds: [],
+          recoverySeconds: [],
+          createdAt: order.dueAt,
+          changedAt: closed.after.updatedAt,
+        }
+        await inTransaction(t.app.db, scope(), async (tx) => {
+          await store.save(tx, [closed])
+          await outbox.enqueue(tx, [{ delivery, dueAt: new Date('2900-01-01'), leaseToken }], t.clock.now())
+        })
+        let current = closed.after
+        let [attempts, roundAttempts, failedAt]: [number, number, Date | null] = [0, 0, null]
+        let now = t.clock.now().getTime()
+        for (const { kind, ms, held } of steps) {
+          assert.deepEqual(await readBack(opened.id), [current])
+          now += ms
+          const at = new Date(now)
+          if (kind === 'redeliver') {
+            if (!['sent', 'failed'].includes(current.callback.status)) continue
+            current = rules.redeliver(current, { kind: 'system', id: null }, at).after
+            await inTransaction(t.app.db, scope(), (tx) => outbox.rearm(tx, [subject], at))
+            ;[roundAttempts, failedAt] = [0, null]
+            continue
+          }
+          if (current.callback.nextAttemptAt === null) continue
+          const next = outcomes[kind as keyof typeof outcomes]
+          const isHeld = held && next.kind !== 'sent' && kind !== 'retry'
+          const result = {
+            statusCode: 500,
+            durationMs: 1,
+            reply: '',
+            errorCode: null,
+            error: null,
+            isTargetInTrouble: true,
+            next,
+          }
+          const leased = { ...delivery, attempts, roundAttempts, failedAt, bodySha256: null, leaseToken }
+          const times = { id: newId(), startedAt: at, endedAt: at }
+          const ended = { ...endAttempt(leased, result, times), ...(isHeld && { isHeld: true as const }) }
+          await t.sql('update deliveries set lease_token = $2 where id = $1', [id, leaseToken])
+          const settled = await inTransaction(t.app.db, scope(), (tx) => outbox.settle(tx, [ended], at))
+          const { outcome, changedAt } = settledAttempt(
+            ended,
+            settled.get(times.id) ?? assert.fail('it was not settled'),
+          )
+          const change = rules.callbackAttempted(current, outcome, changedAt)
+          await inTransaction(t.app.db, scope(), (tx) => store.moveTotals(tx, [change]))
+          current = change.after
+          if (!isHeld) [attempts, roundAttempts] = [attempts + 1, roundAttempts + 1]
+        }
+        assert.deepEqual(await readBack(opened.id), [current])
       }),
       { numRuns: 60 },
     )
@@ -197,7 +279,7 @@ describe('the row read back equals what the rule returned', () => {
 })
 
 test('who waited for the lock sees the answer that closed the request meanwhile, with its text', async () => {
-  const opened = await inserted()
+  const opened = await inserted({ callbackUrl: null })
   const keys = [{ organizationId: t.organizationId, id: opened.id }]
   const responder = { userId: people[0]?.id ?? '', role: 'reviewer' }
   const answer = { decision: 'approve', comment: 'I was first.' } as const

@@ -1,4 +1,7 @@
+import type { callbackStatuses, State } from '../../src/consultations/consultation.ts'
 import type { TestApp } from '../harness.ts'
+
+type CallbackStatus = (typeof callbackStatuses)[number]
 
 /** When a key was last used is noted for every call, refused or not. */
 const withoutUse = `to_jsonb(t) - 'last_used_at' - 'last_used_address'`
@@ -29,6 +32,35 @@ export async function tableContents(t: TestApp): Promise<Readonly<Record<string,
   return Object.fromEntries(rows.map(({ name, ...content }) => [String(name), content]))
 }
 
+/** Every request in the state that it shows, with how its callback fares. */
+export const requestsAsShown = `(
+  select c.*, case when c.state = 'responded' and o.settled is not null then 'callback_' || o.settled else c.state end as shown,
+    o.attempts as callback_attempts, o.sent_at as callback_sent_at
+  from consultation_requests c left join deliveries o on o.organization_id = c.organization_id and o.id = c.callback_id) requests`
+
+/** Puts a request into a state, with a callback of this status, behind the service's back. */
+export async function putInto(t: TestApp, id: string, state: State, status: CallbackStatus): Promise<void> {
+  const settled = state === 'callback_sent' ? 'sent' : state === 'callback_failed' ? 'failed' : null
+  const stored = settled === null ? state : 'responded'
+  await t.sql(
+    `update consultation_requests set state = $2, outcome_status = case when $2 = 'completed' then 'executed' end,
+       outcome_at = case when $2 = 'completed' then updated_at end where id = $1`,
+    [id, stored],
+  )
+  if (status === 'none' && settled === null) return
+  const left = status === 'none' ? settled : status === 'delivering' ? 'pending' : status
+  await t.sql(
+    `with owed as (
+       insert into deliveries (organization_id, id, channel, subject_id, event, settled, address, target, body, body_bytes,
+         retry_seconds, recovery_seconds, status, due_at, round_attempts, created_at, updated_at)
+       select organization_id, gen_random_uuid(), 'callback', id, 'request.responded', $2, 'http://x/', 'http://x', '', 0,
+         '{}', '{}', $3, case when $3 = 'pending' then '2900-01-01'::timestamptz end, $4, updated_at, updated_at
+       from consultation_requests where id = $1 returning id, subject_id)
+     update consultation_requests c set callback_id = owed.id from owed where c.id = owed.subject_id`,
+    [id, settled, left, status === 'delivering' ? 1 : 0],
+  )
+}
+
 /** The stored totals of lists per agent and state, and a count over the requests. */
 export async function totalsAndCounts(t: TestApp): Promise<{ readonly totals: unknown; readonly counts: unknown }> {
   const totals = await t.sql(
@@ -36,7 +68,8 @@ export async function totalsAndCounts(t: TestApp): Promise<{ readonly totals: un
      group by 1, 2, 3 having sum(total) <> 0 order by 1, 2, 3`,
   )
   const counts = await t.sql(
-    `select organization_id, agent_id, state, count(*)::int as total from consultation_requests group by 1, 2, 3 order by 1, 2, 3`,
+    `select organization_id, agent_id, shown as state, count(*)::int as total from ${requestsAsShown}
+     group by 1, 2, 3 order by 1, 2, 3`,
   )
   return { totals, counts }
 }

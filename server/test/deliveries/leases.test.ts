@@ -216,9 +216,7 @@ describe('two workers on one database', () => {
     const posted = receiver.requests.map(({ body }) => JSON.parse(body.toString()).request_id)
     assert.deepEqual(posted.sort(), ids.sort())
     assert.ok(most > 64, `${most} at once`)
-    const [states] = await own.sql(
-      "select count(*)::int from consultation_requests where state = 'callback_sent' and callback_attempts = 1",
-    )
+    const [states] = await own.sql("select count(*)::int from deliveries where settled = 'sent' and attempts = 1")
     assert.equal(states?.count, 500)
     const [log] = await own.sql('select count(*)::int from delivery_attempts')
     assert.equal(log?.count, 500)

@@ -4,6 +4,7 @@ import { after, before, describe, type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { createAccessTokens } from '../../src/identity/access-token.ts'
 import { createLog } from '../../src/platform/log.ts'
+import { requestsAsShown } from '../consultations/table-contents.ts'
 import { eventually } from '../eventually.ts'
 import { type FakeClock, type Reply, secretKey, startTestApp, type TestApp } from '../harness.ts'
 import { freePort, receiverFor } from '../receivers.ts'
@@ -167,7 +168,7 @@ describe('behind an open breaker', () => {
     await pass(t, 13)
     const states = async () =>
       t.sql(
-        `select state, max(callback_attempts)::int as attempts, count(*)::int from consultation_requests
+        `select shown as state, max(callback_attempts)::int as attempts, count(*)::int from ${requestsAsShown}
          where id = any($1) group by 1`,
         [ids],
       )
@@ -222,7 +223,7 @@ describe('behind an open breaker', () => {
     assert.ok(probes >= 20 && probes <= 125, `${probes} probes in two hours`)
     receiver.behave({ status: 200 })
     await pass(t, 240, 20)
-    const [sent] = await t.sql(`select count(*)::int from consultation_requests where state = 'callback_sent'`)
+    const [sent] = await t.sql(`select count(*)::int from ${requestsAsShown} where shown = 'callback_sent'`)
     assert.equal(sent?.count, 50)
   })
 
@@ -240,7 +241,7 @@ describe('behind an open breaker', () => {
     await other.connect()
     c.after(() => other.end())
     await other.query('begin')
-    await other.query(`select 1 from consultation_requests for update`)
+    await other.query('lock table delivery_attempts in share mode')
     t.clock.advance(900_000)
     const drained = t.app.drain()
     const leased = 'select 1 from deliveries where lease_token is not null'
@@ -251,10 +252,11 @@ describe('behind an open breaker', () => {
     for (const response of replies) response.end()
     await eventually('its breaker is closed', async () => (await t.sql(closed)).length === 1)
     await other.query('commit')
+    await other.end()
     await drained
     await t.app.drain()
     const states = await t.sql(
-      'select state, count(*)::int from consultation_requests where callback_url is not null group by 1',
+      `select shown as state, count(*)::int from ${requestsAsShown} where callback_url is not null group by 1`,
     )
     assert.deepEqual(states, [{ state: 'callback_sent', count: 40 }])
   })
@@ -288,7 +290,7 @@ describe('behind an open breaker', () => {
       assert.equal(reply.status, 202, reply.text)
     }
     await t.app.drain()
-    const [sent] = await t.sql(`select count(*)::int from consultation_requests where state = 'callback_sent'`)
+    const [sent] = await t.sql(`select count(*)::int from ${requestsAsShown} where shown = 'callback_sent'`)
     assert.equal(sent?.count, 12, 'and those that waited come with it')
   })
 
@@ -323,7 +325,7 @@ describe('behind an open breaker', () => {
     await t.app.drain()
     receiver.behave({ status: 200 })
     await pass(t, 60)
-    const [sent] = await t.sql(`select count(*)::int from consultation_requests where state = 'callback_sent'`)
+    const [sent] = await t.sql(`select count(*)::int from ${requestsAsShown} where shown = 'callback_sent'`)
     assert.equal(sent?.count, 10)
     assert.equal((await read(t, asked)).callback.attempts, 1)
     await pass(t, 3_600, 3_600)

@@ -53,7 +53,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
     proofs: createCallbackProofs([secretKey]),
     secretOf: () => null,
     requestOf: async () => null,
-    lockRequests: (tx, requests) => t.app.consultations.lockForCallbacks(tx, requests),
+    recordOutcomes: (tx, requests) => t.app.consultations.recordCallbacks(tx, requests),
   })
   return createDeliveryWorker({
     db: t.app.db,

@@ -144,7 +144,7 @@ async function lists({ t }: Day): Promise<void> {
   for (const as of [t.admin.token, t.apiKey]) {
     for (const sort of ['&sort=oldest', '&sort=oldest&state=pending', '&sort=due'])
       await pages(`/api/v1/requests?limit=2${sort}`, as)
-    for (const filter of ['', '&state=pending']) {
+    for (const filter of ['', '&state=pending', '&state=responded', '&state=callback_sent']) {
       for (const changed of ['', `&updated_after=${since}`])
         await pages(`/api/v1/requests?limit=2${filter}${changed}`, as)
     }

@@ -28,6 +28,12 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     10_100,
     'a page of one kind or actor looks through up to 10,000 events, and goes on from there',
   ],
+  [/^consultations_counts$/, 1_300, 'it counts up to 1,000 pending requests that time out soon'],
+  [
+    /^consultations_list_newest$/,
+    400,
+    'the total is the sum of one row for each agent, state and slot, each in all the versions that a vacuum would take',
+  ],
   [/^deliveries_list_(all|failed)$/, 2_100, 'a page looks through 2,000 deliveries, and goes on from there'],
   [
     /^sso_sessions_outside$/,

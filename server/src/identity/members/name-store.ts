@@ -11,12 +11,13 @@ export interface Named {
 
 const namesStatement: Statement = {
   name: 'identity_names',
-  text: `
-    select id, 'person' as kind, name, email from users where organization_id = $1 and id = any($2::uuid[])
+  // By their primary keys one by one: planned while a table is empty, `id = any(...)` may read a whole organization.
+  text: `select found.* from (select distinct unnest($2::uuid[])) as wanted(id) cross join lateral (
+    (select id, 'person' as kind, name, email from users where organization_id = $1 and id = wanted.id offset 0)
     union all
-    select id, 'agent', name, null from agents where organization_id = $1 and id = any($2::uuid[])
+    (select id, 'agent', name, null from agents where organization_id = $1 and id = wanted.id offset 0)
     union all
-    select id, 'api_key', name, null from api_keys where organization_id = $1 and id = any($2::uuid[])`,
+    (select id, 'api_key', name, null from api_keys where organization_id = $1 and id = wanted.id offset 0)) found`,
 }
 
 /** Those of `ids` that the organization has, as they are called now. */

@@ -155,7 +155,7 @@ export interface Schema {
     context_bytes: Generated<number>
     metadata_bytes: Generated<number>
     digest: Buffer
-    state: 'pending' | 'responded' | 'callback_sent' | 'callback_failed' | 'timeout' | 'cancelled' | 'completed'
+    state: 'pending' | 'responded' | 'timeout' | 'cancelled' | 'completed'
     revision: Generated<number>
     timeout_at: Date | null
     next_action_at: Date | null
@@ -168,11 +168,6 @@ export interface Schema {
     callback_url: string | null
     callback_secret: Buffer | null
     callback_retry_seconds: readonly number[] | null
-    callback_status: Generated<'none' | 'pending' | 'delivering' | 'sent' | 'failed'>
-    callback_attempts: Generated<number>
-    callback_next_attempt_at: Date | null
-    callback_last_error: string | null
-    callback_sent_at: Date | null
     erased_at: Date | null
     idempotency_key: string | null
     idempotency_hash: Buffer | null
@@ -202,6 +197,7 @@ export interface Schema {
     answer_asked_bytes: Generated<number>
     presentation_bytes: Generated<number>
     response_bytes: Generated<number>
+    callback_id: string | null
   }
   consultation_totals: {
     organization_id: string
@@ -242,6 +238,13 @@ export interface Schema {
     created_at: Date
     updated_at: Date
     traceparent: string | null
+    event: Generated<string>
+    settled: 'sent' | 'failed' | null
+    shown: Generated<boolean>
+    planned_at: Date | null
+    last_error: string | null
+    sent_at: Date | null
+    changed_at: Date | null
   }
   delivery_attempts: {
     organization_id: string

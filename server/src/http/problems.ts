@@ -27,7 +27,18 @@ export function problemBody(problem: Problem, requestId: string): Record<string,
   }
 }
 
+/** Headers that a route may have set for the reply that it did not come to send. */
+const ofAnotherReply = [
+  'etag',
+  'location',
+  'content-disposition',
+  'content-range',
+  'accept-ranges',
+  'idempotency-replayed',
+]
+
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
+  for (const name of ofAnotherReply) reply.removeHeader(name)
   return reply
     .status(problem.status)
     .headers(headersFor(request, problem))

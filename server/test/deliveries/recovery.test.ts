@@ -230,16 +230,18 @@ describe('behind an open breaker', () => {
   test('what was being held back when the receiver was back is sent too', async (c) => {
     // A busy machine may need a while for what happens under the lock, which two connections of the worker wait for.
     const t = await startTestApp({ environment: { DATABASE_STATEMENT_SECONDS: '60', DATABASE_POOL: '20' } })
-    c.after(() => t.stop())
+    const other = new pg.Client({ ...t.connection, user: 'postgres' })
+    c.after(async () => {
+      await other.end()
+      await t.stop()
+    })
     const receiver = await receiverFor(c, { behaviour: { status: 500 } })
     for (let made = 0; made < 40; made += 1) await answered(t, receiver.url)
     await pass(t, 3_600, 60)
     const replies: ServerResponse[] = []
     receiver.behave((response) => void replies.push(response))
     // Whoever records that they are held back waits for this lock.
-    const other = new pg.Client({ ...t.connection, user: 'postgres' })
     await other.connect()
-    c.after(() => other.end())
     await other.query('begin')
     await other.query('lock table delivery_attempts in share mode')
     t.clock.advance(900_000)

@@ -164,8 +164,8 @@ describe('the document', () => {
   test('what several operations share is written once', () => {
     const parts = document.components
     const operations = Object.values(document.paths).flatMap((path) => Object.keys(path)).length
-    // About 3 000 characters each: what they share would make that several times as many.
-    assert.ok(JSON.stringify(document).length < 3_200 * operations, 'it is larger than it was')
+    // About 3 300 characters each: what they share would make that several times as many.
+    assert.ok(JSON.stringify(document).length < 3_500 * operations, 'it is larger than it was')
     const values = [...JSON.stringify(parts.examples).matchAll(/"detail":"([^"]*)"/g)].map((match) => match[1])
     assert.deepEqual(values, [...new Set(values)], 'an example is there twice')
   })

@@ -24,10 +24,14 @@ export const priority = Type.Enum(priorities, { title: 'Priority', description: 
 /** What is sent is closed, what is returned is not, so each has a title of its own. */
 type Place = '' | 'Request'
 
+/** What is returned was checked when it was sent. */
+const named = (of: Place, { maxLength = 255, description }: { maxLength?: number; description: string }) =>
+  of === '' ? line({ maxLength, description }) : Type.String({ description })
+
 const action = (of: Place) =>
   Type.Object(
     {
-      name: line({ description: 'What would be called, such as refunds.create.' }),
+      name: named(of, { description: 'What would be called, such as refunds.create.' }),
       args: free('Its arguments, returned exactly as sent.'),
       args_schema: maybe(free('A schema of the subset at GET /answer-schema, which the arguments fit, edited or not.')),
     },
@@ -38,7 +42,7 @@ const option = (of: Place) =>
   Type.Object(
     {
       id: Type.String({ minLength: 1, maxLength: 64, description: 'What the answer names.' }),
-      label: line({ description: 'What people read.' }),
+      label: named(of, { description: 'What people read.' }),
       description: maybe(Type.String({ maxLength: 2_000, description: 'What it means.' })),
       requires_comment: Type.Optional(Type.Boolean({ description: 'Whoever chooses it has to say why.' })),
     },
@@ -93,9 +97,9 @@ const presentation = (of: Place) =>
         ),
       ),
       consequences: maybe(Type.String({ maxLength: 20_000, description: 'What happens then, in Markdown.' })),
-      target: maybe(line({ description: 'What it is done to. At critical risk its name has to be typed.' })),
+      target: maybe(named(of, { description: 'What it is done to. At critical risk its name has to be typed.' })),
       source_url: maybe(Type.String({ minLength: 1, maxLength: 2_048, description: 'http(s): where it comes from.' })),
-      environment: maybe(line({ maxLength: 60, description: 'Such as production.' })),
+      environment: maybe(named(of, { maxLength: 60, description: 'Such as production.' })),
       reversible: Type.Optional(Type.Boolean({ description: 'Whether it can be undone.' })),
     },
     { title: `${of}Presentation`, description: 'How to show it.' },
@@ -103,12 +107,13 @@ const presentation = (of: Place) =>
 
 const justification = (most: { maxLength?: number } = {}) =>
   Type.String({ ...most, description: "The agent's own reason, in Markdown." })
-const tags = Type.Array(line({ maxLength: 64, description: 'A tag.' }), {
-  maxItems: 32,
-  uniqueItems: true,
-  description: 'To find and sort it by.',
-})
-const runId = line({ description: 'Groups the requests of one run of the agent.' })
+const tags = (of: Place) =>
+  Type.Array(named(of, { maxLength: 64, description: 'A tag.' }), {
+    maxItems: 32,
+    uniqueItems: true,
+    description: 'To find and sort it by.',
+  })
+const runId = (of: Place) => named(of, { description: 'Groups the requests of one run of the agent.' })
 
 /** The members of a new request. */
 export const questionMembers = {
@@ -118,8 +123,8 @@ export const questionMembers = {
   presentation: maybe(presentation('')),
   risk: maybe(risk),
   priority: maybe(priority),
-  tags: maybe(tags),
-  run_id: maybe(runId),
+  tags: maybe(tags('')),
+  run_id: maybe(runId('')),
 }
 
 const truncated = (name: string, shown: string) =>
@@ -140,8 +145,8 @@ export const shownMembers = {
   risk,
   risk_proposed: { ...risk, description: 'What the agent said; the organization may only raise it.' },
   priority,
-  tags,
-  run_id: nullable(runId),
+  tags: tags('Request'),
+  run_id: nullable(runId('Request')),
 }
 
 const choices = (most: { maxItems?: number } = {}) =>

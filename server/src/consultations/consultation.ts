@@ -8,7 +8,7 @@ import { type Asked, argsDigest, digestOf, jsonDigest } from './digest.ts'
 import { type CheckedAnswer, checkAnswer, confirmationOf, type FullAnswer } from './questions/checked-answer.ts'
 import type { Decision } from './questions/question.ts'
 import { type Priority, type Risk, requireSurface, type Surface } from './questions/tiers.ts'
-import { markOf, repeatedAt, unchanged } from './repetition.ts'
+import { type Mark, markOf, repeated, unchanged } from './repetition.ts'
 
 /** The rules of a consultation: pure. Every act takes it as it was and returns it as it is now, with the facts to record; or refuses. */
 
@@ -376,11 +376,11 @@ export function respond(
   idempotency: Idempotency | null = null,
 ): Change {
   if (before.response?.responderId === responder.userId) {
-    const at = repeatedAt(before.closingCall, idempotency)
-    if (at !== null) return unchanged(before, asAnswered(before, holdOf(before, answer), at))
+    const mark = repeated(before.closingCall, idempotency)
+    if (mark !== null) return unchanged(before, asAnswered(before, holdOf(before, answer), mark))
   }
   requirePending(before, 'respond', now)
-  if (repeatedAt(before.closingCall, idempotency) !== null) throw takenBack()
+  if (repeated(before.closingCall, idempotency) !== null) throw takenBack()
   requireAsAsked(before)
   if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
@@ -402,7 +402,7 @@ export function respond(
     responderId: responder.userId,
     respondedAt: now,
   }
-  const closingCall = markOf(idempotency, now)
+  const closingCall = markOf(idempotency, { at: now, updatedAt: later(before, now) })
   const decided: Consultation = {
     ...before,
     response: { ...response, erasedAt: null },
@@ -448,15 +448,15 @@ export function answerDigests({ action, response }: Pick<Consultation, 'action' 
 }
 
 export function cancel(before: Consultation, actor: Actor, now: Date, idempotency: Idempotency | null = null): Change {
-  const at = before.state === 'cancelled' ? repeatedAt(before.closingCall, idempotency) : null
-  if (at !== null) return unchanged(before, asClosed(before, 'cancelled', at))
+  const mark = before.state === 'cancelled' ? repeated(before.closingCall, idempotency) : null
+  if (mark !== null) return unchanged(before, asClosed(before, 'cancelled', mark))
   // An agent sees no decision that is held back, and may still withdraw.
   if (!isHeld(before)) requirePending(before, 'cancel', now)
   const withdrawn: Consultation = {
     ...before,
     ...noDecision,
     state: 'cancelled',
-    closingCall: markOf(idempotency, now),
+    closingCall: markOf(idempotency, { at: now, updatedAt: later(before, now) }),
   }
   return { ...close(withdrawn, before, actor, 'request.cancelled', now), ...voidedAnswer(before, now) }
 }
@@ -648,8 +648,7 @@ function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now:
 }
 
 /** The request as the act that closed it left it, whatever has happened since. */
-function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Date): Consultation {
-  const updatedAt = later({ updatedAt: closed.createdAt }, at)
+function asClosed(closed: Consultation, state: 'responded' | 'cancelled', { at, updatedAt }: Mark): Consultation {
   return {
     ...closed,
     state,
@@ -662,10 +661,10 @@ function asClosed(closed: Consultation, state: 'responded' | 'cancelled', at: Da
 }
 
 /** The request as its answer left it, whatever has happened since. */
-function asAnswered(answered: Consultation, holdMs: number, at: Date): Consultation {
-  const closed = asClosed(answered, 'responded', at)
+function asAnswered(answered: Consultation, holdMs: number, mark: Mark): Consultation {
+  const closed = asClosed(answered, 'responded', mark)
   if (holdMs === 0) return closed
-  return { ...closed, state: 'pending', callback: noCallback, heldUntil: new Date(at.getTime() + holdMs) }
+  return { ...closed, state: 'pending', callback: noCallback, heldUntil: new Date(mark.at.getTime() + holdMs) }
 }
 
 /** The request as it was created, whatever has happened since: the reply to a repeated Idempotency-Key. */

@@ -6,7 +6,7 @@ import { type OpenedCertificate, requireProven } from './certificate.ts'
 import { type Change, type Consultation, isHeld, requireAsAsked, type State } from './consultation.ts'
 import { alreadyCompleted } from './outcome.ts'
 import type { Decision } from './questions/question.ts'
-import { markOf, repeatedAt, unchanged } from './repetition.ts'
+import { markOf, repeated, unchanged } from './repetition.ts'
 
 export const notApproved = refusal(
   409,
@@ -94,17 +94,18 @@ export function redeem(
   requireProven(before, opened)
   const certificateExpiresAt = approvalExpiry(before)
   if (digest !== null && digest !== before.digest) throw digestDiffers(before.digest)
-  if (repeatedAt(before.redeemingCall, idempotency) !== null) return unchanged(before, before)
+  if (repeated(before.redeemingCall, idempotency) !== null) return unchanged(before, before)
   if (before.outcome !== null) throw alreadyCompleted(before.state)
   if (before.redeemedAt !== null) throw alreadyRedeemed(before.state, before.redeemedAt)
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
   if (before.erasedAt !== null) throw erased(before.state, before.erasedAt)
+  const updatedAt = later(before, now)
   const after: Consultation = {
     ...before,
     redeemedAt: now,
-    redeemingCall: markOf(idempotency, now),
-    updatedAt: later(before, now),
+    redeemingCall: markOf(idempotency, { at: now, updatedAt }),
+    updatedAt,
   }
   const auditedFields = { redeemed_at: now, revision: before.revision }
   return {

@@ -50,6 +50,7 @@ function objectsIn(schema: Schema, path = ''): readonly Found[] {
 function put(body: unknown, [step, ...steps]: readonly string[], value: unknown): unknown {
   if (step === undefined) return value
   if (Array.isArray(body)) return body.with(Number(step), put(body[Number(step)], steps, value))
+  if (body === undefined && /^\d+$/.test(step)) return [put(undefined, steps, value)]
   const given = typeof body === 'object' && body !== null ? body : {}
   return { ...given, [step]: put((given as Record<string, unknown>)[step], steps, value) }
 }

@@ -45,7 +45,15 @@ const byCaller: Readonly<Record<'owner' | 'admin' | 'reviewer' | 'auditor' | 'ag
   reviewer: [...reads, ...ownAccount, ...decides],
   admin: [...reads, ...ownAccount, ...audits, ...decides, ...manages],
   owner: [...reads, ...ownAccount, ...audits, ...decides, ...manages, 'organization.delete'],
-  agent: ['request.create', 'request.attach', 'request.read', 'request.cancel', 'request.redeem', 'request.redeliver'],
+  agent: [
+    'request.create',
+    'request.attach',
+    'request.read',
+    'request.cancel',
+    'request.redeem',
+    'request.report',
+    'request.redeliver',
+  ],
 }
 
 const every = Object.keys(rights) as Right[]

@@ -17,6 +17,8 @@ const sensitive: Readonly<Record<string, readonly unknown[] | null>> = {
   changeAuditPolicy: [{ legal_hold: false }, { retention_days: 200 }, { retention_days: 200, legal_hold: true }],
   eraseFromAudit: null,
   invite: null,
+  // Only with an approval at critical risk: the rule asks for it (questions.test.ts).
+  respond: [],
   resumeAgent: null,
   resumeOrganization: null,
   changeOrganization: null,

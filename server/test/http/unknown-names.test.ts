@@ -7,10 +7,18 @@ import { type Operation, operationsOf } from '../authorization/operations.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { resolvedDocument } from './resolved-document.ts'
 
+/** What an agent asks with is its own, and what a form or a call takes is not for the service to know. */
+function opensOfRequest(at: string): readonly string[] {
+  const open = ['context', 'metadata', 'action.args', 'action.args_schema', 'answer.form', 'presentation.hints']
+  return open.map((name) => at + name)
+}
+
 /** What an operation leaves to its caller, by path; `?` is the query. */
 const free: Readonly<Record<string, readonly string[]>> = {
-  createRequest: ['context', 'metadata'],
-  createRequests: ['requests.0.context', 'requests.0.metadata'],
+  createRequest: opensOfRequest(''),
+  createRequests: opensOfRequest('requests.0.'),
+  respond: ['data', 'args'],
+  reportOutcome: ['data'],
   // What browsers put into a credential, and identity providers into the address of a browser, is theirs to extend.
   addPasskey: ['credential', 'credential.response'],
   stepUp: ['assertion', 'assertion.response'],

@@ -5,6 +5,7 @@ import { inTransaction } from '../platform/database/db.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
+import * as callbacks from './callback-progress.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
 import { type Context, writes } from './context.ts'
@@ -70,7 +71,7 @@ function performTogether(
       if (unread.has(name)) return { value: { undigested: null } }
       if (comparesDigest && before !== null && !isDigested(before)) return { value: { undigested: before } }
       try {
-        const change = rules.owing(decide(before), newId)
+        const change = callbacks.owing(decide(before), newId)
         if (change.after.isRepeated === true) return { value: change.after }
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
@@ -181,12 +182,12 @@ export async function redeliverIfSettled(context: ActContext, by: Caller, id: st
     return true
   } catch (error) {
     const { code } = error as { readonly code?: unknown }
-    if (code === rules.nothingToRedeliver.code || code === rules.notFound.code) return false
+    if (code === callbacks.nothingToRedeliver.code || code === rules.notFound.code) return false
     throw error
   }
 }
 
 export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {
-  const decide = (before: Consultation) => rules.redeliver(before, actorOf(by.principal), context.clock.now())
+  const decide = (before: Consultation) => callbacks.redeliver(before, actorOf(by.principal), context.clock.now())
   return act(context, by, id, decide, { locksCallback: true })
 }

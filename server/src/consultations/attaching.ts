@@ -1,6 +1,6 @@
 import { actorOf, type Caller, type Principal, payerOf } from '../identity/principal.ts'
 import type { Tx } from '../platform/database/db.ts'
-import * as rules from './consultation.ts'
+import * as files from './attached-files.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
 import { factOf, requestChange } from './facts.ts'
@@ -9,7 +9,7 @@ import * as store from './store.ts'
 
 /** Throws 404 when the caller may not see it, 409 unless it is open. */
 export async function requireOpen(context: Context & ReadContext, principal: Principal, id: string): Promise<void> {
-  rules.requireOpen(await read(context, principal, id), context.clock.now())
+  files.requireOpen(await read(context, principal, id), context.clock.now())
 }
 
 /**
@@ -23,11 +23,11 @@ export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, b
   const { principal } = by
   const { found } = await store.lock(tx, [keyFor(principal, id)])
   let current = visibleTo(principal, found[0] ?? null)
-  rules.requireOpen(current, clock.now())
-  const change = async (file: rules.AttachedFile, kind: 'attachment.added' | 'attachment.removed'): Promise<void> => {
+  files.requireOpen(current, clock.now())
+  const change = async (file: files.AttachedFile, kind: 'attachment.added' | 'attachment.removed'): Promise<void> => {
     await digestAhead(current, payerOf(principal))
     const now = clock.now()
-    const changed = rules.changeAttachments(current, actorOf(principal), file, kind, now)
+    const changed = files.changeAttachments(current, actorOf(principal), file, kind, now)
     current = changed.after
     await store.saveAttachments(tx, current)
     await events.append(
@@ -37,7 +37,7 @@ export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, b
     )
   }
   return {
-    attach: (file: rules.AttachedFile) => change(file, 'attachment.added'),
-    detach: (file: rules.AttachedFile) => change(file, 'attachment.removed'),
+    attach: (file: files.AttachedFile) => change(file, 'attachment.added'),
+    detach: (file: files.AttachedFile) => change(file, 'attachment.removed'),
   }
 }

@@ -1,6 +1,6 @@
 import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Tx } from '../platform/database/db.ts'
-import { callbackAttempted } from './consultation.ts'
+import { callbackAttempted } from './callback-progress.ts'
 import type { Context } from './context.ts'
 import { factsOf } from './facts.ts'
 import { byKey, distinct, type Key, keyOf } from './row-keys.ts'

@@ -1,4 +1,3 @@
-import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Actor, Fact } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
@@ -287,19 +286,6 @@ export function requireErasable({ state, callback }: ConsultationCore): void {
   if (state === 'pending' || callback.status === 'pending' || mayBeSent) throw stillOpen(state)
 }
 
-export const nothingToRedeliver = refusal(
-  409,
-  'consultation.nothing_to_redeliver',
-  (state: State, isUnderWay: boolean) => ({
-    detail: isUnderWay
-      ? 'The callback is still being delivered. Wait for its outcome before asking for another delivery.'
-      : 'This request has sent no callback, so there is nothing to send again.',
-    extra: { state },
-  }),
-  'pending',
-  false,
-)
-
 export const noCallback: CallbackProgress = {
   status: 'none',
   attempts: 0,
@@ -466,112 +452,6 @@ export function expire(before: Consultation, now: Date): Change {
   return close(expired, before, { kind: 'timer', id: null }, 'request.timed_out', now)
 }
 
-/** Throws 409 unless files can still be added to it, or removed. */
-export function requireOpen(before: Consultation, now: Date): void {
-  requirePending(before, 'change its attachments', now)
-}
-
-/** A file, as requests and their digests name it. */
-export interface AttachedFile {
-  readonly id: string
-  readonly name: string
-  readonly media_type: string
-  readonly size: number
-  readonly sha256: string
-}
-
-export const attachmentsOf = ({ attachments }: Pick<Consultation, 'attachments'>): readonly AttachedFile[] =>
-  attachments === null ? [] : (JSON.parse(attachments) as AttachedFile[])
-
-/**
- * The agent changes the files of what it asks, and so its digest: who answers with the digest of what they were shown before is
- * refused, and the certificate of a decision names all the files that were there.
- */
-export function changeAttachments(
-  before: Consultation,
-  actor: Actor,
-  file: AttachedFile,
-  kind: 'attachment.added' | 'attachment.removed',
-  now: Date,
-): Change {
-  requireOpen(before, now)
-  requireAsAsked(before)
-  const others = attachmentsOf(before).filter(({ id }) => id !== file.id)
-  const files = kind === 'attachment.added' ? [...others, file] : others
-  const attachments = files.length === 0 ? null : (JSON.stringify(files) as JsonText)
-  const digest = digestOf({ ...before, attachments })
-  const after: Consultation = { ...before, attachments, digest, updatedAt: later(before, now) }
-  const { id, name, ...said } = file
-  const change = { attachment_id: id, ...said }
-  const isAdded = kind === 'attachment.added'
-  const fact: RequestFact = {
-    kind,
-    actor,
-    before: { digest: before.digest, ...(isAdded ? {} : change) },
-    after: { digest, ...(isAdded ? change : {}) },
-    erasable: { name },
-  }
-  return { before, after, facts: [fact] }
-}
-
-/**
- * Success moves responded -> callback_sent, the last of the quick retries responded -> callback_failed, and a success of the
- * recovery callback_failed -> callback_sent; timeout and cancelled stay.
- */
-export function callbackAttempted<C extends ConsultationCore>(
-  before: C,
-  outcome: SettledAttempt['outcome'],
-  recordedAt: Date = outcome.at,
-): Change<C> {
-  const { callback: was } = before
-  const isHeld = outcome.kind !== 'sent' && outcome.isHeld === true
-  const attempts = was.attempts + (isHeld ? 0 : 1)
-  const touched = { ...before, updatedAt: later(before, recordedAt) }
-  const lastError = outcome.kind === 'sent' ? null : isHeld ? (was.lastError ?? outcome.error) : outcome.error
-  const nextAttemptAt = outcome.kind === 'retry' ? outcome.nextAttemptAt : null
-  const isFailed = outcome.kind === 'failed' || (outcome.kind === 'retry' && outcome.isRecovery === true)
-  const progress = { attempts, nextAttemptAt, lastError }
-  if (outcome.kind === 'retry' && (!isFailed || was.status === 'failed')) {
-    const status = was.status === 'failed' ? 'failed' : 'delivering'
-    return { before, after: { ...touched, callback: { ...was, status, ...progress } }, facts: [] }
-  }
-  const callback: CallbackProgress = isFailed
-    ? { status: 'failed', ...progress, sentAt: was.sentAt }
-    : { status: 'sent', ...progress, sentAt: outcome.at }
-  const decided = before.state === 'responded' || before.state === 'callback_failed'
-  const state: State = !decided ? before.state : isFailed ? 'callback_failed' : 'callback_sent'
-  const failure = was.status === 'failed' ? 'request.callback_abandoned' : 'request.callback_failed'
-  const auditedFields = {
-    state,
-    attempts,
-    ...(lastError === null ? {} : { error: lastError }),
-    ...(nextAttemptAt === null ? {} : { next_attempt_at: nextAttemptAt }),
-  }
-  const fact: RequestFact = {
-    kind: isFailed ? failure : 'request.callback_sent',
-    actor: { kind: 'system', id: null },
-    before: { state: before.state },
-    after: auditedFields,
-  }
-  return { before, after: { ...touched, state, callback }, facts: [fact] }
-}
-
-/** Sends the last callback again, with the same webhook-id and the same bytes. */
-export function redeliver(before: Consultation, actor: Actor, now: Date): Change {
-  const { status } = before.callback
-  if (status !== 'sent' && status !== 'failed') {
-    throw nothingToRedeliver(before.state, status !== 'none')
-  }
-  const callback: CallbackProgress = { ...before.callback, status: 'pending', nextAttemptAt: now }
-  return {
-    before,
-    after: { ...before, callback, updatedAt: later(before, now) },
-    facts: [
-      { kind: 'request.redelivery_requested', actor, before: { callback: status }, after: { callback: 'pending' } },
-    ],
-  }
-}
-
 /** A decision that is held back came in time. */
 export function isOverdue({ timeoutAt, heldUntil }: ConsultationCore, now: Date): boolean {
   return heldUntil === null && timeoutAt !== null && timeoutAt <= now
@@ -590,7 +470,7 @@ export function voidedAnswer({ response, revision }: Consultation, now: Date): P
 }
 
 /** However many callers race, there is one outcome: the refusal tells the others who won, and when. */
-function requirePending(before: Consultation, act: string, now: Date): void {
+export function requirePending(before: Consultation, act: string, now: Date): void {
   const isOver = before.state === 'pending' && isOverdue(before, now)
   const state = isOver ? 'timeout' : isHeld(before) ? 'responded' : before.state
   if (state === 'pending') return
@@ -633,13 +513,6 @@ function decisionFact(
   const said = { ...(comment === null ? {} : { comment }), ...(choices === null ? {} : { choices }) }
   const erasable = Object.keys(said).length === 0 ? {} : { erasable: said }
   return { kind, actor, before: { state: before.state }, after: { state, revision, ...decision, ...more }, ...erasable }
-}
-
-/** The change with the id of the callback that it owes, if it owes one. */
-export function owing(change: Change, newId: () => string): Change {
-  const { before, after } = change
-  if (before.callbackId !== null || after.callbackId !== null || after.callback.status !== 'pending') return change
-  return { ...change, after: { ...after, callbackId: newId() } }
 }
 
 function callbackOwed({ callbackUrl, callbackEvents, state }: Consultation, now: Date): CallbackProgress {

@@ -1,6 +1,6 @@
 import { inTransaction } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
-import { owing } from './consultation.ts'
+import { owing } from './callback-progress.ts'
 import type { Context } from './context.ts'
 import { actWhenDue } from './due.ts'
 import { factsOf, requestChange } from './facts.ts'

@@ -11,6 +11,7 @@ import { agentOf, callerOf, type Guard, personOf } from '../identity/guard.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { AnyRefusal } from '../platform/problem.ts'
+import { nothingToRedeliver } from './callback-progress.ts'
 import { certificateContradicts } from './certificate.ts'
 import * as rules from './consultation.ts'
 import * as hold from './hold.ts'
@@ -270,7 +271,7 @@ function cancelRoute(app: FastifyInstance, { consultations, guard, clock }: Cons
 function redeliverRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
   const due = { 202: oneRequest('The request; its callback is due') }
   const schema = {
-    ...actSchema('Send the callback again, with the same webhook-id', due, [rules.nothingToRedeliver]),
+    ...actSchema('Send the callback again, with the same webhook-id', due, [nothingToRedeliver]),
     operationId: 'redeliver',
   }
   app.post<OneRequest>('/requests/:id/redeliver', { ...guard('request.redeliver'), schema }, async (request, reply) => {

@@ -2,17 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { bodyAgain, isRedelivery, orderOf as orderOfChange } from '../../src/callbacks/order.ts'
+import { callbackAttempted, owing, redeliver } from '../../src/consultations/callback-progress.ts'
 import {
   type Certify,
   type Change,
   type Consultation,
-  callbackAttempted,
   cancel,
   expire,
   open,
-  owing,
   type Proposal,
-  redeliver,
   respond,
 } from '../../src/consultations/consultation.ts'
 import { redeem } from '../../src/consultations/redemption.ts'

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { callbackAttempted, redeliver } from '../../src/consultations/callback-progress.ts'
 import {
   type CallbackProgress,
   type Certify,
   type Change,
   type Consultation,
-  callbackAttempted,
   cancel,
   initialReply,
   open,
   type Proposal,
-  redeliver,
   requireErasable,
   respond,
   type State,

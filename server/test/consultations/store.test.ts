@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { orderOf } from '../../src/callbacks/order.ts'
+import * as callbacks from '../../src/consultations/callback-progress.ts'
 import type { Change, Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
 import { list } from '../../src/consultations/list-store.ts'
@@ -159,7 +160,7 @@ describe('the row read back equals what the rule returned', () => {
         const opened = await inserted()
         const responder = { userId: people[0]?.id ?? '', role: 'reviewer' }
         const approve = { decision: 'approve', comment: null } as const
-        const closed = rules.owing(rules.respond(opened, responder, approve, t.clock.now(), certify), newId)
+        const closed = callbacks.owing(rules.respond(opened, responder, approve, t.clock.now(), certify), newId)
         const [subject, leaseToken] = [
           { organizationId: t.organizationId, channel: 'callback', subjectId: opened.id },
           newId(),
@@ -194,7 +195,7 @@ describe('the row read back equals what the rule returned', () => {
           const at = new Date(now)
           if (kind === 'redeliver') {
             if (!['sent', 'failed'].includes(current.callback.status)) continue
-            current = rules.redeliver(current, { kind: 'system', id: null }, at).after
+            current = callbacks.redeliver(current, { kind: 'system', id: null }, at).after
             await inTransaction(t.app.db, scope(), (tx) => outbox.rearm(tx, [subject], at))
             ;[roundAttempts, failedAt] = [0, null]
             continue
@@ -220,7 +221,7 @@ describe('the row read back equals what the rule returned', () => {
             ended,
             settled.get(times.id) ?? assert.fail('it was not settled'),
           )
-          const change = rules.callbackAttempted(current, outcome, changedAt)
+          const change = callbacks.callbackAttempted(current, outcome, changedAt)
           await inTransaction(t.app.db, scope(), (tx) => store.moveTotals(tx, [change]))
           current = change.after
           if (!isHeld) [attempts, roundAttempts] = [attempts + 1, roundAttempts + 1]

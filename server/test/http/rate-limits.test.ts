@@ -80,7 +80,7 @@ describe('two processes on one database', () => {
       'a network on public pages',
       25,
       200,
-      () => ({ url: '/redoc', headers: { 'x-forwarded-for': '192.0.2.2' } }),
+      () => ({ url: '/.well-known/jwks.json', headers: { 'x-forwarded-for': '192.0.2.2' } }),
     ],
     [
       'address',

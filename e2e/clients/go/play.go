@@ -41,7 +41,8 @@ func main() {
 	for _, item := range page.Items {
 		listed = listed || item.Id == made.Id
 	}
-	answer := hitl.Answer{Decision: hitl.Approve, Comment: &comment}
+	decision := hitl.Approve
+	answer := hitl.Answer{Decision: &decision, Comment: &comment}
 	answered := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).JSON200
 	certificate := must(agent.GetCertificateWithResponse(ctx, made.Id)).JSON200
 	refused := must(person.RespondWithResponse(ctx, made.Id, nil, answer)).ApplicationproblemJSON409

@@ -66,7 +66,7 @@ export const createRequestBody = Type.Object(
       }),
     ),
     callback_events: maybe(
-      Type.Array(Type.Enum(callbackEvents), {
+      Type.Array(Type.Enum(callbackEvents, { title: 'CallbackEvent', description: 'What happened to the request.' }), {
         minItems: 1,
         maxItems: callbackEvents.length,
         uniqueItems: true,

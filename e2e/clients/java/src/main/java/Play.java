@@ -27,14 +27,15 @@ public class Play {
     var person = new RequestsApi(client(signedIn.getAccessToken()));
 
     var question = new CreateRequest().title("Asked in Java").context(Map.of("cost", 42.5));
-    var made = agent.createRequest(question, "java-1");
-    var page = person.listRequests(RequestState.PENDING, null, null, 100, null, null);
+    var made = agent.createRequest(question, "java-1", null);
+    var page = person.listRequests(
+        RequestState.PENDING, null, null, null, null, null, null, null, 100, null, null, null);
     var answer = new Answer().decision(Decision.APPROVE).comment("from Java");
-    var answered = person.respond(made.getId(), answer, null);
+    var answered = person.respond(made.getId(), answer, null, null);
     var certificate = agent.getCertificate(made.getId());
     Problem refused = null;
     try {
-      person.respond(made.getId(), answer, null);
+      person.respond(made.getId(), answer, null, null);
     } catch (ApiException exception) {
       refused = ApiClient.createDefaultObjectMapper().readValue(exception.getResponseBody(), Problem.class);
     }

@@ -27,7 +27,9 @@ const callbackSchema = Type.Object(
           args_patch: nullable(
             Type.Array(free('An operation.'), { description: 'RFC 6902: from action.args to `args`.' }),
           ),
-          attachments: nullable(Type.Array(Type.Ref('#/components/schemas/Attachment'), { description: 'Files of the answer.' })),
+          attachments: nullable(
+            Type.Array(Type.Ref('#/components/schemas/Attachment'), { description: 'Files of the answer.' }),
+          ),
           responder_id: uuid('The person who answered.'),
           responded_at: time('When it was answered.'),
           revision: Type.Integer({ description: 'The revision that was answered.' }),

@@ -1,6 +1,5 @@
 // Runs the tests: `npm test`, or `npm test -- server/test/some.test.ts`. With `--e2e` it runs those that start the real command
-// and service, need another program (pgbouncer), or need the machine to themselves (times, memory); with `--no-figures` too,
-// it leaves out these last ones, which take four minutes.
+// and service, need another program (pgbouncer), or need the machine to themselves (times, memory).
 import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -18,7 +17,7 @@ const secondsFile = join(cache, 'hitl-test-seconds.json')
 const given = process.argv.slice(2)
 const isE2e = given.includes('--e2e')
 const pattern = isE2e ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
-const files = given.filter((argument) => !argument.startsWith('--')).map((file) => join(process.cwd(), file))
+const files = given.filter((argument) => argument !== '--e2e').map((file) => join(process.cwd(), file))
 if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(join(root, file))
 
 /** How long each file took when it last ran on this machine. */
@@ -88,7 +87,7 @@ try {
     files.filter((file) => !isAlone(file)),
     workers,
   )
-  if (!given.includes('--no-figures')) await runFiles(files.filter(isAlone), 1)
+  await runFiles(files.filter(isAlone), 1)
   const slowest = [...took].sort(([, a], [, b]) => b - a).slice(0, isE2e ? undefined : 10)
   for (const [name, each] of slowest) process.stdout.write(`${each.toFixed(1).padStart(7)} s  ${name}\n`)
   Object.assign(seconds, Object.fromEntries(took))

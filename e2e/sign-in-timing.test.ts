@@ -28,8 +28,8 @@ const suspicious = 3.3
  * difference of a tick moves every reply, and a smaller one only those that it pushes over a tick, which is the purpose of the
  * ticks. Planted in the same way, with 400 pairs on a busy machine of 2 cores, 4 ms gave signed ranks of z = 10.1 and 9.1, 1 ms of
  * 3.5 and 4.4, and 0.5 ms of -0.4. z grows with the root of the number of pairs, so 800 give 5.0 to 6.2 for 1 ms, and exceed the
- * limit twice in a row with a probability of 0.90 to 0.996. They may not find less, or anything if all replies fall into the
- * middle of a tick.
+ * limit twice in a row with a probability of 0.90 to 0.996. Smaller differences may not be found, and none if all replies fall
+ * into the middle of a tick.
  */
 const plantedMs = 10
 

@@ -9,8 +9,9 @@ import { compileFunction } from 'node:vm'
 
 const root = join(import.meta.dirname, '../..')
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8')
-const guides = ['README.md']
-for await (const path of glob('{docs,docs/decisions,examples/*}/*.md', { cwd: root })) guides.push(path)
+const guides: string[] = []
+for await (const path of glob('{.,docs,docs/decisions,docs/guide,bench,examples/*}/*.md', { cwd: root }))
+  guides.push(path)
 
 test('the check of a signature in the README takes the right one, and refuses others without an exception', async () => {
   const code = [...(await read('README.md')).matchAll(/```js\n(.*?)```/gs)].map(([, block]) => block).join('')

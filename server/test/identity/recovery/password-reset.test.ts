@@ -395,7 +395,7 @@ describe('pages', () => {
         /default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; connect-src 'self'/,
       )
       assert.match(policy, /form-action 'none'; frame-ancestors 'none'/)
-      assert.doesNotMatch(reply.text, /src=|<link|href="(?!\/docs")/)
+      assert.doesNotMatch(reply.text, /src=|<link|href=(?!"\/docs")/)
     })
   }
 })

@@ -207,7 +207,7 @@ for (const [kind, places] of Object.entries({ embedded, external })) {
     assert.deepEqual([receiver.requests.length, relay.connections], [tried, dialled], 'nothing was sent')
 
     const { stdout } = await done('run=release', { ...common, ...second })
-    assert.match(stdout, /2 callbacks and 1 letters/)
+    assert.match(stdout, /Waiting callbacks: 2, letters: 1/)
     await eventually('the new callback is sent', async () => (await read(redelivered)).state === 'callback_sent')
     const again = await request(url, 'POST', `/api/v1/requests/${failed}/redeliver`, { as: key })
     assert.equal(again.status, 202, JSON.stringify(again.body))

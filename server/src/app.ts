@@ -145,6 +145,7 @@ export async function createApp(options: AppOptions) {
   const attachments = createAttachmentModule({
     ...ground,
     report,
+    hold: restored,
     requests: {
       requireOpen: (principal, id) => consultations.requireOpen(principal, id),
       requireVisible: (principal, id) => consultations.read(principal, id),

@@ -9,7 +9,7 @@ import { httpSettings, publicUrlOf } from './settings/http.ts'
 import { identityRules, identitySettings } from './settings/identity.ts'
 import { mailRules, mailSettings } from './settings/mail.ts'
 import { misspeltNames } from './settings/misspelt.ts'
-import { realtimeSettings } from './settings/realtime.ts'
+import { realtimeRules, realtimeSettings } from './settings/realtime.ts'
 import { secretRules, secretSettings } from './settings/secrets.ts'
 import { isProduction, serviceRules, serviceSettings } from './settings/service.ts'
 import type { Setting, Values } from './settings/setting.ts'
@@ -44,7 +44,7 @@ export const settings = {
   ...eventSettings,
 }
 
-const rules = [serviceRules, databaseRules, secretRules, identityRules, attachmentRules, mailRules]
+const rules = [serviceRules, databaseRules, secretRules, identityRules, attachmentRules, realtimeRules, mailRules]
 
 export interface Config extends Values<typeof settings> {
   /** No trailing slash. */

@@ -68,7 +68,7 @@ export const isSealed = refusal(
 )
 
 export const storeUnavailable = refusal(503, 'attachment.store_unavailable', (cause?: unknown) => ({
-  detail: 'The store of attachments does not respond just now. Nothing was changed; try again in a moment.',
+  detail: 'The store of attachments is not responding right now. Nothing was changed; try again in a moment.',
   headers: { 'retry-after': '5' },
   cause,
 }))

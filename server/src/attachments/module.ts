@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
 import type { Db } from '../platform/database/db.ts'
+import type { Hold } from '../restored/hold.ts'
 import type { AttachmentSettings } from '../settings/attachments.ts'
 import type { AttachmentContext } from './context.ts'
 import { registerAttachmentRoutes } from './routes.ts'
@@ -12,12 +13,13 @@ export interface AttachmentModuleDependencies extends Omit<AttachmentContext, 'l
   /** For background work. */
   readonly workerDb: Db
   readonly settings: AttachmentSettings
+  readonly hold: Hold
 }
 
 const mebibyte = 1_048_576
 
 /** Files of requests: added, read, removed, taken by answers, swept. */
-export function createAttachmentModule({ workerDb, settings, ...dependencies }: AttachmentModuleDependencies) {
+export function createAttachmentModule({ workerDb, settings, hold, ...dependencies }: AttachmentModuleDependencies) {
   const { requests, clock, log } = dependencies
   const objects = openObjectStore(settings, log)
   const limits = {
@@ -30,7 +32,7 @@ export function createAttachmentModule({ workerDb, settings, ...dependencies }: 
     ...attachments,
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerAttachmentRoutes(api, { attachments, guard, requests, limits }),
-    loops: [createAttachmentSweeper({ db: workerDb, clock, log, objects })],
+    loops: [createAttachmentSweeper({ db: workerDb, clock, log, objects, hold })],
     close: async (): Promise<void> => objects?.close(),
   }
 }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { create as contentDisposition } from 'content-disposition'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { conditionalHeaders, isUnchanged } from '../http/conditional.ts'
 import { notAForm, receiveFile, takeFileUploads } from '../http/file-upload.ts'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
@@ -109,9 +110,10 @@ function readRoute(app: FastifyInstance, { attachments, guard, requests }: Attac
     summary: 'The content of an attachment, or a part of it',
     description:
       'Always to be saved, never shown in place. `Range` asks for one part; with `If-Range` only of the content with that ETag. ' +
-      'Several parts at once are replied to with all of it.',
+      'A request for several parts gets the whole file.',
     operationId: 'getAttachment',
     params: oneAttachment,
+    headers: conditionalHeaders,
     response: {
       200: withHeaders({ description: 'All of it, with its media type', content }, ...headers),
       206: withHeaders({ description: 'The part', content }, ...headers),
@@ -127,12 +129,11 @@ function readRoute(app: FastifyInstance, { attachments, guard, requests }: Attac
       const attachment = await attachments.find(callerOf(request).principal, id, attachmentId)
       const etag = `"${attachment.sha256}"`
       reply
-        .header('etag', etag)
         .header('accept-ranges', 'bytes')
         .header('content-disposition', contentDisposition(attachment.name))
         // Should a browser show it all the same: as of nobody's origin, and without scripts.
         .header('content-security-policy', `${noContentPolicy}; sandbox`)
-      if (names(request.headers['if-none-match'], etag)) return reply.status(304).send()
+      if (isUnchanged(request, reply, etag)) return reply.status(304).send()
       const range = partOf(request, etag, attachment.size)
       describe(reply, attachment, range)
       // Like every part, its size is known without the content.
@@ -155,12 +156,6 @@ function describe(reply: FastifyReply, { size, mediaType }: rules.Attachment, ra
   const length = range === null ? size : range.last - range.first + 1
   reply.header('content-type', mediaType).header('content-length', String(length))
   if (range !== null) reply.status(206).header('content-range', `bytes ${range.first}-${range.last}/${size}`)
-}
-
-/** Whether If-None-Match names it (RFC 9110, 13.1.2). */
-function names(header: string | undefined, etag: string): boolean {
-  const named = header?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
-  return named.some((one) => one === etag || one === '*')
 }
 
 function removeRoute(app: FastifyInstance, { attachments, guard, requests }: AttachmentRoutes): void {

@@ -18,8 +18,8 @@ export interface ObjectStore {
 
 /** A store that takes nothing, or sends nothing, for this long is down. */
 const silentMs = 10_000
-/** Of a whole upload to the store, at half a megabyte per second for the largest by default. */
-const putMs = 60_000
+/** Of a whole upload to the store, beside the time in which it may be silent. */
+const putBytesPerMs = 512
 const excerptBytes = 1_000
 
 /** Null without S3_ENDPOINT. */
@@ -42,20 +42,21 @@ export function openObjectStore(settings: AttachmentSettings, log: Logger): Obje
     uriEscapePath: false,
     applyChecksum: false,
   })
-  const agent = new Agent({
+  const options = {
     connect: { timeout: 5_000 },
     headersTimeout: silentMs,
     bodyTimeout: silentMs,
-    connections: 32,
     maxHeaderSize: 16_384,
-  })
+  }
+  // Readers may be slow, and their number is bounded elsewhere (http/bytes-under-way.ts): they are not in the way of the others.
+  const agents = { reading: new Agent(options), writing: new Agent({ ...options, connections: 32 }) }
 
   const call = async (
     method: 'PUT' | 'GET' | 'DELETE',
     key: string,
     sha256: string,
     more: Readonly<Record<string, string>> = {},
-    options: { readonly body?: Readable; readonly signal?: AbortSignal } = {},
+    sent: { readonly body?: Readable; readonly signal?: AbortSignal } = {},
   ): Promise<Dispatcher.ResponseData> => {
     const path = folder + key
     try {
@@ -69,7 +70,8 @@ export function openObjectStore(settings: AttachmentSettings, log: Logger): Obje
       }
       // By the system's clock: the store refuses signatures of another time.
       const { headers } = await signer.sign(unsigned, { signingDate: new Date() })
-      const reply = await agent.request({ origin: endpoint.origin, method, path, headers, ...options })
+      const agent = method === 'GET' ? agents.reading : agents.writing
+      const reply = await agent.request({ origin: endpoint.origin, method, path, headers, ...sent })
       const { statusCode } = reply
       if (statusCode >= 200 && statusCode < 300) return reply
       const text = await excerptOf(reply.body)
@@ -85,7 +87,10 @@ export function openObjectStore(settings: AttachmentSettings, log: Logger): Obje
     put: async (key, size, sha256, content) => {
       const headers = { 'content-length': String(size), 'content-type': 'application/octet-stream' }
       const body = Readable.from(content, { objectMode: false })
-      const reply = await call('PUT', key, sha256, headers, { body, signal: AbortSignal.timeout(putMs) })
+      const reply = await call('PUT', key, sha256, headers, {
+        body,
+        signal: AbortSignal.timeout(silentMs + size / putBytesPerMs),
+      })
       await reply.body.dump()
     },
     get: async (key, range) => {
@@ -99,7 +104,9 @@ export function openObjectStore(settings: AttachmentSettings, log: Logger): Obje
       })
       await reply?.body.dump()
     },
-    close: () => agent.destroy(),
+    close: async () => {
+      await Promise.all([agents.reading.destroy(), agents.writing.destroy()])
+    },
   }
 }
 

@@ -40,7 +40,7 @@ function release(output: Output): Promise<undefined> {
     const { callbacks, letters } = await restored.waiting()
     const released = await restored.release()
     const text = released
-      ? `Released: ${callbacks} callbacks and ${letters} letters that waited are sent now, by the running service or at its next start.`
+      ? `Released. Waiting callbacks: ${callbacks}, letters: ${letters}. Each is sent when it is due, by the running service or at its next start.`
       : 'Nothing is held: this is no restored copy, or it was released before.'
     output.result({ released, ...(released ? { callbacks, letters } : {}) }, text)
     return undefined

@@ -37,9 +37,16 @@ export const attachmentRules = (settings: AttachmentSettings): readonly Rule[] =
   const missing = (['S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const).map(
     (name): Rule => [endpoint !== null && settings[name] === null, `${name} is needed with S3_ENDPOINT`],
   )
+  const others = ['S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'].filter(
+    (name) => settings[name as 'S3_BUCKET'] !== null,
+  )
   const isPlain = endpoint?.startsWith('http:') === true
   return [
     ...missing,
+    [
+      endpoint === null && others.length > 0,
+      `S3_ENDPOINT is needed with ${others[0]}: without it, files are kept in PostgreSQL`,
+    ],
     [
       isPlain && !S3_ALLOW_HTTP,
       'S3_ENDPOINT is http://, which sends attachments in the clear: use https://, or set S3_ALLOW_HTTP=true',

@@ -20,7 +20,7 @@ const { begin: send } = rawConnections(() => port)
 test('beyond MAX_CONNECTIONS a new one is closed, and those that are there go on', async (c) => {
   const lines: string[] = []
   const log = createLog('warn', false, { write: (line: string) => void lines.push(line) })
-  const u = await startTestApp({ environment: { MAX_CONNECTIONS: '10' }, log })
+  const u = await startTestApp({ environment: { MAX_CONNECTIONS: '10', MOST_WAITS: '5' }, log })
   c.after(() => u.stop())
   const full = await listening(u.app.http)
   const dial = () => send('', full)

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { newId } from '../../src/platform/ids.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { insert } from '../../src/restored/store.ts'
+import { formWith } from '../authorization/operations.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { type MailRelay, startMailRelay } from '../platform/mail-relay.ts'
 import { receiverFor } from '../receivers.ts'
@@ -45,6 +46,13 @@ test('a restored copy serves calls and sends nothing, says so, and sends each th
   for (const loop of t.app.restored.loops) loop.start()
   assert.ok(lines.some((line) => line.includes('hitl restore --release')))
 
+  // An upload that the backup calls unfinished may be finished where the copy was made: both may use one bucket.
+  const { id: asked } = await t.createRequest()
+  const upload = { as: t.reviewer.token, body: formWith() }
+  assert.equal((await t.call('POST', `/api/v1/requests/${asked}/attachments`, upload)).status, 201)
+  await t.sql(`update attachments set discard_at = '2020-01-01'`)
+  const files = async () => (await t.sql('select count(*)::int as files from attachments'))[0]?.files
+
   const ids = [await answer(), await answer()]
   const invited = { as: t.admin.token, body: { email: 'new@example.com' } }
   assert.equal((await t.call('POST', '/api/v1/invitations', invited)).status, 201)
@@ -52,12 +60,14 @@ test('a restored copy serves calls and sends nothing, says so, and sends each th
   assert.deepEqual([receiver.requests.length, relay.letters.length], [0, 0])
   assert.equal(await stateOf(ids[0] ?? ''), 'responded')
   assert.deepEqual(await t.app.restored.waiting(), { callbacks: 2, letters: 1 })
+  assert.equal(await files(), 1)
 
   assert.equal(await t.app.restored.release(), true)
   assert.equal(await t.app.restored.release(), false, 'once')
   await t.app.drain()
   await t.app.drain()
   assert.deepEqual([receiver.requests.length, relay.letters.length], [2, 1])
+  assert.equal(await files(), 0)
   for (const id of ids) assert.equal(await stateOf(id), 'callback_sent')
   assert.equal(await heldSince(), undefined)
   const released = await t.sql("select organization_id from events where kind = 'restored_copy.released'")

@@ -51,6 +51,8 @@ export function boundBytesUnderWay(app: FastifyInstance, stalledAfterMs: number)
     bytes: number,
     how: 'take' | 'overdraw' = 'take',
   ): void => {
+    // The caller is gone, and nothing would give them back.
+    if (raw.destroyed) return
     const { actor, client } = request
     const [budget, holder, member] =
       actor === null ? [budgets.strangers, widestOf(client), null] : [budgets.callers, actor.organizationId, actor.id]

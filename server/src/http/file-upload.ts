@@ -78,6 +78,7 @@ export async function receiveFile<T>(
       form.on('field', (field) => refuse(unknownPart(field)))
       form.on('partsLimit', () => refuse(twice()))
       form.once('error', refuse).once('finish', arrived)
+      if (raw.destroyed) return refuse(cutOff(raw.errored))
       raw.once('close', () => refuse(cutOff(raw.errored)))
       raw.pipe(form)
     })

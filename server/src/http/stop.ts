@@ -16,9 +16,13 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
   let stopping = false
   /** How many requests of each open connection are under way. */
   const underWay = new Map<Socket, number>()
+  /** How many connections have none. */
+  let quiet = 0
   app.server.on('connection', (socket) => {
     underWay.set(socket, 0)
+    quiet += 1
     socket.once('close', () => {
+      if (underWay.get(socket) === 0) quiet -= 1
       underWay.delete(socket)
       changed()
     })
@@ -30,17 +34,20 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
   let changed = (): void => {}
   const count = (socket: Socket, change: 1 | -1): void => {
     const before = underWay.get(socket)
-    if (before !== undefined) underWay.set(socket, before + change)
+    if (before === undefined) return
+    underWay.set(socket, before + change)
+    if (before === 0) quiet -= 1
+    if (before + change === 0) quiet += 1
     changed()
   }
-  const quiet = () => [...underWay].filter(([, requests]) => requests === 0).map(([socket]) => socket)
   /** Resolves when every connection has a request under way, and at the latest after this time. */
   const noneIsQuiet = (mostMs: number) =>
     new Promise<void>((resolve) => {
       const late = setTimeout(resolve, mostMs)
       changed = () => {
-        if (quiet().length > 0) return
+        if (quiet > 0) return
         clearTimeout(late)
+        changed = () => {}
         resolve()
       }
       changed()
@@ -51,7 +58,7 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
     setTimeout(() => app.server.closeAllConnections(), graceMs).unref()
     await closePort(app.server)
     await noneIsQuiet(Math.min(quietMs, graceMs))
-    for (const socket of quiet()) socket.destroy()
+    for (const [socket, requests] of underWay) if (requests === 0) socket.destroy()
   })
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (stopping) reply.header('connection', 'close')

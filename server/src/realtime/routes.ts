@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { callerOf, type Guard } from '../identity/guard.ts'
@@ -30,14 +30,15 @@ export function registerRealtimeRoutes(app: FastifyInstance, routes: RealtimeRou
   streamRoute(app, routes)
 }
 
-function waitingOf(request: FastifyRequest<OneRequest>, onGone: Waiting['onGone']): Waiting {
+function waitingOf(request: FastifyRequest<OneRequest>, { raw }: Pick<FastifyReply, 'raw'>): Waiting {
   return {
     by: callerOf(request),
     requestId: request.params.id,
     // Whether a key may be used depends on the address, too.
     credential: `${request.client.address} ${request.headers.authorization}`,
     allowAgain: () => request.allowAgain(),
-    onGone,
+    // Who has gone before this is asked is not told of again.
+    onGone: (act) => (raw.destroyed ? act() : raw.once('close', act)),
   }
 }
 
@@ -64,7 +65,7 @@ function waitRoute(app: FastifyInstance, { waits, guard, longestWaitSeconds, ...
       const { timeout_seconds: asked = schemas.defaultWaitSeconds } = request.query
       // HEAD asks what GET would reply now.
       const seconds = request.method === 'HEAD' ? 0 : Math.min(asked, longestWaitSeconds)
-      const waiting = waitingOf(request, (act) => reply.raw.once('close', act))
+      const waiting = waitingOf(request, reply)
       const text = await waitFor(waits, waiting, seconds * 1_000, (shown, over) => {
         if (shown.isPending && over === null && seconds > 0) return null
         if (shown.isPending && over?.why === 'stopping') reply.header('retry-after', '1')
@@ -83,7 +84,7 @@ function streamRoute(app: FastifyInstance, { waits, guard, stalledAfterMs, showR
     description:
       'Server-sent events. `event` is the name of a callback event and `data` the body of that callback. The stream ends after the event ' +
       'that closes the request; a client that connects again with that event as `Last-Event-ID` gets 204, which ends an EventSource. A ' +
-      'stream also ends when the process stops, when the credential is no longer valid, and when its reader takes nothing for 30 s: ' +
+      'stream also ends when the process stops, when the credential is no longer valid, and when its reader takes nothing for REQUEST_TIMEOUT_SECONDS: ' +
       'connect again with the `Last-Event-ID`, and nothing is lost.',
     operationId: 'streamRequest',
     params: idParams,
@@ -103,7 +104,7 @@ function streamRoute(app: FastifyInstance, { waits, guard, stalledAfterMs, showR
     const given = request.headers['last-event-id']
     let last = typeof given === 'string' ? given : null
     let stream: ReturnType<typeof openEventStream> | null = null
-    const waiting = waitingOf(request, (act) => reply.raw.once('close', act))
+    const waiting = waitingOf(request, reply)
 
     /** Sends what came after the last event; returns how the stream ends, or null while it goes on. */
     const look = (shown: Shown): 'nothing' | 'end' | null => {

@@ -69,7 +69,8 @@ const endClaim =
     const sent = {
       status: reply.statusCode,
       type: typeof type === 'string' ? type : null,
-      body: typeof payload === 'string' ? payload : null,
+      // A large one is bytes by now (http/bytes-under-way.ts).
+      body: typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.toString() : null,
     }
     // The act is done, or refused: its caller must hear that, even if a repetition would not.
     await replies.end(claim, sent).catch((error: unknown) => {

@@ -127,6 +127,21 @@ describe('a call under an Idempotency-Key', () => {
     t.call('POST', `/api/v1/agents/${id}/pause`, { as, body: { reason: 'x' }, headers: { 'idempotency-key': key } })
   const kept = () => t.sql('select reply from kept_replies where reply is not null order by id')
 
+  test('a large reply is repeated whole', async () => {
+    const { id } = await t.createRequest({ context: { text: 'x'.repeat(50_000) } })
+    const path = `/api/v1/requests/${id}`
+    const answered = await t.call('POST', `${path}/respond`, { as: t.reviewer.token, body: { decision: 'approve' } })
+    assert.equal(answered.status, 200)
+    const call = { as: t.apiKey, body: { status: 'executed' }, headers: { 'idempotency-key': newId() } }
+    const [first, again] = [
+      await t.call('POST', `${path}/outcome`, call),
+      await t.call('POST', `${path}/outcome`, call),
+    ]
+    assert.deepEqual([again.status, again.headers['idempotency-replayed']], [200, 'true'])
+    assert.ok(first.text.length > 50_000)
+    assert.equal(again.text, first.text)
+  })
+
   test('409 with Retry-After while the first is under way, and then its reply', async () => {
     const id = await agent()
     const holder = new pg.Client({ ...t.connection })

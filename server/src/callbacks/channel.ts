@@ -90,9 +90,7 @@ async function post(
 /** With the body that was dropped once it was delivered, if exactly these bytes can be made again. */
 async function withBody(ordered: Delivery, requestOf: CallbackChannel['requestOf']): Promise<Delivery | null> {
   const request = await requestOf(ordered)
-  if (request === null) return null
-  const bodies = [bodyAgain(request, ordered.createdAt), bodyAgain(request, ordered.createdAt, 'decision')]
-  const wanted = ordered.bodySha256?.toString('hex')
-  const body = bodies.find((text) => text !== null && hash('sha256', text, 'hex') === wanted)
-  return body == null ? null : { ...ordered, body }
+  const body = request && bodyAgain(request, ordered.createdAt)
+  if (body === null || hash('sha256', body, 'hex') !== ordered.bodySha256?.toString('hex')) return null
+  return { ...ordered, body }
 }

@@ -54,15 +54,12 @@ export function orderOf({ before, after }: CallbackChange) {
   return { organizationId, id, requestId, event, url, secret, body, dueAt, changedAt, retrySeconds, traceparent }
 }
 
-/** decision: as version 0.2.0 wrote answers, which were decisions only. Those that it has delivered may be asked for again. */
-type Form = 'full' | 'decision'
-
 /** The body that was ordered when the request closed, made again; null while it is open. */
-export function bodyAgain(request: CallbackSubject, dueAt: Date, form: Form = 'full'): string | null {
+export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null {
   // A decision that is held back is none yet.
   const state = request.response === null || request.state === 'pending' ? request.state : 'responded'
   const event = closings[state]
-  return event === undefined ? null : callbackBody(request, event, state, dueAt, form)
+  return event === undefined ? null : callbackBody(request, event, state, dueAt)
 }
 
 /** What the stream of a request tells, in order: the callbacks that it has, or would have if it had an address for them. */
@@ -82,26 +79,19 @@ export function isRedelivery({ before, after }: CallbackChange): boolean {
 }
 
 /** What is JSON already is spliced in as it was written. The callback is due from the time of the act. */
-function callbackBody(
-  request: CallbackSubject,
-  event: string,
-  state: string,
-  dueAt: Date,
-  form: Form = 'full',
-): string {
+function callbackBody(request: CallbackSubject, event: string, state: string, dueAt: Date): string {
   return (
     `{"event":"${event}","request_id":"${request.id}","metadata":${request.metadata ?? 'null'},` +
-    `"response":${answerText(request, form)},"timestamp":${JSON.stringify(dueAt)},"state":"${state}",` +
+    `"response":${answerText(request)},"timestamp":${JSON.stringify(dueAt)},"state":"${state}",` +
     `"revision":${request.revision},"digest":"${request.digest}","certificate":${JSON.stringify(request.certificate)}}`
   )
 }
 
-function answerText({ response, revision }: CallbackSubject, form: Form): string {
+function answerText({ response, revision }: CallbackSubject): string {
   if (response === null) return 'null'
   const { decision, comment, choices, data, args, argsPatch, responderId, respondedAt } = response
   const who = `"responder_id":"${responderId}","responded_at":${JSON.stringify(respondedAt)}`
   const said = `"decision":${JSON.stringify(decision)},"comment":${JSON.stringify(comment)}`
-  if (form === 'decision') return `{${said},${who}}`
   return (
     `{${said},"choices":${JSON.stringify(choices)},"data":${data},"args":${args},"args_patch":${argsPatch},` +
     `"attachments":null,${who},"revision":${revision}}`

@@ -28,7 +28,9 @@ const callbackSchema = Type.Object(
             Type.Array(free('An operation.'), { description: 'RFC 6902: from action.args to `args`.' }),
           ),
           attachments: nullable(
-            Type.Array(Type.Ref('#/components/schemas/Attachment'), { description: 'Files of the answer.' }),
+            Type.Array(Type.Ref('#/components/schemas/Attachment'), {
+              description: 'Files of the answer. null: answers cannot take files yet.',
+            }),
           ),
           responder_id: uuid('The person who answered.'),
           responded_at: time('When it was answered.'),

@@ -9,7 +9,7 @@ import * as store from './store.ts'
 
 /** Throws 404 when the caller may not see it, 409 unless it is open. */
 export async function requireOpen(context: Context & ReadContext, principal: Principal, id: string): Promise<void> {
-  files.requireOpen(await read(context, principal, id), context.clock.now())
+  files.requireOpen(await read(context, principal, id), context.clock.now(), principal.kind)
 }
 
 /**
@@ -23,13 +23,16 @@ export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, b
   const { principal } = by
   const { found } = await store.lock(tx, [keyFor(principal, id)])
   let current = visibleTo(principal, found[0] ?? null)
-  files.requireOpen(current, clock.now())
+  files.requireOpen(current, clock.now(), principal.kind)
   const change = async (file: files.AttachedFile, kind: 'attachment.added' | 'attachment.removed'): Promise<void> => {
+    // Both are computed in a thread where the question is large: the one that is stored, and the one that follows.
     await digestAhead(current, payerOf(principal))
+    await digestAhead({ ...current, attachments: files.filesAfter(current, file, kind) }, payerOf(principal))
     const now = clock.now()
     const changed = files.changeAttachments(current, actorOf(principal), file, kind, now)
     current = changed.after
     await store.saveAttachments(tx, current)
+    if (changed.answers !== undefined) await store.save(tx, [changed])
     await events.append(
       tx,
       changed.facts.map((fact) => factOf(current, fact, by, now)),

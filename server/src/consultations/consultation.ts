@@ -444,7 +444,9 @@ export function cancel(before: Consultation, actor: Actor, now: Date, idempotenc
     state: 'cancelled',
     closingCall: markOf(idempotency, { at: now, updatedAt: later(before, now) }),
   }
-  return { ...close(withdrawn, before, actor, 'request.cancelled', now), ...voidedAnswer(before, now) }
+  const change = close(withdrawn, before, actor, 'request.cancelled', now)
+  const facts = change.facts.map((fact) => ({ ...fact, before: { ...fact.before, ...heldDecision(before) } }))
+  return { ...change, facts, ...voidedAnswer(before, now) }
 }
 
 export function expire(before: Consultation, now: Date): Change {
@@ -462,6 +464,11 @@ export const isHeld = ({ heldUntil }: Pick<ConsultationCore, 'heldUntil'>): bool
 /** When the service must act by itself (due.ts): to release the decision that is held back, or else to time out. */
 export function nextActionOf({ state, heldUntil, timeoutAt }: ConsultationCore): Date | null {
   return state === 'pending' ? (heldUntil ?? timeoutAt) : null
+}
+
+/** What the event of an act that takes a held decision back, or makes it void, says of it. Empty if none is held. */
+export function heldDecision({ response, heldUntil }: ConsultationCore) {
+  return heldUntil === null ? {} : { decision: response?.decision ?? null, held_until: heldUntil }
 }
 
 /** Marks the answer void in the ledger, where it stays. */

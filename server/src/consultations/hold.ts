@@ -6,6 +6,7 @@ import {
   type Consultation,
   type ConsultationCore,
   close,
+  heldDecision,
   isHeld,
   nextActionOf,
   noDecision,
@@ -16,7 +17,8 @@ import {
 
 /**
  * The hold: the time between a decision and its release to the agent, in which the person who decided can take it back. The
- * decision is recorded, people see it and nobody else can answer; the agent sees a pending request on every channel.
+ * decision is recorded, people see it and nobody else can answer; the agent sees a pending request on every channel. Its
+ * `updated_at` moves, so an agent that polls can tell that something happened, and not what.
  */
 
 /** While the agent is paused, nothing is released, and the hold is prolonged by this much again and again. */
@@ -32,7 +34,8 @@ export const nothingToUndo = refusal(
   409,
   'consultation.nothing_to_undo',
   (state: State) => ({
-    detail: 'There is no decision to take back: the request is open. Somebody may have taken it back already.',
+    detail:
+      'There is no decision to take back. Somebody may have taken it back already, or the request was closed without one.',
     extra: { state },
   }),
   'pending',
@@ -42,8 +45,7 @@ export const released = refusal(
   409,
   'consultation.already_released',
   (state: State, at: Date | null) => ({
-    detail:
-      'The decision has left the hold and the agent has it, so it cannot be taken back. Pause the agent if it must not act on it.',
+    detail: 'The hold is over, so the decision cannot be taken back. Pause the agent if it must not act on it.',
     extra: { state, released_at: at },
   }),
   'callback_sent',
@@ -52,7 +54,9 @@ export const released = refusal(
 
 /** A request as its agent may see it: nothing shows that a decision is held back. */
 export function asAgentSees(consultation: Consultation): Consultation {
-  return isHeld(consultation) ? { ...consultation, ...noDecision } : consultation
+  if (!isHeld(consultation)) return consultation
+  const { responseTruncated: _, ...others } = consultation
+  return { ...others, ...noDecision }
 }
 
 /** As people see it. Its certificate would prove a decision that can still be taken back. */
@@ -67,14 +71,13 @@ export function mayUndo({ response, heldUntil }: ConsultationCore, { userId }: {
 /** The decider takes the decision back: the request is pending again, as if it was never answered but for the audit. */
 export function undo(before: Consultation, responder: Responder, now: Date): Change {
   const { response, heldUntil } = before
-  if (before.state === 'pending' && response === null) throw nothingToUndo(before.state)
-  if (response === null || heldUntil === null || heldUntil <= now)
-    throw released(before.state, heldUntil ?? before.updatedAt)
+  if (response === null) throw nothingToUndo(before.state)
+  if (heldUntil === null || heldUntil <= now) throw released(before.state, heldUntil ?? before.updatedAt)
   if (response.responderId !== responder.userId) throw notYours()
   const open: Consultation = { ...before, ...noDecision, updatedAt: later(before, now) }
   const after = { ...open, nextActionAt: nextActionOf(open) }
   const actor: Actor = { kind: 'person', id: responder.userId }
-  const was = { state: before.state, decision: response.decision, held_until: heldUntil }
+  const was = { state: before.state, ...heldDecision(before) }
   return {
     before,
     after,

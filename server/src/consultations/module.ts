@@ -11,7 +11,7 @@ import { registerCertificateRoutes } from './certificate-routes.ts'
 import { notFound, questionChanged } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestOf } from './digest.ts'
-import { asAgentSees } from './hold.ts'
+import { asAgentSees, asPeopleSee } from './hold.ts'
 import { askedText, outlineOf, requestJson, valuesText } from './representation.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
@@ -49,7 +49,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
         context: askedText(found),
         values: valuesText(found),
         digest: digestOf(found),
-        certificate: found.certificate,
+        certificate: asPeopleSee(found).certificate,
       }
     },
     /** A request as its route shows it, for those who wait for it: nobody hears of a decision that is held back. Throws `showRefusals`. */

@@ -3,7 +3,7 @@ import { later } from '../platform/clock.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { refusal } from '../platform/problem.ts'
 import { type OpenedCertificate, requireProven } from './certificate.ts'
-import { type Change, type Consultation, isHeld, requireAsAsked, type State } from './consultation.ts'
+import { answerDigests, type Change, type Consultation, isHeld, requireAsAsked, type State } from './consultation.ts'
 import { alreadyCompleted } from './outcome.ts'
 import type { Decision } from './questions/question.ts'
 import { markOf, repeated, unchanged } from './repetition.ts'
@@ -100,6 +100,11 @@ export function redeem(
   if (certificateExpiresAt <= now) throw approvalExpired(before.state, certificateExpiresAt)
   if (opened.isRevoked) throw certificateRevoked(before.state)
   if (before.erasedAt !== null) throw erased(before.state, before.erasedAt)
+  const { response } = before
+  // With the person's texts went the arguments that they had edited: null would mean those that were proposed.
+  if (response?.erasedAt != null && opened.claims?.args_digest !== answerDigests(before).args_digest) {
+    throw erased(before.state, response.erasedAt)
+  }
   const updatedAt = later(before, now)
   const after: Consultation = {
     ...before,

@@ -44,11 +44,16 @@ export function requestTag(consultation: Consultation, caller: Principal, now: D
 }
 
 function outline(consultation: Consultation, actions: string): string {
-  return write({ ...consultation, title: '', description: null, context: nothing, metadata: null, ...unasked }, actions)
+  const { response } = consultation
+  const said = response === null ? null : { ...response, ...unsaid }
+  const small = { ...consultation, title: '', description: null, context: nothing, metadata: null, ...unasked }
+  // Values change only by erasing them, which the row of the answer says.
+  return `${response?.erasedAt?.getTime()} ${write({ ...small, response: said }, actions)}`
 }
 
 const nothing = '{}' as JsonText
 const unasked = { action: null, answerAsked: null, justification: null, presentation: null }
+const unsaid = { data: null, args: null, argsPatch: null }
 
 interface WrittenPage {
   readonly actions: readonly string[]
@@ -97,7 +102,7 @@ export function pageJson(page: Page, caller: Principal, now: Date, list: string)
   return text
 }
 
-/** Nothing shows an agent that a decision is held back, nor proves that decision to anybody. */
+/** Nothing but `updated_at` shows an agent that a decision is held back, and nothing proves that decision to anybody. */
 const shownTo = ({ kind }: Principal, consultation: Consultation): Consultation =>
   kind === 'agent' ? asAgentSees(consultation) : asPeopleSee(consultation)
 

@@ -44,7 +44,7 @@ const lightly: Readonly<Record<string, string>> = {
   answer_asked: 'null',
   presentation: 'null',
 }
-/** Everything else, tags and choices included, at most. */
+/** Everything else, at most. */
 const rowBytes = 2_000
 
 /** What a list selects; `light`: what is large is replaced by `{}`. `bytes`: what the row comes to in a reply, or a little more. */
@@ -71,9 +71,16 @@ export function listedColumns(light: boolean): string {
     ...['c.title', 'c.description', 'c.justification', 'c.outcome_detail', 'a.comment'].map(
       (text) => `coalesce(octet_length(to_json(${text})::text), 0)`,
     ),
-    ...['c.callback_url', 'o.last_error', 'c.certificate', 'c.outcome_data', 'c.attachments'].map(
-      (name) => `coalesce(octet_length(${name}::text), 0)`,
-    ),
+    ...[
+      'c.callback_url',
+      'o.last_error',
+      'c.certificate',
+      'c.outcome_data',
+      'c.attachments',
+      'c.tags',
+      'c.run_id',
+      'a.choices',
+    ].map((name) => `coalesce(octet_length(${name}::text), 0)`),
   ]
   return `${withoutLarge}, ${[...shown, ...answer].join(', ')}, ${agentPaused}, ${rowBytes} + ${weights.join(' + ')} as bytes`
 }
@@ -141,26 +148,26 @@ export async function lock(tx: Queryable, keys: readonly Key[]): Promise<Batch> 
   return toBatch(await withAnswers(tx, await tx.execute<BatchRow>(lockStatement, [keysParameter(keys)])))
 }
 
-const lateAnswersStatement: Statement = {
-  name: 'consultations_late_answers',
+const answersStatement: Statement = {
+  name: 'consultations_answers',
   text: `select c.id, ${selectedAnswer}
     from json_to_recordset($1) as c(organization_id uuid, id uuid, revision integer, responder_id uuid) ${closingAnswer}`,
 }
 
 /**
- * A statement that waited for a row's lock sees the row as it is then, and every other row as it was when the statement began:
- * the answer of whoever held the lock takes another look.
+ * A statement that waited for a row's lock sees the row as it is then, and every other row as it was when the statement began.
+ * So answers are read again once the rows are locked: another may have been given meanwhile, or given anew by the same person.
  */
 async function withAnswers<R extends CoreRow>(tx: Queryable, rows: readonly R[]): Promise<readonly R[]> {
-  const late = rows.filter(({ responder_id, answered_at }) => responder_id !== null && answered_at === null)
-  if (late.length === 0) return rows
-  const keys = late.map(({ organization_id, id, revision, responder_id }) => ({
+  const answered = rows.filter(({ responder_id }) => responder_id !== null)
+  if (answered.length === 0) return rows
+  const keys = answered.map(({ organization_id, id, revision, responder_id }) => ({
     organization_id,
     id,
     revision,
     responder_id,
   }))
-  const found = await tx.execute<Pick<R, 'id' | 'answered_at'>>(lateAnswersStatement, [JSON.stringify(keys)])
+  const found = await tx.execute<Pick<R, 'id' | 'answered_at'>>(answersStatement, [JSON.stringify(keys)])
   const answers = new Map(found.map((answer) => [answer.id, answer]))
   return rows.map((row) => ({ ...row, ...answers.get(row.id) }))
 }
@@ -206,7 +213,10 @@ export async function lockCallbacks<C extends ConsultationCore>(
 ): Promise<readonly C[]> {
   const owed = rows.filter(({ callbackId }) => callbackId !== null)
   if (owed.length === 0) return rows
-  const keys = owed.map(({ organizationId, id, callbackId }) => ({ organization_id: organizationId, id, callbackId }))
+  const keys = owed
+    .map(({ organizationId, id, callbackId }) => ({ organization_id: organizationId, id, callbackId }))
+    // In the order in which attempts are recorded (deliveries/store.ts).
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
   const found = await tx.execute<ProgressRow & { id: string }>(lockCallbacksStatement, [JSON.stringify(keys)])
   const progress = new Map(found.map((row) => [row.id, row]))
   return rows.map((row) => {
@@ -338,12 +348,11 @@ export async function byIdempotencyKeys(
 }
 
 const saved = columnsIn('changing')
-/** All but the key. */
-export const answerColumns = [
+/** All but the key and `voided_at`. */
+export const answerTexts = [
   'decision',
   'comment',
   'answered_at',
-  'voided_at',
   'choices',
   'data',
   'args',
@@ -369,7 +378,10 @@ const saveStatement: Statement = {
       insert into consultation_answers as a
       select * from json_populate_recordset(null::consultation_answers, $3)
       on conflict (organization_id, request_id, revision, responder_id) do update
-        set ${answerColumns.map((name) => `${name} = excluded.${name}`).join(', ')}
+        -- One that becomes void keeps its texts as they are stored: they may have been erased since they were read.
+        set voided_at = excluded.voided_at, ${answerTexts
+          .map((name) => `${name} = case when excluded.voided_at is null then excluded.${name} else a.${name} end`)
+          .join(', ')}
     )
     insert into consultation_totals
     select organization_id, agent_id, state, ${slot}, total

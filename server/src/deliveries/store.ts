@@ -327,7 +327,9 @@ export async function settle(
   attempts: readonly EndedAttempt[],
   now: Date,
 ): Promise<ReadonlyMap<string, Date>> {
-  const rows = attempts.map(({ delivery, id, startedAt, endedAt, result, dueAt, isHeld = false }) => ({
+  // In the order of their subjects, as an act that locks several deliveries does.
+  const inOrder = attempts.toSorted((a, b) => (a.delivery.subjectId < b.delivery.subjectId ? -1 : 1))
+  const rows = inOrder.map(({ delivery, id, startedAt, endedAt, result, dueAt, isHeld = false }) => ({
     organization_id: delivery.organizationId,
     delivery_id: delivery.id,
     channel: delivery.channel,

@@ -21,7 +21,8 @@ export const eventKinds = {
   'request.undone': 'The person who decided took the decision back within the hold: the request is open again.',
   'request.released': 'The hold of a decision is over, and the agent has it.',
   'request.timed_out': 'The time ran out before anyone decided.',
-  'request.cancelled': 'The agent withdrew its request.',
+  'request.cancelled':
+    'The agent withdrew its request. With `held_until` before, a decision that was held back became void with it.',
   'request.callback_sent': 'The callback was delivered.',
   'request.callback_failed':
     'The callback failed and its quick retries are used up; `next_attempt_at` says when the recovery begins, if there is one.',
@@ -33,8 +34,10 @@ export const eventKinds = {
   'request.contradicted':
     'A stored question, decision or certificate contradicts another, or what was shown: it was changed outside the service.',
 
-  'attachment.added': 'A file was added: by an agent to what it asks, or by a person for an answer.',
-  'attachment.removed': 'A file was removed before the request was answered.',
+  'attachment.added':
+    'A file was added: by an agent to what it asks, or by a person for an answer. With `held_until` before, a decision that was held back became void with it.',
+  'attachment.removed':
+    'A file was removed before the request was answered. With `held_until` before, a decision that was held back became void with it.',
 
   'breaker.opened':
     'A receiver of callbacks failed so often in a row that callbacks wait, and only one at a time tries it.',

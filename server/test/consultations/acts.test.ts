@@ -110,7 +110,7 @@ describe('who may do what, in every state', () => {
     for (const [act, [open, otherwise]] of Object.entries(byAct) as [Act, readonly [number, number]][]) {
       for (const state of states) {
         for (const callbackStatus of act === 'redeliver' ? callbackStatuses : (['none'] as const)) {
-          // It shows that its callback was sent, or was not, until its texts are erased.
+          // Without a callback it cannot say that one was sent or failed.
           if (act === 'redeliver' && callbackStatus === 'none' && /^callback_/.test(state)) continue
           const settled = callbackStatus === 'sent' || callbackStatus === 'failed'
           const expected = (act === 'redeliver' ? settled : state === 'pending') ? open : otherwise

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { formWith } from '../authorization/operations.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey } from '../people-and-keys.ts'
 import { receiverFor } from '../receivers.ts'
@@ -19,7 +20,14 @@ const respond = (id: string, body: object = {}, as = t.reviewer.token, headers =
 const undo = (id: string, as = t.reviewer.token) => t.call('POST', path(id, '/undo'), { as })
 const sweep = () => t.app.consultations.expireDue(100)
 const told = ({ status, body }: Reply) => [status, body.code]
-const kindsOf = async (id: string) => (await recordedEvents(t.sql, { subject: id })).map(({ kind }) => kind)
+const kindsOf = async (id: string) =>
+  (await recordedEvents(t.sql, { subject: id })).map(({ kind }) => kind).filter((kind) => kind.startsWith('request.'))
+
+/** What the evidence pack finds wrong. */
+async function failing(id: string): Promise<readonly unknown[]> {
+  const { body } = await t.call('GET', path(id, '/evidence'), { as: t.admin.token })
+  return body.checks.filter(({ result }: { result: string }) => result === 'fails')
+}
 
 /** A request whose decision is held back for 10 s. */
 async function held(fields: object = {}): Promise<string> {
@@ -42,7 +50,7 @@ describe('while a decision is held back', () => {
     assert.deepEqual((await read(id, t.reviewer.token)).allowed_actions, ['undo'])
   })
 
-  test('the agent sees what it saw before, on every channel', async (c) => {
+  test('the agent sees what it saw before, but for updated_at, on every channel', async (c) => {
     const receiver = await receiverFor(c)
     const asked = await t.createRequest({ hold_seconds: 10, callback_webhook: receiver.url })
     const { id } = asked
@@ -77,6 +85,20 @@ describe('while a decision is held back', () => {
     assert.deepEqual([(await read(id)).response.decision, receiver.requests.length], ['approve', 1])
   })
 
+  test('nor does a list say that an answer is too large for it', async () => {
+    const form = { type: 'object', properties: { why: { type: 'string' } } }
+    const { id } = await t.createRequest({ hold_seconds: 10, answer: { form } })
+    assert.equal((await respond(id, { data: { why: 'x'.repeat(5_000) } })).status, 200)
+    const itemFor = async (as: string) =>
+      (await t.call('GET', '/api/v1/requests?limit=1', { as })).body.items.find(
+        (item: { id: string }) => item.id === id,
+      )
+    assert.deepEqual(
+      [(await itemFor(t.admin.token)).response_truncated, (await itemFor(t.apiKey)).response_truncated],
+      [true, undefined],
+    )
+  })
+
   test('nobody else can answer: 409 that names the decision', async () => {
     const id = await held()
     const reply = await respond(id, { decision: 'reject' }, t.admin.token)
@@ -105,8 +127,42 @@ describe('while a decision is held back', () => {
     t.clock.advance(10_000)
     await sweep()
     assert.deepEqual([(await read(id, t.admin.token)).response, (await read(id)).state], [null, 'cancelled'])
+    assert.deepEqual(await failing(id), [])
     const [row] = await t.sql('select decision, voided_at from consultation_answers where request_id = $1', [id])
     assert.deepEqual([row?.decision, row?.voided_at === null], ['approve', false])
+  })
+
+  test('the agent may change its files: then the question is another one, and nobody has decided it', async () => {
+    const id = await held()
+    const { digest } = await read(id)
+    const added = await t.call('POST', path(id, '/attachments'), { as: t.apiKey, body: formWith() })
+    assert.equal(added.status, 201, added.text)
+    const seen = await read(id, t.admin.token)
+    assert.deepEqual([seen.state, seen.response, seen.held_until, seen.attachments.length], ['pending', null, null, 1])
+    assert.notEqual(seen.digest, digest)
+    t.clock.advance(10_000)
+    await sweep()
+    assert.equal((await read(id)).state, 'pending')
+    assert.deepEqual(await failing(id), [])
+    assert.equal((await respond(id)).status, 200)
+  })
+
+  test('a person cannot add files any more', async () => {
+    const id = await held()
+    const reply = await t.call('POST', path(id, '/attachments'), { as: t.reviewer.token, body: formWith() })
+    assert.deepEqual(told(reply), [409, 'consultation.already_responded'])
+  })
+
+  test('the evidence pack shows no certificate, and says why', async () => {
+    const id = await held()
+    const { body, text } = await t.call('GET', path(id, '/evidence'), { as: t.admin.token })
+    const [row] = await t.sql('select certificate from consultation_requests where id = $1', [id])
+    assert.ok(row?.certificate)
+    assert.equal(text.includes(String(row.certificate)), false)
+    const checks = Object.fromEntries(
+      body.checks.map((one: { check: string; result: string }) => [one.check, one.result]),
+    )
+    assert.deepEqual([checks.decision, checks.certificate], ['holds', 'open'])
   })
 
   test('a person may ask for a longer hold than the agent did, not for a shorter one', async () => {
@@ -145,11 +201,7 @@ describe('release', () => {
     )
     assert.ok(seen.certificate)
     assert.deepEqual(await kindsOf(id), ['request.created', 'request.responded', 'request.released'])
-    const pack = await t.call('GET', path(id, '/evidence'), { as: t.admin.token })
-    assert.deepEqual(
-      pack.body.checks.filter(({ result }: { result: string }) => result === 'fails'),
-      [],
-    )
+    assert.deepEqual(await failing(id), [])
     assert.equal((await t.call('POST', path(id, '/redeem'), { as: t.apiKey })).status, 200)
   })
 
@@ -187,10 +239,12 @@ describe('undo', () => {
     t.clock.advance(10_000)
     await sweep()
     assert.equal((await read(id)).state, 'pending')
+    assert.deepEqual(await failing(id), [])
     assert.equal((await respond(id, { decision: 'reject' })).status, 200)
     t.clock.advance(10_000)
     await sweep()
     assert.equal((await read(id)).response.decision, 'reject')
+    assert.deepEqual(await failing(id), [])
     assert.deepEqual(await kindsOf(id), [
       'request.created',
       'request.responded',

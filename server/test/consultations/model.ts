@@ -66,8 +66,8 @@ export function predict(known: Known, act: Act, now: number): readonly [Known, T
       return done({ state: 'responded', answer: given })
     }
     case 'undo':
-      if (state === 'pending' && answer === null) return refused('409 consultation.nothing_to_undo')
-      if (answer === null || !isHeld || heldUntil <= now) return refused('409 consultation.already_released')
+      if (answer === null) return refused('409 consultation.nothing_to_undo')
+      if (!isHeld || heldUntil <= now) return refused('409 consultation.already_released')
       if (answer.by !== act.by) return refused('403 consultation.not_the_decider')
       return done({ answer: null, heldUntil: null })
     case 'cancel':

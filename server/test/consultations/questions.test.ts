@@ -459,6 +459,20 @@ test('an erasure reaches what was asked and what was answered', async () => {
     [left.body.response.data, left.body.response.args, left.body.action.name],
     [null, null, 'refunds.create'],
   )
+  // Null arguments would mean those that were proposed.
+  const used = await t.call('POST', `${path}/${person}/redeem`, { as: t.apiKey })
+  assert.deepEqual([used.status, used.body.code], [409, 'consultation.erased'])
+})
+
+test('an approval of what was proposed can be used after its person was erased', async () => {
+  const id = await asked({ action: refund, answer: { edit_args: true } })
+  const { token: as, id: userId } = await newPerson(t)
+  const body = { decision: 'approve', comment: 'c' }
+  assert.equal((await t.call('POST', `${path}/${id}/respond`, { as, body })).status, 200)
+  const admin = await newPerson(t, 'admin')
+  const erasure = { as: admin.token, body: { reason: 'case 2', user_id: userId } }
+  assert.equal((await t.call('POST', '/api/v1/events/erasures', erasure)).status, 200)
+  assert.equal((await t.call('POST', `${path}/${id}/redeem`, { as: t.apiKey })).status, 200)
 })
 
 describe('large parts', () => {

@@ -5,6 +5,7 @@ import { orderOf } from '../../src/callbacks/order.ts'
 import * as callbacks from '../../src/consultations/callback-progress.ts'
 import type { Change, Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
+import { undo } from '../../src/consultations/hold.ts'
 import { list } from '../../src/consultations/list-store.ts'
 import * as store from '../../src/consultations/store.ts'
 import { endAttempt, settledAttempt } from '../../src/deliveries/delivery.ts'
@@ -279,27 +280,52 @@ describe('the row read back equals what the rule returned', () => {
   })
 })
 
-test('who waited for the lock sees the answer that closed the request meanwhile, with its text', async () => {
-  const opened = await inserted({ callbackUrl: null })
-  const keys = [{ organizationId: t.organizationId, id: opened.id }]
-  const responder = { userId: people[0]?.id ?? '', role: 'reviewer' }
-  const answer = { decision: 'approve', comment: 'I was first.' } as const
-  const change = rules.respond(opened, responder, answer, t.clock.now(), certify)
-  const waiting: Promise<unknown>[] = []
-  await inTransaction(t.app.db, scope(), async (tx) => {
-    await store.lock(tx, keys)
-    waiting.push(inTransaction(t.app.db, scope(), (late) => store.lock(late, keys)))
-    waiting.push(inTransaction(t.app.db, scope(), (late) => store.lockCore(late, keys)))
-    await eventually('both wait for the lock', async () => {
-      const [row] = await t.sql(`select count(*)::int as waiting from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`)
-      return row?.waiting === 2
+describe('who waited for the lock', () => {
+  const responder = () => ({ userId: people[0]?.id ?? '', role: 'reviewer' })
+  /** What two that wait for the lock of `opened` find once `change` is saved. */
+  const waited = async (opened: Consultation, change: rules.Change) => {
+    const keys = [{ organizationId: t.organizationId, id: opened.id }]
+    const waiting: Promise<unknown>[] = []
+    await inTransaction(t.app.db, scope(), async (tx) => {
+      await store.lock(tx, keys)
+      waiting.push(inTransaction(t.app.db, scope(), (late) => store.lock(late, keys)))
+      waiting.push(inTransaction(t.app.db, scope(), (late) => store.lockCore(late, keys)))
+      await eventually('both wait for the lock', async () => {
+        const [row] = await t.sql(`select count(*)::int as waiting from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`)
+        return row?.waiting === 2
+      })
+      await store.save(tx, [change])
     })
-    await store.save(tx, [change])
+    const [whole, core] = await Promise.all(waiting)
+    assert.deepEqual(whole, { found: [change.after], left: [] })
+    assert.deepEqual((core as readonly rules.ConsultationCore[])[0]?.response, change.after.response)
+  }
+
+  test('sees the answer that closed the request meanwhile, with its text', async () => {
+    const opened = await inserted({ callbackUrl: null })
+    const answer = { decision: 'approve', comment: 'I was first.' } as const
+    await waited(opened, rules.respond(opened, responder(), answer, t.clock.now(), certify))
   })
-  const [whole, core] = await Promise.all(waiting)
-  assert.deepEqual(whole, { found: [change.after], left: [] })
-  assert.deepEqual((core as readonly rules.ConsultationCore[])[0]?.response, change.after.response)
+
+  test('sees the new answer of a person who took another one back meanwhile', async () => {
+    const opened = await inserted({ callbackUrl: null, holdSeconds: 60 })
+    const first = { decision: 'approve', comment: 'Fine.' } as const
+    const held = rules.respond(opened, responder(), first, t.clock.now(), certify)
+    await inTransaction(t.app.db, scope(), async (tx) => {
+      await store.lock(tx, [{ organizationId: t.organizationId, id: opened.id }])
+      await store.save(tx, [held])
+    })
+    const undone = undo(held.after, responder(), t.clock.now())
+    const again = rules.respond(
+      undone.after,
+      responder(),
+      { ...first, comment: 'On reflection.' },
+      t.clock.now(),
+      certify,
+    )
+    await waited(opened, { ...again, before: held.after })
+  })
 })
 
 describe('a batch is bounded in bytes', () => {
@@ -486,5 +512,5 @@ test('an answer that replaces one that was taken back replaces every column of i
   )
   const key = ['organization_id', 'request_id', 'revision', 'responder_id']
   const others = rows.map(({ name }) => String(name)).filter((name) => !key.includes(name))
-  assert.deepEqual(others.sort(), [...store.answerColumns].sort())
+  assert.deepEqual(others.sort(), [...store.answerTexts, 'voided_at'].sort())
 })

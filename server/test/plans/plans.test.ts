@@ -56,7 +56,6 @@ const notLived: Readonly<Record<string, string>> = {
   attempt_tallies_forget: 'runs once in ten minutes of the process, and reads as rate_limit_forget does',
   sso_still_opens: 'one identity and one provider, by their primary keys',
   identity_lock_setup: 'locks, and reads no table',
-  consultations_late_answers: 'after a race only; looks up answers by their primary key',
   deliveries_notify: 'notifies, and reads no table',
   realtime_notify: 'the same',
   attachments_discarded_objects: 'with an S3 store only; takes the first rows of an index',

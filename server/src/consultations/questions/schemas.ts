@@ -182,7 +182,9 @@ export const responseMembers = {
   data: nullable(free('The values of the form, exactly as the person sent them.')),
   args: nullable(free('The edited arguments, to be used instead of action.args; null: as they were proposed.')),
   args_patch: nullable(Type.Array(free('An operation.'), { description: 'RFC 6902: from action.args to `args`.' })),
-  attachments: nullable(Type.Array(Type.Ref('Attachment'), { description: 'Files of the answer.' })),
+  attachments: nullable(
+    Type.Array(Type.Ref('Attachment'), { description: 'Files of the answer. null: answers cannot take files yet.' }),
+  ),
   revision: Type.Integer({ description: 'The revision that was answered.' }),
 }
 

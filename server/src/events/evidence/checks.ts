@@ -39,7 +39,9 @@ export function checksOf(pack: Checked): readonly Check[] {
     ({ said: { kind, digest } }) =>
       kind === 'request.created' || (`${kind}`.startsWith('attachment.') && digest !== null),
   )
-  const responded = find('request.responded')
+  // Whoever takes a held decision back, or makes it void, names the end of its hold.
+  const takenBackAt = events.findLastIndex(({ said: { before } }) => member(before, 'held_until') !== undefined)
+  const responded = events.slice(takenBackAt + 1).findLast(({ said }) => said.kind === 'request.responded')
   const redeemed = find('request.redeemed')
   const isWhole = pack.events.length === pack.eventsTotal
   const response = pack.request.response as Members | null
@@ -84,7 +86,7 @@ export function checksOf(pack: Checked): readonly Check[] {
             ),
             claims !== null && differ('certified decision', claims.decision, response.decision),
             claims !== null && differ('certified time', claims.decided_at, response.responded_at),
-            pack.certificate === null && 'there is no certificate',
+            pack.certificate === null && !isHeld(pack.request) && 'there is no certificate',
           ]),
     ]),
     certificateCheck(pack, opened),
@@ -97,6 +99,8 @@ export function checksOf(pack: Checked): readonly Check[] {
     erasuresCheck(pack),
   ]
 }
+
+const isHeld = ({ held_until: until }: Members): boolean => until !== null && until !== undefined
 
 /** The text names what contradicts. */
 function compare(check: string, detail: string, findings: readonly (string | false | null)[]): Check {
@@ -168,6 +172,10 @@ function openJws(jws: string, typ: string, keys: readonly Members[]): Opened {
 
 function certificateCheck({ organizationId, requestId, request, certificate }: Checked, opened: Opened | null): Check {
   const check = 'certificate'
+  if (isHeld(request)) {
+    const detail = `The decision is held back until ${request.held_until}. Its certificate is shown once it is released.`
+    return { check, result: 'open', detail }
+  }
   if (certificate === null || opened === null) {
     const detail = request.response === null ? 'There is no decision to certify.' : 'There is no certificate.'
     return { check, result: request.response === null ? 'holds' : 'fails', detail }

@@ -89,7 +89,7 @@ export function openObjectStore(settings: AttachmentSettings, log: Logger): Obje
       const body = Readable.from(content, { objectMode: false })
       const reply = await call('PUT', key, sha256, headers, {
         body,
-        signal: AbortSignal.timeout(silentMs + size / putBytesPerMs),
+        signal: AbortSignal.timeout(silentMs + Math.ceil(size / putBytesPerMs)),
       })
       await reply.body.dump()
     },

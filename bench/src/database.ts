@@ -29,7 +29,7 @@ export async function withClient<T>(connection: Connection, work: (client: pg.Cl
 
 /**
  * Fills the tables as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
- * each with its event, and the totals. `uuidv7(interval)` needs PostgreSQL 18, the version of the embedded one.
+ * each with its digest, its event, and the totals. `uuidv7(interval)` needs PostgreSQL 18, the version of the embedded one.
  */
 export async function loadRequests(connection: Connection): Promise<void> {
   // As superuser, to skip checking the foreign keys of each row, and for the checkpoint.
@@ -39,9 +39,10 @@ export async function loadRequests(connection: Connection): Promise<void> {
     await client.query(
       `insert into consultation_requests (organization_id, id, agent_id, api_key_id, title, context, metadata, state, timeout_at,
          next_action_at, digest, created_at, updated_at)
-       select k.organization_id, uuidv7(age), k.agent_id, k.id, 'Loaded request ' || n, $1::json,
+       select k.organization_id, uuidv7(age), k.agent_id, k.id, 'Loaded request ' || n, $1::text::json,
          json_build_object('run', 'loaded', 'n', n), 'pending', now() + interval '7 days', now() + interval '7 days',
-         sha256(convert_to('Loaded request ' || n, 'UTF8')), now() + age, now() + age
+         sha256(convert_to('{"context":' || $1::text || ',"description":null,"title":"Loaded request ' || n || '"}', 'UTF8')),
+         now() + age, now() + age
        from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, api_keys k order by n`,
       [sampleContext, loadedRequests],
     )

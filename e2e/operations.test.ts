@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import pg from 'pg'
 import { eventually } from '../server/test/eventually.ts'
 import { createEmptyDatabase } from '../server/test/harness.ts'
@@ -13,57 +14,25 @@ import {
   databaseEnvironment,
   externalDatabase,
   login,
-  passedOn,
   request,
   type ServiceProcess,
   startService,
   untilReady,
 } from '../server/test/service-process.ts'
+import { commandsOf } from './document-commands.ts'
 
 // The document's commands, as they stand there, and in their order: an installation is loaded, backed up under load, destroyed,
 // restored elsewhere, proven and released.
 
-const root = join(import.meta.dirname, '..')
-const document = await readFile(join(root, 'docs/operations.md'), 'utf8')
-const block = (mark: string): string => {
-  const found = document.split(new RegExp(`\`\`\`\\w+ ${mark}\n`))[1]?.split('```')[0]
-  assert.ok(found, `docs/operations.md has no block ${mark}`)
-  return found
-}
-
 const folder = await mkdtemp(join(tmpdir(), 'hitl-operations-'))
-const bin = join(folder, 'bin')
-await mkdir(bin)
-await writeFile(join(bin, 'hitl'), `#!/bin/sh\nexec "${process.execPath}" "${join(root, 'cli/bin/hitl.mjs')}" "$@"\n`)
-await chmod(join(bin, 'hitl'), 0o755)
+const root = join(import.meta.dirname, '..')
+const { text, block, run, done } = await commandsOf('docs/operations.md', folder)
 const services = new Set<ServiceProcess>()
 after(async () => {
   for (const service of services) service.child.kill('SIGTERM')
   await Promise.all([...services].map(({ exited }) => exited))
   await rm(folder, { recursive: true, force: true })
 })
-
-interface Ended {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a block of the document in a shell. */
-function run(script: string, environment: Readonly<Record<string, string>>): Promise<Ended> {
-  const env = { ...passedOn, PATH: `${bin}${delimiter}${passedOn.PATH}`, NODE_ENV: 'test', ...environment }
-  return new Promise((resolve) => {
-    execFile('sh', ['-eu', '-c', script], { cwd: folder, env }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    )
-  })
-}
-
-async function done(mark: string, environment: Readonly<Record<string, string>>): Promise<Ended> {
-  const ended = await run(block(mark), environment)
-  assert.equal(ended.code, 0, `${mark}: ${ended.stdout}${ended.stderr}`)
-  return ended
-}
 
 /** The environments of an installation and of the copy, and what destroys the first. */
 type Places = () => Promise<
@@ -233,8 +202,20 @@ test('a role that may read all rows makes the same backup', async () => {
       password: 'choose one',
     })
     const BACKUPS = join(folder, 'backups-role')
-    await mkdir(BACKUPS)
-    await done('run=backup', { DATABASE_URL, BACKUPS, DATA_DIR: join(folder, 'role') })
+    const rows: string[] = []
+    for (const environment of [databaseEnvironment(database.connection), { DATABASE_URL }]) {
+      await mkdir(BACKUPS)
+      await done('run=backup', { ...environment, BACKUPS, DATA_DIR: join(folder, 'role') })
+      const [name = ''] = await readdir(BACKUPS)
+      const lines = gunzipSync(await readFile(join(BACKUPS, name)))
+        .toString('latin1')
+        .split('\n')
+      // Without the header, which has the time, and the hash of everything.
+      rows.push(lines.slice(1, -2).join('\n'))
+      await rm(BACKUPS, { recursive: true })
+    }
+    assert.ok((rows[0] ?? '').length > 1_000)
+    assert.equal(rows[1], rows[0])
   } finally {
     await client.query('drop role if exists hitl_backup')
     await client.end()
@@ -277,9 +258,9 @@ describe('files of the document', () => {
   })
 
   test('every command of the document is marked, so that it is run here', () => {
-    const fences = [...document.matchAll(/^```(\w+)(.*)$/gm)].map(([, language, mark = '']) => ({ language, mark }))
+    const fences = [...text.matchAll(/^```(\w+)(.*)$/gm)].map(([, language, mark = '']) => ({ language, mark }))
     for (const { language, mark } of fences) assert.match(mark, /^ (run|file)=[\w.-]+$/, `a block of ${language}`)
-    const source = [...document.matchAll(/^```\w+ (\S+)$/gm)].map(([, mark = '']) => mark)
+    const source = [...text.matchAll(/^```\w+ (\S+)$/gm)].map(([, mark = '']) => mark)
     assert.equal(new Set(source).size, source.length)
   })
 })

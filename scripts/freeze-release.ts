@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { backUp } from '../server/src/backup/backup.ts'
 import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/embedded-postgres.ts'
+import { secretKeyCheckOf } from '../server/src/secrets.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { freePort, startReceiver } from '../server/test/receivers.ts'
 import { login, request, startService, untilReady } from '../server/test/service-process.ts'
@@ -77,7 +78,7 @@ try {
   try {
     // As the superuser: what this checkout needs to read as the owner, an earlier version lacks.
     const connection = { ...server.connection, user: 'postgres' }
-    await backUp({ connection, version }, async (bytes) => {
+    await backUp({ connection, version, secretKeyCheck: secretKeyCheckOf(secretKey) }, async (bytes) => {
       await writeFile(join(import.meta.dirname, `../e2e/released/${version}.backup`), await buffer(bytes))
     })
   } finally {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
@@ -72,10 +72,34 @@ export function keysThatDoNotOpen(
     if (kekId !== secretKeyId) {
       return `KEY_ENCRYPTION_KEYS lacks the key "${kekId}", which data key ${id} of this database was sealed with: add it after the current one`
     }
-    const given = config.SECRET_KEY === null ? `SECRET_KEY, generated into ${secretKeyFile(config)},` : 'SECRET_KEY'
-    return `${given} is not the one that data key ${id} of this database was sealed with ("${secretKeyId}"): set that one, or add it as SECRET_KEY_PREVIOUS`
+    return `${secretKeyOf(config)} is not the one that data key ${id} of this database was sealed with ("${secretKeyId}"): set that one, or add it as SECRET_KEY_PREVIOUS`
   })
 }
+
+/** Tells SECRET_KEYs apart, and nothing about them: 128 bits derived from the key (RFC 5869), for the header of a backup. */
+export function secretKeyCheckOf(secretKey: string): string {
+  return Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl secret key check v1', 16)).toString('hex')
+}
+
+/** A mistake for each key that a backup needs and that the settings lack. `check`: of its SECRET_KEY, where it is known. */
+export function keysThatBackupLacks(
+  keys: readonly WrappedKey[],
+  check: string | undefined,
+  secretKey: string,
+  config: Config,
+): readonly string[] {
+  const closed = keysThatDoNotOpen(keys, keyRingOf(config, secretKey), config)
+  if (closed.length > 0 || check === undefined) return closed
+  const known = [secretKey, config.SECRET_KEY_PREVIOUS].flatMap((key) => (key === null ? [] : secretKeyCheckOf(key)))
+  if (known.includes(check)) return []
+  // Proofs of the callbacks that wait, and sessions, are made with it.
+  return [
+    `${secretKeyOf(config)} is not the one of the installation that was backed up, so the callbacks that wait would be refused and everybody signed out: set that one, or add it as SECRET_KEY_PREVIOUS`,
+  ]
+}
+
+const secretKeyOf = (config: Pick<Config, 'SECRET_KEY' | 'DATA_DIR'>): string =>
+  config.SECRET_KEY === null ? `SECRET_KEY, generated into ${secretKeyFile(config)},` : 'SECRET_KEY'
 
 export const secretKeyFile = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => join(DATA_DIR, 'secret-key')
 

@@ -20,8 +20,6 @@ const headerSchema = Type.Object({
   /** The version of the service that made it. */
   version: Type.String({ pattern: '^[0-9A-Za-z.+-]{1,64}$' }),
   created_at: Type.String({ format: 'date-time' }),
-  /** The id of the installation's first organization; null before there is one. */
-  installation: Type.Union([Type.String({ format: 'uuid' }), Type.Null()]),
   migrations: Type.Array(
     Type.Object({
       name: Type.String({ pattern: '^\\w{1,100}\\.sql$' }),
@@ -39,6 +37,8 @@ const headerSchema = Type.Object({
       wrapped: Type.String(),
     }),
   ),
+  /** Tells whether the settings have the SECRET_KEY of the installation (secrets.ts). Missing where the one who made it did not. */
+  secret_key_check: Type.Optional(Type.String({ pattern: '^[0-9a-f]{32}$' })),
 })
 const checkHeader = compileCheck(headerSchema, 'headers')
 

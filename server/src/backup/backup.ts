@@ -20,6 +20,13 @@ const rowsHidden = refusal(
   'hitl_app',
 )
 
+export interface BackupOptions {
+  readonly connection: Connection
+  readonly version: string
+  /** Null where there is no SECRET_KEY. */
+  readonly secretKeyCheck: string | null
+}
+
 export interface Made extends End {
   readonly createdAt: string
   readonly tables: number
@@ -30,7 +37,7 @@ export interface Made extends End {
  * holds nobody up, and seals go on.
  */
 export function backUp(
-  { connection, version }: { readonly connection: Connection; readonly version: string },
+  { connection, version, secretKeyCheck }: BackupOptions,
   write: (bytes: Readable) => Promise<void>,
 ): Promise<Made> {
   return withClient(connection, async (client) => {
@@ -38,7 +45,10 @@ export function backUp(
     if ((await store.relations(client)) === 0) throw nothingThere()
     const all = await store.tables(client)
     if (all.some(({ isLimited }) => isLimited)) throw rowsHidden(client.user ?? '')
-    const header = await headerOf(client, version)
+    const header = await {
+      ...(await headerOf(client, version)),
+      ...(secretKeyCheck === null ? {} : { secret_key_check: secretKeyCheck }),
+    }
     async function* sections() {
       for (const table of all) yield { table: table.name, columns: table.columns, rows: store.readRows(client, table) }
     }
@@ -58,13 +68,12 @@ async function headerOf(client: Client, version: string): Promise<Header> {
   const migrations = await appliedTo(client)
   // Throws where the database is of a newer version: this one does not know what its rows mean.
   missingOf(await loadMigrations(), migrations)
-  const { era, installation, createdAt } = await store.facts(client)
+  const { era, createdAt } = await store.facts(client)
   const keys = await store.dataKeys(client)
   return {
     hitl_backup: 1,
     version,
     created_at: createdAt.toISOString(),
-    installation,
     migrations: [...migrations],
     era,
     data_keys: keys.map((key) => ({ ...key, wrapped: key.wrapped.toString('base64') })),

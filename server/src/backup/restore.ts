@@ -20,8 +20,11 @@ const notEmpty = refusal(
 
 export interface RestoreOptions {
   readonly connection: Connection
-  /** Throws where the settings lack a key that opens these: the copy would seem to work, and every decision would fail. */
-  readonly refuseKeys: (keys: readonly WrappedKey[]) => void
+  /**
+   * Throws where the settings lack a key that opens these, or have another SECRET_KEY: the copy would seem to work, and every
+   * decision or every waiting callback would fail.
+   */
+  readonly refuseKeys: (keys: readonly WrappedKey[], secretKeyCheck?: string) => void
   readonly clock: Clock
 }
 
@@ -36,7 +39,8 @@ export interface Restored {
 export async function restore({ connection, refuseKeys, clock }: RestoreOptions, source: Readable): Promise<Restored> {
   const { header, tables, end } = await decode(source)
   await refuseNewer(header)
-  refuseKeys(header.data_keys.map((key) => ({ ...key, wrapped: Buffer.from(key.wrapped, 'base64') })))
+  const keys = header.data_keys.map((key) => ({ ...key, wrapped: Buffer.from(key.wrapped, 'base64') }))
+  refuseKeys(keys, header.secret_key_check)
   return withClient(connection, async (client) => {
     await store.beginFilling(client)
     if ((await store.relations(client)) > 0) throw notEmpty()

@@ -85,7 +85,6 @@ export async function fillTable(client: pg.Client, table: Table, rows: AsyncIter
 
 export interface Facts {
   readonly era: number
-  readonly installation: string | null
   readonly createdAt: Date
 }
 
@@ -94,8 +93,7 @@ export async function facts(client: pg.Client): Promise<Facts> {
   const { rows } = await client.query<Facts>(`select now() as "createdAt",
     (select substring(pg_get_expr(d.adbin, d.adrelid) from '[0-9]+')::integer from pg_attrdef d join pg_attribute a
       on a.attrelid = d.adrelid and a.attnum = d.adnum
-      where d.adrelid = 'events'::regclass and a.attname = 'era') as era,
-    (select organization_id from organizations where is_default) as installation`)
+      where d.adrelid = 'events'::regclass and a.attname = 'era') as era`)
   if (rows[0] === undefined) throw new Error('the database returned nothing')
   return rows[0]
 }

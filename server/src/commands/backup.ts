@@ -1,4 +1,5 @@
 import { backUp } from '../backup/backup.ts'
+import { existingSecretKey, secretKeyCheckOf } from '../secrets.ts'
 import { version } from '../version.ts'
 import { writeBackup } from './backup-file.ts'
 import { type Run, textOption, UsageError } from './command.ts'
@@ -7,8 +8,10 @@ import { withInstallation } from './installation.ts'
 export const run: Run = async (options, output) => {
   const path = textOption(options, 'file')
   if (path === null) throw new UsageError('backup needs --file.', 'See: hitl backup --help')
-  return withInstallation(async ({ database: { connection } }) => {
-    const { createdAt, rows, sha256, tables } = await backUp({ connection, version }, (bytes) =>
+  return withInstallation(async ({ config, database: { connection } }) => {
+    const secretKey = await existingSecretKey(config)
+    const secretKeyCheck = secretKey === null ? null : secretKeyCheckOf(secretKey)
+    const { createdAt, rows, sha256, tables } = await backUp({ connection, version, secretKeyCheck }, (bytes) =>
       writeBackup(path, bytes),
     )
     const facts = { file: path, created_at: createdAt, tables, rows, sha256 }

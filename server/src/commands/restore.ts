@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { restore } from '../backup/restore.ts'
+import { type RestoreOptions, restore } from '../backup/restore.ts'
 import { ConfigError } from '../config.ts'
 import { systemClock } from '../platform/clock.ts'
-import { existingSecretKey, keyRingOf, keysThatDoNotOpen } from '../secrets.ts'
+import { existingSecretKey, keysThatBackupLacks } from '../secrets.ts'
 import { readBackup } from './backup-file.ts'
 import { type Output, type Run, textOption, UsageError } from './command.ts'
 import { withApp, withInstallation } from './installation.ts'
@@ -19,9 +19,9 @@ async function restoreFrom(path: string, output: Output): Promise<undefined> {
   const source = await readBackup(path)
   return withInstallation(async ({ config, database: { connection } }) => {
     // Where there is no key yet, none opens what was sealed with another one.
-    const keyRing = keyRingOf(config, (await existingSecretKey(config)) ?? randomUUID())
-    const refuseKeys = (keys: Parameters<typeof keysThatDoNotOpen>[0]): void => {
-      const mistakes = keysThatDoNotOpen(keys, keyRing, config)
+    const secretKey = (await existingSecretKey(config)) ?? randomUUID()
+    const refuseKeys: RestoreOptions['refuseKeys'] = (keys, check) => {
+      const mistakes = keysThatBackupLacks(keys, check, secretKey, config)
       if (mistakes.length > 0) throw new ConfigError(mistakes)
     }
     const done = await restore({ connection, refuseKeys, clock: systemClock }, source)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -8,12 +8,11 @@ import { after, before, describe, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import pg from 'pg'
 import { backUp } from '../../src/backup/backup.ts'
-import { restore } from '../../src/backup/restore.ts'
+import { type RestoreOptions, restore } from '../../src/backup/restore.ts'
 import { inOrder, readRows, type Table, tables } from '../../src/backup/store.ts'
 import { ConfigError } from '../../src/config.ts'
 import type { Connection } from '../../src/platform/database/db.ts'
-import type { WrappedKey } from '../../src/platform/secrets/key-encryption.ts'
-import { keyRingOf, keysThatDoNotOpen } from '../../src/secrets.ts'
+import { keysThatBackupLacks, secretKeyCheckOf } from '../../src/secrets.ts'
 import {
   createEmptyDatabase,
   secretKey,
@@ -38,7 +37,7 @@ after(async () => {
 
 async function backUpNow(connection: Connection): Promise<Buffer> {
   let bytes = Buffer.alloc(0)
-  await backUp({ connection, version: '1.2.3' }, async (source) => {
+  await backUp({ connection, version: '1.2.3', secretKeyCheck: secretKeyCheckOf(secretKey) }, async (source) => {
     bytes = await buffer(source)
   })
   return bytes
@@ -62,12 +61,12 @@ async function rowsOf(connection: Connection, query: string): Promise<readonly R
 
 const config = testConfig()
 
-const restoreInto = (connection: Connection, bytes: Buffer, key = secretKey) => {
+const restoreInto = (connection: Connection, bytes: Buffer, key = secretKey, settings = config) => {
   const pieces = Array.from({ length: Math.ceil(bytes.length / 1_000) }, (_, at) =>
     bytes.subarray(at * 1_000, at * 1_000 + 1_000),
   )
-  const refuseKeys = (keys: readonly WrappedKey[]) => {
-    const mistakes = keysThatDoNotOpen(keys, keyRingOf(config, key), config)
+  const refuseKeys: RestoreOptions['refuseKeys'] = (keys, check) => {
+    const mistakes = keysThatBackupLacks(keys, check, key, settings)
     if (mistakes.length > 0) throw new ConfigError(mistakes)
   }
   return restore({ connection, refuseKeys, clock: t.clock }, Readable.from(pieces))
@@ -178,6 +177,18 @@ describe('a file that is not what was written', () => {
 
   test('with other keys than the installation had: refused, and it names the setting', async () => {
     await refused(file, 'SECRET_KEY.* is not the one that data key', 'another secret key that is long enough for this')
+  })
+
+  test('with the key that seals, and another SECRET_KEY: refused; with the right one as SECRET_KEY_PREVIOUS: restored', async () => {
+    const sealing = { KEY_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}` }
+    const other = await startTestApp({ environment: sealing })
+    const backup = await backUpNow(other.connection)
+    await other.stop()
+    const another = 'another secret key that is long enough for this'
+    const restored = (more: Readonly<Record<string, string>>) => async () =>
+      restoreInto(await emptyDatabase(), backup, another, testConfig({ ...sealing, ...more }))
+    await assert.rejects(restored({}), /SECRET_KEY.* is not the one of the installation that was backed up/)
+    await restored({ SECRET_KEY_PREVIOUS: secretKey })()
   })
 })
 

@@ -1,13 +1,13 @@
 /**
  * The floors of the house (floors.json, ARCHITECTURE.md): a room reaches down, never up and never sideways. Each list begins at the
- * ground; rooms that share a line do not know one another. A name that ends in .ts is one file, any other a folder.
+ * ground; rooms that share a line do not know one another. A name that ends in .ts or .tsx is one file, any other a folder.
  * server/test/layout.test.ts plants a breach of every rule here and sees it found.
  */
 const src = '^server/src'
 
 const floors = require('./floors.json')
 
-const below = (place, room) => `^${place}/${room.endsWith('.ts') ? room.replace('.', '\\.') : `${room}/`}`
+const below = (place, room) => `^${place}/${/\.tsx?$/.test(room) ? room.replace('.', '\\.') : `${room}/`}`
 const anyOf = (place, rooms) => rooms.map((room) => below(place, room)).join('|')
 
 const reachesDownOnly = Object.entries(floors).flatMap(([name, storeys]) => {
@@ -18,7 +18,7 @@ const reachesDownOnly = Object.entries(floors).flatMap(([name, storeys]) => {
       if (forbidden.length === 0) return []
       return [
         {
-          name: `${place.replace('server/src', 'floors')}: ${room} reaches down only`,
+          name: `${place.replace('server/src', 'floors').replace('web/src', 'floors of web')}: ${room} reaches down only`,
           severity: 'error',
           from: { path: below(place, room) },
           to: { path: anyOf(place, forbidden) },
@@ -103,9 +103,16 @@ module.exports = {
       to: { path: '^server/' },
     },
     {
+      name: 'no-web-in-other-workspaces',
+      comment: 'The service serves its files and knows nothing in them.',
+      severity: 'error',
+      from: { path: '^(server|bench|sdk|cli)/src/' },
+      to: { path: '^web/' },
+    },
+    {
       name: 'source-needs-no-test',
       severity: 'error',
-      from: { path: '^(server|bench|cli)/src' },
+      from: { path: '^(server|bench|cli|web)/src' },
       to: { path: '/test/' },
     },
     {
@@ -123,7 +130,7 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, pathNot: '(main\\.ts|\\.test\\.ts|scripts/.*)$' },
+      from: { orphan: true, pathNot: '(main\\.tsx?|\\.test\\.ts|scripts/.*)$' },
       to: {},
     },
   ],

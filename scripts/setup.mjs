@@ -3,6 +3,8 @@
  * from package-lock.json; otherwise ends at once. Plain JavaScript without dependencies, because it runs under whatever Node
  * the machine has (18 or later). The command after it runs under the pinned Node in node_modules/.bin.
  *
+ * Then builds the inbox if its sources are not those that web/dist was made from.
+ *
  * It reads what is installed from node_modules/.package-lock.json, which npm writes last, so an interrupted install leaves no
  * such file. It compares contents and not times, because a clone or a copy gives every file a new time.
  */
@@ -30,6 +32,7 @@ if (!isInstalled()) {
   }
 }
 checkNode()
+await buildWeb()
 
 function packagesIn(file) {
   try {
@@ -123,6 +126,26 @@ function checkNode() {
     `The service needs Node ${neededMajor}; this is ${process.version}, and no Node ${neededMajor} was installed for ${process.platform} ${process.arch}. ` +
       `Run "npm ci" without omitting optional packages, or install Node ${neededMajor} or later (https://nodejs.org), then run the command again.`,
   )
+}
+
+async function buildWeb() {
+  const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js')
+  // An image has neither the sources nor Vite, but what they make.
+  if (!existsSync(join(root, 'web', 'src')) || !existsSync(vite)) return
+  const { builtFrom, sourcesDigest } = await import('../web/build/stamp.mjs')
+  if (builtFrom() === sourcesDigest()) return
+  const locked = takeLock()
+  try {
+    if (builtFrom() === sourcesDigest()) return
+    process.stdout.write('Building the inbox...\n')
+    const node = join(root, 'node_modules', '.bin', onWindows ? 'node.cmd' : 'node')
+    const command = existsSync(node) ? node : process.execPath
+    const args = [vite, 'build', 'web', '--configLoader', 'native', '--logLevel', 'warn']
+    const { status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: onWindows })
+    if (status !== 0) fail('The inbox could not be built; the reason is above.')
+  } finally {
+    if (locked) rmSync(lock, { force: true })
+  }
 }
 
 function fail(sentence) {

@@ -16,7 +16,7 @@ const secondsFile = join(cache, 'hitl-test-seconds.json')
 
 const given = process.argv.slice(2)
 const isE2e = given.includes('--e2e')
-const pattern = isE2e ? 'e2e/*.test.ts' : '*/test/**/*.test.ts'
+const pattern = isE2e ? 'e2e/{,inbox/}*.test.ts' : '*/test/**/*.test.ts'
 const files = given.filter((argument) => argument !== '--e2e').map((file) => join(process.cwd(), file))
 if (files.length === 0) for await (const file of glob(pattern, { cwd: root })) files.push(join(root, file))
 

@@ -24,6 +24,7 @@ const breaches: Readonly<Record<string, readonly [string, string]>> = {
   'commands-are-the-top': ['server/src/app.ts', './commands/serve.ts'],
   'the-command-line-needs-nothing': ['cli/src/main.ts', 'kysely'],
   'no-server-in-other-workspaces': ['bench/src/main.ts', '../../server/src/app.ts'],
+  'no-web-in-other-workspaces': ['server/src/http/pages.ts', '../../../web/src/words/one.ts'],
   'source-needs-no-test': ['server/src/platform/tested.ts', '../../test/harness.ts'],
   resolvable: ['server/src/platform/lost.ts', './nowhere.ts'],
   'no-dev-dependency-in-source': ['server/src/platform/checked.ts', 'fast-check'],
@@ -33,7 +34,7 @@ const breaches: Readonly<Record<string, readonly [string, string]>> = {
 /** [from, to] of every import that the floors forbid, from above or from beside. */
 function upwardArrows(): readonly { readonly rule: string; readonly from: string; readonly to: string }[] {
   const fileIn = (place: string, room: string, name: string): string =>
-    room.endsWith('.ts') ? `${place}/${room}` : `${place}/${room}/${name}.ts`
+    /\.tsx?$/.test(room) ? `${place}/${room}` : `${place}/${room}/${name}.ts`
   return Object.entries(floors).flatMap(([name, storeys]) =>
     storeys.flatMap((rooms, storey) =>
       rooms.flatMap((room) => {
@@ -41,7 +42,7 @@ function upwardArrows(): readonly { readonly rule: string; readonly from: string
         const others = [...rooms.filter((other) => other !== room), ...storeys.slice(storey + 1).flat()]
         const [target] = others.slice(-1)
         if (target === undefined) return []
-        const rule = `${place.replace('server/src', 'floors')}: ${room} reaches down only`
+        const rule = `${place.replace('server/src', 'floors').replace('web/src', 'floors of web')}: ${room} reaches down only`
         return [{ rule, from: fileIn(place, room, 'planted-arrow'), to: fileIn(place, target, 'planted-target') }]
       }),
     ),
@@ -63,7 +64,7 @@ async function violationsIn(files: ReadonlyMap<string, string>): Promise<Readonl
     const manifest = { name: 'planted', dependencies: { kysely: '1' }, devDependencies: { 'fast-check': '1' } }
     await writeFile(join(folder, 'package.json'), JSON.stringify(manifest))
     const { output } = await cruise(
-      ['server', 'bench', 'cli'].filter((top) => [...files.keys()].some((path) => path.startsWith(`${top}/`))),
+      ['server', 'web', 'bench', 'cli'].filter((top) => [...files.keys()].some((path) => path.startsWith(`${top}/`))),
       {
         baseDir: folder,
         ruleSet: { forbidden: [...forbidden] },
@@ -108,6 +109,7 @@ test('every other layout rule catches a breach', async () => {
     ['server/src/config.ts', 'export {}\n'],
     ['server/src/commands/serve.ts', 'export {}\n'],
     ['server/test/harness.ts', 'export {}\n'],
+    ['web/src/words/one.ts', 'export {}\n'],
   ])
   for (const [from, specifier] of Object.values(breaches)) {
     files.set(from, specifier === '' ? 'export {}\n' : `export {} from '${specifier}'\n`)

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { type FixedText, fixedText, sendFixedText } from './fixed-text.ts'
-import { htmlPage, sendPage } from './html-page.ts'
+import { sendPage } from './html-page.ts'
 import { publicPath } from './public-path.ts'
 
 const redocFile = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
@@ -49,12 +49,6 @@ const redocPage = (path: string): string => `<!doctype html>
 <body><div id="redoc"></div><script type="module" src="${path}/redoc/start.js"></script></body>
 </html>
 `
-// People open the address that the start prints. Not a redirect: this service never redirects.
-const frontPage = (path: string) =>
-  htmlPage({
-    title: 'HITL',
-    body: `<h1>HITL</h1><p><a href="${path}/docs">Try the API</a> · <a href="${path}/redoc">Read about the API</a></p>`,
-  })
 const redocStart = (path: string): string => `import { init } from '${path}/redoc/redoc.js'
 init('${path}/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
 `
@@ -88,7 +82,6 @@ export async function registerDocs(app: FastifyInstance, publicUrl: string): Pro
   for (const at of ['/openapi.json', '/api/v1/openapi.json']) {
     app.get(at, hidden, async (request, reply) => sendFixedText(request, reply, await openapi()))
   }
-  app.get('/', hidden, async (_request, reply) => sendPage(reply, frontPage(path)))
   app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage(path), policy: redocPolicy }))
   app.get('/redoc/start.js', hidden, async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').send(redocStart(path)),

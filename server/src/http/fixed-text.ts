@@ -25,7 +25,7 @@ export async function fixedText(type: string, text: string): Promise<FixedText> 
   return { type, bodies: { br, gzip: gz, identity }, digest: hash('sha256', identity, 'base64url').slice(0, 22) }
 }
 
-/** Sends it as the client takes it (RFC 9110, 12.5.3), or 304 when the client has it. */
+/** Sends it as the client takes it, or 304 when the client has it. */
 export function sendFixedText(request: FastifyRequest, reply: FastifyReply, { type, bodies, digest }: FixedText) {
   const encoding = encodingFor(request.headers['accept-encoding'])
   const etag = `"${digest}-${encoding}"`
@@ -35,7 +35,8 @@ export function sendFixedText(request: FastifyRequest, reply: FastifyReply, { ty
   return reply.type(type).send(bodies[encoding])
 }
 
-function encodingFor(accepted = ''): Encoding {
+/** The best of them that a client takes (RFC 9110, 12.5.3). */
+export function encodingFor(accepted = ''): Encoding {
   const weights = new Map(
     accepted.split(',').map((each) => {
       const [name = '', ...parameters] = each.split(';').map((part) => part.trim().toLowerCase())

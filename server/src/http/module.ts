@@ -10,6 +10,7 @@ import { registerOpenApi } from './openapi.ts'
 import type { Webhooks } from './openapi-document.ts'
 import { createRateLimits, limitUnauthenticated } from './rate-limits.ts'
 import { createHttpServer } from './server.ts'
+import { registerWebApp } from './web-app.ts'
 
 export interface HttpModuleDependencies {
   readonly db: Db
@@ -49,6 +50,7 @@ export async function createHttpModule(dependencies: HttpModuleDependencies) {
         await http.register(async (api) => routes.forEach((register) => void register(api)), { prefix: '/api/v1' })
         for (const register of pages) register(http)
         await registerDocs(http, settings.publicUrl)
+        await registerWebApp(http, settings.publicUrl)
       }
       registerHealth(http, { version, environment: settings.NODE_ENV, ...health })
       await http.ready()

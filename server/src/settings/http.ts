@@ -69,6 +69,14 @@ const ownSegments = [
   'livez',
   'readyz',
   '.well-known',
+  'assets',
+  'inbox',
+  'overview',
+  'audit',
+  'agents',
+  'settings',
+  'account',
+  'sign-in',
 ]
 
 function readPublicUrl(value: string): string {

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { eventually } from '../../server/test/eventually.ts'
+import { freePort } from '../../server/test/receivers.ts'
+import { externalDatabase, request, startService } from '../../server/test/service-process.ts'
+
+/** Debian's, because a browser that a package downloads is not in its registry. */
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+
+export const startBrowser = (): Promise<Browser> =>
+  // The sandbox needs rights that containers do not have; it shows nothing but our own pages.
+  chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+
+export const reviewer = { email: 'reviewer@example.com', password: 'password123' }
+export const admin = { email: 'admin@example.com', password: 'password123' }
+
+export type Ask = (body: Readonly<Record<string, unknown>>) => Promise<string>
+
+export interface Installation {
+  readonly url: string
+  readonly apiKey: string
+  /** Creates a request as the sample agent, and returns its id. */
+  readonly ask: Ask
+  /** The access token of a sample account. */
+  readonly tokenOf: (who: { readonly email: string; readonly password: string }) => Promise<string>
+  readonly stop: () => Promise<void>
+}
+
+/** A real service with the sample accounts, and without the sample requests being in the way: they are withdrawn. */
+export async function startInstallation(): Promise<Installation> {
+  const folder = await mkdtemp(join(tmpdir(), 'hitl-inbox-'))
+  const database = await externalDatabase()
+  const url = `http://127.0.0.1:${await freePort()}`
+  const service = startService({
+    cwd: folder,
+    environment: {
+      ...database.environment,
+      DATA_DIR: folder,
+      PORT: new URL(url).port,
+      PUBLIC_URL: url,
+      DEMO: 'true',
+      RATE_LIMIT_KEY: '100000/60',
+      RATE_LIMIT_IP: '100000/60',
+    },
+  })
+  const stop = async (): Promise<void> => {
+    await service.end('SIGTERM')
+    await database.drop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  const apiKey = await eventually('the sample API key is shown', () => /hitl_\S+/.exec(service.stdout)?.[0] ?? null)
+  const ask: Ask = async (body) => {
+    const reply = await request(url, 'POST', '/api/v1/requests', { as: apiKey, body })
+    assert.equal(reply.status, 201, JSON.stringify(reply.body))
+    return reply.body.id
+  }
+  const tokenOf: Installation['tokenOf'] = async ({ email, password }) => {
+    const body = { username: email, password }
+    return (await request(url, 'POST', '/api/v1/auth/login', { body })).body.access_token
+  }
+  const { body } = await request(url, 'GET', '/api/v1/requests', { as: apiKey })
+  for (const { id } of body.items) {
+    assert.equal((await request(url, 'POST', `/api/v1/requests/${id}/cancel`, { as: apiKey })).status, 200)
+  }
+  return { url, apiKey, ask, tokenOf, stop }
+}
+
+export interface Watched {
+  readonly page: Page
+  /** What must not happen on any page: violations of the policy, errors of scripts, calls to another origin. */
+  readonly troubles: string[]
+  readonly close: () => Promise<void>
+}
+
+/** A page in a browser profile of its own. */
+export async function openPage(
+  browser: Browser,
+  origin: string,
+  options: BrowserContextOptions = {},
+): Promise<Watched> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const troubles: string[] = []
+  page.on('pageerror', (error) => troubles.push(`script: ${error.message}`))
+  page.on('console', (message) => {
+    if (/Content Security Policy|Refused to|violates/i.test(message.text())) troubles.push(message.text())
+  })
+  page.on('request', (call) => {
+    const { protocol, origin: to } = new URL(call.url())
+    if (/^https?:$/.test(protocol) && to !== new URL(origin).origin) troubles.push(`call to ${to}`)
+  })
+  return { page, troubles, close: () => context.close() }
+}
+
+export async function signIn(page: Page, url: string, who = reviewer, to = '/'): Promise<void> {
+  await page.goto(`${url}${to}`)
+  await page.getByLabel('Email').fill(who.email)
+  await page.getByLabel('Password').fill(who.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL(/\/inbox\//)
+}

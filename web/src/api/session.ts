@@ -1,0 +1,107 @@
+import createClient from 'openapi-fetch'
+import { publicPath } from './public-path.ts'
+import { granted, isRefused } from './refused.ts'
+import type { components, paths } from './schema.gen.ts'
+
+/**
+ * A session is a cookie that no script can read, and with it a short access token, which is in memory alone: another tab, or
+ * this one after it was loaded again, gets its own by the cookie.
+ */
+export type User = components['schemas']['User']
+type AccessToken = components['schemas']['AccessToken']
+
+export type SessionState =
+  | { readonly status: 'starting' | 'signed-out' }
+  | { readonly status: 'signed-in'; readonly user: User }
+
+let state: SessionState = { status: 'starting' }
+let token: { readonly value: string; readonly renewAt: number } | null = null
+const listeners = new Set<() => void>()
+
+/** Before the token ends, so that no call under way meets its end. */
+const renewedBeforeMs = 30_000
+
+const anyone = createClient<paths>({ baseUrl: publicPath })
+
+function become(next: SessionState): void {
+  state = next
+  for (const listener of listeners) listener()
+}
+
+function accept({ access_token, expires_in, user }: AccessToken): void {
+  token = { value: access_token, renewAt: Date.now() + Math.max(1_000, expires_in * 1_000 - renewedBeforeMs) }
+  become({ status: 'signed-in', user: user as User })
+}
+
+export const session = {
+  get: (): SessionState => state,
+  subscribe: (listener: () => void): (() => void) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  },
+}
+
+let renewal: Promise<boolean> | null = null
+
+/** False when there is no session any more. One at a time over all tabs, because each use replaces the cookie. */
+function renew(): Promise<boolean> {
+  renewal ??= exclusively(async () => {
+    try {
+      accept(await granted(anyone.POST('/api/v1/auth/refresh')))
+      return true
+    } catch (error) {
+      if (!isRefused(error) || error.status >= 500 || error.status === 429) throw error
+      token = null
+      become({ status: 'signed-out' })
+      return false
+    }
+  }).finally(() => {
+    renewal = null
+  })
+  return renewal
+}
+
+/** Over plain HTTP a browser has no locks; then tabs that renew at the same moment may lose their session. */
+const exclusively = <T>(act: () => Promise<T>): Promise<T> =>
+  'locks' in navigator ? (navigator.locks.request(`hitl-session${publicPath}`, act) as Promise<T>) : act()
+
+/** Once, before the first page: whether the browser still has a session. */
+export async function startSession(): Promise<void> {
+  if (state.status === 'starting') await renew()
+}
+
+/** `fetch` with the access token, which is renewed when it is about to end or no longer taken. */
+export async function fetchSignedIn(request: Request): Promise<Response> {
+  if (token === null || token.renewAt < Date.now()) await renew()
+  const again = request.clone()
+  const reply = await fetch(authorized(request))
+  if (reply.status !== 401 || !(await renew())) return reply
+  return fetch(authorized(again))
+}
+
+function authorized(request: Request): Request {
+  if (token !== null) request.headers.set('authorization', `Bearer ${token.value}`)
+  return request
+}
+
+export async function signIn(email: string, password: string): Promise<void> {
+  const body = { username: email, password, session_cookie: true }
+  const bodySerializer = (given: unknown): string => JSON.stringify(given)
+  const headers = { 'content-type': 'application/json' }
+  accept(await granted(anyone.POST('/api/v1/auth/login', { body, bodySerializer, headers })))
+}
+
+/** The second step of a sign-in, with a code of an app or a recovery code. */
+export async function signInWithCode(challenge: string, method: 'totp' | 'recovery_code', code: string): Promise<void> {
+  accept(
+    await granted(
+      anyone.POST('/api/v1/auth/login/second-factor', { body: { challenge, method, code, session_cookie: true } }),
+    ),
+  )
+}
+
+export async function signOut(): Promise<void> {
+  await granted(anyone.POST('/api/v1/auth/logout'))
+  token = null
+  become({ status: 'signed-out' })
+}

@@ -1,0 +1,79 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router'
+import { publicPath } from '../api/public-path.ts'
+import { session, startSession } from '../api/session.ts'
+import { InboxPage } from '../inbox/inbox-page.tsx'
+import { queues } from '../inbox/queues.ts'
+import { NotFound } from './not-found.tsx'
+import { PageFailed } from './page-failed.tsx'
+import { Shell } from './shell.tsx'
+
+/**
+ * Every address of the application. Its first segment is also in `webSegments` of the service, which serves the page there
+ * (server/test/http/web-app.test.ts compares them). A page of its own feature is loaded when somebody goes to it.
+ */
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: PageFailed })
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: ({ to }: Record<string, unknown>) => ({ to: typeof to === 'string' ? to : '/' }),
+  beforeLoad: async ({ search }) => {
+    await startSession()
+    if (session.get().status === 'signed-in') throw redirect({ href: ownAddress(search.to), replace: true })
+  },
+  component: lazyRouteComponent(() => import('../account/sign-in-page.tsx'), 'SignInPage'),
+})
+
+/** A link could name any address; only a path of ours is followed. */
+const ownAddress = (to: string): string => (/^\/(?![/\\])/.test(to) ? to : '/')
+
+/** Everything that takes a session. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  beforeLoad: async ({ location }) => {
+    await startSession()
+    if (session.get().status !== 'signed-in') throw redirect({ to: '/sign-in', search: { to: location.href } })
+  },
+  component: Shell,
+})
+
+const front = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/inbox/$queue', params: { queue: queues[0].name }, replace: true })
+  },
+})
+
+const inbox = createRoute({ getParentRoute: () => inside, path: '/inbox/$queue', component: InboxPage })
+const item = createRoute({ getParentRoute: () => inbox, path: '/$id' })
+
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('../settings/settings-page.tsx'), 'SettingsPage'),
+})
+
+export const router = createRouter({
+  routeTree: root.addChildren([signIn, inside.addChildren([front, inbox.addChildren([item]), settings])]),
+  basepath: publicPath === '' ? '/' : publicPath,
+  defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: PageFailed,
+})
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}
+
+// A session that ended leads to the sign-in, and one that began away from it.
+session.subscribe(() => void router.invalidate())

@@ -1,0 +1,77 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link, Outlet } from '@tanstack/react-router'
+import { LogOut } from 'lucide-react'
+import { countsQuery, organizationQuery } from '../api/counts.ts'
+import { signOut } from '../api/session.ts'
+import { navigationId } from '../design/navigation.ts'
+import { queues } from '../inbox/queues.ts'
+import { say } from '../words/say.ts'
+import { houseLinks } from './house-links.ts'
+
+/** The navigation beside the page; on narrow screens a popover, which the page's own header opens. */
+export function Shell() {
+  return (
+    <div className="grid h-dvh grid-cols-[minmax(0,1fr)] wide:grid-cols-[208px_minmax(0,1fr)]">
+      <Navigation />
+      <Outlet />
+    </div>
+  )
+}
+
+const linkShape =
+  'flex min-h-[29px] items-center justify-between gap-2 rounded-[6px] px-2 text-mute hover:text-ink pointer-coarse:min-h-11 ' +
+  'aria-[current=page]:bg-chosen aria-[current=page]:font-medium aria-[current=page]:text-ink'
+
+/** The popover is done once a link of it was followed. */
+const close = (): void => {
+  const navigation = document.getElementById(navigationId)
+  if (navigation?.matches(':popover-open')) navigation.hidePopover()
+}
+
+function Navigation() {
+  const { data: organization } = useQuery(organizationQuery)
+  return (
+    <div
+      id={navigationId}
+      popover="auto"
+      className="inset-y-0 start-0 end-auto m-0 h-dvh w-64 flex-col gap-px border-line border-e bg-side px-2 py-3 text-ink backdrop:bg-veil open:flex wide:static wide:flex wide:w-auto"
+    >
+      <p className="flex items-center gap-2 px-2 pt-1 pb-3 font-semibold">
+        <span className="size-[18px] shrink-0 rounded-[5px] bg-accent" aria-hidden="true" />
+        <bdi className="truncate">{organization?.name ?? say('app.name')}</bdi>
+      </p>
+      <nav aria-label={say('nav.queues')} className="grid gap-px">
+        <QueueLinks />
+      </nav>
+      <hr className="mx-2 my-2.5" />
+      <nav aria-label={say('nav.house')} className="grid gap-px">
+        {houseLinks.map(({ to, label }) => (
+          <Link key={to} to={to} className={linkShape} onClick={close}>
+            {say(label)}
+          </Link>
+        ))}
+      </nav>
+      <button type="button" className={`${linkShape} mt-auto justify-start`} onClick={() => void signOut()}>
+        <LogOut className="size-3.5 rtl:-scale-x-100" aria-hidden="true" />
+        {say('nav.sign_out')}
+      </button>
+    </div>
+  )
+}
+
+function QueueLinks() {
+  const { data: counts } = useQuery(countsQuery)
+  return queues.map(({ name, label, isUrgent, count }) => {
+    const waiting = counts === undefined ? null : count(counts)
+    return (
+      <Link key={name} to="/inbox/$queue" params={{ queue: name }} className={linkShape} onClick={close}>
+        {say(label)}
+        {waiting === null || waiting === 0 ? null : (
+          <span className={`tabular font-medium ${isUrgent ? 'text-high' : 'text-faint'}`}>
+            {say('nav.count', { count: waiting })}
+          </span>
+        )}
+      </Link>
+    )
+  })
+}

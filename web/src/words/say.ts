@@ -1,0 +1,15 @@
+import { setupI18n } from '@lingui/core'
+import english from './en.json' with { type: 'json' }
+
+/** The name of a message of en.json. A translation has the same names (web/test/words.test.ts). */
+export type Word = keyof typeof english
+
+export const i18n = setupI18n()
+
+// What is imported was compiled by the build (build/compile-words.ts).
+i18n.loadAndActivate({ locale: 'en', messages: english })
+
+/** The message in the reader's language. Its language is chosen before the first paint, and another one loads the page again. */
+export function say(word: Word, values?: Readonly<Record<string, string | number>>): string {
+  return i18n._(word, values as Record<string, string | number> | undefined)
+}

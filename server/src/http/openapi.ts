@@ -10,6 +10,7 @@ import { keyUnavailable } from '../platform/secrets/key-encryption.ts'
 import { closed, compileCheck } from '../platform/validation.ts'
 import { repeatedHeader } from './ambiguity.ts'
 import { otherCharset } from './content-type.ts'
+import { cookieName, sessionCookie } from './cookies.ts'
 import { compressedBody, emptyBody } from './json-body.ts'
 import { type Document, finished, type Webhooks } from './openapi-document.ts'
 import { headersNamed, type ReplyHeader, replyHeaders } from './openapi-headers.ts'
@@ -271,7 +272,7 @@ const tags = [
   { name: 'service', description: 'Health checks.' },
 ]
 
-const securitySchemes = (path: string) => ({
+const securitySchemes = (publicUrl: string, path: string) => ({
   person: {
     type: 'oauth2',
     description: 'A person: sign in with email and password.',
@@ -281,6 +282,12 @@ const securitySchemes = (path: string) => ({
     type: 'http',
     scheme: 'bearer',
     description: 'A person who has signed in, in whichever way: the access token.',
+  },
+  sessionCookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: cookieName(publicUrl, sessionCookie),
+    description: 'A person whose browser session began with `session_cookie`; only from pages of this service.',
   },
   apiKey: {
     type: 'http',
@@ -315,7 +322,7 @@ export async function registerOpenApi(
       },
       servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
       tags,
-      components: { securitySchemes: securitySchemes(path) as never, headers: replyHeaders as never },
+      components: { securitySchemes: securitySchemes(publicUrl, path) as never, headers: replyHeaders as never },
     },
     transform: ({ schema, url, route }) => ({
       // Pages without an operationId are not part of the document.

@@ -8,6 +8,8 @@ import type { Agent, Call, Person, Principal, Role } from './principal.ts'
 export interface Authenticator {
   /** The principal behind an `Authorization` header. Throws 401, or 403 for a key that may not be used from that address. */
   authenticate(authorization: string | undefined, call: Call): Promise<Principal>
+  /** The person of this session. Throws 401 once it has ended. */
+  personOf(session: SessionOfPerson): Promise<Person>
   /** How keys are refused, for the documents. */
   readonly keyRefusals: readonly AnyRefusal[]
   /** Reports a call that its caller had no right to, where the audit keeps it. */
@@ -16,6 +18,13 @@ export interface Authenticator {
   forget(id: string): void
   /** Writes what is pending: uses of keys and reports of refused calls. */
   close(): Promise<void>
+}
+
+/** Names a session, and whose it is. */
+export interface SessionOfPerson {
+  readonly organizationId: string
+  readonly userId: string
+  readonly sessionId: string
 }
 
 /** The current state of an access token's session. */
@@ -34,11 +43,7 @@ export interface SessionForAuthentication {
 export interface AuthenticatorDependencies {
   readonly clock: Clock
   readonly tokens: AccessTokens
-  readonly findSession: (
-    organizationId: string,
-    userId: string,
-    sessionId: string,
-  ) => Promise<SessionForAuthentication | null>
+  readonly findSession: (session: SessionOfPerson) => Promise<SessionForAuthentication | null>
   readonly keys: {
     /** Null unless it is a valid key. Throws 401 if it has expired, 403 if it is used from an address it is not for. */
     agentOf(raw: string, call: Call): Promise<Agent | null>
@@ -58,14 +63,16 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
   const { clock, tokens, findSession, keys, refusedCalls } = dependencies
   const people = createCredentialCache((all) => {
     const [organizationId = '', userId = '', sessionId = ''] = all.split('/')
-    return findSession(organizationId, userId, sessionId)
+    return findSession({ organizationId, userId, sessionId })
   })
 
-  const personOf = async (token: string): Promise<Person | null> => {
+  const personOfToken = async (token: string): Promise<Person | null> => {
+    const { sessionId, ...subject } = (await tokens.verify(token, clock.now())) ?? {}
+    return sessionId === undefined ? null : livePerson({ ...(subject as Omit<SessionOfPerson, 'sessionId'>), sessionId })
+  }
+
+  const livePerson = async ({ organizationId, userId, sessionId }: SessionOfPerson): Promise<Person | null> => {
     const now = clock.now()
-    const subject = await tokens.verify(token, now)
-    if (subject?.sessionId === undefined) return null
-    const { organizationId, userId, sessionId } = subject
     const found = await people.get(`${organizationId}/${userId}/${sessionId}`)
     if (found === null || !found.isActive || found.revokedAt !== null || found.expiresAt <= now) return null
     const { accountId, role } = found
@@ -79,9 +86,14 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
       // RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1).
       const token = /^bearer +([^\s]+) *$/i.exec(authorization ?? '')?.[1]
       if (token === undefined) throw credentialsMissing(authorization)
-      const principal = token.startsWith('hitl_') ? await keys.agentOf(token, call) : await personOf(token)
+      const principal = token.startsWith('hitl_') ? await keys.agentOf(token, call) : await personOfToken(token)
       if (principal === null) throw unauthenticated()
       return principal
+    },
+    personOf: async (session) => {
+      const person = await livePerson(session)
+      if (person === null) throw unauthenticated()
+      return person
     },
     refused: (principal, error, call) => {
       if (principal.kind === 'agent') refusedCalls.rightRefused(principal, error, call)

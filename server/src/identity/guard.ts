@@ -3,7 +3,8 @@ import type { Access } from '../http/openapi.ts'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { unauthenticated } from '../http/refusals.ts'
 import { Problem } from '../platform/problem.ts'
-import { type Authenticator, credentialsMissing } from './authenticate.ts'
+import { crossSite } from '../http/same-site.ts'
+import { type Authenticator, credentialsMissing, type SessionOfPerson, sessionOver } from './authenticate.ts'
 import {
   type Agent,
   actorOf,
@@ -23,6 +24,8 @@ declare module 'fastify' {
     principal: Principal | null
     /** What the guard allowed, and when by `performance.now()`; null on routes without a guard. */
     allowed: { readonly right: Right; readonly at: number } | null
+    /** The session of the cookie that the caller showed instead of a token; null otherwise. */
+    cookieSession: SessionOfPerson | null
     /** Throws when the caller may no longer do what the guard allowed: for bodies and replies that take long. */
     allowAgain(): Promise<void>
   }
@@ -32,7 +35,13 @@ declare module 'fastify' {
 const allowedForMs = 200
 
 /** Put first in a route that needs a right: the caller is authenticated before the body is read, which may be large only then. */
-export type Guard = (right: Right) => {
+export type Guard = (
+  right: Right,
+  more?: {
+    /** For reads that a browser's EventSource or WebSocket begins, which can send no token: pages of this service may show the session cookie. */
+    readonly takesCookie?: boolean
+  },
+) => {
   readonly onRequest: onRequestAsyncHookHandler
   readonly bodyLimit: number
   readonly config: { readonly access: Access }
@@ -49,14 +58,35 @@ export function guardedRoutes(tag: string) {
 export function createGuard(
   app: FastifyInstance,
   authenticator: Authenticator,
-  { limits, bodyLimit }: { readonly limits: RateLimits; readonly bodyLimit: number },
+  {
+    limits,
+    bodyLimit,
+    sessionOfCookie,
+  }: {
+    readonly limits: RateLimits
+    readonly bodyLimit: number
+    /** Null without a session cookie, and for one that belongs to no live session. Throws 403 for pages of others. */
+    readonly sessionOfCookie: (request: FastifyRequest) => Promise<SessionOfPerson | null>
+  },
 ): Guard {
   app.decorateRequest('principal', null)
+  app.decorateRequest('cookieSession', null)
   app.decorateRequest('allowed', null)
 
-  const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<Principal> => {
+  const byCredential = (request: FastifyRequest): Promise<Principal> =>
+    request.cookieSession === null
+      ? authenticator.authenticate(request.headers.authorization, callOf(request))
+      : authenticator.personOf(request.cookieSession)
+
+  const authenticated = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    takesCookie: boolean,
+  ): Promise<Principal> => {
     try {
-      return await authenticator.authenticate(request.headers.authorization, callOf(request))
+      if (takesCookie && request.headers.authorization === undefined)
+        request.cookieSession = await sessionOfCookie(request)
+      return await byCredential(request)
     } catch (error) {
       // Guesses count against the network they come from.
       if (error instanceof Problem && error.status < 500) {
@@ -78,7 +108,7 @@ export function createGuard(
   }
 
   const allowAgain = async (request: FastifyRequest, right: Right): Promise<void> =>
-    requireAllowed(request, await authenticator.authenticate(request.headers.authorization, callOf(request)), right)
+    requireAllowed(request, await byCredential(request), right)
 
   app.decorateRequest('allowAgain', async function () {
     if (this.allowed === null) throw new Error('this route has no guard')
@@ -92,17 +122,19 @@ export function createGuard(
     allowAgain(request, allowed.right).then(() => done(), done)
   })
 
-  const accessOf = (right: Right): Access => {
+  const accessOf = (right: Right, takesCookie: boolean): Access => {
     const scope = scopeFor(right)
     const isForPeople = roles.some((role) => (rights[right] as readonly string[]).includes(role))
     return {
       security: [
         ...(isForPeople ? [{ person: [] }, { accessToken: [] }] : []),
+        ...(takesCookie ? [{ sessionCookie: [] }] : []),
         ...(scope === null ? [] : [{ apiKey: [scope] }]),
       ],
       refusals: [
         credentialsMissing,
         unauthenticated,
+        ...(takesCookie ? [sessionOver, crossSite] : []),
         // Of agents only where they may call at all.
         ...(scope === null ? [] : authenticator.keyRefusals),
         ...refusalsOf(right),
@@ -110,11 +142,11 @@ export function createGuard(
     }
   }
 
-  return (right) => ({
+  return (right, { takesCookie = false } = {}) => ({
     bodyLimit,
-    config: { access: accessOf(right) },
+    config: { access: accessOf(right, takesCookie) },
     onRequest: async (request, reply) => {
-      const principal = await authenticated(request, reply)
+      const principal = await authenticated(request, reply, takesCookie)
       // Before the limit and the right are judged, so that log and audit name a refused caller too.
       const { kind, id } = actorOf(principal)
       request.actor = { kind, id, organizationId: principal.organizationId }

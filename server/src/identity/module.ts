@@ -15,6 +15,7 @@ import { registerSetupPage } from './registration/setup-page.ts'
 import { keepReplies } from './replies/keep-replies.ts'
 import { registerIdentityRoutes } from './routes.ts'
 import { createIdentity, type IdentityDependencies } from './service.ts'
+import { createCookieReader } from './sessions/routes.ts'
 import { registerKeySet } from './signing-keys/routes.ts'
 
 export interface IdentityModuleDependencies extends IdentityDependencies {
@@ -46,7 +47,11 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     createGuard: (http: FastifyInstance, limits: RateLimits): Guard => {
       demandStepUps(http, identity.factors.stepUps)
       keepReplies(http, identity.keptReplies)
-      return createGuard(http, identity.authenticator, { limits, bodyLimit: dependencies.settings.BODY_LIMIT_BYTES })
+      return createGuard(http, identity.authenticator, {
+        limits,
+        bodyLimit: dependencies.settings.BODY_LIMIT_BYTES,
+        sessionOfCookie: createCookieReader(identity.sessions, publicUrl),
+      })
     },
     routes: (api: FastifyInstance, guard: Guard): void =>
       registerIdentityRoutes(api, { identity, guard, clock, publicUrl }),

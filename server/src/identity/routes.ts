@@ -70,7 +70,7 @@ export function registerIdentityRoutes(
     publicUrl,
     currentSession: async (request) => {
       const token = tokenOf(request, { cookie })
-      return token === null ? null : identity.sessions.liveByCookie(token)
+      return token === null ? null : ((await identity.sessions.liveByCookie(token))?.id ?? null)
     },
     signIn: async ({ user, methods, provenAt, ...by }, request, reply) =>
       void sendSession(reply, await identity.sessions.begin(user, methods, visitOf(request, true), provenAt, by)),

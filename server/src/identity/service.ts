@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Letters } from '../letters/service.ts'
+import { createBatcher } from '../platform/batch.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
 import type { HttpSettings } from '../settings/http.ts'
@@ -16,7 +17,7 @@ import { createKeyAuthenticator } from './api-keys/authenticate-key.ts'
 import { createLeakedKeys } from './api-keys/leaked-keys.ts'
 import { createRefusedCalls } from './api-keys/refused-calls.ts'
 import { createApiKeys } from './api-keys/service.ts'
-import { createAuthenticator } from './authenticate.ts'
+import { createAuthenticator, type SessionOfPerson } from './authenticate.ts'
 import type { EndSessions, IdentityContext } from './context.ts'
 import { relyingPartyOf } from './factors/passkeys/passkey.ts'
 import { createFactors } from './factors/service.ts'
@@ -31,7 +32,7 @@ import { createPeople } from './registration/service.ts'
 import { createKeptReplies } from './replies/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSignIn } from './sessions/sign-in.ts'
-import { sessionForAuthentication } from './sessions/store.ts'
+import { sessionsForAuthentication } from './sessions/store.ts'
 import { createSigningKeys } from './signing-keys/service.ts'
 import { stillOpens } from './sso/members/store.ts'
 import { createOidcClient } from './sso/oidc-client.ts'
@@ -139,11 +140,22 @@ function createCredentials({ db, clock, report, log, secretKey, sealer, settings
   })
   const refusedCalls = createRefusedCalls({ db, clock, report })
   const agentKeys = createKeyAuthenticator(db, clock, refusedCalls)
+  // Together, because open streams ask again and again: thousands of sessions would be as many statements a second.
+  const findSession = createBatcher({
+    concurrency: 3,
+    maxSize: 256,
+    groupOf: ({ organizationId }: SessionOfPerson) => organizationId,
+    rolledBack: () => true,
+    perform: async (sessions) => {
+      const [{ organizationId = '' } = {}] = sessions
+      const found = await sessionsForAuthentication(db.within({ organizationId }), organizationId, sessions)
+      return sessions.map(({ sessionId }) => ({ value: found.get(sessionId) ?? null }))
+    },
+  })
   const authenticator = createAuthenticator({
     clock,
     tokens,
-    findSession: (organizationId, userId, sessionId) =>
-      sessionForAuthentication(db.within({ organizationId }), organizationId, userId, sessionId),
+    findSession,
     keys: agentKeys,
     refusedCalls,
   })

@@ -9,7 +9,7 @@ import { dropSignInChallenges } from '../factors/sign-in/store.ts'
 import { isWordOfProvider } from '../organizations/organization.ts'
 import { byCaller, type Caller, type Person } from '../principal.ts'
 import { hashSecretToken } from '../secret-token.ts'
-import { isLive, ownActor, type Session, sessionNotFound } from './session.ts'
+import { isLive, isStale, ownActor, type Session, sessionNotFound } from './session.ts'
 import * as store from './store.ts'
 
 /** Where somebody is signed in, and how that ends. Each end is an event of the session's organization. */
@@ -71,14 +71,14 @@ export async function endByCookie(
   return true
 }
 
-/** The live session that a browser's cookie belongs to; null without one. */
-export async function liveByCookie({ db, clock }: RevocationContext, token: string): Promise<string | null> {
+/** The live session that a browser's cookie belongs to; null without one, and for a cookie that was replaced a while ago. */
+export async function liveByCookie({ db, clock }: RevocationContext, token: string): Promise<Session | null> {
   const hash = hashSecretToken(token)
   const found = await store.findRefreshToken(db.within({ lookUp: hash.toString('hex') }), hash)
-  if (found === null) return null
+  if (found === null || isStale(found, clock.now())) return null
   const { accountId, sessionId } = found
   const session = await store.sessionById(db.within({ accountId }), accountId, sessionId)
-  return session !== null && isLive(session, clock.now()) ? sessionId : null
+  return session !== null && isLive(session, clock.now()) ? session : null
 }
 
 /** The caller's own, in all organizations. */

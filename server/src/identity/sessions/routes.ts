@@ -3,21 +3,21 @@ import { type Static, Type } from 'typebox'
 import type { Cookie } from '../../http/cookies.ts'
 import { idOf, idParams, problems, success, withHeaders } from '../../http/openapi.ts'
 import { pageSchema, wholeListJson } from '../../http/paging.ts'
-import { crossSite, type RequireSameSite } from '../../http/same-site.ts'
+import { createSameSiteCheck, crossSite, type RequireSameSite } from '../../http/same-site.ts'
 import { uuid } from '../../http/schema-parts.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { names, valuesOf } from '../../platform/names.ts'
 import { Problem } from '../../platform/problem.ts'
 import { tokenExample } from '../accounts/schemas.ts'
 import { userJson, userNotFound } from '../accounts/user.ts'
-import { sessionOver } from '../authenticate.ts'
+import { type SessionOfPerson, sessionOver } from '../authenticate.ts'
 import { type Guard, guardedRoutes, personOf } from '../guard.ts'
 import { organizationNotFound } from '../organizations/organization.ts'
 import { isSecretToken } from '../secret-token.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
 import type { Sessions } from './service.ts'
-import { cookieMissing, entryRefused, keyHasNoSession, noSession, type Session, sessionNotFound } from './session.ts'
+import { cookieMissing, createSessionCookie, entryRefused, keyHasNoSession, noSession, type Session, sessionNotFound } from './session.ts'
 
 export interface SessionRoutes {
   readonly sessions: Sessions
@@ -74,6 +74,21 @@ export function registerSessionRoutes(app: FastifyInstance, routes: SessionRoute
 export function tokenOf(request: FastifyRequest, { cookie }: Pick<SessionRoutes, 'cookie'>): string | null {
   const token = cookie.read(request.headers.cookie)
   return isSecretToken(token) ? token : null
+}
+
+/** For the guard: the session of the cookie that a page of this service showed. */
+export function createCookieReader(sessions: Pick<Sessions, 'liveByCookie'>, publicUrl: string) {
+  const cookie = createSessionCookie(publicUrl)
+  const requireSameSite = createSameSiteCheck(publicUrl)
+  return async (request: FastifyRequest): Promise<SessionOfPerson | null> => {
+    const token = tokenOf(request, { cookie })
+    if (token === null) return null
+    requireSameSite(request)
+    const session = await sessions.liveByCookie(token)
+    if (session === null) throw sessionOver()
+    const { organizationId, userId, id: sessionId } = session
+    return { organizationId, userId, sessionId }
+  }
 }
 
 function clearCookie(reply: FastifyReply, { cookie }: SessionRoutes): FastifyReply {

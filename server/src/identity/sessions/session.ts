@@ -1,5 +1,5 @@
 import type { Actor } from '../../facts/fact.ts'
-import { type Cookie, createCookie } from '../../http/cookies.ts'
+import { type Cookie, createCookie, sessionCookie } from '../../http/cookies.ts'
 import { bearerChallenge } from '../../http/refusals.ts'
 import { refusal } from '../../platform/problem.ts'
 
@@ -41,6 +41,11 @@ export interface RefreshToken {
 /** Two tabs that renew at once send the same token: the slower one gets another token of the newest generation. */
 export const graceMs = 10_000
 
+/** Whether it was copied, or kept, from before the session was renewed. */
+export function isStale({ replacedAt }: Pick<RefreshToken, 'replacedAt'>, now: Date): boolean {
+  return replacedAt !== null && now.getTime() - replacedAt.getTime() >= graceMs
+}
+
 export type RefreshVerdict = { readonly kind: 'rotate'; readonly generation: number } | { readonly kind: 'reuse' }
 
 /**
@@ -48,9 +53,8 @@ export type RefreshVerdict = { readonly kind: 'rotate'; readonly generation: num
  * generation; one replaced moments ago gets another of the newest; any other was copied, so the session ends.
  */
 export function judgeRefresh(token: RefreshToken, newest: number, now: Date): RefreshVerdict {
-  if (token.replacedAt === null) return { kind: 'rotate', generation: token.generation + 1 }
-  if (now.getTime() - token.replacedAt.getTime() < graceMs) return { kind: 'rotate', generation: newest }
-  return { kind: 'reuse' }
+  if (isStale(token, now)) return { kind: 'reuse' }
+  return { kind: 'rotate', generation: token.replacedAt === null ? token.generation + 1 : newest }
 }
 
 /** The person whose session it is. */
@@ -64,7 +68,7 @@ export function isLive(session: Session, now: Date): boolean {
 
 /** `Strict`: browsers send it only with calls that pages of this service make. */
 export function createSessionCookie(publicUrl: string): Cookie {
-  return createCookie(publicUrl, 'hitl_session', 'Strict')
+  return createCookie(publicUrl, sessionCookie, 'Strict')
 }
 
 export const sessionNotFound = refusal(404, 'session.not_found', 'Session not found, or already ended')

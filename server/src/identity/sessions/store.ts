@@ -4,7 +4,7 @@ import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import { fieldsOf, names, valuesOf } from '../../platform/names.ts'
 import { mayEnter } from '../accounts/store.ts'
-import type { SessionForAuthentication } from '../authenticate.ts'
+import type { SessionForAuthentication, SessionOfPerson } from '../authenticate.ts'
 import type { EndOfSession, SessionsToEnd } from '../context.ts'
 import type { RefreshToken, Session } from './session.ts'
 
@@ -22,23 +22,30 @@ export async function insertSession(tx: Queryable, session: Session): Promise<vo
 
 const forAuthentication: Statement = {
   name: 'sessions_for_authentication',
-  text: `select u.account_id as "accountId", u.role, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
-      s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", least(s.expires_at, s.idle_until) as "expiresAt"
-    from sessions s
-    join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
-    join organizations o on o.organization_id = s.organization_id
-    where s.organization_id = $1 and s.user_id = $2 and s.id = $3`,
+  text: `select asked.id as "sessionId", found.*
+    from unnest($2::uuid[], $3::uuid[]) as asked(user_id, id)
+    cross join lateral (
+      select u.account_id as "accountId", u.role, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
+        s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", least(s.expires_at, s.idle_until) as "expiresAt"
+      from sessions s
+      join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id
+      join organizations o on o.organization_id = s.organization_id
+      where s.organization_id = $1 and s.user_id = asked.user_id and s.id = asked.id offset 0) found`,
 }
 
-/** The current state of an access token's session. */
-export async function sessionForAuthentication(
+/** The current state of sessions of one organization, by their ids. */
+export async function sessionsForAuthentication(
   db: Queryable,
   organizationId: string,
-  userId: string,
-  id: string,
-): Promise<SessionForAuthentication | null> {
-  const [row] = await db.execute<SessionForAuthentication>(forAuthentication, [organizationId, userId, id])
-  return row ?? null
+  sessions: readonly SessionOfPerson[],
+): Promise<ReadonlyMap<string, SessionForAuthentication>> {
+  const [userIds, ids] = [sessions.map(({ userId }) => userId), sessions.map(({ sessionId }) => sessionId)]
+  const rows = await db.execute<SessionForAuthentication & Pick<SessionOfPerson, 'sessionId'>>(forAuthentication, [
+    organizationId,
+    userIds,
+    ids,
+  ])
+  return new Map(rows.map(({ sessionId, ...found }) => [sessionId, found]))
 }
 
 export async function sessionById(db: Queryable, accountId: string, id: string): Promise<Session | null> {
@@ -131,10 +138,21 @@ export async function renewSession(
 export async function findRefreshToken(
   db: Queryable,
   hash: Buffer,
-): Promise<{ readonly accountId: string; readonly organizationId: string; readonly sessionId: string } | null> {
+): Promise<{
+  readonly accountId: string
+  readonly organizationId: string
+  readonly sessionId: string
+  /** When a newer one took its place. */
+  readonly replacedAt: Date | null
+} | null> {
   const [row] = await db.run(sql.selectFrom('refresh_tokens').selectAll().where('token_hash', '=', hash))
   if (row === undefined) return null
-  return { accountId: row.account_id, organizationId: row.organization_id, sessionId: row.session_id }
+  return {
+    accountId: row.account_id,
+    organizationId: row.organization_id,
+    sessionId: row.session_id,
+    replacedAt: row.replaced_at,
+  }
 }
 
 /** The token's state and the newest generation of its session. The session must be locked. */

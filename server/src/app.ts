@@ -9,7 +9,7 @@ import {
   stillOpen,
 } from './consultations/consultation.ts'
 import { createConsultationModule, showRefusals } from './consultations/module.ts'
-import { requestExample } from './consultations/schemas.ts'
+import { requestExample, requestSchema } from './consultations/schemas.ts'
 import { openPools, type PoolOptions } from './database.ts'
 import { createDeliveryModule } from './deliveries/module.ts'
 import { createEventModule } from './events/module.ts'
@@ -91,8 +91,17 @@ export async function createApp(options: AppOptions) {
       const { request, json } = await consultations.shown(by, id)
       return { isPending: request.state === 'pending', json, events: () => callbacks.eventsOf(request) }
     },
+    source: {
+      newestChange: () => consultations.newestChange(),
+      settledUntil: () => consultations.settledUntil(),
+      changesAfter: (organizationId, after, until, most) =>
+        consultations.changesAfter(organizationId, after, until, most),
+      changedOrganizations: (since) => consultations.changedOrganizations(since),
+      counts: (organizationId) => consultations.countsOf(organizationId),
+    },
     showRefusals,
     requestExample,
+    requestSchema,
   })
   const events = createEventModule({
     ...ground,

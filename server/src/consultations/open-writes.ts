@@ -15,6 +15,8 @@ export interface OpenWrites {
   begin(): () => void
   /** A change got this time, which may be a little ahead of `clock`. */
   changedAt(time: Date): void
+  /** The newest time that a change may have got by now. */
+  newest(): Date
   /** No change up to this time is under way, and from now on none will get it. */
   settledUntil(): Date
 }
@@ -63,6 +65,7 @@ export function createOpenWrites(clock: Clock): OpenWrites {
     changedAt: (time) => {
       given = Math.max(given, time.getTime())
     },
+    newest: () => new Date(Math.max(clock.now().getTime(), given)),
     settledUntil: () => {
       // Times given in the milliseconds after what was shown may be ahead of the system's clock.
       const ahead = given - clock.now().getTime() < aheadMs ? given : shown

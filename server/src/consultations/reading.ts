@@ -110,12 +110,20 @@ export async function list(
 }
 
 /** The numbers beside the queues of an inbox, in one statement. */
-export async function counts({ db, clock }: Pick<Context, 'db' | 'clock'>, { organizationId }: Principal) {
+export async function counts(
+  { db, clock }: Pick<Context, 'db' | 'clock'>,
+  { organizationId }: Pick<Principal, 'organizationId'>,
+) {
   const soon = new Date(clock.now().getTime() + dueSoonMinutes * 60_000)
   const { due, ...byState } = await lists.counts(db.within({ organizationId }), organizationId, soon)
   const { pending, ...others } = byState
   const done = Object.values(others).reduce((sum, count) => sum + count, 0)
   return { queues: { all: pending, due_soon: due, done }, by_state: byState }
+}
+
+/** Up to when every change of every organization is settled, in any process. */
+export async function settled({ workerDb, openWrites }: Pick<Context, 'workerDb' | 'openWrites'>): Promise<Date> {
+  return settledUntil(workerDb.within({}), openWrites)
 }
 
 /** Throws 404 for an invalid id, because no request can have it. */

@@ -8,9 +8,10 @@ import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
 import { otherProcesses } from './list-store.ts'
+import { createNotices } from './notices.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
-import { counts, createReading, find, list, read } from './reading.ts'
+import { counts, createReading, find, list, read, settled } from './reading.ts'
 import { eraseComments } from './store.ts'
 
 type CommentsOf = [tx: Tx, organizationId: string, ids: readonly string[], responderId: string]
@@ -44,6 +45,9 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     find: find.bind(null, reading),
     list: list.bind(null, reading),
     counts: counts.bind(null, context),
+    settledUntil: settled.bind(null, context),
+    newestChange: () => openWrites.newest(),
+    ...createNotices(context),
     /** Whether other processes of the service use this database. */
     hasOtherProcesses: async () => (await otherProcesses(context.workerDb.within({}))).present,
     eraseRequest: eraseRequest.bind(null, context),

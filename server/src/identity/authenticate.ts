@@ -68,7 +68,9 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
 
   const personOfToken = async (token: string): Promise<Person | null> => {
     const { sessionId, ...subject } = (await tokens.verify(token, clock.now())) ?? {}
-    return sessionId === undefined ? null : livePerson({ ...(subject as Omit<SessionOfPerson, 'sessionId'>), sessionId })
+    return sessionId === undefined
+      ? null
+      : livePerson({ ...(subject as Omit<SessionOfPerson, 'sessionId'>), sessionId })
   }
 
   const livePerson = async ({ organizationId, userId, sessionId }: SessionOfPerson): Promise<Person | null> => {

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onRe
 import type { Access } from '../http/openapi.ts'
 import type { RateLimits } from '../http/rate-limits.ts'
 import { unauthenticated } from '../http/refusals.ts'
-import { Problem } from '../platform/problem.ts'
 import { crossSite } from '../http/same-site.ts'
+import { Problem } from '../platform/problem.ts'
 import { type Authenticator, credentialsMissing, type SessionOfPerson, sessionOver } from './authenticate.ts'
 import {
   type Agent,

@@ -9,6 +9,8 @@ import * as store from './store.ts'
 
 export interface ChangeDependencies {
   readonly hub: Hub
+  /** Hears in which organizations a request changed in any way. Null: in any of them. */
+  readonly inboxes: (organizationIds: Iterable<string> | null) => void
   readonly db: Db
   readonly log: Logger
   readonly hints: Hints
@@ -34,9 +36,9 @@ const pollMs = 1_000
  * Wakes those who wait. A commit of this process wakes them directly; other processes get a hint, outside the commit, and poll
  * once a second for the case that it is lost, or that a pooler in between keeps it from them.
  */
-export function createChanges({ hub, db, log, hints, hasOthers }: ChangeDependencies) {
+export function createChanges({ hub, inboxes, db, log, hints, hasOthers }: ChangeDependencies) {
   const background = db.within({})
-  const untold = new Set<string>()
+  const untold = { [store.changeNotification]: new Set<string>(), [store.inboxNotification]: new Set<string>() }
   let timer: NodeJS.Timeout | null = null
   let sending: Promise<void> = Promise.resolve()
   let others = { present: false, until: 0 }
@@ -47,17 +49,19 @@ export function createChanges({ hub, db, log, hints, hasOthers }: ChangeDependen
     return others.present
   }
   const send = async (): Promise<void> => {
-    const ids = [...untold]
-    untold.clear()
+    const told = Object.entries(untold).map(([channel, ids]) => [channel, [...ids]] as const)
+    for (const ids of Object.values(untold)) ids.clear()
     try {
-      if (await hasOthersNow()) await store.notify(background, ids)
+      if (await hasOthersNow()) await store.notify(background, told)
     } catch {
       // They poll; and where the database is away, its watch says so.
     }
   }
-  const tell = (ids: readonly string[]): void => {
+  const tell = (ids: readonly string[], organizationIds: ReadonlySet<string>): void => {
     hub.changed(ids)
-    for (const id of ids) untold.add(id)
+    inboxes(organizationIds)
+    for (const id of ids) untold[store.changeNotification].add(id)
+    for (const id of organizationIds) untold[store.inboxNotification].add(id)
     timer ??= setTimeout(() => {
       timer = null
       sending = sending.then(send)
@@ -73,14 +77,18 @@ export function createChanges({ hub, db, log, hints, hasOthers }: ChangeDependen
   return {
     /** For `events.append`: what this transaction changes wakes its waiters once it is committed. */
     announce: async (tx: Tx, facts: readonly Fact[]): Promise<void> => {
-      const ids = facts.filter(({ kind }) => heard.has(kind)).map(({ subjectId }) => subjectId)
-      if (ids.length > 0) tx.onCommit(() => tell(ids))
+      const ofRequests = facts.filter(({ subjectKind }) => subjectKind === 'request')
+      if (ofRequests.length === 0) return
+      const ids = ofRequests.filter(({ kind }) => heard.has(kind)).map(({ subjectId }) => subjectId)
+      const organizationIds = new Set(ofRequests.map(({ organizationId }) => organizationId))
+      tx.onCommit(() => tell(ids, organizationIds))
     },
     start: (): void => {
       polling.start()
       hints.on(store.changeNotification, (ids) =>
         ids === null ? hub.everythingMayHaveChanged() : hub.changed(ids.split(' ')),
       )
+      hints.on(store.inboxNotification, (ids) => inboxes(ids?.split(' ') ?? null))
     },
     drain: polling.drain,
     stop: async (): Promise<void> => {

@@ -2,8 +2,9 @@ import type { FastifyReply } from 'fastify'
 import { Problem } from '../platform/problem.ts'
 import type { StreamEvent } from './waits.ts'
 
+export const eventStreamType = 'text/event-stream; charset=utf-8'
 /** Proxies end connections on which nothing passes for long, often after 30 s. */
-const beatMs = 15_000
+export const beatMs = 15_000
 /** When a client that was disconnected connects again. */
 const retryMs = 2_000
 /** A connection takes as much at once, so that nothing is left to hold. */
@@ -11,15 +12,20 @@ const unweighed = 16_384
 
 export type EventStream = ReturnType<typeof openEventStream>
 
-/** Server-sent events (WHATWG HTML, 9.2). The head is sent at once; a reader that takes nothing for `stalledAfterMs` is disconnected. */
-export function openEventStream(reply: FastifyReply, stalledAfterMs: number) {
+/** Sends the head of server-sent events (WHATWG HTML, 9.2). A reader that takes nothing for `stalledAfterMs` is disconnected. */
+export function beginEventStream(reply: FastifyReply, stalledAfterMs: number): void {
   const { raw } = reply
   reply.hijack()
   reply.endStalled(stalledAfterMs)
   // nginx would hold events back until its buffer is full.
-  reply.header('content-type', 'text/event-stream; charset=utf-8').header('x-accel-buffering', 'no')
+  reply.header('content-type', eventStreamType).header('x-accel-buffering', 'no')
   raw.writeHead(200, reply.getHeaders() as Record<string, string>)
   raw.write(`retry: ${retryMs}\n\n`)
+}
+
+export function openEventStream(reply: FastifyReply, stalledAfterMs: number) {
+  const { raw } = reply
+  beginEventStream(reply, stalledAfterMs)
   const beat = setInterval(() => {
     if (raw.writableLength === 0) raw.write(':\n\n')
   }, beatMs)
@@ -47,6 +53,6 @@ export function openEventStream(reply: FastifyReply, stalledAfterMs: number) {
 }
 
 /** A line end in the data, which the agent may have written into its metadata, begins another data line. */
-export function textOf({ id, name, data }: StreamEvent): string {
-  return `id: ${id}\nevent: ${name}\ndata: ${data.replaceAll(/\r\n|\r|\n/g, '\ndata: ')}\n\n`
+export function textOf({ id, name, data }: Omit<StreamEvent, 'id'> & { readonly id: string | null }): string {
+  return `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: ${data.replaceAll(/\r\n|\r|\n/g, '\ndata: ')}\n\n`
 }

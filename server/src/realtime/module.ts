@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../identity/guard.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Db } from '../platform/database/db.ts'
 import type { Hints } from '../platform/database/listen.ts'
 import { createByteBudget } from '../platform/limits/byte-budget.ts'
@@ -10,17 +11,25 @@ import { Problem } from '../platform/problem.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import type { RealtimeSettings } from '../settings/realtime.ts'
 import { createChanges } from './changes.ts'
+import { createFeed, type FeedSource } from './feed.ts'
 import { createHub } from './hub.ts'
+import { createPersonStreams } from './person-streams.ts'
 import { type RealtimeRoutes, registerRealtimeRoutes } from './routes.ts'
+import { registerStreamRoutes, type StreamRoutes } from './stream-routes.ts'
 import type { WaitContext } from './waits.ts'
 
-export interface RealtimeModuleDependencies extends Pick<RealtimeRoutes, 'showRefusals' | 'requestExample'> {
+export interface RealtimeModuleDependencies
+  extends Pick<RealtimeRoutes, 'showRefusals' | 'requestExample'>,
+    Pick<StreamRoutes, 'requestSchema'> {
   /** For background work. */
   readonly workerDb: Db
+  readonly clock: Clock
   readonly log: Logger
   readonly hints: Hints
   readonly settings: RealtimeSettings & HttpSettings
   readonly show: WaitContext['show']
+  /** What open inboxes are told of. */
+  readonly source: FeedSource
   /** Whether other processes use this database. */
   readonly hasOthers: () => Promise<boolean>
 }
@@ -33,10 +42,24 @@ const checksAtOnce = 16
 
 /** Long waits and streams: readers of what commits report. */
 export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
-  const { workerDb: db, log, hints, settings, show, hasOthers, showRefusals, requestExample } = dependencies
+  const {
+    workerDb: db,
+    clock,
+    log,
+    hints,
+    settings,
+    show,
+    source,
+    hasOthers,
+    showRefusals,
+    requestExample,
+  } = dependencies
+  const { requestSchema } = dependencies
   const hub = createHub()
-  const changes = createChanges({ hub, db, log, hints, hasOthers })
+  const feed = createFeed({ source, clock, log })
+  const changes = createChanges({ hub, inboxes: feed.changed, db, log, hints, hasOthers })
   const budget = createByteBudget(settings.MOST_WAITS)
+  const streams = createPersonStreams({ feed, budget, log })
   const waits: WaitContext = { hub, show, budget, lookInTurn: createSlots(looksAtOnce) }
 
   const check = createSlots(checksAtOnce)
@@ -50,26 +73,33 @@ export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
     return false
   })
 
+  const loops: readonly BackgroundWork[] = [checking, feed, ...streams.loops]
   const work: BackgroundWork = {
     start: () => {
       changes.start()
-      checking.start()
+      for (const loop of loops) loop.start()
     },
     drain: async () => {
       await changes.drain()
-      await checking.drain()
+      for (const loop of loops) await loop.drain()
     },
-    stop: async () => void (await Promise.all([changes.stop(), checking.stop()])),
+    stop: async (graceMs) => void (await Promise.all([changes.stop(), ...loops.map((loop) => loop.stop(graceMs))])),
   }
   return {
     announce: changes.announce,
     /** How many calls wait. */
     waiting: () => hub.size,
+    /** How many streams of inboxes are open. */
+    streaming: () => streams.size,
     routes: (api: FastifyInstance, guard: Guard): void => {
-      api.addHook('preClose', async () => hub.stop())
+      api.addHook('preClose', async () => {
+        hub.stop()
+        streams.stop()
+      })
       const longestWaitSeconds = settings.LONGEST_WAIT_SECONDS
       const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
       registerRealtimeRoutes(api, { waits, guard, longestWaitSeconds, stalledAfterMs, showRefusals, requestExample })
+      registerStreamRoutes(api, { streams, guard, stalledAfterMs, requestSchema })
     },
     /** Of every process that serves calls. */
     loops: [work],

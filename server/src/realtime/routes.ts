@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { callerOf, type Guard } from '../identity/guard.ts'
 import type { AnyRefusal } from '../platform/problem.ts'
-import { openEventStream } from './event-stream.ts'
+import { eventStreamType, openEventStream } from './event-stream.ts'
 import * as schemas from './schemas.ts'
 import { noRoomToWait, type Shown, tooManyWaits, type WaitContext, type Waiting, waitFor } from './waits.ts'
 
@@ -130,7 +130,7 @@ function streamRoute(app: FastifyInstance, { waits, guard, stalledAfterMs, showR
     }
     if (stream !== null) (stream as ReturnType<typeof openEventStream>).end()
     else if (how === 'nothing') return reply.status(204).send()
-    else if (request.method === 'HEAD') return reply.type('text/event-stream; charset=utf-8').send()
+    else if (request.method === 'HEAD') return reply.type(eventStreamType).send()
     return reply
   })
 }

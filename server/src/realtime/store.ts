@@ -16,18 +16,28 @@ export async function closed(
 
 /** The channel on which processes tell one another which requests changed. */
 export const changeNotification = 'hitl_requests'
+/** The same, of organizations in which a request changed in any way: for open inboxes. */
+export const inboxNotification = 'hitl_inboxes'
 
 const notifyStatement: Statement = {
   name: 'realtime_notify',
-  text: 'select pg_notify($1, payload) from unnest($2::text[]) as hint(payload)',
+  text: 'select pg_notify(channel, payload) from unnest($1::text[], $2::text[]) as hint(channel, payload)',
 }
 
 /** PostgreSQL takes 8 000 bytes; an id has 36. */
 const idsPerPayload = 200
 
-export async function notify(db: Queryable, requestIds: readonly string[]): Promise<void> {
-  const payloads: string[] = []
-  for (let at = 0; at < requestIds.length; at += idsPerPayload)
-    payloads.push(requestIds.slice(at, at + idsPerPayload).join(' '))
-  await db.execute(notifyStatement, [changeNotification, payloads])
+/** `told`: ids by channel. */
+export async function notify(
+  db: Queryable,
+  told: readonly (readonly [channel: string, ids: readonly string[]])[],
+): Promise<void> {
+  const [channels, payloads]: [string[], string[]] = [[], []]
+  for (const [channel, ids] of told) {
+    for (let at = 0; at < ids.length; at += idsPerPayload) {
+      channels.push(channel)
+      payloads.push(ids.slice(at, at + idsPerPayload).join(' '))
+    }
+  }
+  await db.execute(notifyStatement, [channels, payloads])
 }

@@ -18,6 +18,7 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   getRequest: callers,
   waitForRequest: callers,
   streamRequest: callers,
+  streamInbox: people,
   respond: deciders,
   undo: deciders,
   cancelRequest: ['agent'],

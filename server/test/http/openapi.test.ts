@@ -372,7 +372,11 @@ describe('every operation', () => {
           // Streams and pages are what their media type says, files what they are.
           if (type === '*/*') assert.deepEqual(each.schema, { type: 'string', format: 'binary' }, where)
           else if (type === 'application/json') requireFit(`${where} ${status}`, each)
-          else assert.deepEqual(each.schema, { type: 'string' }, where)
+          else {
+            // The shapes of its events are components; that they exist is held above.
+            const { 'x-event-data': _, ...schema } = each.schema as Readonly<Record<string, unknown>>
+            assert.deepEqual(schema, { type: 'string' }, where)
+          }
         }
       }
     }
@@ -429,6 +433,7 @@ describe('every operation', () => {
       [
         ['person', 'oauth2', undefined],
         ['accessToken', 'http', 'bearer'],
+        ['sessionCookie', 'apiKey', undefined],
         ['apiKey', 'http', 'bearer'],
       ],
     )

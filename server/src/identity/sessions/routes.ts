@@ -17,7 +17,15 @@ import { isSecretToken } from '../secret-token.ts'
 import type { OpenedSession, Visit } from './opening.ts'
 import * as schemas from './schemas.ts'
 import type { Sessions } from './service.ts'
-import { cookieMissing, createSessionCookie, entryRefused, keyHasNoSession, noSession, type Session, sessionNotFound } from './session.ts'
+import {
+  cookieMissing,
+  createSessionCookie,
+  entryRefused,
+  keyHasNoSession,
+  noSession,
+  type Session,
+  sessionNotFound,
+} from './session.ts'
 
 export interface SessionRoutes {
   readonly sessions: Sessions

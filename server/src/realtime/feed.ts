@@ -1,0 +1,247 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../platform/clock.ts'
+import { createSlots } from '../platform/limits/slots.ts'
+import type { Logger } from '../platform/log.ts'
+import { type BackgroundWork, createLoop } from '../platform/loop.ts'
+import { type Batch, batchOf, type Message } from './messages.ts'
+import { afterAll, idOf, isBefore, type Position, positionOf } from './position.ts'
+
+/** One request that changed. */
+export interface Changed {
+  readonly at: Position
+  readonly createdMs: number
+  /** What people are told of it. */
+  readonly json: string
+}
+
+/** Where the feed reads: the rows of requests, which are the truth. */
+export interface FeedSource {
+  /** The newest time that a change may have got by now. */
+  newestChange(): Date
+  /** No change up to this time is under way any more, in any process. */
+  settledUntil(): Promise<Date>
+  /** What changed after a position and up to a time that is settled, in order; null: more than `most`. */
+  changesAfter(organizationId: string, after: Position, until: Date, most: number): Promise<readonly Changed[] | null>
+  /** Those of these organizations in which something changed after the position of each. */
+  changedOrganizations(since: ReadonlyMap<string, Position>): Promise<readonly string[]>
+  /** The numbers beside the queues, for each of these people. */
+  counts(organizationId: string, userIds: readonly string[]): Promise<(userId: string) => string>
+}
+
+/** An open stream of one person. */
+export interface Subscriber {
+  readonly organizationId: string
+  readonly userId: string
+  /** The last message that its reader has. */
+  readonly lastEventId: string | null
+  readonly send: (batch: Batch) => void
+}
+
+interface Followed extends Subscriber {
+  position: Position
+  counts: string
+}
+
+interface Organization {
+  readonly id: string
+  /** Everything up to here was told to all of them; null: nobody has looked yet. */
+  position: Position | null
+  readonly followers: Map<Subscriber, Followed>
+  readonly newcomers: Set<Subscriber>
+  /** Something happened at this time, or before. */
+  wantedMs: number | null
+  areCountsDue: boolean
+  countedAt: number
+}
+
+/** Commits of this time are told together. */
+const gatherMs = 20
+/** Finds what a lost hint should have told. */
+const pollMs = 1_000
+/** More at once are not told one by one: reading the lists again costs less. */
+const mostTold = 300
+const mostToldBytes = 131_072
+const countEveryMs = 1_000
+/** Requests become due soon without a change. */
+const recountAfterMs = 60_000
+/** Clocks of other hosts may be ahead by less than this. */
+const aheadMs = 60_000
+const looksAtOnce = 8
+
+/**
+ * What every open inbox is told, read once for all streams of an organization. A commit here, a hint from another process or a
+ * poll says that there is something; what it is, and in which order, the rows say.
+ */
+export function createFeed({ source, clock, log }: { source: FeedSource; clock: Clock; log: Logger }) {
+  const organizations = new Map<string, Organization>()
+  const lookInTurn = createSlots(looksAtOnce)
+  let polledAt = Number.NEGATIVE_INFINITY
+
+  const organizationOf = (id: string): Organization => {
+    const known = organizations.get(id)
+    if (known !== undefined) return known
+    const made: Organization = {
+      id,
+      position: null,
+      followers: new Map(),
+      newcomers: new Set(),
+      wantedMs: null,
+      areCountsDue: true,
+      countedAt: Number.NEGATIVE_INFINITY,
+    }
+    organizations.set(id, made)
+    return made
+  }
+
+  const wants = (organization: Organization): void => {
+    organization.wantedMs = Math.max(organization.wantedMs ?? 0, source.newestChange().getTime())
+  }
+
+  const poll = async (): Promise<void> => {
+    polledAt = performance.now()
+    const since = new Map<string, Position>()
+    for (const { id, position } of organizations.values()) if (position !== null) since.set(id, position)
+    if (since.size === 0) return
+    for (const id of await source.changedOrganizations(since)) {
+      const organization = organizations.get(id)
+      if (organization !== undefined) wants(organization)
+    }
+  }
+
+  const advance = async (organization: Organization, until: Date): Promise<void> => {
+    const { position, wantedMs } = organization
+    if (position === null) organization.position = afterAll(until)
+    else if (wantedMs !== null && until.getTime() > position.ms) {
+      const changes = await source.changesAfter(organization.id, position, until, mostTold)
+      const reached = afterAll(until)
+      organization.position = reached
+      tell(organization, changes, reached)
+      organization.areCountsDue ||= changes === null || changes.length > 0
+    }
+    // What is not settled yet is looked for again.
+    if (organization.wantedMs !== null && organization.wantedMs <= until.getTime()) organization.wantedMs = null
+  }
+
+  const tell = ({ followers }: Organization, changes: readonly Changed[] | null, reached: Position): void => {
+    // Nearly all have come equally far, and share one text.
+    const batches = new Map<string, Batch | null>()
+    for (const follower of followers.values()) {
+      const from = idOf(follower.position)
+      const batch = batches.has(from) ? (batches.get(from) ?? null) : newsAfter(follower.position, changes, reached)
+      batches.set(from, batch)
+      if (isBefore(follower.position, reached)) follower.position = reached
+      if (batch !== null) follower.send(batch)
+    }
+  }
+
+  const welcome = async (organization: Organization, newcomer: Subscriber): Promise<void> => {
+    const { position: reached, newcomers, followers } = organization
+    if (reached === null) return
+    const known = newcomer.lastEventId === null ? null : positionOf(newcomer.lastEventId)
+    const isPlausible = known !== null && known.ms <= clock.now().getTime() + aheadMs
+    const position = isPlausible ? known : reached
+    const changes =
+      isPlausible && isBefore(known, reached)
+        ? await lookInTurn(() => source.changesAfter(organization.id, known, new Date(reached.ms), mostTold))
+        : []
+    // It may have gone meanwhile.
+    if (!newcomers.delete(newcomer)) return
+    followers.set(newcomer, { ...newcomer, position: isBefore(position, reached) ? reached : position, counts: '' })
+    const batch = isPlausible
+      ? newsAfter(position, changes, reached)
+      : resetAt(reached, newcomer.lastEventId === null ? 'new' : 'gap')
+    if (batch !== null) newcomer.send(batch)
+  }
+
+  const count = async (organization: Organization): Promise<void> => {
+    const { followers, id } = organization
+    organization.areCountsDue = false
+    organization.countedAt = performance.now()
+    const userIds = [...new Set([...followers.values()].map(({ userId }) => userId))]
+    const countsOf = await source.counts(id, userIds)
+    const batches = new Map<string, Batch>()
+    for (const follower of followers.values()) {
+      const counts = countsOf(follower.userId)
+      if (counts === follower.counts) continue
+      follower.counts = counts
+      const batch = batches.get(counts) ?? batchOf([{ id: null, event: 'counts', data: counts }])
+      batches.set(counts, batch)
+      follower.send(batch)
+    }
+  }
+
+  const look = async (organization: Organization, until: Date | null): Promise<void> => {
+    if (until !== null) await lookInTurn(() => advance(organization, until))
+    const arrived = [...organization.newcomers]
+    await Promise.all(arrived.map((newcomer) => welcome(organization, newcomer)))
+    const sinceMs = performance.now() - organization.countedAt
+    const isDue = organization.areCountsDue ? sinceMs >= countEveryMs : sinceMs >= recountAfterMs
+    if (organization.followers.size > 0 && (isDue || arrived.length > 0)) await lookInTurn(() => count(organization))
+  }
+
+  const isWanted = ({ position, wantedMs, newcomers }: Organization): boolean =>
+    position === null || wantedMs !== null || newcomers.size > 0
+
+  const loop = createLoop('the feed of inboxes', pollMs, log, async () => {
+    if (organizations.size === 0) return false
+    if (performance.now() - polledAt >= pollMs) await poll()
+    const all = [...organizations.values()]
+    if (all.some(isWanted)) await delay(gatherMs)
+    const isBehind = all.some(({ position, wantedMs }) => position === null || wantedMs !== null)
+    const until = isBehind ? await source.settledUntil() : null
+    await Promise.all(all.map((one) => look(one, one.position === null || one.wantedMs !== null ? until : null)))
+    return [...organizations.values()].some(isWanted)
+  })
+
+  const work: BackgroundWork = {
+    ...loop,
+    drain: async () => {
+      polledAt = Number.NEGATIVE_INFINITY
+      await loop.drain()
+    },
+  }
+
+  return {
+    ...work,
+    join: (subscriber: Subscriber): void => {
+      organizationOf(subscriber.organizationId).newcomers.add(subscriber)
+      loop.wake()
+    },
+    leave: (subscriber: Subscriber): void => {
+      const organization = organizations.get(subscriber.organizationId)
+      if (organization === undefined) return
+      organization.newcomers.delete(subscriber)
+      organization.followers.delete(subscriber)
+      if (organization.newcomers.size + organization.followers.size === 0) organizations.delete(organization.id)
+    },
+    /** Something changed in these organizations, or may have. Null: in any. */
+    changed: (ids: Iterable<string> | null): void => {
+      let isFollowed = false
+      for (const id of ids ?? organizations.keys()) {
+        const organization = organizations.get(id)
+        if (organization === undefined) continue
+        isFollowed = true
+        wants(organization)
+      }
+      if (isFollowed) loop.wake()
+    },
+  }
+}
+
+/** What a stream that has come this far is told; null: nothing. */
+function newsAfter(position: Position, changes: readonly Changed[] | null, reached: Position): Batch | null {
+  if (changes === null) return resetAt(reached, 'gap')
+  const messages = changes
+    .filter(({ at }) => isBefore(position, at))
+    .map(({ at, createdMs, json }): Message => {
+      const isNew = isBefore(position, { ms: createdMs, id: at.id })
+      return { id: idOf(at), event: isNew ? 'request.new' : 'request.changed', data: json }
+    })
+  const bytes = messages.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0)
+  return messages.length === 0 ? null : bytes > mostToldBytes ? resetAt(reached, 'gap') : batchOf(messages)
+}
+
+/** new: a stream begins; gap: more was missed than is told one by one. */
+function resetAt(reached: Position, reason: 'new' | 'gap'): Batch {
+  return batchOf([{ id: idOf(reached), event: 'reset', data: JSON.stringify({ reason }) }])
+}

@@ -1,0 +1,205 @@
+import { randomInt } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+import type { Caller, Person } from '../identity/principal.ts'
+import { type ByteBudget, createByteBudget } from '../platform/limits/byte-budget.ts'
+import { createSlots } from '../platform/limits/slots.ts'
+import type { Logger } from '../platform/log.ts'
+import { createLoop, type Loop } from '../platform/loop.ts'
+import { Problem, refusal } from '../platform/problem.ts'
+import { beatMs, beginEventStream } from './event-stream.ts'
+import type { createFeed, Subscriber } from './feed.ts'
+import type { Batch } from './messages.ts'
+import { noRoomToWait, tooManyWaits } from './waits.ts'
+
+/** Tabs of browsers share one stream, so this is a person with many devices. */
+export const mostStreamsOfPerson = 20
+
+export const tooManyStreams = refusal(429, 'realtime.too_many_streams', {
+  detail: `You have ${mostStreamsOfPerson} streams of your inbox open here, and that is as many as you may. Close one, or share one among your pages.`,
+  headers: { 'retry-after': '5' },
+})
+
+/** What of a stream its reader has not taken; beyond, it is disconnected and asks again for what it missed. */
+const mostUnsentBytes = 262_144
+/** A connection takes as much at once, so that nothing is left to hold. */
+const unweighed = 16_384
+/** What all of those together come to that are behind. */
+const behindBytes = 32 * 1_048_576
+/** With the 800 ms that a credential is kept, a stream ends within a second of its revocation: see credential-cache.ts. */
+const allowedForMs = 200
+const checksAtOnce = 512
+/** When readers come back after a stop: not all at once. */
+const comeBackMs = [500, 3_000] as const
+
+/** How a stream reaches its reader. */
+export interface Transport {
+  readonly send: (batch: Batch) => void
+  /** Keeps proxies from ending a quiet connection. */
+  readonly beat: () => void
+  readonly end: (why: EndOfStream) => void
+}
+
+/** refused: its reader may not have it any more; stopping: this process ends. */
+export type EndOfStream = 'refused' | 'stopping'
+
+interface Open {
+  readonly transport: Transport
+  readonly credential: string
+  readonly allowAgain: () => Promise<void>
+}
+
+export interface Opening {
+  readonly by: Caller<Person>
+  /** Streams with the same one may go on, or may not, for the same reasons. */
+  readonly credential: string
+  readonly allowAgain: () => Promise<void>
+  readonly lastEventId: string | null
+  /** Called once there is a place for it. */
+  readonly connect: () => Transport
+  readonly onGone: (act: () => void) => void
+}
+
+export type PersonStreams = ReturnType<typeof createPersonStreams>
+
+/** The open streams of people in this process: how many, for how long, and what they hold. */
+export function createPersonStreams(dependencies: {
+  readonly feed: Pick<ReturnType<typeof createFeed>, 'join' | 'leave'>
+  /** Places of waits and streams. */
+  readonly budget: ByteBudget
+  readonly log: Logger
+}) {
+  const { feed, budget, log } = dependencies
+  const byCredential = new Map<string, Set<Open>>()
+  const ofPerson = new Map<string, number>()
+  let size = 0
+
+  const remove = (open: Open): void => {
+    const same = byCredential.get(open.credential)
+    same?.delete(open)
+    if (same?.size === 0) byCredential.delete(open.credential)
+  }
+
+  const check = createSlots(checksAtOnce)
+  const checking = createLoop('the credentials of inbox streams', allowedForMs, log, async () => {
+    const checkOne = async (same: ReadonlySet<Open>): Promise<void> => {
+      const [first] = same
+      try {
+        await first?.allowAgain()
+      } catch (error) {
+        // While the database is away, nobody is refused.
+        if (!(error instanceof Problem) || error.status >= 500) return
+        for (const { transport } of same) transport.end('refused')
+      }
+    }
+    await Promise.all([...byCredential.values()].map((same) => check(() => checkOne(same))))
+    return false
+  })
+  const everyOpen = () => [...byCredential.values()].flatMap((same) => [...same])
+  const beating: Loop = createLoop('the beat of inbox streams', beatMs, log, async () => {
+    for (const { transport } of everyOpen()) transport.beat()
+    return false
+  })
+
+  return {
+    get size() {
+      return size
+    },
+    /** Throws 429 or 503 where there is no place for it. */
+    open: ({ by, credential, allowAgain, lastEventId, connect, onGone }: Opening): void => {
+      const { organizationId, userId } = by.principal
+      const person = `${organizationId} ${userId}`
+      const own = ofPerson.get(person) ?? 0
+      if (own >= mostStreamsOfPerson) throw tooManyStreams()
+      if (!budget.take(organizationId, 1)) throw budget.room(null) < 1 ? noRoomToWait() : tooManyWaits()
+      ofPerson.set(person, own + 1)
+      size += 1
+      const transport = connect()
+      const open: Open = { transport, credential, allowAgain }
+      const same = byCredential.get(credential)
+      if (same === undefined) byCredential.set(credential, new Set([open]))
+      else same.add(open)
+      const subscriber: Subscriber = { organizationId, userId, lastEventId, send: transport.send }
+      feed.join(subscriber)
+      onGone(() => {
+        feed.leave(subscriber)
+        remove(open)
+        budget.giveBack(organizationId, 1)
+        size -= 1
+        const left = (ofPerson.get(person) ?? 1) - 1
+        if (left === 0) ofPerson.delete(person)
+        else ofPerson.set(person, left)
+      })
+    },
+    stop: (): void => {
+      for (const { transport } of everyOpen()) transport.end('stopping')
+    },
+    loops: [checking, beating],
+  }
+}
+
+/** What a slow reader holds: the part that is beyond what its connection takes counts, in shares of organizations. */
+export function createSlowReaders() {
+  const behind = createByteBudget(behindBytes)
+  return {
+    /** Writes unless too much is unsent; false: this reader is to be disconnected. */
+    write: (organizationId: string, out: Out, text: Buffer | string): boolean => {
+      if (out.unsent() + text.length > mostUnsentBytes) return false
+      out.write(text)
+      const unsent = out.unsent()
+      if (unsent <= unweighed || out.held > 0) return true
+      // All that it may come to, so that it is counted once.
+      if (!behind.take(organizationId, mostUnsentBytes)) return false
+      out.held = mostUnsentBytes
+      out.onEmpty(() => {
+        if (out.held === 0) return
+        out.held = 0
+        behind.giveBack(organizationId, mostUnsentBytes)
+      })
+      return true
+    },
+  }
+}
+
+export type SlowReaders = ReturnType<typeof createSlowReaders>
+
+/** A connection as `createSlowReaders` sees it. */
+export interface Out {
+  held: number
+  readonly unsent: () => number
+  readonly write: (text: Buffer | string) => void
+  /** Calls back when nothing is unsent any more, or the connection is closed. */
+  readonly onEmpty: (act: () => void) => void
+}
+
+/** Server-sent events. */
+export function connectEventStream(
+  reply: FastifyReply,
+  organizationId: string,
+  { slow, stalledAfterMs }: { readonly slow: SlowReaders; readonly stalledAfterMs: number },
+): Transport {
+  const { raw } = reply
+  beginEventStream(reply, stalledAfterMs)
+  const out: Out = {
+    held: 0,
+    unsent: () => raw.writableLength,
+    write: (text) => void raw.write(text),
+    onEmpty: (act) => {
+      raw.once('drain', act)
+      raw.once('close', act)
+    },
+  }
+  return {
+    send: (batch) => {
+      if (raw.destroyed || slow.write(organizationId, out, batch.events())) return
+      reply.log.info('a stream was ended: its reader took too little')
+      raw.destroy()
+    },
+    beat: () => {
+      if (raw.writableLength === 0) raw.write(':\n\n')
+    },
+    end: (why) => {
+      if (why === 'stopping') raw.write(`retry: ${randomInt(...comeBackMs)}\n\n`)
+      raw.end()
+    },
+  }
+}

@@ -344,6 +344,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens in the inbox, as it happens
+         * @description Server-sent events for people. `reset` (`StreamReset`): read the lists and the counts now; it is sent first, and when more was missed than is told one by one. `request.new` and `request.changed` (`RequestNotice`): a request as it is now; of several changes that follow at once, only the last may be told. `counts` (`RequestCounts`): the numbers beside the queues, at most once a second. A client that connects again with the id of the last event in `Last-Event-ID` gets what it missed, each change once, from any process. The stream ends when the session does, when the process stops, and when its reader takes too little. A person may have 20 streams open. Pages of this service may show the session cookie instead of a token, as EventSource does.
+         */
+        get: operations["streamInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -3613,6 +3633,66 @@ export interface components {
             queues: components["schemas"]["QueueCounts"];
             by_state: components["schemas"]["StateCounts"];
         };
+        /**
+         * RequestNotice
+         * @description The `data` of `request.new` and `request.changed`: enough for the row of a list.
+         */
+        RequestNotice: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What is asked, in one line. */
+            title: string;
+            /**
+             * RequestState
+             * @description pending until it is answered, times out or is withdrawn. After that it says how far the callback has come.
+             */
+            state: string;
+            /** @description Counts the changes of what is asked. */
+            revision: number;
+            /**
+             * Risk
+             * @description How much care a decision takes. low, medium: one step. high: a confirmation with an approval, a reason with a rejection. critical: the name of the target, or a step-up, with an approval.
+             */
+            risk: string;
+            /**
+             * Priority
+             * @description How soon it should be looked at.
+             */
+            priority: string;
+            /**
+             * Format: uuid
+             * @description The agent that asked: all of its keys see the request.
+             */
+            agent_id: string;
+            /**
+             * Format: date-time
+             * @description When it times out, unless it is answered first.
+             */
+            timeout_at: string | null;
+            /**
+             * Format: date-time
+             * @description Until then the decision is held back from the agent, and the person who decided can take it back; `state` is pending. Always null for the agent.
+             */
+            held_until: string | null;
+            /**
+             * Format: uuid
+             * @description The person who answered.
+             */
+            responded_by: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+        };
         /** RequestOption */
         RequestOption: {
             /** @description What the answer names. */
@@ -3748,6 +3828,11 @@ export interface components {
          * @enum {string}
          */
         RequestState: "pending" | "responded" | "callback_sent" | "callback_failed" | "timeout" | "cancelled" | "completed";
+        /**
+         * ResetReason
+         * @description new: the stream begins; gap: more was missed than is told one by one.
+         */
+        ResetReason: string;
         /** Resumption */
         Resumption: {
             /**
@@ -3913,6 +3998,13 @@ export interface components {
         StepUpOptionsInput: {
             /** @description The `digest` in the 403 `auth.step_up_required` of the refused call. */
             digest: string;
+        };
+        /**
+         * StreamReset
+         * @description The `data` of `reset`: read the lists again.
+         */
+        StreamReset: {
+            reason: components["schemas"]["ResetReason"];
         };
         /**
          * SwitchStatus
@@ -4545,6 +4637,8 @@ export interface components {
         IdempotencyKey: string;
         /** @description The `ETag` of an earlier reply: 304 without a body when the reply would be the same. */
         IfNoneMatch: string;
+        /** @description The id of the last event that was received: the stream goes on after it. */
+        LastEventId: string;
         /** @description How many at most. */
         Limit: number;
         /** @description The team. */
@@ -5827,7 +5921,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The id of the last event that was received: the stream goes on after it. */
-                "last-event-id"?: string;
+                "last-event-id"?: components["parameters"]["LastEventId"];
             };
             path: {
                 /** @description The id of the item. */
@@ -5867,6 +5961,64 @@ export interface operations {
             409: components["responses"]["GetRequest409"];
             422: components["responses"]["GetRequest422"];
             429: components["responses"]["WaitForRequest429"];
+            503: components["responses"]["WaitForRequest503"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    streamInbox: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the last event that was received: the stream goes on after it. */
+                "last-event-id"?: components["parameters"]["LastEventId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["GetAnswerSchema422"];
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: components["responses"]["WaitForRequest503"];
             default: components["responses"]["Refused"];
         };

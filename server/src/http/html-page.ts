@@ -2,12 +2,11 @@ import { hash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import { visible } from '../platform/visible-text.ts'
-import { publicPath } from './public-path.ts'
 
-/** A page of this service, until the web application takes its place. It loads nothing, from nowhere. */
+/** A page that stands by itself: a file to keep, or an answer where the web application cannot be. It loads nothing, from nowhere. */
 export interface HtmlPage {
   readonly html: string
-  /** Its Content-Security-Policy: only its very own style and script. */
+  /** Its Content-Security-Policy: only its very own style. */
   readonly policy: string
 }
 
@@ -16,27 +15,27 @@ export interface PageParts {
   /** HTML: what others wrote in it has gone through `escaped`. */
   readonly body: string
   readonly style?: string
-  /** It may call this service. */
-  readonly script?: string
   /** The page will be saved as a file, so it contains its own policy and does not belong to this origin. */
   readonly isFile?: boolean
 }
 
-const shellStyle =
-  'body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1rem; color-scheme: light dark }'
+/** The colours of the inbox (web/src/design/theme.css). */
+const shellStyle = `:root { color-scheme: light dark; --ink: #1c1b19; --ground: #fff; --accent: #3b5bdb; --on-accent: #fff }
+@media (prefers-color-scheme: dark) { :root { --ink: #ecebe8; --ground: #181817; --accent: #8aa2ff; --on-accent: #10131f } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 12vh auto; padding: 0 1rem; color: var(--ink); background: var(--ground) }
+a { color: var(--accent) }
+a[role=button] { display: inline-block; padding: .5rem 1rem; border-radius: 7px; font-weight: 500; text-decoration: none; color: var(--on-accent); background: var(--accent) }`
 
 const source = (text: string): string => `'sha256-${hash('sha256', text, 'base64')}'`
 
-export function htmlPage({ title, body, style = '', script, isFile = false }: PageParts): HtmlPage {
+export function htmlPage({ title, body, style = '', isFile = false }: PageParts): HtmlPage {
   const wholeStyle = `${shellStyle}\n${style}`
-  const scripts = script === undefined ? '' : ` script-src ${source(script)};`
-  const calls = script === undefined ? '' : " connect-src 'self';"
-  const policy = `default-src 'none';${scripts} style-src ${source(wholeStyle)};${calls} base-uri 'none'; form-action 'none'`
+  const policy = `default-src 'none'; style-src ${source(wholeStyle)}; base-uri 'none'; form-action 'none'`
   const meta = isFile ? `\n<meta http-equiv="content-security-policy" content="${escaped(policy)}">` : ''
   const html = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escaped(title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">${meta}<style>${wholeStyle}</style></head>
-<body>${body}${script === undefined ? '' : `<script>${script}</script>`}</body></html>
+<body>${body}</body></html>
 `
   // These two count in the header alone.
   return { html, policy: `${policy}; frame-ancestors 'none'${isFile ? '; sandbox' : ''}` }
@@ -68,58 +67,4 @@ export function escaped(value: unknown, as: Parameters<typeof visible>[1] = 'lin
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#39;')
-}
-
-export interface FormParts {
-  readonly title: string
-  /** The path that the fields are posted to, as JSON. */
-  readonly call: string
-  /** The member that holds the link's token. */
-  readonly token?: string
-  /** HTML. */
-  readonly fields: string
-  readonly button: string
-  /** HTML that takes the place of the form. */
-  readonly done: string
-}
-
-// The token is after the #, which browsers never send, so it is in no access log and no Referer.
-const formScript = `
-const form = document.querySelector('form'), out = document.querySelector('output')
-const button = form.querySelector('button')
-form.addEventListener('submit', async (event) => {
-  event.preventDefault()
-  out.textContent = 'One moment…'
-  button.disabled = true
-  const given = [...new FormData(form), [form.dataset.token, location.hash.slice(1)]]
-  const body = Object.fromEntries(given.filter(([, value]) => value !== ''))
-  try {
-    const reply = await fetch(form.dataset.call, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    if (reply.ok) {
-      history.replaceState(null, '', location.pathname)
-      out.replaceChildren(document.querySelector('template').content)
-      return form.remove()
-    }
-    out.textContent = (await reply.json()).detail
-  } catch { out.textContent = 'The service did not answer. Try again.' }
-  button.disabled = false
-})
-`
-const formStyle = `
-body { max-width: 24rem }
-label { display: block; margin: 1rem 0 .25rem } input { width: 100%; box-sizing: border-box; padding: .5rem; font: inherit }
-button { margin: 1.5rem 0 1rem; padding: .6rem 1.2rem; font: inherit }
-`
-
-/** One form that a mailed link leads to, or from which a person asks for one. */
-export function formPage(parts: FormParts, publicUrl: string): HtmlPage {
-  const { title, call, token = 'token', fields, button, done } = parts
-  const body = `<h1>${title}</h1>
-<form data-call="${escaped(publicPath(publicUrl) + call)}" data-token="${token}">${fields}
-<button>${button}</button></form><output role="status"></output><template>${done}</template>`
-  return htmlPage({ title, body, style: formStyle, script: formScript })
 }

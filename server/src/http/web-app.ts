@@ -10,7 +10,17 @@ import { publicPath } from './public-path.ts'
 const builtFolder = join(import.meta.dirname, '../../../web/dist')
 
 /** The first segments of the addresses that the web application draws; its own routes are in web/src/app/routes.tsx. */
-export const webSegments = ['inbox', 'overview', 'audit', 'agents', 'settings', 'account', 'sign-in'] as const
+export const webSegments = [
+  'inbox',
+  'overview',
+  'callbacks',
+  'audit',
+  'settings',
+  'sign-in',
+  'setup',
+  'password',
+  'email',
+] as const
 
 // Everything it loads is its own, there is no inline script or style, and forms are sent by script. React and Base UI set
 // styles through the object model, which a policy does not restrict. blob: shows images that were read with a token.

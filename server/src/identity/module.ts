@@ -10,8 +10,6 @@ import { demandStepUps } from './factors/step-ups/demand-step-ups.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { namesOf } from './members/name-store.ts'
 import { organizationIds } from './organizations/store.ts'
-import { registerAccountPages } from './recovery/account-pages.ts'
-import { registerSetupPage } from './registration/setup-page.ts'
 import { keepReplies } from './replies/keep-replies.ts'
 import { registerIdentityRoutes } from './routes.ts'
 import { createIdentity, type IdentityDependencies } from './service.ts'
@@ -58,8 +56,6 @@ export function createIdentityModule(dependencies: IdentityModuleDependencies) {
     pages: [
       (http: FastifyInstance) => registerKeySet(http, identity.signingKeys),
       (http: FastifyInstance) => registerKeyFormat(http, publicUrl),
-      (http: FastifyInstance) => registerSetupPage(http, publicUrl),
-      (http: FastifyInstance) => registerAccountPages(http, publicUrl),
     ],
     loops: [
       createExpiryWarnings({ db: workerDb, clock, log, report }),

@@ -72,10 +72,9 @@ const ownSegments = [
   'assets',
   'inbox',
   'overview',
+  'callbacks',
   'audit',
-  'agents',
   'settings',
-  'account',
   'sign-in',
 ]
 

@@ -18,7 +18,19 @@ const filesIn = (html: string): readonly string[] =>
   [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path)
 
 describe('the web application', () => {
-  for (const path of ['/', '/inbox', '/inbox/all/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59', '/settings', '/sign-in']) {
+  for (const path of [
+    '/',
+    '/inbox',
+    '/inbox/all/01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    '/settings',
+    '/sign-in',
+    // Links in letters and in the output of a start.
+    '/setup',
+    '/setup/',
+    '/password/forgot',
+    '/password/reset',
+    '/email/confirm',
+  ]) {
     test(`${path} is its page, which a browser asks for each time`, async () => {
       const page = await t.call('GET', path)
       assert.equal(page.status, 200)
@@ -26,6 +38,8 @@ describe('the web application', () => {
       assert.equal(page.headers['cache-control'], 'no-cache')
       assert.ok(filesIn(page.text).length >= 2, page.text)
       assert.doesNotMatch(String(page.headers['content-security-policy']), /unsafe|https?:|\*/)
+      assert.match(String(page.headers['content-security-policy']), /form-action 'none'; frame-ancestors 'none'/)
+      assert.equal(page.headers['referrer-policy'], 'no-referrer')
       assert.doesNotMatch(page.text, /<style|<script(?! type="module")|<script[^>]*>[^<]| style=| on\w+=/)
       const again = await t.call('GET', path, { headers: { 'if-none-match': String(page.headers.etag) } })
       assert.equal(again.status, 304)

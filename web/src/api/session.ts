@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch'
+import { signWithPasskey } from './passkeys.ts'
 import { publicPath } from './public-path.ts'
 import { granted, isRefused } from './refused.ts'
 import type { components, paths } from './schema.gen.ts'
@@ -21,7 +22,8 @@ const listeners = new Set<() => void>()
 /** Before the token ends, so that no call under way meets its end. */
 const renewedBeforeMs = 30_000
 
-const anyone = createClient<paths>({ baseUrl: publicPath })
+/** Calls of people who are not signed in. */
+export const anyone = createClient<paths>({ baseUrl: publicPath })
 
 function become(next: SessionState): void {
   state = next
@@ -31,6 +33,11 @@ function become(next: SessionState): void {
 function accept({ access_token, expires_in, user }: AccessToken): void {
   token = { value: access_token, renewAt: Date.now() + Math.max(1_000, expires_in * 1_000 - renewedBeforeMs) }
   become({ status: 'signed-in', user: user as User })
+}
+
+/** What a person changed of themselves. */
+export function rememberUser(user: User): void {
+  if (state.status === 'signed-in') become({ status: 'signed-in', user })
 }
 
 export const session = {
@@ -51,8 +58,7 @@ function renew(): Promise<boolean> {
       return true
     } catch (error) {
       if (!isRefused(error) || error.status >= 500 || error.status === 429) throw error
-      token = null
-      become({ status: 'signed-out' })
+      signedOut()
       return false
     }
   }).finally(() => {
@@ -84,24 +90,50 @@ function authorized(request: Request): Request {
   return request
 }
 
+const accepted = async (call: Parameters<typeof granted<AccessToken>>[0]): Promise<void> => accept(await granted(call))
+
 export async function signIn(email: string, password: string): Promise<void> {
   const body = { username: email, password, session_cookie: true }
   const bodySerializer = (given: unknown): string => JSON.stringify(given)
   const headers = { 'content-type': 'application/json' }
-  accept(await granted(anyone.POST('/api/v1/auth/login', { body, bodySerializer, headers })))
+  await accepted(anyone.POST('/api/v1/auth/login', { body, bodySerializer, headers }))
 }
 
 /** The second step of a sign-in, with a code of an app or a recovery code. */
 export async function signInWithCode(challenge: string, method: 'totp' | 'recovery_code', code: string): Promise<void> {
-  accept(
-    await granted(
-      anyone.POST('/api/v1/auth/login/second-factor', { body: { challenge, method, code, session_cookie: true } }),
-    ),
+  const body = { challenge, method, code, session_cookie: true }
+  await accepted(anyone.POST('/api/v1/auth/login/second-factor', { body }))
+}
+
+/** With a passkey: instead of address and password, or as the second step of the sign-in that a challenge stands for. */
+export async function signInWithPasskey(challenge: string | null): Promise<void> {
+  const options = await granted(
+    anyone.POST('/api/v1/auth/login/passkey/options', { body: challenge === null ? {} : { challenge } }),
   )
+  const assertion = await signWithPasskey(options)
+  await accepted(
+    challenge === null
+      ? anyone.POST('/api/v1/auth/login/passkey', { body: { assertion, session_cookie: true } })
+      : anyone.POST('/api/v1/auth/login/second-factor', {
+          body: { challenge, method: 'passkey', assertion, session_cookie: true },
+        }),
+  )
+}
+
+/** Goes on as a member of another organization. What was loaded for the one before is of no use there. */
+export async function switchOrganization(organizationId: string): Promise<void> {
+  const body = { organization_id: organizationId }
+  const authorization = `Bearer ${token?.value ?? ''}`
+  await accepted(anyone.POST('/api/v1/auth/switch', { body, headers: { authorization } }))
 }
 
 export async function signOut(): Promise<void> {
   await granted(anyone.POST('/api/v1/auth/logout'))
+  signedOut()
+}
+
+/** The session is over, as the service says, or because what was done ended it. */
+export function signedOut(): void {
   token = null
   become({ status: 'signed-out' })
 }

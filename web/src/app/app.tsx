@@ -1,6 +1,7 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
+import { StepUp } from '../account/step-up.tsx'
 import { queryClient } from '../api/query-client.ts'
 import { router } from './routes.tsx'
 
@@ -9,6 +10,7 @@ export function App() {
     <StrictMode>
       <QueryClientProvider client={queryClient}>
         <RouterProvider router={router} />
+        <StepUp />
       </QueryClientProvider>
     </StrictMode>
   )

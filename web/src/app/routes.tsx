@@ -23,16 +23,42 @@ const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, e
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: ({ to }: Record<string, unknown>) => ({ to: typeof to === 'string' ? to : '/' }),
+  validateSearch: ({ to, provider }: Record<string, unknown>) => ({
+    to: typeof to === 'string' ? ownAddress(to) : '/',
+    ...(typeof provider === 'string' ? { provider } : {}),
+  }),
   beforeLoad: async ({ search }) => {
     await startSession()
-    if (session.get().status === 'signed-in') throw redirect({ href: ownAddress(search.to), replace: true })
+    if (session.get().status === 'signed-in') throw redirect({ href: search.to, replace: true })
   },
   component: lazyRouteComponent(() => import('../account/sign-in-page.tsx'), 'SignInPage'),
 })
 
 /** A link could name any address; only a path of ours is followed. */
 const ownAddress = (to: string): string => (/^\/(?![/\\])/.test(to) ? to : '/')
+
+/** Where mailed links lead, whoever is signed in. */
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: '/setup',
+  beforeLoad: startSession,
+  component: lazyRouteComponent(() => import('../account/setup-page.tsx'), 'SetupPage'),
+})
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/password/forgot',
+  component: lazyRouteComponent(() => import('../account/forgot-page.tsx'), 'ForgotPage'),
+})
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/password/reset',
+  component: lazyRouteComponent(() => import('../account/reset-page.tsx'), 'ResetPage'),
+})
+const confirmEmail = createRoute({
+  getParentRoute: () => root,
+  path: '/email/confirm',
+  component: lazyRouteComponent(() => import('../account/confirm-email-page.tsx'), 'ConfirmEmailPage'),
+})
 
 /** Everything that takes a session. */
 const inside = createRoute({
@@ -63,7 +89,14 @@ const settings = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, inside.addChildren([front, inbox.addChildren([item]), settings])]),
+  routeTree: root.addChildren([
+    signIn,
+    setup,
+    forgotPassword,
+    resetPassword,
+    confirmEmail,
+    inside.addChildren([front, inbox.addChildren([item]), settings]),
+  ]),
   basepath: publicPath === '' ? '/' : publicPath,
   defaultNotFoundComponent: NotFound,
   defaultErrorComponent: PageFailed,

@@ -99,21 +99,6 @@ test('ADMIN_EMAIL creates the account once and leaves an existing one unchanged'
   assert.equal((await signIn('first password')).statusCode, 200)
 })
 
-test('the page /setup has a form, loads nothing from elsewhere, and sends no referrer', async (context) => {
-  const start = await firstStart()
-  context.after(() => start.stop())
-  for (const url of ['/setup', '/setup/']) {
-    const page = await start.app.http.inject({ url })
-    assert.equal(page.statusCode, 200)
-    assert.match(String(page.headers['content-type']), /^text\/html/)
-    assert.match(page.body, /<form data-call="\/api\/v1\/auth\/register" data-token="invitation"/)
-    assert.doesNotMatch(page.body, /src=|href=(?!"\/docs")|https?:/)
-    assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)
-    assert.equal(page.headers['referrer-policy'], 'no-referrer')
-    assert.equal(page.headers['cache-control'], 'no-store')
-  }
-})
-
 test('sample data, with its public password, is refused if there are other accounts', async () => {
   const start = await firstStart()
   try {

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { fillSetUp, type House, linkOf, owner, startHouse } from './house.ts'
+
+let house: House
+before(async () => {
+  house = await startHouse()
+})
+after(() => house?.stop())
+
+describe('the first person', () => {
+  test('the set-up link makes the first admin, who is signed in and in the inbox', async () => {
+    const { page, troubles, close } = await house.open()
+    await page.goto(house.setupLink)
+    const password = page.getByLabel(/^New password/)
+    assert.equal(await password.getAttribute('type'), 'password')
+    assert.equal(await password.getAttribute('autocomplete'), 'new-password')
+    await fillSetUp(page)
+    assert.equal(new URL(page.url()).hash, '', 'the token is out of the address')
+    await page.goBack()
+    assert.doesNotMatch(page.url(), /#./, 'and out of the history')
+    assert.deepEqual(troubles, [])
+    await close()
+  })
+})
+
+describe('a forgotten password', () => {
+  test('a mailed link leads to a new one', async () => {
+    const { page, troubles, close } = await house.open()
+    await page.goto(`${house.url}/sign-in`)
+    await page.getByRole('link', { name: 'Forgot your password?' }).click()
+    await page.getByLabel('Email').fill(owner.email)
+    await page.getByRole('button', { name: 'Send me a link' }).click()
+    await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor()
+    await page.goto(await linkOf(house, owner.email, 'Choose a new password'))
+    await page.getByLabel(/^New password/).fill('another long walk')
+    await page.getByRole('button', { name: 'Use this password' }).click()
+    await page.getByRole('link', { name: 'Go to the sign-in' }).click()
+    await page.getByLabel('Email').fill(owner.email)
+    await page.getByLabel('Password').fill('another long walk')
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.waitForURL(/\/inbox\//)
+    assert.deepEqual(troubles, [])
+    await close()
+  })
+})

@@ -1,0 +1,42 @@
+import type { Schemas } from './client.ts'
+import type { Problem } from './refused.ts'
+import { fetchSignedIn } from './session.ts'
+
+/** What a call asks for before the service does it: a proof of the person, for this very call. */
+export interface StepUpAsked {
+  readonly digest: string
+  /** Empty when only another sign-in helps. */
+  readonly methods: readonly Schemas['ProofMethod'][]
+  /** The service's own sentence. */
+  readonly detail: string
+}
+
+/** The token of a proof; null when the person would rather not. */
+type Ask = (asked: StepUpAsked) => Promise<string | null>
+
+let ask: Ask | null = null
+
+/** The dialog that asks; one at a time. */
+export function onStepUp(dialog: Ask): () => void {
+  ask = dialog
+  return () => {
+    ask = null
+  }
+}
+
+/** `fetch` of the signed-in person. A call that is refused until they prove themselves waits for that, and then goes on. */
+export async function fetchConfirmed(request: Request): Promise<Response> {
+  const again = request.clone()
+  const reply = await fetchSignedIn(request)
+  if (reply.status !== 403 || ask === null) return reply
+  const problem = (await reply
+    .clone()
+    .json()
+    .catch(() => ({}))) as Partial<Problem>
+  if (problem.code !== 'auth.step_up_required' || typeof problem.digest !== 'string') return reply
+  const methods = (problem.methods ?? []) as StepUpAsked['methods']
+  const token = await ask({ digest: problem.digest, methods, detail: problem.detail ?? '' })
+  if (token === null) return reply
+  again.headers.set('x-step-up', token)
+  return fetchSignedIn(again)
+}

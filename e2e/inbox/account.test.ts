@@ -35,6 +35,7 @@ describe('a forgotten password', () => {
     await page.goto(await linkOf(house, owner.email, 'Choose a new password'))
     await page.getByLabel(/^New password/).fill('another long walk')
     await page.getByRole('button', { name: 'Use this password' }).click()
+    await page.getByRole('heading', { name: 'Your password is changed' }).waitFor()
     await page.getByRole('link', { name: 'Go to the sign-in' }).click()
     await page.getByLabel('Email').fill(owner.email)
     await page.getByLabel('Password').fill('another long walk')

@@ -1,0 +1,100 @@
+import { useSyncExternalStore } from 'react'
+import type { Schemas } from '../api/client.ts'
+import { isRefusal, questionOf } from './question.ts'
+
+type Request = Schemas['Request']
+type Answer = Schemas['Answer']
+
+/** An answer that a person has begun: what they chose, filled in and changed, until it is sent. */
+export interface Draft {
+  readonly choices: readonly string[] | null
+  readonly data: unknown
+  /** The edited arguments; null while they are as proposed. */
+  readonly args: unknown
+  /** By the pointer of what is wrong, such as /data/city; shown since somebody tried to send it. */
+  readonly flaws: ReadonlyMap<string, string>
+}
+
+const untouched: Draft = { choices: null, data: null, args: null, flaws: new Map() }
+const drafts = new Map<string, Draft>()
+const listeners = new Set<() => void>()
+
+/** A new revision asks anew. */
+export const draftKey = ({ id, revision }: Pick<Request, 'id' | 'revision'>): string => `${id} ${revision}`
+
+export const draftOf = (key: string): Draft => drafts.get(key) ?? untouched
+
+export function change(key: string, changes: Partial<Draft>): void {
+  drafts.set(key, { ...draftOf(key), ...changes })
+  for (const listener of listeners) listener()
+}
+
+export const forget = (key: string): void => {
+  drafts.delete(key)
+}
+
+export const useDraft = (key: string): Draft =>
+  useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => draftOf(key),
+  )
+
+/** What is wrong with a draft, by pointer. */
+export type Checker = (draft: Draft, decision: string | null) => ReadonlyMap<string, string>
+
+/** Set by the panel that draws the question, because the rules weigh more than the first page may. */
+const checkers = new Map<string, Checker>()
+
+export function withChecker(key: string, checker: Checker): () => void {
+  checkers.set(key, checker)
+  return () => checkers.delete(key)
+}
+
+export type Prepared =
+  | { readonly members: Partial<Answer> }
+  /** `drawing`: the question is not on the screen yet, so nothing can be sent. */
+  | { readonly refused: 'drawing' | 'flawed' }
+
+/** The members of the answer beside decision and comment; marks what is wrong, and goes to the first of it. */
+export function prepare(request: Request, decision: string | null): Prepared {
+  const question = questionOf(request)
+  if (question.options === null && question.form === null && question.editable === null) return { members: {} }
+  const key = draftKey(request)
+  const checker = checkers.get(key)
+  if (checker === undefined) return { refused: 'drawing' }
+  const draft = draftOf(key)
+  const flaws = checker(draft, decision)
+  change(key, { flaws })
+  if (flaws.size > 0) {
+    focusFirst()
+    return { refused: 'flawed' }
+  }
+  // A refusal leaves out what only an approval needs.
+  if (isRefusal(decision)) return { members: {} }
+  return {
+    members: {
+      ...(question.options === null || draft.choices === null ? {} : { choices: [...draft.choices] }),
+      ...(question.form === null ? {} : { data: draft.data as Record<string, unknown> }),
+      ...(draft.args === null ? {} : { args: draft.args as Record<string, unknown> }),
+    },
+  }
+}
+
+/** The option that asks for a comment, if one of these was chosen. */
+export function commentedOption(request: Request): string | null {
+  const { options } = questionOf(request)
+  const chosen = draftOf(draftKey(request)).choices ?? []
+  return options?.items.find(({ id, needsComment }) => needsComment && chosen.includes(id))?.label ?? null
+}
+
+/** Once the errors are drawn. */
+function focusFirst(): void {
+  requestAnimationFrame(() => {
+    const wrong = document.querySelector<HTMLElement>('[data-question] :is([aria-invalid=true], [data-invalid=true])')
+    wrong?.focus()
+    wrong?.scrollIntoView({ block: 'center' })
+  })
+}

@@ -1,0 +1,18 @@
+import { i18n } from '../words/say.ts'
+
+/** With the code of the currency, because a sign alone names several; `null` for what is no amount. */
+export function money(value: unknown, currency: string | null): string | null {
+  const amount = typeof value === 'string' && /^-?\d{1,15}(?:\.\d{1,6})?$/.test(value) ? Number(value) : value
+  if (typeof amount !== 'number') return null
+  if (currency === null) return null
+  try {
+    const { minimumFractionDigits } = new Intl.NumberFormat(i18n.locale, {
+      style: 'currency',
+      currency,
+    }).resolvedOptions()
+    const digits = new Intl.NumberFormat(i18n.locale, { minimumFractionDigits, maximumFractionDigits: 6 })
+    return `${digits.format(amount)} ${currency}`
+  } catch {
+    return `${amount} ${currency}`
+  }
+}

@@ -7,9 +7,13 @@ import { factsOf, requestChange } from './facts.ts'
 import type { Key } from './row-keys.ts'
 import * as store from './store.ts'
 
+/** Whole requests are read, of up to a megabyte each. */
+const togetherMost = 64
+
 /**
  * Times out or releases at most `limit` due requests and returns how many it found. Any number of processes may sweep at once: each
- * organization has a transaction, which skips rows that another transaction has locked.
+ * transaction, of one organization, skips rows that another one has locked. Two of them go on at once: PostgreSQL performs one
+ * while this process decides on the other.
  */
 export function expireDue(context: Context, limit: number): Promise<number> {
   return context.openWrites.during(() => expireNow(context, limit))
@@ -17,11 +21,26 @@ export function expireDue(context: Context, limit: number): Promise<number> {
 
 async function expireNow(context: Context, limit: number): Promise<number> {
   const due = await store.findDue(context.workerDb.within({ worker: true }), context.clock.now(), limit)
+  const batches = [...Map.groupBy(due, (key) => key.organizationId)].flatMap(([organizationId, keys]) =>
+    chunksOf(keys).map((chunk) => () => expireTogether(context, organizationId, chunk)),
+  )
   let expired = 0
-  for (const [organizationId, keys] of Map.groupBy(due, (key) => key.organizationId)) {
-    expired += await expireTogether(context, organizationId, keys)
+  const expireNext = async (): Promise<void> => {
+    for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
+      const found = await batch()
+      expired += found
+    }
   }
+  // Both have ended when this returns, for its changes are under way until then.
+  const lanes = await Promise.allSettled([expireNext(), expireNext()])
+  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason
   return expired
+}
+
+function chunksOf(keys: readonly Key[]): readonly (readonly Key[])[] {
+  return Array.from({ length: Math.ceil(keys.length / togetherMost) }, (_, index) =>
+    keys.slice(index * togetherMost, (index + 1) * togetherMost),
+  )
 }
 
 function expireTogether(

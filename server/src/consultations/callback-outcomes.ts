@@ -9,25 +9,24 @@ import * as store from './store.ts'
 /**
  * For the transaction that records deliveries, whose rows hold how callbacks fare: reads the requests as they are before, and
  * returns the time of the changes and the function that records what follows from them, events and totals. Requests are
- * not locked: whoever holds the lease of a callback is the only one who changes its progress, and who completes a request locks
- * its callback first, so that what is completed is known once the callbacks are settled.
+ * not locked: whoever holds the lease of a callback is the only one who changes its progress, and who completes a request hides
+ * its callback, so the settled row says so.
  */
 export function recordCallbacks({ clock, events, openWrites }: Context, tx: Tx, keys: readonly Key[]) {
   const end = openWrites.begin()
   tx.onCommit(end)
   tx.onRollback(end)
-  const reading = store.readCore(tx, distinct(keys))
+  const reading = store.readCalledBack(tx, distinct(keys))
   // Awaited below, unless the transaction fails before.
   reading.catch(() => {})
   const now = clock.now()
   const record = async (attempts: readonly SettledAttempt[]): Promise<void> => {
     const settled = byKey(attempts)
-    const [known, completed] = await Promise.all([reading, store.completed(tx, attempts)])
-    const over = byKey(completed)
-    const changes = known.flatMap((found) => {
+    const changes = (await reading).flatMap((found) => {
       const attempt = settled.get(keyOf(found))
-      const before: typeof found = over.has(keyOf(found)) ? { ...found, state: 'completed' } : found
-      return attempt === undefined ? [] : [callbackAttempted(before, attempt.outcome, attempt.changedAt)]
+      if (attempt === undefined) return []
+      const before: typeof found = attempt.isShown ? found : { ...found, state: 'completed' }
+      return [callbackAttempted(before, attempt.outcome, attempt.changedAt)]
     })
     if (changes.length === 0) return
     for (const { after } of changes) openWrites.changedAt(after.updatedAt)

@@ -2,7 +2,7 @@ import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Actor } from '../facts/fact.ts'
 import { later } from '../platform/clock.ts'
 import { refusal } from '../platform/problem.ts'
-import type { CallbackProgress, Change, Consultation, ConsultationCore, RequestFact, State } from './consultation.ts'
+import type { CallbackProgress, CalledBack, Change, Consultation, RequestFact, State } from './consultation.ts'
 
 /** How the callback of a closed request fares. */
 
@@ -30,7 +30,7 @@ export function owing(change: Change, newId: () => string): Change {
  * Success moves responded -> callback_sent, the last of the quick retries responded -> callback_failed, and a success of the
  * recovery callback_failed -> callback_sent; timeout and cancelled stay.
  */
-export function callbackAttempted<C extends ConsultationCore>(
+export function callbackAttempted<C extends CalledBack>(
   before: C,
   outcome: SettledAttempt['outcome'],
   recordedAt: Date = outcome.at,

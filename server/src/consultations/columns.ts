@@ -5,6 +5,7 @@ import type { JsonText } from '../platform/json.ts'
 import {
   type CallbackEvent,
   type CallbackProgress,
+  type CalledBack,
   type Consultation,
   type ConsultationCore,
   noCallback,
@@ -115,10 +116,13 @@ export const closingAnswer = `left join lateral (
     where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
       and a.responder_id = c.responder_id offset 0) a on true`
 
+/** Joins the callback of the request `c`. */
+export const itsCallback = `left join lateral (select * from deliveries o
+    where o.organization_id = c.organization_id and o.id = c.callback_id offset 0) o on true`
+
 /** Joins what is known elsewhere of how the request `c` was closed: the answer, and the progress of its callback. */
 export const closing = `${closingAnswer}
-  left join lateral (select * from deliveries o
-    where o.organization_id = c.organization_id and o.id = c.callback_id offset 0) o on true`
+  ${itsCallback}`
 
 export const selectedProgress = `o.settled, ${statusOf('o')} as progress, o.attempts, o.planned_at, o.last_error, o.sent_at, o.changed_at`
 
@@ -129,6 +133,11 @@ export const shownState = `case when c.state = 'responded' and o.settled is not 
 export function selected(wanted: readonly Name[]): string {
   return wanted.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')
 }
+
+const named = ['organization_id', 'id', 'agent_id', 'state', 'digest', 'erased_at', 'updated_at'] as const
+/** What a change of its callback needs of the request `c` with its callback `o`. */
+export const selectedCalledBack = `${selected(named)}, ${selectedProgress}`
+export type CalledBackRow = Pick<CoreRow, (typeof named)[number]> & ProgressRow
 
 const ofAnswer = 'a.comment, a.answered_at, a.choices, a.answer_erased_at'
 /** What of an answer may be large. */
@@ -143,11 +152,8 @@ export function toCore(row: CoreRow): ConsultationCore {
   const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
   const { data = null, args = null, args_patch: argsPatch = null, answer_erased_at: erasedAt } = row
   return {
-    organizationId: row.organization_id,
-    id: row.id,
-    agentId: row.agent_id,
+    ...toCalledBack(row),
     apiKeyId: row.api_key_id,
-    state: stateOf(row.state, row.settled),
     revision: row.revision,
     timeoutAt: row.timeout_at,
     nextActionAt: row.next_action_at,
@@ -167,8 +173,6 @@ export function toCore(row: CoreRow): ConsultationCore {
             reportedAt: row.outcome_at,
           },
     callbackId: row.callback_id,
-    callback: progressOf(row, row.erased_at),
-    digest: row.digest,
     risk: row.risk,
     responseBytes: row.response_bytes,
     certificateExpiresAt: row.certificate_expires_at,
@@ -177,6 +181,17 @@ export function toCore(row: CoreRow): ConsultationCore {
     redeemingCall: row.redeeming_call,
     erasedAt: row.erased_at,
     createdAt: row.created_at,
+  }
+}
+
+export function toCalledBack(row: CalledBackRow): CalledBack {
+  return {
+    organizationId: row.organization_id,
+    id: row.id,
+    agentId: row.agent_id,
+    state: stateOf(row.state, row.settled),
+    callback: progressOf(row, row.erased_at),
+    digest: row.digest,
     updatedAt: latest(row.updated_at, row.changed_at),
   }
 }

@@ -186,7 +186,13 @@ export type Certify = (decided: Consultation) => {
 /** The rule's part of a fact; the call adds the rest (facts.ts). */
 export type RequestFact = Pick<Fact, 'kind' | 'actor' | 'before' | 'after' | 'erasable'>
 
-export interface Change<C extends ConsultationCore = Consultation> {
+/** What of a request changes when its callback was attempted, and what names it. */
+export type CalledBack = Pick<
+  ConsultationCore,
+  'organizationId' | 'id' | 'agentId' | 'state' | 'callback' | 'digest' | 'updatedAt'
+>
+
+export interface Change<C extends CalledBack = Consultation> {
   readonly before: C
   readonly after: C
   readonly facts: readonly RequestFact[]

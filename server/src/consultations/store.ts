@@ -1,24 +1,28 @@
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import type { Earlier } from '../platform/idempotency.ts'
 import {
+  type CalledBackRow,
   type CoreRow,
   closing,
   closingAnswer,
   columnsIn,
   hex,
+  itsCallback,
   largeOfAnswer,
   type ProgressRow,
   type Row,
   selected,
   selectedAnswer,
+  selectedCalledBack,
   selectedCore,
   selectedProgress,
+  toCalledBack,
   toConsultation,
   toCore,
   withProgress,
   writerOf,
 } from './columns.ts'
-import type { Change, Consultation, ConsultationCore, GivenAnswer, State } from './consultation.ts'
+import type { CalledBack, Change, Consultation, ConsultationCore, GivenAnswer, State } from './consultation.ts'
 import type { Key } from './row-keys.ts'
 
 /**
@@ -177,26 +181,15 @@ const lockCoreStatement: Statement = {
   text: `select ${selectedCore} from ${locked('for update')} ${closing}`,
 }
 
-const readCoreStatement: Statement = {
-  name: 'consultations_read_core',
-  text: `select ${selectedCore} from ${wanted} cross join lateral
-    (select * from consultation_requests c where ${isWanted} offset 0) c ${closing}`,
+const readCalledBackStatement: Statement = {
+  name: 'consultations_read_called_back',
+  text: `select ${selectedCalledBack} from ${wanted} cross join lateral
+    (select * from consultation_requests c where ${isWanted} offset 0) c ${itsCallback}`,
 }
 
-/** As `read`, without the contents. */
-export async function readCore(tx: Queryable, keys: readonly Key[]): Promise<readonly ConsultationCore[]> {
-  return (await tx.execute<CoreRow>(readCoreStatement, [keysParameter(keys)])).map(toCore)
-}
-
-const completedStatement: Statement = {
-  name: 'consultations_completed',
-  text: `select c.organization_id as "organizationId", c.id from ${wanted} cross join lateral
-    (select * from consultation_requests c where ${isWanted} offset 0) c where c.state = 'completed'`,
-}
-
-/** Which of these are completed. */
-export async function completed(tx: Queryable, keys: readonly Key[]): Promise<readonly Key[]> {
-  return tx.execute<Key>(completedStatement, [keysParameter(keys)])
+/** Those of `keys` that exist, with the progress of their callbacks. */
+export async function readCalledBack(tx: Queryable, keys: readonly Key[]): Promise<readonly CalledBack[]> {
+  return (await tx.execute<CalledBackRow>(readCalledBackStatement, [keysParameter(keys)])).map(toCalledBack)
 }
 
 const lockCallbacksStatement: Statement = {
@@ -447,7 +440,7 @@ const moveTotalsStatement: Statement = {
 }
 
 /** For changes that are saved elsewhere. */
-export async function moveTotals(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
+export async function moveTotals(tx: Queryable, changes: readonly Change<CalledBack>[]): Promise<void> {
   const moved = movedTotals(changes)
   if (moved.length > 0) await tx.execute(moveTotalsStatement, [JSON.stringify(moved)])
 }
@@ -458,9 +451,9 @@ function newCertificate(before: MaybeCertified, after: MaybeCertified): string |
   return after.certificate === before.certificate ? null : (after.certificate ?? null)
 }
 
-function movedTotals(changes: readonly Change<ConsultationCore>[]) {
+function movedTotals(changes: readonly Change<CalledBack>[]) {
   const totals = new Map<string, { organization_id: string; agent_id: string; state: State; total: number }>()
-  const add = ({ organizationId, agentId }: ConsultationCore, state: State, by: number): void => {
+  const add = ({ organizationId, agentId }: CalledBack, state: State, by: number): void => {
     const key = `${organizationId}/${agentId}/${state}`
     const entry = totals.get(key) ?? { organization_id: organizationId, agent_id: agentId, state, total: 0 }
     totals.set(key, { ...entry, total: entry.total + by })

@@ -132,6 +132,8 @@ export interface SettledAttempt {
   readonly id: string
   /** The time of the change, later than that of the one before. */
   readonly changedAt: Date
+  /** False once its subject has another end than the delivery. */
+  readonly isShown: boolean
   readonly outcome:
     | { readonly kind: 'sent'; readonly at: Date }
     | {
@@ -147,14 +149,14 @@ export interface SettledAttempt {
 
 export function settledAttempt(
   { delivery, endedAt: at, result, dueAt, isHeld }: EndedAttempt,
-  changedAt: Date,
+  { changedAt, isShown }: Pick<SettledAttempt, 'changedAt' | 'isShown'>,
 ): SettledAttempt {
   const { organizationId, subjectId: id } = delivery
   const { next } = result
-  if (next.kind === 'sent') return { organizationId, id, changedAt, outcome: { kind: 'sent', at } }
+  const settled = { organizationId, id, changedAt, isShown }
+  if (next.kind === 'sent') return { ...settled, outcome: { kind: 'sent', at } }
   const failure = { at, error: next.error, ...(isHeld && { isHeld }) }
-  if (next.kind === 'failed' || dueAt === null)
-    return { organizationId, id, changedAt, outcome: { kind: 'failed', ...failure } }
+  if (next.kind === 'failed' || dueAt === null) return { ...settled, outcome: { kind: 'failed', ...failure } }
   const { isRecovery } = next
-  return { organizationId, id, changedAt, outcome: { kind: 'retry', ...failure, nextAttemptAt: dueAt, isRecovery } }
+  return { ...settled, outcome: { kind: 'retry', ...failure, nextAttemptAt: dueAt, isRecovery } }
 }

@@ -12,6 +12,7 @@ export type RecordAttempt = (attempt: EndedAttempt) => Promise<void>
 export function createRecorder(db: Db, channels: Channels): RecordAttempt {
   const record = createBatcher<EndedAttempt, void>({
     concurrency: 2,
+    aloneMs: 25,
     maxSize: 64,
     rolledBack: provesRollback,
     groupOf: ({ delivery }) => `${delivery.organizationId} ${delivery.channel}`,
@@ -32,8 +33,8 @@ async function recordBatch(db: Db, channels: Channels, attempts: readonly EndedA
     const settled = await store.settle(tx, attempts, now)
     await record(
       attempts.flatMap((attempt) => {
-        const changedAt = settled.get(attempt.id)
-        return changedAt === undefined ? [] : [settledAttempt(attempt, changedAt)]
+        const row = settled.get(attempt.id)
+        return row === undefined ? [] : [settledAttempt(attempt, row)]
       }),
     )
     return attempts.map(() => ({ value: undefined }))

@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import { sql } from '../platform/database/db.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
-import type { Delivery, EndedAttempt, NewDelivery, Subject } from './delivery.ts'
+import type { Delivery, EndedAttempt, NewDelivery, SettledAttempt, Subject } from './delivery.ts'
 import { type Limits, type Receiver, unweighed } from './targets.ts'
 
 /** A process whose clock is ahead must not hold up what another one is to send now. */
@@ -315,18 +315,18 @@ const settleStatement: Statement = {
     from attempt
     where o.organization_id = attempt.organization_id and o.id = attempt.delivery_id
       and o.lease_token = attempt.lease_token
-    returning attempt.id, o.changed_at`,
+    returning attempt.id, o.changed_at as "changedAt", o.shown as "isShown"`,
 }
 
 /**
- * Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts, with the
- * times of the changes.
+ * Logs every attempt, and settles the deliveries whose lease still holds; returns the ids of the latter's attempts, with what
+ * their rows say then.
  */
 export async function settle(
   tx: Queryable,
   attempts: readonly EndedAttempt[],
   now: Date,
-): Promise<ReadonlyMap<string, Date>> {
+): Promise<ReadonlyMap<string, Pick<SettledAttempt, 'changedAt' | 'isShown'>>> {
   // In the order of their subjects, as an act that locks several deliveries does.
   const inOrder = attempts.toSorted((a, b) => (a.delivery.subjectId < b.delivery.subjectId ? -1 : 1))
   const rows = inOrder.map(({ delivery, id, startedAt, endedAt, result, dueAt, isHeld = false }) => ({
@@ -356,8 +356,9 @@ export async function settle(
     settled: result.next.kind !== 'retry' ? result.next.kind : result.next.isRecovery ? 'failed' : null,
     failure: result.next.kind === 'sent' ? null : result.next.error,
   }))
-  const settled = await tx.execute<{ id: string; changed_at: Date }>(settleStatement, [JSON.stringify(rows), now])
-  return new Map(settled.map((row) => [row.id, row.changed_at]))
+  type Settled = Pick<SettledAttempt, 'id' | 'changedAt' | 'isShown'>
+  const settled = await tx.execute<Settled>(settleStatement, [JSON.stringify(rows), now])
+  return new Map(settled.map((row) => [row.id, row]))
 }
 
 const notifyStatement: Statement = { name: 'deliveries_notify', text: `select pg_notify($1, '')` }

@@ -13,8 +13,13 @@ export interface BatcherOptions<In, Out> {
   readonly maxWaiting?: number
   /** The bytes that an act carries; left out when they are few. */
   readonly bytesOf?: (act: In) => number
-  /** Only acts of one group share a commit: each transaction touches one organization's rows alone. */
+  /** Only acts of one group share a commit: each transaction touches one organization's rows alone. Groups take turns. */
   readonly groupOf?: (act: In) => string
+  /**
+   * For so long a batch has its group to itself, so that the next one is larger. One that takes longer, because it waits for a
+   * lock or a slow disk, does not hold up the others. Left out: a group may have all places at once.
+   */
+  readonly aloneMs?: number
   /** Whether this failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
   readonly rolledBack?: (error: unknown) => boolean
 }
@@ -26,7 +31,6 @@ const maxWaitingBytes = 64 * 1_048_576
 interface Waiting<In, Out> {
   readonly act: In
   readonly bytes: number
-  readonly group: string
   readonly resolve: (out: Out) => void
   readonly reject: (error: unknown) => void
 }
@@ -38,9 +42,13 @@ interface Waiting<In, Out> {
  */
 export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: In) => Promise<Out> {
   const { perform, concurrency, maxSize, maxWaiting = 10_000, rolledBack = () => false, bytesOf = () => 0 } = options
-  const { groupOf = () => '' } = options
-  let waiting: Waiting<In, Out>[] = []
+  const { groupOf = () => '', aloneMs = 0 } = options
+  /** By group, in the order of their turns. None is empty. */
+  const queues = new Map<string, Waiting<In, Out>[]>()
+  let waiting = 0
   let waitingBytes = 0
+  /** The batch that has its group to itself. */
+  const alone = new Map<string, readonly Waiting<In, Out>[]>()
   let busy = 0
   let scheduled = false
 
@@ -62,24 +70,38 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
     }
   }
 
+  const letOthers = (group: string, entries: readonly Waiting<In, Out>[]): void => {
+    if (alone.get(group) === entries) alone.delete(group)
+    schedule()
+  }
+
+  const begin = (group: string, queue: Waiting<In, Out>[]): void => {
+    const entries = nextBatch(queue, maxSize)
+    queues.delete(group)
+    if (entries.length < queue.length) queues.set(group, queue.slice(entries.length))
+    waiting -= entries.length
+    for (const { bytes } of entries) waitingBytes -= bytes
+    busy += 1
+    if (aloneMs > 0) alone.set(group, entries)
+    const timer = aloneMs > 0 ? setTimeout(letOthers, aloneMs, group, entries) : undefined
+    void run(entries).finally(() => {
+      busy -= 1
+      clearTimeout(timer)
+      letOthers(group, entries)
+    })
+  }
+
   const pump = (): void => {
     scheduled = false
-    while (busy < concurrency && waiting.length > 0) {
-      const entries = nextBatch(waiting, maxSize)
-      // Nearly always the head of the queue: one organization is busy, or there is only one.
-      const taken = new Set(entries)
-      waiting = entries.length === waiting.length ? [] : waiting.filter((entry) => !taken.has(entry))
-      for (const { bytes } of entries) waitingBytes -= bytes
-      busy += 1
-      void run(entries).finally(() => {
-        busy -= 1
-        schedule()
-      })
+    // A queue that is put back has its next turn in this loop, after the others.
+    for (const [group, queue] of queues) {
+      if (busy >= concurrency) return
+      if (!alone.has(group)) begin(group, queue)
     }
   }
 
   const schedule = (): void => {
-    if (scheduled || waiting.length === 0 || busy >= concurrency) return
+    if (scheduled || waiting === 0 || busy >= concurrency) return
     scheduled = true
     setImmediate(pump)
   }
@@ -87,25 +109,27 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
   return (act) =>
     new Promise<Out>((resolve, reject) => {
       const bytes = bytesOf(act)
-      if (waiting.length >= maxWaiting || (waitingBytes > 0 && waitingBytes + bytes > maxWaitingBytes)) {
+      if (waiting >= maxWaiting || (waitingBytes > 0 && waitingBytes + bytes > maxWaitingBytes)) {
         reject(unavailable('The service is overloaded. Try again in a moment.'))
         return
       }
+      waiting += 1
       waitingBytes += bytes
-      waiting.push({ act, bytes, group: groupOf(act), resolve, reject })
+      const group = groupOf(act)
+      const entry = { act, bytes, resolve, reject }
+      const queue = queues.get(group)
+      if (queue === undefined) queues.set(group, [entry])
+      else queue.push(entry)
       schedule()
     })
 }
 
-/** The first act, and as many of its group after it as fit. */
-function nextBatch<In, Out>(waiting: readonly Waiting<In, Out>[], maxSize: number): readonly Waiting<In, Out>[] {
-  const batch: Waiting<In, Out>[] = []
+/** The first act, and as many after it as fit. */
+function nextBatch<In, Out>(queue: readonly Waiting<In, Out>[], maxSize: number): readonly Waiting<In, Out>[] {
   let bytes = 0
-  for (const entry of waiting) {
-    if (entry.group !== waiting[0]?.group) continue
+  const end = queue.findIndex((entry, index) => {
     bytes += entry.bytes
-    if (batch.length >= maxSize || (batch.length > 0 && bytes > maxBatchBytes)) break
-    batch.push(entry)
-  }
-  return batch
+    return index >= maxSize || (index > 0 && bytes > maxBatchBytes)
+  })
+  return end === -1 ? queue : queue.slice(0, end)
 }

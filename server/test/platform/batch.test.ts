@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createBatcher, type Outcome } from '../../src/platform/batch.ts'
 import { Problem } from '../../src/platform/problem.ts'
+import { eventually } from '../eventually.ts'
 
 /** Batches that the test ends. */
 function held<In>() {
@@ -80,6 +81,51 @@ test('no more batches than the concurrency are under way, none larger than its s
   await turn()
   batches[3]?.end()
   assert.deepEqual(await Promise.all(all), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test('a batch has its group to itself where it says so; the groups take turns', async () => {
+  const { batches, perform } = held<string>()
+  const batcher = createBatcher({
+    perform,
+    concurrency: 2,
+    aloneMs: 60_000,
+    maxSize: 2,
+    groupOf: (act) => act.charAt(0),
+  })
+  const begun = () => batches.map(({ acts }) => acts.join(' '))
+  const all = ['a1', 'a2', 'a3', 'a4', 'a5'].map(batcher)
+  await turn()
+  assert.deepEqual(begun(), ['a1 a2'], 'the other place stays free for another group')
+  all.push(...['b1', 'c1', 'b2', 'b3'].map(batcher))
+  await turn()
+  assert.deepEqual(begun().slice(1), ['b1 b2'])
+  batches[1]?.end()
+  await turn()
+  assert.deepEqual(begun().slice(2), ['c1'], 'c has waited for longer than the rest of b')
+  batches[0]?.end()
+  await turn()
+  assert.deepEqual(begun().slice(3), ['a3 a4'])
+  batches[2]?.end()
+  await turn()
+  assert.deepEqual(begun().slice(4), ['b3'])
+  for (const place of [3, 4]) batches[place]?.end()
+  await turn()
+  assert.deepEqual(begun().slice(5), ['a5'])
+  batches[5]?.end()
+  assert.deepEqual(await Promise.all(all), ['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2', 'b3'])
+})
+
+test('a batch that takes longer than its time alone does not hold up its group', async () => {
+  const { batches, perform } = held<number>()
+  const batcher = createBatcher({ perform, concurrency: 2, aloneMs: 1, maxSize: 1 })
+  const begun = () => batches.map(({ acts }) => acts[0])
+  const all = [1, 2, 3].map(batcher)
+  await eventually('the second has begun', () => begun().length === 2)
+  batches[0]?.end()
+  await eventually('the third has begun', () => begun().length === 3)
+  assert.deepEqual(begun(), [1, 2, 3])
+  for (const place of [1, 2]) batches[place]?.end()
+  assert.deepEqual(await Promise.all(all), [1, 2, 3])
 })
 
 test('a refused act affects only its caller', async () => {

@@ -87,6 +87,60 @@ const settings = createRoute({
   path: '/settings',
   component: lazyRouteComponent(() => import('../settings/settings-page.tsx'), 'SettingsPage'),
 })
+const settingsPages = settings.addChildren([
+  createRoute({
+    getParentRoute: () => settings,
+    path: '/',
+    beforeLoad: () => {
+      throw redirect({ to: '/settings/profile', replace: true })
+    },
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'profile',
+    component: lazyRouteComponent(() => import('../settings/profile-page.tsx'), 'ProfilePage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'security',
+    component: lazyRouteComponent(() => import('../settings/security-page.tsx'), 'SecurityPage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'sessions',
+    component: lazyRouteComponent(() => import('../settings/sessions-page.tsx'), 'SessionsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'appearance',
+    component: lazyRouteComponent(() => import('../settings/appearance-page.tsx'), 'AppearancePage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'people',
+    component: lazyRouteComponent(() => import('../settings/people-page.tsx'), 'PeoplePage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'teams',
+    component: lazyRouteComponent(() => import('../settings/teams-page.tsx'), 'TeamsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'agents',
+    component: lazyRouteComponent(() => import('../settings/agents-page.tsx'), 'AgentsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'identity-providers',
+    component: lazyRouteComponent(() => import('../settings/providers-page.tsx'), 'ProvidersPage'),
+  }),
+  createRoute({
+    getParentRoute: () => settings,
+    path: 'organization',
+    component: lazyRouteComponent(() => import('../settings/organization-page.tsx'), 'OrganizationPage'),
+  }),
+])
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -95,7 +149,7 @@ export const router = createRouter({
     forgotPassword,
     resetPassword,
     confirmEmail,
-    inside.addChildren([front, inbox.addChildren([item]), settings]),
+    inside.addChildren([front, inbox.addChildren([item]), settingsPages]),
   ]),
   basepath: publicPath === '' ? '/' : publicPath,
   defaultNotFoundComponent: NotFound,

@@ -87,6 +87,24 @@ function Done({ onClose, children }: { readonly onClose: () => void; readonly ch
   )
 }
 
+/** A button that opens something to look at. */
+export function ShowDialog({ text, name, children }: Pick<FormDialogProps<unknown>, 'text' | 'name' | 'children'>) {
+  const [isOpen, setOpen] = useState(false)
+  const close = (): void => setOpen(false)
+  return (
+    <>
+      <Button aria-label={name} onClick={() => setOpen(true)}>
+        {text}
+      </Button>
+      {isOpen ? (
+        <Modal title={name} onClose={close}>
+          <Done onClose={close}>{children}</Done>
+        </Modal>
+      ) : null}
+    </>
+  )
+}
+
 export interface ActButtonProps extends Pick<FormDialogProps<unknown>, 'text' | 'name' | 'kind' | 'disabled'> {
   /** What follows from it. */
   readonly about: string

@@ -1,52 +1,47 @@
-import { Choice } from '../design/choice.tsx'
-import { MenuButton } from '../design/menu-button.tsx'
-import { preferences, usePreferences } from '../design/preferences.ts'
+import { Link, Outlet } from '@tanstack/react-router'
+import { manages, usePerson } from '../api/person.ts'
+import { Page } from '../design/page.tsx'
 import { say } from '../words/say.ts'
 
+const own = [
+  ['/settings/profile', 'settings.profile'],
+  ['/settings/security', 'settings.security'],
+  ['/settings/sessions', 'settings.sessions'],
+  ['/settings/appearance', 'settings.appearance'],
+] as const
+
+const everybodys = [
+  ['/settings/people', 'settings.people'],
+  ['/settings/teams', 'settings.teams'],
+  ['/settings/agents', 'settings.agents'],
+] as const
+
+const managers = [
+  ['/settings/identity-providers', 'settings.providers'],
+  ['/settings/organization', 'settings.organization'],
+] as const
+
+const linkShape =
+  'flex min-h-[29px] items-center rounded-[6px] px-2 text-mute hover:text-ink pointer-coarse:min-h-11 ' +
+  'aria-[current=page]:bg-chosen aria-[current=page]:font-medium aria-[current=page]:text-ink'
+
+/** The sections of the settings, and the one that is open. */
 export function SettingsPage() {
-  const { theme, density, singleKeys } = usePreferences()
+  const isManager = manages(usePerson())
   return (
-    <main className="min-w-0 overflow-auto bg-pane">
-      <div className="mx-auto grid max-w-2xl gap-8 px-4 py-6 wide:px-8">
-        <div className="flex items-center gap-2">
-          <MenuButton />
-          <h1 className="font-semibold text-title tracking-tight">{say('settings.title')}</h1>
+    <Page title={say('settings.title')}>
+      <div className="grid items-start gap-6 wide:grid-cols-[160px_minmax(0,1fr)] wide:gap-10">
+        <nav aria-label={say('settings.title')} className="flex flex-wrap gap-px wide:grid">
+          {[...own, ...everybodys, ...(isManager ? managers : [])].map(([to, label]) => (
+            <Link key={to} to={to} className={linkShape}>
+              {say(label)}
+            </Link>
+          ))}
+        </nav>
+        <div className="grid min-w-0 gap-10">
+          <Outlet />
         </div>
-        <section className="grid gap-6" aria-labelledby="here">
-          <h2 id="here" className="border-line border-b pb-2 font-medium text-faint text-small">
-            {say('settings.here')}
-          </h2>
-          <Choice
-            label={say('settings.theme')}
-            value={theme}
-            onChange={(next) => preferences.set({ theme: next })}
-            options={[
-              ['system', say('settings.theme.system')],
-              ['light', say('settings.theme.light')],
-              ['dark', say('settings.theme.dark')],
-            ]}
-          />
-          <Choice
-            label={say('settings.density')}
-            value={density}
-            onChange={(next) => preferences.set({ density: next })}
-            options={[
-              ['comfortable', say('settings.density.comfortable')],
-              ['compact', say('settings.density.compact')],
-            ]}
-          />
-          <Choice
-            label={say('settings.single_keys')}
-            about={say('settings.single_keys.about')}
-            value={singleKeys}
-            onChange={(next) => preferences.set({ singleKeys: next })}
-            options={[
-              ['on', say('settings.single_keys.on')],
-              ['off', say('settings.single_keys.off')],
-            ]}
-          />
-        </section>
       </div>
-    </main>
+    </Page>
   )
 }

@@ -55,8 +55,10 @@ if (claims.decision !== 'approve') refuse(`the decision is "${claims.decision}"`
 if (!(claims.exp * 1000 > Date.now())) refuse('the approval has expired')
 if (claims.digest !== digest) refuse('this is not the action that was approved')
 
-// What a person edited comes from the service, which need not be believed: the certificate says which arguments were approved.
-const edited = action && (await call('GET', `/api/v1/requests/${requestId}`)).response.args
+// What a person edited, and the files that they added, come from the service, which need not be believed: the certificate says which
+// arguments were approved, and which files with them. (Who uses a file compares its content with its sha256 here.)
+const { args: edited, attachments: files } = (await call('GET', `/api/v1/requests/${requestId}`)).response
+if (claims.attachments_digest !== (files ? sha256(files) : undefined)) refuse('these are not the files of the answer')
 const args = action ? (edited ?? action.args) : context
 if (action && claims.args_digest !== sha256(args)) refuse('these are not the arguments that were approved')
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { filesForAnswers } from './attachments/for-answers.ts'
 import { createAttachmentModule } from './attachments/module.ts'
 import { createCallbackModule } from './callbacks/module.ts'
 import {
@@ -150,6 +151,7 @@ export async function createApp(options: AppOptions) {
     refusalOf: (by) => identity.agentKeys.refusalOf(by.principal, by),
     refuseTarget: callbacks.refuseTarget,
     refuseSecret: callbacks.refuseSecret,
+    answerFiles: filesForAnswers,
   })
   const attachments = createAttachmentModule({
     ...ground,
@@ -157,7 +159,7 @@ export async function createApp(options: AppOptions) {
     hold: restored,
     requests: {
       requireOpen: (principal, id) => consultations.requireOpen(principal, id),
-      requireVisible: (principal, id) => consultations.read(principal, id),
+      requireVisible: (principal, id) => consultations.requireVisible(principal, id),
       lockOpen: (tx, by, id) => consultations.lockOpen(tx, by, id),
       notFound: requestNotFound,
       closed: [alreadyResponded, alreadyTimeout, alreadyCancelled],

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { addFile } from './attachments/add-file.ts'
 import { startTestApp, type TestApp } from './harness.ts'
 
 const executor = join(import.meta.dirname, '../../examples/executor/executor.mjs')
@@ -115,7 +116,7 @@ describe('the arguments of an action', () => {
     title: 'Say it?',
     context: {},
     action: { name: 'say', args: say('proposed') },
-    answer: { edit_args: true },
+    answer: { edit_args: true, attachments: {} },
   }
   const answered = async (body: object): Promise<string> => {
     const { id } = await t.createRequest(proposed)
@@ -130,25 +131,35 @@ describe('the arguments of an action', () => {
     assert.equal((await run(id, proposed)).stdout, 'edited\n')
   })
 
-  test('are refused when they are not what the certificate names', async () => {
-    const id = await answered({ decision: 'approve', args: say('edited') })
+  for (const [what, read, forged, why] of [
+    ['they', 'edited', 'forged', /not the arguments that were approved/],
+    ['the files with them', 'scan.png', 'scam.png', /not the files of the answer/],
+  ] as const)
+    test(`are refused when ${what} are not what the certificate names`, () => refusedWith(read, forged, why))
+
+  const refusedWith = async (read: string, forged: string, why: RegExp): Promise<void> => {
+    const { id } = await t.createRequest(proposed)
+    const { body: file } = await addFile(t, id)
+    const body = { decision: 'approve', args: say('edited'), attachments: [file.id] }
+    const answer = await t.call('POST', `/api/v1/requests/${id}/respond`, { as: t.reviewer.token, body })
+    assert.equal(answer.status, 200, answer.text)
     const server = createServer((request, response) => {
       void (async () => {
         const { authorization = '' } = request.headers
         const reply = await fetch(`${url}${request.url}`, { headers: { authorization } })
         const text = await reply.text()
-        response.writeHead(reply.status).end(text.replaceAll('edited', 'forged'))
+        response.writeHead(reply.status).end(text.replaceAll(read, forged))
       })()
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     try {
       const { port } = server.address() as AddressInfo
-      await refusedBecause(/not the arguments that were approved/, id, proposed, `http://127.0.0.1:${port}`)
+      await refusedBecause(why, id, proposed, `http://127.0.0.1:${port}`)
       assert.equal(await isUsed(id), false)
     } finally {
       server.close()
     }
-  })
+  }
 })
 
 describe('a man in the middle between executor and service', () => {

@@ -27,11 +27,15 @@ export type Storage = 'database' | 's3'
 
 /** An upload that did not end by then has died with its process: no call may take nearly as long. */
 export const unfinishedMs = 3_600_000
-/** A file that a person added, and that no answer took. */
+/** A file that a person added, and that no answer took, or whose answer became void. */
 export const unusedMs = 7 * 86_400_000
+
+/** Files of one person for one request that no answer has: as many as an answer may have. */
+export const mostUnused = 10
 
 export interface AttachmentLimits {
   readonly bytes: number
+  /** Files of what is asked. */
   readonly perRequest: number
   /** All files of an organization together. */
   readonly organizationBytes: number
@@ -49,7 +53,8 @@ export const tooLarge = refusal(
 export const tooMany = refusal(
   409,
   'attachment.too_many',
-  (limit: number) => `A request has at most ${limit} attachments. Remove one, or put several files into an archive.`,
+  (limit: number) =>
+    `You can add at most ${limit} attachments to a request. Remove one, or put several files into an archive.`,
   20,
 )
 
@@ -73,12 +78,16 @@ export const storeUnavailable = refusal(503, 'attachment.store_unavailable', (ca
   cause,
 }))
 
-/** Whether this caller may see it: what is asked and what was answered, and a file of one's own before its answer. */
+/**
+ * Whether this caller may see it: what is asked and what was answered, and a file of one's own before its answer. `withheld`: those of
+ * an answer that the caller must not know of yet.
+ */
 export function isVisible(
-  { addedBy, isSealed: sealed }: StoredAttachment,
+  { id, addedBy, isSealed: sealed }: StoredAttachment,
   caller: Pick<Actor, 'kind' | 'id'>,
+  withheld: readonly string[],
 ): boolean {
-  return addedBy.kind === 'agent' || sealed || isOwn({ addedBy }, caller)
+  return addedBy.kind === 'agent' || (sealed && !withheld.includes(id)) || isOwn({ addedBy }, caller)
 }
 
 export function isOwn(

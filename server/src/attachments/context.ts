@@ -11,8 +11,8 @@ import type { ObjectStore } from './s3.ts'
 export interface Requests {
   /** Throws 404 when the principal may not see it, and 409 unless it is open: asked before a file is taken. */
   requireOpen(principal: Principal, id: string): Promise<void>
-  /** Throws 404 when the principal may not see it. */
-  requireVisible(principal: Principal, id: string): Promise<unknown>
+  /** Throws 404 when the principal may not see it. `withheld`: files that the principal must not know of yet. */
+  requireVisible(principal: Principal, id: string): Promise<{ readonly withheld: readonly string[] }>
   /** As `requireOpen`, and until the transaction ends nobody answers it. */
   lockOpen(tx: Tx, by: Caller, id: string): Promise<OpenRequest>
   /** How they can refuse, for the documents. */

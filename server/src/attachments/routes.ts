@@ -3,7 +3,7 @@ import { create as contentDisposition } from 'content-disposition'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { conditionalHeaders, isUnchanged } from '../http/conditional.ts'
-import { notAForm, receiveFile, takeFileUploads } from '../http/file-upload.ts'
+import { formBytes, notAForm, receiveFile, takeFileUploads } from '../http/file-upload.ts'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { malformedForm } from '../http/refusals.ts'
@@ -49,8 +49,8 @@ function addRoute(app: FastifyInstance, { attachments, guard, requests, limits }
     description:
       'multipart/form-data with one part, `file`, that has a filename. The type of the part is held to the first bytes of the ' +
       'file. From an agent the file becomes a part of what is asked, and so of its digest: an answer that names the digest from ' +
-      'before is refused. A file that a person adds is seen by that person alone until an answer takes it, and deleted after a ' +
-      'week if none does.',
+      'before is refused. A file that a person adds is seen by that person alone until an answer of theirs names it, and deleted ' +
+      `after a week if none does; there may be ${rules.mostUnused} of them at a time.`,
     operationId: 'addAttachment',
     params: idParams,
     headers: idempotencyHeaders,
@@ -91,6 +91,8 @@ function addRoute(app: FastifyInstance, { attachments, guard, requests, limits }
       const added = await attachments.add(callerOf(request), id, {
         receive: (take) => receiveFile(request, reply, receiving, take),
         requireStillAllowed: () => request.allowAgain(),
+        // The form around the file comes to less than this.
+        leastBytes: Number(request.headers['content-length'] ?? 0) - formBytes,
         isRepeatable: request.headers['idempotency-key'] !== undefined,
         idempotencyOf: ({ name, mediaType, sha256 }) =>
           idempotencyOf(request, JSON.stringify(['attach', id.toLowerCase(), name, mediaType, sha256])),

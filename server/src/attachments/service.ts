@@ -1,15 +1,7 @@
 import { actorOf, type Caller, type Principal } from '../identity/principal.ts'
 import { inTransaction, type Tx } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
-import {
-  type Attachment,
-  attachmentJson,
-  attachmentNotFound,
-  isOwn,
-  isSealed,
-  isVisible,
-  type StoredAttachment,
-} from './attachment.ts'
+import { attachmentJson, attachmentNotFound, isOwn, isSealed, isVisible, type StoredAttachment } from './attachment.ts'
 import type { ByteRange } from './byte-range.ts'
 import { openContent } from './contents.ts'
 import type { AttachmentContext } from './context.ts'
@@ -26,9 +18,6 @@ export function createAttachments(context: AttachmentContext) {
     open: (attachment: StoredAttachment, range: ByteRange | null) =>
       openContent(context.db, context.objects, attachment, range),
     remove: remove.bind(null, context),
-    lookUp,
-    seal: (tx: Tx, organizationId: string, requestId: string, ids: readonly string[]) =>
-      store.seal(tx, organizationId, requestId, ids, context.clock.now()),
     erase: (tx: Tx, organizationId: string, requestId: string) => store.removeAll(tx, organizationId, [requestId]),
     /** What a person added to their answers to these requests. */
     eraseOf: store.removeAll,
@@ -42,8 +31,8 @@ async function find(
   requestId: string,
   id: string,
 ): Promise<StoredAttachment> {
-  await requests.requireVisible(principal, requestId)
-  return visibleTo(principal, await findIn(db.within(scopeOf(principal)), principal, requestId, id))
+  const { withheld } = await requests.requireVisible(principal, requestId)
+  return visibleTo(principal, await findIn(db.within(scopeOf(principal)), principal, requestId, id), withheld)
 }
 
 const scopeOf = ({ organizationId }: Principal) => ({ organizationId })
@@ -56,8 +45,12 @@ const findIn = (
 ): Promise<StoredAttachment | null> =>
   isId(id) ? store.find(db, organizationId, requestId.toLowerCase(), id.toLowerCase()) : Promise.resolve(null)
 
-function visibleTo(principal: Principal, found: StoredAttachment | null): StoredAttachment {
-  if (found === null || !isVisible(found, actorOf(principal))) throw attachmentNotFound()
+function visibleTo(
+  principal: Principal,
+  found: StoredAttachment | null,
+  withheld: readonly string[] = [],
+): StoredAttachment {
+  if (found === null || !isVisible(found, actorOf(principal), withheld)) throw attachmentNotFound()
   return found
 }
 
@@ -78,19 +71,4 @@ function remove(
     if (principal.kind === 'agent') await open.detach(attachmentJson(found))
     else await report(tx, [factOfDraft('attachment.removed', by, found.requestId, found, clock.now())])
   })
-}
-
-/**
- * For an answer, under the lock of its request: those of `ids` that this person added to the request, in that order. `seal` then
- * makes them stay.
- */
-async function lookUp(
-  tx: Tx,
-  request: { readonly organizationId: string; readonly id: string },
-  userId: string,
-  ids: readonly string[],
-): Promise<readonly Attachment[]> {
-  const wanted = [...new Set(ids.filter(isId).map((id) => id.toLowerCase()))]
-  const found = await store.findSome(tx, request.organizationId, request.id, wanted)
-  return found.filter((one) => isOwn(one, { kind: 'person', id: userId }))
 }

@@ -31,11 +31,10 @@ export async function begin(db: Queryable, begun: Begun, now: Date, discardAt: D
   await db.run(sql.insertInto('attachments').values(row))
 }
 
-/** How many files a request has, those under way included or not. */
+/** How many files of its own kind a request has: an agent's, or one person's that no answer has. */
 export async function countOf(
   db: Queryable,
-  organizationId: string,
-  requestId: string,
+  { organizationId, requestId, addedBy }: Pick<Begun, 'organizationId' | 'requestId' | 'addedBy'>,
   { withUnfinished }: { readonly withUnfinished: boolean },
 ): Promise<number> {
   const query = sql
@@ -43,8 +42,22 @@ export async function countOf(
     .select('added_at')
     .where('organization_id', '=', organizationId)
     .where('request_id', '=', requestId)
-  const rows = await db.run(query)
+    .where('added_by_kind', '=', addedBy.kind as 'agent' | 'person')
+    .where('sealed_at', 'is', null)
+  const isPerson = addedBy.kind === 'person'
+  const rows = await db.run(isPerson ? query.where('added_by_id', '=', addedBy.id ?? '') : query)
   return withUnfinished ? rows.length : rows.filter(({ added_at }) => added_at !== null).length
+}
+
+const usedStatement: Statement = {
+  name: 'attachments_used',
+  text: 'select bytes from attachment_usage where organization_id = $1',
+}
+
+/** What all files of an organization come to. */
+export async function used(db: Queryable, organizationId: string): Promise<number> {
+  const [row] = await db.execute<{ bytes: number | string }>(usedStatement, [organizationId])
+  return Number(row?.bytes ?? 0)
 }
 
 const addChunkStatement: Statement = {
@@ -180,17 +193,25 @@ export async function find(
   return row === undefined ? null : toStored(row)
 }
 
-/** Those of `ids` that the request has, in the order of `ids`. */
-export async function findSome(
-  tx: Queryable,
+// Locked under the lock of their requests, in a fixed order.
+const selectAddedByPeople = (lock: string): string =>
+  `select ${shown.join(', ')} from attachments
+    where organization_id = $1 and id = any($2::uuid[]) and added_by_kind = 'person' and added_at is not null order by id ${lock}`
+const addedByPeopleStatement: Statement = { name: 'attachments_added_by_people', text: selectAddedByPeople('') }
+const lockAddedByPeopleStatement: Statement = {
+  name: 'attachments_lock_added_by_people',
+  text: selectAddedByPeople('for update'),
+}
+
+/** Those of `ids` that people added. */
+export async function addedByPeople(
+  db: Queryable,
   organizationId: string,
-  requestId: string,
   ids: readonly string[],
+  locked: boolean,
 ): Promise<readonly StoredAttachment[]> {
-  if (ids.length === 0) return []
-  const rows = await tx.run(finished(organizationId, requestId).where('id', 'in', ids))
-  const byId = new Map(rows.map((row) => [row.id, toStored(row)]))
-  return ids.flatMap((id) => byId.get(id) ?? [])
+  const statement = locked ? lockAddedByPeopleStatement : addedByPeopleStatement
+  return (await db.execute<Row>(statement, [organizationId, ids])).map(toStored)
 }
 
 export async function byIdempotencyKey(
@@ -205,22 +226,30 @@ export async function byIdempotencyKey(
   return row === undefined ? null : { made: toStored(row), hash: row.idempotency_hash }
 }
 
+const sealStatement: Statement = {
+  name: 'attachments_seal',
+  text: `update attachments set sealed_at = $3, discard_at = null where organization_id = $1 and id = any($2::uuid[])`,
+}
+
 /** An answer has taken them: they stay. */
-export async function seal(
+export async function seal(tx: Queryable, organizationId: string, ids: readonly string[], now: Date): Promise<void> {
+  await tx.execute(sealStatement, [organizationId, ids, now])
+}
+
+const freeStatement: Statement = {
+  name: 'attachments_free',
+  text: `update attachments set sealed_at = null, discard_at = $3
+    where organization_id = $1 and id = any($2::uuid[]) and sealed_at is not null`,
+}
+
+/** No answer has them any more. */
+export async function free(
   tx: Queryable,
   organizationId: string,
-  requestId: string,
   ids: readonly string[],
-  now: Date,
+  discardAt: Date,
 ): Promise<void> {
-  if (ids.length === 0) return
-  const query = sql
-    .updateTable('attachments')
-    .set({ sealed_at: now, discard_at: null })
-    .where('organization_id', '=', organizationId)
-    .where('request_id', '=', requestId)
-    .where('id', 'in', ids)
-  await tx.run(query)
+  await tx.execute(freeStatement, [organizationId, ids, discardAt])
 }
 
 export async function remove(tx: Queryable, organizationId: string, requestId: string, id: string): Promise<void> {
@@ -247,10 +276,12 @@ export async function removeAll(
   await tx.run(addedById === null ? all : all.where('added_by_id', '=', addedById))
 }
 
+// The time once more: a file that an answer takes at this moment is looked at again once that is committed, and stays.
 const sweepStatement: Statement = {
   name: 'attachments_sweep',
   text: `delete from attachments where ctid = any (array(
       select ctid from attachments where discard_at <= $1 order by discard_at limit $2))
+      and discard_at <= $1
     returning id`,
 }
 

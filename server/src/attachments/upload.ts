@@ -5,7 +5,15 @@ import { inTransaction, type Tx } from '../platform/database/db.ts'
 import { type CreatedOnce, type Idempotency, idempotencyMismatch } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import { createSlots } from '../platform/limits/slots.ts'
-import { type Attachment, attachmentJson, quotaUsed, tooMany, unfinishedMs, unusedMs } from './attachment.ts'
+import {
+  type Attachment,
+  attachmentJson,
+  mostUnused,
+  quotaUsed,
+  tooMany,
+  unfinishedMs,
+  unusedMs,
+} from './attachment.ts'
 import { inChunks, moveToObject } from './contents.ts'
 import type { AttachmentContext } from './context.ts'
 import { mediaTypeOf, sampleBytes } from './media-type.ts'
@@ -25,6 +33,8 @@ export interface Arrival {
   requireStillAllowed(): Promise<void>
   /** Whether the call has an Idempotency-Key: it may repeat one that was made while the request was open. */
   readonly isRepeatable: boolean
+  /** What the file comes to at least, by what its sender announced. */
+  readonly leastBytes: number
   /** The call's Idempotency-Key, with the hash of what arrived. */
   idempotencyOf(file: Attachment): Idempotency | null
 }
@@ -34,7 +44,7 @@ export async function addAttachment(
   context: AttachmentContext,
   by: Caller,
   requestId: string,
-  { receive, requireStillAllowed, isRepeatable, idempotencyOf }: Arrival,
+  { receive, requireStillAllowed, isRepeatable, leastBytes, idempotencyOf }: Arrival,
 ): Promise<CreatedOnce<Attachment>> {
   const { requests, db, objects } = context
   if (isRepeatable) await requests.requireVisible(by.principal, requestId)
@@ -42,8 +52,9 @@ export async function addAttachment(
   let begun: store.Begun | null = null
   try {
     const attachment = await receive(async (file) => {
+      const room = await roomFor(context, by, leastBytes)
       begun = await begin(context, by, requestId, file.name)
-      return gather(context, begun, file)
+      return gather(context, begun, file, room)
     })
     if (begun === null) throw new Error('a file was received that was never begun')
     await requireStillAllowed()
@@ -58,12 +69,25 @@ export async function addAttachment(
   }
 }
 
+/** What the files of the organization may still come to, so that what cannot be kept is refused before it has all arrived. */
+async function roomFor({ db, limits }: AttachmentContext, { principal }: Caller, leastBytes: number): Promise<number> {
+  const { organizationId } = principal
+  const room = limits.organizationBytes - (await store.used(db.within({ organizationId }), organizationId))
+  if (leastBytes > room) throw quotaUsed(limits.organizationBytes)
+  return room
+}
+
+/** How many files that no answer has may be there beside each other, from this caller. */
+const mostOf = ({ principal }: Caller, { perRequest }: AttachmentContext['limits']): number =>
+  principal.kind === 'agent' ? perRequest : mostUnused
+
 async function begin(
   { db, clock, limits, objects }: AttachmentContext,
-  { principal }: Caller,
+  by: Caller,
   requestId: string,
   name: string,
 ): Promise<store.Begun> {
+  const { principal } = by
   const { organizationId } = principal
   const { kind, id } = actorOf(principal)
   const storage = objects === null ? 'database' : 's3'
@@ -77,8 +101,8 @@ async function begin(
   } as const
   const now = clock.now()
   const rows = db.within({ organizationId })
-  const count = await store.countOf(rows, organizationId, begun.requestId, { withUnfinished: true })
-  if (count >= limits.perRequest) throw tooMany(limits.perRequest)
+  const most = mostOf(by, limits)
+  if ((await store.countOf(rows, begun, { withUnfinished: true })) >= most) throw tooMany(most)
   await store.begin(rows, begun, now, new Date(now.getTime() + unfinishedMs))
   return begun
 }
@@ -87,9 +111,10 @@ async function begin(
 const inTurn = createSlots(3)
 
 async function gather(
-  { db }: AttachmentContext,
+  { db, limits }: AttachmentContext,
   begun: store.Begun,
   { name, declaredType, content }: ArrivingFile,
+  room: number,
 ): Promise<Attachment> {
   const rows = db.within({ organizationId: begun.organizationId })
   const digest = createHash('sha256')
@@ -101,6 +126,7 @@ async function gather(
     mediaType ??= await mediaTypeOf(declaredType, chunk.subarray(0, sampleBytes))
     digest.update(chunk)
     size += chunk.length
+    if (size > room) throw quotaUsed(limits.organizationBytes)
     const at = number
     await inTurn(() => store.addChunk(rows, begun, at, chunk))
     number += 1
@@ -126,8 +152,8 @@ function finish(
     const open = await requests.lockOpen(tx, by, requestId)
     const first = await repeated(tx, begun, idempotency)
     if (first !== null) return first
-    const count = await store.countOf(tx, organizationId, requestId, { withUnfinished: false })
-    if (count >= limits.perRequest) throw tooMany(limits.perRequest)
+    const most = mostOf(by, limits)
+    if ((await store.countOf(tx, begun, { withUnfinished: false })) >= most) throw tooMany(most)
     const now = clock.now()
     const isQuestion = by.principal.kind === 'agent'
     const discardAt = isQuestion ? null : new Date(now.getTime() + unusedMs)

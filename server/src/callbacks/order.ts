@@ -15,7 +15,10 @@ export interface CallbackSubject {
     readonly data: JsonText | null
     readonly args: JsonText | null
     readonly argsPatch: JsonText | null
+    readonly attachments: JsonText | null
     readonly responderId: string
+    /** Empty: none. Null: it was not kept when this was answered, and no callback named it. */
+    readonly responderName: string | null
     readonly respondedAt: Date
   } | null
   readonly certificate: string | null
@@ -89,11 +92,14 @@ function callbackBody(request: CallbackSubject, event: string, state: string, du
 
 function answerText({ response, revision }: CallbackSubject): string {
   if (response === null) return 'null'
-  const { decision, comment, choices, data, args, argsPatch, responderId, respondedAt } = response
-  const who = `"responder_id":"${responderId}","responded_at":${JSON.stringify(respondedAt)}`
+  const { decision, comment, choices, data, args, argsPatch, attachments, responderId, responderName, respondedAt } =
+    response
+  const name = JSON.stringify(responderName || null)
+  const responder = responderName === null ? '' : `"responder":{"id":"${responderId}","name":${name}},`
+  const who = `"responder_id":"${responderId}",${responder}"responded_at":${JSON.stringify(respondedAt)}`
   const said = `"decision":${JSON.stringify(decision)},"comment":${JSON.stringify(comment)}`
   return (
     `{${said},"choices":${JSON.stringify(choices)},"data":${data},"args":${args},"args_patch":${argsPatch},` +
-    `"attachments":null,${who},"revision":${revision}}`
+    `"attachments":${attachments},${who},"revision":${revision}}`
   )
 }

@@ -29,10 +29,22 @@ const callbackSchema = Type.Object(
           ),
           attachments: nullable(
             Type.Array(Type.Ref('#/components/schemas/Attachment'), {
-              description: 'Files of the answer. null: answers cannot take files yet.',
+              description: 'The files of the answer: read them from the request.',
             }),
           ),
           responder_id: uuid('The person who answered.'),
+          responder: Type.Optional(
+            Type.Object(
+              {
+                id: uuid('The person who answered.'),
+                name: nullable(Type.String({ description: 'Their name at that time.' })),
+              },
+              {
+                title: 'CallbackResponder',
+                description: 'Who answered. Missing when a callback from before this was told is sent again.',
+              },
+            ),
+          ),
           responded_at: time('When it was answered.'),
           revision: Type.Integer({ description: 'The revision that was answered.' }),
         },
@@ -63,6 +75,7 @@ const example = {
     args_patch: null,
     attachments: null,
     responder_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59',
+    responder: { id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59', name: 'Robin Reviewer' },
     responded_at: '2026-01-31T09:05:00.000Z',
     revision: 1,
   },

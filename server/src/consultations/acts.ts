@@ -5,6 +5,7 @@ import { inTransaction } from '../platform/database/db.ts'
 import type { Idempotency } from '../platform/idempotency.ts'
 import { newId } from '../platform/ids.ts'
 import type { ParsedJson } from '../platform/json.ts'
+import { findFiles, type NamedFiles, saveWithFiles } from './answer-files.ts'
 import * as callbacks from './callback-progress.ts'
 import type { Change, Consultation } from './consultation.ts'
 import * as rules from './consultation.ts'
@@ -14,6 +15,7 @@ import { factOf, type RequestChange, requestChange } from './facts.ts'
 import { undo as takeBack } from './hold.ts'
 import { parseOutcome } from './new-outcome.ts'
 import { reportOutcome } from './outcome.ts'
+import type { FoundFile } from './questions/answer-files.ts'
 import { checkAnswer } from './questions/checked-answer.ts'
 import { keyFor, type ReadContext, read, visibleTo } from './reading.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
@@ -22,11 +24,13 @@ import * as store from './store.ts'
 /** An act on one consultation: the rule to apply to the locked row. */
 interface Act {
   readonly key: Key
-  readonly decide: (before: Consultation | null) => Change
+  readonly decide: (before: Consultation | null, files: readonly FoundFile[]) => Change
   /** Whether it compares the digest of what was asked. */
   readonly comparesDigest: boolean
   /** Whether it decides on the progress of the callback. */
   readonly locksCallback?: boolean
+  /** The files that the answer names. */
+  readonly files?: NamedFiles | undefined
   /** The caller, how they signed in, and from where. */
   readonly from: Caller
 }
@@ -43,7 +47,11 @@ export interface ActContext extends Context {
   readonly perform: (act: Act) => Promise<Consultation | Postponed>
 }
 
-type Grounds = Pick<Context, 'db' | 'clock' | 'events' | 'openWrites'>
+interface ActOptions extends Pick<Act, 'locksCallback' | 'files'> {
+  readonly comparesDigest?: boolean
+}
+
+type Grounds = Pick<Context, 'db' | 'clock' | 'events' | 'openWrites' | 'answerFiles'>
 
 export function groupActs(grounds: Grounds): ActContext['perform'] {
   return createBatcher({
@@ -55,23 +63,25 @@ export function groupActs(grounds: Grounds): ActContext['perform'] {
 
 /** Lock, decide, save, append, commit: for all waiting acts, in one transaction. */
 function performTogether(
-  { db, clock, events, openWrites }: Grounds,
+  { db, clock, events, openWrites, answerFiles }: Grounds,
   acts: readonly Act[],
 ): Promise<readonly Outcome<Consultation | Postponed>[]> {
   return inTransaction(db, scopeOf(acts[0]?.key), async (tx) => {
     const { found: locked, left } = await store.lock(tx, distinct(acts.map((act) => act.key)))
     const found = acts.some((act) => act.locksCallback) ? await store.lockCallbacks(tx, locked) : locked
+    const named = acts.flatMap(({ files }) => files ?? [])
+    const filesOf = await findFiles(answerFiles, tx, acts[0]?.key.organizationId, named, true)
     const [current, unread] = [byKey(found), byKey(left)]
     const merged = new Map<string, Change>()
     const facts: Fact[] = []
     const changes: RequestChange[] = []
-    const outcomes = acts.map(({ key, decide, comparesDigest, from }): Outcome<Consultation | Postponed> => {
+    const outcomes = acts.map(({ key, decide, comparesDigest, from, files }): Outcome<Consultation | Postponed> => {
       const name = keyOf(key)
       const before = current.get(name) ?? null
       if (unread.has(name)) return { value: { undigested: null } }
       if (comparesDigest && before !== null && !isDigested(before)) return { value: { undigested: before } }
       try {
-        const change = callbacks.owing(decide(before), newId)
+        const change = callbacks.owing(decide(before, files === undefined ? [] : filesOf(files)), newId)
         if (change.after.isRepeated === true) return { value: change.after }
         // A later act of the batch sees the result of an earlier one, as if they were two commits.
         current.set(name, change.after)
@@ -87,7 +97,7 @@ function performTogether(
       }
     })
     if (changes.length > 0)
-      tx.last(Promise.all([store.save(tx, [...merged.values()]), events.append(tx, facts, changes)]))
+      tx.last(Promise.all([saveWithFiles(answerFiles, tx, [...merged.values()]), events.append(tx, facts, changes)]))
     return outcomes
   })
 }
@@ -97,15 +107,16 @@ export async function act(
   { perform }: ActContext,
   by: Caller,
   id: string,
-  decide: (before: Consultation) => Change,
-  { comparesDigest = false, locksCallback = false } = {},
+  decide: (before: Consultation, files: readonly FoundFile[]) => Change,
+  { comparesDigest = false, locksCallback = false, files }: ActOptions = {},
 ): Promise<Consultation> {
   const asked: Act = {
     key: keyFor(by.principal, id),
     from: by,
     comparesDigest,
     locksCallback,
-    decide: (before) => decide(visibleTo(by.principal, before)),
+    files,
+    decide: (before, found) => decide(visibleTo(by.principal, before), found),
   }
   for (;;) {
     const outcome = await perform(asked)
@@ -126,23 +137,32 @@ export async function respond(
   const { principal } = by
   const [certify, checked] = await Promise.all([context.certifier(principal), checkAhead(context, by, id, answer)])
   // A session of a person's own is the inbox, whatever program has it.
-  const responder = { userId: principal.userId, role: principal.role, surface: 'inbox', hasStepUp } as const
-  const decide = (before: Consultation) =>
-    rules.respond(before, responder, checked, context.clock.now(), certify, idempotency)
-  return act(context, by, id, decide, { comparesDigest: true })
+  const { userId, role, name = null } = principal
+  const responder = { userId, role, name, surface: 'inbox', hasStepUp } as const
+  const decide = (before: Consultation, files: readonly FoundFile[]) =>
+    rules.respond(before, responder, { ...checked, files }, context.clock.now(), certify, idempotency)
+  return act(context, by, id, decide, { comparesDigest: true, files: namedBy(principal, id, answer) })
+}
+
+function namedBy({ userId }: Person, id: string, { attachments }: rules.Answer): NamedFiles | undefined {
+  return attachments?.length ? { requestId: id.toLowerCase(), userId, ids: attachments } : undefined
 }
 
 /** Values are checked, and their digests computed, before the row is locked: both may take long. */
 async function checkAhead(
-  context: ReadContext,
+  context: Context & ReadContext,
   { principal }: Caller<Person>,
   id: string,
   answer: rules.Answer,
 ): Promise<rules.Answer> {
   if (answer.data == null && answer.args == null) return answer
   const found = await read(context, principal, id)
-  if (found.state !== 'pending') return answer
-  const checked = checkAnswer(found, answer)
+  if (found.state !== 'pending' || rules.isHeld(found)) return answer
+  const named = namedBy(principal, id, answer)
+  const { organizationId } = principal
+  const db = context.db.within({ organizationId })
+  const filesOf = await findFiles(context.answerFiles, db, organizationId, named === undefined ? [] : [named], false)
+  const checked = checkAnswer(found, { ...answer, files: named === undefined ? [] : filesOf(named) })
   await digestAhead(
     { ...found, response: { data: answer.data ?? null, args: answer.args ?? null } },
     payerOf(principal),

@@ -1,5 +1,6 @@
 import { actorOf, type Caller, type Principal, payerOf } from '../identity/principal.ts'
 import type { Tx } from '../platform/database/db.ts'
+import { saveWithFiles, withheldFiles } from './answer-files.ts'
 import * as files from './attached-files.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
@@ -12,11 +13,21 @@ export async function requireOpen(context: Context & ReadContext, principal: Pri
   files.requireOpen(await read(context, principal, id), context.clock.now(), principal.kind)
 }
 
+/** Throws 404 when the caller may not see it. Returns the ids of files that the caller must not know of yet. */
+export async function requireVisible(
+  context: ReadContext,
+  principal: Principal,
+  id: string,
+): Promise<{ readonly withheld: readonly string[] }> {
+  const found = await read(context, principal, id)
+  return { withheld: principal.kind === 'agent' ? withheldFiles(found) : [] }
+}
+
 /**
  * As `requireOpen`, and until the transaction ends nobody answers it. Returns how files become a part of what is asked: each
  * changes the digest, under the lock that an answer takes as well, so an answer is either to what was asked before or refused.
  */
-export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, by: Caller, id: string) {
+export async function lockOpen({ clock, events, openWrites, answerFiles }: Context, tx: Tx, by: Caller, id: string) {
   const end = openWrites.begin()
   tx.onCommit(end)
   tx.onRollback(end)
@@ -32,7 +43,7 @@ export async function lockOpen({ clock, events, openWrites }: Context, tx: Tx, b
     const changed = files.changeAttachments(current, actorOf(principal), file, kind, now)
     current = changed.after
     await store.saveAttachments(tx, current)
-    if (changed.answers !== undefined) await store.save(tx, [changed])
+    if (changed.answers !== undefined) await saveWithFiles(answerFiles, tx, [changed])
     await events.append(
       tx,
       changed.facts.map((fact) => factOf(current, fact, by, now)),

@@ -65,8 +65,15 @@ export function certificateClaims(decided: Consultation, { issuer, id, assurance
   }
 }
 
+/** What it says of the answer beside its decision; null when nothing of that can be compared any more. */
+export function answeredBy(decided: Consultation): Readonly<Record<string, unknown>> | null {
+  const { response, erasedAt } = decided
+  if (response === null || erasedAt !== null || response.erasedAt !== null) return null
+  return { ...(response.choices === null ? {} : { choices: response.choices }), ...answerDigests(decided) }
+}
+
 /** Claims about what may be erased: then nothing is left to compare them with. */
-const erasableClaims = ['choices', 'data_digest', 'args_digest']
+const erasableClaims = ['choices', 'data_digest', 'args_digest', 'attachments_digest']
 
 export interface CertifierOptions {
   readonly signingKeys: SigningKeys

@@ -89,10 +89,11 @@ export type ProgressRow = Nullable<
 >
 
 export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> &
-  Nullable<Pick<Answered, 'comment' | 'answered_at' | 'choices'>> &
+  Nullable<Pick<Answered, 'comment' | 'answered_at' | 'choices' | 'responder_name'>> &
   ProgressRow & {
     readonly digest: string
     readonly answer_erased_at: Date | null
+    readonly answer_attachments: JsonText | null
     /** Missing where the row was read without what is large. */
     readonly data?: JsonText | null
     readonly args?: JsonText | null
@@ -112,7 +113,8 @@ export type Row = CoreRow &
 
 /** Joins the answer that closed the request `c`. */
 export const closingAnswer = `left join lateral (
-    select a.comment, a.answered_at, a.choices, a.data, a.args, a.args_patch, a.erased_at as answer_erased_at from consultation_answers a
+    select a.comment, a.answered_at, a.choices, a.data, a.args, a.args_patch, a.responder_name,
+      a.attachments as answer_attachments, a.erased_at as answer_erased_at from consultation_answers a
     where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
       and a.responder_id = c.responder_id offset 0) a on true`
 
@@ -139,7 +141,7 @@ const named = ['organization_id', 'id', 'agent_id', 'state', 'digest', 'erased_a
 export const selectedCalledBack = `${selected(named)}, ${selectedProgress}`
 export type CalledBackRow = Pick<CoreRow, (typeof named)[number]> & ProgressRow
 
-const ofAnswer = 'a.comment, a.answered_at, a.choices, a.answer_erased_at'
+const ofAnswer = 'a.comment, a.answered_at, a.choices, a.responder_name, a.answer_attachments, a.answer_erased_at'
 /** What of an answer may be large. */
 export const largeOfAnswer = ['data', 'args', 'args_patch'] as const
 /** The answer that closed a request, whole. */
@@ -151,6 +153,7 @@ export const selectedCore = `${selected(core)}, ${ofAnswer}, ${selectedProgress}
 export function toCore(row: CoreRow): ConsultationCore {
   const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
   const { data = null, args = null, args_patch: argsPatch = null, answer_erased_at: erasedAt } = row
+  const { answer_attachments: attachments, responder_name: responderName } = row
   return {
     ...toCalledBack(row),
     apiKeyId: row.api_key_id,
@@ -160,7 +163,19 @@ export function toCore(row: CoreRow): ConsultationCore {
     response:
       responderId === null || respondedAt === null
         ? null
-        : { decision, comment, choices, data, args, argsPatch, responderId, respondedAt, erasedAt },
+        : {
+            decision,
+            comment,
+            choices,
+            data,
+            args,
+            argsPatch,
+            attachments,
+            responderId,
+            responderName,
+            respondedAt,
+            erasedAt,
+          },
     decidedBy: row.decided_by,
     heldUntil: row.held_until,
     outcome:

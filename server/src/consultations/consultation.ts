@@ -4,7 +4,13 @@ import type { Idempotency } from '../platform/idempotency.ts'
 import type { JsonText } from '../platform/json.ts'
 import { refusal } from '../platform/problem.ts'
 import { type Asked, argsDigest, digestOf, jsonDigest } from './digest.ts'
-import { type CheckedAnswer, checkAnswer, confirmationOf, type FullAnswer } from './questions/checked-answer.ts'
+import {
+  type CheckedAnswer,
+  checkAnswer,
+  checkFiles,
+  confirmationOf,
+  type FullAnswer,
+} from './questions/checked-answer.ts'
 import type { Decision } from './questions/question.ts'
 import { type Priority, type Risk, requireSurface, type Surface } from './questions/tiers.ts'
 import { type Mark, markOf, repeated, unchanged } from './repetition.ts'
@@ -53,6 +59,7 @@ export interface Answer extends FullAnswer {
 export interface Responder {
   readonly userId: string
   readonly role: string
+  readonly name?: string | null
   /** Where they answer. */
   readonly surface?: Surface
   /** They proved for this very call that it is them. */
@@ -68,7 +75,11 @@ export interface Response {
   /** The edited arguments; null: as they were proposed. */
   readonly args: JsonText | null
   readonly argsPatch: JsonText | null
+  /** The files, as the wire has them, as a JSON array; null: none. */
+  readonly attachments: JsonText | null
   readonly responderId: string
+  /** As it was then. Empty: they had none, or it was erased; null: nobody kept it yet. */
+  readonly responderName: string | null
   readonly respondedAt: Date
   /** When its texts were erased. */
   readonly erasedAt: Date | null
@@ -382,6 +393,8 @@ export function respond(
   const { checked } = answer
   const isChecked = checked?.digest === before.digest && checked.risk === before.risk
   const { argsPatch } = isChecked ? checked : checkAnswer(before, answer)
+  // They may have been removed since, or taken by another answer: they are looked up again under the lock.
+  const attachments = checkFiles(before, answer)
   const confirmation = confirmationOf(before, answer, responder.hasStepUp === true)
   const { decision, comment, choices = null, data = null, args = null } = answer
   const response = {
@@ -391,7 +404,9 @@ export function respond(
     data,
     args,
     argsPatch,
+    attachments,
     responderId: responder.userId,
+    responderName: responder.name ?? '',
     respondedAt: now,
   }
   const closingCall = markOf(idempotency, { at: now, updatedAt: later(before, now) })
@@ -430,8 +445,9 @@ const bytesOf = (texts: readonly (JsonText | null)[]): number =>
 /** What binds the values of an answer, and the arguments that it lets the agent use: those it edited, or those proposed. */
 export function answerDigests({ action, response }: Pick<Consultation, 'action' | 'response'>) {
   if (response === null) return {}
-  const { data, args } = response
+  const { data, args, attachments } = response
   return {
+    ...(attachments === null ? {} : { attachments_digest: jsonDigest(attachments) }),
     ...(data === null ? {} : { data_digest: jsonDigest(data) }),
     ...(args === null && action === null
       ? {}

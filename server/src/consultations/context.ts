@@ -6,6 +6,7 @@ import { provesRollback } from '../platform/database/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import type { Problem } from '../platform/problem.ts'
 import type { Sealer } from '../platform/secrets/sealed-text.ts'
+import type { AnswerFiles } from './answer-files.ts'
 import type { Certifier, OpenCertificate } from './certificate.ts'
 import type { RequestChange } from './facts.ts'
 import type { CallbackRefusals } from './new-request.ts'
@@ -25,6 +26,7 @@ export interface Context extends CallbackRefusals {
   readonly certifier: Certifier
   readonly openWrites: OpenWrites
   readonly openCertificate: OpenCertificate
+  readonly answerFiles: AnswerFiles
 }
 
 /**

@@ -1,5 +1,6 @@
 import { inTransaction } from '../platform/database/db.ts'
 import { newId } from '../platform/ids.ts'
+import { saveWithFiles } from './answer-files.ts'
 import { owing } from './callback-progress.ts'
 import type { Context } from './context.ts'
 import { actWhenDue } from './due.ts'
@@ -44,7 +45,7 @@ function chunksOf(keys: readonly Key[]): readonly (readonly Key[])[] {
 }
 
 function expireTogether(
-  { workerDb, clock, events }: Context,
+  { workerDb, clock, events, answerFiles }: Context,
   organizationId: string,
   keys: readonly Key[],
 ): Promise<number> {
@@ -55,7 +56,7 @@ function expireTogether(
     const changes = found.flatMap((before) => actWhenDue(before, now) ?? []).map((change) => owing(change, newId))
     if (changes.length > 0) {
       const appending = events.append(tx, factsOf(changes, now), changes.map(requestChange))
-      tx.last(Promise.all([store.save(tx, changes), appending]))
+      tx.last(Promise.all([saveWithFiles(answerFiles, tx, changes), appending]))
     }
     // What is left counts, so that the next round follows at once.
     return changes.length + left.length

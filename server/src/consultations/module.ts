@@ -6,7 +6,7 @@ import type { SealedColumn } from '../platform/secrets/envelope-columns.ts'
 import type { ConsultationSettings } from '../settings/consultations.ts'
 import type { HttpSettings } from '../settings/http.ts'
 import { secretPlace } from './ask.ts'
-import { certificateContradicts, createCertificateOpener, createCertifier } from './certificate.ts'
+import { answeredBy, certificateContradicts, createCertificateOpener, createCertifier } from './certificate.ts'
 import { registerCertificateRoutes } from './certificate-routes.ts'
 import { notFound, questionChanged } from './consultation.ts'
 import type { Context } from './context.ts'
@@ -49,6 +49,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
         context: askedText(found),
         values: valuesText(found),
         digest: digestOf(found),
+        answered: answeredBy(found),
         certificate: asPeopleSee(found).certificate,
       }
     },

@@ -16,6 +16,7 @@ export function parseAnswer({ value, members }: ParsedJson): Answer {
     comment = null,
     choices = null,
     confirmation = null,
+    attachments = null,
     revision,
     digest,
     hold_seconds: holdSeconds,
@@ -25,7 +26,8 @@ export function parseAnswer({ value, members }: ParsedJson): Answer {
     .filter(([, text]) => text !== null && Buffer.byteLength(text) > maxBytes)
     .map(([path]) => ({ path, message: `must have at most ${maxBytes / 1024} KiB` }))
   if (errors.length > 0) throw invalidAll(errors)
-  return { decision, comment, choices, data, args, confirmation, revision, digest, holdSeconds }
+  const ids = attachments?.map((id) => id.toLowerCase()) ?? null
+  return { decision, comment, choices, data, args, attachments: ids, confirmation, revision, digest, holdSeconds }
 }
 
 function asWritten(members: ParsedJson['members'], name: string): JsonText | null {

@@ -124,7 +124,9 @@ function write(consultation: Consultation, actions: string): string {
       ? 'null'
       : `{"decision":${word(response.decision)},"comment":${text(response.comment)},` +
         `"choices":${list(response.choices)},"data":${response.data},"args":${response.args},"args_patch":${response.argsPatch},` +
-        `"attachments":null,"responder_id":"${response.responderId}","responded_at":${time(response.respondedAt)},` +
+        `"attachments":${response.attachments},"responder_id":"${response.responderId}",` +
+        `"responder":{"id":"${response.responderId}","name":${text(response.responderName || null)}},` +
+        `"responded_at":${time(response.respondedAt)},` +
         `"revision":${consultation.revision}}`
   return (
     `{"id":"${consultation.id}","title":${text(consultation.title)},"description":${text(consultation.description)},` +

@@ -2,7 +2,7 @@ import type { Tx } from '../platform/database/db.ts'
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
-import { lockOpen, requireOpen } from './attaching.ts'
+import { lockOpen, requireOpen, requireVisible } from './attaching.ts'
 import { recordCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseRequest } from './erasure.ts'
@@ -36,6 +36,7 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
     requireOpen: requireOpen.bind(null, { ...context, ...reading }),
+    requireVisible: requireVisible.bind(null, reading),
     lockOpen: lockOpen.bind(null, context),
     redeliver: acts.redeliver.bind(null, acting),
     redeliverIfSettled: acts.redeliverIfSettled.bind(null, acting),

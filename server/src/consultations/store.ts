@@ -84,6 +84,8 @@ export function listedColumns(light: boolean): string {
       'c.tags',
       'c.run_id',
       'a.choices',
+      'a.responder_name',
+      'a.answer_attachments',
     ].map((name) => `coalesce(octet_length(${name}::text), 0)`),
   ]
   return `${withoutLarge}, ${[...shown, ...answer].join(', ')}, ${agentPaused}, ${rowBytes} + ${weights.join(' + ')} as bytes`
@@ -350,6 +352,8 @@ export const answerTexts = [
   'data',
   'args',
   'args_patch',
+  'attachments',
+  'responder_name',
   'erased_at',
 ] as const
 
@@ -425,9 +429,10 @@ function answerRow({ organizationId, id }: Key, { revision, responderId, ...answ
     answered_at: answer.respondedAt,
     voided_at: answer.voidedAt,
     choices: answer.choices,
+    responder_name: answer.responderName,
   })
-  const { data, args, argsPatch } = answer
-  return `${row.slice(0, -1)},"data":${data},"args":${args},"args_patch":${argsPatch}}`
+  const { data, args, argsPatch, attachments } = answer
+  return `${row.slice(0, -1)},"data":${data},"args":${args},"args_patch":${argsPatch},"attachments":${attachments}}`
 }
 
 const moveTotalsStatement: Statement = {
@@ -480,11 +485,15 @@ export async function saveAttachments(
   await tx.execute(saveAttachmentsStatement, [organizationId, id, attachments, Buffer.from(digest, 'hex'), updatedAt])
 }
 
+/** What a person wrote, and their name: where it was kept, it is empty from now on. */
+const erasedTexts = `comment = null, choices = null, data = null, args = null, args_patch = null, attachments = null,
+  responder_name = left(responder_name, 0)`
+
 const eraseStatement: Statement = {
   name: 'consultations_erase',
   text: `
     with answers as (
-      update consultation_answers set comment = null, choices = null, data = null, args = null, args_patch = null, erased_at = $4
+      update consultation_answers set ${erasedTexts}, erased_at = $4
       where organization_id = $1 and request_id = $2
     )
     update consultation_requests set title = $3, description = null, context = '{}', metadata = null,
@@ -501,16 +510,33 @@ export async function erase(tx: Queryable, before: ConsultationCore, title: stri
 
 const eraseCommentsStatement: Statement = {
   name: 'consultations_erase_comments',
-  text: `update consultation_answers a set comment = null, choices = null, data = null, args = null, args_patch = null,
-      erased_at = $4
+  text: `update consultation_answers a set ${erasedTexts}, erased_at = $4
     from unnest($2::uuid[]) as given(id)
     cross join lateral (select ctid from consultation_answers a where a.organization_id = $1 and a.request_id = given.id
-      and a.responder_id = $3 and (a.comment is not null or a.choices is not null or a.data is not null or a.args is not null)
+      and a.responder_id = $3 and (a.comment is not null or a.choices is not null or a.data is not null or a.args is not null
+        or a.attachments is not null or a.responder_name <> '')
       offset 0) place
     where a.ctid = place.ctid`,
 }
 
-/** Empties what this person wrote when they answered these requests. */
+/** Those that their answers have closed and that say how large these are, in the order in which acts lock them. */
+const lockAnsweredStatement: Statement = {
+  name: 'consultations_lock_answered',
+  text: `select c.id from (select distinct id from unnest($2::uuid[]) as given(id) order by id) given
+    cross join lateral (select c.id from consultation_requests c
+      where c.organization_id = $1 and c.id = given.id and c.responder_id = $3 and c.response_bytes > 0 for update) c`,
+}
+
+const forgetBytesStatement: Statement = {
+  name: 'consultations_forget_response_bytes',
+  text: `update consultation_requests c set response_bytes = 0
+    from unnest($2::uuid[]) as given(id)
+    cross join lateral (select c.ctid from consultation_requests c where c.organization_id = $1 and c.id = given.id
+      offset 0) place
+    where c.ctid = place.ctid`,
+}
+
+/** Empties what this person wrote when they answered these requests, and their name there. */
 export async function eraseComments(
   tx: Queryable,
   organizationId: string,
@@ -518,5 +544,7 @@ export async function eraseComments(
   responderId: string,
   now: Date,
 ): Promise<void> {
+  const closed = await tx.execute<{ id: string }>(lockAnsweredStatement, [organizationId, ids, responderId])
+  if (closed.length > 0) await tx.execute(forgetBytesStatement, [organizationId, closed.map(({ id }) => id)])
   await tx.execute(eraseCommentsStatement, [organizationId, ids, responderId, now])
 }

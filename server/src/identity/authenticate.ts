@@ -31,6 +31,7 @@ export interface SessionOfPerson {
 export interface SessionForAuthentication {
   readonly accountId: string
   readonly role: Role
+  readonly name: string | null
   readonly isActive: boolean
   readonly signedInWith: readonly string[]
   readonly signedInAt: Date
@@ -77,9 +78,9 @@ export function createAuthenticator(dependencies: AuthenticatorDependencies): Au
     const now = clock.now()
     const found = await people.get(`${organizationId}/${userId}/${sessionId}`)
     if (found === null || !found.isActive || found.revokedAt !== null || found.expiresAt <= now) return null
-    const { accountId, role } = found
+    const { accountId, role, name } = found
     const signIn = { methods: found.signedInWith, at: found.signedInAt }
-    return { kind: 'person', organizationId, userId, accountId, role, sessionId, signIn }
+    return { kind: 'person', organizationId, userId, accountId, role, name, sessionId, signIn }
   }
 
   return {

@@ -11,6 +11,8 @@ export interface Person {
   readonly userId: string
   readonly accountId: string
   readonly role: Role
+  /** Null or left out where they have none. */
+  readonly name?: string | null
   /** Left out where the access token names none. */
   readonly sessionId?: string
   /** How and when this person signed in; renewing a session does not change it. Left out when unknown. */

@@ -109,6 +109,15 @@ describe('the callback that the closing commit orders', () => {
     })
   }
 
+  test('one from before names were kept is made again as it was, without one', () => {
+    const dueAt = at(5)
+    const { after } = respond(opened(), { ...reviewer, name: 'Robin' }, approve, dueAt, certify)
+    assert.match(`${bodyAgain(after, dueAt)}`, /"responder":\{"id":"[^"]+","name":"Robin"\}/)
+    const older = after.response && { ...after.response, responderName: null }
+    const body = bodyAgain({ ...after, response: older }, dueAt)
+    assert.equal(body, bodyAgain(after, dueAt)?.replace(/"responder":\{[^}]*\},/, ''))
+  })
+
   test('a new request orders nothing', () => {
     assert.equal(orderOfChange({ before: null, after: opened() }), null)
   })
@@ -133,7 +142,7 @@ describe('the bytes of a callback', () => {
       orderOf(respond(opened(), reviewer, approve, at(5), certify))?.body,
       `{"event":"request.responded","request_id":"${id}","metadata":{ "run" : 1E5 },` +
         `"response":{"decision":"approve","comment":"fine","choices":null,"data":null,"args":null,"args_patch":null,"attachments":null,` +
-        `"responder_id":"${reviewerId}","responded_at":"2026-01-31T09:00:00.005Z","revision":1},` +
+        `"responder_id":"${reviewerId}","responder":{"id":"${reviewerId}","name":null},"responded_at":"2026-01-31T09:00:00.005Z","revision":1},` +
         `"timestamp":"2026-01-31T09:00:00.005Z","state":"responded","revision":1,"digest":"${digest}","certificate":"h.p.s"}`,
     )
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { filesForAnswers } from '../../src/attachments/for-answers.ts'
 import { groupActs } from '../../src/consultations/acts.ts'
 import type { Consultation } from '../../src/consultations/consultation.ts'
 import * as rules from '../../src/consultations/consultation.ts'
@@ -45,7 +46,13 @@ test('acts on one request in one commit reach readers as separate changes, each 
   const events = createEvents<RequestChange>([
     async (_tx, appended, changes) => void seen.push({ kinds: appended.map(({ kind }) => kind), changes }),
   ])
-  const perform = groupActs({ db: t.app.db, clock: t.clock, events, openWrites: createOpenWrites(t.clock) })
+  const perform = groupActs({
+    db: t.app.db,
+    clock: t.clock,
+    events,
+    openWrites: createOpenWrites(t.clock),
+    answerFiles: filesForAnswers,
+  })
   const { organizationId } = t
   const agent: Caller = {
     principal: { kind: 'agent', organizationId, agentId: key.agentId, apiKeyId: key.id, scopes: keyScopes },

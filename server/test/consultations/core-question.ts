@@ -11,4 +11,12 @@ export const coreQuestion = {
 } as const
 
 /** What an answer to it has beside decision and comment. */
-export const coreAnswer = { choices: null, data: null, args: null, argsPatch: null, erasedAt: null } as const
+export const coreAnswer = {
+  choices: null,
+  data: null,
+  args: null,
+  argsPatch: null,
+  attachments: null,
+  responderName: '',
+  erasedAt: null,
+} as const

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { answerExamples, questionExamples } from '../../src/consultations/questions/schemas.ts'
+import { addFile } from '../attachments/add-file.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { newPerson, password } from '../identity/factors/people.ts'
 import { startReceiver } from '../receivers.ts'
@@ -95,10 +96,12 @@ describe('a request asks', () => {
   for (const [at, example] of questionExamples.entries()) {
     test(`as the document's example ${at + 1} does, whose answer is taken`, async () => {
       const id = await asked(example)
-      const { response } = await answered(id, answerExamples[at] ?? {})
+      const { attachments, ...said }: Readonly<Record<string, unknown>> = answerExamples[at] ?? {}
+      const file = attachments === undefined ? null : (await addFile(t, id)).body
+      const { response } = await answered(id, { ...said, ...(file && { attachments: [file.id] }) })
       assert.deepEqual(
-        response.args ?? response.choices ?? response.data,
-        answerExamples[at]?.args ?? answerExamples[at]?.choices ?? answerExamples[at]?.data,
+        response.args ?? response.choices ?? response.data ?? response.attachments,
+        said.args ?? said.choices ?? said.data ?? [file],
       )
     })
   }
@@ -180,7 +183,15 @@ describe('a request asks', () => {
       ['answer.options.max'],
     ],
     ['edits of nothing', { answer: { edit_args: true } }, ['answer.edit_args']],
-    ['files', { answer: { attachments: { max: 1 } } }, ['answer.attachments']],
+    ['fewer files than are needed', { answer: { attachments: { min: 2, max: 1 } } }, ['answer.attachments.min']],
+    ['too many files', { answer: { attachments: { max: 11 } } }, ['answer.attachments.max']],
+    ['no files', { answer: { attachments: { max: 0 } } }, ['answer.attachments.max']],
+    ['files of no type', { answer: { attachments: { media_types: [] } } }, ['answer.attachments.media_types']],
+    [
+      'a type that is none',
+      { answer: { attachments: { media_types: ['*/*'] } } },
+      ['answer.attachments.media_types.0'],
+    ],
     ['a link that is a script', { presentation: { source_url: 'javascript:alert(1)' } }, ['presentation.source_url']],
     ['an unknown risk', { risk: 'extreme' }, ['risk']],
     ['too many tags', { tags: Array.from({ length: 33 }, (_, at) => `${at}`) }, ['tags']],
@@ -252,7 +263,8 @@ describe('an answer', () => {
 
   test('to the core is as it was, with null for what was not asked for', async () => {
     const { response, certificate } = await answered(await asked({}), { decision: 'approve', comment: 'yes' })
-    const { responder_id: _, responded_at: __, ...said } = response
+    const { responder_id: id, responder, responded_at: _, ...said } = response
+    assert.deepEqual(responder, { id, name: 'Robin Reviewer' })
     const nothing = { choices: null, data: null, args: null, args_patch: null, attachments: null }
     assert.deepEqual(said, { decision: 'approve', comment: 'yes', ...nothing, revision: 1 })
     assert.deepEqual(Object.keys(claimsOf(certificate)).sort(), [

@@ -1570,7 +1570,7 @@ export interface paths {
         put?: never;
         /**
          * Add a file: an agent to what it asks, a person for their answer
-         * @description multipart/form-data with one part, `file`, that has a filename. The type of the part is held to the first bytes of the file. From an agent the file becomes a part of what is asked, and so of its digest: an answer that names the digest from before is refused. A file that a person adds is seen by that person alone until an answer takes it, and deleted after a week if none does.
+         * @description multipart/form-data with one part, `file`, that has a filename. The type of the part is held to the first bytes of the file. From an agent the file becomes a part of what is asked, and so of its digest: an answer that names the digest from before is refused. A file that a person adds is seen by that person alone until an answer of theirs names it, and deleted after a week if none does; there may be 10 of them at a time.
          */
         post: operations["addAttachment"];
         delete?: never;
@@ -1844,6 +1844,8 @@ export interface components {
             args?: {
                 [key: string]: unknown;
             } | null;
+            /** @description Files that the same person added to the request, in the order in which the answer shows them. */
+            attachments?: string[] | null;
             confirmation?: components["schemas"]["Confirmation"] | null;
             /** @description The revision that was read; 412 when it is not the latest. */
             revision?: number;
@@ -1867,6 +1869,7 @@ export interface components {
             /** @description Whoever approves may change action.args; types stay, and args_schema holds. */
             edit_args?: boolean;
             comment?: components["schemas"]["CommentRule"];
+            attachments?: components["schemas"]["FilesAsked"] | null;
         };
         /** ApiKey */
         ApiKey: {
@@ -2152,6 +2155,19 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * CallbackResponder
+         * @description Who answered. Missing when a callback from before this was told is sent again.
+         */
+        CallbackResponder: {
+            /**
+             * Format: uuid
+             * @description The person who answered.
+             */
+            id: string;
+            /** @description Their name at that time. */
+            name: string | null;
+        };
+        /**
          * CallbackResponse
          * @description The answer; null where the request ended without one.
          */
@@ -2174,13 +2190,14 @@ export interface components {
             args_patch: {
                 [key: string]: unknown;
             }[] | null;
-            /** @description Files of the answer. null: answers cannot take files yet. */
+            /** @description The files of the answer: read them from the request. */
             attachments: components["schemas"]["Attachment"][] | null;
             /**
              * Format: uuid
              * @description The person who answered.
              */
             responder_id: string;
+            responder?: components["schemas"]["CallbackResponder"];
             /**
              * Format: date-time
              * @description When it was answered.
@@ -2690,6 +2707,18 @@ export interface components {
             message: string;
             /** @description The same place as a JSON Pointer (RFC 6901): given where names may have dots in them. */
             pointer?: string;
+        };
+        /**
+         * FilesAsked
+         * @description Files that the answer may have.
+         */
+        FilesAsked: {
+            /** @description Default: 0. Rejecting, or asking for changes, needs none. */
+            min?: number;
+            /** @description Default: 10. */
+            max?: number;
+            /** @description Of which types they may be. Default: any. */
+            media_types?: string[];
         };
         /** ForgottenPassword */
         ForgottenPassword: {
@@ -3627,11 +3656,24 @@ export interface components {
              * @description Default: optional. none: not wanted.
              */
             comment?: string;
+            attachments?: components["schemas"]["RequestFilesAsked"] | null;
         };
         /** RequestCounts */
         RequestCounts: {
             queues: components["schemas"]["QueueCounts"];
             by_state: components["schemas"]["StateCounts"];
+        };
+        /**
+         * RequestFilesAsked
+         * @description Files that the answer may have.
+         */
+        RequestFilesAsked: {
+            /** @description Default: 0. Rejecting, or asking for changes, needs none. */
+            min?: number;
+            /** @description Default: 10. */
+            max?: number;
+            /** @description Of which types they may be. Default: any. */
+            media_types?: string[];
         };
         /**
          * RequestNotice
@@ -3807,8 +3849,9 @@ export interface components {
             args_patch: {
                 [key: string]: unknown;
             }[] | null;
-            /** @description Files of the answer. null: answers cannot take files yet. */
+            /** @description The files of the answer, to be read like those of the question. */
             attachments: components["schemas"]["Attachment"][] | null;
+            responder: components["schemas"]["Responder"];
             /** @description The revision that was answered. */
             revision: number;
             /**
@@ -3833,6 +3876,19 @@ export interface components {
          * @description new: the stream begins; gap: more was missed than is told one by one.
          */
         ResetReason: string;
+        /**
+         * Responder
+         * @description Who answered.
+         */
+        Responder: {
+            /**
+             * Format: uuid
+             * @description The person who answered.
+             */
+            id: string;
+            /** @description Their name at that time; null where they had none, or it was erased or not kept yet. */
+            name: string | null;
+        };
         /** Resumption */
         Resumption: {
             /**
@@ -4925,6 +4981,10 @@ export interface operations {
                      *             "args": null,
                      *             "args_patch": null,
                      *             "attachments": null,
+                     *             "responder": {
+                     *               "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *               "name": "Robin Reviewer"
+                     *             },
                      *             "revision": 1,
                      *             "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
                      *             "responded_at": "2026-01-31T09:05:00.000Z"
@@ -5135,6 +5195,10 @@ export interface operations {
                      *             "args": null,
                      *             "args_patch": null,
                      *             "attachments": null,
+                     *             "responder": {
+                     *               "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *               "name": "Robin Reviewer"
+                     *             },
                      *             "revision": 1,
                      *             "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
                      *             "responded_at": "2026-01-31T09:05:00.000Z"
@@ -10694,6 +10758,10 @@ export interface operations {
                  *         "args_patch": null,
                  *         "attachments": null,
                  *         "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                 *         "responder": {
+                 *           "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                 *           "name": "Robin Reviewer"
+                 *         },
                  *         "responded_at": "2026-01-31T09:05:00.000Z",
                  *         "revision": 1
                  *       },

@@ -1,4 +1,5 @@
 import type { FieldError } from '../../platform/problem.ts'
+import { type FoundFile, fileErrors } from './answer-files.ts'
 import { typeFlaws } from './edited-args.ts'
 import type { Flaw } from './json-pointer.ts'
 import { choiceCounts, type Decision, fieldErrors, type Option, type Question } from './question.ts'
@@ -14,6 +15,9 @@ export interface GivenAnswer {
   /** The form's values, and the edited arguments, as JSON values. */
   readonly data: unknown
   readonly args: unknown
+  readonly attachments: readonly string[] | null
+  /** Those of them that were found. */
+  readonly files: readonly FoundFile[]
 }
 
 /** Whether the agent is to do nothing of what it asked for, so that nothing has to be filled in. */
@@ -32,6 +36,7 @@ export function answerErrors(asked: Question, given: GivenAnswer, needsReason: b
     ...dataErrors(asked, given),
     ...argsErrors(asked, given),
     ...commentErrors(asked, given, needsReason),
+    ...fileErrors(asked.files, given.attachments, given.files, isRefusal(given.decision)),
   ]
 }
 

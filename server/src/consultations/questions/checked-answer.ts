@@ -1,6 +1,7 @@
 import type { JsonText } from '../../platform/json.ts'
 import { invalidAll } from '../../platform/problem.ts'
 import { answerErrors, isRefusal } from './answer-check.ts'
+import { type FoundFile, fileErrors, filesText } from './answer-files.ts'
 import { patchBetween } from './json-patch.ts'
 import { type Decision, questionOf } from './question.ts'
 import { type Confirmation, type ConfirmationMethod, nameToType, type Risk, requireConfirmed, tiers } from './tiers.ts'
@@ -13,6 +14,10 @@ export interface FullAnswer {
   readonly choices?: readonly string[] | null
   readonly data?: JsonText | null
   readonly args?: JsonText | null
+  /** The ids of files. */
+  readonly attachments?: readonly string[] | null
+  /** Those of them that this person added to the request. */
+  readonly files?: readonly FoundFile[]
   readonly confirmation?: Confirmation | null
 }
 
@@ -37,9 +42,10 @@ export interface CheckedAnswer {
 /** Throws 422 naming every wrong member. */
 export function checkAnswer(asked: AnsweredRequest, answer: FullAnswer): CheckedAnswer {
   const question = questionOf({ action: asked.action, answer: asked.answerAsked })
-  const { decision, comment, choices = null } = answer
+  const { decision, comment, choices = null, attachments = null, files = [] } = answer
   const [data, args] = [parsed(answer.data), parsed(answer.args)]
-  const errors = answerErrors(question, { decision, comment, choices, data, args }, tiers[asked.risk].needsReason)
+  const given = { decision, comment, choices, data, args, attachments, files }
+  const errors = answerErrors(question, given, tiers[asked.risk].needsReason)
   if (errors.length > 0) throw invalidAll(errors)
   const argsPatch = args === null || question.editable === null ? null : patchBetween(question.editable.args, args)
   return {
@@ -47,6 +53,18 @@ export function checkAnswer(asked: AnsweredRequest, answer: FullAnswer): Checked
     risk: asked.risk,
     argsPatch: argsPatch && (JSON.stringify(argsPatch) as JsonText),
   }
+}
+
+/** Throws 422 unless they may still be files of this answer. Returns their list; null: none. */
+export function checkFiles(
+  asked: AnsweredRequest,
+  { decision, attachments = null, files = [] }: FullAnswer,
+): JsonText | null {
+  if (attachments === null) return null
+  const { files: wanted } = questionOf({ action: null, answer: asked.answerAsked })
+  const errors = fileErrors(wanted, attachments, files, isRefusal(decision))
+  if (errors.length > 0) throw invalidAll(errors)
+  return filesText(attachments, files)
 }
 
 const parsed = (text: JsonText | null | undefined): unknown => (text == null ? null : JSON.parse(text))

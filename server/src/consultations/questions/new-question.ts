@@ -1,5 +1,6 @@
 import type { JsonText } from '../../platform/json.ts'
 import { type FieldError, invalidAll } from '../../platform/problem.ts'
+import { filesAskedErrors } from './answer-files.ts'
 import { isObject } from './json-pointer.ts'
 import { type Action, type AnswerAsked, choiceCounts, decisions, fieldErrors, type Options } from './question.ts'
 import { readSchema } from './schema-subset.ts'
@@ -50,7 +51,7 @@ const refused = (path: string, message: string): readonly FieldError[] => [{ pat
 
 function answerErrors(answer: AnswerAsked | null, action: Action | null): readonly FieldError[] {
   if (answer === null) return []
-  const { form = null, options = null, edit_args: edits, comment = 'optional' } = answer
+  const { form = null, options = null, edit_args: edits, comment = 'optional', attachments = null } = answer
   const read = form === null ? [] : readMember(['answer', 'form'], form)
   return [
     ...(isErrors(read) ? read : []),
@@ -58,6 +59,7 @@ function answerErrors(answer: AnswerAsked | null, action: Action | null): readon
     ...(edits === true && action === null
       ? refused('answer.edit_args', 'needs an action whose args can be edited')
       : []),
+    ...(attachments === null ? [] : filesAskedErrors(attachments)),
     ...nothingAsked(answer),
   ]
 }
@@ -69,8 +71,9 @@ function nothingAsked({
   form,
   edit_args: edits,
   comment,
+  attachments,
 }: AnswerAsked): readonly FieldError[] {
-  const asksElse = options != null || form != null || edits === true || comment === 'required'
+  const asksElse = options != null || form != null || edits === true || comment === 'required' || attachments != null
   if (offered?.length !== 0 || asksElse) return []
   return refused(
     'answer.decisions',

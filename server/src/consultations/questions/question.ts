@@ -1,5 +1,6 @@
 import type { JsonText } from '../../platform/json.ts'
 import type { FieldError } from '../../platform/problem.ts'
+import type { FilesAsked } from './answer-files.ts'
 import type { Flaw } from './json-pointer.ts'
 import { pointerOf } from './json-pointer.ts'
 import { readSchema } from './schema-subset.ts'
@@ -43,6 +44,7 @@ export interface AnswerAsked {
   readonly form?: object | null
   readonly edit_args?: boolean
   readonly comment?: CommentRule
+  readonly attachments?: FilesAsked | null
 }
 
 /** What an answer is checked against. */
@@ -54,6 +56,8 @@ export interface Question {
   /** The arguments that may be edited; null when they may not. */
   readonly editable: { readonly args: Readonly<Record<string, unknown>>; readonly schema: AnswerSchema | null } | null
   readonly comment: CommentRule
+  /** Null: it may have no files. */
+  readonly files: FilesAsked | null
 }
 
 const core: Question = {
@@ -62,6 +66,7 @@ const core: Question = {
   form: null,
   editable: null,
   comment: 'optional',
+  files: null,
 }
 
 /** What a stored request asks for; its schemas were checked when it was made. */
@@ -73,6 +78,7 @@ export function questionOf(asked: { readonly action: JsonText | null; readonly a
     form = null,
     edit_args: edits,
     comment = 'optional',
+    attachments: files = null,
   } = JSON.parse(asked.answer) as AnswerAsked
   const action = edits === true && asked.action !== null ? (JSON.parse(asked.action) as Action) : null
   return {
@@ -81,6 +87,7 @@ export function questionOf(asked: { readonly action: JsonText | null; readonly a
     form: form === null ? null : stored(form),
     editable: action && { args: action.args, schema: action.args_schema == null ? null : stored(action.args_schema) },
     comment,
+    files,
   }
 }
 

@@ -1,5 +1,7 @@
 import { type TSchema, Type } from 'typebox'
-import { line, nullable } from '../../http/schema-parts.ts'
+import { line, nullable, uuid } from '../../http/schema-parts.ts'
+import { says } from '../../platform/validation.ts'
+import { mediaRange, mostFiles } from './answer-files.ts'
 import { commentRules, decisions, optionModes } from './question.ts'
 import { defaultPriority, defaultRisk, priorities, risks } from './tiers.ts'
 
@@ -64,6 +66,31 @@ const options = (of: Place) =>
     { title: `${of}Options`, description: 'Choices of the agent.' },
   )
 
+const filesAsked = (of: Place) =>
+  Type.Object(
+    {
+      min: Type.Optional(
+        Type.Integer({
+          minimum: 0,
+          maximum: mostFiles,
+          description: 'Default: 0. Rejecting, or asking for changes, needs none.',
+        }),
+      ),
+      max: Type.Optional(Type.Integer({ minimum: 1, maximum: mostFiles, description: `Default: ${mostFiles}.` })),
+      media_types: Type.Optional(
+        Type.Array(
+          Type.String({
+            maxLength: 255,
+            pattern: says(mediaRange, 'must be a media type such as image/png, or image/* for all images'),
+            description: 'Such as application/pdf, or image/*.',
+          }),
+          { minItems: 1, maxItems: 20, uniqueItems: true, description: 'Of which types they may be. Default: any.' },
+        ),
+      ),
+    },
+    { title: `${of}FilesAsked`, description: 'Files that the answer may have.' },
+  )
+
 const answerAsked = (of: Place) =>
   Type.Object(
     {
@@ -82,6 +109,7 @@ const answerAsked = (of: Place) =>
       comment: Type.Optional(
         Type.Enum(commentRules, { title: 'CommentRule', description: 'Default: optional. none: not wanted.' }),
       ),
+      attachments: maybe(filesAsked(of)),
     },
     { title: `${of}AnswerAsked`, description: 'What is asked for. Left out: approve, reject or request_changes.' },
   )
@@ -173,6 +201,12 @@ export const answerMembers = {
   choices: maybe(choices({ maxItems: 100 })),
   data: maybe(free('The values of the form that was asked for.')),
   args: maybe(free('The edited action.args, whole. Left out: as they were proposed.')),
+  attachments: maybe(
+    Type.Array(Type.String({ format: 'uuid', description: 'The id of a file.' }), {
+      maxItems: mostFiles,
+      description: 'Files that the same person added to the request, in the order in which the answer shows them.',
+    }),
+  ),
   confirmation: maybe(confirmation),
 }
 
@@ -183,7 +217,20 @@ export const responseMembers = {
   args: nullable(free('The edited arguments, to be used instead of action.args; null: as they were proposed.')),
   args_patch: nullable(Type.Array(free('An operation.'), { description: 'RFC 6902: from action.args to `args`.' })),
   attachments: nullable(
-    Type.Array(Type.Ref('Attachment'), { description: 'Files of the answer. null: answers cannot take files yet.' }),
+    Type.Array(Type.Ref('Attachment'), {
+      description: 'The files of the answer, to be read like those of the question.',
+    }),
+  ),
+  responder: Type.Object(
+    {
+      id: uuid('The person who answered.'),
+      name: nullable(
+        Type.String({
+          description: 'Their name at that time; null where they had none, or it was erased or not kept yet.',
+        }),
+      ),
+    },
+    { title: 'Responder', description: 'Who answered.' },
   ),
   revision: Type.Integer({ description: 'The revision that was answered.' }),
 }
@@ -194,6 +241,7 @@ export const responseExample = {
   args: { charge: 'ch_812', amount: 35 },
   args_patch: [{ op: 'replace', path: '/amount', value: 35 }],
   attachments: null,
+  responder: { id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59', name: 'Robin Reviewer' },
   revision: 1,
 }
 
@@ -260,6 +308,11 @@ export const questionExamples = [
     },
     risk: 'low',
   },
+  {
+    title: 'Which invoice is it?',
+    context: {},
+    answer: { decisions: [], attachments: { min: 1, max: 2, media_types: ['application/pdf', 'image/*'] } },
+  },
 ]
 
 export const answerExamples = [
@@ -271,6 +324,7 @@ export const answerExamples = [
   },
   { choices: ['vol-1'] },
   { data: { city: 'Graz', day: '2026-02-14' } },
+  { attachments: ['01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a70'] },
 ]
 
 export { defaultPriority, defaultRisk }

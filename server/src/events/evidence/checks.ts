@@ -18,6 +18,8 @@ export interface Checked {
   readonly request: Members
   /** Of what was asked, computed from what the row says now. */
   readonly digest: string
+  /** What a certificate says of the answer, computed from what the row says now; null when there is none, or it was erased. */
+  readonly answered: Members | null
   readonly certificate: string | null
   readonly events: readonly ProvenEvent[]
   readonly eventsTotal: number
@@ -78,12 +80,20 @@ export function checksOf(pack: Checked): readonly Check[] {
                   differ('responder', member(responded.said.actor, 'id'), response.responder_id),
                   isNamed(responded, 'comment') && differ('comment', said(responded, 'comment'), response.comment),
                 ]),
-            ...['data_digest', 'args_digest'].map(
+            ...answerClaims.map(
               (name) =>
                 claims !== null &&
-                responded !== undefined &&
-                differ(`certified ${name}`, claims[name], member(responded.said.after, name)),
+                pack.answered !== null &&
+                differText(`certified ${name}`, claims[name], pack.answered[name]),
             ),
+            ...answerClaims
+              .slice(1)
+              .map(
+                (name) =>
+                  claims !== null &&
+                  responded !== undefined &&
+                  differ(`certified ${name}`, claims[name], member(responded.said.after, name)),
+              ),
             claims !== null && differ('certified decision', claims.decision, response.decision),
             claims !== null && differ('certified time', claims.decided_at, response.responded_at),
             pack.certificate === null && !isHeld(pack.request) && 'there is no certificate',
@@ -115,6 +125,12 @@ function differ(what: string, one: unknown, other: unknown): string | false {
   const [is, was] = [one ?? null, other ?? null]
   return is !== was && `the ${what} differs`
 }
+
+/** What a certificate says of an answer beside its decision; its events say the digests, too. */
+const answerClaims = ['choices', 'data_digest', 'args_digest', 'attachments_digest']
+
+const differText = (what: string, one: unknown, other: unknown): string | false =>
+  differ(what, JSON.stringify(one), JSON.stringify(other))
 
 /** An event's time is taken a moment after that of the act. */
 const isFar = (one: unknown, other: unknown): boolean =>

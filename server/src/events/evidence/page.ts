@@ -85,6 +85,7 @@ ${
         ['How they had signed in', assurances[String(certified?.assurance)]],
         ['At', response.responded_at],
         ['Comment', response.comment],
+        ['Files', filesText(response.attachments)],
         ['Decided by', request.decided_by],
         ['The approval can be used until', request.certificate_expires_at],
         ['It was used', request.redeemed_at ?? (response.decision === 'approve' ? 'not yet' : null)],
@@ -134,6 +135,14 @@ function checksBox(checks: readonly Check[]): string {
 }
 
 const results: Readonly<Record<Check['result'], string>> = { holds: 'holds', fails: 'FAILS', open: 'cannot be said' }
+
+/** One to a line, which no name can end, each with what proves that a copy of it is the one that was sent. */
+function filesText(files: unknown): string | null {
+  if (!Array.isArray(files)) return null
+  return files
+    .map(({ name, media_type: type, size, sha256 }) => `${name} (${type}, ${size} bytes, SHA-256 ${sha256})`)
+    .join('\n')
+}
 
 /** As the event of the decision has it: the role may be another one now. */
 function roleOf(events: readonly ProvenEvent[]): unknown {

@@ -30,6 +30,7 @@ export interface EvidenceSources {
     readonly values: string | null
     /** Of what was asked, computed from it as it is now. */
     readonly digest: string
+    readonly answered: Members | null
     readonly certificate: string | null
   }>
   /** The attempts to deliver its callback, as the API shows them. */
@@ -113,7 +114,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const by = personOf(request)
       const { organizationId } = by.principal
       const id = idOf(request)
-      const { json, outline, context, values, digest, certificate } = await sources.request(by.principal, id)
+      const { json, outline, context, values, digest, answered, certificate } = await sources.request(by.principal, id)
       const about = JSON.parse(outline) as Members
       const format = request.query.format === 'html' ? 'html' : 'json'
       // Neither proven nor noted as taken.
@@ -135,6 +136,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         context,
         values,
         digest,
+        answered,
         certificate,
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
         events,

@@ -15,6 +15,7 @@ export interface Evidence {
   readonly values: string | null
   /** Computed from what the request says now. */
   readonly digest: string
+  readonly answered: Members | null
   /** The decision's certificate, a compact JWS; null when there is none. */
   readonly certificate: string | null
   readonly deliveries: string

@@ -25,7 +25,7 @@ const forAuthentication: Statement = {
   text: `select asked.id as "sessionId", found.*
     from unnest($2::uuid[], $3::uuid[]) as asked(user_id, id)
     cross join lateral (
-      select u.account_id as "accountId", u.role, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
+      select u.account_id as "accountId", u.role, u.name, ${mayEnter} as "isActive", s.signed_in_with as "signedInWith",
         s.signed_in_at as "signedInAt", s.revoked_at as "revokedAt", least(s.expires_at, s.idle_until) as "expiresAt"
       from sessions s
       join users u on u.organization_id = s.organization_id and u.id = s.user_id and u.account_id = s.account_id

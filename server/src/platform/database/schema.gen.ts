@@ -142,6 +142,8 @@ export interface Schema {
     args: JsonText | null
     args_patch: JsonText | null
     erased_at: Date | null
+    attachments: JsonText | null
+    responder_name: string | null
   }
   consultation_requests: {
     organization_id: string

@@ -14,7 +14,15 @@ import type { JsonText } from '../../../src/platform/json.ts'
 const json = (value: unknown) => JSON.stringify(value) as JsonText
 const ask = (answer: AnswerAsked | null, action: unknown = null) =>
   questionOf({ answer: answer && json(answer), action: action === null ? null : json(action) })
-const nothing: GivenAnswer = { decision: null, comment: null, choices: null, data: null, args: null }
+const nothing: GivenAnswer = {
+  decision: null,
+  comment: null,
+  choices: null,
+  data: null,
+  args: null,
+  attachments: null,
+  files: [],
+}
 const paths = (asked: ReturnType<typeof ask>, given: Partial<GivenAnswer>, needsReason = false) =>
   answerErrors(asked, { ...nothing, ...given }, needsReason).map(({ path }) => path)
 

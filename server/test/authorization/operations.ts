@@ -97,6 +97,9 @@ function keyOf(path: string, name: string): string {
   return collection ?? ''
 }
 
+/** Members of bodies that are lists of ids. */
+const lists: ReadonlySet<string> = new Set(['attachments'])
+
 /** Which ids to replace together: all in the path, each in the path alone, and each optional id of query and body alone. */
 export function namings({ places }: Operation): readonly (readonly Place[])[] {
   const inPath = places.filter((place) => place.in === 'path')
@@ -135,7 +138,7 @@ export function callOf(
     const put = (place: Place) =>
       place.name === 'team_map'
         ? { team_claim: 'groups', team_map: { staff: idFor(place) } }
-        : { [place.name]: idFor(place) }
+        : { [place.name]: lists.has(place.name) ? [idFor(place)] : idFor(place) }
     return Object.assign(Object.fromEntries(told), ...wanted.map(put)) as unknown
   }
 }

@@ -36,19 +36,17 @@ const passwordHash = hashSync(password, { cost: 4 })
 export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThings>>> = {
   getCertificate: approved,
   redeem: approved,
-  removeAttachment: async ({ t, tenant, token }) => {
-    const path = `/api/v1/requests/${tenant.ids.requests}/attachments`
-    const added = await t.call('POST', path, { as: token, body: formWith() })
-    assert.equal(added.status, 201, added.text)
-    return { ids: { attachment_id: added.body.id } }
-  },
+  removeAttachment: async (scene) => ({ ids: { attachment_id: await ownFile(scene) } }),
+  respond: async (scene) => ({ ids: { attachments: await ownFile(scene) } }),
   reportOutcome: async (scene) => {
     await approved(scene)
     return { body: { status: 'executed' } }
   },
-  undo: async ({ t, tenant, token }) => {
+  undo: async (scene) => {
+    const { t, tenant, token } = scene
     const path = `/api/v1/requests/${tenant.ids.requests}/respond`
-    const reply = await t.call('POST', path, { as: token, body: { decision: 'approve', hold_seconds: 60 } })
+    const body = { decision: 'approve', hold_seconds: 60, attachments: [await ownFile(scene)] }
+    const reply = await t.call('POST', path, { as: token, body })
     assert.equal(reply.status, 200, reply.text)
     return {}
   },
@@ -133,4 +131,12 @@ async function personal(scene: Scene): Promise<OwnThings> {
 
 async function setPassword(scene: Scene): Promise<void> {
   await scene.t.sql('update accounts set password_hash = $2 where id = $1', [personOf(scene).id, passwordHash])
+}
+
+/** A file that the caller has added to their organization's request. */
+async function ownFile({ t, tenant, token }: Scene): Promise<string> {
+  const path = `/api/v1/requests/${tenant.ids.requests}/attachments`
+  const added = await t.call('POST', path, { as: token, body: formWith() })
+  assert.equal(added.status, 201, added.text)
+  return added.body.id
 }

@@ -43,7 +43,8 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
     mark,
   ])
   const key = await addApiKey(t, organizationId)
-  const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: { title: mark, context: { mark } } })
+  const asked = { title: mark, context: { mark }, answer: { attachments: {} } }
+  const made = await t.call('POST', '/api/v1/requests', { as: key.raw, body: asked })
   const requestId = made.body.id as string
   const file = formWith(mark, { name: `${mark}.txt` })
   const attached = await t.call('POST', `/api/v1/requests/${requestId}/attachments`, { as: key.raw, body: file })
@@ -56,6 +57,7 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
     request_id: requestId,
     subject_id: requestId,
     attachment_id: attached.body.id as string,
+    attachments: attached.body.id as string,
     users: colleague.id,
     user_id: colleague.id,
     owner_id: colleague.id,

@@ -122,6 +122,11 @@ async function repeats({ t }: Day): Promise<void> {
   assert.equal((await pause(newId())).status, 404)
   const refused = await t.call('POST', '/api/v1/requests', { as: key, body: { title: 'May I?', context: {} } })
   assert.equal(refused.body.code, 'agent.paused')
+  const form = { type: 'object', properties: { a: { type: 'string' } } }
+  const { id: filledIn } = await t.createRequest({ answer: { form } })
+  const answer = { decision: 'approve', data: { a: 'x' } }
+  const path = `/api/v1/requests/${filledIn}/respond`
+  done('fill in', await t.call('POST', path, { as: t.reviewer.token, body: answer }))
   await t.app.audit.drain()
   const erasure = { user_id: t.reviewer.id, reason: 'a test' }
   done('erase', await t.call('POST', '/api/v1/events/erasures', { as, body: erasure }))

@@ -26,6 +26,7 @@ export interface Installation {
   readonly ask: Ask
   /** The access token of a sample account. */
   readonly tokenOf: (who: { readonly email: string; readonly password: string }) => Promise<string>
+  readonly sql: (query: string, values?: readonly unknown[]) => Promise<unknown>
   readonly stop: () => Promise<void>
 }
 
@@ -65,7 +66,7 @@ export async function startInstallation(): Promise<Installation> {
   for (const { id } of body.items) {
     assert.equal((await request(url, 'POST', `/api/v1/requests/${id}/cancel`, { as: apiKey })).status, 200)
   }
-  return { url, apiKey, ask, tokenOf, stop }
+  return { url, apiKey, ask, tokenOf, sql: database.sql, stop }
 }
 
 export interface Watched {
@@ -83,7 +84,7 @@ export async function openPage(
 ): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(10_000)
   const troubles: string[] = []
   page.on('pageerror', (error) => troubles.push(`script: ${error.message}`))
   page.on('console', (message) => {

@@ -3,17 +3,24 @@ import { Link, Outlet } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
 import { signOut } from '../api/session.ts'
+import { Announcer } from '../design/announcer.tsx'
 import { navigationId } from '../design/navigation.ts'
 import { queues } from '../inbox/queues.ts'
+import { KeyButton } from '../keys/key-button.tsx'
+import { useConnection, useLiveUpdates } from '../live/changes.ts'
 import { say } from '../words/say.ts'
 import { houseLinks } from './house-links.ts'
+import { Overlays } from './overlays.tsx'
 
 /** The navigation beside the page; on narrow screens a popover, which the page's own header opens. */
 export function Shell() {
+  useLiveUpdates(queues)
   return (
     <div className="grid h-dvh grid-cols-[minmax(0,1fr)] wide:grid-cols-[208px_minmax(0,1fr)]">
       <Navigation />
       <Outlet />
+      <Overlays />
+      <Announcer />
     </div>
   )
 }
@@ -31,14 +38,16 @@ const close = (): void => {
 function Navigation() {
   const { data: organization } = useQuery(organizationQuery)
   return (
-    <div
+    <aside
       id={navigationId}
+      aria-label={say('nav.title')}
       popover="auto"
       className="inset-y-0 start-0 end-auto m-0 h-dvh w-64 flex-col gap-px border-line border-e bg-side px-2 py-3 text-ink backdrop:bg-veil open:flex wide:static wide:flex wide:w-auto"
     >
       <p className="flex items-center gap-2 px-2 pt-1 pb-3 font-semibold">
         <span className="size-[18px] shrink-0 rounded-[5px] bg-accent" aria-hidden="true" />
         <bdi className="truncate">{organization?.name ?? say('app.name')}</bdi>
+        <KeyButton act="palette" className="ms-auto" />
       </p>
       <nav aria-label={say('nav.queues')} className="grid gap-px">
         <QueueLinks />
@@ -51,11 +60,23 @@ function Navigation() {
           </Link>
         ))}
       </nav>
-      <button type="button" className={`${linkShape} mt-auto justify-start`} onClick={() => void signOut()}>
+      <Connected />
+      <button type="button" className={`${linkShape} justify-start`} onClick={() => void signOut()}>
         <LogOut className="size-3.5 rtl:-scale-x-100" aria-hidden="true" />
         {say('nav.sign_out')}
       </button>
-    </div>
+    </aside>
+  )
+}
+
+/** Whether changes arrive: as a word, beside the dot. */
+function Connected() {
+  const connection = useConnection()
+  return (
+    <p className="mt-auto flex items-center gap-2 px-2 py-1.5 text-faint">
+      <span className={`size-[7px] rounded-full ${connection === 'live' ? 'bg-low' : 'bg-high'}`} aria-hidden="true" />
+      {say(`connection.${connection}`)}
+    </p>
   )
 }
 

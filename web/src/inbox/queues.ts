@@ -1,60 +1,69 @@
 import type { Schemas } from '../api/client.ts'
+import type { ListQuery, Request } from '../api/requests.ts'
+import { isOpen } from '../deciding/rules.ts'
+import type { Act } from '../keys/bindings.ts'
 import type { Word } from '../words/say.ts'
-
-/** What the list of a queue asks the service for. */
-export interface QueueQuery {
-  readonly state?: string
-  readonly sort: 'due' | 'newest'
-  readonly due_before?: string
-}
 
 export interface Queue {
   readonly name: string
   readonly label: Word
-  /** The second key after `g`. */
-  readonly key: string
+  readonly act: Act
   /** It is shown in the colour of risk while it is not empty. */
   readonly isUrgent: boolean
-  /** Only what is open: what was decided leaves it. */
-  readonly isOpen: boolean
-  readonly query: (now: Date) => QueueQuery
+  readonly query: (now: Date) => ListQuery
+  /** Whether a request belongs into it; what no longer does leaves the list. */
+  readonly fits: (request: Request, now: Date) => boolean
+  /** The service's order. */
+  readonly compare: (one: Request, other: Request) => number
   readonly count: (counts: Schemas['RequestCounts']) => number | null
 }
 
 /** As the service counts it: see `due_soon` of GET /requests/counts. */
 export const dueSoonMs = 60 * 60_000
 
+const dueOf = ({ timeout_at }: Request): number =>
+  timeout_at === null ? Number.POSITIVE_INFINITY : Date.parse(timeout_at)
+const byId = (one: Request, other: Request): number => (one.id < other.id ? -1 : one.id > other.id ? 1 : 0)
+const byDue = (one: Request, other: Request): number => {
+  const [a, b] = [dueOf(one), dueOf(other)]
+  return a === b ? byId(one, other) : a - b
+}
+const isDueSoon = (request: Request, now: Date): boolean => dueOf(request) <= now.getTime() + dueSoonMs
+
 /** In the order of the navigation. A queue that the service learns is one more entry here. */
 export const queues: readonly [Queue, ...Queue[]] = [
   {
     name: 'all',
     label: 'queue.all',
-    key: 'a',
+    act: 'goAll',
     isUrgent: false,
-    isOpen: true,
     query: () => ({ state: 'pending', sort: 'due' }),
+    fits: isOpen,
+    compare: byDue,
     count: ({ queues: { all } }) => all,
   },
   {
     name: 'due-soon',
     label: 'queue.due_soon',
-    key: 's',
+    act: 'goDueSoon',
     isUrgent: true,
-    isOpen: true,
     query: (now) => ({
       state: 'pending',
       sort: 'due',
       due_before: new Date(now.getTime() + dueSoonMs).toISOString(),
     }),
+    fits: (request, now) => isOpen(request) && isDueSoon(request, now),
+    compare: byDue,
     count: ({ queues: { due_soon } }) => due_soon,
   },
   {
     name: 'latest',
     label: 'queue.latest',
-    key: 'd',
+    act: 'goLatest',
     isUrgent: false,
-    isOpen: false,
     query: () => ({ sort: 'newest' }),
+    fits: () => true,
+    compare: (one, other) => byId(other, one),
     count: () => null,
   },
 ]

@@ -9,6 +9,10 @@ export const i18n = setupI18n()
 // What is imported was compiled by the build (build/compile-words.ts).
 i18n.loadAndActivate({ locale: 'en', messages: english })
 
+/** For dates and numbers: the reader's own region, where the browser names one of this language. */
+export const region = (): string =>
+  navigator.languages.find((each) => each === i18n.locale || each.startsWith(`${i18n.locale}-`)) ?? i18n.locale
+
 /** The message in the reader's language. Its language is chosen before the first paint, and another one loads the page again. */
 export function say(word: Word, values?: Readonly<Record<string, string | number>>): string {
   return i18n._(word, values as Record<string, string | number> | undefined)

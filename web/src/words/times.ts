@@ -1,4 +1,4 @@
-import { i18n, say } from './say.ts'
+import { region, say } from './say.ts'
 
 const minute = 60
 const hour = 60 * minute
@@ -22,7 +22,7 @@ export function relative(at: Date, now: Date): string {
 
 /** With the zone, for hovers and assistive technology. */
 export function absolute(at: Date): string {
-  return new Intl.DateTimeFormat(i18n.locale, { dateStyle: 'full', timeStyle: 'long' }).format(at)
+  return new Intl.DateTimeFormat(region(), { dateStyle: 'full', timeStyle: 'long' }).format(at)
 }
 
 /** The time of day, with the date when it is another day. */
@@ -31,5 +31,5 @@ export function clockTime(at: Date, now: Date): string {
   const format = sameDay
     ? { timeStyle: 'short' as const }
     : { dateStyle: 'medium' as const, timeStyle: 'short' as const }
-  return new Intl.DateTimeFormat(i18n.locale, format).format(at)
+  return new Intl.DateTimeFormat(region(), format).format(at)
 }

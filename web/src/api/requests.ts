@@ -1,0 +1,58 @@
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { api, type Schemas } from './client.ts'
+import { newer } from './newer.ts'
+import { queryClient } from './query-client.ts'
+import { granted } from './refused.ts'
+
+export type Request = Schemas['Request']
+export type RequestPage = Schemas['RequestPage']
+export type Answer = Schemas['Answer']
+
+export const pageSize = 100
+
+/** What a list asks for. */
+export interface ListQuery {
+  readonly state?: 'pending'
+  readonly sort: 'due' | 'newest'
+  readonly due_before?: string
+}
+
+/** The pages of a list that were scrolled to, by its name. */
+export const listQuery = (name: string, query: (now: Date) => ListQuery) =>
+  infiniteQueryOptions({
+    queryKey: ['requests', name],
+    queryFn: ({ pageParam, signal }) => {
+      const cursor = pageParam === null ? {} : { cursor: pageParam }
+      const given = { ...query(new Date()), limit: pageSize, ...cursor }
+      return granted(api.GET('/api/v1/requests', { params: { query: given }, signal }))
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next_cursor }: RequestPage) => next_cursor,
+    // Comparing a hundred thousand requests with what they were costs more than drawing the twenty that are seen.
+    structuralSharing: false,
+    // Changes arrive through live/ and are written into the pages.
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 600_000,
+  })
+
+export const requestQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['request', id],
+    queryFn: ({ signal }) => granted(api.GET('/api/v1/requests/{id}', { params: { path: { id } }, signal })),
+    staleTime: 15_000,
+  })
+
+export const sendAnswer = (id: string, body: Answer, key: string) =>
+  granted(
+    api.POST('/api/v1/requests/{id}/respond', {
+      params: { path: { id }, header: { 'idempotency-key': key } },
+      body,
+    }),
+  )
+
+export const takeBack = (id: string) => granted(api.POST('/api/v1/requests/{id}/undo', { params: { path: { id } } }))
+
+/** Writes a newer version of a request over what the caches hold. */
+export function remember(request: Request): void {
+  queryClient.setQueryData<Request>(['request', request.id], (before) => newer(before, request))
+}

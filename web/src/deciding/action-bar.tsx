@@ -1,0 +1,82 @@
+import { lazy, Suspense } from 'react'
+import type { Request } from '../api/requests.ts'
+import { Button } from '../design/button.tsx'
+import { Kbd } from '../design/kbd.tsx'
+import { riskOf } from '../design/risk.ts'
+import { type Act, ariaKey, keyLabel } from '../keys/bindings.ts'
+import { useKeys } from '../keys/keyboard.ts'
+import { say } from '../words/say.ts'
+import { CommentForm } from './comment-form.tsx'
+import { asksForMore, type Decision, isAnswerable } from './rules.ts'
+import { Silence } from './silence.tsx'
+import { useDeciding } from './use-deciding.ts'
+
+const loadConfirmation = () => import('./confirm-approval.tsx')
+const ConfirmApproval = lazy(() => loadConfirmation().then((part) => ({ default: part.ConfirmApproval })))
+// So that it is there when the key is pressed, and not in the way of the first page.
+setTimeout(() => void loadConfirmation(), 2_000)
+
+const actFor: Readonly<Record<Decision, Act>> = {
+  approve: 'approve',
+  acknowledge: 'approve',
+  reject: 'reject',
+  request_changes: 'ask',
+}
+
+export interface ActionBarProps {
+  readonly request: Request
+  readonly cameByItself: boolean
+  readonly onDecided: (request: Request) => void
+}
+
+/** What can be decided, with its keys, and what silence will do. */
+export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) {
+  const deciding = useDeciding(request, cameByItself, onDecided)
+  const { step, decisions, begin } = deciding
+  useKeys(
+    Object.fromEntries(
+      (step.name === 'buttons' ? decisions : []).map((decision) => [actFor[decision], () => begin(decision, 'key')]),
+    ),
+  )
+  if (step.name === 'comment') {
+    const { decision } = step
+    return (
+      <CommentForm
+        key={decision}
+        request={request}
+        decision={decision}
+        onSend={(comment) => deciding.comment(decision, comment)}
+        onCancel={deciding.cancel}
+      />
+    )
+  }
+  const isGuarded = ['high', 'critical'].includes(riskOf(request.risk))
+  return (
+    <div className="flex flex-wrap items-center gap-2 border-line border-t px-4 py-2.5 pb-[max(10px,env(safe-area-inset-bottom))] wide:px-8 wide:py-3">
+      {decisions.map((decision, index) => (
+        <Button
+          key={decision}
+          kind={index === 0 ? 'primary' : 'plain'}
+          className="flex-1 wide:flex-none"
+          aria-keyshortcuts={ariaKey(actFor[decision])}
+          onClick={() => begin(decision, 'button')}
+        >
+          <span>
+            {say(isGuarded && decision === 'approve' ? 'action.approve.guarded' : `action.${decision}`)}
+            <span className="sr-only">{say('action.object', { title: request.title })}</span>
+          </span>
+          <span className="hidden wide:inline">
+            <Kbd className={index === 0 ? 'border-on-accent/45 text-inherit' : ''}>{keyLabel(actFor[decision])}</Kbd>
+          </span>
+        </Button>
+      ))}
+      {asksForMore(request) && isAnswerable(request) ? <p className="text-mute">{say('action.unsupported')}</p> : null}
+      <Silence request={request} />
+      {step.name === 'confirm' ? (
+        <Suspense>
+          <ConfirmApproval request={request} onConfirm={deciding.confirm} onCancel={deciding.cancel} />
+        </Suspense>
+      ) : null}
+    </div>
+  )
+}

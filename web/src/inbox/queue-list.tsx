@@ -1,0 +1,128 @@
+import { Link } from '@tanstack/react-router'
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { useEffect, useRef } from 'react'
+import { Button } from '../design/button.tsx'
+import { usePreferences } from '../design/preferences.ts'
+import { say } from '../words/say.ts'
+import { QueueRow } from './queue-row.tsx'
+import type { Queue } from './queues.ts'
+import type { useQueue } from './use-queue.ts'
+
+const sectionHeight = 34
+const rowHeight = { comfortable: 57, compact: 45 } as const
+/** So many rows before the end, the next page is asked for. */
+const ahead = 30
+
+export interface QueueListProps {
+  readonly queue: Queue
+  readonly list: ReturnType<typeof useQueue>
+  readonly current: string | undefined
+  /** Moves the focus to this row once it is drawn; another number each time. */
+  readonly focus: { readonly id: string; readonly turn: number } | null
+  readonly onOpen: (id: string) => void
+}
+
+/** Draws the rows that are seen, however many there are. */
+export function QueueList({ queue, list, current, focus, onOpen }: QueueListProps) {
+  const { rows, requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { density } = usePreferences()
+  const scroller = useRef<HTMLDivElement>(null)
+  const virtualizer = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: (index) => (rows[index]?.kind === 'section' ? sectionHeight : rowHeight[density]),
+    getItemKey: (index) => rows[index]?.key ?? index,
+    overscan: 8,
+  })
+  // biome-ignore lint/correctness/useExhaustiveDependencies: sizes depend on the density and on where headings are
+  useEffect(() => virtualizer.measure(), [density, rows, virtualizer])
+
+  const items = virtualizer.getVirtualItems()
+  const lastSeen = items.at(-1)?.index ?? 0
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && lastSeen >= rows.length - ahead) void fetchNextPage()
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage, lastSeen, rows.length])
+
+  // The row that is read stays in sight, and has the focus when the person's own act led to it.
+  const at = rows.findIndex((row) => row.kind === 'item' && row.request.id === (focus?.id ?? current))
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once per move, not whenever a row above it comes or goes
+  useEffect(() => {
+    if (at === -1) return
+    // The first row brings its heading along.
+    virtualizer.scrollToIndex(at === 1 ? 0 : at)
+    if (focus === null) return
+    const row = (): HTMLElement | null => scroller.current?.querySelector(`[data-row="${focus.id}"]`) ?? null
+    const frame = requestAnimationFrame(() => row()?.focus({ preventScroll: true }))
+    return () => cancelAnimationFrame(frame)
+  }, [current, focus])
+
+  const stop = requests.some(({ id }) => id === current) ? current : requests[0]?.id
+  return (
+    <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain pb-4 [scrollbar-width:thin]">
+      {rows.length === 0 ? <Nothing list={list} /> : null}
+      <ul aria-label={say(queue.label)} className="relative" style={{ height: virtualizer.getTotalSize() }}>
+        {items.map(({ index, key, start, size }) => {
+          const row = rows[index]
+          if (row === undefined) return null
+          const style = { height: size, transform: `translateY(${start}px)` }
+          if (row.kind === 'section') {
+            return (
+              <li key={key} style={style} className="absolute inset-x-0 top-0">
+                <h2 className="flex h-full items-end px-4 pb-1 font-medium text-faint text-small">{say(row.label)}</h2>
+              </li>
+            )
+          }
+          const { request } = row
+          const isCurrent = request.id === current
+          return (
+            <li
+              key={key}
+              aria-setsize={hasNextPage ? -1 : requests.length}
+              aria-posinset={row.index + 1}
+              style={style}
+              className="absolute inset-x-0 top-0"
+            >
+              <Link
+                to="/inbox/$queue/$id"
+                params={{ queue: queue.name, id: request.id }}
+                data-row={request.id}
+                aria-current={isCurrent ? 'true' : undefined}
+                tabIndex={request.id === stop ? 0 : -1}
+                className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side'}`}
+                onClick={() => onOpen(request.id)}
+              >
+                <QueueRow request={request} isCompact={density === 'compact'} />
+              </Link>
+            </li>
+          )
+        })}
+      </ul>
+    </div>
+  )
+}
+
+function Nothing({ list: { isPending, error, refetch } }: { readonly list: ReturnType<typeof useQueue> }) {
+  if (error !== null) {
+    return (
+      <div role="alert" className="grid justify-items-center gap-3 p-8 text-center">
+        <p className="text-mute">{error.message === '' ? say('app.offline') : error.message}</p>
+        <Button onClick={() => void refetch()}>{say('list.again')}</Button>
+      </div>
+    )
+  }
+  return isPending ? <Skeleton /> : <p className="p-8 text-center text-mute">{say('list.empty')}</p>
+}
+
+/** The rows to come, in their size. It is only seen when they take longer than a blink. */
+function Skeleton() {
+  return (
+    <div className="appear-late pt-9" aria-hidden="true">
+      {[72, 58, 66, 50, 62].map((width) => (
+        <div key={width} className="grid h-[57px] content-center gap-2 ps-[42px] pe-4">
+          <span className="h-3 rounded-small bg-side" style={{ width: `${width}%` }} />
+          <span className="h-2.5 w-2/5 rounded-small bg-side" />
+        </div>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,135 @@
+import { useQuery } from '@tanstack/react-query'
+import { ArrowLeft, ChevronDown, ChevronUp } from 'lucide-react'
+import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { isRefused } from '../api/refused.ts'
+import { type Request, requestQuery } from '../api/requests.ts'
+import { Card } from '../card/card.tsx'
+import { ActionBar } from '../deciding/action-bar.tsx'
+import { Button } from '../design/button.tsx'
+import { useKeys } from '../keys/keyboard.ts'
+import { say } from '../words/say.ts'
+import { Verdict } from './verdict.tsx'
+
+export interface ReaderProps {
+  readonly id: string
+  /** What the list knows of it, which is painted until all of it is there. */
+  readonly known: Request | undefined
+  readonly place: { readonly index: number; readonly count: number; readonly isMore: boolean } | null
+  readonly cameByItself: boolean
+  readonly onMove: (step: 1 | -1) => void
+  readonly onBack: () => void
+  readonly onDecided: (request: Request) => void
+}
+
+/** One request, whole, with what can be done about it. */
+export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecided }: ReaderProps) {
+  const { data, error } = useQuery(requestQuery(id))
+  const request = (data as Request | undefined) ?? (known !== undefined && isWhole(known) ? known : undefined)
+  const [isRawOpen, setIsRawOpen] = useState(false)
+  const scroller = useRef<HTMLDivElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another card begins at its top
+  useEffect(() => {
+    scroller.current?.scrollTo({ top: 0 })
+    setIsRawOpen(false)
+  }, [id])
+  useKeys({
+    back: onBack,
+    nextInReader: () => onMove(1),
+    previousInReader: () => onMove(-1),
+    ...(request === undefined ? {} : { raw: () => setIsRawOpen((open) => !open) }),
+    copyLink: () => void navigator.clipboard?.writeText(location.href),
+  })
+  return (
+    <section aria-label={say('reader.title')} className="flex min-h-0 min-w-0 flex-col bg-pane">
+      <header className="flex h-12 shrink-0 items-center gap-1.5 border-line border-b px-2 wide:px-4">
+        <IconButton label={say('reader.back')} onClick={onBack} className="wide:hidden">
+          <ArrowLeft className="size-[18px] rtl:-scale-x-100" aria-hidden="true" />
+        </IconButton>
+        <p className="tabular px-2 text-mute">
+          {place === null
+            ? null
+            : say(
+                place.isMore ? 'reader.place_of_many' : 'reader.place',
+                place.isMore ? { index: place.index } : { index: place.index, count: place.count },
+              )}
+        </p>
+        <span className="ms-auto flex gap-1">
+          <IconButton label={say('key.previousInReader')} onClick={() => onMove(-1)} keys="[">
+            <ChevronUp className="size-4" aria-hidden="true" />
+          </IconButton>
+          <IconButton label={say('key.nextInReader')} onClick={() => onMove(1)} keys="]">
+            <ChevronDown className="size-4" aria-hidden="true" />
+          </IconButton>
+        </span>
+      </header>
+      {request === undefined ? (
+        <Missing error={error} onBack={onBack} />
+      ) : (
+        <>
+          <section
+            ref={scroller}
+            className="min-h-0 flex-1 overflow-y-auto"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard
+            tabIndex={0}
+            aria-label={say('reader.card')}
+          >
+            <Card request={request} isRawOpen={isRawOpen} onToggleRaw={setIsRawOpen}>
+              <Verdict request={request} />
+            </Card>
+          </section>
+          <ActionBar key={request.id} request={request} cameByItself={cameByItself} onDecided={onDecided} />
+        </>
+      )}
+    </section>
+  )
+}
+
+/** Lists leave large parts out. A decision is made about the whole. */
+const isWhole = (request: Request): boolean =>
+  request.context_truncated !== true &&
+  request.action_truncated !== true &&
+  request.answer_truncated !== true &&
+  request.presentation_truncated !== true
+
+interface IconButtonProps {
+  readonly label: string
+  readonly onClick: () => void
+  readonly children: ReactNode
+  readonly keys?: string
+  readonly className?: string
+}
+
+function IconButton({ label, onClick, children, keys, className = '' }: IconButtonProps) {
+  return (
+    <button
+      type="button"
+      aria-label={label}
+      title={keys === undefined ? label : say('reader.button', { label, keys })}
+      {...(keys === undefined ? {} : { 'aria-keyshortcuts': keys })}
+      className={`grid size-8 place-items-center rounded-control text-mute hover:bg-side hover:text-ink pointer-coarse:size-11 ${className}`}
+      onClick={onClick}
+    >
+      {children}
+    </button>
+  )
+}
+
+function Missing({ error, onBack }: { readonly error: Error | null; readonly onBack: () => void }) {
+  if (error === null) {
+    return (
+      <div className="appear-late grid gap-3 px-4 py-6 wide:px-8" aria-hidden="true">
+        <span className="h-6 w-3/5 rounded-small bg-side" />
+        <span className="h-4 w-2/5 rounded-small bg-side" />
+        <span className="mt-4 h-20 max-w-[760px] rounded-box bg-side" />
+      </div>
+    )
+  }
+  return (
+    <div role="alert" className="grid justify-items-center gap-3 p-8 text-center">
+      <h1 className="text-mute">
+        {!isRefused(error) ? say('app.offline') : error.status === 404 ? say('reader.missing') : error.message}
+      </h1>
+      <Button onClick={onBack}>{say('reader.back')}</Button>
+    </div>
+  )
+}

@@ -1,0 +1,50 @@
+import { type Act, bindings } from './bindings.ts'
+
+/** What matters of a keyboard event, so that the rules can be told without a browser. */
+export interface Press {
+  readonly key: string
+  readonly code: string
+  readonly ctrl: boolean
+  readonly meta: boolean
+  readonly alt: boolean
+  readonly shift: boolean
+  readonly repeat: boolean
+  readonly isComposing: boolean
+  /** In an input, a text area, a select or an editable element. */
+  readonly inEditable: boolean
+  /** On a button, a link or the like, which has its own use for Enter and Space. */
+  readonly onControl: boolean
+  readonly inDialog: boolean
+}
+
+/** Keys that every page has; they are no single-character shortcuts (WCAG 2.2, 2.1.4). */
+const everywhere = new Set(['Enter', 'Escape', 'ArrowDown', 'ArrowUp'])
+/** Only these go on while a key is held down. */
+const repeatable = new Set<Act>(['next', 'previous'])
+
+const letter = (code: string): string | undefined => /^Key([A-Z])$/.exec(code)?.[1]?.toLowerCase()
+
+/** The key's name in bindings: on a keyboard of another script, by its place. */
+function nameOf({ key, code, shift }: Press): string {
+  const [only] = key
+  if (key.length === 1 && only !== undefined && only > '~') return letter(code) ?? key
+  const isLetter = /^[a-z]$/i.test(key)
+  return isLetter ? `${shift ? 'Shift+' : ''}${key.toLowerCase()}` : key
+}
+
+/** The act of a press, after `first` if that was just pressed; `more` when it begins one of two keys. */
+export function actOf(press: Press, first: string | null, singleKeys: boolean): Act | 'more' | null {
+  if (press.isComposing || press.alt || press.inDialog) return null
+  const modified = press.ctrl || press.meta
+  const name = modified ? `Mod+${press.key.toLowerCase()}` : nameOf(press)
+  if (press.inEditable && !modified && name !== 'Escape') return null
+  if (press.onControl && name === 'Enter') return null
+  if (!modified && !singleKeys && !everywhere.has(name)) return null
+  if (press.ctrl && press.meta) return null
+  const whole = first === null || modified ? name : `${first} ${name}`
+  const all = Object.entries(bindings) as readonly (readonly [Act, readonly string[]])[]
+  const found = all.find(([, keys]) => keys.includes(whole))?.[0] ?? null
+  if (found !== null) return press.repeat && !repeatable.has(found) ? null : found
+  if (first !== null || press.repeat) return null
+  return all.some(([, keys]) => keys.some((key) => key.startsWith(`${name} `))) ? 'more' : null
+}

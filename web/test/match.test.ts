@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { actOf, type Press } from '../src/keys/match.ts'
+
+const press = (given: Partial<Press>): Press => ({
+  key: 'a',
+  code: 'KeyA',
+  ctrl: false,
+  meta: false,
+  alt: false,
+  shift: false,
+  repeat: false,
+  isComposing: false,
+  inEditable: false,
+  onControl: false,
+  inDialog: false,
+  ...given,
+})
+
+describe('the act of a key', () => {
+  for (const [what, given, first, singleKeys, act] of [
+    ['a', {}, null, true, 'approve'],
+    ['the same key of a Cyrillic keyboard', { key: 'ф' }, null, true, 'approve'],
+    ['a with Shift', { key: 'A', shift: true }, null, true, null],
+    ['a with Ctrl', { ctrl: true }, null, true, null],
+    ['a with Alt', { alt: true }, null, true, null],
+    ['a that is held down', { repeat: true }, null, true, null],
+    ['j that is held down', { key: 'j', code: 'KeyJ', repeat: true }, null, true, 'next'],
+    ['a during composition', { isComposing: true }, null, true, null],
+    ['a in an input', { inEditable: true }, null, true, null],
+    ['Escape in an input', { key: 'Escape', inEditable: true }, null, true, 'back'],
+    ['Ctrl+K in an input', { key: 'k', ctrl: true, inEditable: true }, null, true, 'palette'],
+    ['Ctrl+K in a dialog', { key: 'k', ctrl: true, inDialog: true }, null, true, null],
+    ['Ctrl+Cmd+K', { key: 'k', ctrl: true, meta: true }, null, true, null],
+    ['Enter on a button', { key: 'Enter', onControl: true }, null, true, null],
+    ['Enter elsewhere', { key: 'Enter' }, null, true, 'open'],
+    ['?', { key: '?', shift: true }, null, true, 'sheet'],
+    ['g, which another key follows', { key: 'g', code: 'KeyG' }, null, true, 'more'],
+    ['g, then s', { key: 's', code: 'KeyS' }, 'g', true, 'goDueSoon'],
+    ['g, then what leads nowhere', { key: 'x', code: 'KeyX' }, 'g', true, null],
+    ['a, with single keys off', {}, null, false, null],
+    ['an arrow, with single keys off', { key: 'ArrowDown' }, null, false, 'next'],
+    ['Cmd+K, with single keys off', { key: 'k', meta: true }, null, false, 'palette'],
+  ] as const) {
+    test(`${what}: ${act}`, () => assert.equal(actOf(press(given), first, singleKeys), act))
+  }
+})

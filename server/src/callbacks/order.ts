@@ -29,6 +29,8 @@ export interface CallbackSubject {
   readonly traceparent: string | null
   readonly callbackId: string | null
   readonly callback: { readonly status: string; readonly nextAttemptAt: Date | null }
+  /** When what it asks took the place of an earlier revision; null for the first one. */
+  readonly revisedAt: Date | null
   readonly updatedAt: Date
 }
 
@@ -65,14 +67,23 @@ export function bodyAgain(request: CallbackSubject, dueAt: Date): string | null 
   return event === undefined ? null : callbackBody(request, event, state, dueAt)
 }
 
-/** What the stream of a request tells, in order: the callbacks that it has, or would have if it had an address for them. */
-export function eventsOf(request: CallbackSubject & { readonly updatedAt: Date }) {
+/**
+ * What the stream of a request tells, in order: that it was revised, and the callbacks that it has, or would have if it had an
+ * address for them. Only of the current revision: what was said of an earlier one does not count any more.
+ */
+export function eventsOf(request: CallbackSubject) {
+  const { revision, revisedAt } = request
+  // Each happens once in each revision, so every process makes the same id from the row.
+  const event = (name: string, data: string) => ({ id: `${revision}-${name}`, name, data })
+  const asked = { ...request, response: null, certificate: null }
+  const revised =
+    revisedAt === null ? [] : [event(revisedEvent, callbackBody(asked, revisedEvent, 'pending', revisedAt))]
   const data = bodyAgain(request, request.response?.respondedAt ?? request.updatedAt)
-  if (data === null) return []
-  const name = closings[request.response === null ? request.state : 'responded'] ?? ''
-  // A request is closed once in each revision, so every process makes the same id from the row.
-  return [{ id: `${request.revision}-${name}`, name, data }]
+  if (data === null) return revised
+  return [...revised, event(closings[request.response === null ? request.state : 'responded'] ?? '', data)]
 }
+
+const revisedEvent = 'request.revised'
 
 /** Whether the change asks for the last callback once more. */
 export function isRedelivery({ before, after }: CallbackChange): boolean {

@@ -27,7 +27,10 @@ export function createCallbacks(deliveries: DeliveryModule, proofs: CallbackProo
   }
   /** Puts the callbacks that changes owe into the outbox, in the commit of the changes. */
   const enqueue: InTransactionReader<CallbackChange> = (tx, _events, changes) => {
-    const again = changes.filter(isRedelivery).map(({ after }) => subjectOf(after.organizationId, after.id))
+    const again = changes.filter(isRedelivery).map(({ after: { organizationId, id, callbackId } }) => {
+      if (callbackId === null) throw new Error('a callback without an id cannot be sent again')
+      return { ...subjectOf(organizationId, id), id: callbackId }
+    })
     return deliveries.enqueue(tx, changes.flatMap(deliveriesOf), again)
   }
   return {

@@ -2,6 +2,7 @@ import { type Principal, rightsOf } from '../identity/principal.ts'
 import { type ConsultationCore, isHeld, isOverdue } from './consultation.ts'
 import { mayUndo } from './hold.ts'
 import { awaitsOutcome } from './outcome.ts'
+import { isRevisable } from './revision.ts'
 
 /** What a caller may do next; clients show it instead of deriving it themselves. */
 export function allowedActions(consultation: ConsultationCore, caller: Principal, now: Date): readonly string[] {
@@ -12,6 +13,7 @@ export function allowedActions(consultation: ConsultationCore, caller: Principal
   if (caller.kind === 'person' && rights.has('request.respond') && mayUndo(consultation, caller, now))
     actions.push('undo')
   if (open && rights.has('request.cancel')) actions.push('cancel')
+  if (isRevisable(consultation, now) && rights.has('request.create')) actions.push('revise')
   const { status } = consultation.callback
   if ((status === 'sent' || status === 'failed') && rights.has('request.redeliver')) actions.push('redeliver')
   if (isRedeemable(consultation, now) && rights.has('request.redeem')) actions.push('redeem')

@@ -5,6 +5,7 @@ import { createSlots } from '../platform/limits/slots.ts'
 import { within } from '../platform/problem.ts'
 import { type AskContext, type Asking, asRefused, insertTogether, prepare } from './ask.ts'
 import { type Consultation, initialReply } from './consultation.ts'
+import { asFirstAsked } from './revision-store.ts'
 import * as store from './store.ts'
 
 /** Each holds a connection, and up to 500 requests. */
@@ -44,9 +45,12 @@ export async function createMany(
   }
   const find = async () => {
     const keys = elements.map((_text, place) => keyAt(place))
-    const found = await store.byIdempotencyKeys(context.db.within({ organizationId }), organizationId, agentId, keys)
+    const db = context.db.within({ organizationId })
+    const found = await store.byIdempotencyKeys(db, organizationId, agentId, keys)
     const [first] = found
-    return first === undefined ? null : { made: found.map(({ made }) => made), hash: first.hash }
+    if (first === undefined) return null
+    const made = found.map((one) => one.made)
+    return { made: await asFirstAsked(db, made), hash: first.hash }
   }
   return createOnce(idempotency, { insert, find, initialReply: (made) => made.map(initialReply) })
 }

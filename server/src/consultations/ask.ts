@@ -10,7 +10,8 @@ import { type Consultation, initialReply, open, type Proposal } from './consulta
 import { type Context, writes } from './context.ts'
 import { digestAhead } from './digest.ts'
 import { factOf, requestChange } from './facts.ts'
-import { parseNewRequest } from './new-request.ts'
+import { type NewRequest, parseNewRequest } from './new-request.ts'
+import { asFirstAsked } from './revision-store.ts'
 import { scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -88,16 +89,29 @@ export async function prepare(
   body: ParsedJson,
   traceparent: string | null,
 ): Promise<Pick<Creation, 'id' | 'proposal'>> {
-  const { callbackSecret: secret, ...asked } = parseNewRequest(body, context)
-  const { organizationId } = by.principal
+  const asked = parseNewRequest(body, context)
   const id = newId()
   await digestAhead(asked, payerOf(by.principal))
-  const callbackSecret = secret === null ? null : await context.sealer.seal(secret, secretPlace(organizationId, id))
-  return { id, proposal: { ...asked, callbackSecret, traceparent } }
+  return { id, proposal: { ...(await sealed(context, by, id, asked)), traceparent } }
+}
+
+/** What is asked, with its callback secret sealed for the request `id`. */
+export async function sealed(
+  { sealer }: Pick<Context, 'sealer'>,
+  { principal: { organizationId } }: Caller<Agent>,
+  id: string,
+  { callbackSecret: secret, ...asked }: NewRequest,
+): Promise<Omit<Proposal, 'traceparent'>> {
+  const callbackSecret = secret === null ? null : await sealer.seal(secret, secretPlace(organizationId, id))
+  return { ...asked, callbackSecret }
 }
 
 /** What to throw for a failed insert. */
-export async function asRefused({ refusalOf }: Context, by: Caller<Agent>, error: unknown): Promise<unknown> {
+export async function asRefused(
+  { refusalOf }: Pick<Context, 'refusalOf'>,
+  by: Caller<Agent>,
+  error: unknown,
+): Promise<unknown> {
   // Paused since its key was looked up: PostgreSQL reads the newest commit.
   return sqlState(error) === store.agentRefused ? await refusalOf(by) : error
 }
@@ -115,7 +129,11 @@ export async function create(
     context.insert({ ...prepared, idempotency, from: by }).catch(async (error: unknown) => {
       throw await asRefused(context, by, error)
     })
-  const find = (key: string) =>
-    store.byIdempotencyKey(context.db.within({ organizationId }), organizationId, agentId, key)
+  const db = context.db.within({ organizationId })
+  const find = async (key: string) => {
+    const earlier = await store.byIdempotencyKey(db, organizationId, agentId, key)
+    const [made] = earlier === null ? [] : await asFirstAsked(db, [earlier.made])
+    return earlier === null || made === undefined ? null : { ...earlier, made }
+  }
   return createOnce(idempotency, { insert, find, initialReply })
 }

@@ -82,7 +82,7 @@ export function registerCertificateRoutes(app: FastifyInstance, routes: Certific
         body: { ...schemas.redeemBody, examples: [{ digest: schemas.digestExample }] },
         response: {
           200: success('The request; its approval is used', Type.Ref('Request'), requestExample),
-          ...problems(notFound, ...refusals, redemption.digestDiffers),
+          ...problems(notFound, ...refusals, redemption.digestDiffers, redemption.supersededRevision),
         },
       },
     },

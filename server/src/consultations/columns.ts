@@ -9,12 +9,14 @@ import {
   type Consultation,
   type ConsultationCore,
   noCallback,
+  type Response,
   type State,
 } from './consultation.ts'
 
 /**
  * The columns of a request's row, each once: selects, inserts and saves are made from this list. The core is what acts decide
- * on; `asked` and `large` are the contents, which never change, `added` what the agent adds later, and `large` ones weigh in batches and lists.
+ * on; `asked` and `large` are the contents, which only a revision changes, as it does `fixed` ones (revision-store.ts); `added` is
+ * what the agent adds later, and `large` ones weigh in batches and lists.
  */
 const columns = {
   organization_id: 'fixed',
@@ -59,6 +61,8 @@ const columns = {
   callback_events: 'asked',
   traceparent: 'asked',
   hold_seconds: 'asked',
+  revised_at: 'asked',
+  revising_key_id: 'asked',
   context: 'large',
   metadata: 'large',
   action: 'large',
@@ -88,10 +92,8 @@ export type ProgressRow = Nullable<
   }
 >
 
-export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> &
-  Nullable<Pick<Answered, 'comment' | 'answered_at' | 'choices' | 'responder_name'>> &
-  ProgressRow & {
-    readonly digest: string
+export type AnsweredRow = Pick<Stored, 'decision' | 'responder_id'> &
+  Nullable<Pick<Answered, 'comment' | 'answered_at' | 'choices' | 'responder_name'>> & {
     readonly answer_erased_at: Date | null
     readonly answer_attachments: JsonText | null
     /** Missing where the row was read without what is large. */
@@ -99,6 +101,17 @@ export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest
     readonly args?: JsonText | null
     readonly args_patch?: JsonText | null
   }
+
+export type CoreRow = Pick<Stored, Exclude<NameIn<'fixed' | 'changing'>, 'digest'>> &
+  AnsweredRow &
+  ProgressRow & { readonly digest: string }
+
+/** A row of an earlier revision. */
+export type RevisionRow = Omit<
+  Selectable<Schema['consultation_revisions']>,
+  'organization_id' | 'digest' | 'bytes' | 'response_bytes'
+> &
+  AnsweredRow & { readonly digest: string; readonly voided_at: Date | null }
 
 export type Row = CoreRow &
   Pick<Stored, NameIn<'certified' | 'asked' | 'added' | 'large'>> & {
@@ -114,7 +127,7 @@ export type Row = CoreRow &
 /** Joins the answer that closed the request `c`. */
 export const closingAnswer = `left join lateral (
     select a.comment, a.answered_at, a.choices, a.data, a.args, a.args_patch, a.responder_name,
-      a.attachments as answer_attachments, a.erased_at as answer_erased_at from consultation_answers a
+      a.attachments as answer_attachments, a.erased_at as answer_erased_at, a.voided_at from consultation_answers a
     where a.organization_id = c.organization_id and a.request_id = c.id and a.revision = c.revision
       and a.responder_id = c.responder_id offset 0) a on true`
 
@@ -151,31 +164,13 @@ export const selectedAnswer = `${ofAnswer}, ${largeOfAnswer.map((name) => `a.${n
 export const selectedCore = `${selected(core)}, ${ofAnswer}, ${selectedProgress}`
 
 export function toCore(row: CoreRow): ConsultationCore {
-  const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
-  const { data = null, args = null, args_patch: argsPatch = null, answer_erased_at: erasedAt } = row
-  const { answer_attachments: attachments, responder_name: responderName } = row
   return {
     ...toCalledBack(row),
     apiKeyId: row.api_key_id,
     revision: row.revision,
     timeoutAt: row.timeout_at,
     nextActionAt: row.next_action_at,
-    response:
-      responderId === null || respondedAt === null
-        ? null
-        : {
-            decision,
-            comment,
-            choices,
-            data,
-            args,
-            argsPatch,
-            attachments,
-            responderId,
-            responderName,
-            respondedAt,
-            erasedAt,
-          },
+    response: responseOf(row),
     decidedBy: row.decided_by,
     heldUntil: row.held_until,
     outcome:
@@ -209,6 +204,16 @@ export function toCalledBack(row: CalledBackRow): CalledBack {
     digest: row.digest,
     updatedAt: latest(row.updated_at, row.changed_at),
   }
+}
+
+/** The answer that a row names, with what `closingAnswer` joins. */
+export function responseOf(row: AnsweredRow): Response | null {
+  const { decision, comment, choices, responder_id: responderId, answered_at: respondedAt } = row
+  const { data = null, args = null, args_patch: argsPatch = null, answer_erased_at: erasedAt } = row
+  const { answer_attachments: attachments, responder_name: responderName } = row
+  if (responderId === null || respondedAt === null) return null
+  const given = { decision, comment, choices, data, args, argsPatch, attachments }
+  return { ...given, responderId, responderName, respondedAt, erasedAt }
 }
 
 /** The same request with the progress of its callback read anew. */
@@ -265,6 +270,8 @@ export function toConsultation(row: Row): Consultation {
     callbackEvents: row.callback_events as readonly CallbackEvent[] | null,
     traceparent: row.traceparent,
     holdSeconds: row.hold_seconds,
+    revisedAt: row.revised_at,
+    revisingKeyId: row.revising_key_id,
     ...(row.agent_paused === true ? { agentPaused: true } : {}),
     ...(row.context_truncated === true ? { contextTruncated: true } : {}),
     ...(row.metadata_truncated === true ? { metadataTruncated: true } : {}),

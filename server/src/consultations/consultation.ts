@@ -165,6 +165,9 @@ export interface Proposal extends Asked {
 
 export interface Consultation extends ConsultationCore, Omit<Proposal, 'timeoutMinutes' | 'attachments'> {
   readonly attachments: JsonText | null
+  /** When what is asked now was asked, and with which key (revision.ts); null for the first revision. */
+  readonly revisedAt: Date | null
+  readonly revisingKeyId: string | null
   /** The decision as a compact JWS (certificate.ts), as it was issued. */
   readonly certificate: string | null
   /** Read together with the request: whether it is open and its agent paused or stopped. */
@@ -251,8 +254,8 @@ export const alreadyCancelled = alreadyClosed('cancelled')
 export const revisionChanged = refusal(
   412,
   'consultation.revision_changed',
-  (current: number, answered: number) =>
-    `The request is at revision ${current}, but the answer is to revision ${answered}. Read it again.`,
+  (current: number, meant: number) =>
+    `The request is at revision ${current}, and what you sent is for revision ${meant}. Read it again.`,
   2,
   1,
 )
@@ -321,16 +324,14 @@ export const noDecision = {
   certificateExpiresAt: null,
 } as const
 
-/** How every request begins. */
+/** How every question begins. */
 const undecided = {
   ...noDecision,
   state: 'pending',
-  revision: 1,
   outcome: null,
   callbackId: null,
   callback: noCallback,
   redeemedAt: null,
-  closingCall: null,
   redeemingCall: null,
 } as const
 
@@ -340,28 +341,37 @@ export function open(
   id: string,
   now: Date,
 ): Omit<Change, 'before'> {
-  const { timeoutMinutes, ...asked } = proposal
-  const timeoutAt = timeoutMinutes === null ? null : new Date(now.getTime() + timeoutMinutes * 60_000)
   const after: Consultation = {
-    ...asked,
-    ...undecided,
+    ...asking(proposal, null, now),
+    revision: 1,
     organizationId,
     agentId,
     apiKeyId,
     id,
-    attachments: null,
-    timeoutAt,
-    nextActionAt: timeoutAt,
-    digest: digestOf(asked),
-    risk: asked.riskProposed,
+    revisedAt: null,
+    revisingKeyId: null,
+    closingCall: null,
     erasedAt: null,
     createdAt: now,
     updatedAt: now,
   }
-  const auditedFields = { state: 'pending', timeout_at: timeoutAt, risk: after.risk }
-  const erasable = { title: asked.title, callback_webhook: asked.callbackUrl }
   const actor: Actor = { kind: 'agent', id: agentId, keyId: apiKeyId }
-  return { after, facts: [{ kind: 'request.created', actor, before: null, after: auditedFields, erasable }] }
+  return { after, facts: [{ kind: 'request.created', actor, before: null, ...askedFact(after) }] }
+}
+
+/** What is asked from now on, with these files; nobody has decided it. */
+export function asking({ timeoutMinutes, ...asked }: Proposal, attachments: JsonText | null, now: Date) {
+  const timeoutAt = timeoutMinutes === null ? null : new Date(now.getTime() + timeoutMinutes * 60_000)
+  const digest = digestOf({ ...asked, attachments })
+  return { ...asked, ...undecided, attachments, timeoutAt, nextActionAt: timeoutAt, digest, risk: asked.riskProposed }
+}
+
+/** What the event of a question says of it. */
+export function askedFact({ timeoutAt, risk, title, callbackUrl }: Consultation) {
+  return {
+    after: { state: 'pending', timeout_at: timeoutAt, risk },
+    erasable: { title, callback_webhook: callbackUrl },
+  }
 }
 
 /** Throws 409 unless what is stored is what was asked, or was erased after it was closed. */
@@ -383,7 +393,12 @@ export function respond(
     if (mark !== null) return unchanged(before, asAnswered(before, holdOf(before, answer), mark))
   }
   requirePending(before, 'respond', now)
-  if (repeated(before.closingCall, idempotency) !== null) throw takenBack()
+  const earlier = repeated(before.closingCall, idempotency)
+  // The question has been revised since: the call must not answer the new one.
+  if (earlier !== null && before.revisedAt !== null && earlier.updatedAt < before.revisedAt) {
+    throw revisionChanged(before.revision, before.revision - 1)
+  }
+  if (earlier !== null) throw takenBack()
   requireAsAsked(before)
   if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
   if (answer.revision !== undefined && answer.revision !== before.revision) {
@@ -573,5 +588,5 @@ function asAnswered(answered: Consultation, holdMs: number, mark: Mark): Consult
 export function initialReply(now: Consultation): Consultation {
   const asked =
     now.attachments === null ? now : { ...now, attachments: null, digest: digestOf({ ...now, attachments: null }) }
-  return { ...asked, ...undecided, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
+  return { ...asked, ...undecided, closingCall: null, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
 }

@@ -1,6 +1,7 @@
 import type { Tx } from '../platform/database/db.ts'
 import { requireErasable } from './consultation.ts'
 import type { Context } from './context.ts'
+import * as revisions from './revision-store.ts'
 import type { Key } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -12,5 +13,6 @@ export async function eraseRequest({ clock }: Pick<Context, 'clock'>, tx: Tx, ke
   const [before] = await store.lockCallbacks(tx, await store.lockCore(tx, [key]))
   if (before === undefined || before.erasedAt !== null) return
   requireErasable(before)
-  await store.erase(tx, before, erasedTitle, clock.now())
+  const now = clock.now()
+  await Promise.all([store.erase(tx, before, erasedTitle, now), revisions.erase(tx, key, erasedTitle, now)])
 }

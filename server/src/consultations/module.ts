@@ -13,6 +13,7 @@ import type { Context } from './context.ts'
 import { digestOf } from './digest.ts'
 import { asAgentSees, asPeopleSee } from './hold.ts'
 import { askedText, outlineOf, requestJson, valuesText } from './representation.ts'
+import { registerRevisionRoutes } from './revision-routes.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
 import { createExpiryWorker } from './worker.ts'
@@ -51,6 +52,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
         digest: digestOf(found),
         answered: answeredBy(found),
         certificate: asPeopleSee(found).certificate,
+        earlier: await consultations.earlier(principal, found),
       }
     },
     /** A request as its route shows it, for those who wait for it: nobody hears of a decision that is held back. Throws `showRefusals`. */
@@ -63,6 +65,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
     routes: (api: FastifyInstance, guard: Guard): void => {
       registerConsultationRoutes(api, { consultations, guard, clock })
       registerCertificateRoutes(api, { consultations, guard, clock })
+      registerRevisionRoutes(api, { consultations, guard, clock })
     },
     loops: [createExpiryWorker(consultations, log)],
     sealedColumns,

@@ -1,9 +1,11 @@
+import type { Static } from 'typebox'
 import type { JsonText, ParsedJson } from '../platform/json.ts'
 import { invalid } from '../platform/problem.ts'
 import { bodyCheck } from '../platform/validation.ts'
 import { defaultTimeoutMinutes, type Proposal } from './consultation.ts'
 import { checkQuestion } from './questions/new-question.ts'
 import { defaultPriority, defaultRisk } from './questions/tiers.ts'
+import { reviseRequestBody } from './revision-schemas.ts'
 import { createRequestBody } from './schemas.ts'
 
 export interface NewRequest extends Omit<Proposal, 'callbackSecret' | 'traceparent'> {
@@ -12,6 +14,7 @@ export interface NewRequest extends Omit<Proposal, 'callbackSecret' | 'tracepare
 }
 
 const check = bodyCheck(createRequestBody)
+const checkRevision = bodyCheck(reviseRequestBody)
 
 /** What this installation refuses, and why: as the end of "callback_webhook is refused: ..." and "callback_secret ...". */
 export interface CallbackRefusals {
@@ -20,11 +23,21 @@ export interface CallbackRefusals {
 }
 
 /** Throws 422 naming every wrong field. */
-export function parseNewRequest(
-  { value, members }: ParsedJson,
+export function parseNewRequest({ value, members }: ParsedJson, refusals: CallbackRefusals): NewRequest {
+  return requestOf(check(value), members, refusals)
+}
+
+/** `meant`: the revision that it is to take the place of. */
+export function parseRevision({ value, members }: ParsedJson, refusals: CallbackRefusals) {
+  const { revision: meant, ...body } = checkRevision(value)
+  return { asked: requestOf(body, members, refusals), meant }
+}
+
+function requestOf(
+  body: Static<typeof createRequestBody>,
+  members: ParsedJson['members'],
   { refuseTarget, refuseSecret }: CallbackRefusals,
 ): NewRequest {
-  const body = check(value)
   const callbackUrl = body.callback_webhook ?? null
   const reason = callbackUrl === null ? null : refuseTarget(callbackUrl)
   if (reason !== null) throw invalid('callback_webhook', `is refused: ${reason.replace(/\.$/, '')}`)

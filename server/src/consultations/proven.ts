@@ -12,7 +12,8 @@ import { type Consultation, isHeld, otherQuestionShown, questionChanged, require
 import { parseAnswer } from './new-answer.ts'
 import { confirmationRequired } from './questions/tiers.ts'
 import { type ReadContext, read } from './reading.ts'
-import { certificateRevoked, notApproved, redeem as redeemed } from './redemption.ts'
+import { certificateRevoked, digestDiffers, notApproved, redeem as redeemed, supersededRevision } from './redemption.ts'
+import { revisionWith } from './revision-store.ts'
 
 /**
  * What people decide on, and uses of a decision. The row alone is not believed: the question has to have its digest, and the
@@ -81,11 +82,25 @@ export async function redeem(
 ): Promise<Consultation> {
   return reporting(context, by, id, async () => {
     const { found, opened } = await findProven(context, by, id)
-    if (opened === null || isHeld(found)) throw notApproved(found.state, null)
     const actor = actorOf(by.principal)
-    const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened, idempotency)
-    return act(context, by, id, use, { comparesDigest: true })
+    try {
+      if (opened === null || isHeld(found)) throw notApproved(found.state, null)
+      const use = (before: Consultation) => redeemed(before, actor, digest, context.clock.now(), opened, idempotency)
+      return await act(context, by, id, use, { comparesDigest: true })
+    } catch (error) {
+      throw await asSuperseded(context, found, digest, error)
+    }
   })
+}
+
+/** What to throw for a refused use: that an earlier revision was meant, where that is the reason. */
+async function asSuperseded({ db }: ProofContext, found: Consultation, digest: string | null, error: unknown) {
+  if (digest === null || !(error instanceof Problem) || ![digestDiffers.code, notApproved.code].includes(error.code)) {
+    return error
+  }
+  const { organizationId, revision } = found
+  const earlier = await revisionWith(db.within({ organizationId }), found, digest)
+  return earlier === null || digest === found.digest ? error : supersededRevision(earlier, revision)
 }
 
 /** Without a lock: a certificate never changes. `opened` is null while there is no decision. */
@@ -98,12 +113,8 @@ async function findProven(context: ProofContext, by: Caller, id: string) {
 
 const contradictions = new Set([certificateContradicts.code, questionChanged.code, otherQuestionShown.code])
 
-async function reporting(
-  context: ProofContext,
-  by: Caller,
-  id: string,
-  use: () => Promise<Consultation>,
-): Promise<Consultation> {
+/** Records what the act finds changed outside the service. */
+export async function reporting<T>(context: ProofContext, by: Caller, id: string, use: () => Promise<T>): Promise<T> {
   try {
     return await use()
   } catch (error) {

@@ -33,6 +33,20 @@ export const digestDiffers = refusal(
   '5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a',
 )
 
+/** Its certificate is good as a signature, and counts no more. */
+export const supersededRevision = refusal(
+  412,
+  'consultation.revision_superseded',
+  (revision: number, current: number) => ({
+    detail:
+      `What you are about to do is what revision ${revision} asked, and the agent has revised the request since: it is at revision ` +
+      `${current}. What was decided on revision ${revision} does not count any more. Read the request again.`,
+    extra: { revision, current_revision: current },
+  }),
+  1,
+  2,
+)
+
 export const alreadyRedeemed = refusal(
   409,
   'consultation.already_redeemed',

@@ -2,7 +2,7 @@ import { tagOf } from '../http/conditional.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { JsonText } from '../platform/json.ts'
 import { allowedActions } from './allowed-actions.ts'
-import type { Consultation } from './consultation.ts'
+import type { Consultation, Response } from './consultation.ts'
 import { asAgentSees, asPeopleSee } from './hold.ts'
 import { encodeListCursor } from './list-query.ts'
 import type { Page } from './list-store.ts'
@@ -119,15 +119,7 @@ function callersPart(consultation: Consultation, caller: Principal, now: Date): 
  */
 function write(consultation: Consultation, actions: string): string {
   const { response, callback } = consultation
-  const answer =
-    response === null
-      ? 'null'
-      : `{"decision":${word(response.decision)},"comment":${text(response.comment)},` +
-        `"choices":${list(response.choices)},"data":${response.data},"args":${response.args},"args_patch":${response.argsPatch},` +
-        `"attachments":${response.attachments},"responder_id":"${response.responderId}",` +
-        `"responder":{"id":"${response.responderId}","name":${text(response.responderName || null)}},` +
-        `"responded_at":${time(response.respondedAt)},` +
-        `"revision":${consultation.revision}}`
+  const answer = response === null ? 'null' : `{${answerMembers(response, consultation.revision)}}`
   return (
     `{"id":"${consultation.id}","title":${text(consultation.title)},"description":${text(consultation.description)},` +
     `"context":${consultation.context},"metadata":${consultation.metadata ?? 'null'},${truncated(consultation)}` +
@@ -148,7 +140,18 @@ function write(consultation: Consultation, actions: string): string {
     `"redeemed_at":${time(consultation.redeemedAt)},"erased_at":${time(consultation.erasedAt)},` +
     `"timeout_at":${time(consultation.timeoutAt)},"traceparent":${text(consultation.traceparent)},"agent_id":"${consultation.agentId}","api_key_id":"${consultation.apiKeyId}",` +
     `"agent_paused":${consultation.state === 'pending' && consultation.agentPaused === true},` +
-    `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"updated_at":${time(consultation.updatedAt)}}`
+    `"allowed_actions":${actions},"created_at":${time(consultation.createdAt)},"revised_at":${time(consultation.revisedAt)},"updated_at":${time(consultation.updatedAt)}}`
+  )
+}
+
+/** The members of an answer to this revision. */
+export function answerMembers(response: Response, revision: number): string {
+  return (
+    `"decision":${word(response.decision)},"comment":${text(response.comment)},` +
+    `"choices":${list(response.choices)},"data":${response.data},"args":${response.args},"args_patch":${response.argsPatch},` +
+    `"attachments":${response.attachments},"responder_id":"${response.responderId}",` +
+    `"responder":{"id":"${response.responderId}","name":${text(response.responderName || null)}},` +
+    `"responded_at":${time(response.respondedAt)},"revision":${revision}`
   )
 }
 
@@ -173,20 +176,20 @@ function truncated(consultation: Consultation): string {
   return told
 }
 
-function list(values: readonly string[] | null): string {
+export function list(values: readonly string[] | null): string {
   return values === null ? 'null' : values.length === 0 ? '[]' : JSON.stringify(values)
 }
 
 /** For text that a person or an agent wrote. */
-function text(value: string | null): string {
+export function text(value: string | null): string {
   return value === null ? 'null' : JSON.stringify(value)
 }
 
 /** For ids and our own words, which need no escaping. */
-function word(value: string | null | undefined): string {
+export function word(value: string | null | undefined): string {
   return value == null ? 'null' : `"${value}"`
 }
 
-function time(value: Date | null | undefined): string {
+export function time(value: Date | null | undefined): string {
   return value == null ? 'null' : `"${value.toISOString()}"`
 }

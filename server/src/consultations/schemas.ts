@@ -214,6 +214,7 @@ export const requestExample = {
   agent_paused: false,
   allowed_actions: ['redeliver'],
   created_at: '2026-01-31T09:00:00.000Z',
+  revised_at: null,
   updated_at: '2026-01-31T09:05:00.041Z',
 }
 
@@ -240,7 +241,7 @@ export const requestSchema = Type.Object(
     metadata_truncated: truncated('metadata'),
     ...shownMembers,
     state,
-    revision: Type.Integer({ description: 'Counts the changes of what is asked.' }),
+    revision: Type.Integer({ description: 'Counts what was asked: 1, and one more with each revision.' }),
     attachments: Type.Array(Type.Ref('Attachment'), {
       description: 'The files that the agent added to what it asks, in that order. They are a part of the digest.',
     }),
@@ -312,9 +313,10 @@ export const requestSchema = Type.Object(
       description: 'The agent is paused or stopped; it may not act on an answer.',
     }),
     allowed_actions: Type.Array(Type.String(), {
-      description: 'What the caller may do now: respond, undo, cancel, redeliver, redeem, report_outcome.',
+      description: 'What the caller may do now: respond, undo, cancel, revise, redeliver, redeem, report_outcome.',
     }),
     created_at: createdAt,
+    revised_at: nullable(time('When what is asked now took the place of an earlier revision; null for the first one.')),
     updated_at: updatedAt,
   },
   { $id: 'Request', title: 'Request' },

@@ -12,6 +12,7 @@ import { createNotices } from './notices.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { counts, createReading, find, list, read, settled } from './reading.ts'
+import { earlierOf, revise, revisionsOf } from './revising.ts'
 import { eraseComments } from './store.ts'
 
 type CommentsOf = [tx: Tx, organizationId: string, ids: readonly string[], responderId: string]
@@ -35,6 +36,9 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     report: acts.report.bind(null, acting),
     redeem: redeem.bind(null, proving),
     decided: decided.bind(null, proving),
+    revise: revise.bind(null, proving),
+    revisions: revisionsOf.bind(null, proving),
+    earlier: earlierOf.bind(null, context),
     requireOpen: requireOpen.bind(null, { ...context, ...reading }),
     requireVisible: requireVisible.bind(null, reading),
     lockOpen: lockOpen.bind(null, context),

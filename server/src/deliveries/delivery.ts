@@ -5,8 +5,12 @@ export interface Subject {
   readonly subjectId: string
 }
 
-export interface NewDelivery extends Subject {
+/** One of the deliveries about a subject. */
+export interface Ordered extends Subject {
   readonly id: string
+}
+
+export interface NewDelivery extends Ordered {
   readonly address: string
   /** The same for addresses that fail together; see `targets.ts`. */
   readonly target: string

@@ -78,7 +78,7 @@ export async function list(db: Queryable, filter: DeliveryFilter): Promise<Deliv
           m.created_at as "createdAt", m.updated_at as "updatedAt"
         from (select 1) one left join matching m on true
         left join lateral (select a.error, a.status_code from delivery_attempts a where a.organization_id = $1 and a.channel = m.channel
-          and a.subject_id = m.subject_id order by a.id desc limit 1) last on m.status <> 'sent'
+          and a.subject_id = m.subject_id and a.delivery_id = m.id order by a.id desc limit 1) last on m.status <> 'sent'
         order by m.id desc`,
     },
     [organizationId, filter.before ?? highest, channel, filter.status, filter.target, since, limit + 1],

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../platform/clock.ts'
 import type { Tx } from '../platform/database/db.ts'
-import { leaseMs, type NewDelivery, type Subject } from './delivery.ts'
+import { leaseMs, type NewDelivery, type Ordered } from './delivery.ts'
 import * as store from './store.ts'
 import type { DeliveryWorker } from './worker.ts'
 
-/** Puts deliveries into the outbox and makes the settled ones about `again` due once more, in the caller's transaction. */
+/** Puts deliveries into the outbox and makes those of `again` that are settled due once more, in the caller's transaction. */
 export async function enqueue(
   { clock, worker }: { readonly clock: Clock; readonly worker: DeliveryWorker | null },
   tx: Tx,
   created: readonly NewDelivery[],
-  again: readonly Subject[],
+  again: readonly Ordered[],
 ): Promise<void> {
   if (created.length === 0 && again.length === 0) return
   const now = clock.now()

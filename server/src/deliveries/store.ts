@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Queryable, Statement } from '../platform/database/db.ts'
 import { sql } from '../platform/database/db.ts'
 import type { Schema } from '../platform/database/schema.gen.ts'
-import type { Delivery, EndedAttempt, NewDelivery, SettledAttempt, Subject } from './delivery.ts'
+import type { Delivery, EndedAttempt, NewDelivery, Ordered, SettledAttempt, Subject } from './delivery.ts'
 import { type Limits, type Receiver, unweighed } from './targets.ts'
 
 /** A process whose clock is ahead must not hold up what another one is to send now. */
@@ -78,20 +78,20 @@ const rearmStatement: Statement = {
     )
     update deliveries o set status = 'pending', round_attempts = 0, due_at = least($4, statement_timestamp()), lease_token = null, failed_at = null,
       not_before = null, planned_at = $4, updated_at = $4, changed_at = greatest($4, o.changed_at + interval '1 ms')
-    where o.organization_id = any($1::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
-      and o.id = any(array(${idsOfSubjects}))
+    where o.organization_id = any($1::uuid[]) and o.id = any($5::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
     returning o.organization_id as "organizationId", o.target`,
 }
 
-/** Makes the settled and the failed deliveries about these subjects due again, and returns their receivers. */
-export function rearm(tx: Queryable, subjects: readonly Subject[], now: Date): Promise<readonly Receiver[]> {
-  const organizationIds = subjects.map(({ organizationId }) => organizationId)
-  const channels = subjects.map(({ channel }) => channel)
+/** Makes these deliveries due again if they are settled or have failed, and returns their receivers. */
+export function rearm(tx: Queryable, deliveries: readonly Ordered[], now: Date): Promise<readonly Receiver[]> {
+  const organizationIds = deliveries.map(({ organizationId }) => organizationId)
+  const channels = deliveries.map(({ channel }) => channel)
   return tx.execute<Receiver>(rearmStatement, [
     organizationIds,
     channels,
-    subjects.map(({ subjectId }) => subjectId),
+    deliveries.map(({ subjectId }) => subjectId),
     now,
+    deliveries.map(({ id }) => id),
   ])
 }
 

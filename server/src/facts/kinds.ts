@@ -23,6 +23,8 @@ export const eventKinds = {
   'request.timed_out': 'The time ran out before anyone decided.',
   'request.cancelled':
     'The agent withdrew its request. With `held_until` before, a decision that was held back became void with it.',
+  'request.revised':
+    'The agent asked something else in the place of what it had asked. With `held_until` before, a decision that was held back became void with it.',
   'request.callback_sent': 'The callback was delivered.',
   'request.callback_failed':
     'The callback failed and its quick retries are used up; `next_attempt_at` says when the recovery begins, if there is one.',

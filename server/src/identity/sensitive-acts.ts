@@ -35,6 +35,7 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   redeliverCallbacks: 'never',
   redeem: 'never',
   reportOutcome: 'never',
+  reviseRequest: 'never',
 
   changeAuditPolicy: ({ legal_hold, retention_days }: PolicyChanges) =>
     legal_hold === false || typeof retention_days === 'number',

@@ -24,6 +24,7 @@ const heard: ReadonlySet<EventKind> = new Set([
   'request.released',
   'request.timed_out',
   'request.cancelled',
+  'request.revised',
 ])
 
 /** Hints are sent together: a NOTIFY takes a lock at its commit that all others wait for. */

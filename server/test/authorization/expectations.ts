@@ -29,6 +29,8 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   getAttachment: callers,
   removeAttachment: [...deciders, 'agent'],
   reportOutcome: ['agent'],
+  reviseRequest: ['agent'],
+  listRevisions: callers,
   listDeliveries: callers,
   listCallbacks: people,
   redeliverCallbacks: managers,

@@ -308,7 +308,7 @@ describe('respond', () => {
         [
           412,
           'consultation.revision_changed',
-          `The request is at revision 3, but the answer is to revision ${revision}. Read it again.`,
+          `The request is at revision 3, and what you sent is for revision ${revision}. Read it again.`,
         ],
       )
     })

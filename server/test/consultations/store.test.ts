@@ -197,7 +197,7 @@ describe('the row read back equals what the rule returned', () => {
           if (kind === 'redeliver') {
             if (!['sent', 'failed'].includes(current.callback.status)) continue
             current = callbacks.redeliver(current, { kind: 'system', id: null }, at).after
-            await inTransaction(t.app.db, scope(), (tx) => outbox.rearm(tx, [subject], at))
+            await inTransaction(t.app.db, scope(), (tx) => outbox.rearm(tx, [{ ...subject, id: delivery.id }], at))
             ;[roundAttempts, failedAt] = [0, null]
             continue
           }

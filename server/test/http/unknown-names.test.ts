@@ -19,6 +19,7 @@ const free: Readonly<Record<string, readonly string[]>> = {
   createRequests: opensOfRequest('requests.0.'),
   respond: ['data', 'args'],
   reportOutcome: ['data'],
+  reviseRequest: opensOfRequest(''),
   // What browsers put into a credential, and identity providers into the address of a browser, is theirs to extend.
   addPasskey: ['credential', 'credential.response'],
   stepUp: ['assertion', 'assertion.response'],

@@ -11,6 +11,20 @@ export interface Check {
 
 export type Members = Readonly<Record<string, unknown>>
 
+/** What the request asked before its agent revised it, newest first. */
+export interface EarlierRevisions {
+  readonly revisions: readonly {
+    readonly revision: number
+    /** As their route shows it, as JSON. */
+    readonly json: string
+    readonly digest: string
+    /** Computed from what the row says now; null once it was erased. */
+    readonly computed: string | null
+  }[]
+  /** How many of the oldest are not in the pack. */
+  readonly leftOut: number
+}
+
 export interface Checked {
   readonly organizationId: string
   readonly requestId: string
@@ -21,6 +35,7 @@ export interface Checked {
   /** What a certificate says of the answer, computed from what the row says now; null when there is none, or it was erased. */
   readonly answered: Members | null
   readonly certificate: string | null
+  readonly earlier: EarlierRevisions
   readonly events: readonly ProvenEvent[]
   readonly eventsTotal: number
   /** Events that say what was erased. */
@@ -36,14 +51,16 @@ export function checksOf(pack: Checked): readonly Check[] {
   const events = pack.events.map((event) => ({ ...event, said: JSON.parse(event.record) as Members }))
   const find = (kind: string) => events.findLast(({ said }) => said.kind === kind)
   const created = find('request.created')
+  const asking = events.findLast(({ said: { kind } }) => askingKinds.has(kind))
   // Its files change what is asked as long as it is open; a person's own files do not.
   const asked = events.findLast(
-    ({ said: { kind, digest } }) =>
-      kind === 'request.created' || (`${kind}`.startsWith('attachment.') && digest !== null),
+    ({ said: { kind, digest } }) => askingKinds.has(kind) || (`${kind}`.startsWith('attachment.') && digest !== null),
   )
-  // Whoever takes a held decision back, or makes it void, names the end of its hold.
-  const takenBackAt = events.findLastIndex(({ said: { before } }) => member(before, 'held_until') !== undefined)
-  const responded = events.slice(takenBackAt + 1).findLast(({ said }) => said.kind === 'request.responded')
+  // Whoever takes a held decision back, or makes it void, names the end of its hold; a revision is undecided.
+  const openAgainAt = events.findLastIndex(
+    ({ said: { kind, before } }) => kind === 'request.revised' || member(before, 'held_until') !== undefined,
+  )
+  const responded = events.slice(openAgainAt + 1).findLast(({ said }) => said.kind === 'request.responded')
   const redeemed = find('request.redeemed')
   const isWhole = pack.events.length === pack.eventsTotal
   const response = pack.request.response as Members | null
@@ -58,11 +75,16 @@ export function checksOf(pack: Checked): readonly Check[] {
       created !== undefined && differ('digest', asked?.said.digest, pack.request.digest),
       created !== undefined && differ('agent', member(created.said.actor, 'id'), pack.request.agent_id),
       created !== undefined && differ('time', created.said.occurred_at, pack.request.created_at),
-      created !== undefined && isNamed(created, 'title') && differ('title', said(created, 'title'), pack.request.title),
+      asking !== undefined && isNamed(asking, 'title') && differ('title', said(asking, 'title'), pack.request.title),
       // Events of version 0.2.0 name no risk.
-      member(created?.said.after, 'risk') !== undefined &&
-        differ('risk', member(created?.said.after, 'risk'), pack.request.risk_proposed),
+      member(asking?.said.after, 'risk') !== undefined &&
+        differ('risk', member(asking?.said.after, 'risk'), pack.request.risk_proposed),
+      asking !== undefined && differ('revision', member(asking.said.after, 'revision') ?? 1, pack.request.revision),
     ]),
+    revisionsCheck(
+      pack,
+      events.map(({ said }) => said),
+    ),
     compare('decision', 'Decision, time and responder are the same in the row, the sealed event and the certificate.', [
       ...(response === null
         ? [
@@ -108,6 +130,35 @@ export function checksOf(pack: Checked): readonly Check[] {
     sealsCheck(pack),
     erasuresCheck(pack),
   ]
+}
+
+/** Each says what is asked from then on. */
+const askingKinds: ReadonlySet<unknown> = new Set(['request.created', 'request.revised'])
+
+function revisionsCheck({ earlier, events, eventsTotal, request }: Checked, said: readonly Members[]): Check {
+  const revised = new Map(
+    said.filter(({ kind }) => kind === 'request.revised').map(({ before }) => [member(before, 'revision'), before]),
+  )
+  const kept = new Set(earlier.revisions.map(({ revision }) => revision))
+  const count = Number(request.revision) - 1 - earlier.leftOut
+  const expected = Array.from({ length: count }, (_, at) => earlier.leftOut + at + 1)
+  const isWhole = events.length === eventsTotal
+  const check = compare('revisions', 'What was asked before is what the sealed events of the revisions say.', [
+    ...expected.map((number) => !kept.has(number) && `revision ${number} is missing`),
+    ...earlier.revisions.flatMap(({ revision, digest, computed }) => {
+      const event = revised.get(revision)
+      return [
+        computed !== null && differ(`computed digest of revision ${revision}`, computed, digest),
+        event === undefined
+          ? isWhole
+            ? `no event says that revision ${revision} was revised`
+            : null
+          : differ(`digest of revision ${revision}`, member(event, 'digest'), digest),
+      ]
+    }),
+  ])
+  if (earlier.leftOut === 0 || check.result === 'fails') return check
+  return { ...check, result: 'open', detail: `The first ${earlier.leftOut} revisions are left out of the pack.` }
 }
 
 const isHeld = ({ held_until: until }: Members): boolean => until !== null && until !== undefined

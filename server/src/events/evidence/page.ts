@@ -74,6 +74,7 @@ ${facts([
   ['Digest of what was asked', request.digest],
 ])}
 <pre>${gap}</pre>
+${earlierPart(evidence)}
 <h2>What was decided</h2>
 ${
   response === null
@@ -116,6 +117,21 @@ under one of the keys below. docs/audit.md of the service explains each step. Th
 as they stand here. It does not show that the request has no others: an export of the whole audit does.</p>
 <details><summary>The pack, for programs</summary><pre>${gap}</pre></details>`
   return htmlPage({ title: `Evidence: ${request.title}`, body, style, isFile: true })
+}
+
+function earlierPart({ earlier: { revisions, leftOut } }: Evidence): string {
+  if (revisions.length === 0) return ''
+  const rows = revisions.map(({ revision, json, digest }) => {
+    const { title, created_at, response } = JSON.parse(json) as Members
+    const { decision = null, responded_at = null, voided_at = null } = (response ?? {}) as Members
+    const answer = [decision, responded_at, voided_at === null ? null : `void since ${voided_at}`]
+    return [revision, created_at, title, digest, answer.filter((part) => part !== null).join(', ') || '–'].map(
+      (value) => text(value),
+    )
+  })
+  return `<h2>What was asked before</h2>
+${leftOut === 0 ? '' : `<p>The first ${leftOut} revisions are left out.</p>`}
+${table(['Revision', 'Asked at', 'Title', 'Digest', 'Answer'], rows)}`
 }
 
 function checksBox(checks: readonly Check[]): string {

@@ -9,7 +9,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Db } from '../../platform/database/db.ts'
 import type { AnyRefusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
-import type { Members } from './checks.ts'
+import type { EarlierRevisions, Members } from './checks.ts'
 import { evidencePage } from './page.ts'
 import { type Evidence, type EvidenceName, evidenceChecks, evidenceJson, idsIn } from './service.ts'
 import { provenErasures, provenEvents } from './store.ts'
@@ -32,6 +32,7 @@ export interface EvidenceSources {
     readonly digest: string
     readonly answered: Members | null
     readonly certificate: string | null
+    readonly earlier: EarlierRevisions
   }>
   /** The attempts to deliver its callback, as the API shows them. */
   readonly deliveries: (principal: Principal, id: string) => Promise<readonly unknown[]>
@@ -65,6 +66,8 @@ const evidenceExample = {
   names: [],
   request: {},
   certificate: null,
+  revisions: [],
+  revisions_left_out: 0,
   deliveries: [],
   events_total: 0,
   events_left_out: 0,
@@ -88,7 +91,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         tags: ['audit'],
         summary: 'The evidence pack of one request, as JSON or as a self-contained page',
         description:
-          'The request, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
+          'The request, what it asked before it was revised, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate ' +
           'of the decision, the deliveries, the names of who took part, and in `checks` whether all of it agrees. Of more than 1 000 events the middle ones are left out, and events_left_out counts ' +
           'them. docs/audit.md explains how to check it without this service.',
         operationId: 'getEvidence',
@@ -114,7 +117,10 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
       const by = personOf(request)
       const { organizationId } = by.principal
       const id = idOf(request)
-      const { json, outline, context, values, digest, answered, certificate } = await sources.request(by.principal, id)
+      const { json, outline, context, values, digest, answered, certificate, earlier } = await sources.request(
+        by.principal,
+        id,
+      )
       const about = JSON.parse(outline) as Members
       const format = request.query.format === 'html' ? 'html' : 'json'
       // Neither proven nor noted as taken.
@@ -138,6 +144,7 @@ export function registerEvidenceRoutes(app: FastifyInstance, routes: EvidenceRou
         digest,
         answered,
         certificate,
+        earlier,
         deliveries: JSON.stringify(await sources.deliveries(by.principal, id)),
         events,
         eventsTotal: total,

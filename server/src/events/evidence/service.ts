@@ -1,4 +1,4 @@
-import { type Check, checksOf, type Members } from './checks.ts'
+import { type Check, checksOf, type EarlierRevisions, type Members } from './checks.ts'
 import type { InclusionProof } from './proof.ts'
 import type { ProvenEvent } from './store.ts'
 
@@ -18,6 +18,7 @@ export interface Evidence {
   readonly answered: Members | null
   /** The decision's certificate, a compact JWS; null when there is none. */
   readonly certificate: string | null
+  readonly earlier: EarlierRevisions
   readonly deliveries: string
   /** The first and the last events in the order of the chain, and their total number. */
   readonly events: readonly ProvenEvent[]
@@ -55,12 +56,13 @@ export function idsIn(
 /** The pack as JSON. Records are in it byte for byte: the hashed text is the value of `"record":`. */
 export function evidenceJson(evidence: Evidence): string {
   const { organizationId, requestId, generatedAt, request, certificate, deliveries, keys } = evidence
-  const { events, eventsTotal, erasures, names } = evidence
+  const { earlier, events, eventsTotal, erasures, names } = evidence
   return (
     `{"hitl_evidence":1,"organization_id":"${organizationId}","request_id":"${requestId}",` +
     `"generated_at":"${generatedAt.toISOString()}","checks":${JSON.stringify(evidence.checks)},` +
     `"names":${JSON.stringify(names)},"request":${request},` +
-    `"certificate":${JSON.stringify(certificate)},"deliveries":${deliveries},` +
+    `"certificate":${JSON.stringify(certificate)},"revisions":[${earlier.revisions.map(({ json }) => json).join(',')}],` +
+    `"revisions_left_out":${earlier.leftOut},"deliveries":${deliveries},` +
     `"events_total":${eventsTotal},"events_left_out":${eventsTotal - events.length},` +
     `"events":[${events.map(eventJson).join(',')}],"erasures":[${erasures.map(eventJson).join(',')}],` +
     `"seals":[${sealsJson([...events, ...erasures])}],"keys":${keys}}`

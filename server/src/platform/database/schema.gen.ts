@@ -200,6 +200,43 @@ export interface Schema {
     presentation_bytes: Generated<number>
     response_bytes: Generated<number>
     callback_id: string | null
+    revised_at: Date | null
+    revising_key_id: string | null
+  }
+  consultation_revisions: {
+    organization_id: string
+    request_id: string
+    revision: number
+    api_key_id: string
+    asked_at: Date
+    title: string
+    description: string | null
+    context: JsonText
+    metadata: JsonText | null
+    action: JsonText | null
+    answer_asked: JsonText | null
+    justification: string | null
+    presentation: JsonText | null
+    attachments: JsonText | null
+    digest: Buffer
+    risk: 'low' | 'medium' | 'high' | 'critical'
+    risk_proposed: 'low' | 'medium' | 'high' | 'critical'
+    priority: 'low' | 'normal' | 'high' | 'urgent'
+    tags: readonly string[]
+    run_id: string | null
+    hold_seconds: number
+    timeout_at: Date | null
+    callback_url: string | null
+    callback_events: readonly string[] | null
+    traceparent: string | null
+    responder_id: string | null
+    decision: 'approve' | 'reject' | 'request_changes' | 'acknowledge' | null
+    decided_by: 'human' | 'policy' | 'timeout' | 'standing_approval' | 'break_glass' | null
+    certificate: string | null
+    revised_at: Date
+    erased_at: Date | null
+    bytes: Generated<number>
+    response_bytes: number
   }
   consultation_totals: {
     organization_id: string

@@ -46,28 +46,29 @@ const asked = open(
   at(0),
 ).after
 
-const callers: readonly (readonly [string, Principal, string | null])[] = [
-  ['an agent', agent(), 'cancel'],
-  ['an agent whose key may read only', agent(['requests:read']), null],
-  ['an agent whose key may cancel only', agent(['requests:cancel']), 'cancel'],
-  ['a reviewer', person('reviewer'), 'respond'],
-  ['an admin', person('admin'), 'respond'],
-  ['an owner', person('owner'), 'respond'],
-  ['an auditor', person('auditor'), null],
+const callers: readonly (readonly [string, Principal, readonly string[]])[] = [
+  ['an agent', agent(), ['cancel', 'revise']],
+  ['an agent whose key may read only', agent(['requests:read']), []],
+  ['an agent whose key may cancel only', agent(['requests:cancel']), ['cancel']],
+  ['an agent whose key may ask only', agent(['requests:create']), ['revise']],
+  ['a reviewer', person('reviewer'), ['respond']],
+  ['an admin', person('admin'), ['respond']],
+  ['an owner', person('owner'), ['respond']],
+  ['an auditor', person('auditor'), []],
 ]
 const mayRedeliver = ['an agent', 'a reviewer', 'an admin', 'an owner']
 const closedStates = states.filter((state): state is Exclude<State, 'pending'> => state !== 'pending')
 
 describe('what a caller may do', () => {
-  for (const [name, caller, act] of callers) {
+  for (const [name, caller, acts] of callers) {
     for (const { when, now, timeoutAt, isOpen } of [
       { when: 'one millisecond before its time', now: at(hour - 1), timeoutAt: at(hour), isOpen: true },
       { when: 'exactly at its time', now: at(hour), timeoutAt: at(hour), isOpen: false },
       { when: 'one millisecond after its time', now: at(hour + 1), timeoutAt: at(hour), isOpen: false },
       { when: 'that never times out, a century later', now: at(876_000 * hour), timeoutAt: null, isOpen: true },
     ]) {
-      const expected = isOpen && act !== null ? [act] : []
-      test(`${name}, pending, ${when}: ${expected[0] ?? 'nothing'}`, () => {
+      const expected = isOpen ? acts : []
+      test(`${name}, pending, ${when}: ${expected.join() || 'nothing'}`, () => {
         assert.deepEqual(allowedActions({ ...asked, timeoutAt }, caller, now), expected)
       })
     }
@@ -101,14 +102,14 @@ describe('an approval can be redeemed', () => {
       at(9),
       ['report_outcome'],
     ],
-    ['not while it is held back', { state: 'pending', heldUntil: at(60) }, agent(), at(9), ['cancel']],
+    ['not while it is held back', { state: 'pending', heldUntil: at(60) }, agent(), at(9), ['cancel', 'revise']],
     ['not when its outcome is reported', { state: 'completed', outcome }, agent(), at(9), []],
     [
       'nor reported, when it asks for changes',
       { response: { ...response, decision: 'request_changes' } },
       agent(),
       at(9),
-      [],
+      ['revise'],
     ],
   ] as const) {
     test(what, () => assert.deepEqual(allowedActions({ ...approved, ...fields }, caller, now), expected))
@@ -128,7 +129,7 @@ test('callers that share a page are each shown their own actions', () => {
     JSON.parse(pageJson(page, caller, at(1), '/requests')).items.map(
       (item: { allowed_actions: string[] }) => item.allowed_actions,
     )
-  for (const [name, caller, act] of [...callers, ...callers]) {
-    assert.deepEqual(shown(caller), [act === null ? [] : [act], []], name)
+  for (const [name, caller, acts] of [...callers, ...callers]) {
+    assert.deepEqual(shown(caller), [acts, []], name)
   }
 })

@@ -61,6 +61,7 @@ describe('201', () => {
       certificate_expires_at: null,
       redeemed_at: null,
       erased_at: null,
+      revised_at: null,
       timeout_at: new Date(t.clock.now().getTime() + 1_440 * 60_000).toISOString(),
       agent_paused: false,
       allowed_actions: ['cancel'],

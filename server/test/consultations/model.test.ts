@@ -2,44 +2,24 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
-import { type App, createApp } from '../../src/app.ts'
-import { createAccessTokens } from '../../src/identity/access-token.ts'
-import { createLog } from '../../src/platform/log.ts'
-import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
-import { type Act, asked, decisions, type Known, outcomes, predict, seenByAgent, type Told } from './model.ts'
+import { startTestApp, type TestApp } from '../harness.ts'
+import { type Act, asked, decisions, type Known, outcomes, predict, seenByAgent } from './model.ts'
+import { type Play, startPlay } from './play.ts'
 import { totalsAndCounts } from './table-contents.ts'
 
 /** `npm run check:deep` makes 10 000. */
 const runs = Number(process.env.HITL_MODEL_RUNS ?? 150)
 
 let t: TestApp
-/** The second is another process, from the database's point of view. */
-let apps: readonly App[]
-let people: readonly { readonly id: string; readonly sessionId: string }[]
-/** Histories take days, tokens live for minutes: each call has its own. */
-const tokens = createAccessTokens(secretKey, 30)
+let play: Play
 before(async () => {
   t = await startTestApp()
-  const second = await createApp({
-    config: testConfig(),
-    secretKey,
-    connection: t.connection,
-    log: createLog('silent', false),
-    clock: t.clock,
-  })
-  apps = [t.app, second]
-  people = [t.admin, t.reviewer]
+  play = await startPlay(t)
 })
 after(async () => {
-  await apps[1]?.stop()
+  await play.stop()
   await t.stop()
 })
-
-interface Reply {
-  readonly told: Told
-  // biome-ignore lint/suspicious/noExplicitAny: replies of every shape
-  readonly body: any
-}
 
 interface Asked {
   readonly id: string
@@ -48,58 +28,9 @@ interface Asked {
 
 const now = () => t.clock.now().getTime()
 
-async function call(app: number, method: 'GET' | 'POST', path: string, as: string, body?: object): Promise<Reply> {
-  const reply = await apps[app]?.http.inject({
-    method,
-    url: `/api/v1/requests${path}`,
-    headers: { authorization: `Bearer ${as}` },
-    ...(body === undefined ? {} : { payload: body }),
-  })
-  assert.ok(reply)
-  const parsed = JSON.parse(reply.body)
-  return { told: reply.statusCode < 300 ? '200' : `${reply.statusCode} ${parsed.code}`, body: parsed }
-}
-
-async function tokenOf(person: number): Promise<string> {
-  const { id: userId = '', sessionId = '' } = people[person] ?? {}
-  return (await tokens.sign({ organizationId: t.organizationId, userId, sessionId }, t.clock.now())).token
-}
-
-async function perform(app: number, id: string, act: Act): Promise<Told> {
-  switch (act.kind) {
-    case 'sweep':
-      await apps[app]?.consultations.expireDue(100)
-      return ''
-    case 'respond':
-    case 'undo': {
-      const { by, kind, ...body } = act
-      return (await call(app, 'POST', `/${id}/${kind}`, await tokenOf(by), kind === 'undo' ? undefined : body)).told
-    }
-    case 'outcome':
-      return (await call(app, 'POST', `/${id}/outcome`, t.apiKey, { status: act.status })).told
-    default:
-      return (await call(app, 'POST', `/${id}/${act.kind}`, t.apiKey)).told
-  }
-}
-
-const membersOf = ({ state, answer, isRedeemed, outcome }: Known) => [
-  state,
-  answer?.decision,
-  answer === null ? undefined : people[answer.by]?.id,
-  isRedeemed,
-  outcome,
-]
-
-/** What a caller is shown, in the order of `membersOf`. */
-async function shown(id: string, app: number, as: string): Promise<readonly unknown[]> {
-  const { body } = await call(app, 'GET', `/${id}`, as)
-  const { response, redeemed_at, outcome } = body
-  return [body.state, response?.decision, response?.responder_id, redeemed_at !== null, outcome?.status ?? null]
-}
-
 async function compare({ id, known }: Asked, app: number): Promise<void> {
-  assert.deepEqual(await shown(id, app, t.apiKey), membersOf(seenByAgent(known)))
-  assert.deepEqual(await shown(id, app, await tokenOf(0)), membersOf(known))
+  assert.deepEqual(await play.shown(id, app, t.apiKey), play.membersOf(seenByAgent(known)))
+  assert.deepEqual(await play.shown(id, app, await play.tokenOf(0)), play.membersOf(known))
 }
 
 const actOf: fc.Arbitrary<Act> = fc.oneof(
@@ -116,6 +47,18 @@ const actOf: fc.Arbitrary<Act> = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('undo' as const), by: fc.nat(1) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record(
+      {
+        kind: fc.constant('revise' as const),
+        minutes: fc.constantFrom(1, 60, null),
+        holdMs: fc.constantFrom(0, 30_000),
+        revision: fc.constantFrom(1, 2, 3),
+      },
+      { requiredKeys: ['kind', 'minutes', 'holdMs'] },
+    ),
+  },
   {
     weight: 4,
     arbitrary: fc.constantFrom<Act>(
@@ -149,7 +92,7 @@ const commandOf: fc.Arbitrary<Command> = fc.oneof(
         [fc.toStringMethod]: () => `ask(${minutes}, ${hold})`,
         run: async (requests: Asked[]) => {
           const body = { title: 'x', context: {}, timeout_minutes: minutes, hold_seconds: hold }
-          const made = await call(app, 'POST', '', t.apiKey, body)
+          const made = await play.call(app, 'POST', '', t.apiKey, body)
           requests.push({
             id: made.body.id,
             known: asked(minutes === null ? null : now() + minutes * 60_000, hold * 1_000),
@@ -165,7 +108,7 @@ const commandOf: fc.Arbitrary<Command> = fc.oneof(
         const one = onOne(requests, which)
         if (one === undefined) return
         const [next, told] = predict(one.known, act, now())
-        assert.equal(await perform(app, one.id, act), told)
+        assert.equal(await play.perform(app, one.id, act), told)
         one.known = next
         if (act.kind === 'sweep') sweepAll(requests)
         await compare(one, 1 - app)
@@ -181,19 +124,19 @@ const commandOf: fc.Arbitrary<Command> = fc.oneof(
         run: async (requests: Asked[]) => {
           const one = onOne(requests, which)
           if (one === undefined) return
-          const told = await Promise.all(acts.map((act, place) => perform(place % 2, one.id, act)))
+          const told = await Promise.all(acts.map((act, place) => play.perform(place % 2, one.id, act)))
           // A sweep skips what somebody else has locked, and leaves it to the next one.
-          const swept = acts.some(({ kind }) => kind === 'sweep') && (await perform(0, one.id, { kind: 'sweep' }))
+          const swept = acts.some(({ kind }) => kind === 'sweep') && (await play.perform(0, one.id, { kind: 'sweep' }))
           const possible = outcomes(
             one.known,
             acts.map((act, place) => [act, told[place] ?? '']),
             now(),
           )
           assert.ok(possible[0], `no order of these acts explains these replies: ${told.join(', ')}`)
-          const seen = await shown(one.id, 0, await tokenOf(1))
+          const seen = await play.shown(one.id, 0, await play.tokenOf(1))
           const fitting = possible
             .map((known) => (swept === '' ? predict(known, { kind: 'sweep' }, now())[0] : known))
-            .find((known) => isDeepStrictEqual(membersOf(known), seen))
+            .find((known) => isDeepStrictEqual(play.membersOf(known), seen))
           assert.ok(fitting, `${seen.join()} is none of ${JSON.stringify(possible)}`)
           one.known = fitting
           if (swept === '') sweepAll(requests)

@@ -5,6 +5,7 @@ export type Decision = (typeof decisions)[number]
 
 export interface Known {
   readonly state: 'pending' | 'responded' | 'timeout' | 'cancelled' | 'completed'
+  readonly revision: number
   readonly dueAt: number | null
   readonly holdMs: number
   readonly answer: { readonly by: number; readonly decision: Decision; readonly at: number } | null
@@ -18,6 +19,7 @@ export type Act =
   | { readonly kind: 'respond'; readonly by: number; readonly decision: Decision; readonly revision?: number }
   | { readonly kind: 'undo'; readonly by: number }
   | { readonly kind: 'outcome'; readonly status: 'executed' | 'failed' }
+  | { readonly kind: 'revise'; readonly minutes: number | null; readonly holdMs: number; readonly revision?: number }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'redeem' }
   | { readonly kind: 'sweep' }
@@ -26,8 +28,10 @@ export type Act =
 export type Told = string
 
 const approvalMs = 24 * 3_600_000
+const mostRevisions = 20
 export const asked = (dueAt: number | null, holdMs: number): Known => ({
   state: 'pending',
+  revision: 1,
   dueAt,
   holdMs,
   answer: null,
@@ -60,7 +64,7 @@ export function predict(known: Known, act: Act, now: number): readonly [Known, T
       return isOverdue ? [{ ...known, state: 'timeout' }, ''] : refused('')
     case 'respond': {
       if (closedAs !== null) return refused(`409 consultation.already_${closedAs}`)
-      if ((act.revision ?? 1) !== 1) return refused('412 consultation.revision_changed')
+      if ((act.revision ?? known.revision) !== known.revision) return refused('412 consultation.revision_changed')
       const given = { by: act.by, decision: act.decision, at: now }
       if (known.holdMs > 0) return done({ answer: given, heldUntil: now + known.holdMs })
       return done({ state: 'responded', answer: given })
@@ -70,6 +74,15 @@ export function predict(known: Known, act: Act, now: number): readonly [Known, T
       if (!isHeld || heldUntil <= now) return refused('409 consultation.already_released')
       if (answer.by !== act.by) return refused('403 consultation.not_the_decider')
       return done({ answer: null, heldUntil: null })
+    case 'revise':
+      if (closedAs !== null && !isHeld && decision !== 'request_changes')
+        return refused(`409 consultation.already_${closedAs}`)
+      if ((act.revision ?? known.revision) !== known.revision) return refused('412 consultation.revision_changed')
+      if (known.revision >= mostRevisions) return refused('409 consultation.too_many_revisions')
+      return done({
+        ...asked(act.minutes === null ? null : now + act.minutes * 60_000, act.holdMs),
+        revision: known.revision + 1,
+      })
     case 'cancel':
       if (closedAs !== null && !isHeld) return refused(`409 consultation.already_${closedAs}`)
       return done({ state: 'cancelled', answer: null, heldUntil: null })

@@ -43,6 +43,7 @@ export async function live(day: Day, organizationId: string): Promise<void> {
 export async function operate(day: Day, organizationId: string): Promise<void> {
   await operations(day, organizationId)
   await repeats(day)
+  await revisions(day)
   await lists(day)
   await outage(day)
   await seldom(day)
@@ -95,6 +96,22 @@ async function seldom({ t }: Day): Promise<void> {
   const lease = { organizationId: t.organizationId, id: newId(), leaseToken: newId() } as Delivery
   await moveLeases(t.app.db.within({ worker: true }), [lease], t.clock.now())
   await usersOfAccount(t.app.db.within({ accountId: t.admin.id }), t.admin.id)
+}
+
+/** A request that was sent back for changes, was revised and is used. */
+async function revisions({ t, receiver }: Day): Promise<void> {
+  const headers = { 'idempotency-key': newId() }
+  const body = { title: 'x', context: {}, callback_webhook: receiver.url }
+  const ask = () => t.call('POST', '/api/v1/requests', { as: t.apiKey, body, headers })
+  const { id, digest } = done('ask', await ask()).body
+  const call = (act: string, as: string, sent: object) =>
+    t.call('POST', `/api/v1/requests/${id}/${act}`, { as, body: sent })
+  done('send back', await call('respond', t.reviewer.token, { decision: 'request_changes' }))
+  done('revise', await call('revisions', t.apiKey, { title: 'y', context: {} }))
+  assert.equal(done('ask again', await ask()).body.revision, 1)
+  for (const as of [t.apiKey, t.admin.token])
+    done('revisions', await t.call('GET', `/api/v1/requests/${id}/revisions?limit=1`, { as }))
+  assert.equal((await call('redeem', t.apiKey, { digest })).body.code, 'consultation.revision_superseded')
 }
 
 /** Repeated calls, and calls of a paused agent. */

@@ -247,6 +247,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/requests/{id}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a request asks and has asked: its revisions, newest first
+         * @description Each with the JSON Patch from the one before, and with its answer. Read the request for the one that counts.
+         */
+        get: operations["listRevisions"];
+        put?: never;
+        /**
+         * Ask something else in the place of what was asked
+         * @description While the request is pending, and after `request_changes`: it is pending again, under the same id, with the next `revision` and a new `timeout_at`. The body is a whole new request: what it leaves out is gone, but for the files, which stay until they are removed. A decision that is held back becomes void; a callback about the earlier revision that was not received yet is not sent any more, unless it is on its way. A request has at most 20 revisions.
+         */
+        post: operations["reviseRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/requests/{id}/deliveries": {
         parameters: {
             query?: never;
@@ -427,7 +451,7 @@ export interface paths {
         };
         /**
          * The evidence pack of one request, as JSON or as a self-contained page
-         * @description The request, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate of the decision, the deliveries, the names of who took part, and in `checks` whether all of it agrees. Of more than 1 000 events the middle ones are left out, and events_left_out counts them. docs/audit.md explains how to check it without this service.
+         * @description The request, what it asked before it was revised, its events with proofs that they were sealed, the heads of their seals, the keys, the certificate of the decision, the deliveries, the names of who took part, and in `checks` whether all of it agrees. Of more than 1 000 events the middle ones are left out, and events_left_out counts them. docs/audit.md explains how to check it without this service.
          */
         get: operations["getEvidence"];
         put?: never;
@@ -2665,7 +2689,7 @@ export interface components {
          * @description What happened, `noun.past_tense`; docs/events.md explains each. More may be added.
          * @enum {string}
          */
-        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
+        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.revised" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
         /** EventPage */
         EventPage: {
             /** @description What was found, in the order that the operation says. */
@@ -3536,7 +3560,7 @@ export interface components {
              * @description pending until it is answered, times out or is withdrawn. After that it says how far the callback has come.
              */
             state: string;
-            /** @description Counts the changes of what is asked. */
+            /** @description Counts what was asked: 1, and one more with each revision. */
             revision: number;
             /** @description The files that the agent added to what it asks, in that order. They are a part of the digest. */
             attachments: components["schemas"]["Attachment"][];
@@ -3608,13 +3632,18 @@ export interface components {
             api_key_id: string;
             /** @description The agent is paused or stopped; it may not act on an answer. */
             agent_paused: boolean;
-            /** @description What the caller may do now: respond, undo, cancel, redeliver, redeem, report_outcome. */
+            /** @description What the caller may do now: respond, undo, cancel, revise, redeliver, redeem, report_outcome. */
             allowed_actions: string[];
             /**
              * Format: date-time
              * @description When it was made.
              */
             created_at: string;
+            /**
+             * Format: date-time
+             * @description When what is asked now took the place of an earlier revision; null for the first one.
+             */
+            revised_at: string | null;
             /**
              * Format: date-time
              * @description When it was last changed.
@@ -3896,6 +3925,180 @@ export interface components {
              * @description Sent to the agent with every refusal. No blank at either end, no control character, line end or direction mark, and something to see.
              */
             reason?: string | null;
+        };
+        /** ReviseRequest */
+        ReviseRequest: {
+            /**
+             * Format: single-line
+             * @description What is asked, in one line. No blank at either end, no control character, line end or direction mark, and something to see.
+             */
+            title: string;
+            /** @description What is asked, at length. */
+            description?: string | null;
+            /** @description What a person needs to know. Returned exactly as sent. */
+            context: {
+                [key: string]: unknown;
+            };
+            /** @description The agent's own data; returned in the callback. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+            action?: components["schemas"]["Action"] | null;
+            answer?: components["schemas"]["AnswerAsked"] | null;
+            /** @description The agent's own reason, in Markdown. */
+            justification?: string | null;
+            presentation?: components["schemas"]["Presentation"] | null;
+            risk?: components["schemas"]["Risk"] | null;
+            priority?: components["schemas"]["Priority"] | null;
+            /** @description To find and sort it by. */
+            tags?: string[] | null;
+            /**
+             * Format: single-line
+             * @description Groups the requests of one run of the agent. No blank at either end, no control character, line end or direction mark, and something to see.
+             */
+            run_id?: string | null;
+            /** @description http(s) URL the answer is posted to. */
+            callback_webhook?: string | null;
+            /** @description Signs the callback: whsec_ and base64 of the key, as Standard Webhooks has it, or any other text, which is the key itself. No blank or line end at either end. Never returned. */
+            callback_secret?: string | null;
+            /** @description Waits before each retry, in seconds; after the last one there is no recovery. Default: those of the installation. [] means one attempt only. */
+            callback_retry_seconds?: number[] | null;
+            /** @description The events that a callback is sent for. Left out: all of them. */
+            callback_events?: components["schemas"]["CallbackEvent"][] | null;
+            /** @description Left out: 1440. null: the request never times out. */
+            timeout_minutes?: number | null;
+            /** @description How long a decision is held back, so that the person can take it back. Until then the request is pending for the agent. Left out: 0. */
+            hold_seconds?: number;
+            /** @description The revision that it takes the place of; 412 when the request is at another one. */
+            revision?: number;
+        };
+        /** Revision */
+        Revision: {
+            /** @description Its number. */
+            revision: number;
+            /** @description What is asked, in one line. */
+            title: string;
+            /** @description What is asked, at length. */
+            description: string | null;
+            /** @description What a person needs to know, exactly as sent. */
+            context: {
+                [key: string]: unknown;
+            };
+            /** @description The agent's own data, exactly as sent. */
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            action: components["schemas"]["RequestAction"] | null;
+            answer: components["schemas"]["RequestAnswerAsked"] | null;
+            /** @description The agent's own reason, in Markdown. */
+            justification: string | null;
+            presentation: components["schemas"]["RequestPresentation"] | null;
+            /**
+             * Risk
+             * @description How much care a decision takes. low, medium: one step. high: a confirmation with an approval, a reason with a rejection. critical: the name of the target, or a step-up, with an approval.
+             */
+            risk: string;
+            /**
+             * Priority
+             * @description How soon it should be looked at.
+             */
+            priority: string;
+            /** @description To find and sort it by. */
+            tags: string[];
+            /** @description Groups the requests of one run of the agent. */
+            run_id: string | null;
+            /** @description How long a decision is held back from the agent, at least. */
+            hold_seconds: number;
+            /** @description The files that the agent added to what it asks, in that order. They are a part of the digest. */
+            attachments: components["schemas"]["Attachment"][];
+            /** @description SHA-256, in hex, over the RFC 8785 JSON of {context, description, title}, and of what there is of action, answer, justification, presentation and attachments: what is asked. */
+            digest: string;
+            /**
+             * Format: date-time
+             * @description When it was to time out.
+             */
+            timeout_at: string | null;
+            /**
+             * Format: uuid
+             * @description The key that asked it.
+             */
+            api_key_id: string;
+            /**
+             * Format: date-time
+             * @description When it was asked.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the next revision took its place; null for what is asked now.
+             */
+            revised_at: string | null;
+            /**
+             * Format: date-time
+             * @description When its texts were erased on request; its digest stays.
+             */
+            erased_at: string | null;
+            decided_by: components["schemas"]["Decider"] | null;
+            response: components["schemas"]["RevisionResponse"] | null;
+            /** @description RFC 6902: from the revision before to this one, over title, description, context, metadata, action, answer, justification, presentation, risk, priority, tags, run_id, hold_seconds and attachments. null for the first revision. */
+            patch: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description The two revisions, or the patch, come to more than 128 KiB: compare them yourself. */
+            patch_omitted: boolean;
+        };
+        /** RevisionPage */
+        RevisionPage: {
+            /** @description What was found, in the order that the operation says. */
+            items: components["schemas"]["Revision"][];
+            /** @description For `cursor`; null on the last page. */
+            next_cursor: string | null;
+        };
+        /**
+         * RevisionResponse
+         * @description The answer to this revision; null where there was none.
+         */
+        RevisionResponse: {
+            /**
+             * Decision
+             * @description What was decided. request_changes: ask again, differently. acknowledge: it was read.
+             */
+            decision: string | null;
+            /** @description What the person adds. */
+            comment: string | null;
+            /** @description The options chosen; of a ranking the best first. */
+            choices: string[] | null;
+            /** @description The values of the form, exactly as the person sent them. */
+            data: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The edited arguments, to be used instead of action.args; null: as they were proposed. */
+            args: {
+                [key: string]: unknown;
+            } | null;
+            /** @description RFC 6902: from action.args to `args`. */
+            args_patch: {
+                [key: string]: unknown;
+            }[] | null;
+            /** @description Files of the answer. null: answers cannot take files yet. */
+            attachments: components["schemas"]["Attachment"][] | null;
+            /** @description The revision that was answered. */
+            revision: number;
+            /**
+             * Format: uuid
+             * @description The person who answered.
+             */
+            responder_id: string;
+            /**
+             * Format: date-time
+             * @description When it was answered.
+             */
+            responded_at: string;
+            /**
+             * Format: date-time
+             * @description When it became void, because the agent revised what was asked while the decision was held back. Agents are not shown such an answer.
+             */
+            voided_at: string | null;
         };
         /**
          * Risk
@@ -4299,6 +4502,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Precondition Failed */
+        ConsultationRevisionChanged: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Unauthorized */
         CountRequests401: {
             headers: {
@@ -4322,6 +4534,15 @@ export interface components {
         CreateRequest403: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unprocessable Entity */
+        CreateRequest422: {
+            headers: {
                 [name: string]: unknown;
             };
             content: {
@@ -5018,6 +5239,7 @@ export interface operations {
                      *             "redeliver"
                      *           ],
                      *           "created_at": "2026-01-31T09:00:00.000Z",
+                     *           "revised_at": null,
                      *           "updated_at": "2026-01-31T09:05:00.041Z"
                      *         }
                      *       ],
@@ -5092,15 +5314,7 @@ export interface operations {
             };
             401: components["responses"]["GetAttachment401"];
             403: components["responses"]["CreateRequest403"];
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            422: components["responses"]["CreateRequest422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -5232,6 +5446,7 @@ export interface operations {
                      *             "redeliver"
                      *           ],
                      *           "created_at": "2026-01-31T09:00:00.000Z",
+                     *           "revised_at": null,
                      *           "updated_at": "2026-01-31T09:05:00.041Z"
                      *         }
                      *       ]
@@ -5402,15 +5617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            412: components["responses"]["ConsultationRevisionChanged"];
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -5772,6 +5979,295 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            default: components["responses"]["Refused"];
+        };
+    };
+    listRevisions: {
+        parameters: {
+            query?: {
+                /** @description How many at most. A page has fewer when they come to more than 1 MiB. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["GetRequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of revisions */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "API-Key-Expires": components["headers"]["API-Key-Expires"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "description": "They have not been attached for 90 days.",
+                     *           "metadata": {
+                     *             "run": "cleanup-2026-01-31"
+                     *           },
+                     *           "action": null,
+                     *           "answer": null,
+                     *           "justification": null,
+                     *           "presentation": null,
+                     *           "risk": "medium",
+                     *           "priority": "normal",
+                     *           "tags": [],
+                     *           "run_id": null,
+                     *           "hold_seconds": 0,
+                     *           "attachments": [],
+                     *           "digest": "5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a",
+                     *           "timeout_at": "2026-01-31T10:00:00.000Z",
+                     *           "api_key_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60",
+                     *           "erased_at": null,
+                     *           "patch_omitted": false,
+                     *           "revision": 2,
+                     *           "title": "Delete 2 unused volumes in production?",
+                     *           "context": {
+                     *             "volumes": [
+                     *               "vol-1",
+                     *               "vol-3"
+                     *             ],
+                     *             "monthly_cost": 21.5
+                     *           },
+                     *           "created_at": "2026-01-31T09:06:00.000Z",
+                     *           "revised_at": null,
+                     *           "decided_by": null,
+                     *           "response": null,
+                     *           "patch": [
+                     *             {
+                     *               "op": "replace",
+                     *               "path": "/title",
+                     *               "value": "Delete 2 unused volumes in production?"
+                     *             },
+                     *             {
+                     *               "op": "remove",
+                     *               "path": "/context/volumes/1"
+                     *             },
+                     *             {
+                     *               "op": "replace",
+                     *               "path": "/context/monthly_cost",
+                     *               "value": 21.5
+                     *             }
+                     *           ]
+                     *         },
+                     *         {
+                     *           "description": "They have not been attached for 90 days.",
+                     *           "metadata": {
+                     *             "run": "cleanup-2026-01-31"
+                     *           },
+                     *           "action": null,
+                     *           "answer": null,
+                     *           "justification": null,
+                     *           "presentation": null,
+                     *           "risk": "medium",
+                     *           "priority": "normal",
+                     *           "tags": [],
+                     *           "run_id": null,
+                     *           "hold_seconds": 0,
+                     *           "attachments": [],
+                     *           "digest": "5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a",
+                     *           "timeout_at": "2026-01-31T10:00:00.000Z",
+                     *           "api_key_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60",
+                     *           "erased_at": null,
+                     *           "patch_omitted": false,
+                     *           "revision": 1,
+                     *           "title": "Delete 3 unused volumes in production?",
+                     *           "context": {
+                     *             "volumes": [
+                     *               "vol-1",
+                     *               "vol-2",
+                     *               "vol-3"
+                     *             ],
+                     *             "monthly_cost": 42.5
+                     *           },
+                     *           "created_at": "2026-01-31T09:00:00.000Z",
+                     *           "revised_at": "2026-01-31T09:06:00.000Z",
+                     *           "decided_by": "human",
+                     *           "response": {
+                     *             "decision": "request_changes",
+                     *             "comment": "Fine, but keep vol-2.",
+                     *             "choices": null,
+                     *             "data": null,
+                     *             "args": null,
+                     *             "args_patch": null,
+                     *             "attachments": null,
+                     *             "revision": 1,
+                     *             "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *             "responded_at": "2026-01-31T09:05:00.000Z",
+                     *             "voided_at": null
+                     *           },
+                     *           "patch": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RevisionPage"];
+                };
+            };
+            401: components["responses"]["GetAttachment401"];
+            403: components["responses"]["GetAttachment403"];
+            404: components["responses"]["ConsultationNotFound"];
+            422: components["responses"]["GetRequest422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    reviseRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description W3C Trace Context: kept with the request, sent with its callback, and `trace_id` in the log. Ignored when it is malformed. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description The same key and body give the same reply; the same key and another body give 422. */
+                "idempotency-key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["GetRequestId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "title": "Delete 2 unused volumes in production?",
+                 *       "description": "They have not been attached for 90 days.",
+                 *       "context": {
+                 *         "volumes": [
+                 *           "vol-1",
+                 *           "vol-3"
+                 *         ],
+                 *         "monthly_cost": 21.5
+                 *       },
+                 *       "metadata": {
+                 *         "run": "cleanup-2026-01-31"
+                 *       },
+                 *       "callback_webhook": "https://agent.example.com/hitl",
+                 *       "callback_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                 *       "timeout_minutes": 60,
+                 *       "revision": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReviseRequest"];
+            };
+        };
+        responses: {
+            /** @description The request with its new revision, durable */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "API-Key-Expires": components["headers"]["API-Key-Expires"];
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61",
+                     *       "title": "Delete 3 unused volumes in production?",
+                     *       "description": "They have not been attached for 90 days.",
+                     *       "context": {
+                     *         "volumes": [
+                     *           "vol-1",
+                     *           "vol-2",
+                     *           "vol-3"
+                     *         ],
+                     *         "monthly_cost": 42.5
+                     *       },
+                     *       "metadata": {
+                     *         "run": "cleanup-2026-01-31"
+                     *       },
+                     *       "action": null,
+                     *       "answer": null,
+                     *       "justification": null,
+                     *       "presentation": null,
+                     *       "risk": "medium",
+                     *       "risk_proposed": "medium",
+                     *       "priority": "normal",
+                     *       "tags": [],
+                     *       "run_id": null,
+                     *       "state": "pending",
+                     *       "revision": 2,
+                     *       "attachments": [],
+                     *       "response": {
+                     *         "decision": "approve",
+                     *         "comment": "Fine, but keep vol-2.",
+                     *         "choices": null,
+                     *         "data": null,
+                     *         "args": null,
+                     *         "args_patch": null,
+                     *         "attachments": null,
+                     *         "revision": 1,
+                     *         "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *         "responded_at": "2026-01-31T09:05:00.000Z"
+                     *       },
+                     *       "responded_by": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *       "responded_at": "2026-01-31T09:05:00.000Z",
+                     *       "decided_by": "human",
+                     *       "hold_seconds": 0,
+                     *       "held_until": null,
+                     *       "outcome": null,
+                     *       "callback_webhook": "https://agent.example.com/hitl",
+                     *       "callback_events": null,
+                     *       "callback_sent_at": "2026-01-31T09:05:00.041Z",
+                     *       "callback": {
+                     *         "status": "sent",
+                     *         "attempts": 1,
+                     *         "next_attempt_at": null,
+                     *         "last_error": null
+                     *       },
+                     *       "digest": "5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a",
+                     *       "certificate": "eyJhbGciOiJFZERTQSIsInR5cCI6ImhpdGwtZGVjaXNpb24rand0Iiwia2lkIjoiLi4uIn0.eyJkZWNpc2lvbiI6ImFwcHJvdmUifQ.c2lnbmF0dXJl",
+                     *       "certificate_expires_at": "2026-02-01T09:05:00.000Z",
+                     *       "redeemed_at": null,
+                     *       "erased_at": null,
+                     *       "timeout_at": "2026-01-31T10:00:00.000Z",
+                     *       "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                     *       "agent_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58",
+                     *       "api_key_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60",
+                     *       "agent_paused": false,
+                     *       "allowed_actions": [
+                     *         "redeliver"
+                     *       ],
+                     *       "created_at": "2026-01-31T09:00:00.000Z",
+                     *       "revised_at": null,
+                     *       "updated_at": "2026-01-31T09:05:00.041Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Request"];
+                };
+            };
+            401: components["responses"]["GetAttachment401"];
+            403: components["responses"]["CreateRequest403"];
+            404: components["responses"]["ConsultationNotFound"];
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            412: components["responses"]["ConsultationRevisionChanged"];
+            422: components["responses"]["CreateRequest422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6279,6 +6775,8 @@ export interface operations {
                      *       "names": [],
                      *       "request": {},
                      *       "certificate": null,
+                     *       "revisions": [],
+                     *       "revisions_left_out": 0,
                      *       "deliveries": [],
                      *       "events_total": 0,
                      *       "events_left_out": 0,

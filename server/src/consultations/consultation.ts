@@ -588,5 +588,6 @@ function asAnswered(answered: Consultation, holdMs: number, mark: Mark): Consult
 export function initialReply(now: Consultation): Consultation {
   const asked =
     now.attachments === null ? now : { ...now, attachments: null, digest: digestOf({ ...now, attachments: null }) }
-  return { ...asked, ...undecided, closingCall: null, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
+  const first = { revision: 1, revisedAt: null, revisingKeyId: null, closingCall: null } as const
+  return { ...asked, ...undecided, ...first, nextActionAt: now.timeoutAt, updatedAt: now.createdAt }
 }

@@ -172,7 +172,7 @@ export async function asFirstAsked(db: Queryable, found: readonly Consultation[]
   if (one === undefined) return found
   const rows = await db.execute<RevisionRow>(firstStatement, [one.organizationId, revised.map(({ id }) => id)])
   const first = new Map(rows.map((row) => [row.request_id, textsOf(row)]))
-  return found.map((now) => ({ ...now, ...first.get(now.id), revision: 1, revisedAt: null, revisingKeyId: null }))
+  return found.map((now) => ({ ...now, ...first.get(now.id) }))
 }
 
 const byDigestStatement: Statement = {

@@ -64,7 +64,7 @@ describe('201', () => {
       revised_at: null,
       timeout_at: new Date(t.clock.now().getTime() + 1_440 * 60_000).toISOString(),
       agent_paused: false,
-      allowed_actions: ['cancel'],
+      allowed_actions: ['cancel', 'revise'],
       created_at: t.clock.now().toISOString(),
       updated_at: t.clock.now().toISOString(),
     })

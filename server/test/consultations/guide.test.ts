@@ -40,7 +40,7 @@ function partOf(value: unknown, shown: unknown): unknown {
   return Object.fromEntries(Object.entries(shown).map(([name, part]) => [name, partOf(members?.[name], part)]))
 }
 
-const least: Readonly<Record<string, number>> = { 'questions.md': 18, 'revising.md': 18 }
+const least: Readonly<Record<string, number>> = { 'questions.md': 18, 'revising.md': 17 }
 
 for (const name of readdirSync(guides)) {
   test(`every exchange of ${name} goes as it says`, async () => {

@@ -229,11 +229,11 @@ test('callers who list at the same moment each get their own requests', async ()
     await u.call('POST', path, { as: second.raw, body: { title: 'of the second key', context: {} } })
     await u.call('POST', path, { as: elsewhere.apiKey.raw, body: { title: 'of another organization', context: {} } })
     const callers = [
-      [u.apiKey, 3, ['cancel']],
-      [second.raw, 1, ['cancel']],
+      [u.apiKey, 3, ['cancel', 'revise']],
+      [second.raw, 1, ['cancel', 'revise']],
       [u.reviewer.token, 4, ['respond']],
       [u.admin.token, 4, ['respond']],
-      [elsewhere.apiKey.raw, 1, ['cancel']],
+      [elsewhere.apiKey.raw, 1, ['cancel', 'revise']],
       [elsewhere.reviewer.token, 1, ['respond']],
     ] as const
     const asked = Array.from({ length: 10 }, () => callers).flat()

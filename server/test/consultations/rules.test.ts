@@ -184,6 +184,8 @@ describe('open', () => {
       redeemedAt: null,
       closingCall: null,
       redeemingCall: null,
+      revisedAt: null,
+      revisingKeyId: null,
       risk: 'medium',
       responseBytes: 0,
       erasedAt: null,

@@ -249,7 +249,7 @@ describe('the row read back equals what the rule returned', () => {
       holdSeconds,
       ...rest
     } = opened
-    const { certificate, attachments, ...others } = rest
+    const { certificate, attachments, revisedAt, revisingKeyId, ...others } = rest
     const { action, answerAsked, justification, presentation, riskProposed, priority, tags, runId, ...core } = others
     assert.deepEqual(
       { action, answerAsked, justification, presentation, riskProposed, priority, tags, runId },
@@ -274,8 +274,10 @@ describe('the row read back equals what the rule returned', () => {
         holdSeconds,
         certificate,
         attachments,
+        revisedAt,
+        revisingKeyId,
       ].length,
-      12,
+      14,
     )
   })
 })

@@ -29,7 +29,7 @@ describe('a request times out', () => {
     t.clock.advance(59_999)
     await t.app.drain()
     assert.equal(await t.app.consultations.expireDue(100), 0)
-    assert.deepEqual([(await read(id)).state, (await read(id)).allowed_actions], ['pending', ['cancel']])
+    assert.deepEqual([(await read(id)).state, (await read(id)).allowed_actions], ['pending', ['cancel', 'revise']])
     t.clock.advance(1)
     assert.equal(t.clock.now().toISOString(), timeoutAt)
     await t.app.drain()

@@ -1,5 +1,6 @@
 // Everything that CI checks, cheapest first: `npm run check`. Stops at the first step that fails. `npm run check:deep` makes
-// 10 000 random histories of requests instead of 150 (server/test/consultations/model.test.ts), which takes a quarter of an hour.
+// 10 000 random histories of requests instead of 150 (server/test/consultations/model.test.ts), which takes a quarter of an hour,
+// and 1 000 races of each pair of acts instead of 40 (races.test.ts).
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -37,7 +38,8 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
   ['tests', 'npm', ['test']],
 ]
 
-const env = process.argv.includes('--deep') ? { ...process.env, HITL_MODEL_RUNS: '10000' } : process.env
+const deep = { HITL_MODEL_RUNS: '10000', HITL_RACES: '1000' }
+const env = process.argv.includes('--deep') ? { ...process.env, ...deep } : process.env
 
 for (const [name, command, args] of steps) {
   const startedAt = performance.now()

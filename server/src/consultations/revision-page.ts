@@ -14,7 +14,7 @@ export interface RevisionPage {
 }
 
 /**
- * What two revisions ask may come to this much to be compared, and the patch as well: 20 ms of work at most. What is larger is
+ * What two revisions ask may come to this much to be compared, and the patch as well: some 30 ms of work. What is larger is
  * read whole.
  */
 const comparedBytes = 131_072

@@ -135,7 +135,7 @@ for (const ownFilter of [true, false]) {
       for (const [state, expected] of Object.entries(credentials.pauses)) {
         const idle = await credentials.agentIn(t, shared, state as credentials.AgentState)
         for (const operation of operations) {
-          if (['createRequest', 'createRequests'].includes(operation.id)) {
+          if (['createRequest', 'createRequests', 'reviseRequest'].includes(operation.id)) {
             await assertRefused(`agent ${state}`, operation, idle, expected)
           } else if (mayCall(operation).includes('agent')) {
             const tenant = await addTenant(t)

@@ -431,6 +431,29 @@ describe('what an earlier revision had', () => {
   })
 })
 
+for (const [what, edit] of [
+  ['its texts were edited', `update consultation_revisions set title = 'x' where request_id = $1`],
+  ['its digest was edited', `update consultation_revisions set digest = sha256('x') where request_id = $1`],
+  ['it was removed', 'delete from consultation_revisions where request_id = $1'],
+] as const) {
+  test(`the evidence pack shows an earlier revision, and that ${what}`, async () => {
+    const { id, digest } = await t.createRequest()
+    done(await revise(id))
+    const { body } = await t.call('GET', path(id, '/evidence'), { as: t.admin.token })
+    assert.deepEqual(
+      [body.revisions.map((one: Reply['body']) => [one.revision, one.digest]), body.revisions_left_out],
+      [[[1, digest]], 0],
+    )
+    assert.deepEqual(await failing(id), [])
+    await t.sql(edit, [id])
+    const found = (await failing(id)) as readonly { readonly check: string }[]
+    assert.deepEqual(
+      found.map(({ check }) => check),
+      ['revisions'],
+    )
+  })
+}
+
 test('the audit, lists, totals and validators tell of it', async () => {
   const asked = await t.createRequest()
   const { id } = asked

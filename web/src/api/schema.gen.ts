@@ -3721,7 +3721,7 @@ export interface components {
              * @description pending until it is answered, times out or is withdrawn. After that it says how far the callback has come.
              */
             state: string;
-            /** @description Counts the changes of what is asked. */
+            /** @description Counts what was asked: 1, and one more with each revision. */
             revision: number;
             /**
              * Risk

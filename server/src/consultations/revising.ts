@@ -101,8 +101,9 @@ export async function earlierOf({ db }: Pick<Context, 'db'>, principal: Principa
   let bytes = 0
   while (next > 1 && bytes < packBytes) {
     const older = await revisions.earlier(rows, found, next, rules.mostRevisions)
-    if (older.length === 0) break
     const { items } = await revisionPage(older, older.length, principal)
+    // Missing ones are not left out: the pack's check names them.
+    if (items.length === 0) return { revisions: shown, leftOut: 0 }
     for (const [place, one] of older.slice(0, items.length).entries()) {
       await digestAhead(one, payerOf(principal))
       const json = items[place] ?? ''

@@ -4080,8 +4080,9 @@ export interface components {
             args_patch: {
                 [key: string]: unknown;
             }[] | null;
-            /** @description Files of the answer. null: answers cannot take files yet. */
+            /** @description The files of the answer, to be read like those of the question. */
             attachments: components["schemas"]["Attachment"][] | null;
+            responder: components["schemas"]["Responder"];
             /** @description The revision that was answered. */
             revision: number;
             /**
@@ -6103,6 +6104,10 @@ export interface operations {
                      *             "args": null,
                      *             "args_patch": null,
                      *             "attachments": null,
+                     *             "responder": {
+                     *               "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *               "name": "Robin Reviewer"
+                     *             },
                      *             "revision": 1,
                      *             "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
                      *             "responded_at": "2026-01-31T09:05:00.000Z",
@@ -6213,6 +6218,10 @@ export interface operations {
                      *         "args": null,
                      *         "args_patch": null,
                      *         "attachments": null,
+                     *         "responder": {
+                     *           "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *           "name": "Robin Reviewer"
+                     *         },
                      *         "revision": 1,
                      *         "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
                      *         "responded_at": "2026-01-31T09:05:00.000Z"

@@ -1,9 +1,9 @@
 import createClient from 'openapi-fetch'
 import { publicPath } from './public-path.ts'
-import type { components, paths } from './schema.gen.ts'
+import type { paths } from './schema.gen.ts'
 import { fetchConfirmed } from './step-up.ts'
 
-export type Schemas = components['schemas']
+export type { Schemas } from './schemas.ts'
 
 /** Calls of the signed-in person. */
 export const api = createClient<paths>({ baseUrl: publicPath, fetch: fetchConfirmed })

@@ -1,5 +1,5 @@
-import type { Schemas } from './client.ts'
 import type { Problem } from './refused.ts'
+import type { Schemas } from './schemas.ts'
 import { fetchSignedIn } from './session.ts'
 
 /** What a call asks for before the service does it: a proof of the person, for this very call. */

@@ -1,0 +1,3 @@
+import type { components } from './schema.gen.ts'
+
+export type Schemas = components['schemas']

@@ -31,10 +31,13 @@ export type State = (typeof states)[number]
 /** What is due within this time is due soon. */
 export const dueSoonMinutes = 60
 /** Of these, more are not counted one by one: an inbox says "1 000 or more". */
-export const mostDueCounted = 1_000
+export const mostCounted = 1_000
 
-/** The orders of lists. due: those that are pending, by when they time out; those that never do come last. */
-export const sorts = ['newest', 'oldest', 'due'] as const
+/**
+ * The orders of lists. due: those that are pending, by when they time out; those that never do come last. priority: the most urgent
+ * first, and among them the newest.
+ */
+export const sorts = ['newest', 'oldest', 'due', 'priority'] as const
 export type Sort = (typeof sorts)[number]
 
 export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const

@@ -3,6 +3,7 @@ import { toInstant } from '../http/instant.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
 import { invalid } from '../platform/problem.ts'
 import type { ListFilter, Place } from './list-store.ts'
+import { priorities, risks } from './questions/tiers.ts'
 import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
 
 /** Where the next page of a list begins; of a differential poll, all pages show the changes up to the same time. */
@@ -11,19 +12,20 @@ export interface ListCursor {
   readonly updatedUntil: Date | null
 }
 
-/** The id; in the list by due also when it times out, and the time of a differential poll. */
+/** The id; in the lists by due and by priority also when it times out, or its rank; and the time of a differential poll. */
 const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:~\d{1,15})?(?:@\d{1,15})?$/
 
-export function encodeListCursor({ after: { id, due }, updatedUntil }: ListCursor, list: string): string {
-  const isByDue = list.includes('sort=due')
-  const place = isByDue && due !== null ? `${id}~${due.getTime()}` : id
+export function encodeListCursor({ after: { id, due, rank }, updatedUntil }: ListCursor, list: string): string {
+  const more = list.includes('sort=due') ? due?.getTime() : list.includes('sort=priority') ? rank : null
+  const place = more == null ? id : `${id}~${more}`
   return encodeCursor(updatedUntil === null ? place : `${place}@${updatedUntil.getTime()}`, list)
 }
 
 function decodeListCursor(cursor: string, list: string): ListCursor {
   const [place = '', until] = decodeCursor(cursor, list, form).split('@')
-  const [id = '', due] = place.split('~')
-  return { after: { id, due: instant(due) }, updatedUntil: instant(until) }
+  const [id = '', more] = place.split('~')
+  const rank = more === undefined ? null : Math.min(Number(more), priorities.length)
+  return { after: { id, due: instant(more), rank }, updatedUntil: instant(until) }
 }
 
 const instant = (ms: string | undefined): Date | null => (ms === undefined ? null : new Date(Number(ms)))
@@ -33,7 +35,10 @@ export type ListQuery = Omit<ListFilter, 'organizationId' | 'agentId'> & { reado
 
 /** Throws 422. */
 export function parseListQuery(query: Static<typeof listQuery>, list: string): ListQuery {
-  const { state = null, limit = 20, offset = 0, fields, sort = 'newest', agent = null } = query
+  const { state, tag, run_id: runId = null } = query
+  const [states, tags] = [state === undefined ? null : [state], tag === undefined ? null : [tag]]
+  const [priority, risk] = [among(priorities, query.priority), among(risks, query.risk)]
+  const { limit = 20, offset = 0, fields, sort = 'newest', agent = null } = query
   const time = (name: 'updated_after' | 'created_after' | 'created_before' | 'due_before'): Date | null => {
     const text = query[name]
     return text === undefined ? null : toInstant(name, text)
@@ -43,17 +48,21 @@ export function parseListQuery(query: Static<typeof listQuery>, list: string): L
     createdBefore: time('created_before'),
     dueBefore: time('due_before'),
     metadata: metadataOf(query),
+    tags,
   }
-  const isLooked =
-    looked.metadata.length > 0 || [looked.createdAfter, looked.createdBefore, looked.dueBefore].some(Boolean)
+  const others = [looked.createdAfter, looked.createdBefore, looked.dueBefore, tags, priority, risk, runId]
+  const isLooked = looked.metadata.length > 0 || others.some((one) => one !== null) || sort === 'priority'
   if (query.cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
-  if (isLooked && offset > 0) throw invalid('offset', 'cannot go with these filters: go on with cursor')
-  if (sort === 'due' && state !== null && state !== 'pending') {
+  if (isLooked && offset > 0) throw invalid('offset', 'cannot go with these filters, or this order: go on with cursor')
+  if (sort === 'due' && states?.some((state) => state !== 'pending')) {
     throw invalid('sort', 'can be due only for requests that are pending: leave state out')
   }
   const cursor = query.cursor === undefined ? null : decodeListCursor(query.cursor, list)
   return {
-    state,
+    states,
+    priorities: priority,
+    risks: risk,
+    runId,
     agent: agent?.toLowerCase() ?? null,
     updatedAfter: time('updated_after'),
     updatedUntil: cursor?.updatedUntil ?? null,
@@ -64,6 +73,13 @@ export function parseListQuery(query: Static<typeof listQuery>, list: string): L
     offset,
     light: fields !== 'full',
   }
+}
+
+/** Each once, in the order of `all`: the text was checked. */
+function among<T extends string>(all: readonly T[], text: string | undefined): readonly T[] | null {
+  if (text === undefined) return null
+  const named = new Set(text.split(','))
+  return all.filter((one) => named.has(one))
 }
 
 function metadataOf(query: object): ListFilter['metadata'] {

@@ -1,13 +1,20 @@
 import { plannedFor, type Queryable, type Statement } from '../platform/database/db.ts'
 import { closing, type Row, shownState, toConsultation } from './columns.ts'
-import { type Consultation, mostDueCounted, type Sort, type State, states } from './consultation.ts'
+import { type Consultation, mostCounted, type Sort, type State, states } from './consultation.ts'
+import { byDue, due, isDelivered, type Parameter, rank, rankOf, riskyPending, sourceOf } from './list-sources.ts'
+import type { Priority, Risk } from './questions/tiers.ts'
 import { listedColumns } from './store.ts'
+
+const byUpdate = `updated_at > '-infinity'`
+const byChange = '(attempts > 0 or settled is not null)'
 
 /** The last request of a page, or the last one that was looked at. */
 export interface Place {
   readonly id: string
   /** In the list by `due`; null: it never times out. */
   readonly due: Date | null
+  /** In the list by `priority`: how many are more urgent. */
+  readonly rank: number | null
 }
 
 /** Filters without an index of their own: `list` looks through as many requests as `mostLooked`, in the order of the list. */
@@ -17,13 +24,19 @@ export interface LookedFilter {
   readonly dueBefore: Date | null
   /** Members of `metadata`, and their values as text. */
   readonly metadata: readonly (readonly [name: string, value: string])[]
+  /** Any of them. */
+  readonly tags: readonly string[] | null
 }
 
 export interface ListFilter extends LookedFilter {
   readonly organizationId: string
   /** Only requests of this agent. */
   readonly agentId: string | null
-  readonly state: State | null
+  /** Any of them; null: all. */
+  readonly states: readonly State[] | null
+  readonly priorities: readonly Priority[] | null
+  readonly risks: readonly Risk[] | null
+  readonly runId: string | null
   readonly updatedAfter: Date | null
   /** With `updatedAfter`: what changed later is not shown yet. */
   readonly updatedUntil: Date | null
@@ -48,21 +61,21 @@ export interface Page {
   readonly updatedUntil: Date | null
 }
 
-// Conditions that every request meets: a statement that repeats one may use the partial index with that condition, and no
-// other statement may (0006_consultations.sql). A differential poll uses only the indexes on the times of changes.
-const byAgent = `agent_id <> '00000000-0000-0000-0000-000000000000'`
-const byUpdate = `updated_at > '-infinity'`
-// Not of every row: which rows lists look for in these two ways (0021_callback_progress.sql).
-const byState = `(state <> 'responded' or callback_id is null)`
-const byChange = '(attempts > 0 or settled is not null)'
-const due = `coalesce(timeout_at, 'infinity')`
-const byDue = `${due} > '-infinity'`
-
 const orders = {
-  newest: { by: 'id desc', after: (id: string) => `id < ${id}` },
-  oldest: { by: 'id', after: (id: string) => `id > ${id}` },
-  due: { by: `${due}, id`, after: (id: string, at: string) => `(${due}, id) > (${at}::timestamptz, ${id}::uuid)` },
-} as const satisfies Record<Sort, { readonly by: string; after(id: string, due: string): string }>
+  newest: { by: 'id desc', after: ({ id }: Place, p: Parameter) => `id < ${p(id)}` },
+  oldest: { by: 'id', after: ({ id }: Place, p: Parameter) => `id > ${p(id)}` },
+  due: {
+    by: `${due}, id`,
+    after: (place: Place, p: Parameter) => `(${due}, id) > (${p(dueText(place))}::timestamptz, ${p(place.id)}::uuid)`,
+  },
+  priority: {
+    by: 'rank, id desc',
+    after: ({ id, rank: at }: Place, p: Parameter) => {
+      const then = p(at ?? 0)
+      return `(rank > ${then}::int or (rank = ${then}::int and id < ${p(id)}))`
+    },
+  },
+} as const satisfies Record<Sort, { readonly by: string; after(place: Place, parameter: Parameter): string }>
 
 /** What the items of a page come to at most, unless the first is larger. */
 const pageBytes = 1_048_576
@@ -82,69 +95,43 @@ const idAt = (time: number): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 
-/** An answered request with a callback shows how that fares (columns.ts): in these states it is found by its delivery. */
-const deliveredIn: Readonly<Partial<Record<State, string>>> = {
-  responded: 'is null',
-  callback_sent: `= 'sent'`,
-  callback_failed: `= 'failed'`,
-}
+/** Whether the kept totals count what the filter finds. */
+const isCounted = ({ priorities: wanted, risks, runId }: ListFilter, looked: Looked): boolean =>
+  wanted === null && risks === null && runId === null && looked.conditions === ''
 
-/** The statement is prepared once per combination of the indexed filters; with others it is planned for their values. */
+/** The statement is prepared once per combination of the filters that have totals; with others it is planned for their values. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, state, updatedAfter, updatedUntil, sort, after, limit, offset, light } = filter
-  const order = orders[sort]
+  const { organizationId, agentId, states, updatedAfter, updatedUntil, sort, after, limit, offset, light } = filter
   // One more than asked for: then there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
-  const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
-  const settled = sort === 'due' || state === null ? undefined : deliveredIn[state]
-  const inState =
-    sort === 'due'
-      ? ` and state = 'pending'`
-      : state === null
-        ? ''
-        : settled === undefined
-          ? ` and state = ${parameter(state)}`
-          : ` and state = '${state}'`
-  const changed = updatedAfter === null ? null : { after: parameter(updatedAfter), until: parameter(updatedUntil) }
-  const beyond =
-    after === null ? '' : ` and ${order.after(parameter(after.id), sort === 'due' ? parameter(dueText(after)) : '')}`
-  const matching = `where organization_id = $1${own}${inState}`
-  const index = sort === 'due' ? ` and ${byDue}` : `${own && ` and ${byAgent}`}${inState && ` and ${byState}`}`
+  const { by, after: behind } = orders[sort]
   const looked = lookedFor(filter, parameter)
-  const { by } = order
-  const within = `${looked.bounds}${beyond}`
-  /** In the order of the list; `most` rows at most. */
-  const rows = (most: string): string => {
-    const requests = `(select * from consultation_requests ${matching}${index}${within} order by ${by} limit ${most})`
-    if (settled === undefined) return requests
-    const delivered = answered({ settled, own, within, by, most })
-    return state === 'responded' ? `(${requests} union all ${delivered})` : delivered
-  }
+  const beyond = (): string => (after === null ? '' : ` and ${behind(after, parameter)}`)
   const text =
-    changed !== null
-      ? fromChanges({ ...changed, conditions: `${own}${inState}${looked.conditions}${looked.bounds}`, beyond, by })
-      : looked.conditions === ''
-        ? fromIndex({ matching, rows: rows('$2::bigint + $3::bigint'), by })
-        : fromLooked({ rows: rows(String(mostLooked)), fits: looked.conditions, by })
+    updatedAfter === null
+      ? fromSource({ filter, parameter, looked, beyond, by })
+      : fromChanges({ filter, parameter, looked, beyond, by })
   const whole = `${text}, read as (
       select c.*, page.place, sum(c.bytes) over (order by page.place) as sum, count(*) over ()::int as looked_at
       from page cross join lateral (select ${listedColumns(light)} from consultation_requests c ${closing}
         where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
-    select counted.total, bound.bound_id, bound.bound_due, c.*
+    select counted.total, bound.bound_id, bound.bound_due, bound.bound_rank, c.*
     from counted left join bound on true left join read c on c.sum <= ${pageBytes} or c.sum = c.bytes
     order by c.place`
-  const kind = settled === undefined ? inState && '_state' : `_${state}`
-  const found =
-    looked.conditions === ''
-      ? await db.execute<ListedRow>(
-          {
-            name: `consultations_list_${sort}${own && '_own'}${kind}${changed === null ? '' : '_changed'}${beyond && '_cursor'}${light ? '' : '_full'}`,
-            text: whole,
-          },
-          values,
-        )
-      : await db.run<ListedRow>(plannedFor(values, whole))
+  const isPrepared = sort !== 'priority' && (states?.length ?? 1) === 1 && isCounted(filter, looked)
+  const [state] = states ?? []
+  const kind = state === undefined || sort === 'due' ? '' : isDelivered(state) ? `_${state}` : '_state'
+  const own = agentId === null ? '' : '_own'
+  const found = isPrepared
+    ? await db.execute<ListedRow>(
+        {
+          name: `consultations_list_${sort}${own}${kind}${updatedAfter === null ? '' : '_changed'}${after === null ? '' : '_cursor'}${light ? '' : '_full'}`,
+          text: whole,
+        },
+        values,
+      )
+    : await db.run<ListedRow>(plannedFor(values, whole))
   const items = found
     .flatMap((row) => (row.id === null ? [] : [row]))
     .slice(0, limit)
@@ -152,8 +139,11 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   const [first] = found
   const lastItem = items.at(-1)
   const isCut = items.length < (first?.looked_at ?? 0)
-  const bound = first?.bound_id == null ? null : { id: first.bound_id, due: first.bound_due ?? null }
-  const next = isCut && lastItem !== undefined ? { id: lastItem.id, due: lastItem.timeoutAt } : bound
+  const bound =
+    first?.bound_id == null
+      ? null
+      : { id: first.bound_id, due: first.bound_due ?? null, rank: first.bound_rank ?? null }
+  const next = isCut && lastItem !== undefined ? placeOf(lastItem) : bound
   return { items, total: first === undefined ? 0 : first.total, limit, offset, next, updatedUntil }
 }
 
@@ -161,70 +151,99 @@ type ListedRow = {
   readonly total: number | null
   readonly bound_id: string | null
   readonly bound_due: Date | null
+  readonly bound_rank: number | null
   readonly looked_at: number | null
 } & (Row | { readonly id: null })
 
+const placeOf = ({ id, timeoutAt, priority }: Consultation): Place => ({
+  id,
+  due: timeoutAt,
+  rank: rankOf(priority),
+})
+
 const dueText = ({ due: at }: Place): string => at?.toISOString() ?? 'infinity'
 
-const noBound = 'bound as (select null::uuid as bound_id, null::timestamptz as bound_due)'
+const noBound = 'bound as (select null::uuid as bound_id, null::timestamptz as bound_due, null::int as bound_rank)'
 const numbered = (rows: string): string => `select page.*, row_number() over () as place from (${rows}) page`
 
-/** By the deliveries that report the answers, whose index has the requests in the order of their ids. */
-function answered(parts: Readonly<Record<'settled' | 'own' | 'within' | 'by' | 'most', string>>): string {
-  const { settled, own, within, by, most } = parts
-  return `(select c.* from (select * from (
-        select subject_id as id, id as callback_id from deliveries
-        where organization_id = $1 and event = 'request.responded' and shown and settled ${settled}) o where true${within}) o
-      cross join lateral (select * from consultation_requests c where organization_id = $1 and c.id = o.id
-        and c.callback_id = o.callback_id and state = 'responded'${own} offset 0) c
-      order by o.${by} limit ${most})`
+interface Parts {
+  readonly filter: ListFilter
+  readonly parameter: Parameter
+  readonly looked: Looked
+  readonly beyond: () => string
+  readonly by: string
 }
 
-/** The index gives the order, and the kept totals give the count. */
-function fromIndex({ matching, rows, by }: Readonly<Record<'matching' | 'rows' | 'by', string>>): string {
-  return `with counted as (select coalesce(sum(total), 0)::int as total from consultation_totals ${matching}), ${noBound},
-    page as (${numbered(`select organization_id, id from ${rows} found order by ${by} limit $2 offset $3`)})`
+/** What an index finds is a page as it stands; otherwise a page looks through a bounded number of requests. */
+function fromSource({ filter, parameter, looked, beyond, by }: Parts): string {
+  const within = `${looked.bounds}${filter.sort === 'priority' ? '' : beyond()}`
+  const { rows, conditions } = sourceOf({ filter, parameter, within, by })
+  const all = `${conditions}${looked.conditions}`
+  const counted = isCounted(filter, looked) ? keptTotal(filter, parameter) : 'select null::int as total'
+  if (all !== '') return fromLooked({ counted, rows: rows(String(mostLooked)), fits: all, by, sort: filter.sort })
+  return `with counted as (${counted}), ${noBound},
+    page as (${numbered(`select organization_id, id from ${rows('$2::bigint + $3::bigint')} found order by ${by} limit $2 offset $3`)})`
+}
+
+function keptTotal({ agentId, states, sort }: ListFilter, parameter: Parameter): string {
+  const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
+  const wanted = sort === 'due' ? ['pending'] : states
+  const inStates = wanted === null ? '' : ` and state = any(${parameter(wanted)}::text[])`
+  return `select coalesce(sum(total), 0)::int as total from consultation_totals where organization_id = $1${own}${inStates}`
 }
 
 /**
  * A differential poll usually finds few rows: they are collected by the times of their changes first, and counted as they
  * stand.
  */
-function fromChanges(parts: Readonly<Record<'after' | 'until' | 'conditions' | 'beyond' | 'by', string>>): string {
-  const { after, until, conditions, beyond, by } = parts
+function fromChanges({ filter, parameter, looked, beyond, by }: Parts): string {
+  const { updatedAfter, updatedUntil, agentId, states, sort, priorities: wanted, risks, runId } = filter
+  const [after, until] = [parameter(updatedAfter), parameter(updatedUntil)]
+  const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
+  const shown = sort === 'due' ? ['pending'] : states
+  const others = [
+    ...(shown === null ? [] : [` and state = any(${parameter(shown)}::text[])`]),
+    ...(wanted === null ? [] : [` and priority = any(${parameter(wanted)}::text[])`]),
+    ...(risks === null ? [] : [` and risk = any(${parameter(risks)}::text[])`]),
+    ...(runId === null ? [] : [` and run_id = ${parameter(runId)}`]),
+  ]
+  const fits = `${own}${others.join('')}${looked.conditions}${looked.bounds}`
   // Apart and materialized: for a union of both, rows in the order of their ids would be wanted, which the primary key has.
   return `with by_request as materialized (select id from consultation_requests
       where organization_id = $1 and updated_at > ${after} and updated_at <= ${until} and ${byUpdate}),
     by_delivery as materialized (select subject_id as id from deliveries
       where organization_id = $1 and changed_at > ${after} and changed_at <= ${until} and ${byChange}),
     found as materialized (select id from by_request union select id from by_delivery),
-    changed as materialized (select organization_id, id, timeout_at, (true${conditions}) as fits from found
+    changed as materialized (select organization_id, id, timeout_at, ${rank} as rank, (true${fits}) as fits from found
       cross join lateral (
         select c.organization_id, c.agent_id, c.timeout_at, c.created_at, c.metadata, c.metadata_bytes, c.updated_at,
-          ${shownState} as state, o.changed_at
+          c.priority, c.risk, c.tags, c.run_id, ${shownState} as state, o.changed_at
         from consultation_requests c left join lateral (select settled, changed_at from deliveries o
           where o.organization_id = $1 and o.id = c.callback_id offset 0) o on true
         where c.organization_id = $1 and c.id = found.id offset 0) c
       where greatest(c.updated_at, c.changed_at) <= ${until}),
     matching as (select * from changed where fits), ${noBound},
     counted as (select count(*)::int as total from matching),
-    page as (${numbered(`select organization_id, id from matching where true${beyond} order by ${by} limit $2 offset $3`)})`
+    page as (${numbered(`select organization_id, id from matching where true${beyond()} order by ${by} limit $2 offset $3`)})`
 }
 
 /** A page ends with the last row that was looked at, however few of them match; counting the rest could take seconds. */
-function fromLooked({ rows, fits, by }: Readonly<Record<'rows' | 'fits' | 'by', string>>): string {
-  const from = (wanted: string) => `select ${wanted} from ${rows} found order by ${by}`
-  return `with counted as (select null::int as total),
-    page as (${numbered(
-      `select organization_id, id from (${from(`organization_id, id, (true${fits}) as fits`)} limit ${mostLooked}) looked
-       where fits limit $2 offset $3`,
-    )}),
-    bound as (${from('id as bound_id, timeout_at as bound_due')} limit 1 offset ${mostLooked - 1})`
+function fromLooked(parts: Readonly<Record<'counted' | 'rows' | 'fits' | 'by' | 'sort', string>>): string {
+  const { counted, rows, fits, by, sort } = parts
+  const place = sort === 'priority' ? 'rank' : 'null::int as rank'
+  return `with counted as (${counted}),
+    looked as materialized (select organization_id, id, timeout_at, ${place}, (true${fits}) as fits from ${rows} found
+      order by ${by} limit ${mostLooked}),
+    page as (${numbered(`select organization_id, id from looked where fits order by ${by} limit $2 offset $3`)}),
+    bound as (select id as bound_id, timeout_at as bound_due, rank as bound_rank from looked order by ${by}
+      limit 1 offset ${mostLooked - 1})`
 }
 
+type Looked = ReturnType<typeof lookedFor>
+
 /** `bounds`: conditions on what the index is ordered by, which keep rows from being looked at. */
-function lookedFor(filter: ListFilter, parameter: (value: unknown) => string) {
-  const { createdAfter, createdBefore, dueBefore, metadata, sort } = filter
+function lookedFor(filter: ListFilter, parameter: Parameter) {
+  const { createdAfter, createdBefore, dueBefore, metadata, tags, sort } = filter
   const conditions: string[] = []
   const bounds: string[] = []
   const isById = sort !== 'due'
@@ -241,6 +260,7 @@ function lookedFor(filter: ListFilter, parameter: (value: unknown) => string) {
     conditions.push(`timeout_at < ${at}`)
     if (!isById) bounds.push(`${due} < ${at}::timestamptz`)
   }
+  if (tags !== null) conditions.push(`tags && ${parameter(tags)}::text[]`)
   for (const [name, value] of metadata) {
     const [of, is] = [parameter(name), parameter(value)]
     conditions.push(`case when metadata_bytes <= ${searchedBytes} then metadata ->> ${of}::text = ${is} else false end`)
@@ -254,18 +274,19 @@ const countsStatement: Statement = {
   text: `select state, sum(total)::int as total from consultation_totals where organization_id = $1 group by state
     union all
     select 'due', (select count(*)::int from (select from consultation_requests
-      where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${mostDueCounted}) soon)`,
+      where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${mostCounted}) soon)
+    union all
+    select 'risky', (select count(*)::int from (select from consultation_requests
+      where organization_id = $1 and ${riskyPending} limit ${mostCounted}) risky)`,
 }
 
-/** How many requests there are in each state, and how many of those that are pending time out before `soon`. */
-export async function counts(
-  db: Queryable,
-  organizationId: string,
-  soon: Date,
-): Promise<Readonly<Record<State | 'due', number>>> {
-  const rows = await db.execute<{ state: State | 'due'; total: number }>(countsStatement, [organizationId, soon])
+type Counts = Readonly<Record<State | 'due' | 'risky', number>>
+
+/** How many requests there are in each state, and how many of those that are pending time out before `soon`, or are of high risk. */
+export async function counts(db: Queryable, organizationId: string, soon: Date): Promise<Counts> {
+  const rows = await db.execute<{ state: keyof Counts; total: number }>(countsStatement, [organizationId, soon])
   const none = Object.fromEntries(states.map((state) => [state, 0])) as Record<State, number>
-  return { ...none, due: 0, ...Object.fromEntries(rows.map(({ state, total }) => [state, total])) }
+  return { ...none, due: 0, risky: 0, ...Object.fromEntries(rows.map(({ state, total }) => [state, total])) }
 }
 
 const otherProcessesStatement: Statement = {

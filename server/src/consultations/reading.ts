@@ -115,10 +115,10 @@ export async function counts(
   { organizationId }: Pick<Principal, 'organizationId'>,
 ) {
   const soon = new Date(clock.now().getTime() + dueSoonMinutes * 60_000)
-  const { due, ...byState } = await lists.counts(db.within({ organizationId }), organizationId, soon)
+  const { due, risky, ...byState } = await lists.counts(db.within({ organizationId }), organizationId, soon)
   const { pending, ...others } = byState
   const done = Object.values(others).reduce((sum, count) => sum + count, 0)
-  return { queues: { all: pending, due_soon: due, done }, by_state: byState }
+  return { queues: { all: pending, high_risk: risky, due_soon: due, done }, by_state: byState }
 }
 
 /** Up to when every change of every organization is settled, in any process. */

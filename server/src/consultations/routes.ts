@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { conditionalHeaders, isUnchanged, unchanged } from '../http/conditional.ts'
+import { conditionalHeaders, isUnchanged, tagOf, unchanged } from '../http/conditional.ts'
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { listOf } from '../http/paging.ts'
@@ -143,8 +143,8 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     summary: 'The inbox: requests, newest first; an agent sees its own',
     description:
       '`metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above ' +
-      '4 KiB is not searched. With a filter on metadata or on a time, a page looks through 1 000 requests: it may have few items, or ' +
-      'none, and a next_cursor.',
+      '4 KiB is not searched. With a filter on metadata, tags or a time, or with several filters, a page looks through 1 000 requests: it may have few items, ' +
+      'or none, and a next_cursor.',
     operationId: 'listRequests',
     querystring: schemas.listQuery,
     headers: conditionalHeaders,
@@ -172,14 +172,18 @@ function countsRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     ...common,
     summary: 'How many requests there are, by queue and by state',
     operationId: 'countRequests',
+    headers: conditionalHeaders,
     response: {
-      200: success('The counts', Type.Ref('RequestCounts'), schemas.countsExample),
+      200: withHeaders(success('The counts', Type.Ref('RequestCounts'), schemas.countsExample), 'ETag'),
+      304: withHeaders(unchanged, 'ETag'),
       ...problems(),
     },
   }
-  app.get('/requests/counts', { ...guard('queue.read'), schema }, async (request) =>
-    consultations.counts(personOf(request).principal),
-  )
+  app.get('/requests/counts', { ...guard('queue.read'), schema }, async (request, reply) => {
+    const text = JSON.stringify(await consultations.counts(personOf(request).principal))
+    if (isUnchanged(request, reply, tagOf(text))) return reply.status(304).send()
+    return reply.type(json).send(text)
+  })
 }
 
 function readRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {

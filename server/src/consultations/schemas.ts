@@ -1,6 +1,7 @@
 import { type TSchema, Type } from 'typebox'
 import { idempotencyHeaders } from '../http/idempotency.ts'
 import { createdAt, id, line, nullable, sha256Hex, time, updatedAt, uuid } from '../http/schema-parts.ts'
+import { says } from '../platform/validation.ts'
 import { certificateText, digestExample } from './certificate-schemas.ts'
 import {
   callbackEvents,
@@ -9,7 +10,7 @@ import {
   defaultTimeoutMinutes,
   dueSoonMinutes,
   longestHoldSeconds,
-  mostDueCounted,
+  mostCounted,
   sorts,
   states,
 } from './consultation.ts'
@@ -22,6 +23,7 @@ import {
   responseMembers,
   shownMembers,
 } from './questions/schemas.ts'
+import { priorities, risks } from './questions/tiers.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -329,7 +331,8 @@ export const requestPageSchema = Type.Object(
     }),
     total: nullable(
       Type.Integer({
-        description: 'How many match. null with a filter for which that is not kept: created, due, metadata.',
+        description:
+          'How many match. null with a filter for which that is not kept: all but state, agent and updated_after.',
       }),
     ),
     limit: Type.Integer({ description: 'As asked for. A page holds fewer when they come to more than 1 MiB.' }),
@@ -360,8 +363,9 @@ export const countsSchema = Type.Object(
       {
         all: count('Requests that are pending.'),
         due_soon: count(
-          `Those of them that time out within ${dueSoonMinutes} minutes, or should have; ${mostDueCounted} means as many or more.`,
+          `Those of them that time out within ${dueSoonMinutes} minutes, or should have; ${mostCounted} means as many or more.`,
         ),
+        high_risk: count(`Those of them whose risk is high or critical; ${mostCounted} means as many or more.`),
         done: count('Requests that are not pending any more.'),
       },
       { title: 'QueueCounts', description: 'By queue of the inbox.' },
@@ -375,7 +379,7 @@ export const countsSchema = Type.Object(
 )
 
 export const countsExample = {
-  queues: { all: 7, due_soon: 2, done: 1_204 },
+  queues: { all: 7, high_risk: 1, due_soon: 2, done: 1_204 },
   by_state: {
     pending: 7,
     responded: 3,
@@ -395,8 +399,23 @@ export const mostMetadataFilters = 5
 const moment = (description: string) =>
   Type.Optional(Type.String({ maxLength: 40, description: `RFC 3339; only requests ${description}.` }))
 
+/** One value or several, with commas: a name that is in a query twice is refused everywhere. */
+const anyOf = (values: readonly string[], what: string) => {
+  const one = `(?:${values.join('|')})`
+  const pattern = says(
+    `^${one}(?:,${one})*$`,
+    `must be one of ${values.join(', ')}, or several with commas between them`,
+  )
+  const description = `Only requests of this ${what}, or of any of several, with commas between them: ${values.join(', ')}.`
+  return Type.Optional(Type.String({ maxLength: 100, pattern, description }))
+}
+
 const listMembers = {
   state: Type.Optional(state),
+  priority: anyOf(priorities, 'priority'),
+  risk: anyOf(risks, 'risk'),
+  tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Only requests with this tag.' })),
+  run_id: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Only requests of this run.' })),
   agent: Type.Optional(Type.String({ format: 'uuid', description: 'Only requests of the agent with this id.' })),
   created_after: moment('created after this time'),
   created_before: moment('created before this time'),
@@ -405,7 +424,8 @@ const listMembers = {
     Type.Enum(sorts, {
       // Not as a default: cursors carry the query as it was sent.
       description:
-        'newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last.',
+        'newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never ' +
+        'do come last; priority: urgent first, and of each priority the newest first.',
     }),
   ),
   updated_after: Type.Optional(

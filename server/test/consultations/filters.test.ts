@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { states } from '../../src/consultations/consultation.ts'
 import { mostLooked } from '../../src/consultations/list-store.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addApiKey, addOrganization, type TestKey } from '../people-and-keys.ts'
+import { type Receiver, startReceiver } from '../receivers.ts'
 
 interface Row {
   readonly id: string
@@ -13,9 +15,17 @@ interface Row {
   readonly updated_at: string
   readonly timeout_at: string | null
   readonly metadata: Readonly<Record<string, unknown>> | null
+  readonly priority: string
+  readonly risk: string
+  readonly tags: readonly string[]
+  readonly run_id: string | null
 }
 
+/** 410: no more attempts are wanted. */
+const answers: Readonly<Record<string, number>> = { refused: 410, failing: 500 }
+
 let t: TestApp
+let receiver: Receiver
 let keys: readonly TestKey[]
 let rows: readonly Row[]
 let times: readonly string[]
@@ -41,38 +51,64 @@ before(async () => {
     fc.record({
       metadata: fc.option(fc.record({ run: fc.constantFrom('a', 'b', 7, true, null, { x: 1 }) }, { requiredKeys: [] })),
       timeout_minutes: fc.option(fc.integer({ min: 1, max: 6 })),
+      priority: fc.constantFrom('low', 'normal', 'normal', 'high', 'urgent'),
+      risk: fc.constantFrom('low', 'medium', 'medium', 'high', 'critical'),
+      tags: fc.subarray(['a', 'b', 'c']),
+      run_id: fc.constantFrom(null, 'one', 'two'),
       key: fc.nat(1),
-      end: fc.constantFrom('respond', 'cancel', null, null),
+      end: fc.constantFrom('respond', 'report', 'cancel', null, null),
+      callback: fc.constantFrom(null, 'received', 'refused', 'failing'),
     }),
-    { numRuns: 120, seed: 4711 },
+    { numRuns: 160, seed: 4711 },
   )
-  for (const { key, end, ...more } of random) {
+  receiver = await startReceiver({
+    behaviour: (response, { path }) => void response.writeHead(answers[path.slice(1)] ?? 200).end(),
+  })
+  for (const { key, end, callback, ...asked } of random) {
+    const more = { ...asked, ...(callback && { callback_webhook: `${receiver.url}/${callback}` }) }
     const as = keys[key]?.raw ?? ''
     t.clock.advance(1_500)
     const { body } = await t.call('POST', '/api/v1/requests', { as, body: { title: 'May I?', context: {}, ...more } })
     if (end === 'cancel') await t.call('POST', `/api/v1/requests/${body.id}/cancel`, { as })
-    if (end === 'respond') {
-      const answer = { as: t.reviewer.token, body: { decision: 'approve' } }
-      await t.call('POST', `/api/v1/requests/${body.id}/respond`, answer)
+    if (end === 'respond' || end === 'report') {
+      const answer = {
+        as: t.reviewer.token,
+        body: { decision: 'approve', confirmation: { typed: 'May I?', acknowledged: true } },
+      }
+      assert.equal((await t.call('POST', `/api/v1/requests/${body.id}/respond`, answer)).status, 200)
+    }
+    if (end === 'report') {
+      const outcome = { as, body: { status: 'executed' } }
+      assert.equal((await t.call('POST', `/api/v1/requests/${body.id}/outcome`, outcome)).status, 200)
     }
   }
   await t.app.drain()
   rows = (await all('limit=100&fields=full')).items
+  assert.deepEqual([...new Set(rows.map(({ state }) => state))].sort(), [...states].sort(), 'rows in every state')
   times = rows.flatMap(({ created_at, timeout_at }) => [created_at, ...(timeout_at === null ? [] : [timeout_at])])
 })
-after(() => t.stop())
+after(async () => {
+  await t.stop()
+  await receiver.close()
+})
 
 const dueOf = ({ timeout_at }: Row): number => (timeout_at === null ? Number.POSITIVE_INFINITY : Date.parse(timeout_at))
 const byId = (a: Row, b: Row): number => (a.id < b.id ? -1 : 1)
+const ranks = ['urgent', 'high', 'normal', 'low']
 const orders: Readonly<Record<string, (a: Row, b: Row) => number>> = {
   newest: (a, b) => byId(b, a),
   oldest: byId,
+  priority: (a, b) => ranks.indexOf(a.priority) - ranks.indexOf(b.priority) || byId(b, a),
   due: (a, b) => (dueOf(a) === dueOf(b) ? byId(a, b) : dueOf(a) - dueOf(b)),
 }
 
 /** Each filter as anybody would write it down. */
 const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
   state: (row, value) => row.state === value,
+  priority: (row, values) => values.split(',').includes(row.priority),
+  risk: (row, values) => values.split(',').includes(row.risk),
+  tag: (row, value) => row.tags.includes(value),
+  run_id: (row, value) => row.run_id === value,
   agent: (row, value) => row.agent_id === value,
   created_after: (row, value) => row.created_at > value,
   created_before: (row, value) => row.created_at < value,
@@ -90,14 +126,18 @@ describe('every filter with every order', () => {
     const time = fc.constantFrom(...times)
     const query = fc.record(
       {
-        state: fc.constantFrom('pending', 'responded', 'cancelled', 'timeout', 'completed'),
+        state: fc.constantFrom(...states),
+        priority: fc.subarray(ranks, { minLength: 1 }),
+        risk: fc.subarray(['low', 'medium', 'high', 'critical'], { minLength: 1 }),
+        tag: fc.constantFrom('a', 'b', 'none'),
+        run_id: fc.constantFrom('one', 'two', 'none'),
         agent: fc.constantFrom(...keys.map(({ agentId }) => agentId), t.admin.id),
         created_after: time,
         created_before: time,
         updated_after: time,
         due_before: time,
         'metadata.run': fc.constantFrom('a', '7', 'true', '{"x":1}', 'nothing'),
-        sort: fc.constantFrom('newest', 'oldest', 'due'),
+        sort: fc.constantFrom('newest', 'oldest', 'due', 'priority'),
         limit: fc.integer({ min: 1, max: 100 }),
       },
       { requiredKeys: [] },
@@ -121,13 +161,22 @@ describe('every filter with every order', () => {
           expected.map(({ id }) => id),
           `${asked} ${limit}`,
         )
-        const looked = ['created_after', 'created_before', 'due_before', 'metadata.run']
+        const looked = [
+          'created_after',
+          'created_before',
+          'due_before',
+          'metadata.run',
+          'priority',
+          'risk',
+          'tag',
+          'run_id',
+        ]
         const isOthers = own !== undefined && given.agent !== undefined && given.agent !== own.agentId
         // What changed is counted as it is found; another agent's requests are none.
         const isCounted = isOthers || given.updated_after !== undefined || !looked.some((name) => name in given)
         assert.equal(total, isCounted ? expected.length : null)
       }),
-      { numRuns: 150 },
+      { numRuns: 400 },
     )
   })
 
@@ -141,7 +190,10 @@ describe('every filter with every order', () => {
     const soon = new Date(t.clock.now().getTime() + 3_600_000).toISOString()
     const due = pending.filter(({ timeout_at }) => timeout_at !== null && timeout_at < soon)
     assert.ok(due.length > 0 && due.length < pending.length)
-    assert.deepEqual(body.queues, { all: pending.length, due_soon: due.length, done: all - pending.length })
+    const risky = pending.filter(({ risk }) => risk === 'high' || risk === 'critical')
+    assert.ok(risky.length > 0)
+    const queues = { all: pending.length, high_risk: risky.length, due_soon: due.length, done: all - pending.length }
+    assert.deepEqual(body.queues, queues)
   })
 
   test('422 for an unknown filter, a value out of its list, and what cannot go together', async () => {
@@ -153,6 +205,21 @@ describe('every filter with every order', () => {
       ['metadata=a', 'metadata'],
       ['metadata.=a', 'metadata.'],
       ['state=open', 'state'],
+      ['state=pending&state=pending', 'state'],
+      ['state=', 'state'],
+      ['priority=highest', 'priority'],
+      ['priority=high,highest', 'priority'],
+      ['priority=high,', 'priority'],
+      ['priority=', 'priority'],
+      ['risk=none', 'risk'],
+      ['tag=', 'tag'],
+      [`tag=${'x'.repeat(65)}`, 'tag'],
+      ['tag=a&tag=b', 'tag'],
+      ['run_id=', 'run_id'],
+      ['run_id=a&run_id=b', 'run_id'],
+      ['tags=a', 'tags'],
+      ['sort=priority&offset=1', 'offset'],
+      ['priority=high&offset=1', 'offset'],
       ['sort=random', 'sort'],
       ['agent=me', 'agent'],
       ['created_after=yesterday', 'created_after'],
@@ -189,7 +256,7 @@ describe('every filter with every order', () => {
       next = `&cursor=${body.next_cursor}`
     }
     assert.deepEqual(pages, [0, 0, 3])
-    for (const sort of ['newest', 'oldest', 'due']) {
+    for (const sort of ['newest', 'oldest', 'due', 'priority']) {
       assert.equal((await all(`metadata.n=1&sort=${sort}`, as)).items.length, 3)
       assert.equal((await all(`metadata.n=2&sort=${sort}&limit=100`, as)).items.length, 2_500)
     }

@@ -373,7 +373,11 @@ describe('every statement is limited to its organization', () => {
     assert.deepEqual(await tableContents(t), contents)
     const filter = {
       agentId: null,
-      state: null,
+      states: null,
+      priorities: null,
+      risks: null,
+      runId: null,
+      tags: null,
       updatedAfter: null,
       updatedUntil: null,
       sort: 'newest' as const,
@@ -389,9 +393,11 @@ describe('every statement is limited to its organization', () => {
     for (const varied of [
       {},
       { agentId: key.agentId },
-      { state: 'pending' as const },
+      { states: ['pending' as const] },
+      { states: ['pending' as const, 'callback_sent' as const] },
+      { sort: 'priority' as const },
       { updatedAfter: new Date(0), updatedUntil: new Date() },
-      { after: { id: newId(), due: null } },
+      { after: { id: newId(), due: null, rank: null } },
       { sort: 'oldest' as const },
       { sort: 'due' as const },
     ]) {
@@ -402,6 +408,10 @@ describe('every statement is limited to its organization', () => {
       { createdAfter: new Date(0) },
       { dueBefore: t.clock.now() },
       { metadata: [['a', '1']] as const },
+      { tags: ['a'] },
+      { runId: 'a' },
+      { priorities: ['urgent' as const] },
+      { risks: ['high' as const] },
     ]) {
       const page = await list(own, { ...filter, ...looked, organizationId: foreign.organizationId })
       assert.deepEqual([page.items, page.total, page.next], [[], null, null])

@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * The inbox: requests, newest first; an agent sees its own
-         * @description `metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above 4 KiB is not searched. With a filter on metadata or on a time, a page looks through 1 000 requests: it may have few items, or none, and a next_cursor.
+         * @description `metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above 4 KiB is not searched. With a filter on metadata, tags or a time, or with several filters, a page looks through 1 000 requests: it may have few items, or none, and a next_cursor.
          */
         get: operations["listRequests"];
         put?: never;
@@ -3423,6 +3423,8 @@ export interface components {
             all: number;
             /** @description Those of them that time out within 60 minutes, or should have; 1000 means as many or more. */
             due_soon: number;
+            /** @description Those of them whose risk is high or critical; 1000 means as many or more. */
+            high_risk: number;
             /** @description Requests that are not pending any more. */
             done: number;
         };
@@ -3818,7 +3820,7 @@ export interface components {
         RequestPage: {
             /** @description In the order of `sort`: newest first, unless it says otherwise. */
             items: components["schemas"]["Request"][];
-            /** @description How many match. null with a filter for which that is not kept: created, due, metadata. */
+            /** @description How many match. null with a filter for which that is not kept: all but state, agent and updated_after. */
             total: number | null;
             /** @description As asked for. A page holds fewer when they come to more than 1 MiB. */
             limit: number;
@@ -5124,6 +5126,14 @@ export interface operations {
             query?: {
                 /** @description pending until it is answered, times out or is withdrawn. After that it says how far the callback has come. */
                 state?: components["schemas"]["RequestState"];
+                /** @description Only requests of this priority, or of any of several, with commas between them: low, normal, high, urgent. */
+                priority?: string;
+                /** @description Only requests of this risk, or of any of several, with commas between them: low, medium, high, critical. */
+                risk?: string;
+                /** @description Only requests with this tag. */
+                tag?: string;
+                /** @description Only requests of this run. */
+                run_id?: string;
                 /** @description Only requests of the agent with this id. */
                 agent?: string;
                 /** @description RFC 3339; only requests created after this time. */
@@ -5132,8 +5142,8 @@ export interface operations {
                 created_before?: string;
                 /** @description RFC 3339; only requests that time out before this time, or have timed out. */
                 due_before?: string;
-                /** @description newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last. */
-                sort?: "newest" | "oldest" | "due";
+                /** @description newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last; priority: urgent first, and of each priority the newest first. */
+                sort?: "newest" | "oldest" | "due" | "priority";
                 /** @description RFC 3339; only requests that changed after this time (differential polling). Changes are shown in the order of their updated_at: none is shown while an earlier one is still being committed. So a client that sends the newest updated_at it has seen, or the `watermark` of its last poll, misses nothing. Begin with 1970-01-01T00:00:00Z. */
                 updated_after?: string;
                 /** @description full: with every `context` and `metadata`, also those above 4 KiB. */
@@ -5473,7 +5483,10 @@ export interface operations {
     countRequests: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of an earlier reply: 304 without a body when the reply would be the same. */
+                "if-none-match"?: components["parameters"]["IfNoneMatch"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5485,6 +5498,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5492,6 +5506,7 @@ export interface operations {
                      * @example {
                      *       "queues": {
                      *         "all": 7,
+                     *         "high_risk": 1,
                      *         "due_soon": 2,
                      *         "done": 1204
                      *       },
@@ -5508,6 +5523,17 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["RequestCounts"];
                 };
+            };
+            /** @description The same as before */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             401: components["responses"]["CountRequests401"];
             403: components["responses"]["AuthForbidden"];

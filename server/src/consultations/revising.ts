@@ -1,6 +1,7 @@
 import { type Agent, actorOf, type Caller, type Principal, payerOf } from '../identity/principal.ts'
 import { inTransaction, type Tx } from '../platform/database/db.ts'
 import type { ParsedJson } from '../platform/json.ts'
+import { saveWithFiles } from './answer-files.ts'
 import { asRefused, sealed } from './ask.ts'
 import { type Consultation, notFound, type Proposal } from './consultation.ts'
 import type { Context } from './context.ts'
@@ -43,7 +44,7 @@ export async function revise(
 
 /** In a transaction of its own: the question is written, too, which other acts leave alone. */
 async function reviseLocked(
-  { clock, events, openWrites }: ProofContext,
+  { clock, events, openWrites, answerFiles }: ProofContext,
   tx: Tx,
   by: Caller<Agent>,
   id: string,
@@ -65,7 +66,7 @@ async function reviseLocked(
   const recorded = facts.map((fact) => factOf(after, fact, by, now))
   tx.last(
     Promise.all([
-      store.save(tx, [change]),
+      saveWithFiles(answerFiles, tx, [change]),
       revisions.withdrawCallback(tx, before, now),
       events.append(tx, recorded, [requestChange(change)]),
     ]),

@@ -192,10 +192,11 @@ describe('files of an answer', () => {
     })
   })
 
-  test('of a decision that its agent made void, by withdrawing or by another file, go after a week', async () => {
+  test('of a decision that its agent made void, by withdrawing, by another file or by a revision, go after a week', async () => {
     for (const act of [
       (id: string) => t.call('POST', path(id, '/cancel'), { as: t.apiKey }),
       (id: string) => addFile(t, id, { as: t.apiKey }),
+      (id: string) => t.call('POST', path(id, '/revisions'), { as: t.apiKey, body: { title: 'Another', context: {} } }),
     ]) {
       const id = await asked({}, { hold_seconds: 10 })
       const { id: file } = await add(id)

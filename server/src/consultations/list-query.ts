@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { toInstant } from '../http/instant.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
 import { invalid } from '../platform/problem.ts'
-import type { ListFilter, Place } from './list-store.ts'
+import type { ListFilter, Place } from './list-filter.ts'
 import { priorities, risks } from './questions/tiers.ts'
 import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
 

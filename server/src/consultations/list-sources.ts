@@ -1,6 +1,6 @@
 import { shownState } from './columns.ts'
 import type { State } from './consultation.ts'
-import type { ListFilter } from './list-store.ts'
+import type { ListFilter } from './list-filter.ts'
 import { type Priority, priorities, type Risk } from './questions/tiers.ts'
 
 /**

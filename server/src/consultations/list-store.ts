@@ -1,53 +1,12 @@
 import { plannedFor, type Queryable, type Statement } from '../platform/database/db.ts'
 import { closing, type Row, shownState, toConsultation } from './columns.ts'
 import { type Consultation, mostCounted, type Sort, type State, states } from './consultation.ts'
+import type { ListFilter, Place } from './list-filter.ts'
 import { byDue, due, isDelivered, type Parameter, rank, rankOf, riskyPending, sourceOf } from './list-sources.ts'
-import type { Priority, Risk } from './questions/tiers.ts'
 import { listedColumns } from './store.ts'
 
 const byUpdate = `updated_at > '-infinity'`
 const byChange = '(attempts > 0 or settled is not null)'
-
-/** The last request of a page, or the last one that was looked at. */
-export interface Place {
-  readonly id: string
-  /** In the list by `due`; null: it never times out. */
-  readonly due: Date | null
-  /** In the list by `priority`: how many are more urgent. */
-  readonly rank: number | null
-}
-
-/** Filters without an index of their own: `list` looks through as many requests as `mostLooked`, in the order of the list. */
-export interface LookedFilter {
-  readonly createdAfter: Date | null
-  readonly createdBefore: Date | null
-  readonly dueBefore: Date | null
-  /** Members of `metadata`, and their values as text. */
-  readonly metadata: readonly (readonly [name: string, value: string])[]
-  /** Any of them. */
-  readonly tags: readonly string[] | null
-}
-
-export interface ListFilter extends LookedFilter {
-  readonly organizationId: string
-  /** Only requests of this agent. */
-  readonly agentId: string | null
-  /** Any of them; null: all. */
-  readonly states: readonly State[] | null
-  readonly priorities: readonly Priority[] | null
-  readonly risks: readonly Risk[] | null
-  readonly runId: string | null
-  readonly updatedAfter: Date | null
-  /** With `updatedAfter`: what changed later is not shown yet. */
-  readonly updatedUntil: Date | null
-  readonly sort: Sort
-  /** Only what comes after it: the cursor. */
-  readonly after: Place | null
-  readonly limit: number
-  readonly offset: number
-  /** `{}` instead of large contents. */
-  readonly light: boolean
-}
 
 export interface Page {
   readonly items: readonly Consultation[]

@@ -6,6 +6,7 @@ import { isId } from '../platform/ids.ts'
 import { type Consultation, dueSoonMinutes, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
+import type { ListFilter } from './list-filter.ts'
 import type { ListQuery } from './list-query.ts'
 import * as lists from './list-store.ts'
 import type { OpenWrites } from './open-writes.ts'
@@ -15,7 +16,7 @@ import * as store from './store.ts'
 export interface ReadContext {
   /** Undefined: it did not fit into its batch. */
   readonly find: (key: Key) => Promise<Consultation | null | undefined>
-  readonly findPage: (filter: lists.ListFilter) => Promise<lists.Page>
+  readonly findPage: (filter: ListFilter) => Promise<lists.Page>
 }
 
 export function createReading({ db, openWrites }: Context): ReadContext {
@@ -35,7 +36,7 @@ export function createReading({ db, openWrites }: Context): ReadContext {
     findPage: createBatcher({
       concurrency: 4,
       maxSize: 256,
-      perform: (filters: readonly lists.ListFilter[]) => listTogether({ db, openWrites }, filters),
+      perform: (filters: readonly ListFilter[]) => listTogether({ db, openWrites }, filters),
     }),
   }
 }
@@ -43,7 +44,7 @@ export function createReading({ db, openWrites }: Context): ReadContext {
 /** Every open inbox polls the same first page: equal queries that wait at the same time run once. */
 function listTogether(
   grounds: Pick<Context, 'db' | 'openWrites'>,
-  filters: readonly lists.ListFilter[],
+  filters: readonly ListFilter[],
 ): Promise<readonly Outcome<lists.Page>[]> {
   const asked = new Map<string, Promise<Outcome<lists.Page>>>()
   const answers = filters.map((filter) => {
@@ -63,7 +64,7 @@ function listTogether(
 /** A poll shows changes in the order of their times: none while an earlier one is under way here (open-writes.ts) or elsewhere. */
 async function listSettled(
   { db, openWrites }: Pick<Context, 'db' | 'openWrites'>,
-  filter: lists.ListFilter,
+  filter: ListFilter,
 ): Promise<lists.Page> {
   const scoped = db.within(scopeOf(filter))
   const isFirstOfPoll = filter.updatedAfter !== null && filter.updatedUntil === null

@@ -164,7 +164,13 @@ async function lists({ t }: Day): Promise<void> {
   }
   for (let n = 0; n < 3; n += 1) await t.createRequest()
   for (const as of [t.admin.token, t.apiKey]) {
-    for (const one of ['priority=urgent', 'priority=low,high&state=pending', 'risk=high', 'risk=critical&state=pending', 'run_id=x'])
+    for (const one of [
+      'priority=urgent',
+      'priority=low,high&state=pending',
+      'risk=high',
+      'risk=critical&state=pending',
+      'run_id=x',
+    ])
       for (const sort of ['', '&sort=oldest']) await pages(`/api/v1/requests?limit=2&${one}${sort}`, as)
     for (const sort of ['&sort=oldest', '&sort=oldest&state=pending', '&sort=due'])
       await pages(`/api/v1/requests?limit=2${sort}`, as)

@@ -28,7 +28,11 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     10_100,
     'a page of one kind or actor looks through up to 10,000 events, and goes on from there',
   ],
-  [/^consultations_counts$/, 2_300, 'it counts up to 1,000 pending requests that time out soon, and as many of high risk'],
+  [
+    /^consultations_counts$/,
+    2_300,
+    'it counts up to 1,000 pending requests that time out soon, and as many of high risk',
+  ],
   [
     /^consultations_list_newest$/,
     400,

@@ -78,8 +78,12 @@ export async function receiveFile<T>(
       form.on('field', (field) => refuse(unknownPart(field)))
       form.on('partsLimit', () => refuse(twice()))
       form.once('error', refuse).once('finish', arrived)
+      const ended = (): void => {
+        // It also closes when all of it is here, while its file is still being taken.
+        if (!raw.complete) refuse(cutOff(raw.errored))
+      }
       if (raw.destroyed) return refuse(cutOff(raw.errored))
-      raw.once('close', () => refuse(cutOff(raw.errored)))
+      raw.once('close', ended)
       raw.pipe(form)
     })
     // A second part may have been refused meanwhile.

@@ -169,6 +169,20 @@ async function begin(as: string, content: string, announced = 1_000) {
   return socket
 }
 
+test('a form that has arrived before its file is taken is taken', async () => {
+  for (const content of ['', 'small', 'x'.repeat(500_000)]) {
+    const form = new FormData()
+    form.set('file', new Blob([content], { type: 'text/plain' }), 'a.txt')
+    const headers = { authorization: `Bearer ${t.apiKey}` }
+    const reply = await fetch(`http://127.0.0.1:${port}/api/v1/requests/${id}/attachments`, {
+      method: 'POST',
+      headers,
+      body: form,
+    })
+    assert.equal(reply.status, 201, await reply.text())
+  }
+})
+
 test('what is left of an upload whose sender hangs up is nothing', async () => {
   const socket = await begin(t.apiKey, 'x'.repeat(300_000))
   socket.destroy()

@@ -101,6 +101,6 @@ export async function signIn(page: Page, url: string, who = reviewer, to = '/'):
   await page.goto(`${url}${to}`)
   await page.getByLabel('Email').fill(who.email)
   await page.getByLabel('Password').fill(who.password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.waitForURL(/\/inbox\//)
 }

@@ -13,6 +13,7 @@ const press = (given: Partial<Press>): Press => ({
   isComposing: false,
   inEditable: false,
   onControl: false,
+  ownsArrows: false,
   inDialog: false,
   ...given,
 })
@@ -33,6 +34,8 @@ describe('the act of a key', () => {
     ['Ctrl+K in a dialog', { key: 'k', ctrl: true, inDialog: true }, null, true, null],
     ['Ctrl+Cmd+K', { key: 'k', ctrl: true, meta: true }, null, true, null],
     ['Enter on a button', { key: 'Enter', onControl: true }, null, true, null],
+    ['an arrow on a radio button', { key: 'ArrowDown', ownsArrows: true }, null, true, null],
+    ['j on a radio button', { key: 'j', code: 'KeyJ', ownsArrows: true }, null, true, 'next'],
     ['Enter elsewhere', { key: 'Enter' }, null, true, 'open'],
     ['?', { key: '?', shift: true }, null, true, 'sheet'],
     ['g, which another key follows', { key: 'g', code: 'KeyG' }, null, true, 'more'],

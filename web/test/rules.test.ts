@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Request } from '../src/api/requests.ts'
-import { codePointsOf, partsOf } from '../src/card/invisible.ts'
-import { commentFor, decisionsOf, notYet, targetOf } from '../src/deciding/rules.ts'
+import { commentFor, decisionsOf, letsAct, notYet, targetOf } from '../src/deciding/rules.ts'
+import { change, draftKey } from '../src/questions/drafts.ts'
 
 const asked = (given: Partial<Request>) => ({ risk: 'medium', answer: null, title: 'T', ...given }) as Request
 
@@ -41,6 +41,32 @@ describe('what a decision says', () => {
     })
   }
 
+  test('an option that asks for a comment, and edited arguments at high risk, take one', () => {
+    const items = [
+      { id: 'a', label: 'A', requires_comment: true },
+      { id: 'b', label: 'B' },
+    ]
+    const options = { mode: 'single', items }
+    const request = asked({
+      id: 'r',
+      revision: 1,
+      risk: 'high',
+      action: null,
+      answer: { options } as Request['answer'],
+    })
+    assert.equal(commentFor(request, 'approve'), 'optional')
+    change(draftKey(request), { choices: ['a'] })
+    assert.equal(commentFor(request, 'approve'), 'required')
+    change(draftKey(request), { choices: ['b'], args: { amount: 2 } })
+    assert.equal(commentFor(request, 'approve'), 'required')
+    assert.equal(commentFor({ ...request, risk: 'medium' }, 'approve'), 'optional')
+  })
+
+  test('where no decision is asked for, there is one thing to do: to answer', () => {
+    assert.deepEqual(decisionsOf(asked({ answer: { decisions: [] as string[] } as Request['answer'] })), ['answer'])
+    assert.deepEqual((['approve', 'answer', 'reject', 'acknowledge'] as const).map(letsAct), [true, true, false, false])
+  })
+
   test('decisions are shown in the order asked for, unknown ones left out', () => {
     assert.deepEqual(decisionsOf(asked({})), ['approve', 'reject', 'request_changes'])
     const decisions = ['reject', 'approve', 'postpone'] as never
@@ -52,13 +78,4 @@ describe('what a decision says', () => {
     assert.equal(targetOf(asked({ presentation: null, action: { name: 'drop', args: {} } as never })), 'drop')
     assert.equal(targetOf(asked({ presentation: { target: 'db' } as never, action: { name: 'drop' } as never })), 'db')
   })
-})
-
-test('characters that hide or reorder others are written out, and those that languages need are not', () => {
-  const shown = (text: string) =>
-    partsOf(text).map(({ text: part, isHidden }) => (isHidden ? codePointsOf(part) : part))
-  assert.deepEqual(shown('pay\u202e1\u200b2'), ['pay', 'U+202E', '1', 'U+200B', '2'])
-  assert.deepEqual(shown('a\tb\nc'), ['a\tb\nc'])
-  assert.deepEqual(shown('👩\u200d🚀 نمی\u200cخواهم'), ['👩\u200d🚀 نمی\u200cخواهم'])
-  assert.deepEqual(shown('\u{e0041}x\u00ad'), ['U+E0041', 'x', 'U+00AD'])
 })

@@ -42,17 +42,32 @@ export const requestQuery = (id: string) =>
     staleTime: 15_000,
   })
 
-export const sendAnswer = (id: string, body: Answer, key: string) =>
+/** `byStepUp`: the person proves themselves for this call instead of typing the target's name; the service says how. */
+export const sendAnswer = (id: string, body: Answer, key: string, byStepUp: boolean) =>
   granted(
     api.POST('/api/v1/requests/{id}/respond', {
       params: { path: { id }, header: { 'idempotency-key': key } },
+      // Any value makes the service ask for the proof; the token of it takes its place (step-up.ts).
+      ...(byStepUp ? { headers: { 'x-step-up': 'asked' } } : {}),
       body,
     }),
   )
 
 export const takeBack = (id: string) => granted(api.POST('/api/v1/requests/{id}/undo', { params: { path: { id } } }))
 
-/** Writes a newer version of a request over what the caches hold. */
+/** Lists leave large parts out. A person reads, and decides about, the whole. */
+export const isWhole = (request: Request): boolean =>
+  request.context_truncated !== true &&
+  request.action_truncated !== true &&
+  request.answer_truncated !== true &&
+  request.presentation_truncated !== true &&
+  request.response_truncated !== true
+
+/** Writes a newer version of a request over what the caches hold; where parts of it are left out, it is read again. */
 export function remember(request: Request): void {
+  if (!isWhole(request)) {
+    void queryClient.invalidateQueries({ queryKey: ['request', request.id] })
+    return
+  }
   queryClient.setQueryData<Request>(['request', request.id], (before) => newer(before, request))
 }

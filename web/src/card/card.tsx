@@ -1,19 +1,30 @@
-import type { ReactNode } from 'react'
+import { lazy, type ReactNode, Suspense, useMemo } from 'react'
 import { useAgentName } from '../api/names.ts'
 import type { Request } from '../api/requests.ts'
 import { riskOf } from '../design/risk.ts'
 import { RiskShape, RiskWord } from '../design/risk-mark.tsx'
 import { useNow } from '../design/use-now.ts'
+import { asksForMore } from '../questions/question.ts'
+import { AgentText } from '../rendering/agent-text.tsx'
+import { hintsOf } from '../rendering/hints.ts'
+import { Link } from '../rendering/link.tsx'
+import { webUrl } from '../rendering/shape.ts'
+import { RecordView } from '../rendering/value-view.tsx'
 import { say } from '../words/say.ts'
 import { absolute, relative } from '../words/times.ts'
 import { AgentWords } from './agent-words.tsx'
-import { Fields } from './fields.tsx'
+import { Files } from './files.tsx'
+import { GivenAnswer, Outcome } from './given-answer.tsx'
 import { Label } from './label.tsx'
 import { Raw } from './raw.tsx'
-import { VisibleText } from './visible-text.tsx'
+
+const loadQuestion = () => import('../questions/question-panel.tsx')
+const QuestionPanel = lazy(() => loadQuestion().then((part) => ({ default: part.QuestionPanel })))
 
 export interface CardProps {
   readonly request: Request
+  /** The person may answer it now. */
+  readonly isAnswerable: boolean
   readonly isRawOpen: boolean
   readonly onToggleRaw: (open: boolean) => void
   /** What comes before the card's own parts: how a decision about it went. */
@@ -21,8 +32,10 @@ export interface CardProps {
 }
 
 /** One request, in the order in which a person decides. */
-export function Card({ request, isRawOpen, onToggleRaw, children }: CardProps) {
-  const { title, justification, description, context, presentation, action } = request
+export function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }: CardProps) {
+  const { title, justification, description, context, presentation, action, attachments } = request
+  const hints = useMemo(() => hintsOf({ context, action, presentation }), [context, action, presentation])
+  const source = presentation?.source_url == null ? null : webUrl(presentation.source_url)
   return (
     <article aria-labelledby="card-title" className="max-w-[820px] px-4 py-5 wide:px-8 wide:py-6">
       {children}
@@ -32,18 +45,20 @@ export function Card({ request, isRawOpen, onToggleRaw, children }: CardProps) {
         className="break-words font-semibold text-[18px]/[25px] tracking-[-.01em] outline-none wide:text-title"
         dir="auto"
       >
-        <VisibleText text={title} />
+        <AgentText text={title} />
       </h1>
       <Meta request={request} />
       {justification === null ? null : <AgentWords label={say('card.why')} text={justification} />}
-      {description === null ? null : <AgentWords label={say('card.description')} text={description} />}
+      {description === null ? null : (
+        <AgentWords label={say('card.description')} text={description} isMarkdown={false} />
+      )}
       {action === null ? null : (
         <section aria-label={say('card.action')}>
           <Label>{say('card.action')}</Label>
           <p className="mb-2 font-mono text-small" dir="ltr">
-            <VisibleText text={action.name} />
+            <AgentText text={action.name} />
           </p>
-          <Fields value={action.args} pointer="/action/args" hints={presentation?.hints} />
+          <RecordView value={action.args} place={['action', 'args']} hints={hints} />
         </section>
       )}
       {presentation?.consequences == null ? null : (
@@ -52,9 +67,31 @@ export function Card({ request, isRawOpen, onToggleRaw, children }: CardProps) {
       {Object.keys(context).length === 0 ? null : (
         <section aria-label={say('card.context')}>
           <Label>{say('card.context')}</Label>
-          <Fields value={context} pointer="/context" hints={presentation?.hints} />
+          <RecordView value={context} place={['context']} hints={hints} />
         </section>
       )}
+      {attachments.length === 0 ? null : (
+        <section aria-label={say('files.title')}>
+          <Label>{say('files.title')}</Label>
+          <Files requestId={request.id} files={attachments} label={say('files.title')} />
+        </section>
+      )}
+      {source === null ? null : (
+        <section aria-label={say('card.source')}>
+          <Label>{say('card.source')}</Label>
+          <Link url={source} />
+        </section>
+      )}
+      {isAnswerable && asksForMore(request) ? (
+        <section aria-label={say('card.answer')}>
+          <Label>{say('card.answer')}</Label>
+          <Suspense>
+            <QuestionPanel key={`${request.id} ${request.revision}`} request={request} />
+          </Suspense>
+        </section>
+      ) : null}
+      <GivenAnswer request={request} />
+      <Outcome request={request} />
       <Raw request={request} isOpen={isRawOpen} onToggle={onToggleRaw} />
     </article>
   )
@@ -77,9 +114,7 @@ function Meta({ request }: { readonly request: Request }) {
       </li>
       {presentation?.environment == null ? null : (
         <li className="rounded-small border border-line px-1.5 text-small">
-          <bdi>
-            <VisibleText text={presentation.environment} />
-          </bdi>
+          <AgentText text={presentation.environment} />
         </li>
       )}
       <li>

@@ -1,7 +1,7 @@
 import { ChevronRight } from 'lucide-react'
 import type { Request } from '../api/requests.ts'
+import { CodeView } from '../rendering/code-view.tsx'
 import { say } from '../words/say.ts'
-import { VisibleText } from './visible-text.tsx'
 
 export interface RawProps {
   readonly request: Request
@@ -29,14 +29,7 @@ export function Raw({ request, isOpen, onToggle }: RawProps) {
           <p className="text-mute text-small">
             {say('raw.digest')} <span className="break-all font-mono text-ink">{request.digest}</span>
           </p>
-          <pre
-            className="max-h-96 overflow-auto rounded-box border border-line px-3 py-2 font-mono text-small"
-            dir="ltr"
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard
-            tabIndex={0}
-          >
-            <VisibleText text={JSON.stringify(asked, null, 2)} />
-          </pre>
+          <CodeView text={JSON.stringify(asked, null, 2)} language="json" label={say('raw.json')} />
         </div>
       ) : null}
     </section>

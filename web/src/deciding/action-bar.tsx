@@ -5,9 +5,11 @@ import { Kbd } from '../design/kbd.tsx'
 import { riskOf } from '../design/risk.ts'
 import { type Act, ariaKey, keyLabel } from '../keys/bindings.ts'
 import { useKeys } from '../keys/keyboard.ts'
-import { say } from '../words/say.ts'
+import { draftKey, editArgs, useDraft } from '../questions/drafts.ts'
+import { questionOf } from '../questions/question.ts'
+import { say, type Word } from '../words/say.ts'
 import { CommentForm } from './comment-form.tsx'
-import { asksForMore, type Decision, isAnswerable } from './rules.ts'
+import { type Decision, isAnswerable } from './rules.ts'
 import { Silence } from './silence.tsx'
 import { useDeciding } from './use-deciding.ts'
 
@@ -21,6 +23,7 @@ const actFor: Readonly<Record<Decision, Act>> = {
   acknowledge: 'approve',
   reject: 'reject',
   request_changes: 'ask',
+  answer: 'approve',
 }
 
 export interface ActionBarProps {
@@ -33,11 +36,14 @@ export interface ActionBarProps {
 export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) {
   const deciding = useDeciding(request, cameByItself, onDecided)
   const { step, decisions, begin } = deciding
-  useKeys(
-    Object.fromEntries(
+  const isEdited = useDraft(draftKey(request)).args !== null
+  const canEdit = isAnswerable(request) && questionOf(request).editable !== null
+  useKeys({
+    ...Object.fromEntries(
       (step.name === 'buttons' ? decisions : []).map((decision) => [actFor[decision], () => begin(decision, 'key')]),
     ),
-  )
+    ...(canEdit && step.name === 'buttons' ? { edit: () => editArgs(request) } : {}),
+  })
   if (step.name === 'comment') {
     const { decision } = step
     return (
@@ -53,30 +59,63 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
   const isGuarded = ['high', 'critical'].includes(riskOf(request.risk))
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-t px-4 py-2.5 pb-[max(10px,env(safe-area-inset-bottom))] wide:px-8 wide:py-3">
-      {decisions.map((decision, index) => (
-        <Button
-          key={decision}
-          kind={index === 0 ? 'primary' : 'plain'}
-          className="flex-1 wide:flex-none"
-          aria-keyshortcuts={ariaKey(actFor[decision])}
-          onClick={() => begin(decision, 'button')}
-        >
-          <span>
-            {say(isGuarded && decision === 'approve' ? 'action.approve.guarded' : `action.${decision}`)}
-            <span className="sr-only">{say('action.object', { title: request.title })}</span>
-          </span>
-          <span className="hidden wide:inline">
-            <Kbd className={index === 0 ? 'border-on-accent/45 text-inherit' : ''}>{keyLabel(actFor[decision])}</Kbd>
-          </span>
-        </Button>
-      ))}
-      {asksForMore(request) && isAnswerable(request) ? <p className="text-mute">{say('action.unsupported')}</p> : null}
+      {inOrder(decisions, canEdit).map((decision, index) =>
+        decision === 'edit' ? (
+          <Button
+            key="edit"
+            className="flex-1 wide:flex-none"
+            aria-keyshortcuts={ariaKey('edit')}
+            onClick={() => editArgs(request)}
+          >
+            {say('action.edit')}
+            <span className="hidden wide:inline">
+              <Kbd>{keyLabel('edit')}</Kbd>
+            </span>
+          </Button>
+        ) : (
+          <Button
+            key={decision}
+            kind={index === 0 ? 'primary' : 'plain'}
+            className="flex-1 wide:flex-none"
+            aria-keyshortcuts={ariaKey(actFor[decision])}
+            onClick={() => begin(decision, 'button')}
+          >
+            <span>
+              {say(wordOf(decision, isGuarded, isEdited))}
+              <span className="sr-only">{say('action.object', { title: request.title })}</span>
+            </span>
+            <span className="hidden wide:inline">
+              <Kbd className={index === 0 ? 'border-on-accent/45 text-inherit' : ''}>{keyLabel(actFor[decision])}</Kbd>
+            </span>
+          </Button>
+        ),
+      )}
       <Silence request={request} />
       {step.name === 'confirm' ? (
         <Suspense>
-          <ConfirmApproval request={request} onConfirm={deciding.confirm} onCancel={deciding.cancel} />
+          <ConfirmApproval
+            request={request}
+            decision={step.decision}
+            onConfirm={deciding.confirm}
+            onCancel={deciding.cancel}
+          />
         </Suspense>
       ) : null}
     </div>
   )
+}
+
+/** Dots: something has to be confirmed first. */
+function wordOf(decision: Decision, isGuarded: boolean, isEdited: boolean): Word {
+  if (decision === 'approve' && isEdited) return isGuarded ? 'action.approve.edited_guarded' : 'action.approve.edited'
+  if (decision === 'approve' && isGuarded) return 'action.approve.guarded'
+  return decision === 'answer' && isGuarded ? 'action.answer.guarded' : `action.${decision}`
+}
+
+/** Editing stands before asking back, which is the last thing to do. */
+function inOrder(decisions: readonly Decision[], canEdit: boolean): readonly (Decision | 'edit')[] {
+  if (!canEdit) return decisions
+  const at = decisions.indexOf('request_changes')
+  const before = at === -1 ? decisions.length : at
+  return [...decisions.slice(0, before), 'edit', ...decisions.slice(before)]
 }

@@ -4,30 +4,38 @@ import { Button } from '../design/button.tsx'
 import { Modal } from '../design/modal.tsx'
 import { riskOf } from '../design/risk.ts'
 import { RiskShape, RiskWord } from '../design/risk-mark.tsx'
+import { draftKey, useDraft } from '../questions/drafts.ts'
+import { AgentText } from '../rendering/agent-text.tsx'
+import { ChangeView } from '../rendering/value-view.tsx'
 import { say } from '../words/say.ts'
-import { targetOf } from './rules.ts'
+import { type Decision, targetOf } from './rules.ts'
 
 export interface ConfirmApprovalProps {
   readonly request: Request
-  readonly onConfirm: (confirmation: NonNullable<Answer['confirmation']>) => void
+  readonly decision: Decision
+  /** Null: the person proves themselves instead. */
+  readonly onConfirm: (confirmation: Answer['confirmation']) => void
   readonly onCancel: () => void
 }
 
 /** Before an approval at high or critical risk. Not approving has the focus, so a second key approves nothing. */
-export function ConfirmApproval({ request, onConfirm, onCancel }: ConfirmApprovalProps) {
+export function ConfirmApproval({ request, decision, onConfirm, onCancel }: ConfirmApprovalProps) {
   const no = useRef<HTMLButtonElement>(null)
   const id = useId()
   const [typed, setTyped] = useState('')
   const risk = riskOf(request.risk)
   const isTyped = risk === 'critical'
   const target = targetOf(request)
+  const isTarget = sameName(typed, target)
+  const { args } = useDraft(draftKey(request))
+  const isAnswer = decision === 'answer'
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     if (!isTyped) onConfirm({ acknowledged: true })
-    else if (typed === target) onConfirm({ acknowledged: true, typed })
+    else if (isTarget) onConfirm({ acknowledged: true, typed })
   }
   return (
-    <Modal title={say('confirm.title')} onClose={onCancel} initialFocus={no}>
+    <Modal title={say(isAnswer ? 'confirm.title.answer' : 'confirm.title')} onClose={onCancel} initialFocus={no}>
       <form onSubmit={submit} className="grid gap-4 px-5 pt-2 pb-5">
         <p className="flex items-center gap-1.5">
           <RiskShape risk={risk} />
@@ -37,12 +45,18 @@ export function ConfirmApproval({ request, onConfirm, onCancel }: ConfirmApprova
           ) : null}
         </p>
         <p className="break-words font-medium text-read" dir="auto">
-          {request.title}
+          <AgentText text={request.title} />
         </p>
+        {args === null ? null : (
+          <div className="grid grid-cols-[minmax(0,1fr)] gap-1">
+            <p className="text-mute">{say('confirm.edited')}</p>
+            <ChangeView before={request.action?.args} after={args} language={null} label={say('args.diff')} />
+          </div>
+        )}
         {isTyped ? (
           <div className="grid gap-1.5">
             <label htmlFor={id} className="text-mute">
-              {say('confirm.type')} <bdi className="break-all font-mono font-semibold text-ink">{target}</bdi>
+              {say('confirm.type')} <AgentText text={target} className="break-all font-mono font-semibold text-ink" />
             </label>
             <input
               id={id}
@@ -58,14 +72,22 @@ export function ConfirmApproval({ request, onConfirm, onCancel }: ConfirmApprova
           </div>
         ) : null}
         <div className="flex flex-wrap justify-end gap-2">
+          {isTyped ? (
+            <Button kind="quiet" onClick={() => onConfirm(null)}>
+              {say('confirm.step_up')}
+            </Button>
+          ) : null}
           <Button ref={no} onClick={onCancel}>
-            {say('confirm.no')}
+            {say(isAnswer ? 'confirm.no.answer' : 'confirm.no')}
           </Button>
-          <Button kind="danger" type="submit" disabled={isTyped && typed !== target}>
-            {say('confirm.yes')}
+          <Button kind="danger" type="submit" disabled={isTyped && !isTarget}>
+            {say(isAnswer ? 'confirm.yes.answer' : 'confirm.yes')}
           </Button>
         </div>
       </form>
     </Modal>
   )
 }
+
+/** As the service compares them. */
+const sameName = (a: string, b: string): boolean => a.normalize('NFC').trim() === b.normalize('NFC').trim()

@@ -3,6 +3,7 @@ import { queryClient } from '../api/query-client.ts'
 import { isRefused, type Refused } from '../api/refused.ts'
 import { type Answer, type Request, remember, sendAnswer, takeBack } from '../api/requests.ts'
 import { riskOf } from '../design/risk.ts'
+import { draftKey, forget } from '../questions/drafts.ts'
 import { type Decision, holdSeconds } from './rules.ts'
 
 /** A decision of this page, from the key until it is released or taken back. */
@@ -64,11 +65,11 @@ const setNotice = (id: string, notice: Notice | null): void => become({ notices:
 const tries = 3
 const retryMs = 600
 
-async function sent(id: string, answer: Answer): Promise<Request> {
+async function sent(id: string, answer: Answer, byStepUp: boolean): Promise<Request> {
   const key = crypto.getRandomValues(new Uint32Array(4)).join('-')
   for (let turn = 1; ; turn += 1) {
     try {
-      return (await sendAnswer(id, answer, key)) as Request
+      return (await sendAnswer(id, answer, key, byStepUp)) as Request
     } catch (error) {
       if (isRefused(error) || turn === tries) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs * turn))
@@ -77,7 +78,12 @@ async function sent(id: string, answer: Answer): Promise<Request> {
 }
 
 /** Decides about the request as it was painted. It leaves the list at once, and comes back if the service refuses. */
-export async function decide(request: Request, decision: Decision, more: Partial<Answer> = {}): Promise<void> {
+export async function decide(
+  request: Request,
+  decision: Decision,
+  more: Partial<Answer> = {},
+  byStepUp = false,
+): Promise<void> {
   const { id, revision } = request
   const hold_seconds = holdSeconds[riskOf(request.risk)]
   const askedAt = performance.now()
@@ -88,7 +94,8 @@ export async function decide(request: Request, decision: Decision, more: Partial
     latest: id,
   })
   try {
-    const after = await sent(id, { decision, revision, hold_seconds, ...more })
+    const decided = decision === 'answer' ? {} : { decision }
+    const after = await sent(id, { ...decided, revision, hold_seconds, ...more }, byStepUp)
     remember(after)
     // From when it was asked, so that no time to undo is shown that the service may no longer give.
     const heldMs =
@@ -107,6 +114,7 @@ function release(id: string): void {
   const entry = state.decided.get(id)
   if (entry?.status !== 'held') return
   setDecided(id, { ...entry, status: 'released' })
+  forget(draftKey(entry.request))
 }
 
 function putBack(request: Request, notice: Notice): void {

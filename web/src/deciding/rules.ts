@@ -1,7 +1,9 @@
 import type { Request } from '../api/requests.ts'
 import { type Risk, riskOf } from '../design/risk.ts'
+import { commentedOption, isEdited } from '../questions/drafts.ts'
 
-export type Decision = 'approve' | 'reject' | 'request_changes' | 'acknowledge'
+/** `answer`: no decision is asked for, only what the question panel holds. */
+export type Decision = 'approve' | 'reject' | 'request_changes' | 'acknowledge' | 'answer'
 
 const usual: readonly Decision[] = ['approve', 'reject', 'request_changes']
 
@@ -31,24 +33,28 @@ export function notYet({ risk, forMs, cameByItself }: Painted): 'settling' | 'un
 
 /** In the order to be shown. */
 export function decisionsOf({ answer }: Request): readonly Decision[] {
+  if (answer?.decisions?.length === 0) return ['answer']
   return (answer?.decisions ?? usual).filter((decision): decision is Decision =>
     ['approve', 'reject', 'request_changes', 'acknowledge'].includes(decision),
   )
 }
 
-/** Whether more than a decision is asked for: an option, a form. */
-export const asksForMore = ({ answer }: Request): boolean => answer?.options != null || answer?.form != null
+/** Lets the agent act, so that at high and critical risk it takes a confirmation. */
+export const letsAct = (decision: Decision): boolean => decision === 'approve' || decision === 'answer'
 
 export type CommentNeed = 'none' | 'optional' | 'required'
 
-export function commentFor({ answer, risk }: Request, decision: Decision): CommentNeed {
+export function commentFor(request: Request, decision: Decision): CommentNeed {
+  const { answer, risk } = request
   const rule = answer?.comment ?? 'optional'
   if (rule === 'none') return 'none'
   const refuses = decision === 'reject' || decision === 'request_changes'
   if (rule === 'required' || (rule === 'required_unless_approved' && decision !== 'approve')) return 'required'
   // Asking back without a question helps nobody; a refusal at high risk says why.
   if (decision === 'request_changes') return 'required'
-  return refuses && ['high', 'critical'].includes(riskOf(risk)) ? 'required' : 'optional'
+  if (!refuses && commentedOption(request) !== null) return 'required'
+  const isRisky = ['high', 'critical'].includes(riskOf(risk))
+  return isRisky && (refuses || isEdited(request)) ? 'required' : 'optional'
 }
 
 /** What a person types to approve at critical risk. */

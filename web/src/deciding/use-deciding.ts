@@ -2,14 +2,15 @@ import { useEffect, useRef, useState } from 'react'
 import type { Answer, Request } from '../api/requests.ts'
 import { announce } from '../design/announcer.tsx'
 import { riskOf } from '../design/risk.ts'
+import { prepare } from '../questions/drafts.ts'
 import { say } from '../words/say.ts'
 import { decide } from './decisions.ts'
-import { asksForMore, commentFor, type Decision, decisionsOf, isAnswerable, notYet, type Painted } from './rules.ts'
+import { commentFor, type Decision, decisionsOf, isAnswerable, letsAct, notYet, type Painted } from './rules.ts'
 
 /** What stands where the buttons were: a confirmation, or the comment of a decision. */
 export type Step =
   | { readonly name: 'buttons' }
-  | { readonly name: 'confirm'; readonly comment: string | null }
+  | { readonly name: 'confirm'; readonly decision: Decision; readonly comment: string | null }
   | { readonly name: 'comment'; readonly decision: Decision }
 
 export interface Deciding {
@@ -18,7 +19,8 @@ export interface Deciding {
   /** By a key or a button: opens what has to come before the decision, or decides. */
   readonly begin: (decision: Decision, by: 'key' | 'button') => void
   readonly comment: (decision: Decision, comment: string) => void
-  readonly confirm: (confirmation: NonNullable<Answer['confirmation']>) => void
+  /** Null: by a step-up. */
+  readonly confirm: (confirmation: Answer['confirmation']) => void
   readonly cancel: () => void
 }
 
@@ -45,16 +47,25 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
     cameByItself: cameByItself || isRevised.current,
   })
   const isGuarded = ['high', 'critical'].includes(riskOf(request.risk))
-  const decisions = asksForMore(request) || !isAnswerable(request) ? [] : decisionsOf(request)
+  const decisions = isAnswerable(request) ? decisionsOf(request) : []
 
-  const finish = (decision: Decision, more: Partial<Answer> = {}): void => {
+  /** The members of the answer that the question asks for; null when something of them is wrong, which is marked. */
+  const members = (decision: Decision): Partial<Answer> | null => {
+    const prepared = prepare(request, decision === 'answer' ? null : decision)
+    if ('members' in prepared) return prepared.members
+    announce(say(prepared.refused === 'flawed' ? 'announce.flawed' : 'announce.unread'))
+    return null
+  }
+  const finish = (decision: Decision, more: Partial<Answer> = {}, byStepUp = false): void => {
+    const asked = members(decision)
     setStep({ name: 'buttons' })
-    void decide(request, decision, more)
+    if (asked === null) return
+    void decide(request, decision, { ...asked, ...more }, byStepUp)
     announce(say('announce.decided', { decision: say(`decided.${decision}`), title: request.title }))
     onDecided(request)
   }
   const withComment = (decision: Decision, comment: string | null): void => {
-    if (decision === 'approve' && isGuarded) setStep({ name: 'confirm', comment })
+    if (letsAct(decision) && isGuarded) setStep({ name: 'confirm', decision, comment })
     else finish(decision, comment === null ? {} : { comment })
   }
   return {
@@ -67,6 +78,7 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
         if (reason === 'unread') announce(say('announce.unread'))
         if (reason !== null) return
       }
+      if (members(decision) === null) return
       const need = commentFor(request, decision)
       const asks =
         need === 'required' || (need === 'optional' && (decision === 'reject' || decision === 'request_changes'))
@@ -76,7 +88,9 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
     comment: (decision, comment) => withComment(decision, comment.trim() === '' ? null : comment.trim()),
     confirm: (confirmation) => {
       if (step.name !== 'confirm') return
-      finish('approve', { confirmation, ...(step.comment === null ? {} : { comment: step.comment }) })
+      const comment = step.comment === null ? {} : { comment: step.comment }
+      const byStepUp = confirmation == null
+      finish(step.decision, { ...comment, ...(byStepUp ? {} : { confirmation }) }, byStepUp)
     },
     cancel: () => setStep({ name: 'buttons' }),
   }

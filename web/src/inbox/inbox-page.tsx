@@ -1,5 +1,5 @@
 import { useNavigate, useParams } from '@tanstack/react-router'
-import { useEffect, useRef, useState } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import type { Request } from '../api/requests.ts'
 import { type Decided, undo, undoable } from '../deciding/decisions.ts'
 import { HoldToast } from '../deciding/hold-toast.tsx'
@@ -11,8 +11,11 @@ import { useConnection } from '../live/changes.ts'
 import { say } from '../words/say.ts'
 import { QueueList } from './queue-list.tsx'
 import { queueOf } from './queues.ts'
-import { Reader } from './reader.tsx'
 import { useQueue } from './use-queue.ts'
+
+// Fetched beside the list, so that it is there when somebody opens a request.
+const loadedReader = import('./reader.tsx').then((part) => ({ default: part.Reader }))
+const Reader = lazy(() => loadedReader)
 
 /** The list and the reader, side by side from 1024 px on and one at a time below. The address says which request is read. */
 export function InboxPage() {
@@ -108,15 +111,17 @@ export function InboxPage() {
       {id === undefined ? (
         <p className="hidden place-items-center bg-pane text-faint wide:grid">{say('reader.nothing')}</p>
       ) : (
-        <Reader
-          id={id}
-          known={requests[at]}
-          place={at === -1 ? null : { index: at + 1, count: requests.length, isMore: hasNextPage }}
-          cameByItself={chosen.current !== id}
-          onMove={move}
-          onBack={back}
-          onDecided={decided}
-        />
+        <Suspense fallback={<span />}>
+          <Reader
+            id={id}
+            known={requests[at]}
+            place={at === -1 ? null : { index: at + 1, count: requests.length, isMore: hasNextPage }}
+            cameByItself={chosen.current !== id}
+            onMove={move}
+            onBack={back}
+            onDecided={decided}
+          />
+        </Suspense>
       )}
       <HoldToast current={id} onUndo={(entry) => void takeBack(entry)} onOpen={(back) => show(back, 'person')} />
     </main>

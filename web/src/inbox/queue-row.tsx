@@ -1,10 +1,10 @@
 import { useAgentName } from '../api/names.ts'
 import type { Request } from '../api/requests.ts'
-import { VisibleText } from '../card/visible-text.tsx'
 import { isOpen } from '../deciding/rules.ts'
 import { riskOf } from '../design/risk.ts'
 import { RiskShape, RiskWord } from '../design/risk-mark.tsx'
 import { useNow } from '../design/use-now.ts'
+import { AgentText } from '../rendering/agent-text.tsx'
 import { say } from '../words/say.ts'
 import { absolute, duration, relative } from '../words/times.ts'
 import { dueSoonMs } from './queues.ts'
@@ -18,7 +18,7 @@ export function QueueRow({ request, isCompact }: { readonly request: Request; re
     <span className="grid h-full grid-cols-[14px_minmax(0,1fr)_auto] content-center gap-x-2.5 gap-y-0.5 ps-3.5 pe-4">
       <RiskShape risk={risk} className="self-center" />
       <span className="truncate font-medium" dir="auto">
-        <VisibleText text={request.title} />
+        <AgentText text={request.title} />
       </span>
       <TimeLeft request={request} />
       <span
@@ -30,9 +30,7 @@ export function QueueRow({ request, isCompact }: { readonly request: Request; re
           {environment == null ? null : (
             <>
               {' · '}
-              <bdi>
-                <VisibleText text={environment} />
-              </bdi>
+              <AgentText text={environment} />
             </>
           )}
         </span>

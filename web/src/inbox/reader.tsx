@@ -2,11 +2,13 @@ import { useQuery } from '@tanstack/react-query'
 import { ArrowLeft, ChevronDown, ChevronUp } from 'lucide-react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import { isRefused } from '../api/refused.ts'
-import { type Request, requestQuery } from '../api/requests.ts'
+import { isWhole, type Request, requestQuery } from '../api/requests.ts'
 import { Card } from '../card/card.tsx'
 import { ActionBar } from '../deciding/action-bar.tsx'
+import { isAnswerable } from '../deciding/rules.ts'
 import { Button } from '../design/button.tsx'
 import { useKeys } from '../keys/keyboard.ts'
+import { diffMode } from '../rendering/diff/mode.ts'
 import { say } from '../words/say.ts'
 import { Verdict } from './verdict.tsx'
 
@@ -37,6 +39,7 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
     nextInReader: () => onMove(1),
     previousInReader: () => onMove(-1),
     ...(request === undefined ? {} : { raw: () => setIsRawOpen((open) => !open) }),
+    diffMode: diffMode.toggle,
     copyLink: () => void navigator.clipboard?.writeText(location.href),
   })
   return (
@@ -73,7 +76,12 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
             tabIndex={0}
             aria-label={say('reader.card')}
           >
-            <Card request={request} isRawOpen={isRawOpen} onToggleRaw={setIsRawOpen}>
+            <Card
+              request={request}
+              isAnswerable={isAnswerable(request)}
+              isRawOpen={isRawOpen}
+              onToggleRaw={setIsRawOpen}
+            >
               <Verdict request={request} />
             </Card>
           </section>
@@ -83,13 +91,6 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
     </section>
   )
 }
-
-/** Lists leave large parts out. A decision is made about the whole. */
-const isWhole = (request: Request): boolean =>
-  request.context_truncated !== true &&
-  request.action_truncated !== true &&
-  request.answer_truncated !== true &&
-  request.presentation_truncated !== true
 
 interface IconButtonProps {
   readonly label: string

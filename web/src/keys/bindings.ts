@@ -14,6 +14,8 @@ export const bindings = {
   approve: ['a'],
   reject: ['r'],
   ask: ['c'],
+  edit: ['e'],
+  diffMode: ['d'],
   undo: ['z'],
   raw: ['i'],
   copyLink: ['y'],

@@ -61,6 +61,7 @@ function pressOf(event: KeyboardEvent): Press {
     isComposing: event.isComposing || event.keyCode === 229,
     inEditable: target.closest(editable) !== null,
     onControl: target.closest('button, a[href], summary, [role=option]') !== null,
+    ownsArrows: target.closest('input[type=radio], select, [role=listbox], [data-own-arrows]') !== null,
     inDialog: target.closest('[role=dialog], [role=alertdialog], [popover]:popover-open') !== null,
   }
 }

@@ -14,6 +14,8 @@ export interface Press {
   readonly inEditable: boolean
   /** On a button, a link or the like, which has its own use for Enter and Space. */
   readonly onControl: boolean
+  /** On what has its own use for the arrows: radio buttons, a select, a part that scrolls by itself. */
+  readonly ownsArrows: boolean
   readonly inDialog: boolean
 }
 
@@ -39,6 +41,7 @@ export function actOf(press: Press, first: string | null, singleKeys: boolean): 
   const name = modified ? `Mod+${press.key.toLowerCase()}` : nameOf(press)
   if (press.inEditable && !modified && name !== 'Escape') return null
   if (press.onControl && name === 'Enter') return null
+  if (press.ownsArrows && name.startsWith('Arrow')) return null
   if (!modified && !singleKeys && !everywhere.has(name)) return null
   if (press.ctrl && press.meta) return null
   const whole = first === null || modified ? name : `${first} ${name}`

@@ -3,13 +3,12 @@ import { typeFlaws } from './check/edited-args.ts'
 import { checkValue } from './check/value-check.ts'
 import { type Flaw, flaw } from './check/words.ts'
 import type { Draft } from './drafts.ts'
-import { isRefusal, type Question } from './question.ts'
+import type { Question } from './question.ts'
 
-/** What is wrong with an answer, by the pointer of its place, as the service judges it. Comments are asked for elsewhere. */
-export function answerFlaws(question: Question, draft: Draft, decision: string | null): ReadonlyMap<string, string> {
+/** What is wrong with an answer, by the pointer of its place, as the service judges it. Comments are
+ * asked for elsewhere, and a refusal sends nothing of this. */
+export function answerFlaws(question: Question, draft: Draft): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
-  // What a refusal leaves out is not sent, so nothing of it can be wrong.
-  if (isRefusal(decision)) return found
   const add = (member: string, flaws: readonly Flaw[]): void => {
     for (const { place, message } of flaws) {
       const pointer = pointerOf([member, ...place])

@@ -25,7 +25,7 @@ export function ArgsEditor({ proposed, schema, edited, onChange, flaws }: ArgsEd
     onChange(JSON.stringify(ordered) === JSON.stringify(proposed) ? null : ordered)
   }
   return (
-    <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
+    <div data-args className="grid grid-cols-[minmax(0,1fr)] gap-4">
       <FormFields
         top={schema ?? drawn}
         schema={drawn}

@@ -13,9 +13,11 @@ export interface Draft {
   readonly args: unknown
   /** By the pointer of what is wrong, such as /data/city; shown since somebody tried to send it. */
   readonly flaws: ReadonlyMap<string, string>
+  /** The arguments are open for editing. */
+  readonly isEditing: boolean
 }
 
-const untouched: Draft = { choices: null, data: null, args: null, flaws: new Map() }
+const untouched: Draft = { choices: null, data: null, args: null, flaws: new Map(), isEditing: false }
 const drafts = new Map<string, Draft>()
 const listeners = new Set<() => void>()
 
@@ -43,7 +45,7 @@ export const useDraft = (key: string): Draft =>
   )
 
 /** What is wrong with a draft, by pointer. */
-export type Checker = (draft: Draft, decision: string | null) => ReadonlyMap<string, string>
+export type Checker = (draft: Draft) => ReadonlyMap<string, string>
 
 /** Set by the panel that draws the question, because the rules weigh more than the first page may. */
 const checkers = new Map<string, Checker>()
@@ -63,17 +65,20 @@ export function prepare(request: Request, decision: string | null): Prepared {
   const question = questionOf(request)
   if (question.options === null && question.form === null && question.editable === null) return { members: {} }
   const key = draftKey(request)
+  // A refusal leaves out what only an approval needs.
+  if (isRefusal(decision)) {
+    change(key, { flaws: new Map() })
+    return { members: {} }
+  }
   const checker = checkers.get(key)
   if (checker === undefined) return { refused: 'drawing' }
   const draft = draftOf(key)
-  const flaws = checker(draft, decision)
+  const flaws = checker(draft)
   change(key, { flaws })
   if (flaws.size > 0) {
     focusFirst()
     return { refused: 'flawed' }
   }
-  // A refusal leaves out what only an approval needs.
-  if (isRefusal(decision)) return { members: {} }
   return {
     members: {
       ...(question.options === null || draft.choices === null ? {} : { choices: [...draft.choices] }),
@@ -90,6 +95,9 @@ export function commentedOption(request: Request): string | null {
   return options?.items.find(({ id, needsComment }) => needsComment && chosen.includes(id))?.label ?? null
 }
 
+/** The arguments are not those that the agent proposed. */
+export const isEdited = (request: Pick<Request, 'id' | 'revision'>): boolean => draftOf(draftKey(request)).args !== null
+
 /** Once the errors are drawn. */
 function focusFirst(): void {
   requestAnimationFrame(() => {
@@ -97,4 +105,10 @@ function focusFirst(): void {
     wrong?.focus()
     wrong?.scrollIntoView({ block: 'center' })
   })
+}
+
+/** Opens the arguments, and goes to the first of them. */
+export function editArgs(request: Pick<Request, 'id' | 'revision'>): void {
+  change(draftKey(request), { isEditing: true })
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-args] :is(input, textarea, select)')?.focus())
 }

@@ -1,9 +1,9 @@
-import { useEffect, useMemo, useState } from 'react'
+import { useEffect, useMemo } from 'react'
 import type { Schemas } from '../api/client.ts'
 import { say } from '../words/say.ts'
 import { answerFlaws } from './answer-check.ts'
 import { ArgsEditor } from './args-editor.tsx'
-import { change, draftKey, useDraft, withChecker } from './drafts.ts'
+import { change, draftKey, editArgs, useDraft, withChecker } from './drafts.ts'
 import { FormFields } from './form/form-field.tsx'
 import { initialValue } from './form/shown-fields.ts'
 import { OptionsInput } from './options-input.tsx'
@@ -14,13 +14,12 @@ export function QuestionPanel({ request }: { readonly request: Schemas['Request'
   const key = draftKey(request)
   const question = useMemo(() => questionOf(request), [request])
   const draft = useDraft(key)
-  useEffect(() => withChecker(key, (given, decision) => answerFlaws(question, given, decision)), [key, question])
+  useEffect(() => withChecker(key, (given) => answerFlaws(question, given)), [key, question])
   const { options, form, editable } = question
   useEffect(() => {
     if (form !== null && draft.data === null) change(key, { data: initialValue(form, form) ?? {} })
   }, [key, form, draft.data])
-  const [isEditing, setEditing] = useState(false)
-  const isOpen = isEditing || draft.args !== null
+  const isOpen = draft.isEditing || draft.args !== null
   return (
     <div data-question={key} className="grid grid-cols-[minmax(0,1fr)] gap-5">
       {draft.flaws.size === 0 ? null : (
@@ -57,9 +56,8 @@ export function QuestionPanel({ request }: { readonly request: Schemas['Request'
       ) : (
         <button
           type="button"
-          data-edit-args
           className="justify-self-start rounded-control border border-line px-3 py-1.5 hover:bg-side pointer-coarse:min-h-11"
-          onClick={() => setEditing(true)}
+          onClick={() => editArgs(request)}
         >
           {say('args.edit')}
         </button>
@@ -75,6 +73,6 @@ const without = (flaws: Flaws, pointer: string): Flaws => new Map([...flaws].fil
 /** Of what was marked, what is wrong still: nothing is marked while somebody fills it in for the first time. */
 function stillWrong(question: ReturnType<typeof questionOf>, draft: ReturnType<typeof useDraft>): Flaws {
   if (draft.flaws.size === 0) return draft.flaws
-  const now = answerFlaws(question, draft, null)
+  const now = answerFlaws(question, draft)
   return new Map([...now].filter(([pointer]) => draft.flaws.has(pointer)))
 }

@@ -16,12 +16,16 @@ export function TableView({ columns, rows, cell, label }: TableViewProps) {
   const [shown, setShown] = useState(step)
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys (WCAG 2.1.1)
-    <section tabIndex={0} aria-label={label} className="overflow-x-auto rounded-box border border-line">
+    <section tabIndex={0} data-own-arrows aria-label={label} className="overflow-x-auto rounded-box border border-line">
       <table className="tabular w-full border-collapse">
         <thead>
           <tr className="bg-side text-mute text-small">
-            {columns.map((name) => (
-              <th key={name} scope="col" className="whitespace-nowrap px-3 py-1.5 text-start font-medium">
+            {columns.map((name, column) => (
+              <th
+                key={name}
+                scope="col"
+                className={`whitespace-nowrap px-3 py-1.5 font-medium ${typeof rows[0]?.[column] === 'number' ? 'text-end' : 'text-start'}`}
+              >
                 <AgentText text={name} />
               </th>
             ))}

@@ -11,9 +11,12 @@ export type Segment =
 
 const invisible = String.raw`\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800`
 /** The mark that makes a sign an emoji, and what joins emoji to one, are seen by what they do. */
+/** Joiners that Persian, Hindi and their kin write with, and signs of Arabic that Unicode counts as formatting. */
+const inScript = String.raw`(?<=[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}])[\u200c\u200d](?=\p{L})|[\u0600-\u0605\u06dd\u070f\u08e2]`
 const inEmoji = String.raw`(?<=[\p{Extended_Pictographic}#*0-9])\ufe0f|(?<=[\p{Extended_Pictographic}\ufe0f\p{Emoji_Modifier}])\u200d(?=\p{Extended_Pictographic})`
 /** A run of them is one; more than three marks on a letter would cover the lines around it. */
-const runs = (signs: string): RegExp => new RegExp(String.raw`(?:(?!${inEmoji})${signs})+|(?<=\p{M}{3})\p{M}+`, 'gv')
+const runs = (signs: string): RegExp =>
+  new RegExp(String.raw`(?:(?!${inEmoji}|${inScript})${signs})+|(?<=\p{M}{3})\p{M}+`, 'gv')
 const unseen = {
   line: runs(`[${invisible}]`),
   // A line end is one or two signs; a return alone is none.

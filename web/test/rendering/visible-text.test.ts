@@ -32,6 +32,12 @@ describe('what nobody sees is made visible', () => {
     assert.deepEqual(kinds('a\nb'), ['a', '<unseen>', 'b'])
     assert.deepEqual(kinds('a\rb', 'lines'), ['a', '<unseen>', 'b'])
   })
+  test('joiners that a language writes with stay', () => {
+    assert.deepEqual(kinds('\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645'), [
+      '\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645',
+    ])
+    assert.deepEqual(kinds('pay\u200cpal'), ['pay', '<unseen>', 'pal'])
+  })
   test('an emoji made of several signs is one', () => {
     assert.deepEqual(kinds('\u2764\ufe0f \u{1f468}\u200d\u{1f469}\u200d\u{1f467}'), [
       '\u2764\ufe0f \u{1f468}\u200d\u{1f469}\u200d\u{1f467}',

@@ -6,6 +6,7 @@ import type { Token } from '../highlight.ts'
 import type { Language } from '../language.ts'
 import { LineList } from '../line-list.tsx'
 import { type DiffLine, readPatch } from './lines.ts'
+import { diffMode, useDiffMode } from './mode.ts'
 import { hunksOf, partsOf, type Row, rowsOf } from './rows.ts'
 import { useComparison } from './use-comparison.ts'
 
@@ -44,7 +45,7 @@ interface LinesProps {
 }
 
 function Lines({ lines, tokensOf, label }: LinesProps) {
-  const [mode, setMode] = useState<'unified' | 'split'>('unified')
+  const mode = useDiffMode()
   const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set())
   const rows = useMemo(() => rowsOf(lines, mode, unfolded), [lines, mode, unfolded])
   const hunks = useMemo(() => hunksOf(rows), [rows])
@@ -79,7 +80,7 @@ function Lines({ lines, tokensOf, label }: LinesProps) {
         ) : null}
         <span className="ms-auto hidden gap-2 wide:flex">
           {(['unified', 'split'] as const).map((one) => (
-            <Quiet key={one} isOn={one === mode} onClick={() => setMode(one)}>
+            <Quiet key={one} isOn={one === mode} onClick={() => diffMode.set(one)}>
               {say(`diff.${one}`)}
             </Quiet>
           ))}

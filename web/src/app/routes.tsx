@@ -8,6 +8,7 @@ import {
 } from '@tanstack/react-router'
 import { publicPath } from '../api/public-path.ts'
 import { session, startSession } from '../api/session.ts'
+import { filterOf } from '../audit/filter.ts'
 import { InboxPage } from '../inbox/inbox-page.tsx'
 import { queues } from '../inbox/queues.ts'
 import { NotFound } from './not-found.tsx'
@@ -142,6 +143,23 @@ const settingsPages = settings.addChildren([
   }),
 ])
 
+const overview = createRoute({
+  getParentRoute: () => inside,
+  path: '/overview',
+  component: lazyRouteComponent(() => import('../overview/overview-page.tsx'), 'OverviewPage'),
+})
+const callbacks = createRoute({
+  getParentRoute: () => inside,
+  path: '/callbacks',
+  component: lazyRouteComponent(() => import('../callbacks/callbacks-page.tsx'), 'CallbacksPage'),
+})
+const audit = createRoute({
+  getParentRoute: () => inside,
+  path: '/audit',
+  validateSearch: filterOf,
+  component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
+})
+
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
@@ -149,7 +167,7 @@ export const router = createRouter({
     forgotPassword,
     resetPassword,
     confirmEmail,
-    inside.addChildren([front, inbox.addChildren([item]), settingsPages]),
+    inside.addChildren([front, inbox.addChildren([item]), settingsPages, overview, callbacks, audit]),
   ]),
   basepath: publicPath === '' ? '/' : publicPath,
   defaultNotFoundComponent: NotFound,

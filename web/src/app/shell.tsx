@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
+import { usePerson } from '../api/person.ts'
 import { signOut } from '../api/session.ts'
 import { Announcer } from '../design/announcer.tsx'
 import { navigationId } from '../design/navigation.ts'
@@ -37,6 +38,7 @@ const close = (): void => {
 
 function Navigation() {
   const { data: organization } = useQuery(organizationQuery)
+  const person = usePerson()
   return (
     <aside
       id={navigationId}
@@ -54,11 +56,13 @@ function Navigation() {
       </nav>
       <hr className="mx-2 my-2.5" />
       <nav aria-label={say('nav.house')} className="grid gap-px">
-        {houseLinks.map(({ to, label }) => (
-          <Link key={to} to={to} className={linkShape} onClick={close}>
-            {say(label)}
-          </Link>
-        ))}
+        {houseLinks
+          .filter(({ isFor }) => isFor?.(person) ?? true)
+          .map(({ to, label }) => (
+            <Link key={to} to={to} className={linkShape} onClick={close}>
+              {say(label)}
+            </Link>
+          ))}
       </nav>
       <Connected />
       <button type="button" className={`${linkShape} justify-start`} onClick={() => void signOut()}>

@@ -54,7 +54,9 @@ export function FormDialog<T>({ text, name, kind = 'plain', disabled, children, 
       {isOpen ? (
         <Modal title={name} onClose={close}>
           {done !== undefined && sending.isSuccess ? (
-            <Done onClose={close}>{done(sending.data)}</Done>
+            <Done onClose={close} takesFocus>
+              {done(sending.data)}
+            </Done>
           ) : (
             <form className="grid gap-4 p-5" onSubmit={submit}>
               {children}
@@ -73,10 +75,18 @@ export function FormDialog<T>({ text, name, kind = 'plain', disabled, children, 
   )
 }
 
-function Done({ onClose, children }: { readonly onClose: () => void; readonly children: ReactNode }) {
+interface DoneProps {
+  readonly onClose: () => void
+  /** The form that had the focus is gone. */
+  readonly takesFocus?: boolean
+  readonly children: ReactNode
+}
+
+function Done({ onClose, takesFocus = false, children }: DoneProps) {
   const region = useRef<HTMLDivElement>(null)
-  // The form that had the focus is gone.
-  useEffect(() => region.current?.focus(), [])
+  useEffect(() => {
+    if (takesFocus) region.current?.focus()
+  }, [takesFocus])
   return (
     <div ref={region} tabIndex={-1} className="grid gap-4 p-5 outline-none">
       {children}

@@ -15,11 +15,13 @@ export function Page({ title, about, actions, children }: PageProps) {
   return (
     <main className="min-w-0 overflow-auto bg-pane">
       <div className="mx-auto grid max-w-5xl gap-6 px-4 py-6 wide:px-8">
-        <header className="flex flex-wrap items-center gap-x-2 gap-y-3">
-          <MenuButton />
-          <h1 className="font-semibold text-title tracking-tight">{title}</h1>
-          {actions === undefined ? null : <div className="ms-auto flex flex-wrap gap-2">{actions}</div>}
-          {about === undefined ? null : <p className="w-full max-w-prose text-mute">{about}</p>}
+        <header className="grid gap-3">
+          <div className="flex flex-wrap items-center gap-x-2 gap-y-3">
+            <MenuButton />
+            <h1 className="font-semibold text-title tracking-tight">{title}</h1>
+            {actions === undefined ? null : <div className="ms-auto flex flex-wrap gap-2">{actions}</div>}
+          </div>
+          {about === undefined ? null : <p className="max-w-prose text-mute">{about}</p>}
         </header>
         {children}
       </div>

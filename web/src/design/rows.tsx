@@ -13,11 +13,13 @@ export interface RowProps {
   readonly title: ReactNode
   readonly detail?: ReactNode
   readonly mark?: ReactNode
+  /** What was unfolded. */
+  readonly below?: ReactNode
   readonly children?: ReactNode
 }
 
 /** What it is, what is worth knowing about it, and what can be done with it. */
-export function Row({ title, detail, mark, children }: RowProps) {
+export function Row({ title, detail, mark, below, children }: RowProps) {
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-2 py-2.5">
       <div className="min-w-0 flex-1 basis-64">
@@ -28,6 +30,7 @@ export function Row({ title, detail, mark, children }: RowProps) {
         {detail === undefined ? null : <div className="break-words text-mute text-small">{detail}</div>}
       </div>
       {children === undefined ? null : <div className="flex flex-wrap items-center gap-2">{children}</div>}
+      {below === undefined || below === null ? null : <div className="w-full pb-2 ps-4">{below}</div>}
     </li>
   )
 }

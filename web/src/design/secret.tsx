@@ -16,12 +16,16 @@ export function Copied({ label, text }: { readonly label: string; readonly text:
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by key (WCAG 2.2, 2.1.1)
         tabIndex={0}
         aria-label={label}
-        className="max-h-60 select-all overflow-auto whitespace-pre-wrap break-all rounded-control border border-line bg-side p-3 font-mono text-small"
+        className="max-h-60 select-all overflow-auto whitespace-pre-wrap break-all rounded-control border border-line bg-side p-3 font-mono text-small [font-variant-ligatures:none]"
       >
         {text}
       </section>
       {navigator.clipboard === undefined ? null : (
-        <Button className="justify-self-start" onClick={copy} aria-label={say('copy.what', { what: label })}>
+        <Button
+          className="justify-self-start"
+          onClick={copy}
+          aria-label={say(isCopied ? 'copy.done.what' : 'copy.what', { what: label })}
+        >
           {isCopied ? (
             <Check className="size-3.5" aria-hidden="true" />
           ) : (

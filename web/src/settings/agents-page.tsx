@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
+import { curlWith } from '../api/asking.ts'
 import { api, type Schemas } from '../api/client.ts'
 import { usePages } from '../api/pages.ts'
 import { manages, usePerson } from '../api/person.ts'
-import { publicPath } from '../api/public-path.ts'
 import { granted } from '../api/refused.ts'
 import { Button } from '../design/button.tsx'
 import { Field } from '../design/field.tsx'
@@ -47,7 +47,7 @@ function Agents({ isManager }: { readonly isManager: boolean }) {
       about={say('agents.about')}
       actions={
         isManager ? (
-          <FormDialog text={say('agents.register')} name={say('agents.register.name')} kind="primary" send={register}>
+          <FormDialog text={say('agents.register')} name={say('agents.register')} kind="primary" send={register}>
             <Field label={say('agents.name')} name="name" required maxLength={255} />
             <Field label={say('teams.description')} name="description" maxLength={1000} />
           </FormDialog>
@@ -61,6 +61,7 @@ function Agents({ isManager }: { readonly isManager: boolean }) {
             title={<bdi>{agent.name}</bdi>}
             mark={<Status status={agent.status} />}
             detail={<AgentDetail agent={agent} />}
+            below={open === agent.id ? <Keys agent={agent} /> : null}
           >
             {isManager ? (
               <>
@@ -72,7 +73,6 @@ function Agents({ isManager }: { readonly isManager: boolean }) {
                   {say('keys.title')}
                 </Button>
                 <Switches agent={agent} />
-                {open === agent.id ? <Keys agent={agent} /> : null}
               </>
             ) : null}
           </Row>
@@ -154,20 +154,13 @@ function Switches({ agent: { id, name, status } }: { readonly agent: Agent }) {
   )
 }
 
-/** A command that works when it is pasted: it asks with this key. */
-const curlWith = (key: string): string =>
-  `curl ${location.origin}${publicPath}/api/v1/requests \\
-  -H "Authorization: Bearer ${key}" \\
-  -H "Content-Type: application/json" \\
-  -d '${JSON.stringify({ title: say('ask.title'), context: { from: 'curl' } })}'`
-
 function ShownOnce({ shown }: { readonly shown: string }) {
   return (
     <>
       <p>{say('keys.once')}</p>
       <Copied label={say('keys.key')} text={shown} />
       <p className="text-mute">{say('ask.about')}</p>
-      <Copied label={say('ask.curl')} text={curlWith(shown)} />
+      <Copied label={say('ask.curl')} text={curlWith(shown, say('ask.title'))} />
     </>
   )
 }
@@ -187,7 +180,7 @@ function Keys({ agent }: { readonly agent: Agent }) {
     return key
   }
   return (
-    <div className="grid w-full gap-3 ps-4">
+    <div className="grid gap-3">
       <List label={say('keys.of', { name: agent.name })} pages={{ items: data, error }} empty={say('keys.empty')}>
         {(key) => (
           <Row

@@ -139,7 +139,7 @@ function Handover() {
       about={say(others.length === 0 ? 'handover.alone' : 'handover.about')}
       actions={
         others.length === 0 ? undefined : (
-          <FormDialog text={say('handover.button')} name={say('handover.name')} kind="danger" send={transfer}>
+          <FormDialog text={say('handover.button')} name={say('handover.button')} kind="danger" send={transfer}>
             <p className="text-mute">{say('handover.about')}</p>
             <Select
               label={say('handover.person')}

@@ -159,7 +159,7 @@ function Invitations() {
       actions={
         <FormDialog
           text={say('invitations.invite')}
-          name={say('invitations.invite.name')}
+          name={say('invitations.invite')}
           kind="primary"
           send={invite}
           done={({ url, email }) => (

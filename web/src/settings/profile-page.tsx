@@ -120,7 +120,7 @@ function Organizations() {
     onSuccess: async () => {
       await navigate({ to: '/' })
       // Nothing of the organization before is of use in this one.
-      queryClient.clear()
+      await queryClient.resetQueries()
     },
   })
   const create = async (form: FormData): Promise<void> => {
@@ -132,7 +132,7 @@ function Organizations() {
       title={say('profile.organizations')}
       actions={
         manages(person) ? (
-          <FormDialog text={say('organization.create')} name={say('organization.create.name')} send={create}>
+          <FormDialog text={say('organization.create')} name={say('organization.create')} send={create}>
             <Field label={say('organization.name')} name="name" required maxLength={255} />
           </FormDialog>
         ) : undefined

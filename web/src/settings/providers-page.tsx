@@ -55,7 +55,7 @@ export function ProvidersPage() {
       actions={
         <FormDialog
           text={say('providers.add')}
-          name={say('providers.add.name')}
+          name={say('providers.add')}
           kind="primary"
           send={create}
           done={(provider) => <Links provider={provider} />}

@@ -277,7 +277,7 @@ function RecoveryCodes({ state, hasSecondFactor, onChange }: RecoveryCodesProps)
         hasSecondFactor === true ? (
           <FormDialog
             text={say('security.codes.make')}
-            name={say('security.codes.make.name')}
+            name={say('security.codes.make')}
             send={make}
             done={(codes) => (
               <>

@@ -43,7 +43,9 @@ export function SessionsPage() {
         {(each) => (
           <SessionRow key={each.id} session={each}>
             <Button
-              aria-label={say('sessions.end.name', { what: each.user_agent ?? each.kind })}
+              aria-label={
+                each.is_current ? undefined : say('sessions.end.name', { what: each.user_agent ?? each.kind })
+              }
               disabled={ending.isPending}
               onClick={() => (each.is_current ? void signOut() : ending.mutate(each.id))}
             >

@@ -36,7 +36,7 @@ export function TeamsPage() {
       title={say('settings.teams')}
       actions={
         isManager ? (
-          <FormDialog text={say('teams.create')} name={say('teams.create.name')} kind="primary" send={create}>
+          <FormDialog text={say('teams.create')} name={say('teams.create')} kind="primary" send={create}>
             <TeamFields />
           </FormDialog>
         ) : undefined
@@ -48,6 +48,7 @@ export function TeamsPage() {
             key={team.id}
             title={<bdi>{team.name}</bdi>}
             detail={team.description === null ? undefined : <bdi>{team.description}</bdi>}
+            below={open === team.id ? <Members team={team} /> : null}
           >
             <Button
               aria-expanded={open === team.id}
@@ -57,7 +58,6 @@ export function TeamsPage() {
               {say('teams.members')}
             </Button>
             {isManager ? <Managed team={team} onChange={changed} /> : null}
-            {open === team.id ? <Members team={team} /> : null}
           </Row>
         )}
       </List>
@@ -130,7 +130,7 @@ function Members({ team }: { readonly team: Team }) {
   }
   const names = (people.items ?? []).map(({ id, name, email }): [string, string] => [id, name ?? email])
   return (
-    <div className="grid w-full gap-3 ps-4">
+    <div className="grid gap-3">
       <List label={say('teams.members.name', { name: team.name })} pages={members} empty={say('teams.members.empty')}>
         {({ user_id, is_lead }) => (
           <MemberRow

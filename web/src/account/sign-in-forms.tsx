@@ -22,6 +22,8 @@ export interface SignInFormsProps {
   readonly email?: string
   /** The path of ours that an identity provider sends the browser back to. */
   readonly to: string
+  /** The identity provider that a link named. */
+  readonly provider?: string
 }
 
 /** Every way to sign in. Whoever shows them takes over once there is a session. */
@@ -38,7 +40,7 @@ interface FirstStepProps extends SignInFormsProps {
   readonly onChallenge: (challenge: Challenge) => void
 }
 
-function FirstStep({ title, about, email, to, onChallenge }: FirstStepProps) {
+function FirstStep({ title, about, email, to, provider: named, onChallenge }: FirstStepProps) {
   const signing = useMutation({
     mutationFn: (form: FormData) => signIn(String(form.get('email')), String(form.get('password'))),
     onError: (error) => {
@@ -49,7 +51,7 @@ function FirstStep({ title, about, email, to, onChallenge }: FirstStepProps) {
   })
   const byPasskey = useMutation({ mutationFn: () => signInWithPasskey(null) })
   const isBusy = signing.isPending || byPasskey.isPending
-  const provider = providerNamedBy(signing.error) ?? knownProvider()
+  const provider = providerNamedBy(signing.error) ?? named ?? knownProvider()
   return (
     <Step title={title} {...(about === undefined ? {} : { about })} onSend={signing.mutate}>
       <Field

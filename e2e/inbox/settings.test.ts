@@ -114,6 +114,15 @@ describe('people and teams', () => {
     await button('Switch to Second House').click()
     await page.waitForURL(/\/inbox\//)
     await page.getByText('Second House').first().waitFor()
+    // Nothing was asked here yet, and the inbox says how to.
+    await button('Ask from your own agent').click()
+    await sendDialog('Ask from your own agent')
+    const curl = await dialog().getByRole('region', { name: 'Command that asks' }).innerText()
+    await promisify(execFile)('sh', ['-c', `${curl} -s`])
+    await page
+      .getByRole('link', { name: /May I send the report/ })
+      .first()
+      .waitFor()
     await go('people')
     await button('Invite a person').click()
     await sendDialog('Invite a person')

@@ -1,6 +1,8 @@
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useRef } from 'react'
+import { lazy, Suspense, useEffect, useRef } from 'react'
+import { countsQuery } from '../api/counts.ts'
 import { Button } from '../design/button.tsx'
 import { usePreferences } from '../design/preferences.ts'
 import { say } from '../words/say.ts'
@@ -110,7 +112,21 @@ function Nothing({ list: { isPending, error, refetch } }: { readonly list: Retur
       </div>
     )
   }
-  return isPending ? <Skeleton /> : <p className="p-8 text-center text-mute">{say('list.empty')}</p>
+  return isPending ? <Skeleton /> : <Empty />
+}
+
+const FirstRun = lazy(() => import('../first-run/first-run.tsx').then((module) => ({ default: module.FirstRun })))
+
+/** Where nothing was ever asked, how to get a first request. */
+function Empty() {
+  const { data: counts } = useQuery(countsQuery)
+  const isNew = counts !== undefined && Object.values(counts.by_state).every((count) => count === 0)
+  if (!isNew) return <p className="p-8 text-center text-mute">{say('list.empty')}</p>
+  return (
+    <Suspense>
+      <FirstRun />
+    </Suspense>
+  )
 }
 
 /** The rows to come, in their size. It is only seen when they take longer than a blink. */

@@ -236,7 +236,7 @@ describe('keys are guarded', () => {
 
   test('single keys that are switched off do nothing, and those with Ctrl still do', async () => {
     const id = await at.ask({ ...low, title: title('Guarded') })
-    await page.goto(`${at.url}/settings`)
+    await page.goto(`${at.url}/settings/appearance`)
     await page.getByRole('group', { name: 'Single-key shortcuts' }).getByLabel('Off').check()
     await open(page, id)
     await press({})
@@ -244,7 +244,7 @@ describe('keys are guarded', () => {
     await page.keyboard.press('Control+k')
     await page.getByRole('combobox').waitFor()
     await page.keyboard.press('Escape')
-    await page.goto(`${at.url}/settings`)
+    await page.goto(`${at.url}/settings/appearance`)
     await page.getByRole('group', { name: 'Single-key shortcuts' }).getByLabel('On').check()
   })
 
@@ -282,7 +282,7 @@ describe('keys are guarded', () => {
     await eventually('a key within a second', async () => {
       const name = title('Unread')
       const id = await at.ask({ title: name, context: {}, risk: 'medium', timeout_minutes: 1 + number })
-      await page.goto(`${at.url}/settings`)
+      await page.goto(`${at.url}/settings/appearance`)
       await page.goto(`${at.url}/inbox/all/${id}`)
       const early = `(async () => {
         while (document.querySelector('#card-title') === null) await ${painted}

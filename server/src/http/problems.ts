@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { outageOf } from '../platform/database/errors.ts'
+import { outageOf, tookTooLong } from '../platform/database/errors.ts'
 import { Problem } from '../platform/problem.ts'
 import {
   badRequest,
@@ -57,8 +57,8 @@ function headersFor({ headers }: FastifyRequest, { status, headers: said }: Prob
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error, request)
-    // An outage of the database is one line of its watch, and not one for each call; every call has its own line anyway.
-    if (problem.status >= 500 && outageOf(problem) === null) {
+    // What the database's watch says in one line is not said for each call; every call has its own line anyway.
+    if (problem.status >= 500 && outageOf(problem) === null && !tookTooLong(problem)) {
       const level = problem.status === 503 ? 'warn' : 'error'
       request.log[level]({ err: problem.cause ?? error }, problem.message)
     }

@@ -26,8 +26,12 @@ export type Outage = 'unavailable' | 'disk_full' | 'read_only' | 'too_many_conne
 export function outageOf(error: unknown): Outage | null {
   if (!(error instanceof Problem) || error.cause === undefined) return null
   if (error.code !== unavailable.code && error.code !== outcomeUnknown.code) return null
-  // 57014: this statement took too long, or was cancelled.
-  return sqlState(error) === '57014' ? null : kindOf(error.cause)
+  return tookTooLong(error) ? null : kindOf(error.cause)
+}
+
+/** Whether a statement was stopped after DATABASE_STATEMENT_SECONDS, or cancelled by somebody (57014). */
+export function tookTooLong(error: unknown): boolean {
+  return error instanceof Problem && error.code === unavailable.code && sqlState(error) === '57014'
 }
 
 function kindOf(error: unknown): Outage {

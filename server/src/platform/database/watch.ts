@@ -2,6 +2,7 @@ import { createFailureLog } from '../failure-log.ts'
 import type { Logger } from '../log.ts'
 import type { Db } from './db.ts'
 import { type Outage, outageOf } from './errors.ts'
+import { watchSlowStatements } from './slow.ts'
 
 /** How long a write that worked counts for readiness. */
 const writeEveryMs = 3_000
@@ -27,6 +28,7 @@ export function watchDatabase(log: Logger, now: () => number = () => performance
     {},
     now,
   )
+  const slow = watchSlowStatements(log, now)
   let db: Db | null = null
   let outage: Outage | null = null
   let failedAt = Number.NEGATIVE_INFINITY
@@ -82,8 +84,10 @@ export function watchDatabase(log: Logger, now: () => number = () => performance
     },
     /** A call, a loop or an idle connection failed. */
     failed: (error: unknown): void => {
+      if (stopped) return
+      slow.failed(error, db)
       const kind = outageOf(error)
-      if (kind === null || stopped) return
+      if (kind === null) return
       // The next look says whether it became another one: calls that fail in different ways would take turns in the log.
       if (outage === null) found(error, kind)
       else failedAt = now()
@@ -92,6 +96,7 @@ export function watchDatabase(log: Logger, now: () => number = () => performance
     look,
     stop: (): void => {
       stopped = true
+      slow.stop()
       if (timer !== null) clearTimeout(timer)
     },
   }

@@ -1,6 +1,6 @@
 import type { Given, Option } from './command.ts'
 import { type Failure, failed, unavailable, usage } from './failure.ts'
-import { at, reasonOf, serviceUrl } from './service-url.ts'
+import { at, reasonOf, remedyFor, serviceUrl } from './service-url.ts'
 
 /** A running service, and a person's access token for it. */
 export interface RemoteService {
@@ -48,11 +48,7 @@ export async function callService(
   // Redirects are not followed, because the token is for this address only.
   const options = { ...rest, headers: { authorization: `Bearer ${token}`, ...type }, redirect: 'manual' } as const
   const reply = await fetch(target, options).catch((error: unknown) => {
-    throw unavailable(
-      'service.unavailable',
-      `${url.origin} does not respond: ${reasonOf(error)}.`,
-      'Check the address.',
-    )
+    throw unavailable('service.unavailable', `${url.origin} does not respond: ${reasonOf(error)}.`, remedyFor(error))
   })
   if (reply.status < 200 || reply.status > 299) throw await refusal(reply, url)
   return reply

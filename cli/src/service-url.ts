@@ -29,7 +29,22 @@ export function at(url: URL, path: string): URL {
 
 /** Why a call failed, as the network reports it. */
 export function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error
-  const source = cause instanceof AggregateError ? cause.errors[0] : cause
+  const { message } = error as Error
+  const source = sourceOf(error)
   return source instanceof Error && source.message !== '' ? source.message : message
+}
+
+/** What to do about it. */
+export function remedyFor(error: unknown): string {
+  const { code = '' } = (sourceOf(error) ?? {}) as { code?: unknown }
+  if (code === 'CERT_HAS_EXPIRED') return 'Renew the certificate of the service, or of the proxy in front of it.'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'Use the name that the certificate is for.'
+  return /SELF_SIGNED|UNABLE_TO_|CERT_UNTRUSTED/.test(String(code))
+    ? 'Name the file of its certificate authority: NODE_EXTRA_CA_CERTS=/path/ca.pem hitl ...'
+    : 'Check the address.'
+}
+
+function sourceOf(error: unknown): unknown {
+  const { cause } = error as Error
+  return cause instanceof AggregateError ? cause.errors[0] : cause
 }

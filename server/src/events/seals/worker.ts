@@ -8,6 +8,7 @@ import { createLoop } from '../../platform/loop.ts'
 import { watchHeldBack } from './held-back.ts'
 import { createHeadMemory, payloadOf } from './memory.ts'
 import { lastHeadsOf, type OutsidePlace } from './outside.ts'
+import { watchProgress } from './progress.ts'
 import { type AuditSigner, type Batch, headOf, headType, type PublicHead, type Seal } from './seal.ts'
 import * as store from './store.ts'
 
@@ -37,7 +38,7 @@ export interface SealingDependencies {
 
 export interface Sealing {
   start(): void
-  /** Only compares the heads: for a process that seals nothing but what an export needs. */
+  /** Compares the heads, and looks whether others seal: for a process that seals nothing but what an export needs. */
   watch(): void
   /** Seals everything that is settled, and writes the heads outside; for tests. */
   drain(): Promise<void>
@@ -57,6 +58,7 @@ export interface Sealing {
 export function createSealing({ db, clock, log, signer, outside, headsFile }: SealingDependencies): Sealing {
   const memory = createHeadMemory(signer, log)
   const heldBack = watchHeldBack(db, log)
+  const progress = watchProgress(db, log)
   let recalled: Promise<void> | null = null
   /** Once: what the file outside says was sealed. When a look-up of keys fails, nothing is sealed until it succeeds. */
   const recall = (): Promise<void> => {
@@ -188,7 +190,10 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
       sealing.start()
       leftovers.start()
     },
-    watch: comparing.start,
+    watch: () => {
+      comparing.start()
+      progress.start()
+    },
     drain: async () => {
       await comparing.drain()
       await heldBack.loop.drain()
@@ -204,7 +209,7 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
     isIntact: memory.isIntact,
     heldBackSeconds: heldBack.seconds,
     stop: async () => {
-      await Promise.all([comparing.stop(), heldBack.loop.stop(), sealing.stop(), leftovers.stop()])
+      await Promise.all([comparing, heldBack.loop, progress, sealing, leftovers].map((loop) => loop.stop()))
       await publishing
     },
   }

@@ -179,6 +179,10 @@ describe('deciding by key', () => {
       .first()
       .waitFor()
     await page.unroute('**/api/v1/requests/*/respond')
+    // It is back in the list, and one press away, because the next one may be read by now.
+    await page.getByRole('link', { name }).waitFor()
+    const back = page.getByRole('button', { name: 'Open it' })
+    if (await back.isVisible()) await back.click()
     await page.getByRole('heading', { name }).waitFor()
   })
 })
@@ -246,6 +250,29 @@ describe('keys are guarded', () => {
     await page.keyboard.press('Escape')
     await page.goto(`${at.url}/settings/appearance`)
     await page.getByRole('group', { name: 'Single-key shortcuts' }).getByLabel('On').check()
+  })
+
+  test('a key of their own approves instead of a, after the page is loaded again; one that is taken is refused', async () => {
+    const id = await at.ask({ ...low, title: title('Own key') })
+    await page.goto(`${at.url}/settings/appearance`)
+    await page.getByRole('button', { name: /^Change the key of “Approve”/ }).click()
+    await page.keyboard.press('r')
+    await page.getByText(/^R is already the key of “Reject”/).waitFor()
+    await page.keyboard.press('Enter')
+    await page.getByText('This key cannot be chosen. Press a letter or a sign.').waitFor()
+    await page.keyboard.press('v')
+    await page.getByRole('button', { name: 'Change the key of “Approve”, now V' }).waitFor()
+    await open(page, id)
+    await press({})
+    await undecided(id)
+    await page.keyboard.press('v')
+    await page
+      .getByText(/^Approved/)
+      .first()
+      .waitFor()
+    await page.goto(`${at.url}/settings/appearance`)
+    await page.getByRole('button', { name: 'Give “Approve” its usual key again' }).click()
+    await page.getByRole('button', { name: 'Change the key of “Approve”, now A' }).waitFor()
   })
 
   test('a card that took the place of another is not decided by the same key within 400 ms', async () => {

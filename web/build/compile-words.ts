@@ -1,17 +1,21 @@
 import { compileMessage } from '@lingui/message-utils/compileMessage'
 import type { Plugin } from 'vite'
+import { isLater } from '../src/words/areas.ts'
 
-/** Turns the ICU messages of words/*.json into what Lingui evaluates, so that the browser needs no parser of messages. */
+/**
+ * Turns the ICU messages of words/*.json into what Lingui evaluates, so that the browser needs no
+ * parser of messages. `?first` and `?later` are the two parts of a file (words/areas.ts).
+ */
 export function compileWords(): Plugin {
   return {
     name: 'compile-words',
     enforce: 'pre',
     transform(code, id) {
-      if (!/\/src\/words\/[\w-]+\.json$/.test(id)) return null
-      const compiled = Object.entries(JSON.parse(code) as Record<string, string>).map(([name, message]) => [
-        name,
-        compileMessage(message),
-      ])
+      const part = /\/src\/words\/[\w-]+\.json\?(first|later)$/.exec(id)?.[1]
+      if (part === undefined) return null
+      const compiled = Object.entries(JSON.parse(code) as Record<string, string>)
+        .filter(([name]) => isLater(name) === (part === 'later'))
+        .map(([name, message]) => [name, compileMessage(message)])
       return { code: JSON.stringify(Object.fromEntries(compiled)), map: null }
     },
   }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { acts, keysOf, takenBy } from '../src/keys/bindings.ts'
 import { actOf, type Press } from '../src/keys/match.ts'
+import { ownKeys } from '../src/keys/own-keys.ts'
 
 const press = (given: Partial<Press>): Press => ({
   key: 'a',
@@ -47,4 +49,33 @@ describe('the act of a key', () => {
   ] as const) {
     test(`${what}: ${act}`, () => assert.equal(actOf(press(given), first, singleKeys), act))
   }
+})
+
+describe('a key of their own', () => {
+  test('does its act instead of the usual one, beside those that every page has', () => {
+    ownKeys.set('next', 'n')
+    try {
+      assert.equal(actOf(press({ key: 'n', code: 'KeyN' }), null, true), 'next')
+      assert.equal(actOf(press({ key: 'j', code: 'KeyJ' }), null, true), null)
+      assert.equal(actOf(press({ key: 'ArrowDown', code: 'ArrowDown' }), null, true), 'next')
+      assert.equal(actOf(press({ key: 'n', code: 'KeyN' }), null, false), null, 'and is off when single keys are')
+    } finally {
+      ownKeys.set('next', null)
+    }
+    assert.equal(actOf(press({ key: 'j', code: 'KeyJ' }), null, true), 'next')
+  })
+
+  test('is refused while another act has it, or two keys begin with it', () => {
+    assert.equal(takenBy('a', 'next'), 'approve')
+    assert.equal(takenBy('a', 'approve'), null)
+    assert.ok(takenBy('g', 'next')?.startsWith('go'))
+    assert.equal(takenBy('n', 'next'), null)
+    assert.equal(takenBy('j', 'previous', { next: 'n' }), null, 'what was given up is free')
+    assert.equal(takenBy('n', 'previous', { next: 'n' }), 'next')
+  })
+
+  test('the usual keys are told apart', () => {
+    for (const act of acts)
+      for (const key of keysOf(act, {})) assert.equal(takenBy(key, act, {}), null, `${act} ${key}`)
+  })
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { glob, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { compileMessage } from '@lingui/message-utils/compileMessage'
+import { isLater } from '../src/words/areas.ts'
 
 const src = join(import.meta.dirname, '../src')
 const readWords = async (name: string): Promise<Record<string, string>> =>
@@ -70,4 +71,42 @@ test('no attribute that people read has its text in the code', async () => {
 
 test('that search finds one', () => {
   assert.equal([...'<input placeholder="Your name" />'.matchAll(readAloud)].length, 1)
+})
+
+/** Everything that is loaded with a module: itself and what it imports, other than when somebody goes there. */
+function loadedWith(entry: string, code: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const found = new Set<string>()
+  const load = (name: string): void => {
+    const text = code.get(name)
+    if (text === undefined || found.has(name)) return
+    found.add(name)
+    for (const [, from = ''] of text.matchAll(/^(?:import|export|\})[^\n]*?'(\.{1,2}\/[^']+)'/gm)) {
+      load(normalize(join(name, '..', from)))
+    }
+  }
+  load(entry)
+  return found
+}
+
+test('words of later pages are loaded with each page that uses them, and not with the first one', async () => {
+  const code = new Map(await sources())
+  const later = Object.keys(await readWords('en.json')).filter(isLater)
+  assert.ok(later.length > 100)
+  const beginnings = [...new Set(later.map((word) => word.split('.')[0]))]
+  const used = new RegExp(`['"\`](?:${beginnings.join('|')})\\.[a-z_.]+(?:['"\`]|\\$\\{)`)
+  const users = (modules: ReadonlySet<string>): readonly string[] =>
+    [...modules].filter((name) => used.test(code.get(name) ?? ''))
+  const first = loadedWith('main.tsx', code)
+  assert.ok(first.has('app/routes.tsx') && first.has('inbox/inbox-page.tsx'))
+  assert.deepEqual(users(first), [])
+  assert.ok(!first.has('words/later.ts'))
+  const entries = [...code].flatMap(([name, text]) =>
+    [...text.matchAll(/import\('(\.[^']+)'\)/g)].map(([, to = '']) => normalize(join(name, '..', to))),
+  )
+  assert.ok(entries.length > 15)
+  const without = entries.filter((entry) => {
+    const modules = loadedWith(entry, code)
+    return !modules.has('words/later.ts') && users(modules).some((name) => !first.has(name))
+  })
+  assert.deepEqual(without, [])
 })

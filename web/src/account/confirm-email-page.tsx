@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { granted } from '../api/refused.ts'

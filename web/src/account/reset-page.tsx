@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation } from '@tanstack/react-query'
 import { granted } from '../api/refused.ts'
 import { anyone, signedOut } from '../api/session.ts'

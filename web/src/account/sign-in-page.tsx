@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useSearch } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { say } from '../words/say.ts'

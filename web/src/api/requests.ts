@@ -15,6 +15,8 @@ export interface ListQuery {
   readonly state?: 'pending'
   readonly sort: 'due' | 'newest'
   readonly due_before?: string
+  /** Any of these, with commas between them. */
+  readonly risk?: string
 }
 
 /** The pages of a list that were scrolled to, by its name. */

@@ -78,7 +78,10 @@ function Connected() {
   const connection = useConnection()
   return (
     <p className="mt-auto flex items-center gap-2 px-2 py-1.5 text-faint">
-      <span className={`size-[7px] rounded-full ${connection === 'live' ? 'bg-low' : 'bg-high'}`} aria-hidden="true" />
+      <span
+        className={`size-[7px] rounded-full ${connection === 'away' ? 'bg-high' : connection === 'live' ? 'bg-low' : 'bg-medium'}`}
+        aria-hidden="true"
+      />
       {say(`connection.${connection}`)}
     </p>
   )

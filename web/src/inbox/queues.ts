@@ -1,6 +1,7 @@
 import type { Schemas } from '../api/client.ts'
 import type { ListQuery, Request } from '../api/requests.ts'
 import { isOpen } from '../deciding/rules.ts'
+import { riskOf } from '../design/risk.ts'
 import type { Act } from '../keys/bindings.ts'
 import type { Word } from '../words/say.ts'
 
@@ -55,6 +56,16 @@ export const queues: readonly [Queue, ...Queue[]] = [
     fits: (request, now) => isOpen(request) && isDueSoon(request, now),
     compare: byDue,
     count: ({ queues: { due_soon } }) => due_soon,
+  },
+  {
+    name: 'high-risk',
+    label: 'queue.high_risk',
+    act: 'goHighRisk',
+    isUrgent: true,
+    query: () => ({ state: 'pending', sort: 'due', risk: 'high,critical' }),
+    fits: (request) => isOpen(request) && ['high', 'critical'].includes(riskOf(request.risk)),
+    compare: byDue,
+    count: ({ queues: { high_risk } }) => high_risk,
   },
   {
     name: 'latest',

@@ -1,4 +1,5 @@
 import type { Word } from '../words/say.ts'
+import { type OwnKeys, ownKeys } from './own-keys.ts'
 
 /**
  * Every key of the application. `Mod` is Cmd on a Mac and Ctrl elsewhere; `g a` is two keys, one after the other. A new act
@@ -24,10 +25,30 @@ export const bindings = {
   sheet: ['?'],
   goAll: ['g a'],
   goDueSoon: ['g s'],
+  goHighRisk: ['g h'],
   goLatest: ['g d'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Act = keyof typeof bindings
+
+/** Keys that every page has, and that are no single-character shortcuts (WCAG 2.2, 2.1.4). They cannot be given to another act. */
+export const everywhere: ReadonlySet<string> = new Set(['Enter', 'Escape', 'ArrowDown', 'ArrowUp'])
+
+/** The keys of an act: the person's own instead of the usual letter, beside those that every page has. */
+export function keysOf(act: Act, own: OwnKeys = ownKeys.get()): readonly [string, ...string[]] {
+  const usual: readonly [string, ...string[]] = bindings[act]
+  const chosen = own[act]
+  return chosen === undefined ? usual : [chosen, ...usual.filter((key) => everywhere.has(key))]
+}
+
+export const acts = Object.keys(bindings) as readonly Act[]
+
+/** Which act has this key already, or begins with it; null when it is free for this one. */
+export function takenBy(key: string, by: Act, own: OwnKeys = ownKeys.get()): Act | null {
+  const [first] = key.split(' ')
+  const meets = (other: string): boolean => other === key || other === first || other.startsWith(`${key} `)
+  return acts.find((act) => act !== by && keysOf(act, own).some(meets)) ?? null
+}
 
 export const actWord = (act: Act): Word => `key.${act}`
 
@@ -35,7 +56,7 @@ const onMac = typeof navigator !== 'undefined' && /Mac|iP(hone|ad)/.test(navigat
 
 /** As it is written on the keyboard. */
 export function keyLabel(act: Act): string {
-  const [first] = bindings[act]
+  const [first] = keysOf(act)
   const names: Readonly<Record<string, string>> = {
     Escape: 'Esc',
     ArrowDown: '↓',
@@ -54,4 +75,4 @@ export function keyLabel(act: Act): string {
 }
 
 /** For aria-keyshortcuts. */
-export const ariaKey = (act: Act): string => bindings[act][0].replace('Mod', onMac ? 'Meta' : 'Control')
+export const ariaKey = (act: Act): string => keysOf(act)[0].replace('Mod', onMac ? 'Meta' : 'Control')

@@ -1,4 +1,4 @@
-import { type Act, bindings } from './bindings.ts'
+import { type Act, acts, everywhere, keysOf } from './bindings.ts'
 
 /** What matters of a keyboard event, so that the rules can be told without a browser. */
 export interface Press {
@@ -19,15 +19,13 @@ export interface Press {
   readonly inDialog: boolean
 }
 
-/** Keys that every page has; they are no single-character shortcuts (WCAG 2.2, 2.1.4). */
-const everywhere = new Set(['Enter', 'Escape', 'ArrowDown', 'ArrowUp'])
 /** Only these go on while a key is held down. */
 const repeatable = new Set<Act>(['next', 'previous'])
 
 const letter = (code: string): string | undefined => /^Key([A-Z])$/.exec(code)?.[1]?.toLowerCase()
 
 /** The key's name in bindings: on a keyboard of another script, by its place. */
-function nameOf({ key, code, shift }: Press): string {
+export function nameOf({ key, code, shift }: Pick<Press, 'key' | 'code' | 'shift'>): string {
   const [only] = key
   if (key.length === 1 && only !== undefined && only > '~') return letter(code) ?? key
   const isLetter = /^[a-z]$/i.test(key)
@@ -45,9 +43,8 @@ export function actOf(press: Press, first: string | null, singleKeys: boolean): 
   if (!modified && !singleKeys && !everywhere.has(name)) return null
   if (press.ctrl && press.meta) return null
   const whole = first === null || modified ? name : `${first} ${name}`
-  const all = Object.entries(bindings) as readonly (readonly [Act, readonly string[]])[]
-  const found = all.find(([, keys]) => keys.includes(whole))?.[0] ?? null
+  const found = acts.find((act) => keysOf(act).includes(whole)) ?? null
   if (found !== null) return press.repeat && !repeatable.has(found) ? null : found
   if (first !== null || press.repeat) return null
-  return all.some(([, keys]) => keys.some((key) => key.startsWith(`${name} `))) ? 'more' : null
+  return acts.some((act) => keysOf(act).some((key) => key.startsWith(`${name} `))) ? 'more' : null
 }

@@ -1,14 +1,14 @@
 import { Kbd } from '../design/kbd.tsx'
 import { Modal } from '../design/modal.tsx'
 import { say } from '../words/say.ts'
-import { type Act, actWord, bindings, keyLabel } from './bindings.ts'
+import { acts, actWord, keyLabel } from './bindings.ts'
 
 /** Every key, on `?`. */
 export function KeySheet({ onClose }: { readonly onClose: () => void }) {
   return (
     <Modal title={say('sheet.title')} onClose={onClose}>
       <dl tabIndex={0} className="grid gap-x-6 gap-y-1.5 px-5 pt-3 pb-5 sm:grid-cols-2">
-        {(Object.keys(bindings) as Act[]).map((act) => (
+        {acts.map((act) => (
           <div key={act} className="flex items-center justify-between gap-3">
             <dt className="text-mute">{say(actWord(act))}</dt>
             <dd className="flex gap-1">

@@ -2,8 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
 import { remember } from '../api/requests.ts'
 import { type ListRules, type Pages, withChanges } from './merge.ts'
-import { pollChanges } from './poll.ts'
-import type { ChangeSource, Connection } from './source.ts'
+import type { ChangeListener, Connection } from './source.ts'
 
 let connection: Connection = 'live'
 const listeners = new Set<() => void>()
@@ -17,28 +16,41 @@ export const useConnection = (): Connection =>
     () => connection,
   )
 
-/** Keeps every list, request and count of the page current, from one source. */
-export function useLiveUpdates(lists: readonly ListRules[], source: ChangeSource = pollChanges): void {
+/** Keeps every list, request and count of the page current, from one source. It is loaded behind the first page. */
+export function useLiveUpdates(lists: readonly ListRules[]): void {
   const client = useQueryClient()
-  useEffect(
-    () =>
-      source({
-        changed: (requests) => {
-          for (const request of requests) remember(request)
-          const now = new Date()
-          for (const rules of lists) {
-            client.setQueryData<Pages>(['requests', rules.name], (data) =>
-              data === undefined ? undefined : withChanges(data, requests, rules, now),
-            )
-          }
-          void client.invalidateQueries({ queryKey: ['counts'] })
-        },
-        connection: (state) => {
-          if (state === connection) return
-          connection = state
-          for (const listener of listeners) listener()
-        },
-      }),
-    [client, lists, source],
-  )
+  useEffect(() => {
+    const listener: ChangeListener = {
+      changed: (requests) => {
+        for (const request of requests) remember(request)
+        const now = new Date()
+        for (const rules of lists) {
+          client.setQueryData<Pages>(['requests', rules.name], (data) =>
+            data === undefined ? undefined : withChanges(data, requests, rules, now),
+          )
+        }
+      },
+      missed: () => {
+        for (const queryKey of [['requests'], ['request'], ['counts']]) void client.invalidateQueries({ queryKey })
+      },
+      counts: (counts) => {
+        if (counts === null) void client.invalidateQueries({ queryKey: ['counts'] })
+        else client.setQueryData(['counts'], counts)
+      },
+      connection: (state) => {
+        if (state === connection) return
+        connection = state
+        for (const each of listeners) each()
+      },
+    }
+    let end: (() => void) | null = null
+    let isOver = false
+    void import('./tabs.ts').then(({ followChanges }) => {
+      if (!isOver) end = followChanges(listener)
+    })
+    return () => {
+      isOver = true
+      end?.()
+    }
+  }, [client, lists])
 }

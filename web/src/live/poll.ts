@@ -1,73 +1,53 @@
 import { api } from '../api/client.ts'
-import { isRefused, Refused } from '../api/refused.ts'
-import type { ChangeSource } from './source.ts'
+import { Refused } from '../api/refused.ts'
+import type { Request } from '../api/requests.ts'
 
-/** While the page is seen, and while it is not. */
-const seenMs = 2_000
-const hiddenMs = 30_000
-/** After a failure twice as long each time, up to this. */
-const longestMs = 30_000
 /** Before the page's own start, because the clocks of browser and service differ. */
 const overlapMs = 60_000
 /** Lists leave contexts above 4 KiB out; such a request is read by itself when it is opened. */
 const pageSize = 100
+/** More changes than these pages hold are not read one by one: what is shown is read again. */
+const mostPages = 5
+
+export const overlapping = (): string => new Date(Date.now() - overlapMs).toISOString()
+
+export interface Found {
+  /** Null: more than is read one by one. */
+  readonly requests: readonly Request[] | null
+  /** From where the next poll goes on. */
+  readonly since: string
+}
 
 /** Asks for what changed since the last reply; `watermark` makes that complete, and an `ETag` small while nothing changes. */
-export const pollChanges: ChangeSource = ({ changed, connection }) => {
-  let since = new Date(Date.now() - overlapMs).toISOString()
-  let etag: string | null = null
-  let failures = 0
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const stop = new AbortController()
+export function createPoll(signal: AbortSignal) {
+  let tag: { readonly since: string; readonly etag: string } | null = null
 
-  const page = (cursor: string | null) =>
+  const page = (since: string, cursor: string | null) =>
     api.GET('/api/v1/requests', {
       params: {
         query: { updated_after: since, limit: pageSize, ...(cursor === null ? {} : { cursor }) },
-        header: etag === null || cursor !== null ? {} : { 'if-none-match': etag },
+        header: tag?.since === since && cursor === null ? { 'if-none-match': tag.etag } : {},
       },
-      signal: stop.signal,
+      signal,
     })
 
-  const ask = async (cursor: string | null = null): Promise<void> => {
-    const { data, error, response } = await page(cursor)
-    if (response.status === 304) return
-    if (data === undefined) throw new Refused(response.status, error ?? {})
-    if (data.items.length > 0) changed(data.items)
-    if (data.next_cursor !== null) return ask(data.next_cursor)
-    const next = data.watermark ?? since
-    // The tag belongs to the address, which contains the watermark.
-    etag = next === since ? response.headers.get('etag') : null
-    since = next
-  }
-
-  const turn = async (): Promise<void> => {
-    try {
-      await ask()
-      failures = 0
-      connection('live')
-    } catch (error) {
-      if (stop.signal.aborted) return
-      failures += 1
-      if (failures > 1 && !isRefused(error)) connection('away')
+  return async (since: string): Promise<Found> => {
+    const requests: Request[] = []
+    let cursor: string | null = null
+    for (let turn = 1; ; turn += 1) {
+      const { data, error, response } = await page(since, cursor)
+      if (response.status === 304) return { requests, since }
+      if (data === undefined) throw new Refused(response.status, error ?? {})
+      requests.push(...(data.items as readonly Request[]))
+      cursor = data.next_cursor
+      if (cursor === null) {
+        const next = data.watermark ?? since
+        const etag = response.headers.get('etag')
+        // The tag belongs to the address, which contains the watermark.
+        tag = next === since && etag !== null ? { since, etag } : null
+        return { requests, since: next }
+      }
+      if (turn === mostPages) return { requests: null, since: overlapping() }
     }
-    if (!stop.signal.aborted) timer = setTimeout(turn, wait())
-  }
-  const wait = (): number => {
-    const usual = document.hidden ? hiddenMs : seenMs
-    return failures === 0 ? usual : Math.min(longestMs, usual * 2 ** failures)
-  }
-  // Somebody looks again: at once.
-  const seen = (): void => {
-    if (document.hidden) return
-    clearTimeout(timer)
-    void turn()
-  }
-  document.addEventListener('visibilitychange', seen)
-  void turn()
-  return () => {
-    stop.abort()
-    clearTimeout(timer)
-    document.removeEventListener('visibilitychange', seen)
   }
 }

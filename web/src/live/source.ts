@@ -1,9 +1,17 @@
+import type { Schemas } from '../api/client.ts'
 import type { Request } from '../api/requests.ts'
 
-export type Connection = 'live' | 'away'
+/** live: told as it happens; asking: asked for every few seconds, because nothing is told; away: the service does not answer. */
+export type Connection = 'live' | 'asking' | 'away'
 
-/** Where changes come from: a poll today. It calls `changed` with what changed, and says whether the service is there. */
-export type ChangeSource = (listener: {
+export interface ChangeListener {
   readonly changed: (requests: readonly Request[]) => void
+  /** More was missed than is worth reading one by one: the lists are read again. */
+  readonly missed: () => void
+  /** The numbers beside the queues; null: they may have changed. */
+  readonly counts: (counts: Schemas['RequestCounts'] | null) => void
   readonly connection: (state: Connection) => void
-}) => () => void
+}
+
+/** Where changes come from. Returns what ends it. */
+export type ChangeSource = (listener: ChangeListener) => () => void

@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { curlWith } from '../api/asking.ts'

@@ -1,6 +1,8 @@
+import '../words/later.ts'
 import { Choice } from '../design/choice.tsx'
 import { Section } from '../design/page.tsx'
 import { preferences, usePreferences } from '../design/preferences.ts'
+import { OwnKeysList } from '../keys/own-keys-list.tsx'
 import { say } from '../words/say.ts'
 
 export function AppearancePage() {
@@ -36,6 +38,7 @@ export function AppearancePage() {
           ['off', say('settings.single_keys.off')],
         ]}
       />
+      <OwnKeysList />
     </Section>
   )
 }

@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, type Schemas } from '../api/client.ts'
 import { usePages } from '../api/pages.ts'

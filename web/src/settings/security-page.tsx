@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import { api, type Schemas } from '../api/client.ts'

@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api } from '../api/client.ts'
 import { granted } from '../api/refused.ts'

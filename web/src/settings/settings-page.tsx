@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { Link, Outlet } from '@tanstack/react-router'
 import { manages, usePerson } from '../api/person.ts'
 import { Page } from '../design/page.tsx'

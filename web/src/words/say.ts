@@ -1,5 +1,6 @@
 import { setupI18n } from '@lingui/core'
-import english from './en.json' with { type: 'json' }
+import type english from './en.json'
+import first from './en.json?first' with { type: 'json' }
 
 /** The name of a message of en.json. A translation has the same names (web/test/words.test.ts). */
 export type Word = keyof typeof english
@@ -7,7 +8,7 @@ export type Word = keyof typeof english
 export const i18n = setupI18n()
 
 // What is imported was compiled by the build (build/compile-words.ts).
-i18n.loadAndActivate({ locale: 'en', messages: english })
+i18n.loadAndActivate({ locale: 'en', messages: first })
 
 /** For dates and numbers: the reader's own region, where the browser names one of this language. */
 export const region = (): string =>

@@ -1,0 +1,33 @@
+/** Words of pages that are loaded when somebody goes to them. They come with those pages (later.ts), not with the first one. */
+const laterAreas: ReadonlySet<string> = new Set([
+  'account',
+  'agents',
+  'confirm_email',
+  'copy',
+  'deletion',
+  'forgot',
+  'form',
+  'handover',
+  'invitations',
+  'keeping',
+  'keys',
+  'method',
+  'organization',
+  'own_keys',
+  'people',
+  'profile',
+  'providers',
+  'qr',
+  'reset',
+  'role',
+  'security',
+  'sessions',
+  'settings',
+  'setup',
+  'sign_in',
+  'step_up',
+  'teams',
+  'used',
+])
+
+export const isLater = (word: string): boolean => laterAreas.has(word.split('.')[0] ?? '')

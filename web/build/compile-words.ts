@@ -16,7 +16,9 @@ export function compileWords(): Plugin {
       const compiled = Object.entries(JSON.parse(code) as Record<string, string>)
         .filter(([name]) => isLater(name) === (part === 'later'))
         .map(([name, message]) => [name, compileMessage(message)])
-      return { code: JSON.stringify(Object.fromEntries(compiled)), map: null }
+      // As JavaScript, because an address with a question mark is not taken for JSON.
+      const words = JSON.stringify(JSON.stringify(Object.fromEntries(compiled)))
+      return { code: `export default JSON.parse(${words})`, map: null, moduleType: 'js' }
     },
   }
 }

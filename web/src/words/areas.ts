@@ -6,7 +6,6 @@ const laterAreas: ReadonlySet<string> = new Set([
   'copy',
   'deletion',
   'forgot',
-  'form',
   'handover',
   'invitations',
   'keeping',

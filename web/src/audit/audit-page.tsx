@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, useId } from 'react'

@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { curlWith, newAgent } from '../api/asking.ts'
 import { manages, usePerson } from '../api/person.ts'

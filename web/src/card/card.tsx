@@ -42,7 +42,7 @@ export function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }
       <h1
         id="card-title"
         tabIndex={-1}
-        className="break-words font-semibold text-[18px]/[25px] tracking-[-.01em] outline-none wide:text-title"
+        className="break-words font-semibold text-[18px]/[25px] tracking-[-.01em] outline-none [text-align:match-parent] wide:text-title"
         dir="auto"
       >
         <AgentText text={title} />

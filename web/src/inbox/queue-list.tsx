@@ -90,7 +90,7 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
                 data-row={request.id}
                 aria-current={isCurrent ? 'true' : undefined}
                 tabIndex={request.id === stop ? 0 : -1}
-                className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side'}`}
+                className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side forced-colors:border-[Canvas]'}`}
                 onClick={() => onOpen(request.id)}
               >
                 <QueueRow request={request} isCompact={density === 'compact'} />

@@ -17,7 +17,7 @@ export function QueueRow({ request, isCompact }: { readonly request: Request; re
   return (
     <span className="grid h-full grid-cols-[14px_minmax(0,1fr)_auto] content-center gap-x-2.5 gap-y-0.5 ps-3.5 pe-4">
       <RiskShape risk={risk} className="self-center" />
-      <span className="truncate font-medium" dir="auto">
+      <span className="truncate font-medium [text-align:match-parent]" dir="auto">
         <AgentText text={request.title} />
       </span>
       <TimeLeft request={request} />

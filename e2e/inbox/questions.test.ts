@@ -243,6 +243,25 @@ describe('each kind of question is answered in the card', () => {
     assert.deepEqual([args, comment], [{ amount: 20 }, 'Half of it was returned.'])
   })
 
+  test('files of an answer, as many as asked for', async () => {
+    const id = await ask({ title: 'Which invoice', answer: { decisions: [], attachments: { min: 1, max: 2 } } })
+    await page.getByRole('button', { name: 'Add a file' }).waitFor()
+    await send('Send answer')
+    await page.getByText('needs a file').waitFor()
+    const chosen = (name: string, text: string) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(text) })
+    await page.locator('input[type=file]').setInputFiles([chosen('a.txt', 'one'), chosen('b.txt', 'two')])
+    await page.getByRole('button', { name: 'Remove: b.txt' }).waitFor()
+    await page.getByRole('button', { name: 'Remove: a.txt' }).click()
+    await page.getByRole('button', { name: 'Remove: a.txt' }).waitFor({ state: 'detached' })
+    await send('Send answer')
+    const files = (await received(id)).attachments as readonly Json[]
+    assert.deepEqual(
+      files.map(({ name, size }) => [name, size]),
+      [['b.txt', 3]],
+    )
+    assert.deepEqual(troubles, [])
+  })
+
   test('files of the request are shown and saved', async () => {
     const id = await ask({ title: 'With a file' })
     const form = new FormData()
@@ -258,4 +277,31 @@ describe('each kind of question is answered in the card', () => {
     assert.equal((await download).suggestedFilename(), 'stock.csv')
     assert.deepEqual(troubles, [])
   })
+})
+
+describe('random keys decide nothing that is dangerous', () => {
+  // Without Tab and Ctrl+Enter, with which a person moves to a button or sends on purpose.
+  const keys = ['a', 'r', 'c', 'e', 'd', 'i', 'y', '1', '2', '9', 'Enter', ' ', 'Escape', 'Backspace', 'A']
+  let seed = 20_261_130
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((seed / 2 ** 32) * below)
+  }
+  for (const risk of ['high', 'critical']) {
+    test(`${risk} risk, 20 sequences in a browser`, async () => {
+      const action = { name: 'volumes.delete', args: { volume: 'prod-db' } }
+      const id = await ask({ title: `Delete ${risk}`, risk, action, answer: { edit_args: true } })
+      for (let run = 0; run < 20; run += 1) {
+        await page.keyboard.press('a')
+        for (let at = 0; at < 10; at += 1) await page.keyboard.press(keys[random(keys.length)] ?? 'a')
+        // Out of whatever is open, for the next sequence.
+        for (let at = 0; at < 3; at += 1) await page.keyboard.press('Escape')
+        await page.evaluate('document.activeElement?.blur()')
+      }
+      assert.ok(await isOpen(id))
+      const as = await at.tokenOf({ email: 'reviewer@example.com', password: 'password123' })
+      assert.equal((await request(at.url, 'GET', `/api/v1/requests/${id}`, { as })).body.response, null)
+      assert.deepEqual(troubles, [])
+    })
+  }
 })

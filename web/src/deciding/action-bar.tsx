@@ -51,7 +51,7 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
         key={decision}
         request={request}
         decision={decision}
-        onSend={(comment) => deciding.comment(decision, comment)}
+        onSend={deciding.comment}
         onCancel={deciding.cancel}
       />
     )

@@ -5,20 +5,15 @@ import { riskOf } from '../design/risk.ts'
 import { prepare } from '../questions/drafts.ts'
 import { say } from '../words/say.ts'
 import { decide } from './decisions.ts'
-import { commentFor, type Decision, decisionsOf, isAnswerable, letsAct, notYet, type Painted } from './rules.ts'
-
-/** What stands where the buttons were: a confirmation, or the comment of a decision. */
-export type Step =
-  | { readonly name: 'buttons' }
-  | { readonly name: 'confirm'; readonly decision: Decision; readonly comment: string | null }
-  | { readonly name: 'comment'; readonly decision: Decision }
+import { type Decision, decisionsOf, isAnswerable, notYet, type Painted } from './rules.ts'
+import { atButtons, type Input, nextStep, type Step } from './steps.ts'
 
 export interface Deciding {
   readonly step: Step
   readonly decisions: readonly Decision[]
   /** By a key or a button: opens what has to come before the decision, or decides. */
   readonly begin: (decision: Decision, by: 'key' | 'button') => void
-  readonly comment: (decision: Decision, comment: string) => void
+  readonly comment: (text: string) => void
   /** Null: by a step-up. */
   readonly confirm: (confirmation: Answer['confirmation']) => void
   readonly cancel: () => void
@@ -26,7 +21,7 @@ export interface Deciding {
 
 /** Decides about what is painted: the request that this component last drew, in that revision. */
 export function useDeciding(request: Request, cameByItself: boolean, onDecided: (request: Request) => void): Deciding {
-  const [step, setStep] = useState<Step>({ name: 'buttons' })
+  const [step, setStep] = useState(atButtons)
   const paintedAt = useRef(0)
   const isRevised = useRef(false)
   const before = useRef<string | null>(null)
@@ -36,7 +31,7 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
     isRevised.current = before.current?.startsWith(`${request.id} `) === true
     before.current = shown
     paintedAt.current = performance.now()
-    setStep({ name: 'buttons' })
+    setStep(atButtons)
   }, [shown])
 
   const painted = (): Painted => ({
@@ -46,7 +41,6 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
     forMs: performance.now() - paintedAt.current,
     cameByItself: cameByItself || isRevised.current,
   })
-  const isGuarded = ['high', 'critical'].includes(riskOf(request.risk))
   const decisions = isAnswerable(request) ? decisionsOf(request) : []
 
   /** The members of the answer that the question asks for; null when something of them is wrong, which is marked. */
@@ -56,17 +50,19 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
     announce(say(prepared.refused === 'flawed' ? 'announce.flawed' : 'announce.unread'))
     return null
   }
-  const finish = (decision: Decision, more: Partial<Answer> = {}, byStepUp = false): void => {
+  const take = (input: Input): void => {
+    const next = nextStep(request, step, input)
+    if ('step' in next) {
+      setStep(next.step)
+      return
+    }
+    const { decision, answer, byStepUp } = next
     const asked = members(decision)
-    setStep({ name: 'buttons' })
+    setStep(atButtons)
     if (asked === null) return
-    void decide(request, decision, { ...asked, ...more }, byStepUp)
+    void decide(request, decision, { ...asked, ...answer }, byStepUp)
     announce(say('announce.decided', { decision: say(`decided.${decision}`), title: request.title }))
     onDecided(request)
-  }
-  const withComment = (decision: Decision, comment: string | null): void => {
-    if (letsAct(decision) && isGuarded) setStep({ name: 'confirm', decision, comment })
-    else finish(decision, comment === null ? {} : { comment })
   }
   return {
     step,
@@ -78,20 +74,10 @@ export function useDeciding(request: Request, cameByItself: boolean, onDecided: 
         if (reason === 'unread') announce(say('announce.unread'))
         if (reason !== null) return
       }
-      if (members(decision) === null) return
-      const need = commentFor(request, decision)
-      const asks =
-        need === 'required' || (need === 'optional' && (decision === 'reject' || decision === 'request_changes'))
-      if (asks) setStep({ name: 'comment', decision })
-      else withComment(decision, null)
+      if (members(decision) !== null) take({ is: 'begin', decision })
     },
-    comment: (decision, comment) => withComment(decision, comment.trim() === '' ? null : comment.trim()),
-    confirm: (confirmation) => {
-      if (step.name !== 'confirm') return
-      const comment = step.comment === null ? {} : { comment: step.comment }
-      const byStepUp = confirmation == null
-      finish(step.decision, { ...comment, ...(byStepUp ? {} : { confirmation }) }, byStepUp)
-    },
-    cancel: () => setStep({ name: 'buttons' }),
+    comment: (text) => take({ is: 'comment', text }),
+    confirm: (confirmation) => take({ is: 'confirm', confirmation }),
+    cancel: () => take({ is: 'cancel' }),
   }
 }

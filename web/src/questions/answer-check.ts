@@ -17,6 +17,7 @@ export function answerFlaws(question: Question, draft: Draft): ReadonlyMap<strin
   }
   add('choices', choiceFlaws(question, draft))
   if (question.form !== null) add('data', checkValue(question.form, draft.data))
+  add('attachments', fileFlaws(question, draft))
   if (question.editable !== null && draft.args !== null) add('args', argsFlaws(question.editable, draft.args))
   return found
 }
@@ -28,6 +29,11 @@ function choiceFlaws({ options }: Question, { choices }: Draft): readonly Flaw[]
   if (count >= least && count <= most) return []
   const word = least === most ? 'flaw.choices.exactly' : count < least ? 'flaw.choices.least' : 'flaw.choices.most'
   return [{ place: [], message: flaw(word, { count: count < least ? least : most }) }]
+}
+
+function fileFlaws({ files: asked }: Question, { files }: Draft): readonly Flaw[] {
+  if (asked === null || files.length >= asked.least) return []
+  return [{ place: [], message: flaw('flaw.files', { count: asked.least }) }]
 }
 
 export function argsFlaws({ args, schema }: NonNullable<Question['editable']>, edited: unknown): readonly Flaw[] {

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 import type { Schemas } from '../api/client.ts'
-import { isRefusal, questionOf } from './question.ts'
+import { asksForMore, isRefusal, questionOf } from './question.ts'
 
 type Request = Schemas['Request']
 type Answer = Schemas['Answer']
@@ -9,6 +9,8 @@ type Answer = Schemas['Answer']
 export interface Draft {
   readonly choices: readonly string[] | null
   readonly data: unknown
+  /** Those that the person added, which the service has already. */
+  readonly files: readonly Schemas['Attachment'][]
   /** The edited arguments; null while they are as proposed. */
   readonly args: unknown
   /** By the pointer of what is wrong, such as /data/city; shown since somebody tried to send it. */
@@ -17,7 +19,7 @@ export interface Draft {
   readonly isEditing: boolean
 }
 
-const untouched: Draft = { choices: null, data: null, args: null, flaws: new Map(), isEditing: false }
+const untouched: Draft = { choices: null, data: null, files: [], args: null, flaws: new Map(), isEditing: false }
 const drafts = new Map<string, Draft>()
 const listeners = new Set<() => void>()
 
@@ -63,7 +65,7 @@ export type Prepared =
 /** The members of the answer beside decision and comment; marks what is wrong, and goes to the first of it. */
 export function prepare(request: Request, decision: string | null): Prepared {
   const question = questionOf(request)
-  if (question.options === null && question.form === null && question.editable === null) return { members: {} }
+  if (!asksForMore(request)) return { members: {} }
   const key = draftKey(request)
   // A refusal leaves out what only an approval needs.
   if (isRefusal(decision)) {
@@ -83,6 +85,7 @@ export function prepare(request: Request, decision: string | null): Prepared {
     members: {
       ...(question.options === null || draft.choices === null ? {} : { choices: [...draft.choices] }),
       ...(question.form === null ? {} : { data: draft.data as Record<string, unknown> }),
+      ...(draft.files.length === 0 ? {} : { attachments: draft.files.map(({ id }) => id) }),
       ...(draft.args === null ? {} : { args: draft.args as Record<string, unknown> }),
     },
   }

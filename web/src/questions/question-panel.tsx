@@ -4,6 +4,7 @@ import { say } from '../words/say.ts'
 import { answerFlaws } from './answer-check.ts'
 import { ArgsEditor } from './args-editor.tsx'
 import { change, draftKey, editArgs, useDraft, withChecker } from './drafts.ts'
+import { FilesInput } from './files-input.tsx'
 import { FormFields } from './form/form-field.tsx'
 import { initialValue } from './form/shown-fields.ts'
 import { OptionsInput } from './options-input.tsx'
@@ -15,7 +16,7 @@ export function QuestionPanel({ request }: { readonly request: Schemas['Request'
   const question = useMemo(() => questionOf(request), [request])
   const draft = useDraft(key)
   useEffect(() => withChecker(key, (given) => answerFlaws(question, given)), [key, question])
-  const { options, form, editable } = question
+  const { options, form, files, editable } = question
   useEffect(() => {
     if (form !== null && draft.data === null) change(key, { data: initialValue(form, form) ?? {} })
   }, [key, form, draft.data])
@@ -44,6 +45,9 @@ export function QuestionPanel({ request }: { readonly request: Schemas['Request'
           flaws={draft.flaws}
           onChange={(data) => change(key, { data, flaws: stillWrong(question, { ...draft, data }) })}
         />
+      )}
+      {files === null ? null : (
+        <FilesInput request={request} asked={files} files={draft.files} flaw={draft.flaws.get('/attachments')} />
       )}
       {editable === null ? null : isOpen ? (
         <ArgsEditor

@@ -17,20 +17,33 @@ export interface Options {
   readonly items: readonly Option[]
 }
 
+/** How many files an answer may have, and of which types; no types: any. */
+export interface FilesAsked {
+  readonly least: number
+  readonly most: number
+  readonly types: readonly string[]
+}
+
 /** What is asked for beside a decision and a comment. */
 export interface Question {
   readonly options: Options | null
   readonly form: Schema | null
+  readonly files: FilesAsked | null
   readonly editable: { readonly args: Readonly<Record<string, unknown>>; readonly schema: Schema | null } | null
 }
+
+/** As the service has it. */
+const mostFiles = 10
 
 type Asked = Pick<Request, 'answer' | 'action'>
 
 export function questionOf({ answer, action }: Asked): Question {
-  const { options = null, form = null, edit_args: isEditable = false } = answer ?? {}
+  const { options = null, form = null, attachments: files = null, edit_args: isEditable = false } = answer ?? {}
   return {
     options: options === null ? null : optionsOf(options),
     form: form as Schema | null,
+    files:
+      files === null ? null : { least: files.min ?? 0, most: files.max ?? mostFiles, types: files.media_types ?? [] },
     editable:
       isEditable && action !== null
         ? { args: action.args, schema: (action.args_schema ?? null) as Schema | null }
@@ -56,8 +69,8 @@ function optionsOf({ mode, min, max, items }: NonNullable<NonNullable<Request['a
 }
 
 export const asksForMore = (request: Asked): boolean => {
-  const { options, form, editable } = questionOf(request)
-  return options !== null || form !== null || editable !== null
+  const { options, form, files, editable } = questionOf(request)
+  return options !== null || form !== null || files !== null || editable !== null
 }
 
 /** Refusals say what the agent is not to do, so nothing else has to be filled in. */

@@ -135,7 +135,9 @@ To join, as ${role}, the organization that calls itself
 
     ${quoted(organization)}
 
-sign in and call POST ${publicUrl}/api/v1/invitations/accept until ${until.toISOString()} with {"token": "${token}"}.
+open this link until ${until.toISOString()}, and sign in there with your account:
+${publicUrl}/setup#${token}
+
 From now on the invitation is for you alone.
 
 If you do not know what this is about, you can ignore this email.

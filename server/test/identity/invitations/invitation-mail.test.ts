@@ -78,6 +78,8 @@ test('the name of the organization is data: quoted, on a line of its own, visibl
     assert.doesNotMatch(named[0] ?? '', /[^\s[][.@:][^\s\]]|[^\x20-\x7e]/u)
     assert.ok((named[0] ?? '').length < 120)
   }
+  const known = hasAccountEmail('a@example.com', { ...about, publicUrl: 'https://hitl.example.com', token: 'x' })
+  assert.match(known.text, /^https:\/\/hitl\.example\.com\/setup#x$/m, 'where somebody with an account joins')
   const short = invitationEmail('a@example.com', { ...about, organization: 'evil.example/a@b.example', link })
   assert.match(short.text, /^ {4}"evil\[\.\]example\/a\[@\]b\[\.\]example"$/m)
 })

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { samples } from '../server/src/samples.ts'
 import { eventually } from '../server/test/eventually.ts'
 import { freePort } from '../server/test/receivers.ts'
 import {
@@ -160,9 +161,9 @@ describe('the commands', () => {
     const { service, url } = await running({ cwd, environment })
     const token = await login(url, 'admin@example.com', 'password123')
     const requests = await request(url, 'GET', '/api/v1/requests', { as: token })
-    assert.equal(requests.body.total, 3)
+    assert.equal(requests.body.total, samples.length)
     const apiKeys = await request(url, 'GET', '/api/v1/api-keys', { as: token })
-    assert.equal(apiKeys.body.length, 1)
+    assert.equal(apiKeys.body.length, new Set(samples.map(({ by }) => by)).size)
     assert.equal(keys[0], keys[1])
     const created = await request(url, 'POST', '/api/v1/requests', { as: String(keys[0]), body: createBody })
     assert.equal(created.status, 201)
@@ -208,7 +209,7 @@ test('DEMO=true prints logins and a key that work, over HTTP', async (c) => {
   for (const email of logins.slice(1, 3)) {
     const token = await login(url, email, logins[3] ?? '')
     const list = await request(url, 'GET', '/api/v1/requests', { as: token })
-    assert.equal(list.body.total, 4)
+    assert.equal(list.body.total, samples.length + 1)
   }
   const lines = service.log.map((line) => JSON.stringify(line)).join('\n')
   assert.ok(!lines.includes(key.slice(-20)) && !lines.includes('password123'), 'no log line shows them')
@@ -230,7 +231,7 @@ describe('one process', () => {
     assert.equal(await service.exited, 0, service.stderr)
     await assert.rejects(request(url, 'GET', '/livez'))
     const [rows] = await database.sql('select count(*)::int from consultation_requests')
-    assert.equal(rows?.count, 4)
+    assert.equal(rows?.count, samples.length + 1)
     const [sessions] = await database.sql(
       "select count(*)::int from pg_stat_activity where datname = current_database() and application_name like 'hitl%'",
     )

@@ -62,11 +62,24 @@ export async function startInstallation(): Promise<Installation> {
     const body = { username: email, password }
     return (await request(url, 'POST', '/api/v1/auth/login', { body })).body.access_token
   }
-  const { body } = await request(url, 'GET', '/api/v1/requests', { as: apiKey })
-  for (const { id } of body.items) {
-    assert.equal((await request(url, 'POST', `/api/v1/requests/${id}/cancel`, { as: apiKey })).status, 200)
-  }
+  await withdrawSamples(url, await tokenOf(admin))
   return { url, apiKey, ask, tokenOf, sql: database.sql, stop }
+}
+
+/** Each agent withdraws its own, with a key that is for nothing else. */
+async function withdrawSamples(url: string, as: string): Promise<void> {
+  const call = async (method: string, path: string, key: string, body?: unknown) => {
+    const reply = await request(url, method, `/api/v1${path}`, { as: key, ...(body === undefined ? {} : { body }) })
+    assert.ok(reply.status < 300, JSON.stringify(reply.body))
+    return reply.body
+  }
+  for (const { id: agent_id } of (await call('GET', '/agents', as)).items) {
+    const { id, key } = await call('POST', '/api-keys', as, { name: 'withdrawing', agent_id })
+    for (const { id: pending } of (await call('GET', '/requests?state=pending&limit=100', key)).items) {
+      await call('POST', `/requests/${pending}/cancel`, key)
+    }
+    await call('PATCH', `/api-keys/${id}`, as, { is_active: false })
+  }
 }
 
 export interface Watched {

@@ -206,6 +206,7 @@ export async function createApp(options: AppOptions) {
     db,
     identity,
     consultations,
+    attachments,
     audit: events,
     realtime,
     letters,

@@ -11,6 +11,7 @@ import { createPasswords, type Passwords } from '../src/identity/accounts/passwo
 import type { Clock } from '../src/platform/clock.ts'
 import type { Connection, Db, DbOptions } from '../src/platform/database/db.ts'
 import { createLog, type Logger } from '../src/platform/log.ts'
+import type { Sample } from '../src/samples.ts'
 import { sampleAdmin, sampleReviewer, seed } from '../src/seed.ts'
 import { createReplyChecker } from './openapi-check.ts'
 
@@ -108,6 +109,13 @@ export function createFakeClock(start = new Date()): FakeClock {
     },
   }
 }
+
+/** Of one agent, and three requests that ask for nothing in particular: what tests find beside their own. */
+const plainSamples: readonly Sample[] = [
+  { title: 'Delete 3 unused volumes?', context: { volumes: ['vol-1', 'vol-2', 'vol-3'], monthly_cost: 42.5 } },
+  { title: 'Refund order 4711?', context: { order: 4711, amount: '89.90', currency: 'EUR' } },
+  { title: 'Send the newsletter?', context: { subject: 'What is new in spring', links_checked: true } },
+].map((asks) => ({ by: 'sample-agent', asks: { ...asks, timeout_minutes: null } }))
 
 export const secretKey = 'a test key that is long enough and in no use elsewhere'
 
@@ -224,7 +232,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...opening,
     ...options.space,
   })
-  const { apiKey } = await seed(app)
+  const { apiKey } = await seed(app, plainSamples)
   // As the superuser, who is exempt from row-level security, so that tests see every row.
   const client = new pg.Client({ ...database.connection, user: superuser })
   await client.connect()

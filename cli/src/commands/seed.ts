@@ -6,7 +6,7 @@ export const seed: Command = {
   alsoTriedAs: ['demo', 'sample'],
   summary: 'Create sample accounts, an API key and requests to try things out.',
   about: [
-    'Creates admin@example.com and reviewer@example.com with a public password, an API key and three requests, and prints how to use them. A second run changes nothing and prints the same.',
+    'Creates admin@example.com and reviewer@example.com with a public password, an API key and two agents with requests of every kind, and prints how to use them. A second run changes nothing and prints the same.',
     'Refused in production, and when there are other accounts: use a separate DATA_DIR.',
   ],
   options: [],

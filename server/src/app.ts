@@ -21,6 +21,8 @@ import type { Deferral } from './identity/accounts/deferred-work.ts'
 import type { Passwords } from './identity/accounts/passwords.ts'
 import type { Guard } from './identity/guard.ts'
 import { createIdentityModule } from './identity/module.ts'
+import { createInboxModule } from './inbox/module.ts'
+import { forgetClosed } from './inbox/service.ts'
 import { createLetterModule } from './letters/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { watchClock } from './platform/database/clock-watch.ts'
@@ -106,7 +108,7 @@ export async function createApp(options: AppOptions) {
   })
   const events = createEventModule({
     ...ground,
-    readers: [callbacks.enqueue, realtime.announce],
+    readers: [callbacks.enqueue, forgetClosed, realtime.announce],
     signer: {
       sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
       verify: (jws, typ) => identity.signingKeys.verify('audit_head', jws, { typ }),
@@ -124,6 +126,7 @@ export async function createApp(options: AppOptions) {
         await consultations.eraseComments(...comments)
         await attachments.eraseOf(...comments)
       },
+      erasePerson: (tx, organizationId, userId) => inbox.erasePerson(tx, organizationId, userId),
       forgetReplies: (tx, organizationId) => identity.keptReplies.forget(tx, organizationId),
     },
     evidence: {
@@ -165,9 +168,19 @@ export async function createApp(options: AppOptions) {
       closed: [alreadyResponded, alreadyTimeout, alreadyCancelled],
     },
   })
+  const inbox = createInboxModule({
+    ...ground,
+    requests: {
+      requireOpen: (principal, id) => consultations.requireOpen(principal, id),
+      requireVisible: (principal, id) => consultations.read(principal, id),
+      notFound: requestNotFound,
+      closed: [alreadyResponded, alreadyTimeout, alreadyCancelled],
+    },
+  })
   const modules: readonly Module[] = [
     restored,
     attachments,
+    inbox,
     consultations,
     callbacks,
     realtime,
@@ -226,7 +239,7 @@ export async function createApp(options: AppOptions) {
     /** Does all background work that is due; for tests. */
     drain: async (): Promise<void> => {
       // Acts that fall due may create deliveries, and both append events: those are sealed last.
-      for (const loop of [restored, consultations, identity, attachments, deliveries, letters, realtime].flatMap(
+      for (const loop of [restored, consultations, identity, attachments, inbox, deliveries, letters, realtime].flatMap(
         ({ loops }) => loops,
       ))
         await loop.drain()

@@ -19,6 +19,32 @@ export function outlineOf(consultation: Consultation): Consultation {
   return { ...consultation, ...without, response: response && { ...response, data: null, args: null, argsPatch: null } }
 }
 
+/** Larger parts are left out of lists (store.ts), and of replies with many requests. */
+const lightBytes = 4_096
+const isLarge = (...texts: readonly (JsonText | null)[]): boolean =>
+  texts.reduce((sum, one) => sum + (one === null ? 0 : Buffer.byteLength(one)), 0) > lightBytes
+
+/** As a list has it: `{}`, or null, stands for what is large. */
+export function lightened(consultation: Consultation): Consultation {
+  const { context, metadata, action, answerAsked, presentation, response } = consultation
+  return {
+    ...consultation,
+    ...(isLarge(context) ? { context: nothing, contextTruncated: true } : {}),
+    ...(isLarge(metadata) ? { metadata: nothing, metadataTruncated: true } : {}),
+    ...(action !== null && isLarge(action)
+      ? {
+          action: JSON.stringify({ name: (JSON.parse(action) as { name: string }).name, args: {} }) as JsonText,
+          actionTruncated: true,
+        }
+      : {}),
+    ...(isLarge(answerAsked) ? { answerAsked: null, answerAskedTruncated: true } : {}),
+    ...(isLarge(presentation) ? { presentation: null, presentationTruncated: true } : {}),
+    ...(response !== null && isLarge(response.data, response.args, response.argsPatch)
+      ? { response: { ...response, data: null, args: null, argsPatch: null }, responseTruncated: true }
+      : {}),
+  }
+}
+
 /** What people decided on, beside title and description: `context` alone where nothing else was asked. */
 export function askedText({ context, action, answerAsked, justification, presentation }: Consultation): JsonText {
   if (action === null && answerAsked === null && justification === null && presentation === null) return context

@@ -4,6 +4,7 @@ import { conditionalHeaders, isUnchanged, tagOf, unchanged } from '../http/condi
 import { idempotencyHeaders, idempotencyOf } from '../http/idempotency.ts'
 import { idParams, problems, success, withHeaders } from '../http/openapi.ts'
 import { listOf } from '../http/paging.ts'
+import { problemBody, problemOf } from '../http/problems.ts'
 import { traceparentOf } from '../http/trace-context.ts'
 import { stepUpRequired } from '../identity/factors/step-up.ts'
 import { demandPermitOf } from '../identity/factors/step-ups/demand-step-ups.ts'
@@ -21,7 +22,7 @@ import { outcomeBody, outcomeExample } from './outcome-schemas.ts'
 import { metaSchema } from './questions/meta-schema.ts'
 import { answerExamples, questionExamples } from './questions/schemas.ts'
 import { confirmationRequired, surfaceRefused } from './questions/tiers.ts'
-import { pageJson, pageTag, requestJson, requestTag } from './representation.ts'
+import { lightened, pageJson, pageTag, requestJson, requestTag } from './representation.ts'
 import * as schemas from './schemas.ts'
 import type { Consultations } from './service.ts'
 
@@ -44,6 +45,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   app.addSchema(schemas.requestPageSchema)
   app.addSchema(schemas.createdRequestsSchema)
   app.addSchema(schemas.countsSchema)
+  app.addSchema(schemas.answeredManySchema)
   answerSchemaRoute(app, routes)
   createRoute(app, routes)
   createManyRoute(app, routes)
@@ -51,6 +53,7 @@ export function registerConsultationRoutes(app: FastifyInstance, routes: Consult
   countsRoute(app, routes)
   readRoute(app, routes)
   respondRoute(app, routes)
+  respondManyRoute(app, routes)
   undoRoute(app, routes)
   cancelRoute(app, routes)
   redeliverRoute(app, routes)
@@ -239,6 +242,40 @@ function respondRoute(app: FastifyInstance, { consultations, guard, clock }: Con
     const stepUp = request.headers['x-step-up'] === undefined ? null : demandPermitOf(request)
     const answered = await consultations.respond(by, request.params.id, body, idempotency, stepUp)
     return send(reply, by.principal, answered, clock.now())
+  })
+}
+
+function respondManyRoute(app: FastifyInstance, { consultations, guard, clock }: ConsultationRoutes): void {
+  const { id, revision } = schemas.requestExample
+  const request = { ...schemas.requestExample, hold_seconds: 5 }
+  const schema = {
+    ...common,
+    summary: 'Answer many requests at once',
+    description:
+      'Each answer is an act of its own, by the rules of `respond`: one that is refused does not undo the others, and its `problem` says why. ' +
+      'Low risk may be answered like this. Medium risk only if all of that risk in the call are identical, which is: asked by the same agent, with the ' +
+      'same `digest`; otherwise none of them is answered (consultation.not_identical). High and critical risk never ' +
+      '(consultation.not_in_bulk).',
+    operationId: 'respondMany',
+    body: {
+      ...schemas.respondManyBody,
+      examples: [{ answers: [{ id, revision, decision: 'approve', hold_seconds: 5 }] }],
+    },
+    response: {
+      200: success('What became of each', Type.Ref('AnsweredRequests'), { items: [{ id, status: 200, request }] }),
+      ...problems(),
+    },
+  }
+  app.post('/requests/respond', { ...guard('request.respond'), schema }, async (request, reply) => {
+    const by = personOf(request)
+    const body = { value: request.body, members: request.members ?? new Map() }
+    const items = (await consultations.respondMany(by, body)).map(({ id, outcome }) => {
+      if ('value' in outcome)
+        return `{"id":"${id}","status":200,"request":${requestJson(lightened(outcome.value), by.principal, clock.now())}}`
+      const problem = problemOf(outcome.error, request)
+      return JSON.stringify({ id, status: problem.status, problem: problemBody(problem, request.id) })
+    })
+    return reply.type(json).send(`{"items":[${items.join(',')}]}`)
   })
 }
 

@@ -166,6 +166,49 @@ export const respondBody = Type.Object(
   { title: 'Answer' },
 )
 
+// Without files: who adds a file looks at one request.
+const { revision: answeredRevision, attachments: _files, ...answerFields } = respondBody.properties
+
+export const respondManyBody = Type.Object(
+  {
+    answers: Type.Array(
+      Type.Object(
+        {
+          id: Type.String({ minLength: 1, maxLength: 64, description: 'The request.' }),
+          ...answerFields,
+          revision: Type.Integer({ ...answeredRevision, minimum: 1, maximum: 2_147_483_647 }),
+        },
+        { title: 'AnswerOfMany' },
+      ),
+      { minItems: 1, maxItems: 200, description: 'The answers, one to each request.' },
+    ),
+  },
+  { title: 'Answers' },
+)
+
+export const answeredManySchema = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object(
+        {
+          id: Type.String({ description: 'The request, as it was named.' }),
+          status: Type.Integer({
+            description: 'What `respond` would have replied to this answer alone: 200, or a refusal.',
+          }),
+          request: Type.Optional(Type.Ref('Request')),
+          problem: Type.Optional(Type.Ref('Problem')),
+        },
+        {
+          title: 'AnsweredRequest',
+          description: 'The request with its answer, as a list has it, or why it was refused.',
+        },
+      ),
+      { description: 'In the order of the body.' },
+    ),
+  },
+  { $id: 'AnsweredRequests', title: 'AnsweredRequests' },
+)
+
 export const respondExample = { decision: 'approve', comment: 'Fine, but keep vol-2.' }
 
 export const requestExample = {
@@ -321,7 +364,7 @@ export const requestSchema = Type.Object(
     revised_at: nullable(time('When what is asked now took the place of an earlier revision; null for the first one.')),
     updated_at: updatedAt,
   },
-  { $id: 'Request', title: 'Request' },
+  { $id: 'Request', title: 'Request', description: 'What an agent asked, and what became of it.' },
 )
 
 export const requestPageSchema = Type.Object(

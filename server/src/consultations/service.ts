@@ -12,6 +12,7 @@ import { createNotices } from './notices.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
 import { counts, createReading, find, list, read, settled } from './reading.ts'
+import { respondMany } from './respond-many.ts'
 import { earlierOf, revise, revisionsOf } from './revising.ts'
 import { eraseComments } from './store.ts'
 
@@ -31,6 +32,7 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     create: create.bind(null, asking),
     createMany: createMany.bind(null, asking),
     respond: respond.bind(null, proving),
+    respondMany: respondMany.bind(null, proving),
     cancel: acts.cancel.bind(null, acting),
     undo: acts.undo.bind(null, acting),
     report: acts.report.bind(null, acting),

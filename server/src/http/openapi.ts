@@ -56,7 +56,7 @@ export const problemSchema = Type.Object(
     ),
     request_id: Type.String({ description: 'Also in the `x-request-id` header and in the log.' }),
   },
-  { $id: 'Problem', title: 'Problem', additionalProperties: true },
+  { $id: 'Problem', title: 'Problem', additionalProperties: true, description: 'A refusal, and what to do next.' },
 )
 
 /** Path parameters of a single item. */

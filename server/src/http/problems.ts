@@ -56,13 +56,7 @@ function headersFor({ headers }: FastifyRequest, { status, headers: said }: Prob
 /** Everything that is thrown ends here: problems are sent as they are, the framework's errors translated, the rest becomes 500. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error, request)
-    // What the database's watch says in one line is not said for each call; every call has its own line anyway.
-    if (problem.status >= 500 && outageOf(problem) === null && !tookTooLong(problem)) {
-      const level = problem.status === 503 ? 'warn' : 'error'
-      request.log[level]({ err: problem.cause ?? error }, problem.message)
-    }
-    return sendProblem(request, reply, problem)
+    return sendProblem(request, reply, problemOf(error, request))
   })
   // The router returns 404 for a known path with another method; RFC 9110, 15.5.6 requires 405 and Allow.
   const routes: { readonly url: string; readonly pattern: RegExp; readonly methods: readonly string[] }[] = []
@@ -93,6 +87,17 @@ export function registerProblems(app: FastifyInstance): void {
     const isKnown = allow !== '' && !allow.split(', ').includes(request.method)
     return sendProblem(request, reply, isKnown ? methodNotAllowed(request.method, allow) : notFound())
   })
+}
+
+/** What the caller is told of an error; of one that is the service's own, the log is told more. */
+export function problemOf(error: unknown, request: FastifyRequest): Problem {
+  const problem = toProblem(error as FastifyError, request)
+  // What the database's watch says in one line is not said for each call; every call has its own line anyway.
+  if (problem.status >= 500 && outageOf(problem) === null && !tookTooLong(problem)) {
+    const level = problem.status === 503 ? 'warn' : 'error'
+    request.log[level]({ err: problem.cause ?? error }, problem.message)
+  }
+  return problem
 }
 
 function toProblem(error: FastifyError, request: FastifyRequest): Problem {

@@ -27,7 +27,13 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   createRequests: 'never',
   // Where the request is of critical risk, a step-up is one way to confirm an approval: the service asks for it.
   respond: () => false,
+  // Requests of critical risk are never answered together.
+  respondMany: 'never',
   undo: 'never',
+  snooze: 'never',
+  unsnooze: 'never',
+  saveDraft: 'never',
+  deleteDraft: 'never',
   cancelRequest: 'never',
   addAttachment: 'never',
   removeAttachment: 'never',

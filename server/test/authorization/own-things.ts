@@ -38,6 +38,13 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
   redeem: approved,
   removeAttachment: async (scene) => ({ ids: { attachment_id: await ownFile(scene) } }),
   respond: async (scene) => ({ ids: { attachments: await ownFile(scene) } }),
+  snooze: async ({ t }) => ({ body: { until: new Date(t.clock.now().getTime() + 3_600_000) } }),
+  getDraft: async ({ t, tenant, token }) => {
+    const path = `/api/v1/requests/${tenant.ids.requests}/draft`
+    const saved = await t.call('PUT', path, { as: token, body: { revision: 1, answer: {} } })
+    assert.equal(saved.status, 200, saved.text)
+    return {}
+  },
   reportOutcome: async (scene) => {
     await approved(scene)
     return { body: { status: 'executed' } }

@@ -28,6 +28,8 @@ export interface ErasableRows {
     requestIds: readonly string[],
     userId: string,
   ) => Promise<void>
+  /** What a person keeps for themselves, such as unfinished answers. */
+  readonly erasePerson: (tx: Tx, organizationId: string, userId: string) => Promise<void>
   /** Replies that are kept for repeated calls: any of them may say what is erased. */
   readonly forgetReplies: (tx: Tx, organizationId: string) => Promise<void>
 }
@@ -83,6 +85,7 @@ async function eraseAll(
   requireNoHold(await store.policy(rows, organizationId))
   const used = await inTransaction(context.db, { organizationId }, async (tx) => {
     await context.rows.forgetReplies(tx, organizationId)
+    if (subject.kind === 'user') await context.rows.erasePerson(tx, organizationId, subject.id)
     return usePermit(tx, permit)
   })
   const cause = { reason, ...used }

@@ -71,6 +71,7 @@ const rows: Readonly<Record<keyof typeof retention.swept, { readonly over: strin
       created_at: '$1',
     },
   },
+  request_snoozes: { over: 'until', values: { organization_id: id, user_id: id, request_id: id } },
   kept_replies: {
     over: 'expires_at',
     values: {

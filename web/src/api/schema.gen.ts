@@ -21,6 +21,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/requests/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a request aside: out of the caller's own queue until a time
+         * @description Nobody else notices. Repeat it with another time to change that.
+         */
+        post: operations["snooze"];
+        /** Bring a request back that was put aside */
+        delete: operations["unsnooze"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/{id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's unfinished answer */
+        get: operations["getDraft"];
+        /**
+         * Keep an unfinished answer, for the caller's own eyes
+         * @description It is gone when the request closes. Of a person's drafts, the 200 newest are kept.
+         */
+        put: operations["saveDraft"];
+        post?: never;
+        /** Throw an unfinished answer away */
+        delete: operations["deleteDraft"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/answer-schema": {
         parameters: {
             query?: never;
@@ -127,6 +170,26 @@ export interface paths {
         put?: never;
         /** Answer: a person decides, once */
         post: operations["respond"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/requests/respond": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer many requests at once
+         * @description Each answer is an act of its own, by the rules of `respond`: one that is refused does not undo the others, and its `problem` says why. Low risk may be answered like this. Medium risk only if all of that risk in the call are identical, which is: asked by the same agent, with the same `digest`; otherwise none of them is answered (consultation.not_identical). High and critical risk never (consultation.not_in_bulk).
+         */
+        post: operations["respondMany"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1895,6 +1958,53 @@ export interface components {
             comment?: components["schemas"]["CommentRule"];
             attachments?: components["schemas"]["FilesAsked"] | null;
         };
+        /** AnswerOfMany */
+        AnswerOfMany: {
+            /** @description The request. */
+            id: string;
+            decision?: components["schemas"]["Decision"] | null;
+            /** @description What the person adds. */
+            comment?: string | null;
+            /** @description The options chosen; of a ranking the best first. */
+            choices?: string[] | null;
+            /** @description The values of the form that was asked for. */
+            data?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The edited action.args, whole. Left out: as they were proposed. */
+            args?: {
+                [key: string]: unknown;
+            } | null;
+            confirmation?: components["schemas"]["Confirmation"] | null;
+            /** @description Computed from what was shown, as the digest of the request is; 409 when that is not what was asked. */
+            digest?: string | null;
+            /** @description How long the answer is held back from the agent, so that it can be taken back with `undo`. The longer of this and the request's own `hold_seconds` counts. */
+            hold_seconds?: number;
+            /** @description The revision that was read; 412 when it is not the latest. */
+            revision: number;
+        };
+        /**
+         * AnsweredRequest
+         * @description The request with its answer, as a list has it, or why it was refused.
+         */
+        AnsweredRequest: {
+            /** @description The request, as it was named. */
+            id: string;
+            /** @description What `respond` would have replied to this answer alone: 200, or a refusal. */
+            status: number;
+            request?: components["schemas"]["Request"];
+            problem?: components["schemas"]["Problem"];
+        };
+        /** AnsweredRequests */
+        AnsweredRequests: {
+            /** @description In the order of the body. */
+            items: components["schemas"]["AnsweredRequest"][];
+        };
+        /** Answers */
+        Answers: {
+            /** @description The answers, one to each request. */
+            answers: components["schemas"]["AnswerOfMany"][];
+        };
         /** ApiKey */
         ApiKey: {
             /**
@@ -2587,6 +2697,15 @@ export interface components {
             items: components["schemas"]["Delivery"][];
             /** @description For `cursor`; null on the last page. */
             next_cursor: string | null;
+        };
+        /** Draft */
+        Draft: {
+            /** @description The revision of the request that it answers. */
+            revision: number;
+            /** @description What will be sent to `respond`, as far as it goes: it is not checked. At most 64 KiB; returned exactly as sent. */
+            answer: {
+                [key: string]: unknown;
+            };
         };
         /** EmailChange */
         EmailChange: {
@@ -3502,7 +3621,10 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
-        /** Request */
+        /**
+         * Request
+         * @description What an agent asked, and what became of it.
+         */
         Request: {
             /**
              * Format: uuid
@@ -4114,6 +4236,20 @@ export interface components {
          * @description What the person may do.
          */
         Role: string;
+        /** SavedDraft */
+        SavedDraft: {
+            /** @description The revision of the request that it answers. */
+            revision: number;
+            /** @description What will be sent to `respond`, as far as it goes: it is not checked. At most 64 KiB; returned exactly as sent. */
+            answer: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+        };
         /** SecondFactor */
         SecondFactor: {
             /** @description The `challenge` in the 401 `auth.second_factor_required` of POST /auth/login. */
@@ -4180,6 +4316,24 @@ export interface components {
             items: components["schemas"]["Session"][];
             /** @description For `cursor`; null on the last page. */
             next_cursor: string | null;
+        };
+        /** Snooze */
+        Snooze: {
+            /** @description RFC 3339; when it comes back, within 90 days. */
+            until: string;
+        };
+        /** SnoozedRequest */
+        SnoozedRequest: {
+            /**
+             * Format: uuid
+             * @description The request.
+             */
+            request_id: string;
+            /**
+             * Format: date-time
+             * @description When it comes back.
+             */
+            until: string;
         };
         /** SsoIdentity */
         SsoIdentity: {
@@ -4380,7 +4534,10 @@ export interface components {
             /** @description For `cursor`; null on the last page. */
             next_cursor: string | null;
         };
-        /** Problem */
+        /**
+         * Problem
+         * @description A refusal, and what to do next.
+         */
         Problem: {
             /** @description Always "about:blank": `code` is what programs switch on. */
             type: string;
@@ -4514,16 +4671,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Unauthorized */
-        CountRequests401: {
-            headers: {
-                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
         /** @description Unprocessable Entity */
         CreateOrganization422: {
             headers: {
@@ -4611,15 +4758,6 @@ export interface components {
         };
         /** @description Conflict */
         GetRequest409: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description Unprocessable Entity */
-        GetRequest422: {
             headers: {
                 [name: string]: unknown;
             };
@@ -4799,6 +4937,24 @@ export interface components {
             };
         };
         /** @description Forbidden */
+        SaveDraft403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Conflict */
+        SaveDraft409: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Forbidden */
         SecondFactor403: {
             headers: {
                 [name: string]: unknown;
@@ -4810,6 +4966,16 @@ export interface components {
         /** @description Not Found */
         SessionNotFound: {
             headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unauthorized */
+        Snooze401: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 [name: string]: unknown;
             };
             content: {
@@ -4874,6 +5040,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Unprocessable Entity */
+        Unsnooze422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Not Found */
         UserNotFound: {
             headers: {
@@ -4909,8 +5084,6 @@ export interface components {
         AttachmentId: string;
         /** @description `next_cursor` of the page before, with the same other parameters. */
         Cursor: string;
-        /** @description The id of the item. */
-        GetRequestId: string;
         /** @description The id of the request. */
         Id: string;
         /** @description The same key and body give the same reply; the same key and another body give 422. */
@@ -4923,6 +5096,8 @@ export interface components {
         Limit: number;
         /** @description The team. */
         PutTeamMemberId: string;
+        /** @description The id of the item. */
+        SnoozeId: string;
         /** @description W3C Trace Context: kept with the request, sent with its callback, and `trace_id` in the log. Ignored when it is malformed. */
         Traceparent: string;
         /** @description The person. */
@@ -5087,6 +5262,224 @@ export interface operations {
                 };
             };
             422: components["responses"]["RequestInvalid"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    snooze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body give the same reply; the same key and another body give 422. */
+                "idempotency-key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "until": "2026-02-01T08:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Snooze"];
+            };
+        };
+        responses: {
+            /** @description Put aside */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "request_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61",
+                     *       "until": "2026-02-01T08:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SnoozedRequest"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["ConsultationNotFound"];
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    unsnooze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is in the queue */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["ConsultationNotFound"];
+            422: components["responses"]["Unsnooze422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    getDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["SaveDraft403"];
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: components["responses"]["Unsnooze422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    saveDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "revision": 1,
+                 *       "answer": {
+                 *         "decision": "reject",
+                 *         "comment": "Not before"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["Draft"];
+            };
+        };
+        responses: {
+            /** @description The draft */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedDraft"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["SaveDraft403"];
+            404: components["responses"]["ConsultationNotFound"];
+            409: components["responses"]["SaveDraft409"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    deleteDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is none */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["SaveDraft403"];
+            404: components["responses"]["ConsultationNotFound"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -5535,7 +5928,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -5550,7 +5943,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5586,7 +5979,7 @@ export interface operations {
             403: components["responses"]["GetAttachment403"];
             404: components["responses"]["ConsultationNotFound"];
             409: components["responses"]["GetRequest409"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -5601,7 +5994,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5624,7 +6017,7 @@ export interface operations {
                     "application/json": components["schemas"]["Request"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -5657,6 +6050,147 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    respondMany: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body give the same reply; the same key and another body give 422. */
+                "idempotency-key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "answers": [
+                 *         {
+                 *           "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61",
+                 *           "revision": 1,
+                 *           "decision": "approve",
+                 *           "hold_seconds": 5
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["Answers"];
+            };
+        };
+        responses: {
+            /** @description What became of each */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61",
+                     *           "status": 200,
+                     *           "request": {
+                     *             "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61",
+                     *             "title": "Delete 3 unused volumes in production?",
+                     *             "description": "They have not been attached for 90 days.",
+                     *             "context": {
+                     *               "volumes": [
+                     *                 "vol-1",
+                     *                 "vol-2",
+                     *                 "vol-3"
+                     *               ],
+                     *               "monthly_cost": 42.5
+                     *             },
+                     *             "metadata": {
+                     *               "run": "cleanup-2026-01-31"
+                     *             },
+                     *             "action": null,
+                     *             "answer": null,
+                     *             "justification": null,
+                     *             "presentation": null,
+                     *             "risk": "medium",
+                     *             "risk_proposed": "medium",
+                     *             "priority": "normal",
+                     *             "tags": [],
+                     *             "run_id": null,
+                     *             "state": "callback_sent",
+                     *             "revision": 1,
+                     *             "attachments": [],
+                     *             "response": {
+                     *               "decision": "approve",
+                     *               "comment": "Fine, but keep vol-2.",
+                     *               "choices": null,
+                     *               "data": null,
+                     *               "args": null,
+                     *               "args_patch": null,
+                     *               "attachments": null,
+                     *               "responder": {
+                     *                 "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *                 "name": "Robin Reviewer"
+                     *               },
+                     *               "revision": 1,
+                     *               "responder_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *               "responded_at": "2026-01-31T09:05:00.000Z"
+                     *             },
+                     *             "responded_by": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a59",
+                     *             "responded_at": "2026-01-31T09:05:00.000Z",
+                     *             "decided_by": "human",
+                     *             "hold_seconds": 5,
+                     *             "held_until": null,
+                     *             "outcome": null,
+                     *             "callback_webhook": "https://agent.example.com/hitl",
+                     *             "callback_events": null,
+                     *             "callback_sent_at": "2026-01-31T09:05:00.041Z",
+                     *             "callback": {
+                     *               "status": "sent",
+                     *               "attempts": 1,
+                     *               "next_attempt_at": null,
+                     *               "last_error": null
+                     *             },
+                     *             "digest": "5fc2b16b9a4c4ff7b7a0d1f4d3a2c1e0b9f8e7d6c5b4a39281706f5e4d3c2b1a",
+                     *             "certificate": "eyJhbGciOiJFZERTQSIsInR5cCI6ImhpdGwtZGVjaXNpb24rand0Iiwia2lkIjoiLi4uIn0.eyJkZWNpc2lvbiI6ImFwcHJvdmUifQ.c2lnbmF0dXJl",
+                     *             "certificate_expires_at": "2026-02-01T09:05:00.000Z",
+                     *             "redeemed_at": null,
+                     *             "erased_at": null,
+                     *             "timeout_at": "2026-01-31T10:00:00.000Z",
+                     *             "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                     *             "agent_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58",
+                     *             "api_key_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a60",
+                     *             "agent_paused": false,
+                     *             "allowed_actions": [
+                     *               "redeliver"
+                     *             ],
+                     *             "created_at": "2026-01-31T09:00:00.000Z",
+                     *             "revised_at": null,
+                     *             "updated_at": "2026-01-31T09:05:00.041Z"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AnsweredRequests"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["SaveDraft403"];
+            409: components["responses"]["IdempotencyUnderWay"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
     undo: {
         parameters: {
             query?: never;
@@ -5666,7 +6200,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5685,7 +6219,7 @@ export interface operations {
                     "application/json": components["schemas"]["Request"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -5719,7 +6253,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5751,15 +6285,7 @@ export interface operations {
                 };
             };
             404: components["responses"]["ConsultationNotFound"];
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            409: components["responses"]["SaveDraft409"];
             422: components["responses"]["Undo422"];
             default: components["responses"]["Refused"];
         };
@@ -5773,7 +6299,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5828,7 +6354,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5892,7 +6418,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -5934,7 +6460,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -5947,7 +6473,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6020,7 +6546,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6151,7 +6677,7 @@ export interface operations {
             401: components["responses"]["GetAttachment401"];
             403: components["responses"]["GetAttachment403"];
             404: components["responses"]["ConsultationNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6166,7 +6692,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6312,7 +6838,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6354,7 +6880,7 @@ export interface operations {
             401: components["responses"]["GetAttachment401"];
             403: components["responses"]["GetAttachment403"];
             404: components["responses"]["ConsultationNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6409,7 +6935,7 @@ export interface operations {
                     "application/json": components["schemas"]["CallbackPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["ListCallbacks422"];
             default: components["responses"]["Refused"];
@@ -6457,7 +6983,7 @@ export interface operations {
                     "application/json": components["schemas"]["RedeliveredCallbacks"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             409: components["responses"]["IdempotencyUnderWay"];
             /** @description Unprocessable Entity */
@@ -6481,7 +7007,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6505,7 +7031,7 @@ export interface operations {
             403: components["responses"]["GetAttachment403"];
             404: components["responses"]["ConsultationNotFound"];
             409: components["responses"]["GetRequest409"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             429: components["responses"]["WaitForRequest429"];
             503: components["responses"]["WaitForRequest503"];
             default: components["responses"]["Refused"];
@@ -6520,7 +7046,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6554,7 +7080,7 @@ export interface operations {
             403: components["responses"]["GetAttachment403"];
             404: components["responses"]["ConsultationNotFound"];
             409: components["responses"]["GetRequest409"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             429: components["responses"]["WaitForRequest429"];
             503: components["responses"]["WaitForRequest503"];
             default: components["responses"]["Refused"];
@@ -6658,7 +7184,7 @@ export interface operations {
                     "application/json": components["schemas"]["EventPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
             /** @description Unprocessable Entity */
             422: {
@@ -6683,7 +7209,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6701,10 +7227,10 @@ export interface operations {
                     "application/json": components["schemas"]["EventPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
             404: components["responses"]["ConsultationNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6736,7 +7262,7 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
             /** @description Not Found */
             404: {
@@ -6778,7 +7304,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -6829,10 +7355,10 @@ export interface operations {
                     "text/html": string;
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
             404: components["responses"]["ConsultationNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6857,7 +7383,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditPolicy"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -6897,7 +7423,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditPolicy"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             /** @description Unprocessable Entity */
             422: {
@@ -6953,7 +7479,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditErasureResult"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             /** @description Conflict */
             409: {
@@ -7044,7 +7570,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -7092,7 +7618,7 @@ export interface operations {
                     "application/json": components["schemas"]["UserPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["ListUsers422"];
             default: components["responses"]["Refused"];
@@ -7104,7 +7630,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7122,10 +7648,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["UserNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7138,7 +7664,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7160,7 +7686,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7224,7 +7750,7 @@ export interface operations {
                     "application/json": components["schemas"]["InvitationPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             422: components["responses"]["ListUsers422"];
             default: components["responses"]["Refused"];
@@ -7277,7 +7803,7 @@ export interface operations {
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7318,7 +7844,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7335,7 +7861,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             /** @description Not Found */
             404: {
@@ -7385,7 +7911,7 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7458,7 +7984,7 @@ export interface operations {
                     "application/json": components["schemas"]["MembershipPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -7498,7 +8024,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7542,7 +8068,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -7581,7 +8107,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             422: components["responses"]["ChangeOrganization422"];
             default: components["responses"]["Refused"];
@@ -7621,7 +8147,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7690,7 +8216,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7739,7 +8265,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7794,7 +8320,7 @@ export interface operations {
                     "application/json": components["schemas"]["TeamPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["ListUsers422"];
             default: components["responses"]["Refused"];
@@ -7835,7 +8361,7 @@ export interface operations {
                     "application/json": components["schemas"]["Team"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             409: components["responses"]["TeamNameTaken"];
             422: components["responses"]["CreateOrganization422"];
@@ -7848,7 +8374,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7866,10 +8392,10 @@ export interface operations {
                     "application/json": components["schemas"]["Team"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["TeamNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7879,7 +8405,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7895,10 +8421,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeTeam403"];
             404: components["responses"]["TeamNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7908,7 +8434,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7935,7 +8461,7 @@ export interface operations {
                     "application/json": components["schemas"]["Team"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeTeam403"];
             404: components["responses"]["TeamNotFound"];
             409: components["responses"]["TeamNameTaken"];
@@ -7954,7 +8480,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -7983,10 +8509,10 @@ export interface operations {
                     "application/json": components["schemas"]["TeamMemberPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["TeamNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8023,7 +8549,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeTeam403"];
             /** @description Not Found */
             404: {
@@ -8079,7 +8605,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeTeam403"];
             /** @description Not Found */
             404: {
@@ -8167,7 +8693,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8212,7 +8738,7 @@ export interface operations {
                     "application/json": components["schemas"]["AccessToken"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8264,7 +8790,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -8300,7 +8826,7 @@ export interface operations {
                     "application/json": components["schemas"]["EndedSessions"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             409: components["responses"]["IdempotencyUnderWay"];
             422: components["responses"]["RestoreOrganization422"];
@@ -8316,7 +8842,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8333,7 +8859,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["SessionNotFound"];
             409: components["responses"]["IdempotencyUnderWay"];
@@ -8347,7 +8873,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8365,10 +8891,10 @@ export interface operations {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["UserNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8400,7 +8926,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["SessionNotFound"];
             409: components["responses"]["IdempotencyUnderWay"];
@@ -8460,7 +8986,7 @@ export interface operations {
                     "application/json": components["schemas"]["Factors"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -8500,7 +9026,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Conflict */
             409: {
@@ -8551,7 +9077,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuthenticatorAppEnrolment"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             409: components["responses"]["IdempotencyUnderWay"];
             422: components["responses"]["RestoreOrganization422"];
@@ -8567,7 +9093,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8602,7 +9128,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuthenticatorApp"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             /** @description Not Found */
             404: {
@@ -8636,7 +9162,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8652,7 +9178,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Not Found */
             404: {
@@ -8663,7 +9189,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8722,7 +9248,7 @@ export interface operations {
                     "application/json": components["schemas"]["PasskeyCeremony"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Conflict */
             409: {
@@ -8784,7 +9310,7 @@ export interface operations {
                     "application/json": components["schemas"]["Passkey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             /** @description Conflict */
             409: {
@@ -8817,7 +9343,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8833,10 +9359,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             404: components["responses"]["PasskeyNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8846,7 +9372,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -8873,7 +9399,7 @@ export interface operations {
                     "application/json": components["schemas"]["Passkey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["PasskeyNotFound"];
             /** @description Unprocessable Entity */
@@ -8930,7 +9456,7 @@ export interface operations {
                     "application/json": components["schemas"]["StepUp"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8988,7 +9514,7 @@ export interface operations {
                     "application/json": components["schemas"]["PasskeyCeremony"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             /** @description Conflict */
             409: {
@@ -9215,7 +9741,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangePassword403"];
             /** @description Conflict */
             409: {
@@ -9370,7 +9896,7 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangePassword403"];
             /** @description Conflict */
             409: {
@@ -9438,7 +9964,7 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -9582,7 +10108,7 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProviderPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -9642,7 +10168,7 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             /** @description Conflict */
             409: {
@@ -9671,7 +10197,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9689,10 +10215,10 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["IdentityProviderNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -9705,7 +10231,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9721,10 +10247,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             404: components["responses"]["IdentityProviderNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -9737,7 +10263,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9764,7 +10290,7 @@ export interface operations {
                     "application/json": components["schemas"]["IdentityProvider"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             404: components["responses"]["IdentityProviderNotFound"];
             /** @description Conflict */
@@ -9797,7 +10323,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9863,7 +10389,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9929,7 +10455,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -9962,7 +10488,7 @@ export interface operations {
                     "application/json": components["schemas"]["SsoLink"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             /** @description Forbidden */
             403: {
                 headers: {
@@ -10030,7 +10556,7 @@ export interface operations {
                     "application/json": components["schemas"]["SsoIdentityPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -10045,7 +10571,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10061,7 +10587,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Not Found */
             404: {
@@ -10072,7 +10598,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -10132,7 +10658,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKey"][];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             /** @description Unprocessable Entity */
             422: {
@@ -10209,7 +10735,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             422: components["responses"]["CreateOrganization422"];
             default: components["responses"]["Refused"];
@@ -10226,7 +10752,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10286,7 +10812,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedApiKey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             404: components["responses"]["ApiKeyNotFound"];
             /** @description Conflict */
@@ -10316,7 +10842,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10334,10 +10860,10 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["ApiKeyNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -10350,7 +10876,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10377,7 +10903,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKey"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             404: components["responses"]["ApiKeyNotFound"];
             /** @description Conflict */
@@ -10491,7 +11017,7 @@ export interface operations {
                     "application/json": components["schemas"]["AgentPage"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["ListCallbacks422"];
             default: components["responses"]["Refused"];
@@ -10533,7 +11059,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             422: components["responses"]["CreateOrganization422"];
             default: components["responses"]["Refused"];
@@ -10545,7 +11071,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10563,10 +11089,10 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["AgentNotFound"];
-            422: components["responses"]["GetRequest422"];
+            422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -10576,7 +11102,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10603,7 +11129,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["AgentNotFound"];
             422: components["responses"]["ChangeOrganization422"];
@@ -10619,7 +11145,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10647,7 +11173,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["AgentNotFound"];
             /** @description Conflict */
@@ -10685,7 +11211,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrganizationSwitch"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
             422: components["responses"]["GetAnswerSchema422"];
             default: components["responses"]["Refused"];
@@ -10725,7 +11251,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrganizationSwitch"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             /** @description Conflict */
             409: {
@@ -10752,7 +11278,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10780,7 +11306,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             404: components["responses"]["AgentNotFound"];
             409: components["responses"]["IdempotencyUnderWay"];
@@ -10824,7 +11350,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrganizationSwitch"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["ChangeAuditPolicy403"];
             409: components["responses"]["IdempotencyUnderWay"];
             422: components["responses"]["ResumeAgent422"];
@@ -10840,7 +11366,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };
@@ -10868,7 +11394,7 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             404: components["responses"]["AgentNotFound"];
             409: components["responses"]["IdempotencyUnderWay"];
@@ -10910,7 +11436,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrganizationSwitch"];
                 };
             };
-            401: components["responses"]["CountRequests401"];
+            401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
             409: components["responses"]["IdempotencyUnderWay"];
             422: components["responses"]["EraseFromAudit422"];
@@ -10926,7 +11452,7 @@ export interface operations {
             };
             path: {
                 /** @description The id of the item. */
-                id: components["parameters"]["GetRequestId"];
+                id: components["parameters"]["SnoozeId"];
             };
             cookie?: never;
         };

@@ -453,6 +453,20 @@ export interface Schema {
     replaced_at: Date | null
     created_at: Date
   }
+  request_drafts: {
+    organization_id: string
+    request_id: string
+    user_id: string
+    revision: number
+    answer: JsonText
+    updated_at: Date
+  }
+  request_snoozes: {
+    organization_id: string
+    user_id: string
+    request_id: string
+    until: Date
+  }
   restored_copies: {
     organization_id: string
     id: string

@@ -2,8 +2,18 @@ import type { TestApp } from '../harness.ts'
 
 type Part = Readonly<Record<string, unknown>>
 
-/** The document with every reference replaced by what it refers to, and `type: [x, null]` written as a choice. */
-export function resolvedDocument({ app }: TestApp): unknown {
+let resolved: unknown
+
+/**
+ * The document with every reference replaced by what it refers to, and `type: [x, null]` written as a choice. It is the same for
+ * every app of a process, and takes up to a second to make.
+ */
+export function resolvedDocument(t: TestApp): unknown {
+  resolved ??= madeOf(t)
+  return resolved
+}
+
+function madeOf({ app }: TestApp): unknown {
   const document = app.http.swagger() as unknown
   const resolve = (reference: string): unknown =>
     reference

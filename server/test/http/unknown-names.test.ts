@@ -18,6 +18,7 @@ const free: Readonly<Record<string, readonly string[]>> = {
   createRequest: opensOfRequest(''),
   createRequests: opensOfRequest('requests.0.'),
   respond: ['data', 'args'],
+  respondMany: ['answers.0.data', 'answers.0.args'],
   reportOutcome: ['data'],
   reviseRequest: opensOfRequest(''),
   // What browsers put into a credential, and identity providers into the address of a browser, is theirs to extend.

@@ -126,6 +126,7 @@ describe('a receiver that takes the callback', () => {
         decision: 'reject',
         comment: 'not now',
         responder_id: t.reviewer.id,
+        responder: { id: t.reviewer.id, name: 'Robin Reviewer' },
         responded_at: t.clock.now().toISOString(),
         choices: null,
         data: null,

@@ -154,6 +154,7 @@ describe('respond', () => {
         args_patch: null,
         attachments: null,
         responder_id: t.reviewer.id,
+        responder: { id: t.reviewer.id, name: 'Robin Reviewer' },
         responded_at: now,
         revision: 1,
       })

@@ -93,6 +93,7 @@ describe('an answer, from any entry point', () => {
       choices: null,
       data: null,
       args: null,
+      attachments: null,
       confirmation: null,
       revision: undefined,
       digest: undefined,

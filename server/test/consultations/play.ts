@@ -70,17 +70,19 @@ export async function startPlay(t: TestApp) {
     call,
     perform,
     tokenOf,
-    membersOf: ({ state, revision, answer, isRedeemed, outcome }: Known): readonly unknown[] => [
+    membersOf: ({ state, revision, answer, isRedeemed, outcome, dueAt }: Known): readonly unknown[] => [
       state,
       revision,
       answer?.decision,
       answer === null ? undefined : people[answer.by]?.id,
       isRedeemed,
       outcome,
+      dueAt,
     ],
     /** What a caller is shown, in the order of `membersOf`. */
     shown: async (id: string, app: number, as: string): Promise<readonly unknown[]> => {
-      const { state, revision, response, redeemed_at, outcome } = (await call(app, 'GET', `/${id}`, as)).body
+      const { state, revision, response, redeemed_at, outcome, timeout_at } = (await call(app, 'GET', `/${id}`, as))
+        .body
       return [
         state,
         revision,
@@ -88,6 +90,7 @@ export async function startPlay(t: TestApp) {
         response?.responder_id,
         redeemed_at !== null,
         outcome?.status ?? null,
+        timeout_at === null ? null : Date.parse(timeout_at),
       ]
     },
     stop: () => second.stop(),

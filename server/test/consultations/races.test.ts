@@ -70,16 +70,21 @@ describe(`${races} races of each pair, in two processes: every reply and what is
         const timed = requests.map(({ known }) => known.heldUntil ?? known.dueAt ?? 0)
         if (isAtItsEnd(pair)) t.clock.advance(Math.max(...timed) - t.clock.now().getTime())
         const now = t.clock.now().getTime()
-        await Promise.all(
+        const raced = await Promise.all(
           requests.map(async ({ id, known }, place) => {
             const inOrder = place % 2 === 0 ? pair : pair.toReversed()
             const first = play.perform(place % 2, id, acts[inOrder[0] ?? 'answer'])
             // Some one after the other, so that both orders are seen; the others meet at different points.
             await (place < 2 ? first : turns(place % 7))
             const second = play.perform(1 - (place % 2), id, acts[inOrder[1] ?? 'answer'])
-            const told = await Promise.all([first, second])
-            // A sweep skips what somebody else has locked, and leaves it to the next one.
-            if (pair.some((name) => acts[name].kind === 'sweep')) await play.perform(0, id, { kind: 'sweep' })
+            return { id, known, place, inOrder, told: await Promise.all([first, second]) }
+          }),
+        )
+        // A sweep skips what somebody else has locked, and leaves it to the next one.
+        const isSwept = pair.some((name) => acts[name].kind === 'sweep')
+        if (isSwept) await play.perform(0, '', { kind: 'sweep' })
+        await Promise.all(
+          raced.map(async ({ id, known, place, inOrder, told }) => {
             const possible = outcomes(
               known,
               inOrder.map((name, at) => [acts[name], told[at] ?? '']),
@@ -87,7 +92,6 @@ describe(`${races} races of each pair, in two processes: every reply and what is
             )
             assert.ok(possible[0], `${pair} of ${id}: no order explains ${told.join(', ')}`)
             const left = await play.shown(id, place % 2, await play.tokenOf(1))
-            const isSwept = pair.some((name) => acts[name].kind === 'sweep')
             const fitting = possible
               .map((one) => (isSwept ? predict(one, { kind: 'sweep' }, now)[0] : one))
               .some((one) => isDeepStrictEqual(play.membersOf(one), left))

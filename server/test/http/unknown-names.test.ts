@@ -19,6 +19,8 @@ const free: Readonly<Record<string, readonly string[]>> = {
   createRequests: opensOfRequest('requests.0.'),
   respond: ['data', 'args'],
   respondMany: ['answers.0.data', 'answers.0.args'],
+  // What a person has not finished is for the page that wrote it.
+  saveDraft: ['answer'],
   reportOutcome: ['data'],
   reviseRequest: opensOfRequest(''),
   // What browsers put into a credential, and identity providers into the address of a browser, is theirs to extend.

@@ -18,7 +18,7 @@ const few = [
 const common: Readonly<Record<string, readonly string[]>> = { consultation_requests: ['agent_id', 'api_key_id'] }
 
 /** Times that are moved far ahead, so that the copies are not due when their originals are. */
-const due = ['discard_at', 'next_action_at', 'due_at', 'warn_at', 'expires_at', 'forget_at', 'ends_at']
+const due = ['discard_at', 'next_action_at', 'due_at', 'warn_at', 'expires_at', 'forget_at', 'ends_at', 'until']
 
 interface Column {
   readonly table: string

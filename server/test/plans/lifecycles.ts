@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { addedByPeople } from '../../src/attachments/store.ts'
+import { noticesAfter } from '../../src/consultations/notice-store.ts'
 import type { Delivery } from '../../src/deliveries/delivery.ts'
 import { moveLeases } from '../../src/deliveries/store.ts'
 import { usersOfAccount } from '../../src/identity/accounts/store.ts'
@@ -95,6 +97,10 @@ async function outage({ t }: Day): Promise<void> {
 async function seldom({ t }: Day): Promise<void> {
   const lease = { organizationId: t.organizationId, id: newId(), leaseToken: newId() } as Delivery
   await moveLeases(t.app.db.within({ worker: true }), [lease], t.clock.now())
+  const rows = t.app.db.within({ organizationId: t.organizationId })
+  const [since, nobody] = [new Date(t.clock.now().getTime() - 1_000), '00000000-0000-0000-0000-000000000000']
+  await noticesAfter(rows, t.organizationId, { at: since, id: nobody }, t.clock.now(), 3)
+  await addedByPeople(rows, t.organizationId, [newId()], false)
   await usersOfAccount(t.app.db.within({ accountId: t.admin.id }), t.admin.id)
 }
 

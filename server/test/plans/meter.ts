@@ -61,7 +61,8 @@ export function createMeter() {
       measured(queries, { statement: statement.name, values }, () => queries.execute<Row>(statement, values)),
   })
   const open = (options: DbOptions): Db => {
-    const db = openDb(options)
+    // Plans end with their connection, and the tables take longer to grow than a connection may be idle.
+    const db = openDb({ ...options, idleMs: 3_600_000 })
     const transaction = <T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> =>
       db.transaction(scope, (tx) => work({ ...tx, ...metered(tx) }))
     return {

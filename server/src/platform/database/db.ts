@@ -126,6 +126,8 @@ export interface DbOptions {
   readonly statementTimeoutMs?: number
   /** The time to wait for a free or new connection before 503. */
   readonly acquireTimeoutMs?: number
+  /** A connection that nothing used for this long is closed. */
+  readonly idleMs?: number
   /** False behind a transaction-mode pooler: nothing is kept with the session then, and every transaction carries its settings. */
   readonly prepare?: boolean
   /** How PostgreSQL may plan this pool's statements; by default as `lookups`. */
@@ -148,13 +150,13 @@ export function sessionStart(plans: keyof typeof planSettings, statementTimeoutM
 
 export function openDb(options: DbOptions): Db {
   const { poolSize, statementTimeoutMs = 10_000, acquireTimeoutMs = 5_000, prepare = true, role = null } = options
-  const { plans = 'lookups' } = options
+  const { plans = 'lookups', idleMs = 60_000 } = options
   const pool = new pg.Pool({
     application_name: 'hitl',
     ...options.connection,
     max: poolSize,
     connectionTimeoutMillis: acquireTimeoutMs,
-    idleTimeoutMillis: 60_000,
+    idleTimeoutMillis: idleMs,
     query_timeout: statementTimeoutMs + 2_000,
     // PgBouncer refuses start-up parameters that it does not know.
     ...(prepare ? sessionStart(plans, statementTimeoutMs) : {}),

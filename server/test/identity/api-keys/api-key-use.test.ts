@@ -237,7 +237,7 @@ describe('scopes', () => {
     const { key: reader } = await create({ agent_id, scopes: ['requests:read'] })
     await t.call('POST', '/api/v1/requests', { as: all, body: { title: 'May I?', context: {} } })
     const [one, two] = await Promise.all([list(all), list(reader)])
-    assert.deepEqual([one.body.items[0].allowed_actions, two.body.items[0].allowed_actions], [['cancel'], []])
+    assert.deepEqual([one.body.items[0].allowed_actions, two.body.items[0].allowed_actions], [['cancel', 'revise'], []])
   })
 })
 

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import type { Queryable, Statement } from '../../platform/database/db.ts'
+import { plannedFor, type Queryable, type Statement } from '../../platform/database/db.ts'
 import { first } from '../../platform/database/first.ts'
 import type { Schema } from '../../platform/database/schema.gen.ts'
 import type { Earlier, Idempotency } from '../../platform/idempotency.ts'
@@ -53,11 +53,9 @@ export async function insertAgent(
   return row === undefined ? null : { ...agent, organizationStatus: row.organization_status }
 }
 
-const byIdempotencyKeyStatement: Statement = {
-  name: 'agents_by_idempotency_key',
-  text: `select ${selected}, a.idempotency_hash from agents a
-    where a.organization_id = $1 and a.created_by = $2 and a.idempotency_key = $3`,
-}
+// Planned each time: a plan that is kept from a new installation may look through every agent of the organization.
+const byIdempotencyKey = `select ${selected}, a.idempotency_hash from agents a
+    where a.organization_id = $1 and a.created_by = $2 and a.idempotency_key = $3`
 
 export async function agentByIdempotencyKey(
   db: Queryable,
@@ -66,7 +64,7 @@ export async function agentByIdempotencyKey(
   key: string,
 ): Promise<Earlier<RegisteredAgent> | null> {
   const values = [organizationId, createdBy, key]
-  const [row] = await db.execute<Row & { idempotency_hash: Buffer | null }>(byIdempotencyKeyStatement, values)
+  const [row] = await db.run<Row & { idempotency_hash: Buffer | null }>(plannedFor(values, byIdempotencyKey))
   return row === undefined ? null : { made: toAgent(row), hash: row.idempotency_hash }
 }
 

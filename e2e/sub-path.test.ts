@@ -84,9 +84,9 @@ for (const [how, pathOfTarget] of [
       const [link = '', token = ''] = /(http:\S+\/setup)#(\S+)/.exec(service.stdout)?.slice(1) ?? []
       assert.equal(link, `${url}/setup`)
       const page = await (await fetch(link)).text()
-      const call = /data-call="([^"]+)"/.exec(page)?.[1] ?? ''
+      const path = /<meta name="public-path" content="([^"]+)"/.exec(page)?.[1] ?? ''
       const account = { email: 'first@example.com', password: 'correct horse battery' }
-      const made = await post(new URL(call, link).href, { ...account, invitation: token })
+      const made = await post(new URL(`${path}api/v1/auth/register`, link).href, { ...account, invitation: token })
       assert.equal(made.status, 201, await made.text())
 
       const own = { origin, 'sec-fetch-site': 'same-origin' }

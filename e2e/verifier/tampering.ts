@@ -242,7 +242,8 @@ function* movedLines({ before: text, other, keysBefore: keys }: Exports): Genera
     if (at + 1 < lines.length) yield say('is the last', lines.slice(0, at + 1))
     if (at % 5 === 0) {
       if (at > 0) yield say('put first', [line, ...lines.toSpliced(at, 1)])
-      yield say('put last', [...lines.toSpliced(at, 1), line])
+      // The last one is there already.
+      if (at < lines.length - 1) yield say('put last', [...lines.toSpliced(at, 1), line])
       yield say('replaced by that of another organization', lines.with(at, strangers[at % strangers.length] ?? ''))
       yield say('follows an empty line', lines.toSpliced(at, 0, ''))
       yield say('follows another organization’s event', lines.toSpliced(at, 0, strangers[1] ?? ''))

@@ -2526,7 +2526,7 @@ export interface components {
             justification?: string | null;
             presentation?: components["schemas"]["Presentation"] | null;
             risk?: components["schemas"]["Risk"] | null;
-            priority?: components["schemas"]["Priority"] | null;
+            priority?: components["schemas"]["RequestPriority"] | null;
             /** @description To find and sort it by. */
             tags?: string[] | null;
             /**
@@ -3478,12 +3478,6 @@ export interface components {
             reversible?: boolean;
         };
         /**
-         * Priority
-         * @description How soon it should be looked at.
-         * @enum {string}
-         */
-        Priority: "low" | "normal" | "high" | "urgent";
-        /**
          * ProofMethod
          * @description With what it is proven.
          * @enum {string}
@@ -3671,7 +3665,7 @@ export interface components {
              */
             risk_proposed: string;
             /**
-             * Priority
+             * RequestPriority
              * @description How soon it should be looked at.
              */
             priority: string;
@@ -3853,7 +3847,7 @@ export interface components {
              */
             risk: string;
             /**
-             * Priority
+             * RequestPriority
              * @description How soon it should be looked at.
              */
             priority: string;
@@ -3977,6 +3971,12 @@ export interface components {
             reversible?: boolean;
         };
         /**
+         * RequestPriority
+         * @description How soon it should be looked at.
+         * @enum {string}
+         */
+        RequestPriority: "low" | "normal" | "high" | "urgent";
+        /**
          * RequestResponse
          * @description The answer; null until there is one.
          */
@@ -4073,7 +4073,7 @@ export interface components {
             justification?: string | null;
             presentation?: components["schemas"]["Presentation"] | null;
             risk?: components["schemas"]["Risk"] | null;
-            priority?: components["schemas"]["Priority"] | null;
+            priority?: components["schemas"]["RequestPriority"] | null;
             /** @description To find and sort it by. */
             tags?: string[] | null;
             /**
@@ -4123,7 +4123,7 @@ export interface components {
              */
             risk: string;
             /**
-             * Priority
+             * RequestPriority
              * @description How soon it should be looked at.
              */
             priority: string;

@@ -21,7 +21,10 @@ export const risk = Type.Enum(risks, {
     'How much care a decision takes. low, medium: one step. high: a confirmation with an approval, a reason with a rejection. ' +
     'critical: the name of the target, or a step-up, with an approval.',
 })
-export const priority = Type.Enum(priorities, { title: 'RequestPriority', description: 'How soon it should be looked at.' })
+export const priority = Type.Enum(priorities, {
+  title: 'RequestPriority',
+  description: 'How soon it should be looked at.',
+})
 
 /** What is sent is closed, what is returned is not, so each has a title of its own. */
 type Place = '' | 'Request'

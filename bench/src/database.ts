@@ -27,6 +27,10 @@ export async function withClient<T>(connection: Connection, work: (client: pg.Cl
   }
 }
 
+/** The key that the service prints: that of the first of its sample agents. */
+const sampleKey = `(select k.* from api_keys k join agents a on a.organization_id = k.organization_id and a.id = k.agent_id
+         where a.name = 'release-agent' limit 1)`
+
 /**
  * Fills the tables as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
  * each with its digest, its event, and the totals. `uuidv7(interval)` needs PostgreSQL 18, the version of the embedded one.
@@ -43,7 +47,8 @@ export async function loadRequests(connection: Connection): Promise<void> {
          json_build_object('run', 'loaded', 'n', n), 'pending', now() + interval '7 days', now() + interval '7 days',
          sha256(convert_to('{"context":' || $1::text || ',"description":null,"title":"Loaded request ' || n || '"}', 'UTF8')),
          now() + age, now() + age
-       from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, api_keys k order by n`,
+       from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, 
+         ${sampleKey} k order by n`,
       [sampleContext, loadedRequests],
     )
     await client.query(
@@ -58,7 +63,7 @@ export async function loadRequests(connection: Connection): Promise<void> {
          where title like 'Loaded request %' order by id) loaded`,
     )
     await client.query(
-      `insert into consultation_totals select organization_id, agent_id, 'pending', 0, $1 from api_keys
+      `insert into consultation_totals select organization_id, agent_id, 'pending', 0, $1 from ${sampleKey} k
        on conflict (organization_id, agent_id, state, slot) do update set total = consultation_totals.total + $1`,
       [loadedRequests],
     )

@@ -46,7 +46,7 @@ export function inOrder(all: readonly Table[]): readonly Table[] {
 /** Begins a transaction that sees every row as of now and changes nothing. */
 export async function beginReading(client: pg.Client): Promise<void> {
   await client.query('begin isolation level repeatable read read only')
-  // Whoever reads the backup may pause.
+  // The program that reads the backup may pause.
   await client.query(`set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
     set local hitl.backup = 'on'; set local hitl.resealer = 'on'`)
   await setFormats(client)

@@ -9,8 +9,8 @@ import * as store from './store.ts'
 /**
  * For the transaction that records deliveries, whose rows hold how callbacks fare: reads the requests as they are before, and
  * returns the time of the changes and the function that records what follows from them, events and totals. Requests are
- * not locked: whoever holds the lease of a callback is the only one who changes its progress, and who completes a request hides
- * its callback, so the settled row says so.
+ * not locked: only the process that leased a callback changes its progress, and completing a request hides its callback,
+ * which the settled row shows.
  */
 export function recordCallbacks({ clock, events, openWrites }: Context, tx: Tx, keys: readonly Key[]) {
   const end = openWrites.begin()

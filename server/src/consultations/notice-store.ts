@@ -3,7 +3,7 @@ import { shownState } from './columns.ts'
 import type { State } from './consultation.ts'
 import type { Priority, Risk } from './questions/tiers.ts'
 
-/** What an open inbox is told of a request that changed: enough for its row in a list. */
+/** A changed request as open inboxes receive it: enough for its row in a list. */
 export interface Notice {
   readonly id: string
   readonly title: string

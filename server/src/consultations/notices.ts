@@ -8,7 +8,7 @@ interface Place {
   readonly id: string
 }
 
-/** For open inboxes, which are told of each change of their organization (realtime/feed.ts). */
+/** The changes of an organization, for its open inboxes (realtime/feed.ts). */
 export function createNotices(context: Pick<Context, 'workerDb' | 'clock'>) {
   const { workerDb: db, clock } = context
   return {

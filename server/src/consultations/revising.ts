@@ -27,7 +27,7 @@ export async function revise(
   const { asked, meant } = parseRevision(body, context)
   return reporting(context, by, id, async () => {
     const found = await read(context, by.principal, id)
-    // What is refused now would be refused later: its callers are told before the work is done.
+    // Refuses early what would be refused under the lock anyway, before sealing and hashing up to a megabyte.
     rules.requireRevisable(found, meant, context.clock.now())
     const proposal = { ...(await sealed(context, by, found.id, asked)), traceparent }
     await digestAhead({ ...proposal, attachments: found.attachments }, payerOf(by.principal))

@@ -20,7 +20,7 @@ import {
 
 /** A new proposal in the place of the one that was asked: by its agent, while it is open or after changes were asked for. */
 
-/** Each keeps up to a megabyte: whoever has asked this often asks again, as another request. */
+/** Each revision keeps up to a megabyte. An agent that needs more of them makes a new request. */
 export const mostRevisions = 20
 
 export const tooManyRevisions = refusal(409, 'consultation.too_many_revisions', {

@@ -89,7 +89,7 @@ export function registerProblems(app: FastifyInstance): void {
   })
 }
 
-/** What the caller is told of an error; of one that is the service's own, the log is told more. */
+/** The problem that the caller receives for an error. Causes of the service's own failures are logged, and not sent. */
 export function problemOf(error: unknown, request: FastifyRequest): Problem {
   const problem = toProblem(error as FastifyError, request)
   // What the database's watch says in one line is not said for each call; every call has its own line anyway.

@@ -10,7 +10,7 @@ import { afterAll, idOf, isBefore, type Position, positionOf } from './position.
 export interface Changed {
   readonly at: Position
   readonly createdMs: number
-  /** What people are told of it. */
+  /** As it is sent to people. */
   readonly json: string
 }
 
@@ -54,9 +54,9 @@ interface Organization {
   countedAt: number
 }
 
-/** Commits of this time are told together. */
+/** Commits within this time are sent together. */
 const gatherMs = 20
-/** Finds what a lost hint should have told. */
+/** Finds the changes whose hint was lost. */
 const pollMs = 1_000
 /** More at once are not told one by one: reading the lists again costs less. */
 const mostTold = 300
@@ -69,8 +69,8 @@ const aheadMs = 60_000
 const looksAtOnce = 8
 
 /**
- * What every open inbox is told, read once for all streams of an organization. A commit here, a hint from another process or a
- * poll says that there is something; what it is, and in which order, the rows say.
+ * The changes that every open inbox receives, read once for all streams of an organization. A commit here, a hint from another
+ * process or a poll only says that something changed; the rows say what, and in which order.
  */
 export function createFeed({ source, clock, log }: { source: FeedSource; clock: Clock; log: Logger }) {
   const organizations = new Map<string, Organization>()

@@ -40,11 +40,6 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
   ],
   [/^deliveries_list_(all|failed)$/, 2_100, 'a page looks through 2,000 deliveries, and goes on from there'],
   [
-    /^agents_(find|lock)$/,
-    rows,
-    'in some runs it reads every agent of its organization, of which there are few; why only in some is not understood yet',
-  ],
-  [
     /^sso_sessions_outside$/,
     2 * rows,
     'when a provider becomes the only way in, every other session of the organization ends',

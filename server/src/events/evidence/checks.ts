@@ -56,7 +56,7 @@ export function checksOf(pack: Checked): readonly Check[] {
   const asked = events.findLast(
     ({ said: { kind, digest } }) => askingKinds.has(kind) || (`${kind}`.startsWith('attachment.') && digest !== null),
   )
-  // Whoever takes a held decision back, or makes it void, names the end of its hold; a revision is undecided.
+  // An event that takes a held decision back, or makes it void, has the end of its hold; a revision begins undecided.
   const openAgainAt = events.findLastIndex(
     ({ said: { kind, before } }) => kind === 'request.revised' || member(before, 'held_until') !== undefined,
   )

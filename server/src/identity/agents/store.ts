@@ -53,9 +53,12 @@ export async function insertAgent(
   return row === undefined ? null : { ...agent, organizationStatus: row.organization_status }
 }
 
-// Planned each time: a plan that is kept from a new installation may look through every agent of the organization.
+// These are planned each time: in a plan that is kept from an empty installation, the index of another statement may stand for
+// that of an agent's keys, and then every key of the organization is read for the time of the last use.
 const byIdempotencyKey = `select ${selected}, a.idempotency_hash from agents a
     where a.organization_id = $1 and a.created_by = $2 and a.idempotency_key = $3`
+const byId = `select ${selected} from agents a where a.organization_id = $1 and a.id = $2`
+const locked = `${byId} for no key update of a`
 
 export async function agentByIdempotencyKey(
   db: Queryable,
@@ -68,12 +71,6 @@ export async function agentByIdempotencyKey(
   return row === undefined ? null : { made: toAgent(row), hash: row.idempotency_hash }
 }
 
-const findStatement: Statement = {
-  name: 'agents_find',
-  text: `select ${selected} from agents a where a.organization_id = $1 and a.id = $2`,
-}
-const lockStatement: Statement = { name: 'agents_lock', text: `${findStatement.text} for no key update of a` }
-
 /** `lock`: no other act on the agent until the transaction ends. Creates go on: they take the key share only. */
 export async function agentById(
   db: Queryable,
@@ -81,7 +78,7 @@ export async function agentById(
   id: string,
   lock = false,
 ): Promise<RegisteredAgent | null> {
-  return first(db.execute<Row>(lock ? lockStatement : findStatement, [organizationId, id]), toAgent)
+  return first(db.run<Row>(plannedFor([organizationId, id], lock ? locked : byId)), toAgent)
 }
 
 const listStatement: Statement = {

@@ -62,7 +62,7 @@ export const sql = new Kysely<Schema>({
   },
 })
 
-/** For `run`: a text of which there are too many to prepare each. It is planned for these values. */
+/** For `run`: a text that is planned for these values, because there are too many of its kind to prepare each, or a kept plan may be bad. */
 export function plannedFor<Row>(values: readonly unknown[], text: string) {
   return { compile: () => CompiledQuery.raw(text, [...values]) as CompiledQuery<Row> }
 }

@@ -58,7 +58,7 @@ export function watchSlowStatements(log: Logger, now: () => number = () => perfo
     if (found !== null) lines.failed(found, 'statements are stopped: they wait for locks that a session holds; end it')
     else {
       if (!isOpen) lines.failed(error)
-      // Those that were stopped wait no longer: whoever comes next shows whom they wait for.
+      // A statement that was cancelled waits no longer, so the blocker shows only once the next one waits.
       next = setTimeout(() => void look(error, db), lookAgainMs)
       next.unref()
     }

@@ -42,7 +42,7 @@ const forAYear = 'public, max-age=31536000, immutable'
 const notBuilt = (path: string) =>
   htmlPage({
     title: 'HITL',
-    body: `<h1>HITL</h1><p>The inbox is not built here; <code>npm start</code> builds it.</p><p><a href="${path}/docs">Try the API</a> · <a href="${path}/redoc">Read about the API</a></p>`,
+    body: `<h1>HITL</h1><p>The inbox is not built here; <code>npm start</code> and <code>node scripts/setup.mjs</code> build it.</p><p><a href="${path}/docs">Try the API</a> · <a href="${path}/redoc">Read about the API</a></p>`,
   })
 
 /** The page names its files relative to itself, and is shown at addresses of any depth. */

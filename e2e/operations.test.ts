@@ -257,10 +257,16 @@ describe('files of the document', () => {
     await check('systemd-analyze', 'verify', path)
   })
 
-  test('every command of the document is marked, so that it is run here', () => {
+  test('every command of the document is run, here or in oldest-postgres', async () => {
     const fences = [...text.matchAll(/^```(\w+)(.*)$/gm)].map(([, language, mark = '']) => ({ language, mark }))
     for (const { language, mark } of fences) assert.match(mark, /^ (run|file)=[\w.-]+$/, `a block of ${language}`)
     const source = [...text.matchAll(/^```\w+ (\S+)$/gm)].map(([, mark = '']) => mark)
     assert.equal(new Set(source).size, source.length)
+    const names = ['operations.test.ts', 'oldest-postgres.test.ts']
+    const tests = await Promise.all(names.map((name) => readFile(join(root, 'e2e', name), 'utf8')))
+    assert.deepEqual(
+      source.filter((mark) => !tests.join('').includes(`'${mark}'`)),
+      [],
+    )
   })
 })

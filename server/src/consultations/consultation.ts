@@ -257,8 +257,8 @@ export const alreadyCancelled = alreadyClosed('cancelled')
 export const revisionChanged = refusal(
   412,
   'consultation.revision_changed',
-  (current: number, meant: number) =>
-    `The request is at revision ${current}, and what you sent is for revision ${meant}. Read it again.`,
+  (current: number, meant: number | null) =>
+    `The request is at revision ${current}, and what you sent is for ${meant === null ? 'an earlier one' : `revision ${meant}`}. Read it again.`,
   2,
   1,
 )
@@ -399,14 +399,15 @@ export function respond(
   const earlier = repeated(before.closingCall, idempotency)
   // The question has been revised since: the call must not answer the new one.
   if (earlier !== null && before.revisedAt !== null && earlier.updatedAt < before.revisedAt) {
-    throw revisionChanged(before.revision, before.revision - 1)
+    throw revisionChanged(before.revision, null)
   }
   if (earlier !== null) throw takenBack()
   requireAsAsked(before)
-  if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
+  // First, so that an answer to what was asked before is late, and not a sign of tampering.
   if (answer.revision !== undefined && answer.revision !== before.revision) {
     throw revisionChanged(before.revision, answer.revision)
   }
+  if (answer.digest != null && answer.digest !== before.digest) throw otherQuestionShown(before.digest)
   requireSurface(before.risk, responder.surface ?? 'inbox')
   const { checked } = answer
   const isChecked = checked?.digest === before.digest && checked.risk === before.risk

@@ -8,7 +8,14 @@ import type { ParsedJson } from '../platform/json.ts'
 import { Problem } from '../platform/problem.ts'
 import { type ActContext, act, respond as answer } from './acts.ts'
 import { certificateContradicts, notDecided, requireProven } from './certificate.ts'
-import { type Consultation, isHeld, otherQuestionShown, questionChanged, requireAsAsked } from './consultation.ts'
+import {
+  type Consultation,
+  isHeld,
+  otherQuestionShown,
+  questionChanged,
+  requireAsAsked,
+  revisionChanged,
+} from './consultation.ts'
 import { parseAnswer } from './new-answer.ts'
 import { confirmationRequired } from './questions/tiers.ts'
 import { type ReadContext, read } from './reading.ts'
@@ -48,18 +55,24 @@ export async function respond(
   stepUp: (() => Promise<Permit>) | null = null,
 ): Promise<Consultation> {
   const given = parseAnswer(body)
-  return reporting(context, by, id, async () => {
-    try {
-      return await answer(context, by, id, given, idempotency)
-    } catch (error) {
-      if (stepUp === null || !(error instanceof Problem) || error.code !== confirmationRequired.code) throw error
-      const permit = await stepUp()
-      const { organizationId } = by.principal
-      // In a transaction of its own: the answer shares one with other people's. If it is refused after all, another is earned.
-      await inTransaction(context.db, { organizationId }, async (tx) => void (await permit.use(tx)))
-      return answer(context, by, id, given, idempotency, true)
-    }
-  })
+  return reporting(
+    context,
+    by,
+    id,
+    async () => {
+      try {
+        return await answer(context, by, id, given, idempotency)
+      } catch (error) {
+        if (stepUp === null || !(error instanceof Problem) || error.code !== confirmationRequired.code) throw error
+        const permit = await stepUp()
+        const { organizationId } = by.principal
+        // In a transaction of its own: the answer shares one with other people's. If it is refused after all, another is earned.
+        await inTransaction(context.db, { organizationId }, async (tx) => void (await permit.use(tx)))
+        return answer(context, by, id, given, idempotency, true)
+      }
+    },
+    given.digest,
+  )
 }
 
 /** The decided request that `id` names. Throws 409 unless its certificate proves it. */
@@ -113,11 +126,25 @@ async function findProven(context: ProofContext, by: Caller, id: string) {
 
 const contradictions = new Set([certificateContradicts.code, questionChanged.code, otherQuestionShown.code])
 
-/** Records what the act finds changed outside the service. */
-export async function reporting<T>(context: ProofContext, by: Caller, id: string, use: () => Promise<T>): Promise<T> {
+/**
+ * Records what the act finds changed outside the service. `shown`: the digest of what was shown to the person; that of an earlier
+ * revision is no sign of a change, but of an answer that came after the agent had asked something else: 412.
+ */
+export async function reporting<T>(
+  context: ProofContext,
+  by: Caller,
+  id: string,
+  use: () => Promise<T>,
+  shown: string | null | undefined = null,
+): Promise<T> {
   try {
     return await use()
   } catch (error) {
+    if (shown != null && error instanceof Problem && error.code === otherQuestionShown.code) {
+      const found = await read(context, by.principal, id)
+      const earlier = await revisionWith(context.db.within({ organizationId: found.organizationId }), found, shown)
+      if (earlier !== null) throw revisionChanged(found.revision, earlier)
+    }
     if (error instanceof Problem && contradictions.has(error.code)) {
       await report(context, by, id.toLowerCase(), error.extra.differs as readonly string[])
     }

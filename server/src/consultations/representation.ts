@@ -6,6 +6,7 @@ import type { Consultation, Response } from './consultation.ts'
 import { asAgentSees, asPeopleSee } from './hold.ts'
 import { encodeListCursor } from './list-query.ts'
 import type { Page } from './list-store.ts'
+import { lightBytes } from './store.ts'
 
 /** A consultation as the wire shows it to one caller, as JSON text. */
 export function requestJson(consultation: Consultation, caller: Principal, now: Date): string {
@@ -19,8 +20,6 @@ export function outlineOf(consultation: Consultation): Consultation {
   return { ...consultation, ...without, response: response && { ...response, data: null, args: null, argsPatch: null } }
 }
 
-/** Larger parts are left out of lists (store.ts), and of replies with many requests. */
-const lightBytes = 4_096
 const isLarge = (...texts: readonly (JsonText | null)[]): boolean =>
   texts.reduce((sum, one) => sum + (one === null ? 0 : Buffer.byteLength(one)), 0) > lightBytes
 

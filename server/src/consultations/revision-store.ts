@@ -135,8 +135,10 @@ export async function withdrawCallback(tx: Queryable, { organizationId, callback
   await tx.execute(withdrawStatement, [organizationId, callbackId, withdrawn, now])
 }
 
-const shown = `c.request_id, c.revision, c.api_key_id, c.asked_at, c.revised_at, c.certificate,
-  ${copied.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')},
+const shownTexts = copied
+  .map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`))
+  .join(', ')
+const shown = `c.request_id, c.revision, c.api_key_id, c.asked_at, c.revised_at, c.certificate, ${shownTexts},
   ${selectedAnswer}, a.voided_at`
 
 /** What the rows of a page come to at most, unless those of the first two do. */
@@ -160,9 +162,9 @@ export async function earlier(db: Queryable, { organizationId, id }: Key, before
 
 const firstStatement: Statement = {
   name: 'consultations_first_revisions',
-  text: `select ${shown} from unnest($2::uuid[]) as wanted(id) cross join lateral (
-      select r.*, r.request_id as id from consultation_revisions r
-      where r.organization_id = $1 and r.request_id = wanted.id and r.revision = 1 offset 0) c ${closingAnswer}`,
+  text: `select c.request_id, ${shownTexts} from unnest($2::uuid[]) as wanted(id) cross join lateral (
+      select * from consultation_revisions r
+      where r.organization_id = $1 and r.request_id = wanted.id and r.revision = 1 offset 0) c`,
 }
 
 /** The requests of one organization as they were asked first. */

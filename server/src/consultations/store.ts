@@ -39,8 +39,8 @@ const agentPaused = `case when c.state = 'pending' then
 const withoutLarge = `${selectedCore}, ${selected(columnsIn('certified', 'asked', 'added'))}`
 const small = `${withoutLarge}, ${largeOfAnswer.map((name) => `a.${name}`).join(', ')}`
 
-/** Larger ones are left out of lists. */
-const lightBytes = 4_096
+/** Larger ones are left out of lists, and of replies with many requests. */
+export const lightBytes = 4_096
 const lightly: Readonly<Record<string, string>> = {
   context: `'{}'`,
   metadata: `'{}'`,
@@ -304,9 +304,15 @@ function insertParameter({ consultation, idempotency }: NewConsultation): string
   return writeAsked(consultation, more ?? {})
 }
 
+// The reply to a repeated creation has no answer, and what was asked first. Of a revised request that is read apart
+// (revision-store.ts): a batch may be revised to 500 times a megabyte.
+const firstLarge = columnsIn('large')
+  .map((name) => `case when c.revision = 1 then c.${name} end as ${name}`)
+  .join(', ')
+
 const byIdempotencyStatement: Statement = {
   name: 'consultations_by_idempotency_key',
-  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash from consultation_requests c ${closing}
+  text: `select ${withoutLarge}, ${firstLarge}, c.idempotency_hash from consultation_requests c ${closing}
     where c.organization_id = $1 and c.agent_id = $2 and c.idempotency_key = $3`,
 }
 
@@ -323,7 +329,7 @@ export async function byIdempotencyKey(
 
 const byIdempotencyKeysStatement: Statement = {
   name: 'consultations_by_idempotency_keys',
-  text: `select ${small}, ${selected(columnsIn('large'))}, c.idempotency_hash
+  text: `select ${withoutLarge}, ${firstLarge}, c.idempotency_hash
     from (select distinct key from unnest($3::text[]) as given(key)) given
     cross join lateral (select * from consultation_requests c where c.organization_id = $1 and c.agent_id = $2
       and c.idempotency_key = given.key offset 0) c ${closing}
@@ -375,9 +381,13 @@ const saveStatement: Statement = {
       insert into consultation_answers as a
       select * from json_populate_recordset(null::consultation_answers, $3)
       on conflict (organization_id, request_id, revision, responder_id) do update
-        -- One that becomes void keeps its texts as they are stored: they may have been erased since they were read.
+        -- One that becomes void keeps its texts as they are stored, which may have been erased since they were read. Unless it was
+        -- given and became void in one batch: then those of the one before it are stored.
         set voided_at = excluded.voided_at, ${answerTexts
-          .map((name) => `${name} = case when excluded.voided_at is null then excluded.${name} else a.${name} end`)
+          .map(
+            (name) =>
+              `${name} = case when excluded.voided_at is null or a.answered_at <> excluded.answered_at then excluded.${name} else a.${name} end`,
+          )
           .join(', ')}
     )
     insert into consultation_totals
@@ -390,8 +400,8 @@ const saveStatement: Statement = {
 const writeSaved = writerOf([...saved, 'organization_id', 'id'])
 
 /**
- * Saves what acts changed on rows that this transaction has locked, and the answers they were given. Contents never change. A
- * certificate is written once, so callers that have not read it leave it unchanged.
+ * Saves what acts changed on rows that this transaction has locked, and the answers they were given. What was asked stays as
+ * it is (a revision replaces it apart, revision-store.ts). Callers that have not read the certificate leave it unchanged.
  */
 export async function save(tx: Queryable, changes: readonly Change<ConsultationCore>[]): Promise<void> {
   const rows = changes.map(({ before, after }) => writeSaved(after, { certificate: newCertificate(before, after) }))

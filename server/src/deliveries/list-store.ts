@@ -63,7 +63,7 @@ export async function list(db: Queryable, filter: DeliveryFilter): Promise<Deliv
       text: `
         with looked as materialized (
           select o.id, o.channel, o.subject_id, o.address, o.target, ${status} as status, o.attempts, o.lease_token,
-            o.due_at, o.created_at, o.updated_at
+            o.last_error, o.due_at, o.created_at, o.updated_at
           from deliveries o where o.organization_id = $1 and o.id < $2${failed === 'failed' ? ' and o.failed_at is not null' : ''}
           order by o.id desc limit ${lookedThrough}
         ), matching as (
@@ -73,7 +73,7 @@ export async function list(db: Queryable, filter: DeliveryFilter): Promise<Deliv
         ), "end" as (select id, created_at from looked order by id limit 1)
         select (select id from "end") as "end", (select created_at from "end") as "endAt",
           (select count(*)::int from looked) as looked, m.id, m.subject_id as "subjectId", m.address, m.target, m.status,
-          m.attempts, case when m.lease_token is null then m.due_at end as "nextAttemptAt", last.error as "lastError",
+          m.attempts, case when m.lease_token is null then m.due_at end as "nextAttemptAt", coalesce(last.error, m.last_error) as "lastError",
           last.status_code as "lastStatusCode",
           m.created_at as "createdAt", m.updated_at as "updatedAt"
         from (select 1) one left join matching m on true

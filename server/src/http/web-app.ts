@@ -55,13 +55,15 @@ async function readIndex(folder: string, path: string): Promise<FixedText> {
 export async function registerWebApp(app: FastifyInstance, publicUrl: string, folder = builtFolder): Promise<void> {
   const path = publicPath(publicUrl)
   const hidden = { schema: { hide: true } }
+  const addresses = ['/', ...webSegments.flatMap((segment) => [`/${segment}`, `/${segment}/*`])]
   if (!existsSync(join(folder, 'index.html'))) {
     const page = notBuilt(path)
-    app.get('/', hidden, async (_request, reply) => sendPage(reply, page))
+    // Letters lead to most of them.
+    for (const at of addresses) app.get(at, hidden, async (_request, reply) => sendPage(reply, page))
     return
   }
   const index = await readIndex(folder, path)
-  for (const at of ['/', ...webSegments.flatMap((segment) => [`/${segment}`, `/${segment}/*`])]) {
+  for (const at of addresses) {
     app.get(at, hidden, async (request, reply) =>
       sendFixedText(request, reply.header('content-security-policy', policy), index),
     )

@@ -297,7 +297,11 @@ describe('what an earlier revision had', () => {
     const { id, digest } = await t.createRequest()
     done(await revise(id))
     assert.deepEqual(told(await respond(id, { revision: 1 })), [412, 'consultation.revision_changed'])
-    assert.deepEqual(told(await respond(id, { digest })), [409, 'consultation.other_question_shown'])
+    assert.deepEqual(told(await respond(id, { digest })), [412, 'consultation.revision_changed'])
+    assert.deepEqual(told(await respond(id, { digest, revision: 1 })), [412, 'consultation.revision_changed'])
+    const alarms = await t.sql(`select 1 from events where kind = 'request.contradicted' and subject_id = $1`, [id])
+    assert.deepEqual(alarms, [])
+    assert.deepEqual(told(await respond(id, { digest: '0'.repeat(64) })), [409, 'consultation.other_question_shown'])
     assert.equal((await read(id)).state, 'pending')
   })
 
@@ -390,7 +394,7 @@ describe('what an earlier revision had', () => {
       items.map(({ status, last_error }: Reply['body']) => [status, last_error]),
       [
         ['sent', null],
-        ['failed', 'The receiver replied 500; only 2xx counts as received.'],
+        ['failed', 'The agent has revised its request, so this callback is not sent any more.'],
       ],
     )
     const { totals, counts } = await totalsAndCounts(t)

@@ -87,10 +87,6 @@ describe('the web application', () => {
   test('the service serves the page at every address that the application has', async () => {
     const routes = await readFile(join(web, 'src/app/routes.tsx'), 'utf8')
     const paths = [...routes.matchAll(/path: '\/([a-z-]+)/g)].map(([, segment = '']) => segment)
-    assert.ok(paths.length >= 3, paths.join())
-    assert.deepEqual(
-      paths.filter((segment) => !(webSegments as readonly string[]).includes(segment)),
-      [],
-    )
+    assert.deepEqual([...new Set(paths)].sort(), [...webSegments].sort())
   })
 })

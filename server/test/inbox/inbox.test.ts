@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { longestSnoozeDays, mostDrafts } from '../../src/inbox/inbox.ts'
-import { erasePerson } from '../../src/inbox/store.ts'
+import { longestSnoozeDays, mostDrafts, mostSnoozed } from '../../src/inbox/inbox.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addOrganization, addPerson } from '../people-and-keys.ts'
 
@@ -44,6 +43,23 @@ describe('a request that is put aside', () => {
     assert.equal((await t.call('DELETE', on(id, 'snooze'), { as: other.reviewer.token })).status, 404)
     await cancel(id)
     assert.equal((await snooze(id, inMinutes(1))).body.code, 'consultation.already_cancelled')
+  })
+
+  test('409 beyond as many as a person may put aside', async () => {
+    const person = await addPerson(t)
+    const { id } = await t.createRequest()
+    // Of requests that do not exist: only their number counts.
+    await t.sql('alter table request_snoozes disable trigger all')
+    await t.sql(
+      `insert into request_snoozes (organization_id, user_id, request_id, until)
+       select $1, $2, gen_random_uuid(), $3::timestamptz from generate_series(1, $4::int)`,
+      [t.organizationId, person.id, inMinutes(60), mostSnoozed],
+    )
+    await t.sql('alter table request_snoozes enable trigger all')
+    const reply = await snooze(id, inMinutes(5), person.token)
+    assert.deepEqual([reply.status, reply.body.code], [409, 'inbox.too_many_snoozed'])
+    await t.sql('delete from request_snoozes where user_id = $1', [person.id])
+    assert.equal((await snooze(id, inMinutes(5), person.token)).status, 200)
   })
 
   test('leaves no row once its time has come', async () => {
@@ -148,9 +164,9 @@ describe('an unfinished answer', () => {
     await save(id, {}, person.token)
     await snooze(id, inMinutes(5), person.token)
     await save(id)
-    await t.app.db.transaction({ organizationId: t.organizationId }, (tx) =>
-      erasePerson(tx, t.organizationId, person.id),
-    )
+    await t.app.audit.drain()
+    const erasure = { as: t.admin.token, body: { user_id: person.id, reason: 'they asked for it' } }
+    assert.equal((await t.call('POST', '/api/v1/events/erasures', erasure)).status, 200)
     assert.deepEqual(await t.sql('select user_id from request_drafts where request_id = $1', [id]), [
       { user_id: t.reviewer.id },
     ])

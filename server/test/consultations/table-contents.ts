@@ -3,33 +3,38 @@ import type { TestApp } from '../harness.ts'
 
 type CallbackStatus = (typeof callbackStatuses)[number]
 
-/** When a key was last used is noted for every call, refused or not. */
-const withoutUse = `to_jsonb(t) - 'last_used_at' - 'last_used_address'`
-
 /** What counts calls and attempts, refused ones too. */
 const counters = `('rate_limits', 'attempt_tallies')`
+
+/** The statement that reads the tables of a database, made once for each. */
+const statements = new WeakMap<TestApp, string>()
+
+async function statementFor(t: TestApp): Promise<string> {
+  const tables = (await t.sql(
+    `select t.table_name as name, array_agg(c.column_name::text) as columns
+     from information_schema.tables t join information_schema.columns c using (table_schema, table_name)
+     where table_schema = 'public' and table_type = 'BASE TABLE' and t.table_name not in ${counters}
+     group by 1 order by 1`,
+  )) as readonly { name: string; columns: readonly string[] }[]
+  const contents = tables.map(({ name, columns }) => {
+    const changed = columns.includes('updated_at') ? 'max(updated_at)' : 'null'
+    // When a key was last used is noted for every call, refused or not.
+    const row = columns.includes('last_used_at') ? `to_jsonb(t) - 'last_used_at' - 'last_used_address'` : 't'
+    const refusals = name === 'events' ? "where kind not in ('access.refused', 'credential.refused')" : ''
+    return `select '${name}' as name, count(*)::int as rows, ${changed}::text as changed,
+      sum(hashtextextended((${row})::text, 0))::text as digest from ${name} t ${refusals}`
+  })
+  return contents.join(' union all ')
+}
 
 /**
  * Row count, newest change and a digest of every table: equal as long as nothing was written. Leaves out refusals, which the
  * audit records within a second.
  */
 export async function tableContents(t: TestApp): Promise<Readonly<Record<string, unknown>>> {
-  const tables = (await t.sql(
-    `select table_name as name, exists (select from information_schema.columns c where c.table_schema = 'public'
-       and c.table_name = t.table_name and c.column_name = 'updated_at') as dated
-     from information_schema.tables t where table_schema = 'public' and table_type = 'BASE TABLE'
-       and table_name not in ${counters} order by 1`,
-  )) as readonly { name: string; dated: boolean }[]
-  const contents = tables.map(
-    ({
-      name,
-      dated,
-    }) => `select '${name}' as name, count(*)::int as rows, ${dated ? 'max(updated_at)' : 'null'}::text as changed,
-      md5(coalesce(string_agg((${withoutUse})::text, ',' order by (${withoutUse})::text), '')) as digest from ${name} t
-      ${name === 'events' ? "where kind not in ('access.refused', 'credential.refused')" : ''}`,
-  )
-  const rows = await t.sql(contents.join(' union all '))
-  return Object.fromEntries(rows.map(({ name, ...content }) => [String(name), content]))
+  const statement = statements.get(t) ?? (await statementFor(t))
+  statements.set(t, statement)
+  return Object.fromEntries((await t.sql(statement)).map(({ name, ...content }) => [String(name), content]))
 }
 
 /** Every request in the state that it shows, with how its callback fares. */

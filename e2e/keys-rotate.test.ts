@@ -142,3 +142,21 @@ describe('options that contradict one another: exit 64', () => {
     test(args.join(' '), async () => assert.equal((await rotate(k2, ...args)).code, 64))
   }
 })
+
+test('a lost SECRET_KEY: start and rotation are refused with the way on, which then leads on', async () => {
+  const PORT = new URL(url).port
+  assert.equal(await service.end('SIGTERM'), 0)
+  const SECRET_KEY = keyOf() + keyOf()
+  const changed = { environment: { ...environment, KEY_ENCRYPTION_KEYS: k2, PORT, SECRET_KEY }, cwd }
+  const mistake = /SECRET_KEY is not the one that this database is used with.*"hitl keys rotate --secret-key-lost"/
+  for (const args of [['serve'], ['keys', 'rotate', '--only', 'data'], ['config', 'check', '--connect']]) {
+    const { code, stdout, stderr } = await runCommand(args, changed)
+    assert.equal(code, 78, args.join(' '))
+    assert.match(stdout + stderr, mistake, args.join(' '))
+  }
+  const accepted = await runCommand(['keys', 'rotate', '--only', 'data', '--secret-key-lost'], changed)
+  assert.equal(accepted.code, 0, accepted.stderr)
+  service = startService(changed)
+  await untilReady(service, url)
+  await login(url, 'admin@example.com', 'password123')
+})

@@ -226,6 +226,10 @@ export async function createApp(options: AppOptions) {
     restored,
     /** A mistake for each key that the settings lack and the database needs. */
     missingKeys: secrets.missingKeys,
+    /** One if the database is used with another SECRET_KEY. */
+    secretKeyMistakes: secrets.secretKeyMistakes,
+    /** From now on this SECRET_KEY counts. */
+    noteSecretKey: secrets.noteSecretKey,
     /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */

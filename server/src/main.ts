@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
       only: text,
       leaked: text,
       'new-data-keys': flag,
+      'secret-key-lost': flag,
     },
     load: () => import('./commands/keys-rotate.ts'),
   },

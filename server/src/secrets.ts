@@ -1,4 +1,4 @@
-import { hkdfSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.ts'
@@ -6,12 +6,14 @@ import { bySystem, factBy, type Report } from './facts/fact.ts'
 import type { Clock } from './platform/clock.ts'
 import type { Db } from './platform/database/db.ts'
 import { dataFolderError, makeFolder } from './platform/folder.ts'
+import { installationId } from './platform/ids.ts'
 import type { Logger } from './platform/log.ts'
 import { createEnvelope, type ReportKeyChange } from './platform/secrets/envelope.ts'
 import type { SealedColumn } from './platform/secrets/envelope-columns.ts'
 import { type RewrapOptions, rewrap } from './platform/secrets/envelope-rewrap.ts'
 import { sampleKeys } from './platform/secrets/envelope-store.ts'
 import { createKeyRing, type KeyRing, secretKeyId, type WrappedKey } from './platform/secrets/key-encryption.ts'
+import { findSecretKeyCheck, saveSecretKeyCheck, secretKeyCheckOf } from './platform/secrets/secret-key-check.ts'
 
 export interface SecretDependencies {
   readonly db: Db
@@ -38,7 +40,13 @@ export function createSecrets({ db, clock, log, config, secretKey, report }: Sec
     sealer,
     /** False when a key was needed that this process lacks. */
     hasEveryKey: () => keyRing.missing().length === 0,
-    missingKeys: () => missingKeys(db, keyRing, config),
+    missingKeys: () => missingKeys(db, keyRing, secretKey, config),
+    secretKeyMistakes: () => secretKeyMistakes(db, secretKey, config),
+    /** From now on this SECRET_KEY counts, in place of the one in SECRET_KEY_PREVIOUS, or of any if that is lost. */
+    noteSecretKey: ({ formerIsLost = false } = {}) => {
+      const replaced = previousSecretKey === null ? [] : [secretKeyCheckOf(previousSecretKey)]
+      return saveSecretKeyCheck(db.within(installation), secretKeyCheckOf(secretKey), formerIsLost ? null : replaced)
+    },
     /** Re-encrypts every stored secret under the current keys, while services run. */
     rewrap: (
       columns: readonly SealedColumn[],
@@ -52,13 +60,34 @@ export function keyRingOf({ KEY_ENCRYPTION_KEYS, SECRET_KEY_PREVIOUS }: Config, 
   return createKeyRing({ configured: KEY_ENCRYPTION_KEYS, secretKey, previousSecretKey: SECRET_KEY_PREVIOUS })
 }
 
+const installation = { organizationId: installationId }
+
 /**
- * A mistake for each key that data keys of this database were sealed with and that the settings lack. Started without it, the
- * service would seem to work, and every decision would fail.
+ * A mistake for each key that data keys of this database were sealed with and that the settings lack, and for another SECRET_KEY
+ * than the database was used with. Started like that, the service would seem to work, and every decision would fail, or
+ * everybody would be signed out and the callbacks that wait would be refused.
  */
-export async function missingKeys(db: Db, keyRing: KeyRing, config: Config): Promise<readonly string[]> {
-  return keysThatDoNotOpen(await sampleKeys(db.within({ resealer: true })), keyRing, config)
+export async function missingKeys(
+  db: Db,
+  keyRing: KeyRing,
+  secretKey: string,
+  config: Config,
+): Promise<readonly string[]> {
+  const closed = keysThatDoNotOpen(await sampleKeys(db.within({ resealer: true })), keyRing, config)
+  return closed.length > 0 ? closed : secretKeyMistakes(db, secretKey, config)
 }
+
+/** A mistake if another SECRET_KEY counts in this database. */
+export async function secretKeyMistakes(db: Db, secretKey: string, config: Config): Promise<readonly string[]> {
+  const check = await findSecretKeyCheck(db.within(installation))
+  if (check === null || isKnown(check, secretKey, config)) return []
+  return [
+    `${secretKeyOf(config)} is not the one that this database is used with, so everybody would be signed out and the callbacks that wait would be refused: set that one, or add it as SECRET_KEY_PREVIOUS; if it is lost, run "hitl keys rotate --secret-key-lost"`,
+  ]
+}
+
+const isKnown = (check: string, secretKey: string, { SECRET_KEY_PREVIOUS }: Config): boolean =>
+  [secretKey, SECRET_KEY_PREVIOUS].some((key) => key !== null && secretKeyCheckOf(key) === check)
 
 /** The same for these data keys. */
 export function keysThatDoNotOpen(
@@ -76,11 +105,6 @@ export function keysThatDoNotOpen(
   })
 }
 
-/** Tells SECRET_KEYs apart, and nothing about them: 128 bits derived from the key (RFC 5869), for the header of a backup. */
-export function secretKeyCheckOf(secretKey: string): string {
-  return Buffer.from(hkdfSync('sha256', secretKey, '', 'hitl secret key check v1', 16)).toString('hex')
-}
-
 /** A mistake for each key that a backup needs and that the settings lack. `check`: of its SECRET_KEY, where it is known. */
 export function keysThatBackupLacks(
   keys: readonly WrappedKey[],
@@ -89,9 +113,7 @@ export function keysThatBackupLacks(
   config: Config,
 ): readonly string[] {
   const closed = keysThatDoNotOpen(keys, keyRingOf(config, secretKey), config)
-  if (closed.length > 0 || check === undefined) return closed
-  const known = [secretKey, config.SECRET_KEY_PREVIOUS].flatMap((key) => (key === null ? [] : secretKeyCheckOf(key)))
-  if (known.includes(check)) return []
+  if (closed.length > 0 || check === undefined || isKnown(check, secretKey, config)) return closed
   // Proofs of the callbacks that wait, and sessions, are made with it.
   return [
     `${secretKeyOf(config)} is not the one of the installation that was backed up, so the callbacks that wait would be refused and everybody signed out: set that one, or add it as SECRET_KEY_PREVIOUS`,

@@ -23,6 +23,11 @@ export const keysRotate: Command = {
       name: 'new-data-keys',
       about: 'Also make new data keys and encrypt every stored secret again. Takes a minute or more.',
     },
+    {
+      name: 'secret-key-lost',
+      about:
+        'The former SECRET_KEY is lost: from now on the one in the settings counts. Everybody has to sign in again, and callbacks that wait are not sent.',
+    },
   ],
   examples: [
     { about: 'As often as your policy demands, such as every 90 days:', line: 'hitl keys rotate' },

@@ -1,5 +1,6 @@
 import { backUp } from '../backup/backup.ts'
-import { existingSecretKey, secretKeyCheckOf } from '../secrets.ts'
+import { secretKeyCheckOf } from '../platform/secrets/secret-key-check.ts'
+import { existingSecretKey } from '../secrets.ts'
 import { version } from '../version.ts'
 import { writeBackup } from './backup-file.ts'
 import { type Run, textOption, UsageError } from './command.ts'

@@ -94,7 +94,7 @@ async function ask(config: Config, connection: Connection): Promise<DatabaseChec
 async function keysLacking(config: Config, connection: Connection, role: string | null): Promise<readonly string[]> {
   // Before the first start there is no generated key, and no key opens what was sealed with a lost one.
   const secretKey = (await existingSecretKey(config)) ?? randomUUID()
-  return askAs(connection, role, (db) => missingKeys(db, keyRingOf(config, secretKey), config))
+  return askAs(connection, role, (db) => missingKeys(db, keyRingOf(config, secretKey), secretKey, config))
 }
 
 const installationScope = { organizationId: installationId }

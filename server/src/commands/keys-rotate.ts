@@ -1,4 +1,5 @@
 import type { App } from '../app.ts'
+import { ConfigError } from '../config.ts'
 import { type Purpose, purposes } from '../identity/signing-keys/signing-key.ts'
 import type { RewrapReport } from '../platform/secrets/envelope-rewrap.ts'
 import { type Output, type Run, textOption, UsageError } from './command.ts'
@@ -18,6 +19,9 @@ export const run: Run = async (options, output) => {
   const signing = only !== 'data'
   const data = only !== 'signing' && leaked === null
   return withApp(async (app) => {
+    if (options['secret-key-lost'] === true) await app.noteSecretKey({ formerIsLost: true })
+    const mistakes = await app.secretKeyMistakes()
+    if (mistakes.length > 0) throw new ConfigError(mistakes)
     const made = signing ? await rotateSigning(app, leaked) : []
     if (newDataKeys) output.note('This waits half a minute, until every process seals with the new data keys.')
     const rewrapped = data ? await app.rewrap({ rotateDataKeys: newDataKeys }) : null

@@ -58,6 +58,7 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
     await app.stop()
     throw new ConfigError(missing)
   }
+  await app.noteSecretKey()
   // Before the first call, which may cause a callback.
   await app.restored.look()
   const announce = cluster.isPrimary ? await prepare(config, app, output) : async () => {}

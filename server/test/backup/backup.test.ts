@@ -12,7 +12,8 @@ import { type RestoreOptions, restore } from '../../src/backup/restore.ts'
 import { inOrder, readRows, type Table, tables } from '../../src/backup/store.ts'
 import { ConfigError } from '../../src/config.ts'
 import type { Connection } from '../../src/platform/database/db.ts'
-import { keysThatBackupLacks, secretKeyCheckOf } from '../../src/secrets.ts'
+import { secretKeyCheckOf } from '../../src/platform/secrets/secret-key-check.ts'
+import { keysThatBackupLacks } from '../../src/secrets.ts'
 import {
   createEmptyDatabase,
   secretKey,

@@ -10,6 +10,7 @@ const few = [
   'consultation_totals',
   'data_keys',
   'signing_keys',
+  'secret_key_checks',
   'schema_access',
   'schema_migrations',
 ]

@@ -54,6 +54,8 @@ const notLived: Readonly<Record<string, string>> = {
   data_keys_retire: 'the same',
   data_keys_save: 'the same',
   data_keys_samples: 'reads every data key, once at each start',
+  secret_key_checks_find: 'one row by its primary key, once at each start',
+  secret_key_checks_save: 'the same',
   teams_join: 'one row, which it inserts, for a team found by its primary key',
   audit_policy_save: 'an organization has one policy',
   audit_seal: 'one row by its primary key',

@@ -475,6 +475,11 @@ export interface Schema {
     restored_at: Date
     released_at: Date | null
   }
+  secret_key_checks: {
+    organization_id: string
+    value: string
+    noted_at: Date
+  }
   sessions: {
     id: string
     account_id: string

@@ -16,10 +16,15 @@ before(async () => {
 after(() => t.stop())
 
 /** Another process on the same database, with these settings. */
-async function withApp(environment: Readonly<Record<string, string>>, key: string, work: (app: App) => Promise<void>) {
+async function withApp<T>(
+  environment: Readonly<Record<string, string>>,
+  key: string,
+  work: (app: App) => Promise<T>,
+  { connection } = t,
+) {
   const log = createLog('silent', false)
-  const app = await createApp({ config: testConfig(environment), secretKey: key, connection: t.connection, log })
-  await work(app).finally(() => app.stop())
+  const app = await createApp({ config: testConfig(environment), secretKey: key, connection, log })
+  return await work(app).finally(() => app.stop())
 }
 
 const readiness = async (app: App) => {
@@ -91,4 +96,47 @@ test('data keys sealed with SECRET_KEY: another one is refused, and the former o
   const [generated] = await missing({ DATA_DIR: '/srv/hitl' })
   assert.match(generated ?? '', /^SECRET_KEY, generated into \/srv\/hitl\/secret-key, is not the one/)
   assert.deepEqual(await missing({ SECRET_KEY: another, SECRET_KEY_PREVIOUS: secretKey }), [])
+})
+
+describe('SECRET_KEY beside KEY_ENCRYPTION_KEYS, once a start has noted it', () => {
+  let own: TestApp
+  const mistakesWith = (key: string, more: Readonly<Record<string, string>> = {}) =>
+    withApp({ KEY_ENCRYPTION_KEYS: k1, SECRET_KEY: key, ...more }, key, (app) => app.missingKeys(), own)
+  /** As a start does, after it has found no mistake. */
+  const noteWith = (key: string, more: Readonly<Record<string, string>> = {}, formerIsLost = false) =>
+    withApp({ KEY_ENCRYPTION_KEYS: k1, ...more }, key, (app) => app.noteSecretKey({ formerIsLost }), own)
+  before(async () => {
+    own = await startTestApp({ environment: { KEY_ENCRYPTION_KEYS: k1 } })
+    await noteWith(secretKey)
+  })
+  after(() => own.stop())
+
+  test('the same one is no mistake, another one is, and says how to go on', async () => {
+    assert.deepEqual(await mistakesWith(secretKey), [])
+    const [mistake, ...others] = await mistakesWith(another)
+    assert.match(
+      mistake ?? '',
+      /^SECRET_KEY is not the one that this database is used with.*"hitl keys rotate --secret-key-lost/,
+    )
+    assert.deepEqual(others, [])
+  })
+
+  test('a start that was not refused in time does not take its place', async () => {
+    await noteWith(another)
+    assert.deepEqual(await mistakesWith(secretKey), [])
+  })
+
+  test('a new one beside the former one as SECRET_KEY_PREVIOUS takes its place; the former one alone is then a mistake', async () => {
+    const former = { SECRET_KEY_PREVIOUS: secretKey }
+    assert.deepEqual(await mistakesWith(another, former), [])
+    await noteWith(another, former)
+    assert.deepEqual(await mistakesWith(another), [])
+    assert.equal((await mistakesWith(secretKey)).length, 1)
+    assert.deepEqual(await mistakesWith(secretKey, { SECRET_KEY_PREVIOUS: another }), [])
+  })
+
+  test('when the former one is lost, whoever says so goes on with a new one', async () => {
+    await noteWith(secretKey, {}, true)
+    assert.deepEqual(await mistakesWith(secretKey), [])
+  })
 })

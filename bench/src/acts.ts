@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Act } from './closed-loop.ts'
 import { type HttpClient, openHttpClient } from './http-client.ts'
-import { loadedRequests, type Measurement, type Setup } from './plan.ts'
+import type { Measurement, Setup } from './plan.ts'
 import type { Receiver } from './receiver.ts'
 import { createBody } from './sample.ts'
 
@@ -104,7 +104,7 @@ function listPages(http: HttpClient, { setup }: World): Act {
     const end = text.slice(-300)
     const total = Number(/"total":(\d+)/.exec(end)?.[1])
     const next = /"next_cursor":"([^"]+)"/.exec(end)?.[1]
-    if (!(total >= loadedRequests) || next === undefined) fail('a list page lacks its total or its next_cursor')
+    if (!(total >= setup.loadedRequests) || next === undefined) fail('a list page lacks its total or its next_cursor')
     places.set(worker, { page: (page + 1) % pagesInARow, cursor: next })
     return {}
   }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { type Connection, loadedRequests } from './plan.ts'
+import type { Connection } from './plan.ts'
 import { sampleContext } from './sample.ts'
 
 /** How to reach the PostgreSQL that the service started on `dataDir`, as the service's own role. */
@@ -35,7 +35,7 @@ const sampleKey = `(select k.* from api_keys k join agents a on a.organization_i
  * Fills the tables as a day of creates would have: pending requests of the sample key without a callback, one every 0.4 s,
  * each with its digest, its event, and the totals. `uuidv7(interval)` needs PostgreSQL 18, the version of the embedded one.
  */
-export async function loadRequests(connection: Connection): Promise<void> {
+export async function loadRequests(connection: Connection, count: number): Promise<void> {
   // As superuser, to skip checking the foreign keys of each row, and for the checkpoint.
   await withClient({ ...connection, user: 'postgres' }, async (client) => {
     await client.query('begin')
@@ -49,7 +49,7 @@ export async function loadRequests(connection: Connection): Promise<void> {
          now() + age, now() + age
        from generate_series(1, $2::int) n, make_interval(secs => (n - $2 - 1) * 0.4) age, 
          ${sampleKey} k order by n`,
-      [sampleContext, loadedRequests],
+      [sampleContext, count],
     )
     await client.query(
       `insert into events (organization_id, id, kind, subject_kind, subject_id, actor_kind, actor_id, occurred_at, record)
@@ -65,7 +65,7 @@ export async function loadRequests(connection: Connection): Promise<void> {
     await client.query(
       `insert into consultation_totals select organization_id, agent_id, 'pending', 0, $1 from ${sampleKey} k
        on conflict (organization_id, agent_id, state, slot) do update set total = consultation_totals.total + $1`,
-      [loadedRequests],
+      [count],
     )
     await client.query('commit')
     await client.query('vacuum analyze consultation_requests, events, consultation_totals')

@@ -21,12 +21,13 @@ export const floors: Readonly<Partial<Record<Measurement, Measurement>>> = {
 export const concurrencies: readonly number[] = [1, 16, 64]
 
 /** Requests in the table before anything is measured. */
-export const loadedRequests = 200_000
+export const loadedRequests = { full: 200_000, quick: 20_000 } as const
 
 /** What the load process needs to know; its first message. */
 export interface Setup {
   readonly serviceUrl: string
   readonly apiKey: string
+  readonly loadedRequests: number
   readonly reviewerToken: string
   readonly database: Connection
   readonly floor: { readonly url: string; readonly pid: number }

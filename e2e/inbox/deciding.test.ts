@@ -109,7 +109,7 @@ describe('deciding by key', () => {
     await open(page, id)
     await page.keyboard.press('r')
     await page.keyboard.press('Control+Enter')
-    await page.getByText('Write why, in a few words.').waitFor()
+    await page.getByText('This takes a few words.').waitFor()
     await page.keyboard.press('Escape')
     await page.getByRole('button', { name: /^Reject/ }).waitFor()
     assert.equal((await stateOf(id)).state, 'pending')
@@ -175,7 +175,7 @@ describe('deciding by key', () => {
     })
     await page.keyboard.press('a')
     await page
-      .getByText(/Ada Admin rejected this .*Your decision was not taken/)
+      .getByText(/Ada Admin rejected .*Your decision was not taken/)
       .first()
       .waitFor()
     await page.unroute('**/api/v1/requests/*/respond')

@@ -52,7 +52,7 @@ describe('an open inbox', () => {
     const { page, close } = await openPage(browser, at.url)
     await page.route('**/api/v1/stream', (route) => route.fulfill({ status: 503, body: '' }))
     await signIn(page, at.url)
-    await state(page, 'Live, every few seconds')
+    await state(page, 'Updated every few seconds')
     const name = title('Rotate the key')
     await ask(name)
     await page.getByText(name).first().waitFor()

@@ -221,7 +221,7 @@ describe('each kind of question is answered in the card', () => {
     const id = await ask({ title: 'What to reply', answer: { decisions: [], comment: 'required' } })
     await send('Send answer')
     await page.keyboard.press('Control+Enter')
-    await page.getByText('Write why, in a few words.').waitFor()
+    await page.getByText('This takes a few words.').waitFor()
     await page.getByRole('textbox', { name: /comment/i }).fill('It is on its way.')
     await page.keyboard.press('Control+Enter')
     assert.equal((await answered(id)).comment, 'It is on its way.')

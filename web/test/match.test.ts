@@ -10,6 +10,7 @@ const press = (given: Partial<Press>): Press => ({
   ctrl: false,
   meta: false,
   alt: false,
+  altGraph: false,
   shift: false,
   repeat: false,
   isComposing: false,

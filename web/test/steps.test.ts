@@ -76,6 +76,7 @@ describe('random keys never decide at high and critical risk', () => {
     ctrl: false,
     meta: false,
     alt: false,
+    altGraph: false,
     shift: /^[A-Z?]$/.test(key),
     repeat: random(8) === 0,
     isComposing: random(20) === 0,

@@ -22,5 +22,6 @@ export async function granted<T>(call: Promise<{ data?: T; error?: unknown; resp
   return data as T
 }
 
-/** Whether the service replied at all. */
-export const isRefused = (error: unknown): error is Refused => error instanceof Refused
+/** Whether the service replied: an error without a code is what stands between it and the browser. */
+export const isRefused = (error: unknown): error is Refused =>
+  error instanceof Refused && (error.status < 500 || error.code !== '')

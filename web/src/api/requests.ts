@@ -3,6 +3,7 @@ import { api, type Schemas } from './client.ts'
 import { newer } from './newer.ts'
 import { queryClient } from './query-client.ts'
 import { granted } from './refused.ts'
+import { fetchSoon } from './step-up.ts'
 
 export type Request = Schemas['Request']
 export type RequestPage = Schemas['RequestPage']
@@ -34,6 +35,8 @@ export const listQuery = (name: string, query: (now: Date) => ListQuery) =>
     structuralSharing: false,
     // Changes arrive through live/ and are written into the pages.
     staleTime: Number.POSITIVE_INFINITY,
+    // Except what comes into a list by the time alone, of which nobody tells.
+    refetchInterval: query(new Date()).due_before === undefined ? false : 60_000,
     gcTime: 600_000,
   })
 
@@ -52,10 +55,12 @@ export const sendAnswer = (id: string, body: Answer, key: string, byStepUp: bool
       // Any value makes the service ask for the proof; the token of it takes its place (step-up.ts).
       ...(byStepUp ? { headers: { 'x-step-up': 'asked' } } : {}),
       body,
+      fetch: fetchSoon,
     }),
   )
 
-export const takeBack = (id: string) => granted(api.POST('/api/v1/requests/{id}/undo', { params: { path: { id } } }))
+export const takeBack = (id: string) =>
+  granted(api.POST('/api/v1/requests/{id}/undo', { params: { path: { id } }, fetch: fetchSoon }))
 
 /** Lists leave large parts out. A person reads, and decides about, the whole. */
 export const isWhole = (request: Request): boolean =>

@@ -42,6 +42,8 @@ export function rememberUser(user: User): void {
 
 export const session = {
   get: (): SessionState => state,
+  /** Who it is, and where: a person has another id in each organization. Null: nobody. */
+  who: (): string | null => (state.status === 'signed-in' ? state.user.id : null),
   subscribe: (listener: () => void): (() => void) => {
     listeners.add(listener)
     return () => listeners.delete(listener)
@@ -76,13 +78,18 @@ export async function startSession(): Promise<void> {
   if (state.status === 'starting') await renew()
 }
 
-/** `fetch` with the access token, which is renewed when it is about to end or no longer taken. */
-export async function fetchSignedIn(request: Request): Promise<Response> {
+/**
+ * `fetch` with the access token, which is renewed when it is about to end or no longer taken. `withinMs`: how long a reply may
+ * take.
+ */
+export async function fetchSignedIn(request: Request, withinMs?: number): Promise<Response> {
   if (token === null || token.renewAt < Date.now()) await renew()
+  const send = (one: Request): Promise<Response> =>
+    fetch(authorized(one), withinMs === undefined ? {} : { signal: AbortSignal.timeout(withinMs) })
   const again = request.clone()
-  const reply = await fetch(authorized(request))
+  const reply = await send(request)
   if (reply.status !== 401 || !(await renew())) return reply
-  return fetch(authorized(again))
+  return send(again)
 }
 
 function authorized(request: Request): Request {

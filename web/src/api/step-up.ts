@@ -25,9 +25,16 @@ export function onStepUp(dialog: Ask): () => void {
 }
 
 /** `fetch` of the signed-in person. A call that is refused until they prove themselves waits for that, and then goes on. */
-export async function fetchConfirmed(request: Request): Promise<Response> {
+export const fetchConfirmed = (request: Request): Promise<Response> => confirmed(request)
+
+/** The same, for what a person waits for. The time in which they prove themselves does not count. */
+export const fetchSoon = (request: Request): Promise<Response> => confirmed(request, soonMs)
+
+const soonMs = 10_000
+
+async function confirmed(request: Request, withinMs?: number): Promise<Response> {
   const again = request.clone()
-  const reply = await fetchSignedIn(request)
+  const reply = await fetchSignedIn(request, withinMs)
   if (reply.status !== 403 || ask === null) return reply
   const problem = (await reply
     .clone()
@@ -38,5 +45,5 @@ export async function fetchConfirmed(request: Request): Promise<Response> {
   const token = await ask({ digest: problem.digest, methods, detail: problem.detail ?? '' })
   if (token === null) return reply
   again.headers.set('x-step-up', token)
-  return fetchSignedIn(again)
+  return fetchSignedIn(again, withinMs)
 }

@@ -6,6 +6,7 @@ import { queues } from '../inbox/queues.ts'
 import { type Act, actWord, keyLabel } from '../keys/bindings.ts'
 import { available, type Handlers, useKeys } from '../keys/keyboard.ts'
 import type { Command } from '../keys/palette.tsx'
+import { AgentText } from '../rendering/agent-text.tsx'
 import { say } from '../words/say.ts'
 import { houseLinks } from './house-links.ts'
 
@@ -37,6 +38,7 @@ export function Overlays() {
         items.map(({ id, title }) => ({
           id: `${name} ${id}`,
           label: title,
+          shown: <AgentText text={title} />,
           keys: null,
           run: () => void navigate({ to: '/inbox/$queue/$id', params: { queue: name, id } }),
         })),

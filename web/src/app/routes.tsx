@@ -11,6 +11,7 @@ import { session, startSession } from '../api/session.ts'
 import { filterOf } from '../audit/filter.ts'
 import { InboxPage } from '../inbox/inbox-page.tsx'
 import { queues } from '../inbox/queues.ts'
+import { forgetOthers } from './forget-others.ts'
 import { NotFound } from './not-found.tsx'
 import { PageFailed } from './page-failed.tsx'
 import { Shell } from './shell.tsx'
@@ -180,5 +181,7 @@ declare module '@tanstack/react-router' {
   }
 }
 
+// First, before anything is drawn for the next person.
+forgetOthers()
 // A session that ended leads to the sign-in, and one that began away from it.
 session.subscribe(() => void router.invalidate())

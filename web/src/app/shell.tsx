@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
+import { useSyncExternalStore } from 'react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
 import { usePerson } from '../api/person.ts'
-import { signOut } from '../api/session.ts'
+import { session, signOut } from '../api/session.ts'
 import { Announcer } from '../design/announcer.tsx'
 import { navigationId } from '../design/navigation.ts'
 import { queues } from '../inbox/queues.ts'
@@ -12,14 +13,22 @@ import { useConnection, useLiveUpdates } from '../live/changes.ts'
 import { say } from '../words/say.ts'
 import { houseLinks } from './house-links.ts'
 import { Overlays } from './overlays.tsx'
+import { UndoToast } from './undo-toast.tsx'
+
+/** Everything behind the sign-in begins anew for another person or organization, what follows changes too. */
+export function Shell() {
+  const who = useSyncExternalStore(session.subscribe, session.who)
+  return who === null ? null : <House key={who} />
+}
 
 /** The navigation beside the page; on narrow screens a popover, which the page's own header opens. */
-export function Shell() {
+function House() {
   useLiveUpdates(queues)
   return (
     <div className="grid h-dvh grid-cols-[minmax(0,1fr)] wide:grid-cols-[208px_minmax(0,1fr)]">
       <Navigation />
       <Outlet />
+      <UndoToast />
       <Overlays />
       <Announcer />
     </div>

@@ -38,7 +38,7 @@ export function AuditPage() {
   )
 }
 
-/** What the service itself knows; the proof is `hitl verify` on an export. */
+/** What the service itself knows; the proof is `hitl audit verify` on an export. */
 function SealState() {
   const { data } = useQuery({
     queryKey: ['health'],

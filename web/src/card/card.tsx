@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useMemo } from 'react'
+import { lazy, memo, type ReactNode, Suspense, useMemo } from 'react'
 import { useAgentName } from '../api/names.ts'
 import type { Request } from '../api/requests.ts'
 import { riskOf } from '../design/risk.ts'
@@ -32,7 +32,7 @@ export interface CardProps {
 }
 
 /** One request, in the order in which a person decides. */
-export function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }: CardProps) {
+export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }: CardProps) {
   const { title, justification, description, context, presentation, action, attachments } = request
   const hints = useMemo(() => hintsOf({ context, action, presentation }), [context, action, presentation])
   const source = presentation?.source_url == null ? null : webUrl(presentation.source_url)
@@ -95,7 +95,7 @@ export function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }
       <Raw request={request} isOpen={isRawOpen} onToggle={onToggleRaw} />
     </article>
   )
-}
+})
 
 function Meta({ request }: { readonly request: Request }) {
   const now = useNow()

@@ -1,16 +1,17 @@
 import { lazy, Suspense } from 'react'
 import type { Request } from '../api/requests.ts'
 import { Button } from '../design/button.tsx'
-import { Kbd } from '../design/kbd.tsx'
-import { riskOf } from '../design/risk.ts'
-import { type Act, ariaKey, keyLabel } from '../keys/bindings.ts'
+import { ActKey } from '../keys/act-key.tsx'
+import { type Act, ariaKey } from '../keys/bindings.ts'
 import { useKeys } from '../keys/keyboard.ts'
 import { draftKey, editArgs, useDraft } from '../questions/drafts.ts'
 import { questionOf } from '../questions/question.ts'
 import { say, type Word } from '../words/say.ts'
 import { CommentForm } from './comment-form.tsx'
-import { type Decision, isAnswerable } from './rules.ts'
+import { shownDecision, undoable, useDecisions } from './decisions.ts'
+import { type Decision, isAnswerable, isRisky } from './rules.ts'
 import { Silence } from './silence.tsx'
+import { takeBack } from './take-back.ts'
 import { useDeciding } from './use-deciding.ts'
 
 const loadConfirmation = () => import('./confirm-approval.tsx')
@@ -37,12 +38,17 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
   const deciding = useDeciding(request, cameByItself, onDecided)
   const { step, decisions, begin } = deciding
   const isEdited = useDraft(draftKey(request)).args !== null
+  const shown = shownDecision(useDecisions())
+  // The toast has the button for what it tells about.
+  const canUndo = request.allowed_actions.includes('undo') && shown?.request.id !== request.id
   const canEdit = isAnswerable(request) && questionOf(request).editable !== null
   useKeys({
     ...Object.fromEntries(
       (step.name === 'buttons' ? decisions : []).map((decision) => [actFor[decision], () => begin(decision, 'key')]),
     ),
     ...(canEdit && step.name === 'buttons' ? { edit: () => editArgs(request) } : {}),
+    // Decided in another tab, or before this page was loaded again.
+    ...(canUndo && undoable() === null ? { undo: () => void takeBack(request) } : {}),
   })
   if (step.name === 'comment') {
     const { decision } = step
@@ -56,7 +62,7 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
       />
     )
   }
-  const isGuarded = ['high', 'critical'].includes(riskOf(request.risk))
+  const isGuarded = isRisky(request)
   return (
     <div className="flex flex-wrap items-center gap-2 border-line border-t px-4 py-2.5 pb-[max(10px,env(safe-area-inset-bottom))] wide:px-8 wide:py-3">
       {inOrder(decisions, canEdit).map((decision, index) =>
@@ -69,7 +75,7 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
           >
             {say('action.edit')}
             <span className="hidden wide:inline">
-              <Kbd>{keyLabel('edit')}</Kbd>
+              <ActKey act="edit" />
             </span>
           </Button>
         ) : (
@@ -85,11 +91,19 @@ export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) 
               <span className="sr-only">{say('action.object', { title: request.title })}</span>
             </span>
             <span className="hidden wide:inline">
-              <Kbd className={index === 0 ? 'border-on-accent/45 text-inherit' : ''}>{keyLabel(actFor[decision])}</Kbd>
+              <ActKey act={actFor[decision]} className={index === 0 ? 'border-on-accent/45 text-inherit' : ''} />
             </span>
           </Button>
         ),
       )}
+      {canUndo ? (
+        <Button className="flex-1 wide:flex-none" onClick={() => void takeBack(request)}>
+          <span>
+            {say('undo')}
+            <span className="sr-only">{say('action.object', { title: request.title })}</span>
+          </span>
+        </Button>
+      ) : null}
       <Silence request={request} />
       {step.name === 'confirm' ? (
         <Suspense>

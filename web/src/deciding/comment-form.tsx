@@ -2,6 +2,8 @@ import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react'
 import type { Request } from '../api/requests.ts'
 import { Button } from '../design/button.tsx'
 import { Kbd } from '../design/kbd.tsx'
+import { modifier } from '../keys/bindings.ts'
+import { change, draftKey, draftOf, useDraft } from '../questions/drafts.ts'
 import { say } from '../words/say.ts'
 import { commentFor, type Decision } from './rules.ts'
 
@@ -17,7 +19,10 @@ export interface CommentFormProps {
 
 /** The comment of a decision, in the place of the buttons. */
 export function CommentForm({ request, decision, onSend, onCancel }: CommentFormProps) {
-  const [comment, setComment] = useState('')
+  const draft = draftKey(request)
+  const comment = useDraft(draft).comments[decision] ?? ''
+  const setComment = (text: string): void =>
+    change(draft, { comments: { ...draftOf(draft).comments, [decision]: text } })
   const [isMissing, setIsMissing] = useState(false)
   const [id, errorId] = [useId(), useId()]
   const input = useRef<HTMLTextAreaElement>(null)
@@ -41,11 +46,24 @@ export function CommentForm({ request, decision, onSend, onCancel }: CommentForm
     input.current?.focus()
   }
   const pressed = (event: KeyboardEvent): void => {
-    if (event.nativeEvent.isComposing || event.nativeEvent.repeat) return
-    if (event.key === 'Escape') onCancel()
-    else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send()
-    else if (hasReasons && event.target !== input.current && /^[1-9]$/.test(event.key)) take(Number(event.key) - 1)
-    else return
+    const { key, nativeEvent, target } = event
+    const isModified = (event.ctrlKey || event.metaKey) && !event.getModifierState('AltGraph')
+    // Nothing that is written here is a key of the page, wherever in the form the focus is.
+    if (!isModified) event.stopPropagation()
+    if (nativeEvent.isComposing) return
+    const isOnForm = target === form.current
+    if (nativeEvent.repeat) {
+      // The key that opened the form, still held down, is no comment.
+      if (isOnForm) event.preventDefault()
+    } else if (key === 'Escape') onCancel()
+    else if (key === 'Enter' && isModified) send()
+    else if (hasReasons && target !== input.current && /^[1-9]$/.test(key)) take(Number(key) - 1)
+    else {
+      // Whoever begins to write means the comment: the character lands in the input that has the focus by then.
+      const isWritten = key.length === 1 && !isModified && !event.altKey
+      if (isWritten && (isOnForm || (target instanceof HTMLButtonElement && key !== ' '))) input.current?.focus()
+      return
+    }
     event.preventDefault()
     event.stopPropagation()
   }
@@ -102,7 +120,7 @@ export function CommentForm({ request, decision, onSend, onCancel }: CommentForm
         <Button kind="primary" type="submit" className="flex-1 wide:flex-none">
           {say(`comment.send.${decision}`)}
           <span className="hidden wide:inline">
-            <Kbd className="border-on-accent/45 text-inherit">{say('comment.send.key')}</Kbd>
+            <Kbd className="border-on-accent/45 text-inherit">{say('comment.send.key', { modifier })}</Kbd>
           </span>
         </Button>
         <Button onClick={onCancel} className="flex-1 wide:flex-none">

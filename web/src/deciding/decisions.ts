@@ -1,9 +1,11 @@
 import { useSyncExternalStore } from 'react'
 import { queryClient } from '../api/query-client.ts'
-import { isRefused, type Refused } from '../api/refused.ts'
-import { type Answer, type Request, remember, sendAnswer, takeBack } from '../api/requests.ts'
+import { isRefused } from '../api/refused.ts'
+import { type Answer, type Request, remember, requestQuery, sendAnswer, takeBack } from '../api/requests.ts'
+import { session } from '../api/session.ts'
 import { riskOf } from '../design/risk.ts'
 import { draftKey, forget } from '../questions/drafts.ts'
+import { say } from '../words/say.ts'
 import { type Decision, holdSeconds } from './rules.ts'
 
 /** A decision of this page, from the key until it is released or taken back. */
@@ -11,13 +13,19 @@ export interface Decided {
   readonly request: Request
   readonly decision: Decision
   readonly status: 'sending' | 'held' | 'released' | 'undoing'
-  /** In the time of `performance.now()`: when the hold ends. */
+  /** In the time of `performance.now()`, as `heldUntil`. */
+  readonly decidedAt: number
+  /** When the hold ends. */
   readonly heldUntil: number
+  /** The version of the request that the decision made; empty until the service replied. */
+  readonly version: string
+  /** Settled once the service replied, or did not. */
+  readonly reply: Promise<void>
 }
 
-/** Why a decision did not stand, told at the request that is back. */
+/** Why a decision did not stand, or could not be taken back, told at the request. */
 export interface Notice {
-  readonly kind: 'answered' | 'revised' | 'over' | 'unsent' | 'refused' | 'too_late'
+  readonly kind: 'answered' | 'own' | 'revised' | 'over' | 'unsent' | 'refused' | 'too_late' | 'not_undone' | 'away'
   readonly id: string
   readonly title: string
   readonly by: string | null
@@ -30,11 +38,12 @@ export interface Notice {
 export interface Decisions {
   readonly decided: ReadonlyMap<string, Decided>
   readonly notices: ReadonlyMap<string, Notice>
-  /** The one that the toast tells about. */
+  /** The request that was decided last, until its toast is gone. */
   readonly latest: string | null
 }
 
-let state: Decisions = { decided: new Map(), notices: new Map(), latest: null }
+const nothing: Decisions = { decided: new Map(), notices: new Map(), latest: null }
+let state = nothing
 const listeners = new Set<() => void>()
 
 function become(changes: Partial<Decisions>): void {
@@ -42,14 +51,16 @@ function become(changes: Partial<Decisions>): void {
   for (const listener of listeners) listener()
 }
 
+export const decisions = (): Decisions => state
+
 export const useDecisions = (): Decisions =>
-  useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    () => state,
-  )
+  useSyncExternalStore((listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }, decisions)
+
+/** Another person does not see them. */
+export const forgetDecisions = (): void => become(nothing)
 
 const withEntry = <T>(map: ReadonlyMap<string, T>, id: string, entry: T | null): ReadonlyMap<string, T> => {
   const next = new Map(map)
@@ -77,6 +88,20 @@ async function sent(id: string, answer: Answer, byStepUp: boolean): Promise<Requ
   }
 }
 
+/** One decision at a time: a second press, or the second click of a double click, is about the same one. */
+export const isUnderWay = (id: string): boolean => {
+  const entry = state.decided.get(id)
+  return entry !== undefined && entry.status !== 'released'
+}
+
+/** Whether a list need not show it any more: it was decided here, and nothing happened to it since. */
+export const isSettled = (entry: Decided | undefined, { updated_at }: Request): boolean =>
+  entry !== undefined && (entry.version === '' || updated_at <= entry.version)
+
+/** Nothing is kept to be sent later, behind the person's back. */
+export const refuseAway = ({ id, title }: Request): void =>
+  setNotice(id, { kind: 'away', id, title, by: null, decision: null, at: null, detail: say('app.offline') })
+
 /** Decides about the request as it was painted. It leaves the list at once, and comes back if the service refuses. */
 export async function decide(
   request: Request,
@@ -85,34 +110,86 @@ export async function decide(
   byStepUp = false,
 ): Promise<void> {
   const { id, revision } = request
-  const hold_seconds = holdSeconds[riskOf(request.risk)]
-  const askedAt = performance.now()
-  const entry = { request, decision, heldUntil: Number.POSITIVE_INFINITY }
+  if (isUnderWay(id)) return
+  const decidedAt = performance.now()
+  let replied = (): void => undefined
+  const reply = new Promise<void>((resolve) => {
+    replied = resolve
+  })
+  const entry: Decided = {
+    request,
+    decision,
+    status: 'sending',
+    decidedAt,
+    heldUntil: Number.POSITIVE_INFINITY,
+    version: '',
+    reply,
+  }
   become({
-    decided: withEntry(state.decided, id, { ...entry, status: 'sending' }),
+    decided: withEntry(state.decided, id, entry),
     notices: withEntry(state.notices, id, null),
     latest: id,
   })
+  const who = session.who()
   try {
+    const hold_seconds = holdSeconds[riskOf(request.risk)]
     const decided = decision === 'answer' ? {} : { decision }
     const after = await sent(id, { ...decided, revision, hold_seconds, ...more }, byStepUp)
-    remember(after)
-    // From when it was asked, so that no time to undo is shown that the service may no longer give.
-    const heldMs =
-      after.held_until === null || after.responded_at === null
-        ? 0
-        : Date.parse(after.held_until) - Date.parse(after.responded_at)
-    setDecided(id, { ...entry, status: heldMs > 0 ? 'held' : 'released', heldUntil: askedAt + heldMs })
-    setTimeout(() => release(id), Math.max(0, askedAt + heldMs - performance.now()))
+    if (session.who() === who) settle(entry, after)
   } catch (error) {
-    setDecided(id, null)
-    putBack(request, noticeOf(request, error))
+    if (session.who() === who) await refuse(entry, error)
+  } finally {
+    replied()
   }
 }
 
-function release(id: string): void {
+/** The decision as the service has it, and the end of its hold. */
+function settle(entry: Decided, after: Request): void {
+  const { id } = entry.request
+  const { held_until, responded_at, updated_at } = after
+  remember(after)
+  // From when it was asked, so that no time to undo is shown that the service may no longer give.
+  const heldMs = held_until === null || responded_at === null ? 0 : Date.parse(held_until) - Date.parse(responded_at)
+  const heldUntil = entry.decidedAt + heldMs
+  const isHeld = heldMs > 0
+  setDecided(id, { ...entry, status: isHeld ? 'held' : 'released', heldUntil, version: updated_at })
+  if (isHeld) setTimeout(() => release(id, heldUntil), Math.max(0, heldUntil - performance.now()))
+  else forget(draftKey(entry.request))
+}
+
+async function refuse(entry: Decided, error: unknown): Promise<void> {
+  const { request } = entry
+  const notice = noticeOf(request, error)
+  // The person was first themselves, in another tab or by a press whose reply was lost: that decision stands, and can be undone.
+  const who = session.who()
+  const own = notice.kind === 'own' ? await readAgain(request.id) : null
+  if (session.who() !== who) return
+  if (own === null) {
+    setDecided(request.id, null)
+    putBack(request, notice)
+    return
+  }
+  const { held_until, responded_at, response } = own
+  const leftMs = held_until === null ? 0 : Date.parse(held_until) - Date.now()
+  const wholeMs = held_until === null ? 0 : Date.parse(held_until) - Date.parse(responded_at ?? held_until)
+  const decidedAt = performance.now() - Math.max(0, wholeMs - leftMs)
+  settle({ ...entry, decision: (response?.decision ?? 'answer') as Decision, decidedAt }, own)
+  putBack(request, notice)
+}
+
+/** As the service has it now; null when it cannot say. */
+async function readAgain(id: string): Promise<Request | null> {
+  try {
+    return (await queryClient.fetchQuery({ ...requestQuery(id), staleTime: 0 })) as Request
+  } catch {
+    return null
+  }
+}
+
+/** A hold that was taken back, and another one that began since, are not ended by the timer of the first. */
+function release(id: string, heldUntil: number): void {
   const entry = state.decided.get(id)
-  if (entry?.status !== 'held') return
+  if (entry?.status !== 'held' || entry.heldUntil !== heldUntil) return
   setDecided(id, { ...entry, status: 'released' })
   forget(draftKey(entry.request))
 }
@@ -136,39 +213,74 @@ function noticeOf({ id, title }: Request, error: unknown): Notice {
   const none = { by: null, decision: null, at: null }
   if (!isRefused(error)) return { kind: 'unsent', id, title, ...none, detail: '' }
   const { responded_by, decision, responded_at } = error.problem as Readonly<Record<string, string | null>>
+  const kind = kinds[error.code] ?? 'refused'
   return {
-    kind: kinds[error.code] ?? 'refused',
+    kind: kind === 'answered' && responded_by != null && responded_by === session.who() ? 'own' : kind,
     id,
     title,
     by: responded_by ?? null,
     decision: decision ?? null,
     at: responded_at ?? null,
-    detail: (error as Refused).message,
+    detail: error.message,
   }
 }
 
-/** What `z` takes back: the latest decision whose hold is not over. */
-export function undoable(): Decided | null {
-  const held = [...state.decided.values()].filter(({ status }) => status === 'held')
-  return held.toSorted((one, other) => other.heldUntil - one.heldUntil)[0] ?? null
+/** The decision that the toast tells about: the latest one, and once it is released, one that can still be taken back. */
+export function shownDecision({ decided, notices, latest }: Decisions): Decided | null {
+  const last = latest === null ? undefined : decided.get(latest)
+  if (last !== undefined && last.status !== 'released') return last
+  if (last === undefined && latest !== null && notices.has(latest)) return null
+  const held = [...decided.values()].filter(({ status }) => status === 'held' || status === 'sending')
+  return held.toSorted((one, other) => other.decidedAt - one.decidedAt)[0] ?? last ?? null
 }
 
-/** Takes a held decision back. Returns whether the request is open again. */
-export async function undo({ request }: Decided): Promise<boolean> {
+/** What `z` takes back: what the toast shows, while its hold is not over. */
+export function undoable(): Decided | null {
+  const shown = shownDecision(state)
+  return shown?.status === 'held' || shown?.status === 'sending' ? shown : null
+}
+
+export type Undone = 'undone' | 'too_late' | 'not_undone'
+
+/**
+ * Takes a held decision back; null when there is nothing to tell, because it never stood or is being taken back already. One
+ * that is on its way is taken back once it has arrived.
+ */
+export async function undo(request: Request): Promise<Undone | null> {
   const { id } = request
+  const who = session.who()
+  await state.decided.get(id)?.reply
   const entry = state.decided.get(id)
-  if (entry?.status !== 'held') return false
-  setDecided(id, { ...entry, status: 'undoing' })
-  try {
-    remember((await takeBack(id)) as Request)
-    setDecided(id, null)
-    become({ latest: null })
+  if (session.who() !== who || (entry !== undefined && entry.status !== 'held')) return null
+  const set = (next: Decided | null): void => {
+    if (entry !== undefined) setDecided(id, next)
+  }
+  set(entry === undefined ? null : { ...entry, status: 'undoing' })
+  setNotice(id, null)
+  const isOpenAgain = (): Undone => {
+    set(null)
+    if (state.latest === id) become({ latest: null })
     void queryClient.invalidateQueries({ queryKey: ['counts'] })
-    return true
+    return 'undone'
+  }
+  try {
+    const after = (await takeBack(id)) as Request
+    if (session.who() !== who) return null
+    remember(after)
+    return isOpenAgain()
   } catch (error) {
-    setDecided(id, { ...entry, status: 'released' })
-    setNotice(id, { ...noticeOf(request, error), kind: isRefused(error) ? 'too_late' : 'unsent' })
-    return false
+    if (session.who() !== who) return null
+    // An earlier try arrived, and its reply was lost; or it was done in another tab.
+    if (isRefused(error) && error.code === 'consultation.nothing_to_undo' && (await readAgain(id)) !== null) {
+      return isOpenAgain()
+    }
+    const notice = noticeOf(request, error)
+    const isOver = notice.kind === 'too_late'
+    if (entry !== undefined) {
+      set({ ...entry, status: isOver || entry.heldUntil <= performance.now() ? 'released' : 'held' })
+    }
+    setNotice(id, isRefused(error) ? notice : { ...notice, kind: 'not_undone' })
+    return isOver ? 'too_late' : 'not_undone'
   }
 }
 

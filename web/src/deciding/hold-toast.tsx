@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'react'
 import { announce } from '../design/announcer.tsx'
-import { Kbd } from '../design/kbd.tsx'
-import { keyLabel } from '../keys/bindings.ts'
+import { ActKey } from '../keys/act-key.tsx'
+import { AgentText } from '../rendering/agent-text.tsx'
 import { say } from '../words/say.ts'
-import { type Decided, dismiss, type Notice, useDecisions } from './decisions.ts'
+import { type Decided, dismiss, type Notice, shownDecision, useDecisions } from './decisions.ts'
 import { useNoticeText } from './use-notice-text.ts'
 
 /** How long a released decision is still told. */
@@ -21,16 +21,20 @@ function useSecondsLeft(until: number): number {
 export interface HoldToastProps {
   /** The request that is read: how its decision went stands in its card. */
   readonly current: string | undefined
-  readonly onUndo: (decided: Decided) => void
+  readonly onUndo: () => void
   readonly onOpen: (id: string) => void
 }
 
 /** The latest decision, with the time in which it can be taken back, or why it did not stand. */
 export function HoldToast({ current, onUndo, onOpen }: HoldToastProps) {
-  const { decided, notices, latest } = useDecisions()
-  const entry = latest === null ? undefined : decided.get(latest)
+  const decisions = useDecisions()
+  const { notices, latest } = decisions
+  const entry = shownDecision(decisions)
+  if (entry !== null) {
+    const { id } = entry.request
+    return <Toast key={id} entry={entry} notice={notices.get(id)} onUndo={onUndo} />
+  }
   const notice = latest === null || latest === current ? undefined : notices.get(latest)
-  if (entry !== undefined) return <Toast key={entry.request.id} entry={entry} onUndo={onUndo} />
   return notice === undefined ? null : <NoticeToast notice={notice} onOpen={onOpen} />
 }
 
@@ -42,13 +46,11 @@ const link =
 
 /** It stays until it is opened or the next decision, because somebody believed that they had decided. */
 function NoticeToast({ notice, onOpen }: { readonly notice: Notice; readonly onOpen: (id: string) => void }) {
-  const text = useNoticeText(notice)
-  useEffect(() => announce(text), [text])
   return (
     <div className={shape}>
       <span className="min-w-0">
-        <bdi className="block truncate opacity-80">{notice.title}</bdi>
-        {text}
+        <AgentText text={notice.title} className="block truncate opacity-80" />
+        <NoticeText notice={notice} />
       </span>
       <button type="button" className={link} onClick={() => onOpen(notice.id)}>
         {say('notice.open')}
@@ -57,7 +59,19 @@ function NoticeToast({ notice, onOpen }: { readonly notice: Notice; readonly onO
   )
 }
 
-function Toast({ entry, onUndo }: { readonly entry: Decided; readonly onUndo: (decided: Decided) => void }) {
+function NoticeText({ notice }: { readonly notice: Notice }) {
+  const text = useNoticeText(notice)
+  useEffect(() => announce(text), [text])
+  return text
+}
+
+interface ToastProps {
+  readonly entry: Decided
+  readonly notice: Notice | undefined
+  readonly onUndo: () => void
+}
+
+function Toast({ entry, notice, onUndo }: ToastProps) {
   const { request, decision, status, heldUntil } = entry
   const seconds = useSecondsLeft(heldUntil)
   useEffect(() => {
@@ -67,15 +81,20 @@ function Toast({ entry, onUndo }: { readonly entry: Decided; readonly onUndo: (d
   }, [status, request.id])
   return (
     <div className={shape}>
-      <span className="min-w-0 truncate">
-        {say(`decided.${decision}`)} <bdi className="opacity-80">{request.title}</bdi>
+      <span className={`min-w-0 ${notice === undefined ? 'truncate' : ''}`}>
+        {say(`decided.${decision}`)} <AgentText text={request.title} className="opacity-80" />
+        {notice === undefined ? null : (
+          <span className="block">
+            <NoticeText notice={notice} />
+          </span>
+        )}
       </span>
       {status === 'held' ? (
         <>
           <b className="tabular font-semibold">{say('time.seconds', { count: seconds })}</b>
-          <button type="button" className={link} onClick={() => onUndo(entry)}>
+          <button type="button" className={link} onClick={onUndo}>
             {say('undo')}
-            <Kbd className="border-ground/40 text-inherit">{keyLabel('undo')}</Kbd>
+            <ActKey act="undo" className="border-ground/40 text-inherit" />
           </button>
         </>
       ) : (

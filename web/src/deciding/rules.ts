@@ -31,6 +31,15 @@ export function notYet({ risk, forMs, cameByItself }: Painted): 'settling' | 'un
   return forMs < readingMs[risk] ? 'unread' : null
 }
 
+/**
+ * Why a key or a button does not begin a decision; null when it does. A button waits for a card that came by itself, because the
+ * second click of a double click falls on it; it does not wait until the card can be read, because nobody aims at it by mistake.
+ */
+export function mayBegin(painted: Painted, by: 'key' | 'button'): 'settling' | 'unread' | null {
+  const reason = notYet(painted)
+  return by === 'button' && reason === 'unread' ? null : reason
+}
+
 /** In the order to be shown. */
 export function decisionsOf({ answer }: Request): readonly Decision[] {
   if (answer?.decisions?.length === 0) return ['answer']
@@ -39,13 +48,16 @@ export function decisionsOf({ answer }: Request): readonly Decision[] {
   )
 }
 
+/** An approval of it takes a confirmation. */
+export const isRisky = ({ risk }: Pick<Request, 'risk'>): boolean => ['high', 'critical'].includes(riskOf(risk))
+
 /** Lets the agent act, so that at high and critical risk it takes a confirmation. */
 export const letsAct = (decision: Decision): boolean => decision === 'approve' || decision === 'answer'
 
 export type CommentNeed = 'none' | 'optional' | 'required'
 
 export function commentFor(request: Request, decision: Decision): CommentNeed {
-  const { answer, risk } = request
+  const { answer } = request
   const rule = answer?.comment ?? 'optional'
   if (rule === 'none') return 'none'
   const refuses = decision === 'reject' || decision === 'request_changes'
@@ -53,8 +65,7 @@ export function commentFor(request: Request, decision: Decision): CommentNeed {
   // Asking back without a question helps nobody; a refusal at high risk says why.
   if (decision === 'request_changes') return 'required'
   if (!refuses && commentedOption(request) !== null) return 'required'
-  const isRisky = ['high', 'critical'].includes(riskOf(risk))
-  return isRisky && (refuses || isEdited(request)) ? 'required' : 'optional'
+  return isRisky(request) && (refuses || isEdited(request)) ? 'required' : 'optional'
 }
 
 /** What a person types to approve at critical risk. */

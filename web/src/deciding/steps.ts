@@ -1,6 +1,5 @@
 import type { Answer, Request } from '../api/requests.ts'
-import { riskOf } from '../design/risk.ts'
-import { commentFor, type Decision, letsAct } from './rules.ts'
+import { commentFor, type Decision, isRisky, letsAct } from './rules.ts'
 
 /** What stands where the buttons were: a confirmation, or the comment of a decision. */
 export type Step =
@@ -54,8 +53,7 @@ export function nextStep(request: Request, step: Step, input: Input): Next {
 
 const commented = (comment: string | null): Partial<Answer> => (comment === null ? {} : { comment })
 
-function withComment({ risk }: Request, decision: Decision, comment: string | null): Next {
-  const isGuarded = ['high', 'critical'].includes(riskOf(risk))
-  if (letsAct(decision) && isGuarded) return { step: { name: 'confirm', decision, comment } }
+function withComment(request: Request, decision: Decision, comment: string | null): Next {
+  if (letsAct(decision) && isRisky(request)) return { step: { name: 'confirm', decision, comment } }
   return { decision, answer: commented(comment), byStepUp: false }
 }

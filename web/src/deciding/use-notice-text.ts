@@ -16,7 +16,8 @@ export function verdictWord(decision: string | null | undefined): Word {
 export function useNoticeText({ kind, by, decision, at, detail }: Notice): string {
   const person = usePersonName(by)
   const now = useNow()
-  if (kind === 'refused' || (kind === 'answered' && at === null)) return detail
+  if (kind === 'refused' || kind === 'away' || (kind === 'answered' && at === null)) return detail
+  if (kind === 'own') return say('notice.own', { decision: say(verdictWord(decision)) })
   if (kind !== 'answered') return say(`notice.${kind}`)
   return say('notice.answered', {
     person: person ?? say('person.someone'),

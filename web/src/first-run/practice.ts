@@ -11,6 +11,9 @@ export async function makePracticeRequests(): Promise<void> {
   const expires_at = new Date(Date.now() + days).toISOString()
   const agent = { name: 'practice-agent', description: say('practice.agent') }
   const { id, key } = await newAgent(agent, { name: 'practice', scopes: ['requests:create'], expires_at })
-  await askAs(key, practiceRequests())
-  await granted(api.PATCH('/api/v1/api-keys/{id}', { params: { path: { id } }, body: { is_active: false } }))
+  try {
+    await askAs(key, practiceRequests())
+  } finally {
+    await granted(api.PATCH('/api/v1/api-keys/{id}', { params: { path: { id } }, body: { is_active: false } }))
+  }
 }

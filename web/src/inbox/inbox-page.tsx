@@ -1,16 +1,14 @@
-import { useNavigate, useParams } from '@tanstack/react-router'
-import { lazy, Suspense, useEffect, useRef, useState } from 'react'
+import { useParams } from '@tanstack/react-router'
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import type { Request } from '../api/requests.ts'
-import { type Decided, undo, undoable } from '../deciding/decisions.ts'
-import { HoldToast } from '../deciding/hold-toast.tsx'
-import { announce } from '../design/announcer.tsx'
 import { MenuButton } from '../design/menu-button.tsx'
 import { KeyButton } from '../keys/key-button.tsx'
 import { useKeys } from '../keys/keyboard.ts'
 import { useConnection } from '../live/changes.ts'
 import { say } from '../words/say.ts'
 import { QueueList } from './queue-list.tsx'
-import { queueOf } from './queues.ts'
+import { type Queue, queueOf } from './queues.ts'
+import { usePlace } from './use-place.ts'
 import { useQueue } from './use-queue.ts'
 
 // Fetched beside the list, so that it is there when somebody opens a request.
@@ -19,65 +17,79 @@ const Reader = lazy(() => loadedReader)
 
 /** The list and the reader, side by side from 1024 px on and one at a time below. The address says which request is read. */
 export function InboxPage() {
-  const { queue: queueName = '', id } = useParams({ strict: false })
-  const queue = queueOf(queueName)
-  const navigate = useNavigate()
+  const { queue = '' } = useParams({ strict: false })
+  const found = queueOf(queue)
+  return <Inbox key={found.name} queue={found} />
+}
+
+function Inbox({ queue }: { readonly queue: Queue }) {
+  const place = usePlace(queue.name)
+  const { id } = place
   const list = useQueue(queue, id)
-  const { requests, hasNextPage } = list
+  const { requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const connection = useConnection()
   // Which request the person went to, by a link or in the list; any other came by itself.
   const chosen = useRef<string | null>(id ?? null)
   const [focus, setFocus] = useState<{ readonly id: string; readonly turn: number } | null>(null)
 
-  const show = (next: string, by: 'person' | 'itself', replace = false): void => {
-    if (by === 'person') chosen.current = next
-    setFocus((before) => ({ id: next, turn: (before?.turn ?? 0) + 1 }))
-    void navigate({ to: '/inbox/$queue/$id', params: { queue: queue.name, id: next }, replace })
+  const point = useCallback((to: string): void => setFocus((before) => ({ id: to, turn: (before?.turn ?? 0) + 1 })), [])
+  const show = (next: string, by: 'person' | 'itself'): void => {
+    chosen.current = by === 'person' ? next : null
+    point(next)
+    place.go(next)
   }
   const at = requests.findIndex((request) => request.id === id)
   const move = (step: 1 | -1): void => {
     const next = requests[at === -1 ? 0 : at + step]
-    if (next !== undefined) show(next.id, 'person', id !== undefined)
+    if (next !== undefined) show(next.id, 'person')
   }
   const back = (): void => {
     if (id === undefined) return
-    if (isWide()) {
-      setFocus((before) => ({ id, turn: (before?.turn ?? 0) + 1 }))
-      return
-    }
-    setFocus({ id, turn: (focus?.turn ?? 0) + 1 })
-    void navigate({ to: '/inbox/$queue', params: { queue: queue.name } })
+    point(id)
+    if (!isWide()) place.leave(false)
   }
   const decided = (request: Request): void => {
-    const place = requests.findIndex((each) => each.id === request.id)
-    const next = requests[place + 1] ?? requests[place - 1]
-    if (next === undefined) void navigate({ to: '/inbox/$queue', params: { queue: queue.name }, replace: true })
-    else show(next.id, 'itself', true)
+    const was = requests.findIndex((each) => each.id === request.id)
+    const next = requests[was + 1] ?? requests[was - 1]
+    if (next === undefined) place.leave(true)
+    else show(next.id, 'itself')
   }
-  const takeBack = async (entry: Decided): Promise<void> => {
-    const isOpenAgain = await undo(entry)
-    announce(say(isOpenAgain ? 'announce.undone' : 'announce.not_undone', { title: entry.request.title }))
-    show(entry.request.id, 'itself')
-  }
+  const { go, follow } = place
+  // The same function each time, so that rows that did not change are not drawn again.
+  const opened = useCallback(
+    (next: string): void => {
+      chosen.current = next
+      point(next)
+      follow(next)
+    },
+    [follow, point],
+  )
+  // An address that led elsewhere, such as that of a decision taken back, takes the focus along.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once per request that is read
+  useEffect(() => {
+    if (id !== undefined && focus !== null && focus.id !== id) point(id)
+  }, [id])
   useKeys({
     next: () => move(1),
     previous: () => move(-1),
     open: () => {
       const first = requests[at === -1 ? 0 : at]
-      if (first !== undefined) show(first.id, 'person', id !== undefined)
-    },
-    undo: () => {
-      const entry = undoable()
-      if (entry !== null) void takeBack(entry)
+      if (first !== undefined) show(first.id, 'person')
     },
   })
 
-  // Beside the list the reader is never empty while there is something to read.
-  const [firstId] = requests.map((request) => request.id)
+  // Where the list is not seen, nobody scrolls to its end.
+  const isNearEnd = at >= requests.length - nearEnd
   useEffect(() => {
-    if (id !== undefined || firstId === undefined || !isWide()) return
-    void navigate({ to: '/inbox/$queue/$id', params: { queue: queue.name, id: firstId }, replace: true })
-  }, [id, firstId, queue.name, navigate])
+    if (isNearEnd && hasNextPage && !isFetchingNextPage) void fetchNextPage()
+  }, [isNearEnd, hasNextPage, isFetchingNextPage, fetchNextPage])
+
+  // Beside the list the reader is never empty while there is something to read.
+  const firstId = requests[0]?.id
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once nothing is read and something is there
+  useEffect(() => {
+    if (id === undefined && firstId !== undefined && isWide()) go(firstId)
+  }, [id, firstId])
 
   return (
     <main className="grid min-h-0 grid-cols-[minmax(0,1fr)] wide:grid-cols-[minmax(280px,36%)_minmax(0,1fr)] full:grid-cols-[400px_minmax(0,1fr)]">
@@ -97,16 +109,7 @@ export function InboxPage() {
             {say('app.offline')}
           </p>
         ) : null}
-        <QueueList
-          key={queue.name}
-          queue={queue}
-          list={list}
-          current={id}
-          focus={focus}
-          onOpen={(next) => {
-            chosen.current = next
-          }}
-        />
+        <QueueList queue={queue} list={list} current={id} focus={focus} onOpen={opened} />
       </div>
       {id === undefined ? (
         <p className="hidden place-items-center bg-pane text-faint wide:grid">{say('reader.nothing')}</p>
@@ -123,10 +126,12 @@ export function InboxPage() {
           />
         </Suspense>
       )}
-      <HoldToast current={id} onUndo={(entry) => void takeBack(entry)} onOpen={(back) => show(back, 'person')} />
     </main>
   )
 }
+
+/** So many requests before the last one that is loaded, the next page is asked for. */
+const nearEnd = 20
 
 /** As in the style sheet. */
 const isWide = (): boolean => matchMedia('(min-width: 1024px)').matches

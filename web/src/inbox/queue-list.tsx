@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { lazy, Suspense, useEffect, useRef } from 'react'
+import { lazy, memo, Suspense, useCallback, useEffect, useRef } from 'react'
 import { countsQuery } from '../api/counts.ts'
+import type { Request } from '../api/requests.ts'
 import { Button } from '../design/button.tsx'
 import { usePreferences } from '../design/preferences.ts'
 import { say } from '../words/say.ts'
@@ -29,11 +30,17 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
   const { rows, requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const { density } = usePreferences()
   const scroller = useRef<HTMLDivElement>(null)
+  const estimateSize = useCallback(
+    (index: number) => (rows[index]?.kind === 'section' ? sectionHeight : rowHeight[density]),
+    [rows, density],
+  )
+  // As functions that stay the same, because another one makes all rows be measured again.
+  const getItemKey = useCallback((index: number) => rows[index]?.key ?? index, [rows])
   const virtualizer = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: (index) => (rows[index]?.kind === 'section' ? sectionHeight : rowHeight[density]),
-    getItemKey: (index) => rows[index]?.key ?? index,
+    estimateSize,
+    getItemKey,
     overscan: 8,
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: sizes depend on the density and on where headings are
@@ -49,12 +56,15 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
   const at = rows.findIndex((row) => row.kind === 'item' && row.request.id === (focus?.id ?? current))
   // biome-ignore lint/correctness/useExhaustiveDependencies: once per move, not whenever a row above it comes or goes
   useEffect(() => {
-    if (at === -1) return
     // The first row brings its heading along.
-    virtualizer.scrollToIndex(at === 1 ? 0 : at)
+    if (at !== -1) virtualizer.scrollToIndex(at === 1 ? 0 : at)
     if (focus === null) return
-    const row = (): HTMLElement | null => scroller.current?.querySelector(`[data-row="${focus.id}"]`) ?? null
-    const frame = requestAnimationFrame(() => row()?.focus({ preventScroll: true }))
+    const frame = requestAnimationFrame(() => {
+      const row = scroller.current?.querySelector<HTMLElement>(`[data-row="${focus.id}"]`)
+      // Where the list is not beside the reader, a row cannot have the focus, and what is read has it.
+      const isSeen = row != null && row.offsetParent !== null
+      ;(isSeen ? row : document.getElementById('card-title'))?.focus({ preventScroll: true })
+    })
     return () => cancelAnimationFrame(frame)
   }, [current, focus])
 
@@ -66,42 +76,72 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
         {items.map(({ index, key, start, size }) => {
           const row = rows[index]
           if (row === undefined) return null
-          const style = { height: size, transform: `translateY(${start}px)` }
           if (row.kind === 'section') {
             return (
-              <li key={key} style={style} className="absolute inset-x-0 top-0">
+              <li key={key} style={placed(start, size)} className="absolute inset-x-0 top-0">
                 <h2 className="flex h-full items-end px-4 pb-1 font-medium text-faint text-small">{say(row.label)}</h2>
               </li>
             )
           }
           const { request } = row
-          const isCurrent = request.id === current
           return (
-            <li
+            <Item
               key={key}
-              aria-setsize={hasNextPage ? -1 : requests.length}
-              aria-posinset={row.index + 1}
-              style={style}
-              className="absolute inset-x-0 top-0"
-            >
-              <Link
-                to="/inbox/$queue/$id"
-                params={{ queue: queue.name, id: request.id }}
-                data-row={request.id}
-                aria-current={isCurrent ? 'true' : undefined}
-                tabIndex={request.id === stop ? 0 : -1}
-                className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side forced-colors:border-[Canvas]'}`}
-                onClick={() => onOpen(request.id)}
-              >
-                <QueueRow request={request} isCompact={density === 'compact'} />
-              </Link>
-            </li>
+              queue={queue.name}
+              request={request}
+              index={row.index}
+              count={hasNextPage ? -1 : requests.length}
+              start={start}
+              size={size}
+              isCurrent={request.id === current}
+              isStop={request.id === stop}
+              isCompact={density === 'compact'}
+              onOpen={onOpen}
+            />
           )
         })}
       </ul>
     </div>
   )
 }
+
+const placed = (start: number, size: number) => ({ height: size, transform: `translateY(${start}px)` })
+
+interface ItemProps {
+  readonly queue: string
+  readonly request: Request
+  readonly index: number
+  /** -1: not known. */
+  readonly count: number
+  readonly start: number
+  readonly size: number
+  readonly isCurrent: boolean
+  readonly isStop: boolean
+  readonly isCompact: boolean
+  readonly onOpen: (id: string) => void
+}
+
+/** Drawn again only when it changes itself: a move changes two of the rows that are seen. */
+const Item = memo(function Item(props: ItemProps) {
+  const { queue, request, index, count, start, size, isCurrent, isStop, isCompact, onOpen } = props
+  return (
+    <li aria-setsize={count} aria-posinset={index + 1} style={placed(start, size)} className="absolute inset-x-0 top-0">
+      <Link
+        to="/inbox/$queue/$id"
+        params={{ queue, id: request.id }}
+        data-row={request.id}
+        aria-current={isCurrent ? 'true' : undefined}
+        tabIndex={isStop ? 0 : -1}
+        className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side forced-colors:border-[Canvas]'}`}
+        onClick={(event) => {
+          if (!event.ctrlKey && !event.metaKey && !event.shiftKey) onOpen(request.id)
+        }}
+      >
+        <QueueRow request={request} isCompact={isCompact} />
+      </Link>
+    </li>
+  )
+})
 
 function Nothing({ list: { isPending, error, refetch } }: { readonly list: ReturnType<typeof useQueue> }) {
   if (error !== null) {

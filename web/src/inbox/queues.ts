@@ -1,7 +1,6 @@
 import type { Schemas } from '../api/client.ts'
 import type { ListQuery, Request } from '../api/requests.ts'
-import { isOpen } from '../deciding/rules.ts'
-import { riskOf } from '../design/risk.ts'
+import { isOpen, isRisky } from '../deciding/rules.ts'
 import type { Act } from '../keys/bindings.ts'
 import type { Word } from '../words/say.ts'
 
@@ -63,7 +62,7 @@ export const queues: readonly [Queue, ...Queue[]] = [
     act: 'goHighRisk',
     isUrgent: true,
     query: () => ({ state: 'pending', sort: 'due', risk: 'high,critical' }),
-    fits: (request) => isOpen(request) && ['high', 'critical'].includes(riskOf(request.risk)),
+    fits: (request) => isOpen(request) && isRisky(request),
     compare: byDue,
     count: ({ queues: { high_risk } }) => high_risk,
   },

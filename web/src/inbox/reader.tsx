@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { ArrowLeft, ChevronDown, ChevronUp } from 'lucide-react'
-import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react'
 import { isRefused } from '../api/refused.ts'
 import { isWhole, type Request, requestQuery } from '../api/requests.ts'
 import { Card } from '../card/card.tsx'
 import { ActionBar } from '../deciding/action-bar.tsx'
 import { isAnswerable } from '../deciding/rules.ts'
 import { Button } from '../design/button.tsx'
+import { type Act, ariaKey, keyLabel } from '../keys/bindings.ts'
 import { useKeys } from '../keys/keyboard.ts'
 import { diffMode } from '../rendering/diff/mode.ts'
 import { say } from '../words/say.ts'
@@ -34,6 +35,8 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
     scroller.current?.scrollTo({ top: 0 })
     setIsRawOpen(false)
   }, [id])
+  // The same element, so that the card is not drawn again for the list's sake.
+  const verdict = useMemo(() => (request === undefined ? null : <Verdict request={request} />), [request])
   useKeys({
     back: onBack,
     nextInReader: () => onMove(1),
@@ -57,10 +60,10 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
               )}
         </p>
         <span className="ms-auto flex gap-1">
-          <IconButton label={say('key.previousInReader')} onClick={() => onMove(-1)} keys="[">
+          <IconButton label={say('key.previousInReader')} onClick={() => onMove(-1)} act="previousInReader">
             <ChevronUp className="size-4" aria-hidden="true" />
           </IconButton>
-          <IconButton label={say('key.nextInReader')} onClick={() => onMove(1)} keys="]">
+          <IconButton label={say('key.nextInReader')} onClick={() => onMove(1)} act="nextInReader">
             <ChevronDown className="size-4" aria-hidden="true" />
           </IconButton>
         </span>
@@ -75,6 +78,7 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
             // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard
             tabIndex={0}
             aria-label={say('reader.card')}
+            data-own-arrows
           >
             <Card
               request={request}
@@ -82,7 +86,7 @@ export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecid
               isRawOpen={isRawOpen}
               onToggleRaw={setIsRawOpen}
             >
-              <Verdict request={request} />
+              {verdict}
             </Card>
           </section>
           <ActionBar key={request.id} request={request} cameByItself={cameByItself} onDecided={onDecided} />
@@ -96,17 +100,17 @@ interface IconButtonProps {
   readonly label: string
   readonly onClick: () => void
   readonly children: ReactNode
-  readonly keys?: string
+  readonly act?: Act
   readonly className?: string
 }
 
-function IconButton({ label, onClick, children, keys, className = '' }: IconButtonProps) {
+function IconButton({ label, onClick, children, act, className = '' }: IconButtonProps) {
   return (
     <button
       type="button"
       aria-label={label}
-      title={keys === undefined ? label : say('reader.button', { label, keys })}
-      {...(keys === undefined ? {} : { 'aria-keyshortcuts': keys })}
+      title={act === undefined ? label : say('reader.button', { label, keys: keyLabel(act) })}
+      {...(act === undefined ? {} : { 'aria-keyshortcuts': ariaKey(act) })}
       className={`grid size-8 place-items-center rounded-control text-mute hover:bg-side hover:text-ink pointer-coarse:size-11 ${className}`}
       onClick={onClick}
     >

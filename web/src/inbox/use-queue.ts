@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { listQuery, type Request } from '../api/requests.ts'
-import { useDecisions } from '../deciding/decisions.ts'
+import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
 import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
@@ -16,20 +16,29 @@ export function useQueue(queue: Queue, current: string | undefined) {
   )
   const { decided, notices } = useDecisions()
   const now = useNow()
-  const requests = useMemo(() => {
+  // What is read is no part of it: a move through ten thousand requests reads none of them again.
+  const { fitting, others } = useMemo(() => {
     const seen = new Set<string>()
-    const found: Request[] = []
+    const fitting: Request[] = []
+    /** What no longer fits, by its place among what does. */
+    const others = new Map<string, readonly [number, Request]>()
     for (const { items } of data?.pages ?? []) {
       for (const item of items as readonly Request[]) {
         // A page that moved while it was read may bring one again.
         if (seen.has(item.id)) continue
         seen.add(item.id)
-        const isLeaving = decided.has(item.id) && queue.name !== 'latest'
-        if (!isLeaving && (item.id === current || notices.has(item.id) || queue.fits(item, now))) found.push(item)
+        if (queue.name !== 'latest' && isSettled(decided.get(item.id), item)) continue
+        if (notices.has(item.id) || queue.fits(item, now)) fitting.push(item)
+        else others.set(item.id, [fitting.length, item])
       }
     }
-    return found
-  }, [data, decided, notices, queue, current, now])
+    return { fitting, others }
+  }, [data, decided, notices, queue, now])
+  const kept = current === undefined ? undefined : others.get(current)
+  const requests = useMemo(
+    () => (kept === undefined ? fitting : fitting.toSpliced(kept[0], 0, kept[1])),
+    [fitting, kept],
+  )
   const { sort } = queue.query(now)
   const rows = useMemo(() => rowsOf(requests, sort, now), [requests, sort, now])
   return { requests, rows, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch }

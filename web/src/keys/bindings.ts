@@ -2,7 +2,7 @@ import type { Word } from '../words/say.ts'
 import { type OwnKeys, ownKeys } from './own-keys.ts'
 
 /**
- * Every key of the application. `Mod` is Cmd on a Mac and Ctrl elsewhere; `g a` is two keys, one after the other. A new act
+ * Every key of the application. `Mod` is Cmd on a Mac and Ctrl elsewhere; `g o` is two keys, one after the other. A new act
  * is a line here, a word `key.<act>`, and a handler given to `useKeys` where it can be done.
  */
 export const bindings = {
@@ -23,7 +23,7 @@ export const bindings = {
   search: ['/'],
   palette: ['Mod+k'],
   sheet: ['?'],
-  goAll: ['g a'],
+  goAll: ['g o'],
   goDueSoon: ['g s'],
   goHighRisk: ['g h'],
   goLatest: ['g d'],
@@ -54,6 +54,12 @@ export const actWord = (act: Act): Word => `key.${act}`
 
 const onMac = typeof navigator !== 'undefined' && /Mac|iP(hone|ad)/.test(navigator.platform)
 
+/** `Mod`, as it is written on the keyboard. */
+export const modifier = onMac ? '⌘' : 'Ctrl'
+
+/** Whether its key does something where single keys are turned off. */
+export const isAlways = (act: Act): boolean => keysOf(act)[0].includes('Mod+') || everywhere.has(keysOf(act)[0])
+
 /** As it is written on the keyboard. */
 export function keyLabel(act: Act): string {
   const [first] = keysOf(act)
@@ -61,7 +67,7 @@ export function keyLabel(act: Act): string {
     Escape: 'Esc',
     ArrowDown: '↓',
     ArrowUp: '↑',
-    Mod: onMac ? '⌘' : 'Ctrl',
+    Mod: modifier,
   }
   return first
     .split(' ')

@@ -7,6 +7,8 @@ export interface Press {
   readonly ctrl: boolean
   readonly meta: boolean
   readonly alt: boolean
+  /** Not `ctrl` and `alt` as well, which browsers on Windows tell with it. */
+  readonly altGraph: boolean
   readonly shift: boolean
   readonly repeat: boolean
   readonly isComposing: boolean
@@ -27,14 +29,16 @@ const letter = (code: string): string | undefined => /^Key([A-Z])$/.exec(code)?.
 /** The key's name in bindings: on a keyboard of another script, by its place. */
 export function nameOf({ key, code, shift }: Pick<Press, 'key' | 'code' | 'shift'>): string {
   const [only] = key
-  if (key.length === 1 && only !== undefined && only > '~') return letter(code) ?? key
-  const isLetter = /^[a-z]$/i.test(key)
-  return isLetter ? `${shift ? 'Shift+' : ''}${key.toLowerCase()}` : key
+  const isForeign = key.length === 1 && only !== undefined && only > '~'
+  const named = isForeign ? letter(code) : /^[a-z]$/i.test(key) ? key.toLowerCase() : undefined
+  return named === undefined ? key : `${shift ? 'Shift+' : ''}${named}`
 }
 
 /** The act of a press, after `first` if that was just pressed; `more` when it begins one of two keys. */
 export function actOf(press: Press, first: string | null, singleKeys: boolean): Act | 'more' | null {
   if (press.isComposing || press.alt || press.inDialog) return null
+  // It writes another sign, such as [ on a German keyboard; of a letter it is a modifier that is not asked for.
+  if (press.altGraph && !/^[!-/:-@[-`{-~]$/.test(press.key)) return null
   const modified = press.ctrl || press.meta
   const name = modified ? `Mod+${press.key.toLowerCase()}` : nameOf(press)
   if (press.inEditable && !modified && name !== 'Escape') return null

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useId, useMemo, useState } from 'react'
+import { type KeyboardEvent, type ReactNode, useId, useMemo, useState } from 'react'
 import { Kbd } from '../design/kbd.tsx'
 import { Modal } from '../design/modal.tsx'
 import { say } from '../words/say.ts'
@@ -6,6 +6,8 @@ import { say } from '../words/say.ts'
 export interface Command {
   readonly id: string
   readonly label: string
+  /** What is drawn of it, where its words are not ours. */
+  readonly shown?: ReactNode
   readonly keys: string | null
   readonly run: () => void
 }
@@ -85,7 +87,7 @@ export function Palette({ title, commands, onClose }: PaletteProps) {
             onPointerMove={() => setActive(index)}
             onClick={() => run(command)}
           >
-            <bdi className="truncate">{command.label}</bdi>
+            <bdi className="truncate">{command.shown ?? command.label}</bdi>
             {command.keys === null ? null : <Kbd>{command.keys}</Kbd>}
           </div>
         ))}

@@ -4,7 +4,7 @@ import { remember } from '../api/requests.ts'
 import { type ListRules, type Pages, withChanges } from './merge.ts'
 import type { ChangeListener, Connection } from './source.ts'
 
-let connection: Connection = 'live'
+let connection: Connection = 'connecting'
 const listeners = new Set<() => void>()
 
 export const useConnection = (): Connection =>
@@ -15,6 +15,9 @@ export const useConnection = (): Connection =>
     },
     () => connection,
   )
+
+/** Nothing can be decided: the service does not answer, or the browser knows that it cannot be reached. */
+export const isAway = (): boolean => connection === 'away' || !navigator.onLine
 
 /** Keeps every list, request and count of the page current, from one source. It is loaded behind the first page. */
 export function useLiveUpdates(lists: readonly ListRules[]): void {
@@ -51,6 +54,7 @@ export function useLiveUpdates(lists: readonly ListRules[]): void {
     return () => {
       isOver = true
       end?.()
+      listener.connection('connecting')
     }
   }, [client, lists])
 }

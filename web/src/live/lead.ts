@@ -30,6 +30,8 @@ export function lead(since: string, listener: LeadListener, signal: AbortSignal)
 
   const ask = async (): Promise<void> => {
     const { requests, since: next } = await poll(from)
+    // Somebody else may be signed in by now.
+    signal.throwIfAborted()
     from = next
     listener.reached(next)
     if (requests === null) listener.missed()

@@ -1,8 +1,11 @@
 import type { Schemas } from '../api/client.ts'
 import type { Request } from '../api/requests.ts'
 
-/** live: told as it happens; asking: asked for every few seconds, because nothing is told; away: the service does not answer. */
-export type Connection = 'live' | 'asking' | 'away'
+/**
+ * connecting: nothing is known yet; live: told as it happens; asking: asked for every few seconds, because nothing is told; away:
+ * the service does not answer.
+ */
+export type Connection = 'connecting' | 'live' | 'asking' | 'away'
 
 export interface ChangeListener {
   readonly changed: (requests: readonly Request[]) => void

@@ -38,7 +38,7 @@ async function follow(listener: ChangeListener, signal: AbortSignal): Promise<vo
   if (name === null || signal.aborted) return
   const channel = new BroadcastChannel(name)
   let leading: ReturnType<typeof lead> | null = null
-  let state: Connection = 'live'
+  let state: Connection = 'connecting'
 
   const hear = (message: Message): void => {
     const [kind] = message

@@ -31,7 +31,8 @@ function choiceFlaws({ options }: Question, { choices }: Draft): readonly Flaw[]
   return [{ place: [], message: flaw(word, { count: count < least ? least : most }) }]
 }
 
-function fileFlaws({ files: asked }: Question, { files }: Draft): readonly Flaw[] {
+function fileFlaws({ files: asked }: Question, { files, isAdding }: Draft): readonly Flaw[] {
+  if (isAdding) return [{ place: [], message: flaw('flaw.files.adding') }]
   if (asked === null || files.length >= asked.least) return []
   return [{ place: [], message: flaw('flaw.files', { count: asked.least }) }]
 }

@@ -11,15 +11,28 @@ export interface Draft {
   readonly data: unknown
   /** Those that the person added, which the service has already. */
   readonly files: readonly Schemas['Attachment'][]
+  /** One is on its way. */
+  readonly isAdding: boolean
   /** The edited arguments; null while they are as proposed. */
   readonly args: unknown
+  /** What was written so far beside each decision. */
+  readonly comments: Readonly<Record<string, string>>
   /** By the pointer of what is wrong, such as /data/city; shown since somebody tried to send it. */
   readonly flaws: ReadonlyMap<string, string>
   /** The arguments are open for editing. */
   readonly isEditing: boolean
 }
 
-const untouched: Draft = { choices: null, data: null, files: [], args: null, flaws: new Map(), isEditing: false }
+const untouched: Draft = {
+  choices: null,
+  data: null,
+  files: [],
+  isAdding: false,
+  args: null,
+  comments: {},
+  flaws: new Map(),
+  isEditing: false,
+}
 const drafts = new Map<string, Draft>()
 const listeners = new Set<() => void>()
 
@@ -35,6 +48,28 @@ export function change(key: string, changes: Partial<Draft>): void {
 
 export const forget = (key: string): void => {
   drafts.delete(key)
+}
+
+/** A new revision takes over what was written, and the answers to questions that it asks in the same way. */
+export function carryOver(before: Request, after: Request): void {
+  const draft = drafts.get(draftKey(before))
+  if (draft === undefined) return
+  const [was, is] = [questionOf(before), questionOf(after)]
+  const same = (part: keyof typeof was): boolean => JSON.stringify(was[part]) === JSON.stringify(is[part])
+  change(draftKey(after), {
+    comments: draft.comments,
+    ...(same('options') ? { choices: draft.choices } : {}),
+    ...(same('form') && draft.data !== null ? { data: draft.data } : {}),
+    ...(same('files') ? { files: draft.files } : {}),
+    ...(same('editable') ? { args: draft.args, isEditing: draft.isEditing } : {}),
+  })
+  drafts.delete(draftKey(before))
+}
+
+/** Another person does not go on with them. */
+export function forgetDrafts(): void {
+  drafts.clear()
+  for (const listener of listeners) listener()
 }
 
 export const useDraft = (key: string): Draft =>

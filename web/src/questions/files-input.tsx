@@ -41,7 +41,12 @@ export function FilesInput({ request, asked, files, flaw }: FilesInputProps) {
     })
   const adding = useMutation({
     mutationFn: async (chosen: readonly File[]) => {
-      for (const file of chosen) set([...draftOf(key).files, await add(request.id, file)])
+      change(key, { isAdding: true })
+      try {
+        for (const file of chosen) set([...draftOf(key).files, await add(request.id, file)])
+      } finally {
+        change(key, { isAdding: false })
+      }
     },
   })
   const removing = useMutation({

@@ -4,7 +4,8 @@ import { i18n } from '../words/say.ts'
 export function money(value: unknown, currency: string | null): string | null {
   const amount = typeof value === 'string' && /^-?\d{1,15}(?:\.\d{1,6})?$/.test(value) ? Number(value) : value
   if (typeof amount !== 'number') return null
-  if (currency === null) return null
+  // Anything else is text of the agent, and not a unit behind a number.
+  if (currency === null || !/^[A-Z]{3}$/.test(currency)) return null
   try {
     const { minimumFractionDigits } = new Intl.NumberFormat(i18n.locale, {
       style: 'currency',

@@ -118,11 +118,7 @@ function Organizations() {
   const navigate = useNavigate()
   const switching = useMutation({
     mutationFn: switchOrganization,
-    onSuccess: async () => {
-      await navigate({ to: '/' })
-      // Nothing of the organization before is of use in this one.
-      await queryClient.resetQueries()
-    },
+    onSuccess: () => navigate({ to: '/' }),
   })
   const create = async (form: FormData): Promise<void> => {
     await granted(api.POST('/api/v1/organizations', { body: { name: given(form, 'name') ?? '' } }))

@@ -1,0 +1,16 @@
+import { queryClient } from '../api/query-client.ts'
+import { session } from '../api/session.ts'
+import { forgetDecisions } from '../deciding/decisions.ts'
+import { forgetDrafts } from '../questions/drafts.ts'
+
+/** What one person read, decided and began in this tab is not the next one's to see, in another organization neither. */
+export function forgetOthers(): void {
+  let who = session.who()
+  session.subscribe(() => {
+    if (session.who() === who) return
+    who = session.who()
+    queryClient.clear()
+    forgetDecisions()
+    forgetDrafts()
+  })
+}

@@ -92,7 +92,12 @@ export async function createApp(options: AppOptions) {
     hasOthers: () => consultations.hasOtherProcesses(),
     show: async (by, id) => {
       const { request, json } = await consultations.shown(by, id)
-      return { isPending: request.state === 'pending', json, events: () => callbacks.eventsOf(request) }
+      return {
+        isPending: request.state === 'pending',
+        revision: request.revision,
+        json,
+        events: () => callbacks.eventsOf(request),
+      }
     },
     source: {
       newestChange: () => consultations.newestChange(),

@@ -45,7 +45,7 @@ export function backUp(
     if ((await store.relations(client)) === 0) throw nothingThere()
     const all = await store.tables(client)
     if (all.some(({ isLimited }) => isLimited)) throw rowsHidden(client.user ?? '')
-    const header = await {
+    const header = {
       ...(await headerOf(client, version)),
       ...(secretKeyCheck === null ? {} : { secret_key_check: secretKeyCheck }),
     }

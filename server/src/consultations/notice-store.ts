@@ -26,8 +26,9 @@ export interface Position {
   readonly id: string
 }
 
-// Each range is read in the order of its index, and ends after one row too many: then the rest does not matter. The conditions
-// that are true of every row choose the indexes (0006_consultations.sql, 0021_callback_progress.sql).
+// Each range is read in the order of its index, and ends after one row too many: then the rest does not matter. How many there
+// were always comes, also where none of them is to be told now: what was not read would be lost otherwise. The conditions that
+// are true of every row choose the indexes (0006_consultations.sql, 0021_callback_progress.sql).
 const noticesStatement: Statement = {
   name: 'consultations_notices',
   text: `with by_request as materialized (select id from consultation_requests
@@ -36,16 +37,16 @@ const noticesStatement: Statement = {
     by_delivery as materialized (select subject_id as id from deliveries
       where organization_id = $1 and changed_at >= $2 and changed_at <= $4 and (attempts > 0 or settled is not null)
         and (changed_at > $2 or subject_id > $3) limit $5),
+    counted as (select (select count(*) from by_request)::int as requests, (select count(*) from by_delivery)::int as deliveries),
     found as materialized (select id from by_request union select id from by_delivery)
-    select c.*, (select count(*) from by_request)::int as requests, (select count(*) from by_delivery)::int as deliveries
-    from found cross join lateral (
+    select c.*, counted.requests, counted.deliveries from counted left join (found cross join lateral (
       select c.id, c.title, ${shownState} as state, c.revision, c.risk, c.priority, c.agent_id as "agentId",
         c.timeout_at as "timeoutAt", c.held_until as "heldUntil", c.responder_id as "responderId",
         c.created_at as "createdAt", greatest(c.updated_at, o.changed_at) as "updatedAt"
       from consultation_requests c left join lateral (select settled, changed_at from deliveries o
         where o.organization_id = $1 and o.id = c.callback_id offset 0) o on true
-      where c.organization_id = $1 and c.id = found.id offset 0) c
-    where c."updatedAt" <= $4 and (c."updatedAt" > $2 or (c."updatedAt" = $2 and c.id > $3))
+      where c.organization_id = $1 and c.id = found.id offset 0) c)
+    on c."updatedAt" <= $4 and (c."updatedAt" > $2 or (c."updatedAt" = $2 and c.id > $3))
     order by c."updatedAt", c.id`,
 }
 
@@ -57,11 +58,12 @@ export async function noticesAfter(
   until: Date,
   most: number,
 ): Promise<readonly Notice[] | null> {
-  type Found = Notice & { readonly requests: number; readonly deliveries: number }
-  const rows = await db.execute<Found>(noticesStatement, [organizationId, after.at, after.id, until, most + 1])
-  const [first] = rows
-  const isTooMuch = first !== undefined && Math.max(rows.length, first.requests, first.deliveries) > most
-  return isTooMuch ? null : rows
+  type Read = { readonly requests: number; readonly deliveries: number }
+  type Found = Read & (Notice | { readonly id: null })
+  const found = await db.execute<Found>(noticesStatement, [organizationId, after.at, after.id, until, most + 1])
+  const notices = found.filter((row): row is Read & Notice => row.id !== null)
+  const isTooMuch = found.some(({ requests, deliveries }) => Math.max(notices.length, requests, deliveries) > most)
+  return isTooMuch ? null : notices
 }
 
 const changedStatement: Statement = {

@@ -1,4 +1,4 @@
-import { unavailable } from './problem.ts'
+import { Problem, unavailable } from './problem.ts'
 
 /** The outcome of one act of a batch: the batch commits either way, a refusal only concerns its own caller. */
 export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown }
@@ -20,7 +20,10 @@ export interface BatcherOptions<In, Out> {
    * lock or a slow disk, does not hold up the others. Left out: a group may have all places at once.
    */
   readonly aloneMs?: number
-  /** Whether this failure of a batch proves that nothing was committed, so that its acts may be tried one by one. */
+  /**
+   * Whether this failure of a batch proves that nothing was committed, so that its acts may be tried one by one. After a 503 none
+   * is: each would wait for the database in turn, for minutes together.
+   */
   readonly rolledBack?: (error: unknown) => boolean
 }
 
@@ -61,13 +64,26 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
     })
   }
 
-  const run = async (entries: readonly Waiting<In, Out>[]): Promise<void> => {
+  /** Returns the 503 that ended it, if one did. */
+  const run = async (entries: readonly Waiting<In, Out>[]): Promise<Problem | null> => {
+    let outage: Problem | null = null
     try {
       settle(entries, await perform(entries.map((entry) => entry.act)))
     } catch (error) {
-      if (entries.length === 1 || !rolledBack(error)) for (const entry of entries) entry.reject(error)
-      else for (const entry of entries) await run([entry])
+      if (error instanceof Problem && error.status === 503) outage = error
+      if (entries.length > 1 && outage === null && rolledBack(error)) return runEach(entries)
+      for (const entry of entries) entry.reject(error)
     }
+    return outage
+  }
+
+  const runEach = async (entries: readonly Waiting<In, Out>[]): Promise<Problem | null> => {
+    let outage: Problem | null = null
+    for (const entry of entries) {
+      if (outage === null) outage = await run([entry])
+      else entry.reject(outage)
+    }
+    return outage
   }
 
   const letOthers = (group: string, entries: readonly Waiting<In, Out>[]): void => {

@@ -71,7 +71,7 @@ export function createChanges({ hub, inboxes, db, log, hints, hasOthers }: Chang
 
   const polling = createLoop('waits', pollMs, log, async () => {
     const awaited = hub.awaited()
-    if (awaited.size > 0) hub.changed(await store.closed(background, awaited))
+    if (awaited.size > 0) hub.changed(await store.changed(background, awaited))
     return false
   })
 

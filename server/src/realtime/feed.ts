@@ -52,6 +52,8 @@ interface Organization {
   wantedMs: number | null
   areCountsDue: boolean
   countedAt: number
+  /** What was counted last, for each person that followed then. */
+  counts: ReadonlyMap<string, string>
 }
 
 /** Commits within this time are sent together. */
@@ -72,7 +74,10 @@ const looksAtOnce = 8
  * The changes that every open inbox receives, read once for all streams of an organization. A commit here, a hint from another
  * process or a poll only says that something changed; the rows say what, and in which order.
  */
-export function createFeed({ source, clock, log }: { source: FeedSource; clock: Clock; log: Logger }) {
+export function createFeed(
+  { source, clock, log }: { source: FeedSource; clock: Clock; log: Logger },
+  now: () => number = () => performance.now(),
+) {
   const organizations = new Map<string, Organization>()
   const lookInTurn = createSlots(looksAtOnce)
   let polledAt = Number.NEGATIVE_INFINITY
@@ -88,6 +93,7 @@ export function createFeed({ source, clock, log }: { source: FeedSource; clock: 
       wantedMs: null,
       areCountsDue: true,
       countedAt: Number.NEGATIVE_INFINITY,
+      counts: new Map(),
     }
     organizations.set(id, made)
     return made
@@ -98,7 +104,7 @@ export function createFeed({ source, clock, log }: { source: FeedSource; clock: 
   }
 
   const poll = async (): Promise<void> => {
-    polledAt = performance.now()
+    polledAt = now()
     const since = new Map<string, Position>()
     for (const { id, position } of organizations.values()) if (position !== null) since.set(id, position)
     if (since.size === 0) return
@@ -146,37 +152,36 @@ export function createFeed({ source, clock, log }: { source: FeedSource; clock: 
         : []
     // It may have gone meanwhile.
     if (!newcomers.delete(newcomer)) return
-    followers.set(newcomer, { ...newcomer, position: isBefore(position, reached) ? reached : position, counts: '' })
+    const follower = { ...newcomer, position: isBefore(position, reached) ? reached : position, counts: '' }
+    followers.set(newcomer, follower)
     const batch = isPlausible
       ? newsAfter(position, changes, reached)
       : resetAt(reached, newcomer.lastEventId === null ? 'new' : 'gap')
     if (batch !== null) newcomer.send(batch)
+    // A new page does not count again: many may come at once.
+    if (organization.counts.has(newcomer.userId)) tellCounts(organization, [follower])
+    else organization.areCountsDue = true
   }
 
   const count = async (organization: Organization): Promise<void> => {
     const { followers, id } = organization
-    organization.areCountsDue = false
-    organization.countedAt = performance.now()
+    organization.countedAt = now()
+    // Until it has succeeded.
+    organization.areCountsDue = true
     const userIds = [...new Set([...followers.values()].map(({ userId }) => userId))]
     const countsOf = await source.counts(id, userIds)
-    const batches = new Map<string, Batch>()
-    for (const follower of followers.values()) {
-      const counts = countsOf(follower.userId)
-      if (counts === follower.counts) continue
-      follower.counts = counts
-      const batch = batches.get(counts) ?? batchOf([{ id: null, event: 'counts', data: counts }])
-      batches.set(counts, batch)
-      follower.send(batch)
-    }
+    organization.areCountsDue = false
+    organization.counts = new Map(userIds.map((userId) => [userId, countsOf(userId)]))
+    tellCounts(organization, followers.values())
   }
 
   const look = async (organization: Organization, until: Date | null): Promise<void> => {
     if (until !== null) await lookInTurn(() => advance(organization, until))
     const arrived = [...organization.newcomers]
-    await Promise.all(arrived.map((newcomer) => welcome(organization, newcomer)))
-    const sinceMs = performance.now() - organization.countedAt
-    const isDue = organization.areCountsDue ? sinceMs >= countEveryMs : sinceMs >= recountAfterMs
-    if (organization.followers.size > 0 && (isDue || arrived.length > 0)) await lookInTurn(() => count(organization))
+    await allOf(arrived.map((newcomer) => welcome(organization, newcomer)))
+    const sinceMs = now() - organization.countedAt
+    const isDue = sinceMs >= (organization.areCountsDue ? countEveryMs : recountAfterMs)
+    if (organization.followers.size > 0 && isDue) await lookInTurn(() => count(organization))
   }
 
   const isWanted = ({ position, wantedMs, newcomers }: Organization): boolean =>
@@ -184,12 +189,12 @@ export function createFeed({ source, clock, log }: { source: FeedSource; clock: 
 
   const loop = createLoop('the feed of inboxes', pollMs, log, async () => {
     if (organizations.size === 0) return false
-    if (performance.now() - polledAt >= pollMs) await poll()
+    if (now() - polledAt >= pollMs) await poll()
     const all = [...organizations.values()]
     if (all.some(isWanted)) await delay(gatherMs)
     const isBehind = all.some(({ position, wantedMs }) => position === null || wantedMs !== null)
     const until = isBehind ? await source.settledUntil() : null
-    await Promise.all(all.map((one) => look(one, one.position === null || one.wantedMs !== null ? until : null)))
+    await allOf(all.map((one) => look(one, one.position === null || one.wantedMs !== null ? until : null)))
     return [...organizations.values()].some(isWanted)
   })
 
@@ -225,6 +230,28 @@ export function createFeed({ source, clock, log }: { source: FeedSource; clock: 
       }
       if (isFollowed) loop.wake()
     },
+  }
+}
+
+/**
+ * Waits for all, also when one fails: what still runs would run beside the next round, which tells followers of changes that a
+ * newcomer then never hears of.
+ */
+async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') throw failed.reason
+}
+
+/** Sends what was counted last to those who have something else. */
+function tellCounts({ counts }: Organization, followers: Iterable<Followed>): void {
+  const batches = new Map<string, Batch>()
+  for (const follower of followers) {
+    const own = counts.get(follower.userId)
+    if (own === undefined || own === follower.counts) continue
+    follower.counts = own
+    const batch = batches.get(own) ?? batchOf([{ id: null, event: 'counts', data: own }])
+    batches.set(own, batch)
+    follower.send(batch)
   }
 }
 

@@ -6,6 +6,8 @@ export interface Place {
   readonly credential: string
   /** Throws once the caller may not wait any more. */
   readonly allowAgain: () => Promise<void>
+  /** The one that was seen last; null: none yet. */
+  revision: number | null
   /** Something may have happened since the last `nextChange`. */
   isWoken: boolean
   /** Why the wait is over; null while it is not. */
@@ -17,6 +19,12 @@ export interface Place {
 export type Over =
   | { readonly why: 'late' | 'stopping' | 'gone' }
   | { readonly why: 'refused'; readonly refusal: unknown }
+
+/** A request that somebody waits for, and the earliest revision that any of them saw last. */
+export interface Awaited {
+  readonly requestId: string
+  readonly revision: number | null
+}
 
 export type Hub = ReturnType<typeof createHub>
 
@@ -53,7 +61,7 @@ export function createHub() {
     },
     /** From now on no change is missed. */
     join: (who: Pick<Place, 'organizationId' | 'requestId' | 'credential' | 'allowAgain'>): Place => {
-      const place: Place = { ...who, isWoken: false, over: isStopping ? stopping : null, wake: null }
+      const place: Place = { ...who, revision: null, isWoken: false, over: isStopping ? stopping : null, wake: null }
       add(byRequest, place.requestId, place)
       add(byCredential, place.credential, place)
       size += 1
@@ -83,13 +91,16 @@ export function createHub() {
       for (const places of byRequest.values()) for (const place of places) wake(place)
     },
     /** Which requests somebody waits for, by organization. */
-    awaited: (): ReadonlyMap<string, readonly string[]> => {
-      const awaited = new Map<string, string[]>()
-      for (const [id, [place]] of byRequest) {
+    awaited: (): ReadonlyMap<string, readonly Awaited[]> => {
+      const awaited = new Map<string, Awaited[]>()
+      for (const [requestId, places] of byRequest) {
+        const [place] = places
         if (place === undefined) continue
-        const ids = awaited.get(place.organizationId)
-        if (ids === undefined) awaited.set(place.organizationId, [id])
-        else ids.push(id)
+        const seen = [...places].flatMap(({ revision }) => revision ?? [])
+        const one = { requestId, revision: seen.length === 0 ? null : Math.min(...seen) }
+        const others = awaited.get(place.organizationId)
+        if (others === undefined) awaited.set(place.organizationId, [one])
+        else others.push(one)
       }
       return awaited
     },

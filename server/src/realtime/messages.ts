@@ -1,6 +1,6 @@
 import { textOf } from './event-stream.ts'
 
-export const messageEvents = ['reset', 'request.new', 'request.changed', 'presence', 'counts'] as const
+export const messageEvents = ['reset', 'request.new', 'request.changed', 'counts'] as const
 
 export interface Message {
   /** Where its reader goes on after it; null: it says how things are now, and is not repeated. */

@@ -46,6 +46,8 @@ interface Open {
   readonly transport: Transport
   readonly credential: string
   readonly allowAgain: () => Promise<void>
+  /** Its reader may still take what is unsent, but is told nothing more. */
+  readonly end: (why: EndOfStream) => void
 }
 
 export interface Opening {
@@ -88,7 +90,7 @@ export function createPersonStreams(dependencies: {
       } catch (error) {
         // While the database is away, nobody is refused.
         if (!(error instanceof Problem) || error.status >= 500) return
-        for (const { transport } of same) transport.end('refused')
+        for (const { end } of same) end('refused')
       }
     }
     await Promise.all([...byCredential.values()].map((same) => check(() => checkOne(same))))
@@ -114,15 +116,22 @@ export function createPersonStreams(dependencies: {
       ofPerson.set(person, own + 1)
       size += 1
       const transport = connect()
-      const open: Open = { transport, credential, allowAgain }
+      const subscriber: Subscriber = { organizationId, userId, lastEventId, send: transport.send }
+      const leave = (): void => {
+        feed.leave(subscriber)
+        remove(open)
+      }
+      const end = (why: EndOfStream): void => {
+        leave()
+        transport.end(why)
+      }
+      const open: Open = { transport, credential, allowAgain, end }
       const same = byCredential.get(credential)
       if (same === undefined) byCredential.set(credential, new Set([open]))
       else same.add(open)
-      const subscriber: Subscriber = { organizationId, userId, lastEventId, send: transport.send }
       feed.join(subscriber)
       onGone(() => {
-        feed.leave(subscriber)
-        remove(open)
+        leave()
         budget.giveBack(organizationId, 1)
         size -= 1
         const left = (ofPerson.get(person) ?? 1) - 1
@@ -131,7 +140,7 @@ export function createPersonStreams(dependencies: {
       })
     },
     stop: (): void => {
-      for (const { transport } of everyOpen()) transport.end('stopping')
+      for (const { end } of everyOpen()) end('stopping')
     },
     loops: [checking, beating],
   }
@@ -140,23 +149,31 @@ export function createPersonStreams(dependencies: {
 /** What a slow reader holds: the part that is beyond what its connection takes counts, in shares of organizations. */
 export function createSlowReaders() {
   const behind = createByteBudget(behindBytes)
+  const weigh = (organizationId: string, out: Out): void => {
+    if (out.held > 0 || out.unsent() <= unweighed) return
+    // All that it may come to, so that it is counted once.
+    if (behind.take(organizationId, mostUnsentBytes)) out.held = mostUnsentBytes
+    else out.disconnect()
+  }
+  const giveBack = (organizationId: string, out: Out): void => {
+    if (out.held > 0) behind.giveBack(organizationId, out.held)
+    out.held = 0
+  }
   return {
-    /** Writes unless too much is unsent; false: this reader is to be disconnected. */
-    write: (organizationId: string, out: Out, text: Buffer | string): boolean => {
-      if (out.unsent() + text.length > mostUnsentBytes) return false
-      out.write(text)
-      const unsent = out.unsent()
-      if (unsent <= unweighed || out.held > 0) return true
-      // All that it may come to, so that it is counted once.
-      if (!behind.take(organizationId, mostUnsentBytes)) return false
-      out.held = mostUnsentBytes
-      out.onEmpty(() => {
-        if (out.held === 0) return
-        out.held = 0
-        behind.giveBack(organizationId, mostUnsentBytes)
+    /** Writes, or disconnects a reader that has too much unsent. */
+    write: (organizationId: string, out: Out, text: Buffer | string): void => {
+      if (out.unsent() + text.length > mostUnsentBytes) {
+        out.disconnect()
+        return
+      }
+      out.write(text, () => {
+        if (out.unsent() <= unweighed) giveBack(organizationId, out)
       })
-      return true
+      // Node passes on what is written in one turn at its end: what is unsent then was not taken.
+      if (out.held === 0 && out.unsent() > unweighed) process.nextTick(weigh, organizationId, out)
     },
+    /** Its connection is closed. */
+    gone: giveBack,
   }
 }
 
@@ -166,9 +183,9 @@ export type SlowReaders = ReturnType<typeof createSlowReaders>
 export interface Out {
   held: number
   readonly unsent: () => number
-  readonly write: (text: Buffer | string) => void
-  /** Calls back when nothing is unsent any more, or the connection is closed. */
-  readonly onEmpty: (act: () => void) => void
+  /** Calls back once its connection has taken all of this text. */
+  readonly write: (text: Buffer | string, taken: () => void) => void
+  readonly disconnect: () => void
 }
 
 /** Server-sent events. */
@@ -182,22 +199,24 @@ export function connectEventStream(
   const out: Out = {
     held: 0,
     unsent: () => raw.writableLength,
-    write: (text) => void raw.write(text),
-    onEmpty: (act) => {
-      raw.once('drain', act)
-      raw.once('close', act)
-    },
-  }
-  return {
-    send: (batch) => {
-      if (raw.destroyed || slow.write(organizationId, out, batch.events())) return
+    write: (text, taken) => void raw.write(text, taken),
+    disconnect: () => {
+      if (raw.destroyed) return
       reply.log.info('a stream was ended: its reader took too little')
       raw.destroy()
     },
+  }
+  raw.once('close', () => slow.gone(organizationId, out))
+  const isOver = (): boolean => raw.destroyed || raw.writableEnded
+  return {
+    send: (batch) => {
+      if (!isOver()) slow.write(organizationId, out, batch.events())
+    },
     beat: () => {
-      if (raw.writableLength === 0) raw.write(':\n\n')
+      if (!isOver() && raw.writableLength === 0) raw.write(':\n\n')
     },
     end: (why) => {
+      if (isOver()) return
       if (why === 'stopping') raw.write(`retry: ${randomInt(...comeBackMs)}\n\n`)
       raw.end()
     },

@@ -1,17 +1,25 @@
 import type { Queryable, Statement } from '../platform/database/db.ts'
+import type { Awaited } from './hub.ts'
 
-const closedStatement: Statement = {
-  name: 'realtime_closed',
-  text: 'select id from hitl_closed_requests($1) as closed(id)',
+const changedStatement: Statement = {
+  name: 'realtime_changed',
+  text: 'select id from hitl_closed_requests($1) as changed(id)',
 }
 
-/** Those of these requests that are not pending, in one statement for all organizations (see the function's migration). */
-export async function closed(
+/**
+ * Those of these requests that are not pending, or have another revision, in one statement for all organizations (see
+ * 0027_awaited_revisions.sql).
+ */
+export async function changed(
   db: Queryable,
-  awaited: ReadonlyMap<string, readonly string[]>,
+  awaited: ReadonlyMap<string, readonly Awaited[]>,
 ): Promise<readonly string[]> {
-  const asked = [...awaited].map(([organization_id, ids]) => ({ organization_id, ids }))
-  return (await db.execute<{ id: string }>(closedStatement, [JSON.stringify(asked)])).map(({ id }) => id)
+  const asked = [...awaited].map(([organization_id, all]) => ({
+    organization_id,
+    ids: all.map(({ requestId }) => requestId),
+    revisions: all.map(({ revision }) => revision),
+  }))
+  return (await db.execute<{ id: string }>(changedStatement, [JSON.stringify(asked)])).map(({ id }) => id)
 }
 
 /** The channel on which processes tell one another which requests changed. */

@@ -16,6 +16,7 @@ export interface StreamEvent {
 /** A request as it is now, for one caller. */
 export interface Shown {
   readonly isPending: boolean
+  readonly revision: number
   /** The request on the wire. */
   readonly json: () => string
   /** What its stream tells, in order. */
@@ -75,7 +76,11 @@ export async function waitFor<T>(
       const { over } = place
       if (over?.why === 'refused') throw over.refusal
       if (over?.why === 'gone') return null
-      const seen = await lookInTurn(async () => look(await show(by, place.requestId), over))
+      const seen = await lookInTurn(async () => {
+        const shown = await show(by, place.requestId)
+        place.revision = shown.revision
+        return look(shown, over)
+      })
       if (seen !== null || over !== null) return seen
       await hub.nextChange(place)
       await allowAgain()

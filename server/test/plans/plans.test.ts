@@ -67,7 +67,7 @@ const notLived: Readonly<Record<string, string>> = {
   attachments_discarded_objects: 'with an S3 store only; takes the first rows of an index',
   attachments_forget_object: 'with an S3 store only; one row by its primary key',
   consultations_changed_organizations: 'looks into the indexes of the times of changes, in a function',
-  realtime_closed: 'looks up requests by their primary keys, in a function',
+  realtime_changed: 'looks up requests by their primary keys, in a function',
 }
 
 const meter = createMeter()

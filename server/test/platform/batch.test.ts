@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createBatcher, type Outcome } from '../../src/platform/batch.ts'
-import { Problem } from '../../src/platform/problem.ts'
+import { Problem, unavailable } from '../../src/platform/problem.ts'
 import { eventually } from '../eventually.ts'
 
 /** Batches that the test ends. */
@@ -195,6 +195,32 @@ describe('a batch that fails as a whole', () => {
     )
     assert.deepEqual(performed, [[1, 2, 3, 4], [1], [2], [3], [4]])
   })
+
+  for (const [when, healthy] of [
+    ['at once', 0],
+    ['after two of them', 2],
+  ] as const) {
+    test(`is not tried act by act once it is 503, ${when}: each would wait for the database in turn`, async () => {
+      const performed: (readonly number[])[] = []
+      const batcher = createBatcher<number, number>({
+        perform: async (acts) => {
+          performed.push(acts)
+          if (healthy > 0 && acts.length > 1) throw new Error('one of them is bad')
+          if (performed.length > healthy + 1 || healthy === 0) throw unavailable('The database is away.')
+          return acts.map((value) => ({ value }))
+        },
+        concurrency: 1,
+        maxSize: 10,
+        rolledBack: () => true,
+      })
+      const settled = await Promise.allSettled([1, 2, 3, 4, 5].map(batcher))
+      assert.deepEqual(
+        settled.map((one) => (one.status === 'fulfilled' ? one.value : statusOf(one.reason))),
+        [1, 2, 3, 4, 5].map((act) => (act <= healthy ? act : 503)),
+      )
+      assert.equal(performed.length, healthy === 0 ? 1 : healthy + 2)
+    })
+  }
 
   test('is not tried again if its outcome is unknown: every caller gets the error', async () => {
     let performed = 0

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createApp } from '../../src/app.ts'
 import { createLog } from '../../src/platform/log.ts'
-import { createSlowReaders, mostStreamsOfPerson } from '../../src/realtime/person-streams.ts'
+import { mostStreamsOfPerson } from '../../src/realtime/person-streams.ts'
 import { samplePassword, sampleReviewer } from '../../src/seed.ts'
 import { eventually } from '../eventually.ts'
 import { type FakeClock, secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
@@ -279,57 +279,5 @@ describe('several processes', () => {
     } finally {
       await other.stop()
     }
-  })
-})
-
-describe('a slow reader', () => {
-  const megabyte = Buffer.alloc(1_000_000)
-  const kibibytes = (count: number) => Buffer.alloc(count * 1_024)
-  /** A connection that takes nothing until it is told to. */
-  const stalled = () => {
-    let unsent = 0
-    const waiting: (() => void)[] = []
-    return {
-      held: 0,
-      unsent: () => unsent,
-      write: (text: Buffer | string) => {
-        unsent += text.length
-      },
-      onEmpty: (act: () => void) => void waiting.push(act),
-      read: () => {
-        unsent = 0
-        for (const act of waiting.splice(0)) act()
-      },
-    }
-  }
-
-  test('holds 256 KiB at most, and goes on once it has read', () => {
-    const { write } = createSlowReaders()
-    const out = stalled()
-    assert.equal(write('one', out, megabyte), false)
-    for (let n = 0; n < 4; n += 1) assert.equal(write('one', out, kibibytes(64)), true)
-    assert.equal(write('one', out, kibibytes(1)), false)
-    out.read()
-    assert.equal(write('one', out, kibibytes(64)), true)
-  })
-
-  test('all of them together hold a bounded part of the memory, shared by organization', () => {
-    const { write } = createSlowReaders()
-    const fill = (organization: string) => {
-      const outs: ReturnType<typeof stalled>[] = []
-      for (;;) {
-        const out = stalled()
-        if (!write(organization, out, kibibytes(20))) return outs
-        outs.push(out)
-      }
-    }
-    const first = fill('one')
-    assert.equal(first.length, 64)
-    assert.ok(fill('two').length >= 20)
-    // Those who read give back what they held.
-    for (const out of first) out.read()
-    assert.ok(fill('one').length >= 20)
-    // Who keeps up holds nothing.
-    for (let n = 0; n < 1_000; n += 1) assert.equal(write('three', stalled(), kibibytes(8)), true)
   })
 })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { type AddressInfo, connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { createApp } from '../../src/app.ts'
+import { createLog } from '../../src/platform/log.ts'
 import { textOf } from '../../src/realtime/event-stream.ts'
 import { eventually } from '../eventually.ts'
-import { startTestApp, type TestApp } from '../harness.ts'
+import { secretKey, startTestApp, type TestApp, testConfig } from '../harness.ts'
 import { addApiKey } from '../people-and-keys.ts'
 import { startReceiver } from '../receivers.ts'
 import { openStream } from './sse.ts'
@@ -105,6 +107,47 @@ describe('the stream of a request', () => {
     assert.ok(performance.now() - from < 1_500)
     assert.deepEqual(stream.events, [])
     assert.equal((await streamOf(body.id, {}, key.raw)).status, 401)
+  })
+
+  test('tells of a revision made by another process also where hints are lost, and what follows it', async () => {
+    const other = await createApp({
+      config: testConfig(),
+      secretKey,
+      connection: t.connection,
+      log: createLog('silent', false),
+      clock: t.clock,
+    })
+    try {
+      // Its loops do not run, so it hears no hint.
+      await other.http.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = other.http.server.address() as AddressInfo
+      const { id } = await t.createRequest()
+      const stream = await openStream(`http://127.0.0.1:${port}/api/v1/requests/${id}/stream`, t.apiKey)
+      await eventually('it waits', () => other.realtime.waiting() === 1)
+      const poll = async () => {
+        for (const loop of other.realtime.loops) await loop.drain()
+      }
+      for (const revision of [2, 3]) {
+        const revised = await t.call('POST', `/api/v1/requests/${id}/revisions`, {
+          as: t.apiKey,
+          body: { title: `Once more, ${revision}?`, context: {} },
+        })
+        assert.equal(revised.status, 201, revised.text)
+        await eventually('it is told', async () => {
+          await poll()
+          return stream.events.length === revision - 1
+        })
+      }
+      await respond(id)
+      await poll()
+      await stream.ended
+      assert.deepEqual(
+        stream.events.map((one) => one.id),
+        ['2-request.revised', '3-request.revised', '3-request.responded'],
+      )
+    } finally {
+      await other.stop()
+    }
   })
 
   test('a reader that goes away leaves nothing behind', async () => {

@@ -23,21 +23,29 @@ export function watchProgress(db: Db, log: Logger, now: () => number = () => per
     {},
     now,
   )
-  let waiting: string | null = null
+  /** An organization with events to seal, and its last seal when it was first seen. */
+  let waiting: { readonly organizationId: string; readonly number: number } | null = null
   let since = 0
   return createLoop('progress of the seals', everyMs, log, async () => {
     const worker = db.within({ worker: true })
-    const [organizationId] = await store.unsealed(worker, null, 1)
-    const [last] = organizationId === undefined ? [] : await store.lastHeads(worker, organizationId, 1)
-    const number = last?.organizationId === organizationId ? last?.number : 0
-    const found = organizationId === undefined ? null : `${organizationId} ${number}`
-    if (found !== waiting) {
-      waiting = found
-      since = now()
-      lines.worked()
-    } else if (found !== null && now() - since >= tooLongMs) {
-      lines.failed({ waiting_seconds: Math.round((now() - since) / 1_000) })
+    const lastNumber = async (organizationId: string): Promise<number> => {
+      const [last] = await store.lastHeads(worker, organizationId, 1)
+      return last?.organizationId === organizationId ? last.number : 0
     }
+    const [first] = await store.unsealed(worker, null, 1)
+    if (waiting !== null) {
+      // Another one before it proves nothing: it may just have got its first event.
+      const { organizationId, number } = waiting
+      const isSealed = first === undefined || first > organizationId || (await lastNumber(organizationId)) > number
+      if (!isSealed) {
+        const waited = now() - since
+        if (waited >= tooLongMs) lines.failed({ waiting_seconds: Math.round(waited / 1_000) })
+        return false
+      }
+      lines.worked()
+    }
+    waiting = first === undefined ? null : { organizationId: first, number: await lastNumber(first) }
+    since = now()
     return false
   })
 }

@@ -10,7 +10,9 @@ import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/
 
 const root = join(import.meta.dirname, '..')
 /** These measure times or memory, so each has the machine to itself, after the others. */
-const alone = ['bench', 'memory', 'polling', 'sign-in-timing', 'validators'].map((name) => `e2e/${name}.test.ts`)
+const alone = ['bench', 'inbox/speed', 'memory', 'polling', 'sign-in-timing', 'validators'].map(
+  (name) => `e2e/${name}.test.ts`,
+)
 const cache = join(root, 'node_modules/.cache')
 const secondsFile = join(cache, 'hitl-test-seconds.json')
 

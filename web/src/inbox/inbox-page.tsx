@@ -117,6 +117,7 @@ function Inbox({ queue }: { readonly queue: Queue }) {
         <Suspense fallback={<span />}>
           <Reader
             id={id}
+            isAtRest={place.isAtRest}
             known={requests[at]}
             place={at === -1 ? null : { index: at + 1, count: requests.length, isMore: hasNextPage }}
             cameByItself={chosen.current !== id}

@@ -54,10 +54,11 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
 
   // The row that is read stays in sight, and has the focus when the person's own act led to it.
   const at = rows.findIndex((row) => row.kind === 'item' && row.request.id === (focus?.id ?? current))
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once per move, not whenever a row above it comes or goes
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once per move and once it is there, not whenever a row above it comes or goes
   useEffect(() => {
-    // The first row brings its heading along.
-    if (at !== -1) virtualizer.scrollToIndex(at === 1 ? 0 : at)
+    // The first row brings its heading along. Sizes are known, so nothing has to be measured, nor looked at again afterwards.
+    const [offset] = (at === -1 ? undefined : virtualizer.getOffsetForIndex(at === 1 ? 0 : at)) ?? []
+    if (offset !== undefined && offset !== virtualizer.scrollOffset) scroller.current?.scrollTo({ top: offset })
     if (focus === null) return
     const frame = requestAnimationFrame(() => {
       const row = scroller.current?.querySelector<HTMLElement>(`[data-row="${focus.id}"]`)
@@ -66,7 +67,7 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
       ;(isSeen ? row : document.getElementById('card-title'))?.focus({ preventScroll: true })
     })
     return () => cancelAnimationFrame(frame)
-  }, [current, focus])
+  }, [current, focus, at === -1])
 
   const stop = requests.some(({ id }) => id === current) ? current : requests[0]?.id
   return (
@@ -125,7 +126,12 @@ interface ItemProps {
 const Item = memo(function Item(props: ItemProps) {
   const { queue, request, index, count, start, size, isCurrent, isStop, isCompact, onOpen } = props
   return (
-    <li aria-setsize={count} aria-posinset={index + 1} style={placed(start, size)} className="absolute inset-x-0 top-0">
+    <li
+      aria-setsize={count}
+      aria-posinset={index + 1}
+      style={placed(start, size)}
+      className="absolute inset-x-0 top-0 contain-strict"
+    >
       <Link
         to="/inbox/$queue/$id"
         params={{ queue, id: request.id }}

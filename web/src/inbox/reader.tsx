@@ -15,6 +15,7 @@ import { Verdict } from './verdict.tsx'
 
 export interface ReaderProps {
   readonly id: string
+  readonly isAtRest: boolean
   /** What the list knows of it, which is painted until all of it is there. */
   readonly known: Request | undefined
   readonly place: { readonly index: number; readonly count: number; readonly isMore: boolean } | null
@@ -25,9 +26,11 @@ export interface ReaderProps {
 }
 
 /** One request, whole, with what can be done about it. */
-export function Reader({ id, known, place, cameByItself, onMove, onBack, onDecided }: ReaderProps) {
-  const { data, error } = useQuery(requestQuery(id))
-  const request = (data as Request | undefined) ?? (known !== undefined && isWhole(known) ? known : undefined)
+export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBack, onDecided }: ReaderProps) {
+  const listed = known !== undefined && isWhole(known) ? known : undefined
+  // What the list has whole is read again only where the person stays.
+  const { data, error } = useQuery({ ...requestQuery(id), enabled: isAtRest || listed === undefined })
+  const request = (data as Request | undefined) ?? listed
   const [isRawOpen, setIsRawOpen] = useState(false)
   const scroller = useRef<HTMLDivElement>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: another card begins at its top

@@ -37,6 +37,8 @@ export function usePlace(queue: string) {
 
   return {
     id: ahead ?? addressed,
+    /** The person is there, and not on their way through many. */
+    isAtRest: ahead === null,
     follow,
     go: (id: string): void => {
       rest()
@@ -44,7 +46,10 @@ export function usePlace(queue: string) {
       timer.current = setTimeout(() => {
         timer.current = null
         going.current = id
-        void navigate({ to: '/inbox/$queue/$id', params: { queue, id }, replace: addressed !== undefined })
+        void navigate({ to: '/inbox/$queue/$id', params: { queue, id }, replace: addressed !== undefined }).then(() => {
+          // Also where they came back to, which changes no address.
+          if (timer.current === null && going.current === id) setAhead(null)
+        })
       }, followsMs)
     },
     /** To the list alone. */

@@ -1,3 +1,4 @@
+import { dateFormat } from '../words/formats.ts'
 import { i18n, say } from '../words/say.ts'
 import { absolute, relative } from '../words/times.ts'
 
@@ -11,8 +12,8 @@ export interface MomentProps {
 /** A time in the reader's zone, with how far away it is; as it was written on hover. A day alone has no zone. */
 export function Moment({ at, hasTime, text }: MomentProps) {
   const time = hasTime
-    ? new Intl.DateTimeFormat(i18n.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(at)
-    : new Intl.DateTimeFormat(i18n.locale, { dateStyle: 'full', timeZone: 'UTC' }).format(at)
+    ? dateFormat(i18n.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(at)
+    : dateFormat(i18n.locale, { dateStyle: 'full', timeZone: 'UTC' }).format(at)
   return (
     <time
       dateTime={text}

@@ -1,3 +1,4 @@
+import { dateFormat } from './formats.ts'
 import { region, say } from './say.ts'
 
 const minute = 60
@@ -22,7 +23,7 @@ export function relative(at: Date, now: Date): string {
 
 /** With the zone, for hovers and assistive technology. */
 export function absolute(at: Date): string {
-  return new Intl.DateTimeFormat(region(), { dateStyle: 'full', timeStyle: 'long' }).format(at)
+  return dateFormat(region(), { dateStyle: 'full', timeStyle: 'long' }).format(at)
 }
 
 /** The time of day, with the date when it is another day. */
@@ -31,5 +32,5 @@ export function clockTime(at: Date, now: Date): string {
   const format = sameDay
     ? { timeStyle: 'short' as const }
     : { dateStyle: 'medium' as const, timeStyle: 'short' as const }
-  return new Intl.DateTimeFormat(region(), format).format(at)
+  return dateFormat(region(), format).format(at)
 }

@@ -196,6 +196,12 @@ describe('keys are guarded', () => {
   })
   after(() => close())
 
+  /** Of which requests a decision was sent. */
+  const sent: string[] = []
+  before(() =>
+    page.on('request', (call) => call.url().endsWith('/respond') && sent.push(call.url().split('/').at(-2) ?? '')),
+  )
+
   const a = { key: 'a', code: 'KeyA', bubbles: true, cancelable: true }
   const press = (init: Readonly<Record<string, unknown>>, target = 'body') =>
     page.locator(target).dispatchEvent('keydown', { ...a, ...init })
@@ -292,10 +298,12 @@ describe('keys are guarded', () => {
         press()
         return performance.now() - from
       })()`
+      sent.length = 0
       const tookMs = Number(await page.evaluate(twice))
       if (tookMs > 380) return false
       await page.evaluate(painted)
       assert.equal(await heading(page).textContent(), second)
+      assert.deepEqual(sent, [id])
       assert.equal(await responseOf(nextId), null)
       await eventually('a key works after that', async () => {
         await press({})

@@ -36,6 +36,26 @@ test('a new one goes where the order of the service puts it', () => {
   ])
 })
 
+test('thousands of requests and changes are compared a few times each', () => {
+  let compared = 0
+  const compare: ListRules['compare'] = (one, other) => {
+    compared += 1
+    return rules.compare(one, other)
+  }
+  const named = (number: number) => String(number).padStart(6, '0')
+  const pages = Array.from({ length: 100 }, (_, at) =>
+    page(
+      Array.from({ length: 100 }, (_, each) => request(named(2 * (100 * at + each)))),
+      at === 99 ? null : 'x',
+    ),
+  )
+  const changed = Array.from({ length: 500 }, (_, at) => request(named(40 * at + 1)))
+  const after = idsOf(withChanges({ pages, pageParams: [] }, changed, { ...rules, compare }, now)).flat()
+  assert.deepEqual(after, after.toSorted())
+  assert.equal(after.length, 10_500)
+  assert.ok(compared < 500 * 250, `${compared} comparisons`)
+})
+
 test('behind the end: only if there is no page to come that would bring it', () => {
   assert.deepEqual(idsOf(withChanges(list(null), [request('f')], rules, now)), [
     ['a', 'c'],

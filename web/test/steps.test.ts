@@ -48,12 +48,13 @@ describe('what comes before a decision', () => {
 
 /**
  * Keys as the page takes them: letters act at the buttons; in a comment they are written; in a confirmation the focus is on not
- * approving. Sending a comment (Ctrl+Enter) and moving the focus (Tab) are what a person does on purpose, and are left out.
+ * approving. Ctrl+Enter sends a comment, also by chance; moving the focus (Tab) is what a person does on purpose, and is left out.
  */
-describe('random keys never decide at high and critical risk', () => {
+describe('random keys never approve at high and critical risk', () => {
   const keys = [
     ...'abcdefghijklmnopqrstuvwxyzAR0123456789[]/?',
     'Enter',
+    'Control+Enter',
     ' ',
     'Escape',
     'ArrowUp',
@@ -88,13 +89,14 @@ describe('random keys never decide at high and critical risk', () => {
 
   for (const risk of ['high', 'critical', 'low']) {
     test(`2 000 sequences at ${risk} risk`, () => {
-      let decided = 0
+      const decided: Decision[] = []
       for (let run = 0; run < 2_000; run += 1) {
-        const request = asked(risk)
+        const request = asked(risk, random(2) === 0 ? {} : { answer: { comment: 'required' } as Request['answer'] })
         let step: Step = atButtons
         let first: string | null = null
         for (let at = 0; at < 30; at += 1) {
           const key = keys[random(keys.length)] ?? 'a'
+          const isSent = step.name === 'comment' && key === 'Control+Enter'
           const act = actOf(press(key, step, step.name === 'comment'), first, true)
           first = act === 'more' ? key : null
           const leaves =
@@ -104,18 +106,22 @@ describe('random keys never decide at high and critical risk', () => {
           const isOffered = decision !== undefined && decisionsOf(request).includes(decision)
           const next = leaves
             ? nextStep(request, step, { is: 'cancel' })
-            : isOffered
-              ? nextStep(request, step, { is: 'begin', decision })
-              : { step }
+            : isSent
+              ? nextStep(request, step, { is: 'comment', text: random(2) === 0 ? '' : 'No.' })
+              : isOffered
+                ? nextStep(request, step, { is: 'begin', decision })
+                : { step }
           if (!('step' in next)) {
-            decided += 1
+            decided.push(next.decision)
             break
           }
           step = next.step
         }
       }
-      if (risk === 'low') assert.ok(decided > 500, 'the same keys decide at low risk')
-      else assert.equal(decided, 0)
+      const approvals = decided.filter((each) => each === 'approve').length
+      assert.ok(decided.length - approvals > 20, 'the same keys reject')
+      if (risk === 'low') assert.ok(approvals > 200, 'the same keys approve at low risk')
+      else assert.equal(approvals, 0)
     })
   }
 })

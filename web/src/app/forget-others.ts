@@ -1,6 +1,7 @@
 import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
+import { announce } from '../design/announcer.tsx'
 import { forgetDrafts } from '../questions/drafts.ts'
 
 /** What one person read, decided and began in this tab is not the next one's to see, in another organization neither. */
@@ -12,5 +13,6 @@ export function forgetOthers(): void {
     queryClient.clear()
     forgetDecisions()
     forgetDrafts()
+    announce('')
   })
 }

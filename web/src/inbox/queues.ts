@@ -21,8 +21,15 @@ export interface Queue {
 /** As the service counts it: see `due_soon` of GET /requests/counts. */
 export const dueSoonMs = 60 * 60_000
 
-const dueOf = ({ timeout_at }: Request): number =>
-  timeout_at === null ? Number.POSITIVE_INFINITY : Date.parse(timeout_at)
+/** Lists compare each change with what they hold, so a time is read once. */
+const dues = new WeakMap<Request, number>()
+function dueOf(request: Request): number {
+  const known = dues.get(request)
+  if (known !== undefined) return known
+  const due = request.timeout_at === null ? Number.POSITIVE_INFINITY : Date.parse(request.timeout_at)
+  dues.set(request, due)
+  return due
+}
 const byId = (one: Request, other: Request): number => (one.id < other.id ? -1 : one.id > other.id ? 1 : 0)
 const byDue = (one: Request, other: Request): number => {
   const [a, b] = [dueOf(one), dueOf(other)]

@@ -26,13 +26,15 @@ export function withChanges(data: Pages, changed: readonly Request[], { fits, co
   })
   for (const request of byId.values()) {
     if (!fits(request, now)) continue
-    const at = pages.findIndex(({ items }) => items.some((other) => compare(request, other) < 0))
+    const isBefore = (other: Request | undefined): boolean => other !== undefined && compare(request, other) < 0
+    // Pages are in order as well, apart from requests that stayed in their place, so the last of a page tells for all of it.
+    const at = pages.findIndex(({ items }) => isBefore(items.at(-1)))
     const last = pages.length - 1
     // Behind everything that is loaded: it comes with a page to come, unless there is none.
     const index = at === -1 && pages[last]?.next_cursor === null ? last : at
     const page = pages[index]
     if (page === undefined) continue
-    const before = page.items.findIndex((other) => compare(request, other) < 0)
+    const before = page.items.findIndex(isBefore)
     const position = before === -1 ? page.items.length : before
     pages[index] = { ...page, items: page.items.toSpliced(position, 0, request) }
   }

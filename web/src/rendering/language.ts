@@ -20,7 +20,6 @@ const names = {
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Language = keyof typeof names
-export const languages = Object.keys(names) as readonly Language[]
 
 const byName = new Map<string, Language>(
   Object.entries(names).flatMap(([language, all]) => all.map((name) => [name, language as Language] as const)),

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { eventually } from '../../server/test/eventually.ts'
+import { request } from '../../server/test/service-process.ts'
+import { admin, type Installation, openPage, reviewer, signIn, startBrowser, startInstallation } from './browser.ts'
+
+let at: Installation
+let browser: Browser
+let token: string
+before(async () => {
+  ;[at, browser] = await Promise.all([startInstallation(), startBrowser()])
+  token = await at.tokenOf(reviewer)
+})
+after(async () => {
+  await browser?.close()
+  await at?.stop()
+})
+
+let number = 0
+/** The first of the list: each is due before those that were asked earlier. */
+const ask = async (what: string, body = {}): Promise<readonly [id: string, title: string]> => {
+  number += 1
+  const title = `${what} ${number}`
+  return [await at.ask({ title, risk: 'low', context: {}, timeout_minutes: 10_000 - number, ...body }), title]
+}
+const revise = async (id: string, title: string): Promise<void> => {
+  const reply = await request(at.url, 'POST', `/api/v1/requests/${id}/revisions`, {
+    as: at.apiKey,
+    body: { title, context: {} },
+  })
+  assert.equal(reply.status, 201, JSON.stringify(reply.body))
+}
+const read = async (id: string) => (await request(at.url, 'GET', `/api/v1/requests/${id}`, { as: token })).body
+const open = async (page: Page, id: string): Promise<void> => {
+  await page.goto(`${at.url}/inbox/all/${id}`)
+  await page.locator('#card-title').waitFor()
+  await page.getByText('Live', { exact: true }).waitFor()
+}
+const heading = (page: Page, name: string) => page.getByRole('heading', { name })
+const toast = (page: Page, text: RegExp) => page.getByText(text).first()
+
+describe('what a person did not mean decides nothing', () => {
+  let page: Page
+  let close: () => Promise<void>
+  /** What was sent to the service to decide. */
+  const sent: string[] = []
+  before(async () => {
+    ;({ page, close } = await openPage(browser, at.url))
+    page.on('request', (call) => {
+      if (call.url().endsWith('/respond')) sent.push(call.url().split('/').at(-2) ?? '')
+    })
+    await signIn(page, at.url)
+  })
+  after(() => close())
+
+  test('two presses before the next card are one decision', async () => {
+    const [next, nextTitle] = await ask('Close the ticket')
+    const [id] = await ask('Close the ticket')
+    await open(page, id)
+    await page.getByText(nextTitle).waitFor()
+    sent.length = 0
+    await page.evaluate(`for (let press = 0; press < 2; press += 1) {
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', code: 'KeyA', bubbles: true, cancelable: true }))
+    }`)
+    await heading(page, nextTitle).waitFor()
+    await toast(page, /^Approved/).waitFor()
+    await eventually('it is held', async () => (await read(id)).held_until !== null)
+    assert.deepEqual(sent, [id])
+    assert.equal((await read(next)).held_until, null)
+  })
+
+  test('a double click approves one request, and not the next one', async () => {
+    const [next, nextTitle] = await ask('Label the issue')
+    const [id] = await ask('Label the issue')
+    await open(page, id)
+    await page.getByText(nextTitle).waitFor()
+    sent.length = 0
+    await page.getByRole('button', { name: /^Approve/ }).dblclick()
+    await heading(page, nextTitle).waitFor()
+    await eventually('it is held', async () => (await read(id)).held_until !== null)
+    assert.deepEqual(sent, [id])
+    assert.equal((await read(next)).held_until, null)
+  })
+
+  test('letters typed after r are the comment', async () => {
+    const [id] = await ask('Drop the table')
+    await open(page, id)
+    sent.length = 0
+    await page.keyboard.press('r')
+    await page.getByRole('textbox').waitFor()
+    await page.keyboard.type('a bad idea, 2 rows are used')
+    assert.equal(await page.getByRole('textbox').inputValue(), 'a bad idea, 2 rows are used')
+    assert.deepEqual(sent, [])
+    await page.keyboard.press('Escape')
+  })
+
+  test('a revision that comes while somebody types takes no letter as a key, and keeps what was written', async () => {
+    const [id] = await ask('Restart the worker')
+    await open(page, id)
+    sent.length = 0
+    await page.keyboard.press('r')
+    await page.getByRole('textbox').waitFor()
+    await page.keyboard.type('not a')
+    await revise(id, 'Restart the other worker')
+    await heading(page, 'Restart the other worker').waitFor()
+    await page.keyboard.type('ll of it, and a day later')
+    await page.getByText('The agent changed this request. Read it again').waitFor({ state: 'attached' })
+    assert.deepEqual(sent, [])
+    // A revision came by itself, so the button waits a moment as well.
+    await eventually('the form is open again', async () => {
+      await page.getByRole('button', { name: /^Reject/ }).click()
+      return (await page.getByRole('textbox').count()) === 1
+    })
+    assert.equal(await page.getByRole('textbox').inputValue(), 'not a')
+    await page.keyboard.press('Escape')
+  })
+})
+
+describe('undo', () => {
+  let page: Page
+  let close: () => Promise<void>
+  before(async () => {
+    ;({ page, close } = await openPage(browser, at.url))
+    await signIn(page, at.url)
+  })
+  after(() => close())
+
+  const approve = async (id: string): Promise<void> => {
+    await open(page, id)
+    await page.keyboard.press('a')
+    await page.getByRole('button', { name: /^Undo/ }).waitFor()
+  }
+
+  test('works again once the service answers, and until then says that it did not', async () => {
+    const [id] = await ask('Rotate the key')
+    await ask('Rotate the key')
+    await page.route('**/undo', (route) => route.abort())
+    await approve(id)
+    await page.keyboard.press('z')
+    await page
+      .getByText(/this was not taken back/)
+      .first()
+      .waitFor()
+    await page.unroute('**/undo')
+    await page.keyboard.press('z')
+    await eventually('it is open again', async () => (await read(id)).held_until === null)
+    assert.equal((await read(id)).state, 'pending')
+  })
+
+  test('works on another page', async () => {
+    const [id] = await ask('Archive the mailbox')
+    await approve(id)
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByRole('heading', { name: 'Settings' }).waitFor()
+    await page.keyboard.press('z')
+    await eventually('it is open again', async () => (await read(id)).held_until === null)
+    assert.equal((await read(id)).state, 'pending')
+  })
+
+  test('works after the page was loaded again', async () => {
+    const [id] = await ask('Scale down')
+    await approve(id)
+    await open(page, id)
+    await page.getByRole('button', { name: /^Undo/ }).waitFor()
+    await page.keyboard.press('z')
+    await page.getByRole('button', { name: /^Approve/ }).waitFor()
+    assert.deepEqual([(await read(id)).state, (await read(id)).held_until], ['pending', null])
+  })
+
+  test('a request that was asked back and then revised is in the list again', async () => {
+    const [id, title] = await ask('Order paper')
+    await ask('Order paper')
+    await open(page, id)
+    await page.keyboard.press('c')
+    await page.getByRole('textbox').fill('How much of it?')
+    await page.keyboard.press('Control+Enter')
+    await page.getByRole('link', { name: title }).waitFor({ state: 'detached' })
+    await eventually('the hold is over', async () => (await read(id)).held_until === null)
+    await revise(id, `${title}: two reams`)
+    await page.getByRole('link', { name: `${title}: two reams` }).waitFor()
+  })
+})
+
+test('the next person on the same tab sees nothing of the one before', async () => {
+  const { page, close } = await openPage(browser, at.url)
+  await signIn(page, at.url)
+  const [id, title] = await ask('Pay the bill')
+  await open(page, id)
+  await page.keyboard.press('a')
+  await page.getByRole('button', { name: /^Undo/ }).waitFor()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Email').waitFor()
+  // Whatever was read before cannot come from the service again.
+  await page.route(/\/api\/v1\/requests/, (route) => route.abort())
+  await page.getByLabel('Email').fill(admin.email)
+  await page.getByLabel('Password').fill(admin.password)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.waitForURL(/\/inbox\//)
+  await page.getByRole('alert').first().waitFor()
+  assert.equal(await page.getByText(title).count(), 0)
+  assert.equal(await page.getByRole('button', { name: /^Undo/ }).count(), 0)
+  await close()
+})
+
+describe('below 1024 px', () => {
+  test('the focus is on the next card after a decision, and arrows scroll what is read', async () => {
+    const { page, close } = await openPage(browser, at.url, { viewport: { width: 400, height: 500 } })
+    await signIn(page, at.url)
+    const [, nextTitle] = await ask('Send the letter', { justification: 'A long story.\n\n'.repeat(80) })
+    const [id] = await ask('Send the letter')
+    await page.goto(`${at.url}/inbox/all/${id}`)
+    await page.locator('#card-title').waitFor()
+    await page.keyboard.press('a')
+    await heading(page, nextTitle).waitFor()
+    await eventually(
+      'the title has the focus',
+      async () => (await page.locator(':focus').getAttribute('id')) === 'card-title',
+    )
+    await page.keyboard.press('Tab')
+    const card = page.getByRole('region', { name: 'The request' })
+    await card.focus()
+    await page.keyboard.press('ArrowDown')
+    await eventually('it is scrolled', async () => Number(await page.evaluate('document.activeElement.scrollTop')) > 0)
+    assert.ok(page.url().includes('/inbox/all/'))
+    await close()
+  })
+})

@@ -84,7 +84,7 @@ export async function createApp(options: AppOptions) {
     recordOutcomes: (tx, requests) => consultations.recordCallbacks(tx, requests),
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
-    redeliver: (by, id) => consultations.redeliverIfSettled(by, id),
+    redeliver: (by, id, callbackId) => consultations.redeliverIfSettled(by, id, callbackId),
   })
   const realtime = createRealtimeModule({
     ...ground,

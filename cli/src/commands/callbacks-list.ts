@@ -30,8 +30,9 @@ export const callbacksList: Command = {
     {
       name: 'status',
       value: 'STATUS',
-      choices: ['pending', 'delivering', 'sent', 'failed'],
-      about: 'Only those with this status. A failed one with a next attempt is still tried.',
+      choices: ['pending', 'delivering', 'sent', 'failed', 'withdrawn'],
+      about:
+        'Only those with this status. A failed one with a next attempt is still tried; a withdrawn one was not received and is not sent any more.',
     },
     { name: 'limit', value: 'COUNT', about: 'How many at most. Default: 50.' },
     ...filterOptions,

@@ -5,7 +5,13 @@ import { parseAllowList, type TargetRules } from '../outbound/target-guard.ts'
 import type { PostErrorCode } from '../outbound/transport-errors.ts'
 
 /** What a callback that was ordered may be, in lists. */
-export const listedStatuses = ['pending', 'delivering', 'sent', 'failed'] as const satisfies readonly DeliveryStatus[]
+export const listedStatuses = [
+  'pending',
+  'delivering',
+  'sent',
+  'failed',
+  'withdrawn',
+] as const satisfies readonly DeliveryStatus[]
 
 /** The outcome of an attempt to post a callback. */
 export interface CallbackResult extends Omit<PostResult, 'error'> {

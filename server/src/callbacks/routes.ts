@@ -18,8 +18,8 @@ export interface CallbackRoutes {
   readonly guard: Guard
   /** Throws 404 when the principal may not see the request. */
   readonly requireVisible: (principal: Principal, requestId: string) => Promise<unknown>
-  /** Makes the callback of a request due again; false when there is nothing to send again. */
-  readonly redeliver: (by: Caller<Person>, requestId: string) => Promise<boolean>
+  /** Makes this callback of a request due again; false when it is not the one that reports how the request was closed. */
+  readonly redeliver: (by: Caller<Person>, requestId: string, callbackId: string) => Promise<boolean>
   /** What `requireVisible` throws, for the documents. */
   readonly requestNotFound: AnyRefusal
 }
@@ -97,7 +97,8 @@ function redeliverRoute(app: FastifyInstance, { callbacks, guard, redeliver }: C
     summary: 'Send many callbacks again: those that failed, or were sent',
     description:
       'Each gets a new round of attempts, with the same webhook-id and the same bytes. A call takes as many as `limit` says; ' +
-      'repeat it with `cursor` until next_cursor is null.',
+      'repeat it with `cursor` until next_cursor is null. Skipped are those that count no more, and request.revised and ' +
+      'request.completed, which are not sent again.',
     operationId: 'redeliverCallbacks',
     body: { ...schemas.redeliverBody, examples: [schemas.redeliverExample] },
     response: {
@@ -115,7 +116,7 @@ function redeliverRoute(app: FastifyInstance, { callbacks, guard, redeliver }: C
       const list = `redeliver ${JSON.stringify([status, filter.target, filter.since])}`
       const before = cursor === undefined ? null : decodeCursor(cursor, list)
       const { items, next } = await callbacks.list({ organizationId, status, ...readFilter(filter), before, limit })
-      const done = await Promise.all(items.map(({ subjectId }) => redeliver(by, subjectId)))
+      const done = await Promise.all(items.map(({ id, subjectId }) => redeliver(by, subjectId, id)))
       const redelivered = done.filter((isDue) => isDue).length
       const skipped = done.length - redelivered
       return reply.status(202).send({ redelivered, skipped, next_cursor: next && encodeCursor(next, list) })
@@ -139,10 +140,11 @@ function originOf(target: string): string {
 }
 
 function callbackJson({ id: webhook_id, subjectId: request_id, address: url, ...row }: ListedDelivery) {
-  const { target, status, attempts, nextAttemptAt, lastError, lastStatusCode, createdAt, updatedAt } = row
+  const { event, target, status, attempts, nextAttemptAt, lastError, lastStatusCode, createdAt, updatedAt } = row
   return {
     request_id,
     webhook_id,
+    event,
     url,
     target,
     status,

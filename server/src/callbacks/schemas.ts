@@ -40,12 +40,14 @@ export const deliveryExample = {
 
 const statusMeaning =
   'pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a ' +
-  'next_attempt_at, the recovery goes on.'
+  'next_attempt_at, the recovery goes on; withdrawn: it was not received and is not sent any more, because the request was revised or ' +
+  'erased.'
 
 export const callbackSchema = Type.Object(
   {
     request_id: id,
     webhook_id: Type.String({ format: 'uuid', description: 'The `webhook-id` header.' }),
+    event: Type.String({ description: 'What it reports, such as request.responded.' }),
     url: Type.String({ description: 'Empty after an erasure.' }),
     target: Type.String({ description: 'scheme://host:port of the URL: breakers open and close per target.' }),
     status: Type.Enum(listedStatuses, { description: statusMeaning }),
@@ -53,9 +55,9 @@ export const callbackSchema = Type.Object(
     next_attempt_at: nullable(
       Type.String({ format: 'date-time', description: 'Null while it is tried, and when nothing more is due.' }),
     ),
-    last_error: nullable(Type.String({ description: 'Why the last attempt failed.' })),
+    last_error: nullable(Type.String({ description: 'Why the last attempt failed, or why it was withdrawn.' })),
     created_at: time('When it first fell due.'),
-    updated_at: time('When it was last tried or asked for.'),
+    updated_at: time('When it was last tried, asked for or withdrawn.'),
   },
   { $id: 'ListedCallback', title: 'ListedCallback' },
 )
@@ -99,7 +101,10 @@ export const redeliverExample = { status: 'failed', target: 'https://agent.examp
 export const redeliveredSchema = Type.Object(
   {
     redelivered: Type.Integer({ description: 'Callbacks that are due again.' }),
-    skipped: Type.Integer({ description: 'Callbacks that somebody else sent, or asked for, in the meantime.' }),
+    skipped: Type.Integer({
+      description:
+        'Callbacks that somebody else sent, or asked for, in the meantime, and those that are not sent again.',
+    }),
     next_cursor: nullable(Type.String({ description: 'There may be more: call again with it as `cursor`.' })),
   },
   { $id: 'RedeliveredCallbacks', title: 'RedeliveredCallbacks' },
@@ -108,6 +113,7 @@ export const redeliveredSchema = Type.Object(
 export const callbackExample = {
   request_id: '01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58',
   webhook_id: deliveryExample.webhook_id,
+  event: 'request.responded',
   url: deliveryExample.url,
   target: 'https://agent.example.com',
   status: 'failed',

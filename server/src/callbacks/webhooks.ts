@@ -1,13 +1,16 @@
 import { Type } from 'typebox'
 import type { Webhooks } from '../http/openapi-document.ts'
 import { nullable, time, uuid } from '../http/schema-parts.ts'
-import { closings } from './order.ts'
+import { besides, closings } from './order.ts'
 
 const free = (description: string) => Type.Object({}, { additionalProperties: true, description })
 
 const callbackSchema = Type.Object(
   {
-    event: Type.Enum(Object.values(closings), { title: 'CallbackEvent', description: 'What happened to the request.' }),
+    event: Type.Enum([...Object.values(closings), ...Object.values(besides)], {
+      title: 'CallbackEvent',
+      description: 'What happened to the request.',
+    }),
     request_id: uuid('The request.'),
     metadata: nullable(
       Type.Object({}, { additionalProperties: true, description: "The agent's own data, exactly as sent." }),
@@ -52,11 +55,24 @@ const callbackSchema = Type.Object(
       ),
     ),
     timestamp: time('When it happened.'),
-    state: Type.String({ description: 'responded, timeout or cancelled.' }),
-    revision: Type.Integer({ description: 'The revision that was answered.' }),
+    state: Type.String({
+      description: 'responded, timeout or cancelled; of request.revised pending, of request.completed completed.',
+    }),
+    revision: Type.Integer({ description: 'The revision that it is about.' }),
     digest: Type.String({ description: 'SHA-256, in hex, over the RFC 8785 JSON of what was asked: see the request.' }),
     certificate: nullable(
       Type.String({ description: 'The decision as a compact JWS (EdDSA); see docs/certificates.md.' }),
+    ),
+    outcome: Type.Optional(
+      Type.Object(
+        {
+          status: Type.String({ description: 'executed, failed or unknown.' }),
+          detail: nullable(Type.String({ description: 'What happened, in words.' })),
+          data: nullable(free('What came of it.')),
+          reported_at: time('When the agent reported it.'),
+        },
+        { title: 'CallbackOutcome', description: 'What the agent reported. Of request.completed only.' },
+      ),
     ),
   },
   { title: 'Callback' },
@@ -101,9 +117,11 @@ export const callbackWebhooks: Webhooks = {
     askedBy: { operationId: 'createRequest', address: '{$request.body#/callback_webhook}', as: 'outcome' },
     post: {
       operationId: 'callback',
-      summary: 'A request was answered, timed out or was withdrawn: sent to its callback_webhook',
+      summary: 'A request was answered, timed out, was withdrawn, revised or completed: sent to its callback_webhook',
       description:
-        'Sent again until the receiver replies 2xx, by the schedule of the request; redirects are not followed. Compute the signature over ' +
+        'Sent again until the receiver replies 2xx, by the schedule of the request; redirects are not followed. ' +
+        'request.revised and request.completed are sent to requests whose callback_events name them. Callbacks may arrive in another order than ' +
+        'they were made: go by `revision` and `timestamp`. What a revision makes void is not sent any more. Compute the signature over ' +
         'the bytes of the body as they arrive.',
       tags: ['requests'],
       security: [],

@@ -195,10 +195,15 @@ export async function report(
   return act(context, by, id, decide, { locksCallback: true })
 }
 
-/** False when its callback is under way, or there is none: somebody else was first. */
-export async function redeliverIfSettled(context: ActContext, by: Caller, id: string): Promise<boolean> {
+/** False when its callback is under way or not the one that is meant, or there is none. */
+export async function redeliverIfSettled(
+  context: ActContext,
+  by: Caller,
+  id: string,
+  callbackId: string,
+): Promise<boolean> {
   try {
-    await redeliver(context, by, id)
+    await redeliver(context, by, id, callbackId)
     return true
   } catch (error) {
     const { code } = error as { readonly code?: unknown }
@@ -207,7 +212,8 @@ export async function redeliverIfSettled(context: ActContext, by: Caller, id: st
   }
 }
 
-export function redeliver(context: ActContext, by: Caller, id: string): Promise<Consultation> {
-  const decide = (before: Consultation) => callbacks.redeliver(before, actorOf(by.principal), context.clock.now())
+export function redeliver(context: ActContext, by: Caller, id: string, callbackId?: string): Promise<Consultation> {
+  const decide = (before: Consultation) =>
+    callbacks.redeliver(before, actorOf(by.principal), context.clock.now(), callbackId)
   return act(context, by, id, decide, { locksCallback: true })
 }

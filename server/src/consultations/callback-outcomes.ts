@@ -1,6 +1,6 @@
 import type { SettledAttempt } from '../deliveries/delivery.ts'
 import type { Tx } from '../platform/database/db.ts'
-import { callbackAttempted } from './callback-progress.ts'
+import { besideAttempted, callbackAttempted } from './callback-progress.ts'
 import type { Context } from './context.ts'
 import { factsOf } from './facts.ts'
 import { byKey, distinct, type Key, keyOf } from './row-keys.ts'
@@ -21,12 +21,13 @@ export function recordCallbacks({ clock, events, openWrites }: Context, tx: Tx, 
   reading.catch(() => {})
   const now = clock.now()
   const record = async (attempts: readonly SettledAttempt[]): Promise<void> => {
-    const settled = byKey(attempts)
-    const changes = (await reading).flatMap((found) => {
-      const attempt = settled.get(keyOf(found))
-      if (attempt === undefined) return []
+    const requests = byKey(await reading)
+    const changes = attempts.flatMap((attempt) => {
+      const found = requests.get(keyOf(attempt))
+      if (found === undefined) return []
+      if (attempt.delivery.id !== found.callbackId) return besideAttempted(found, attempt)
       const before: typeof found = attempt.isShown ? found : { ...found, state: 'completed' }
-      return [callbackAttempted(before, attempt.outcome, attempt.changedAt)]
+      return callbackAttempted(before, attempt.outcome, attempt.changedAt)
     })
     if (changes.length === 0) return
     for (const { after } of changes) openWrites.changedAt(after.updatedAt)

@@ -68,9 +68,32 @@ export function callbackAttempted<C extends CalledBack>(
   return { before, after: { ...touched, state, callback }, facts: [fact] }
 }
 
-/** Sends the last callback again, with the same webhook-id and the same bytes. */
-export function redeliver(before: Consultation, actor: Actor, now: Date): Change {
+/** A callback beside the one that reports how the request was closed: nothing of the request shows how it fares. */
+export function besideAttempted<C extends CalledBack>(found: C, { delivery, outcome }: SettledAttempt): Change<C> {
+  const nothing = { before: found, after: found, facts: [] }
+  const { event, failedAt } = delivery
+  if (outcome.kind === 'retry' && (outcome.isRecovery !== true || failedAt !== null)) return nothing
+  const attempts = delivery.attempts + (outcome.kind !== 'sent' && outcome.isHeld === true ? 0 : 1)
+  const failure = failedAt === null ? 'request.callback_failed' : 'request.callback_abandoned'
+  const fact: RequestFact = {
+    kind: outcome.kind === 'sent' ? 'request.callback_sent' : failure,
+    actor: { kind: 'system', id: null },
+    before: { state: found.state },
+    after: {
+      state: found.state,
+      event,
+      attempts,
+      ...(outcome.kind === 'sent' ? {} : { error: outcome.error }),
+      ...(outcome.kind === 'retry' ? { next_attempt_at: outcome.nextAttemptAt } : {}),
+    },
+  }
+  return { ...nothing, facts: [fact] }
+}
+
+/** Sends the last callback again, with the same webhook-id and the same bytes. `meant`: only if it is this one. */
+export function redeliver(before: Consultation, actor: Actor, now: Date, meant = before.callbackId): Change {
   const { status } = before.callback
+  if (meant !== before.callbackId) throw nothingToRedeliver(before.state, false)
   if (status !== 'sent' && status !== 'failed') {
     throw nothingToRedeliver(before.state, status !== 'none')
   }

@@ -88,7 +88,8 @@ type Nullable<T> = { readonly [N in keyof T]: T[N] | null }
 /** What is read of a delivery. */
 export type ProgressRow = Nullable<
   Pick<Delivered, 'settled' | 'attempts' | 'planned_at' | 'last_error' | 'sent_at' | 'changed_at'> & {
-    readonly progress: DeliveryStatus
+    /** What was withdrawn is no callback of its request any more. */
+    readonly progress: Exclude<DeliveryStatus, 'withdrawn'>
   }
 >
 
@@ -149,7 +150,16 @@ export function selected(wanted: readonly Name[]): string {
   return wanted.map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`)).join(', ')
 }
 
-const named = ['organization_id', 'id', 'agent_id', 'state', 'digest', 'erased_at', 'updated_at'] as const
+const named = [
+  'organization_id',
+  'id',
+  'agent_id',
+  'state',
+  'callback_id',
+  'digest',
+  'erased_at',
+  'updated_at',
+] as const
 /** What a change of its callback needs of the request `c` with its callback `o`. */
 export const selectedCalledBack = `${selected(named)}, ${selectedProgress}`
 export type CalledBackRow = Pick<CoreRow, (typeof named)[number]> & ProgressRow
@@ -182,7 +192,6 @@ export function toCore(row: CoreRow): ConsultationCore {
             data: row.outcome_data,
             reportedAt: row.outcome_at,
           },
-    callbackId: row.callback_id,
     risk: row.risk,
     responseBytes: row.response_bytes,
     certificateExpiresAt: row.certificate_expires_at,
@@ -200,6 +209,7 @@ export function toCalledBack(row: CalledBackRow): CalledBack {
     id: row.id,
     agentId: row.agent_id,
     state: stateOf(row.state, row.settled),
+    callbackId: row.callback_id,
     callback: progressOf(row, row.erased_at),
     digest: row.digest,
     updatedAt: latest(row.updated_at, row.changed_at),

@@ -158,7 +158,7 @@ export interface Proposal extends Asked {
   /** Sealed; never on the wire, in a log or in an event. */
   readonly callbackSecret: Buffer | null
   readonly callbackRetrySeconds: readonly number[] | null
-  /** The only events that a callback is sent for; null: all of them. */
+  /** The only events that a callback is sent for; null: each way out of `pending`. */
   readonly callbackEvents: readonly CallbackEvent[] | null
   /** W3C Trace Context of the call that asked. */
   readonly traceparent: string | null
@@ -206,7 +206,7 @@ export type RequestFact = Pick<Fact, 'kind' | 'actor' | 'before' | 'after' | 'er
 /** What of a request changes when its callback was attempted, and what names it. */
 export type CalledBack = Pick<
   ConsultationCore,
-  'organizationId' | 'id' | 'agentId' | 'state' | 'callback' | 'digest' | 'updatedAt'
+  'organizationId' | 'id' | 'agentId' | 'state' | 'callbackId' | 'callback' | 'digest' | 'updatedAt'
 >
 
 export interface Change<C extends CalledBack = Consultation> {
@@ -217,8 +217,14 @@ export interface Change<C extends CalledBack = Consultation> {
   readonly answers?: readonly GivenAnswer[]
 }
 
-/** What a callback can be about: each way out of `pending`. */
-export const callbackEvents = ['request.responded', 'request.timeout', 'request.cancelled'] as const
+/** What a callback can be about: each way out of `pending`, and what only those get who name it. */
+export const callbackEvents = [
+  'request.responded',
+  'request.timeout',
+  'request.cancelled',
+  'request.revised',
+  'request.completed',
+] as const
 export type CallbackEvent = (typeof callbackEvents)[number]
 
 export const defaultTimeoutMinutes = 1440

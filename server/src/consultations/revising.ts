@@ -64,13 +64,7 @@ async function reviseLocked(
   openWrites.changedAt(after.updatedAt)
   await revisions.replaceQuestion(tx, before, after)
   const recorded = facts.map((fact) => factOf(after, fact, by, now))
-  tx.last(
-    Promise.all([
-      saveWithFiles(answerFiles, tx, [change]),
-      revisions.withdrawCallback(tx, before, now),
-      events.append(tx, recorded, [requestChange(change)]),
-    ]),
-  )
+  tx.last(Promise.all([saveWithFiles(answerFiles, tx, [change]), events.append(tx, recorded, [requestChange(change)])]))
   return after
 }
 

@@ -117,24 +117,6 @@ export async function replaceQuestion(
   ])
 }
 
-const withdrawStatement: Statement = {
-  name: 'consultations_withdraw_callback',
-  text: `update deliveries set shown = false, due_at = null, planned_at = null, lease_token = null, failed_at = null,
-      status = case when status <> 'pending' then status when settled = 'sent' then 'sent' else 'failed' end,
-      last_error = case when status = 'pending' then $3 else last_error end,
-      body_sha256 = case when body <> '' then sha256(convert_to(body, 'UTF8')) else body_sha256 end, body = '',
-      updated_at = $4, changed_at = greatest($4, changed_at + interval '1 ms')
-    where organization_id = $1 and id = $2`,
-}
-
-const withdrawn = 'The agent has revised its request, so this callback is not sent any more.'
-
-/** Ends the callback of an earlier revision, which is locked. An attempt under way settles nothing any more. */
-export async function withdrawCallback(tx: Queryable, { organizationId, callbackId }: Consultation, now: Date) {
-  if (callbackId === null) return
-  await tx.execute(withdrawStatement, [organizationId, callbackId, withdrawn, now])
-}
-
 const shownTexts = copied
   .map((name) => (name === 'digest' ? `encode(c.digest, 'hex') as digest` : `c.${name}`))
   .join(', ')

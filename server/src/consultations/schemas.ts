@@ -72,7 +72,9 @@ export const createRequestBody = Type.Object(
         minItems: 1,
         maxItems: callbackEvents.length,
         uniqueItems: true,
-        description: 'The events that a callback is sent for. Left out: all of them.',
+        description:
+          'The events that a callback is sent for. Left out: request.responded, request.timeout and request.cancelled. ' +
+          'request.revised and request.completed tell another program what the agent did.',
       }),
     ),
     timeout_minutes: maybe(
@@ -315,7 +317,9 @@ export const requestSchema = Type.Object(
     outcome: nullable(reportedOutcome),
     callback_webhook: nullable(Type.String({ description: 'Where the answer is posted to.' })),
     callback_events: nullable(
-      Type.Array(Type.String(), { description: 'The events that a callback is sent for; null: all of them.' }),
+      Type.Array(Type.String(), {
+        description: 'The events that a callback is sent for; null: each way a request is closed.',
+      }),
     ),
     callback_sent_at: nullable(time('When the callback was received.')),
     callback: Type.Object(

@@ -18,6 +18,8 @@ export interface NewDelivery extends Ordered {
   readonly event: string
   /** When its subject changed, which it reports. */
   readonly changedAt: Date
+  /** Whether the state of its subject shows how it fares. */
+  readonly isShown: boolean
   /** Sealed. */
   readonly secret: Buffer | null
   readonly body: string
@@ -35,7 +37,7 @@ export interface NewDelivery extends Ordered {
 }
 
 /** A delivery that this process has leased and makes now. */
-export interface Delivery extends NewDelivery {
+export interface Delivery extends Omit<NewDelivery, 'isShown'> {
   /** Earlier attempts, in all and in this round of the retry schedule. */
   readonly attempts: number
   readonly roundAttempts: number
@@ -134,6 +136,8 @@ export interface SettledAttempt {
   readonly organizationId: string
   /** The subject's id. */
   readonly id: string
+  /** As it was before this attempt. */
+  readonly delivery: Pick<Delivery, 'id' | 'event' | 'attempts' | 'failedAt'>
   /** The time of the change, later than that of the one before. */
   readonly changedAt: Date
   /** False once its subject has another end than the delivery. */
@@ -157,7 +161,7 @@ export function settledAttempt(
 ): SettledAttempt {
   const { organizationId, subjectId: id } = delivery
   const { next } = result
-  const settled = { organizationId, id, changedAt, isShown }
+  const settled = { organizationId, id, delivery, changedAt, isShown }
   if (next.kind === 'sent') return { ...settled, outcome: { kind: 'sent', at } }
   const failure = { at, error: next.error, ...(isHeld && { isHeld }) }
   if (next.kind === 'failed' || dueAt === null) return { ...settled, outcome: { kind: 'failed', ...failure } }

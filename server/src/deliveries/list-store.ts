@@ -1,6 +1,6 @@
 import type { Queryable } from '../platform/database/db.ts'
 
-export type DeliveryStatus = 'pending' | 'delivering' | 'sent' | 'failed'
+export type DeliveryStatus = 'pending' | 'delivering' | 'sent' | 'failed' | 'withdrawn'
 
 export interface DeliveryFilter {
   readonly organizationId: string
@@ -17,6 +17,7 @@ export interface DeliveryFilter {
 export interface ListedDelivery {
   readonly id: string
   readonly subjectId: string
+  readonly event: string
   readonly address: string
   readonly target: string
   readonly status: DeliveryStatus
@@ -44,7 +45,7 @@ const highest = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The status of the delivery `o`, as others see it. */
 export const statusOf = (o: string): string =>
-  `case when ${o}.status = 'sent' then 'sent' when ${o}.failed_at is not null or ${o}.status = 'failed' then 'failed'
+  `case when ${o}.status = 'sent' then 'sent' when ${o}.withdrawn_at is not null then 'withdrawn' when ${o}.failed_at is not null or ${o}.status = 'failed' then 'failed'
       when ${o}.round_attempts > 0 then 'delivering' when ${o}.status = 'pending' then 'pending' end`
 const status = statusOf('o')
 
@@ -62,9 +63,9 @@ export async function list(db: Queryable, filter: DeliveryFilter): Promise<Deliv
       name: `deliveries_list_${failed}`,
       text: `
         with looked as materialized (
-          select o.id, o.channel, o.subject_id, o.address, o.target, ${status} as status, o.attempts, o.lease_token,
+          select o.id, o.channel, o.subject_id, o.event, o.address, o.target, ${status} as status, o.attempts, o.lease_token,
             o.last_error, o.due_at, o.created_at, o.updated_at
-          from deliveries o where o.organization_id = $1 and o.id < $2${failed === 'failed' ? ' and o.failed_at is not null' : ''}
+          from deliveries o where o.organization_id = $1 and o.id < $2${failed === 'failed' ? ' and o.failed_at is not null and o.withdrawn_at is null' : ''}
           order by o.id desc limit ${lookedThrough}
         ), matching as (
           select * from looked where channel = $3 and ($4::text is null or status = $4)
@@ -72,13 +73,13 @@ export async function list(db: Queryable, filter: DeliveryFilter): Promise<Deliv
           order by id desc limit $7
         ), "end" as (select id, created_at from looked order by id limit 1)
         select (select id from "end") as "end", (select created_at from "end") as "endAt",
-          (select count(*)::int from looked) as looked, m.id, m.subject_id as "subjectId", m.address, m.target, m.status,
-          m.attempts, case when m.lease_token is null then m.due_at end as "nextAttemptAt", coalesce(last.error, m.last_error) as "lastError",
+          (select count(*)::int from looked) as looked, m.id, m.subject_id as "subjectId", m.event, m.address, m.target, m.status,
+          m.attempts, case when m.lease_token is null then m.due_at end as "nextAttemptAt", case when m.status = 'withdrawn' then m.last_error else coalesce(last.error, m.last_error) end as "lastError",
           last.status_code as "lastStatusCode",
           m.created_at as "createdAt", m.updated_at as "updatedAt"
         from (select 1) one left join matching m on true
         left join lateral (select a.error, a.status_code from delivery_attempts a where a.organization_id = $1 and a.channel = m.channel
-          and a.subject_id = m.subject_id and a.delivery_id = m.id order by a.id desc limit 1) last on m.status <> 'sent'
+          and a.subject_id = m.subject_id and a.delivery_id = m.id order by a.id desc limit 1) last on m.status not in ('sent', 'withdrawn')
         order by m.id desc`,
     },
     [organizationId, filter.before ?? highest, channel, filter.status, filter.target, since, limit + 1],

@@ -1,6 +1,6 @@
 import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Db } from '../platform/database/db.ts'
+import type { Db, Tx } from '../platform/database/db.ts'
 import type { Hints } from '../platform/database/listen.ts'
 import type { Logger } from '../platform/log.ts'
 import type { BackgroundWork } from '../platform/loop.ts'
@@ -10,7 +10,7 @@ import type { Channel } from './channel.ts'
 import type { Subject } from './delivery.ts'
 import { type DeliveryFilter, list } from './list-store.ts'
 import { enqueue } from './service.ts'
-import { attempts, dueNotification, erase } from './store.ts'
+import { attempts, dueNotification, erase, withdraw } from './store.ts'
 import { createDeliveryWorker } from './worker.ts'
 
 export interface DeliveryModuleDependencies {
@@ -46,6 +46,9 @@ export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
     attempts: (subject: Subject) => attempts(db.within({ organizationId: subject.organizationId }), subject),
     /** A page of deliveries, newest first. */
     list: (filter: DeliveryFilter) => list(db.within({ organizationId: filter.organizationId }), filter),
+    /** Ends what is not to be sent any more, in the caller's transaction. */
+    withdraw: (tx: Tx, subject: Subject, shownId: string | null, reason: string) =>
+      withdraw(tx, subject, { shownId, reason, now: clock.now() }),
     /** Empties what was sent about a subject, in the caller's transaction. */
     erase,
     /** For the modules above: their deliveries name a channel that they have added. */

@@ -10,9 +10,10 @@ const enqueueStatement: Statement = {
   name: 'deliveries_enqueue',
   text: `
     insert into deliveries (organization_id, id, channel, subject_id, event, address, target, secret, body, traceparent, proof,
-      body_bytes, retry_seconds, recovery_seconds, planned_at, changed_at, due_at, lease_token, created_at, updated_at)
+      body_bytes, retry_seconds, recovery_seconds, planned_at, changed_at, shown, due_at, lease_token, created_at,
+      updated_at)
     select organization_id, id, channel, subject_id, event, address, target, secret, body, traceparent, proof, body_bytes,
-      retry_seconds, recovery_seconds, created_at, changed_at,
+      retry_seconds, recovery_seconds, created_at, changed_at, shown,
       case when lease_token is null then least(due_at, statement_timestamp()) else due_at end,
       lease_token, created_at, $2
     from json_populate_recordset(null::deliveries, $1)`,
@@ -36,6 +37,7 @@ export async function enqueue(tx: Queryable, due: readonly Due[], now: Date): Pr
     subject_id: delivery.subjectId,
     event: delivery.event,
     changed_at: delivery.changedAt,
+    shown: delivery.isShown,
     address: delivery.address,
     target: delivery.target,
     secret: bytea(delivery.secret),
@@ -79,6 +81,7 @@ const rearmStatement: Statement = {
     update deliveries o set status = 'pending', round_attempts = 0, due_at = least($4, statement_timestamp()), lease_token = null, failed_at = null,
       not_before = null, planned_at = $4, updated_at = $4, changed_at = greatest($4, o.changed_at + interval '1 ms')
     where o.organization_id = any($1::uuid[]) and o.id = any($5::uuid[]) and (o.status <> 'pending' or o.failed_at is not null)
+      and o.withdrawn_at is null
     returning o.organization_id as "organizationId", o.target`,
 }
 
@@ -93,6 +96,38 @@ export function rearm(tx: Queryable, deliveries: readonly Ordered[], now: Date):
     now,
     deliveries.map(({ id }) => id),
   ])
+}
+
+const withdrawStatement: Statement = {
+  name: 'deliveries_withdraw',
+  text: `
+    with withdrawn as materialized (
+      select $4::uuid as id where $4 is not null
+      union
+      select id from deliveries
+      where organization_id = $1 and channel = $2 and subject_id = $3 and status = 'pending' and not shown
+    )
+    update deliveries o set shown = false, due_at = null, planned_at = null, lease_token = null,
+      status = case when o.settled = 'sent' then 'sent' else 'failed' end,
+      withdrawn_at = case when o.settled = 'sent' then null else $6::timestamptz end,
+      -- Erasures find those that were never tried by it.
+      failed_at = case when o.settled = 'sent' then null else coalesce(o.failed_at, $6) end,
+      last_error = case when o.settled = 'sent' then o.last_error else $5 end,
+      body_sha256 = case when o.body <> '' then sha256(convert_to(o.body, 'UTF8')) else o.body_sha256 end, body = '',
+      updated_at = $6, changed_at = greatest($6, o.changed_at + interval '1 ms')
+    where o.organization_id = $1 and o.id = any(array(select id from withdrawn))`,
+}
+
+/**
+ * Ends those deliveries about a subject that its state does not show, and the one that it shows, `shownId`. What was received stays
+ * so; an attempt under way settles nothing any more.
+ */
+export async function withdraw(
+  tx: Queryable,
+  { organizationId, channel, subjectId }: Subject,
+  { shownId, reason, now }: { readonly shownId: string | null; readonly reason: string; readonly now: Date },
+): Promise<void> {
+  await tx.execute(withdrawStatement, [organizationId, channel, subjectId, shownId, reason, now])
 }
 
 /** A delivery as it is claimed. */

@@ -122,14 +122,14 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
 }
 
 /** Takes a slot for a delivery that is about to be committed; false when it has to wait its turn. */
-function reserve(context: Context, delivery: NewDelivery): boolean {
+function reserve(context: Context, delivery: NewDelivery | Delivery): boolean {
   if (context.hold.held() !== null) return false
   if (!context.isStopping && context.targets.reserve(delivery, weightOf(delivery))) return true
   context.hasBacklog = true
   return false
 }
 
-function release(context: Context, delivery: NewDelivery, seen: Observation | null): void {
+function release(context: Context, delivery: NewDelivery | Delivery, seen: Observation | null): void {
   const { targets, claims, changes } = context
   const { wasFull, breaker } = targets.release(delivery, seen, weightOf(delivery))
   if (breaker !== undefined) {

@@ -59,6 +59,7 @@ describe('GET /callbacks', () => {
       status: 'failed',
       attempts: 1,
       next_attempt_at: null,
+      event: 'request.responded',
       last_error: 'The receiver replied 404; only 2xx counts as received.',
     })
     assert.equal(id, broken.requests.at(-1)?.headers['webhook-id'])

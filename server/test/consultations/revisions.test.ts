@@ -394,7 +394,7 @@ describe('what an earlier revision had', () => {
       items.map(({ status, last_error }: Reply['body']) => [status, last_error]),
       [
         ['sent', null],
-        ['failed', 'The agent has revised its request, so this callback is not sent any more.'],
+        ['withdrawn', 'The agent has revised its request, so this callback is not sent any more.'],
       ],
     )
     const { totals, counts } = await totalsAndCounts(t)

@@ -182,6 +182,7 @@ describe('the row read back equals what the rule returned', () => {
           recoverySeconds: [],
           createdAt: order.dueAt,
           changedAt: closed.after.updatedAt,
+          isShown: true,
         }
         await inTransaction(t.app.db, scope(), async (tx) => {
           await store.save(tx, [closed])

@@ -117,9 +117,11 @@ describe('callback_events', () => {
   })
 
   test('422 that lists the names for one that is unknown, not there yet or twice, and for none', async () => {
+    const known =
+      'must be one of: request.responded, request.timeout, request.cancelled, request.revised, request.completed'
     for (const [events, message] of [
-      [['request.claimed'], 'must be one of: request.responded, request.timeout, request.cancelled'],
-      [['responded'], 'must be one of: request.responded, request.timeout, request.cancelled'],
+      [['request.claimed'], known],
+      [['responded'], known],
       [['request.timeout', 'request.timeout'], 'has an entry twice: send it once'],
       [[], 'must not be empty'],
     ] as const) {

@@ -382,7 +382,7 @@ export interface paths {
         put?: never;
         /**
          * Send many callbacks again: those that failed, or were sent
-         * @description Each gets a new round of attempts, with the same webhook-id and the same bytes. A call takes as many as `limit` says; repeat it with `cursor` until next_cursor is null.
+         * @description Each gets a new round of attempts, with the same webhook-id and the same bytes. A call takes as many as `limit` says; repeat it with `cursor` until next_cursor is null. Skipped are those that count no more, and request.revised and request.completed, which are not sent again.
          */
         post: operations["redeliverCallbacks"];
         delete?: never;
@@ -1786,8 +1786,8 @@ export interface webhooks {
         get?: never;
         put?: never;
         /**
-         * A request was answered, timed out or was withdrawn: sent to its callback_webhook
-         * @description Sent again until the receiver replies 2xx, by the schedule of the request; redirects are not followed. Compute the signature over the bytes of the body as they arrive.
+         * A request was answered, timed out, was withdrawn, revised or completed: sent to its callback_webhook
+         * @description Sent again until the receiver replies 2xx, by the schedule of the request; redirects are not followed. request.revised and request.completed are sent to requests whose callback_events name them. Callbacks may arrive in another order than they were made: go by `revision` and `timestamp`. What a revision makes void is not sent any more. Compute the signature over the bytes of the body as they arrive.
          */
         post: operations["callback"];
         delete?: never;
@@ -2266,21 +2266,41 @@ export interface components {
              * @description When it happened.
              */
             timestamp: string;
-            /** @description responded, timeout or cancelled. */
+            /** @description responded, timeout or cancelled; of request.revised pending, of request.completed completed. */
             state: string;
-            /** @description The revision that was answered. */
+            /** @description The revision that it is about. */
             revision: number;
             /** @description SHA-256, in hex, over the RFC 8785 JSON of what was asked: see the request. */
             digest: string;
             /** @description The decision as a compact JWS (EdDSA); see docs/certificates.md. */
             certificate: string | null;
+            outcome?: components["schemas"]["CallbackOutcome"];
         };
         /**
          * CallbackEvent
          * @description What happened to the request.
          * @enum {string}
          */
-        CallbackEvent: "request.responded" | "request.timeout" | "request.cancelled";
+        CallbackEvent: "request.responded" | "request.timeout" | "request.cancelled" | "request.revised" | "request.completed";
+        /**
+         * CallbackOutcome
+         * @description What the agent reported. Of request.completed only.
+         */
+        CallbackOutcome: {
+            /** @description executed, failed or unknown. */
+            status: string;
+            /** @description What happened, in words. */
+            detail: string | null;
+            /** @description What came of it. */
+            data: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Format: date-time
+             * @description When the agent reported it.
+             */
+            reported_at: string;
+        };
         /** CallbackPage */
         CallbackPage: {
             /** @description What was found, in the order that the operation says. */
@@ -2540,7 +2560,7 @@ export interface components {
             callback_secret?: string | null;
             /** @description Waits before each retry, in seconds; after the last one there is no recovery. Default: those of the installation. [] means one attempt only. */
             callback_retry_seconds?: number[] | null;
-            /** @description The events that a callback is sent for. Left out: all of them. */
+            /** @description The events that a callback is sent for. Left out: request.responded, request.timeout and request.cancelled. request.revised and request.completed tell another program what the agent did. */
             callback_events?: components["schemas"]["CallbackEvent"][] | null;
             /** @description Left out: 1440. null: the request never times out. */
             timeout_minutes?: number | null;
@@ -3093,11 +3113,13 @@ export interface components {
              * @description The `webhook-id` header.
              */
             webhook_id: string;
+            /** @description What it reports, such as request.responded. */
+            event: string;
             /** @description Empty after an erasure. */
             url: string;
             /** @description scheme://host:port of the URL: breakers open and close per target. */
             target: string;
-            /** @description pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a next_attempt_at, the recovery goes on. */
+            /** @description pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a next_attempt_at, the recovery goes on; withdrawn: it was not received and is not sent any more, because the request was revised or erased. */
             status: string;
             /** @description How often it was tried. */
             attempts: number;
@@ -3106,7 +3128,7 @@ export interface components {
              * @description Null while it is tried, and when nothing more is due.
              */
             next_attempt_at: string | null;
-            /** @description Why the last attempt failed. */
+            /** @description Why the last attempt failed, or why it was withdrawn. */
             last_error: string | null;
             /**
              * Format: date-time
@@ -3115,7 +3137,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When it was last tried or asked for.
+             * @description When it was last tried, asked for or withdrawn.
              */
             updated_at: string;
         };
@@ -3579,7 +3601,7 @@ export interface components {
         RedeliveredCallbacks: {
             /** @description Callbacks that are due again. */
             redelivered: number;
-            /** @description Callbacks that somebody else sent, or asked for, in the meantime. */
+            /** @description Callbacks that somebody else sent, or asked for, in the meantime, and those that are not sent again. */
             skipped: number;
             /** @description There may be more: call again with it as `cursor`. */
             next_cursor: string | null;
@@ -3704,7 +3726,7 @@ export interface components {
             outcome: components["schemas"]["RequestOutcome"] | null;
             /** @description Where the answer is posted to. */
             callback_webhook: string | null;
-            /** @description The events that a callback is sent for; null: all of them. */
+            /** @description The events that a callback is sent for; null: each way a request is closed. */
             callback_events: string[] | null;
             /**
              * Format: date-time
@@ -4087,7 +4109,7 @@ export interface components {
             callback_secret?: string | null;
             /** @description Waits before each retry, in seconds; after the last one there is no recovery. Default: those of the installation. [] means one attempt only. */
             callback_retry_seconds?: number[] | null;
-            /** @description The events that a callback is sent for. Left out: all of them. */
+            /** @description The events that a callback is sent for. Left out: request.responded, request.timeout and request.cancelled. request.revised and request.completed tell another program what the agent did. */
             callback_events?: components["schemas"]["CallbackEvent"][] | null;
             /** @description Left out: 1440. null: the request never times out. */
             timeout_minutes?: number | null;
@@ -6887,8 +6909,8 @@ export interface operations {
     listCallbacks: {
         parameters: {
             query?: {
-                /** @description pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a next_attempt_at, the recovery goes on. */
-                status?: "pending" | "delivering" | "sent" | "failed";
+                /** @description pending: due, not tried yet; delivering: attempts failed, quick retries follow; failed: these are used up, and where there is a next_attempt_at, the recovery goes on; withdrawn: it was not received and is not sent any more, because the request was revised or erased. */
+                status?: "pending" | "delivering" | "sent" | "failed" | "withdrawn";
                 /** @description Callbacks to this scheme://host:port; a whole URL will do. */
                 target?: string;
                 /** @description RFC 3339; only callbacks that first fell due at this time or later. */
@@ -6919,6 +6941,7 @@ export interface operations {
                      *         {
                      *           "request_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a58",
                      *           "webhook_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a63",
+                     *           "event": "request.responded",
                      *           "url": "https://agent.example.com/hitl",
                      *           "target": "https://agent.example.com",
                      *           "status": "failed",

@@ -16,10 +16,13 @@ import { When } from '../design/when.tsx'
 import { say } from '../words/say.ts'
 import { Attempts } from './attempts.tsx'
 
-const statuses = ['failed', 'delivering', 'pending', 'sent'] as const
+const statuses = ['failed', 'delivering', 'pending', 'sent', 'withdrawn'] as const
 type Status = (typeof statuses)[number]
 
-const tones = { failed: 'bad', delivering: 'warning', pending: 'plain', sent: 'good' } as const
+const tones = { failed: 'bad', delivering: 'warning', pending: 'plain', sent: 'good', withdrawn: 'plain' } as const
+
+/** Is not sent again: only what reports how a request was closed is. */
+const isBeside = /^request\.(revised|completed)$/
 
 /** What was posted back to agents, and above all what did not arrive. */
 export function CallbacksPage() {
@@ -107,7 +110,7 @@ interface CallbackRowProps {
 }
 
 function CallbackRow({ callback, isBusy, onRedeliver }: CallbackRowProps) {
-  const { request_id: id, target, attempts, last_error, next_attempt_at, updated_at } = callback
+  const { request_id: id, event, target, attempts, last_error, next_attempt_at, updated_at } = callback
   const status = statuses.find((each) => each === callback.status)
   return (
     <Row
@@ -139,7 +142,7 @@ function CallbackRow({ callback, isBusy, onRedeliver }: CallbackRowProps) {
       <ShowDialog text={say('callbacks.log')} name={say('callbacks.log.name', { target })}>
         <Attempts id={id} />
       </ShowDialog>
-      {status === 'sent' || status === 'failed' ? (
+      {(status === 'sent' || status === 'failed') && !isBeside.test(event) ? (
         <Button aria-label={say('callbacks.again.name', { target })} disabled={isBusy} onClick={onRedeliver}>
           {say('callbacks.again')}
         </Button>

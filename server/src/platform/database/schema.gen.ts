@@ -284,6 +284,7 @@ export interface Schema {
     last_error: string | null
     sent_at: Date | null
     changed_at: Date | null
+    withdrawn_at: Date | null
   }
   delivery_attempts: {
     organization_id: string

@@ -20,6 +20,7 @@ import { securityHeaders } from './security-headers.ts'
 import { registerStop } from './stop.ts'
 import { traceIdOf, traceparentOf } from './trace-context.ts'
 import { closeOperations, schemaController } from './validation.ts'
+import { asksForWebSocket, registerWebSockets } from './web-sockets.ts'
 
 /** A reader that takes nothing of its reply for this long is disconnected. */
 const stalledAfterMs = 10_000
@@ -64,6 +65,7 @@ export async function createHttpServer(
         maxHeaderSize: maxHeaderBytes,
         // Node's own refusal has no body and no headers: see refuseAmbiguous.
         requireHostHeader: false,
+        shouldUpgradeCallback: asksForWebSocket,
         headersTimeout: Math.min(20_000, requestTimeout),
         // Node looks for late requests every 30 s by default: a limit of 1 s would mean up to 31.
         connectionsCheckingInterval: Math.min(5_000, requestTimeout),
@@ -100,6 +102,7 @@ export async function createHttpServer(
   registerJsonBody(app)
   registerProblems(app)
   closeOperations(app)
+  registerWebSockets(app)
   registerStop(app, settings.SHUTDOWN_GRACE_SECONDS * 1_000)
   if (settings.CORS_ORIGINS.length > 0) await registerCors(app, settings.CORS_ORIGINS)
   // After CORS, so that browsers may read these refusals too.

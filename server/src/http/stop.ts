@@ -31,6 +31,8 @@ export function registerStop(app: FastifyInstance, graceMs: number): void {
     count(socket, 1)
     response.once('close', () => count(socket, -1))
   })
+  // Until it is closed: who begins WebSockets closes them, and says why.
+  app.server.on('upgrade', ({ socket }) => count(socket, 1))
   let changed = (): void => {}
   const count = (socket: Socket, change: 1 | -1): void => {
     const before = underWay.get(socket)

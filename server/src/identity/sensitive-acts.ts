@@ -30,6 +30,7 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   // Requests of critical risk are never answered together.
   respondMany: 'never',
   undo: 'never',
+  setPresence: 'never',
   snooze: 'never',
   unsnooze: 'never',
   saveDraft: 'never',

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Fact } from '../facts/fact.ts'
 import type { EventKind } from '../facts/kinds.ts'
 import type { Db, Tx } from '../platform/database/db.ts'
@@ -11,11 +12,21 @@ export interface ChangeDependencies {
   readonly hub: Hub
   /** Hears in which organizations a request changed in any way. Null: in any of them. */
   readonly inboxes: (organizationIds: Iterable<string> | null) => void
+  /** Hears who looks at which request in other processes. */
+  readonly looks: (look: Look) => void
   readonly db: Db
   readonly log: Logger
   readonly hints: Hints
   /** Whether other processes use this database. */
   readonly hasOthers: () => Promise<boolean>
+}
+
+/** One person's look at a request; null: at none any more. */
+export interface Look {
+  readonly organizationId: string
+  readonly userId: string
+  readonly name: string | null
+  readonly requestId: string | null
 }
 
 /** What somebody who waits for a request hears of. */
@@ -37,9 +48,12 @@ const pollMs = 1_000
  * Wakes those who wait. A commit of this process wakes them directly; other processes get a hint, outside the commit, and poll
  * once a second for the case that it is lost, or that a pooler in between keeps it from them.
  */
-export function createChanges({ hub, inboxes, db, log, hints, hasOthers }: ChangeDependencies) {
+export function createChanges({ hub, inboxes, looks, db, log, hints, hasOthers }: ChangeDependencies) {
   const background = db.within({})
   const untold = { [store.changeNotification]: new Set<string>(), [store.inboxNotification]: new Set<string>() }
+  /** By person: the last one counts. */
+  const untoldLooks = new Map<string, Look>()
+  const processId = randomUUID()
   let timer: NodeJS.Timeout | null = null
   let sending: Promise<void> = Promise.resolve()
   let others = { present: false, until: 0 }
@@ -52,21 +66,28 @@ export function createChanges({ hub, inboxes, db, log, hints, hasOthers }: Chang
   const send = async (): Promise<void> => {
     const told = Object.entries(untold).map(([channel, ids]) => [channel, [...ids]] as const)
     for (const ids of Object.values(untold)) ids.clear()
+    const looked = [...untoldLooks.values()].map((look) => JSON.stringify({ ...look, processId }))
+    untoldLooks.clear()
     try {
-      if (await hasOthersNow()) await store.notify(background, told)
+      if (!(await hasOthersNow())) return
+      if (told.some(([, ids]) => ids.length > 0)) await store.notify(background, told)
+      if (looked.length > 0) await store.notifyPresence(background, looked)
     } catch {
       // They poll; and where the database is away, its watch says so.
     }
+  }
+  const tellSoon = (): void => {
+    timer ??= setTimeout(() => {
+      timer = null
+      sending = sending.then(send)
+    }, hintMs)
   }
   const tell = (ids: readonly string[], organizationIds: ReadonlySet<string>): void => {
     hub.changed(ids)
     inboxes(organizationIds)
     for (const id of ids) untold[store.changeNotification].add(id)
     for (const id of organizationIds) untold[store.inboxNotification].add(id)
-    timer ??= setTimeout(() => {
-      timer = null
-      sending = sending.then(send)
-    }, hintMs)
+    tellSoon()
   }
 
   const polling = createLoop('waits', pollMs, log, async () => {
@@ -84,8 +105,17 @@ export function createChanges({ hub, inboxes, db, log, hints, hasOthers }: Chang
       const organizationIds = new Set(ofRequests.map(({ organizationId }) => organizationId))
       tx.onCommit(() => tell(ids, organizationIds))
     },
+    /** Tells other processes. */
+    tellLook: (look: Look): void => {
+      untoldLooks.set(`${look.organizationId} ${look.userId}`, look)
+      tellSoon()
+    },
     start: (): void => {
       polling.start()
+      hints.on(store.presenceNotification, (payload) => {
+        const look = payload === null ? null : (JSON.parse(payload) as Look & { readonly processId: string })
+        if (look !== null && look.processId !== processId) looks(look)
+      })
       hints.on(store.changeNotification, (ids) =>
         ids === null ? hub.everythingMayHaveChanged() : hub.changed(ids.split(' ')),
       )

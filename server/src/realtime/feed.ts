@@ -5,6 +5,7 @@ import type { Logger } from '../platform/log.ts'
 import { type BackgroundWork, createLoop } from '../platform/loop.ts'
 import { type Batch, batchOf, type Message } from './messages.ts'
 import { afterAll, idOf, isBefore, type Position, positionOf } from './position.ts'
+import type { Looking, Presence, Touched } from './presence.ts'
 
 /** One request that changed. */
 export interface Changed {
@@ -54,6 +55,9 @@ interface Organization {
   countedAt: number
   /** What was counted last, for each person that followed then. */
   counts: ReadonlyMap<string, string>
+  /** The requests whose people changed since they were last told. */
+  readonly presenceDue: Set<string>
+  presenceToldAt: number
 }
 
 /** Commits within this time are sent together. */
@@ -64,6 +68,8 @@ const pollMs = 1_000
 const mostTold = 300
 const mostToldBytes = 131_072
 const countEveryMs = 1_000
+/** Whoever moves through the list with a key passes many requests. */
+const tellPresenceEveryMs = 500
 /** Requests become due soon without a change. */
 const recountAfterMs = 60_000
 /** Clocks of other hosts may be ahead by less than this. */
@@ -75,7 +81,7 @@ const looksAtOnce = 8
  * process or a poll only says that something changed; the rows say what, and in which order.
  */
 export function createFeed(
-  { source, clock, log }: { source: FeedSource; clock: Clock; log: Logger },
+  { source, presence, clock, log }: { source: FeedSource; presence: Presence; clock: Clock; log: Logger },
   now: () => number = () => performance.now(),
 ) {
   const organizations = new Map<string, Organization>()
@@ -94,6 +100,8 @@ export function createFeed(
       areCountsDue: true,
       countedAt: Number.NEGATIVE_INFINITY,
       counts: new Map(),
+      presenceDue: new Set(),
+      presenceToldAt: Number.NEGATIVE_INFINITY,
     }
     organizations.set(id, made)
     return made
@@ -158,6 +166,8 @@ export function createFeed(
       ? newsAfter(position, changes, reached)
       : resetAt(reached, newcomer.lastEventId === null ? 'new' : 'gap')
     if (batch !== null) newcomer.send(batch)
+    const present = presence.messages(organization.id)
+    if (present.length > 0) newcomer.send(batchOf(present))
     // A new page does not count again: many may come at once.
     if (organization.counts.has(newcomer.userId)) tellCounts(organization, [follower])
     else organization.areCountsDue = true
@@ -179,9 +189,27 @@ export function createFeed(
     if (until !== null) await lookInTurn(() => advance(organization, until))
     const arrived = [...organization.newcomers]
     await allOf(arrived.map((newcomer) => welcome(organization, newcomer)))
+    tellPresence(organization)
     const sinceMs = now() - organization.countedAt
     const isDue = sinceMs >= (organization.areCountsDue ? countEveryMs : recountAfterMs)
     if (organization.followers.size > 0 && isDue) await lookInTurn(() => count(organization))
+  }
+
+  const touch = (touched: ReadonlyMap<string, Touched>): void => {
+    for (const [id, requestIds] of touched) {
+      // Without a reader here, nothing is due.
+      const organization = organizations.get(id)
+      for (const requestId of requestIds) organization?.presenceDue.add(requestId)
+    }
+  }
+
+  const tellPresence = (organization: Organization): void => {
+    const { id, followers, presenceDue } = organization
+    if (presenceDue.size === 0 || now() - organization.presenceToldAt < tellPresenceEveryMs) return
+    organization.presenceToldAt = now()
+    const batch = batchOf(presence.messages(id, presenceDue))
+    presenceDue.clear()
+    for (const follower of followers.values()) follower.send(batch)
   }
 
   const isWanted = ({ position, wantedMs, newcomers }: Organization): boolean =>
@@ -189,6 +217,7 @@ export function createFeed(
 
   const loop = createLoop('the feed of inboxes', pollMs, log, async () => {
     if (organizations.size === 0) return false
+    touch(presence.expire())
     if (now() - polledAt >= pollMs) await poll()
     const all = [...organizations.values()]
     if (all.some(isWanted)) await delay(gatherMs)
@@ -218,6 +247,13 @@ export function createFeed(
       organization.newcomers.delete(subscriber)
       organization.followers.delete(subscriber)
       if (organization.newcomers.size + organization.followers.size === 0) organizations.delete(organization.id)
+    },
+    /** Somebody looks at this request now; null: at none. Returns whether that is news. */
+    look: (organizationId: string, who: Looking, requestId: string | null): boolean => {
+      const touched = presence.look(organizationId, who, requestId)
+      touch(new Map([[organizationId, touched]]))
+      if (touched.size > 0 && organizations.has(organizationId)) loop.wake()
+      return touched.size > 0
     },
     /** Something changed in these organizations, or may have. Null: in any. */
     changed: (ids: Iterable<string> | null): void => {

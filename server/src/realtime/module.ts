@@ -14,6 +14,8 @@ import { createChanges } from './changes.ts'
 import { createFeed, type FeedSource } from './feed.ts'
 import { createHub } from './hub.ts'
 import { createPersonStreams } from './person-streams.ts'
+import { createPresence } from './presence.ts'
+import { registerPresenceRoutes } from './presence-routes.ts'
 import { type RealtimeRoutes, registerRealtimeRoutes } from './routes.ts'
 import { registerStreamRoutes, type StreamRoutes } from './stream-routes.ts'
 import type { WaitContext } from './waits.ts'
@@ -56,8 +58,16 @@ export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
   } = dependencies
   const { requestSchema } = dependencies
   const hub = createHub()
-  const feed = createFeed({ source, clock, log })
-  const changes = createChanges({ hub, inboxes: feed.changed, db, log, hints, hasOthers })
+  const feed = createFeed({ source, presence: createPresence(), clock, log })
+  const changes = createChanges({
+    hub,
+    inboxes: feed.changed,
+    looks: ({ organizationId, requestId, ...who }) => void feed.look(organizationId, who, requestId),
+    db,
+    log,
+    hints,
+    hasOthers,
+  })
   const budget = createByteBudget(settings.MOST_WAITS)
   const streams = createPersonStreams({ feed, budget, log })
   const waits: WaitContext = { hub, show, budget, lookInTurn: createSlots(looksAtOnce) }
@@ -100,6 +110,17 @@ export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
       const stalledAfterMs = settings.REQUEST_TIMEOUT_SECONDS * 1_000
       registerRealtimeRoutes(api, { waits, guard, longestWaitSeconds, stalledAfterMs, showRefusals, requestExample })
       registerStreamRoutes(api, { streams, guard, stalledAfterMs, requestSchema })
+      registerPresenceRoutes(api, {
+        guard,
+        show,
+        showRefusals,
+        look: (look) => {
+          const { organizationId, requestId, ...who } = look
+          feed.look(organizationId, who, requestId)
+          // Also what is no news here, so that others know that it still holds.
+          changes.tellLook(look)
+        },
+      })
     },
     /** Of every process that serves calls. */
     loops: [work],

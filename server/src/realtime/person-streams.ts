@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
+import type { WebSocket } from 'ws'
 import type { Caller, Person } from '../identity/principal.ts'
 import { type ByteBudget, createByteBudget } from '../platform/limits/byte-budget.ts'
 import { createSlots } from '../platform/limits/slots.ts'
@@ -115,7 +116,20 @@ export function createPersonStreams(dependencies: {
       if (!budget.take(organizationId, 1)) throw budget.room(null) < 1 ? noRoomToWait() : tooManyWaits()
       ofPerson.set(person, own + 1)
       size += 1
-      const transport = connect()
+      const giveBack = (): void => {
+        budget.giveBack(organizationId, 1)
+        size -= 1
+        const left = (ofPerson.get(person) ?? 1) - 1
+        if (left === 0) ofPerson.delete(person)
+        else ofPerson.set(person, left)
+      }
+      let transport: Transport
+      try {
+        transport = connect()
+      } catch (error) {
+        giveBack()
+        throw error
+      }
       const subscriber: Subscriber = { organizationId, userId, lastEventId, send: transport.send }
       const leave = (): void => {
         feed.leave(subscriber)
@@ -132,11 +146,7 @@ export function createPersonStreams(dependencies: {
       feed.join(subscriber)
       onGone(() => {
         leave()
-        budget.giveBack(organizationId, 1)
-        size -= 1
-        const left = (ofPerson.get(person) ?? 1) - 1
-        if (left === 0) ofPerson.delete(person)
-        else ofPerson.set(person, left)
+        giveBack()
       })
     },
     stop: (): void => {
@@ -186,6 +196,52 @@ export interface Out {
   /** Calls back once its connection has taken all of this text. */
   readonly write: (text: Buffer | string, taken: () => void) => void
   readonly disconnect: () => void
+}
+
+/** RFC 6455, 7.4.1, and the registry of close codes at IANA (1012: service restart). */
+const closeCodes = { refused: 1008, stopping: 1012, talks: 1003 } as const
+/** A peer that does not close its side is cut off. */
+const closedAfterMs = 1_000
+
+/** A WebSocket that only tells. */
+export function connectWebSocket(
+  socket: WebSocket,
+  organizationId: string,
+  { slow, log }: { readonly slow: SlowReaders; readonly log: Pick<Logger, 'info'> },
+): Transport {
+  let answered = true
+  const out: Out = {
+    held: 0,
+    unsent: () => socket.bufferedAmount,
+    write: (text, taken) => socket.send(text, { binary: false }, taken),
+    disconnect: () => {
+      log.info('a WebSocket was ended: its reader took too little')
+      socket.terminate()
+    },
+  }
+  const close = (code: number): void => {
+    socket.close(code)
+    setTimeout(() => socket.terminate(), closedAfterMs).unref()
+  }
+  socket.once('close', () => slow.gone(organizationId, out))
+  socket.on('pong', () => {
+    answered = true
+  })
+  // Too much, or no WebSocket at all: the library closes with the code that says so.
+  socket.on('error', () => {})
+  socket.on('message', () => close(closeCodes.talks))
+  const isOpen = (): boolean => socket.readyState === socket.OPEN
+  return {
+    send: (batch) => {
+      for (const frame of batch.frames()) if (isOpen()) slow.write(organizationId, out, frame)
+    },
+    beat: () => {
+      if (!answered) socket.terminate()
+      else if (isOpen()) socket.ping()
+      answered = false
+    },
+    end: (why) => close(closeCodes[why]),
+  }
 }
 
 /** Server-sent events. */

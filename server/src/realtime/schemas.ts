@@ -13,13 +13,15 @@ export const waitQuery = Type.Object({
   ),
 })
 
+const lastEventId = Type.String({
+  maxLength: 200,
+  description: 'The id of the last event that was received: the stream goes on after it.',
+})
+
+export const webSocketQuery = Type.Object({ last_event_id: Type.Optional(lastEventId) })
+
 export const streamHeaders = Type.Object({
-  'last-event-id': Type.Optional(
-    Type.String({
-      maxLength: 200,
-      description: 'The id of the last event that was received: the stream goes on after it.',
-    }),
-  ),
+  'last-event-id': Type.Optional(lastEventId),
 })
 
 export const streamExample = [

@@ -26,6 +26,8 @@ export async function changed(
 export const changeNotification = 'hitl_requests'
 /** The same, of organizations in which a request changed in any way: for open inboxes. */
 export const inboxNotification = 'hitl_inboxes'
+/** Who looks at which request. */
+export const presenceNotification = 'hitl_presence'
 
 const notifyStatement: Statement = {
   name: 'realtime_notify',
@@ -48,4 +50,9 @@ export async function notify(
     }
   }
   await db.execute(notifyStatement, [channels, payloads])
+}
+
+/** `payloads`: each at most 8 000 bytes. */
+export async function notifyPresence(db: Queryable, payloads: readonly string[]): Promise<void> {
+  await db.execute(notifyStatement, [payloads.map(() => presenceNotification), payloads])
 }

@@ -1,17 +1,20 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { problems } from '../http/openapi.ts'
+import { notAWebSocket } from '../http/web-sockets.ts'
 import { type Guard, personOf } from '../identity/guard.ts'
 import { eventStreamType } from './event-stream.ts'
 import {
   connectEventStream,
+  connectWebSocket,
   createSlowReaders,
   mostStreamsOfPerson,
   type PersonStreams,
+  type SlowReaders,
   tooManyStreams,
 } from './person-streams.ts'
-import { streamHeaders } from './schemas.ts'
-import { inboxStreamExample, noticeSchema, resetSchema } from './stream-schemas.ts'
+import { streamHeaders, webSocketQuery } from './schemas.ts'
+import { inboxStreamExample, noticeSchema, presenceSchema, resetSchema } from './stream-schemas.ts'
 import { noRoomToWait, tooManyWaits } from './waits.ts'
 
 export interface StreamRoutes {
@@ -28,6 +31,7 @@ const eventData = {
   'request.new': Type.Ref('RequestNotice'),
   'request.changed': Type.Ref('RequestNotice'),
   counts: Type.Ref('RequestCounts'),
+  presence: Type.Ref('RequestPresence'),
 }
 
 /** Whether a key may be used depends on the address, too; a cookie may change while its session goes on. */
@@ -38,8 +42,10 @@ function credentialOf({ cookieSession, client, headers }: FastifyRequest): strin
 export function registerStreamRoutes(app: FastifyInstance, routes: StreamRoutes): void {
   const { streams, guard, stalledAfterMs, requestSchema } = routes
   const slow = createSlowReaders()
+  webSocketRoute(app, { streams, guard, slow })
   app.addSchema(noticeSchema(requestSchema))
   app.addSchema(resetSchema)
+  app.addSchema(presenceSchema)
   const schema = {
     tags: ['requests'],
     summary: 'What happens in the inbox, as it happens',
@@ -47,6 +53,7 @@ export function registerStreamRoutes(app: FastifyInstance, routes: StreamRoutes)
       'Server-sent events for people. `reset` (`StreamReset`): read the lists and the counts now; it is sent first, and when more was ' +
       'missed than is told one by one. `request.new` and `request.changed` (`RequestNotice`): a request as it is now; of several changes ' +
       'that follow at once, only the last may be told. `counts` (`RequestCounts`): the numbers beside the queues, at most once a second. ' +
+      '`presence` (`RequestPresence`): who looks at a request now. ' +
       'A client that connects again with the id of the last event in `Last-Event-ID` gets what it missed, each change once, from any ' +
       'process. The stream ends when the session does, when the process stops, and when its reader takes too little. ' +
       `A person may have ${mostStreamsOfPerson} streams open. Pages of this service may show the session cookie instead of a token, ` +
@@ -82,4 +89,46 @@ export function registerStreamRoutes(app: FastifyInstance, routes: StreamRoutes)
     })
     return reply
   })
+}
+
+function webSocketRoute(
+  app: FastifyInstance,
+  { streams, guard, slow }: Pick<StreamRoutes, 'streams' | 'guard'> & { readonly slow: SlowReaders },
+): void {
+  const schema = {
+    tags: ['requests'],
+    summary: 'What happens in the inbox, over a WebSocket',
+    description:
+      'The messages of `GET /stream`, for clients that have no server-sent events: each is one text, ' +
+      '`{"id": "...", "event": "request.new", "data": {...}}`. A client that connects again names the last `id` in `last_event_id`. ' +
+      'The socket only tells: whoever sends something is disconnected with 1003. It closes with 1008 when the session ends, and with 1012 ' +
+      'when the process stops: connect again. Pages of this service may show the session cookie instead of a token, which browsers cannot send here.',
+    operationId: 'connectInbox',
+    querystring: webSocketQuery,
+    response: {
+      101: { description: 'The messages follow', type: 'null' },
+      ...problems(notAWebSocket, tooManyStreams, tooManyWaits, noRoomToWait),
+    },
+  }
+  app.get<{ Querystring: Static<typeof webSocketQuery> }>(
+    '/ws',
+    { ...guard('queue.read', { takesCookie: true }), schema },
+    async (request, reply) => {
+      const by = personOf(request)
+      const { organizationId } = by.principal
+      let socket: ReturnType<typeof reply.acceptWebSocket> | null = null
+      streams.open({
+        by,
+        credential: credentialOf(request),
+        allowAgain: () => request.allowAgain(),
+        lastEventId: request.query.last_event_id ?? null,
+        connect: () => {
+          socket = reply.acceptWebSocket()
+          return connectWebSocket(socket, organizationId, { slow, log: request.log })
+        },
+        onGone: (act) => (socket?.readyState === socket?.CLOSED ? act() : socket?.once('close', act)),
+      })
+      return reply
+    },
+  )
 }

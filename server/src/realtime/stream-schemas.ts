@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { createdAt, id, updatedAt } from '../http/schema-parts.ts'
+import { createdAt, id, nullable, updatedAt } from '../http/schema-parts.ts'
 
 /** What a stream of an inbox says of a request: a part of it, as its route shows it. */
 export const noticeSchema = (request: { readonly properties: Readonly<Record<string, TSchema>> }) =>
@@ -31,6 +31,17 @@ export const resetSchema = Type.Object(
     }),
   },
   { $id: 'StreamReset', title: 'StreamReset', description: 'The `data` of `reset`: read the lists again.' },
+)
+
+export const presenceSchema = Type.Object(
+  {
+    request_id: id,
+    people: Type.Array(
+      Type.Object({ id, name: nullable(Type.String({ description: 'Their name.' })) }, { title: 'PersonLooking' }),
+      { description: 'Who looks at it now; the reader, too. Empty: nobody any more.' },
+    ),
+  },
+  { $id: 'RequestPresence', title: 'RequestPresence', description: 'The `data` of `presence`.' },
 )
 
 export const noticeExample = {

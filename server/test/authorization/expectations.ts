@@ -19,6 +19,8 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   waitForRequest: callers,
   streamRequest: callers,
   streamInbox: people,
+  connectInbox: people,
+  setPresence: people,
   respond: deciders,
   respondMany: deciders,
   undo: deciders,

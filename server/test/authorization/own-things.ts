@@ -7,7 +7,7 @@ import { openTestSession, type TestApp } from '../harness.ts'
 import { createAuthenticator } from '../identity/factors/authenticator.ts'
 import { codeAt } from '../identity/factors/authenticator-app.ts'
 import type { TestPerson } from '../people-and-keys.ts'
-import type { Caller } from './expectations.ts'
+import { type Caller, callers } from './expectations.ts'
 import { formWith, type Ids } from './operations.ts'
 import { addInvitation, addPersonalThings, type Tenant } from './tenant.ts'
 
@@ -118,6 +118,9 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
 /** Operations that refuse these callers, as documented, although they have the right. */
 export const ownRefusals: Readonly<Record<string, readonly [status: number, code: string]>> = {
   'transferOrganization by admin': [403, 'organization.not_owner'],
+  ...Object.fromEntries(
+    callers.map((caller) => [`connectInbox by ${caller}`, [426, 'request.not_a_web_socket']] as const),
+  ),
 }
 
 function personOf({ tenant, caller }: Scene): TestPerson {

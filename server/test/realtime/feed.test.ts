@@ -6,6 +6,7 @@ import { createLog } from '../../src/platform/log.ts'
 import { type Changed, createFeed, type FeedSource, type Subscriber } from '../../src/realtime/feed.ts'
 import type { Message } from '../../src/realtime/messages.ts'
 import { idOf, isBefore } from '../../src/realtime/position.ts'
+import { createPresence } from '../../src/realtime/presence.ts'
 import { eventually } from '../eventually.ts'
 
 /** A feed over rows that the test writes, reads that it holds up and fails, and a time that it moves. */
@@ -31,7 +32,10 @@ function createScene() {
       return (userId) => (userIds.includes(userId) ? (now.get(organizationId) ?? '{}') : assert.fail('was not asked'))
     },
   }
-  const feed = createFeed({ source, clock: systemClock, log: createLog('silent', false) }, () => elapsedMs)
+  const feed = createFeed(
+    { source, presence: createPresence(), clock: systemClock, log: createLog('silent', false) },
+    () => elapsedMs,
+  )
   return {
     feed,
     counted,

@@ -431,6 +431,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ws": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens in the inbox, over a WebSocket
+         * @description The messages of `GET /stream`, for clients that have no server-sent events: each is one text, `{"id": "...", "event": "request.new", "data": {...}}`. A client that connects again names the last `id` in `last_event_id`. The socket only tells: whoever sends something is disconnected with 1003. It closes with 1008 when the session ends, and with 1012 when the process stops: connect again. Pages of this service may show the session cookie instead of a token, which browsers cannot send here.
+         */
+        get: operations["connectInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -440,10 +460,30 @@ export interface paths {
         };
         /**
          * What happens in the inbox, as it happens
-         * @description Server-sent events for people. `reset` (`StreamReset`): read the lists and the counts now; it is sent first, and when more was missed than is told one by one. `request.new` and `request.changed` (`RequestNotice`): a request as it is now; of several changes that follow at once, only the last may be told. `counts` (`RequestCounts`): the numbers beside the queues, at most once a second. A client that connects again with the id of the last event in `Last-Event-ID` gets what it missed, each change once, from any process. The stream ends when the session does, when the process stops, and when its reader takes too little. A person may have 20 streams open. Pages of this service may show the session cookie instead of a token, as EventSource does.
+         * @description Server-sent events for people. `reset` (`StreamReset`): read the lists and the counts now; it is sent first, and when more was missed than is told one by one. `request.new` and `request.changed` (`RequestNotice`): a request as it is now; of several changes that follow at once, only the last may be told. `counts` (`RequestCounts`): the numbers beside the queues, at most once a second. `presence` (`RequestPresence`): who looks at a request now. A client that connects again with the id of the last event in `Last-Event-ID` gets what it missed, each change once, from any process. The stream ends when the session does, when the process stops, and when its reader takes too little. A person may have 20 streams open. Pages of this service may show the session cookie instead of a token, as EventSource does.
          */
         get: operations["streamInbox"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say which request the caller looks at
+         * @description Others see it in their inboxes, as `presence` in the streams. It holds for 45 s, so a page repeats it every 20 s while somebody sees it. One person looks at one request at a time: the last call counts. Nothing is stored.
+         */
+        put: operations["setPresence"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3166,6 +3206,14 @@ export interface components {
             /** @description Ignored: programs that speak OAuth 2 send it. */
             client_secret?: string;
         };
+        /** Looking */
+        Looking: {
+            /**
+             * Format: uuid
+             * @description The request that the caller looks at; null: none any more.
+             */
+            request_id: string | null;
+        };
         /** Membership */
         Membership: {
             organization: components["schemas"]["Organization"];
@@ -3472,6 +3520,16 @@ export interface components {
              * @description Sent to the agent with every refusal. No blank at either end, no control character, line end or direction mark, and something to see.
              */
             reason: string;
+        };
+        /** PersonLooking */
+        PersonLooking: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description Their name. */
+            name: string | null;
         };
         /**
          * Presentation
@@ -3971,6 +4029,19 @@ export interface components {
              * @description With `updated_after`: every change up to this time was shown, on this page or those after it. It is the `updated_after` of the next poll.
              */
             watermark: string | null;
+        };
+        /**
+         * RequestPresence
+         * @description The `data` of `presence`.
+         */
+        RequestPresence: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            request_id: string;
+            /** @description Who looks at it now; the reader, too. Empty: nobody any more. */
+            people: components["schemas"]["PersonLooking"][];
         };
         /**
          * RequestPresentation
@@ -4667,6 +4738,35 @@ export interface components {
         };
         /** @description Too Many Requests */
         ConfirmAuthenticatorApp429: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unauthorized */
+        ConnectInbox401: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Forbidden */
+        ConnectInbox403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too Many Requests */
+        ConnectInbox429: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
@@ -7109,6 +7209,53 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    connectInbox: {
+        parameters: {
+            query?: {
+                /** @description The id of the last event that was received: the stream goes on after it. */
+                last_event_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages follow */
+            101: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["ConnectInbox401"];
+            403: components["responses"]["ConnectInbox403"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["ConnectInbox429"];
+            503: components["responses"]["WaitForRequest503"];
+            default: components["responses"]["Refused"];
+        };
+    };
     streamInbox: {
         parameters: {
             query?: never;
@@ -7133,37 +7280,55 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            401: components["responses"]["ConnectInbox401"];
+            403: components["responses"]["ConnectInbox403"];
             422: components["responses"]["GetAnswerSchema422"];
-            /** @description Too Many Requests */
-            429: {
+            429: components["responses"]["ConnectInbox429"];
+            503: components["responses"]["WaitForRequest503"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    setPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "request_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a61"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Looking"];
+            };
+        };
+        responses: {
+            /** @description Others are told */
+            204: {
                 headers: {
-                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["ConsultationNotFound"];
+            409: components["responses"]["GetRequest409"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            503: components["responses"]["WaitForRequest503"];
             default: components["responses"]["Refused"];
         };
     };

@@ -1,7 +1,6 @@
 import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
-import { announce } from '../design/announcer.tsx'
 import { forgetDrafts } from '../questions/drafts.ts'
 
 /** What one person read, decided and began in this tab is not the next one's to see, in another organization neither. */
@@ -13,6 +12,5 @@ export function forgetOthers(): void {
     queryClient.clear()
     forgetDecisions()
     forgetDrafts()
-    announce('')
   })
 }

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react'
+import { useEffect, useSyncExternalStore } from 'react'
 
 let text = ''
 const listeners = new Set<() => void>()
@@ -11,6 +11,13 @@ export function announce(sentence: string): void {
 
 /** Once per page, because a live region must be there before its text changes. */
 export function Announcer() {
+  // The next person on the same tab is told nothing of it.
+  useEffect(
+    () => () => {
+      text = ''
+    },
+    [],
+  )
   const spoken = useSyncExternalStore(
     (listener) => {
       listeners.add(listener)

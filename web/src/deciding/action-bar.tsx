@@ -5,7 +5,8 @@ import { ActKey } from '../keys/act-key.tsx'
 import { type Act, ariaKey } from '../keys/bindings.ts'
 import { useKeys } from '../keys/keyboard.ts'
 import { draftKey, editArgs, useDraft } from '../questions/drafts.ts'
-import { questionOf } from '../questions/question.ts'
+import { useKeptDraft } from '../questions/kept-draft.ts'
+import { asksForMore, questionOf } from '../questions/question.ts'
 import { say, type Word } from '../words/say.ts'
 import { CommentForm } from './comment-form.tsx'
 import { shownDecision, undoable, useDecisions } from './decisions.ts'
@@ -37,6 +38,8 @@ export interface ActionBarProps {
 export function ActionBar({ request, cameByItself, onDecided }: ActionBarProps) {
   const deciding = useDeciding(request, cameByItself, onDecided)
   const { step, decisions, begin } = deciding
+  // Where nothing is written or chosen, there is nothing to keep.
+  useKeptDraft(request, isAnswerable(request) && (asksForMore(request) || step.name === 'comment'))
   const isEdited = useDraft(draftKey(request)).args !== null
   const shown = shownDecision(useDecisions())
   // The toast has the button for what it tells about.

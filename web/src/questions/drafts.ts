@@ -72,14 +72,14 @@ export function forgetDrafts(): void {
   for (const listener of listeners) listener()
 }
 
-export const useDraft = (key: string): Draft =>
-  useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    () => draftOf(key),
-  )
+export const isUntouched = (key: string): boolean => !drafts.has(key)
+
+export function watchDrafts(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+export const useDraft = (key: string): Draft => useSyncExternalStore(watchDrafts, () => draftOf(key))
 
 /** What is wrong with a draft, by pointer. */
 export type Checker = (draft: Draft) => ReadonlyMap<string, string>

@@ -3,6 +3,11 @@ import './design/theme.css'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/app.tsx'
 import { loadNewerVersions } from './app/newer-version.ts'
+import { preferences } from './design/preferences.ts'
+import { speak } from './words/language.ts'
 
 loadNewerVersions()
-createRoot(document.getElementById('root') as HTMLElement).render(<App />)
+// Not awaited at the top: the build then divides what all pages share into many more files, which together are larger.
+void speak(preferences.get().language).then(() => {
+  createRoot(document.getElementById('root') as HTMLElement).render(<App />)
+})

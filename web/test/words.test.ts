@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { glob, readFile } from 'node:fs/promises'
+import { glob, readdir, readFile } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { compileMessage } from '@lingui/message-utils/compileMessage'
 import { isLater } from '../src/words/areas.ts'
+import { languageFor, languages } from '../src/words/language.ts'
 
 const src = join(import.meta.dirname, '../src')
 const readWords = async (name: string): Promise<Record<string, string>> =>
@@ -34,16 +35,65 @@ function valuesOf(message: string): readonly string[] {
   return [...named].filter((name) => name !== '#').sort()
 }
 
-test('every message is valid ICU, and every translation has the same messages with the same values', async () => {
-  const english = await readWords('en.json')
-  assert.ok(Object.keys(english).length > 20)
-  for await (const name of glob('*.json', { cwd: join(src, 'words') })) {
-    const words = await readWords(name)
-    assert.deepEqual(Object.keys(words).sort(), Object.keys(english).sort(), name)
-    for (const [word, message] of Object.entries(words)) {
-      assert.deepEqual(valuesOf(message), valuesOf(english[word] ?? ''), `${name}: ${word}`)
-    }
+/** The cases of each plural of a message that tells cases apart; one that has only exact numbers and `other` is a choice and no plural. */
+function pluralsOf(message: string): readonly (readonly string[])[] {
+  const found: string[][] = []
+  const walk = (part: unknown): void => {
+    if (!Array.isArray(part)) return
+    const [, kind, cases] = part
+    if (kind === 'plural' && typeof cases === 'object' && cases !== null) {
+      const named = Object.keys(cases).filter((name) => name !== 'offset' && !/^=?\d+$/.test(name))
+      if (named.some((name) => name !== 'other')) found.push(named.sort())
+      Object.values(cases).forEach(walk)
+    } else part.forEach(walk)
   }
+  walk(compileMessage(message))
+  return found
+}
+
+/** The tags in which a part of a message is drawn. */
+const tagsOf = (message: string): readonly string[] => [...message.matchAll(/<\/?\d+>/g)].map(([tag]) => tag).sort()
+
+test('there are words for every language that can be chosen, and no others', async () => {
+  const files = (await readdir(join(src, 'words'))).filter((name) => name.endsWith('.json'))
+  assert.deepEqual(files.map((name) => name.replace('.json', '')).sort(), Object.keys(languages).sort())
+})
+
+for (const language of Object.keys(languages)) {
+  test(`${language}: every message of English is there, valid ICU, with the same values and each case of a plural`, async () => {
+    const [english, words] = await Promise.all([readWords('en.json'), readWords(`${language}.json`)])
+    const file = `web/src/words/${language}.json`
+    const missing = Object.keys(english).filter((word) => !(word in words))
+    const add = missing.map((word) => `  ${JSON.stringify(word)}: ${JSON.stringify(english[word])}`).join('\n')
+    assert.deepEqual(missing, [], `Add these to ${file}, translated (the English is given):\n${add}`)
+    const extra = Object.keys(words).filter((word) => !(word in english))
+    assert.deepEqual(extra, [], `${file} has messages that en.json does not have: take them out.`)
+    assert.deepEqual(Object.keys(words), Object.keys(english), `${file} has the order of en.json.`)
+    const cases = new Intl.PluralRules(language).resolvedOptions().pluralCategories.toSorted()
+    for (const [word, message] of Object.entries(words)) {
+      const where = `${file}: ${word}`
+      assert.notEqual(message.trim(), '', where)
+      assert.deepEqual(valuesOf(message), valuesOf(english[word] ?? ''), where)
+      assert.deepEqual(tagsOf(message), tagsOf(english[word] ?? ''), where)
+      const plurals = pluralsOf(message)
+      assert.ok(plurals.length >= pluralsOf(english[word] ?? '').length, `${where}: it is a plural in English`)
+      for (const named of plurals) assert.deepEqual(named, cases, `${where}: the cases of a plural in this language`)
+    }
+  })
+}
+
+test('those searches find the values, the tags and the cases', () => {
+  assert.deepEqual(valuesOf('{a} and {b, plural, one {# of {c}} other {#}}'), ['a', 'b', 'c'])
+  assert.deepEqual(pluralsOf('{b, plural, =0 {none} one {#} other {#}} {c, plural, =0 {x} other {y}}'), [
+    ['one', 'other'],
+  ])
+  assert.deepEqual(tagsOf('It <0>ends</0>'), ['</0>', '<0>'])
+})
+
+test('the language is the one chosen, or the first of the browser that there is', () => {
+  assert.equal(languageFor('de', ['ar-EG']), 'de')
+  assert.equal(languageFor('system', ['fr-CA', 'ar-EG', 'de']), 'ar')
+  assert.equal(languageFor('system', ['fr', 'constructor']), 'en')
 })
 
 test('every message is used', async () => {
@@ -57,20 +107,6 @@ test('every message is used', async () => {
       !beginnings.some((beginning) => word.startsWith(beginning)),
   )
   assert.deepEqual(unused, [])
-})
-
-/** Biome finds texts between tags; these are the attributes that people read. */
-const readAloud = /\b(aria-label|aria-description|aria-roledescription|title|alt|placeholder|label)="[^"]*\p{L}[^"]*"/gu
-
-test('no attribute that people read has its text in the code', async () => {
-  const found = (await sources()).flatMap(([name, text]) =>
-    [...text.matchAll(readAloud)].map(([hit]) => `${name}: ${hit}`),
-  )
-  assert.deepEqual(found, [])
-})
-
-test('that search finds one', () => {
-  assert.equal([...'<input placeholder="Your name" />'.matchAll(readAloud)].length, 1)
 })
 
 /** Everything that is loaded with a module: itself and what it imports, other than when somebody goes there. */

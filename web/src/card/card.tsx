@@ -42,8 +42,7 @@ export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onTog
       <h1
         id="card-title"
         tabIndex={-1}
-        className="break-words font-semibold text-[18px]/[25px] tracking-[-.01em] outline-none [text-align:match-parent] wide:text-title"
-        dir="auto"
+        className="break-words font-semibold text-[18px]/[25px] tracking-[-.01em] outline-none wide:text-title"
       >
         <AgentText text={title} />
       </h1>
@@ -55,7 +54,7 @@ export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onTog
       {action === null ? null : (
         <section aria-label={say('card.action')}>
           <Label>{say('card.action')}</Label>
-          <p className="mb-2 font-mono text-small" dir="ltr">
+          <p className="mb-2 font-mono text-small">
             <AgentText text={action.name} />
           </p>
           <RecordView value={action.args} place={['action', 'args']} hints={hints} />

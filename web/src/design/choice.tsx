@@ -1,8 +1,8 @@
-import { useId } from 'react'
+import { type ReactNode, useId } from 'react'
 
 export interface ChoiceProps<T extends string> {
   readonly label: string
-  readonly options: readonly (readonly [T, string])[]
+  readonly options: readonly (readonly [T, ReactNode])[]
   readonly value: T
   readonly onChange: (value: T) => void
   readonly about?: string

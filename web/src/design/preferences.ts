@@ -1,7 +1,9 @@
 import { useSyncExternalStore } from 'react'
+import { type Language, languages } from '../words/language.ts'
 
 /** What a person chose for this browser alone. */
 export interface Preferences {
+  readonly language: 'system' | Language
   readonly theme: 'system' | 'light' | 'dark'
   readonly density: 'comfortable' | 'compact'
   /** Whether keys without Ctrl, Cmd or Alt do anything (WCAG 2.2, 2.1.4). */
@@ -9,11 +11,12 @@ export interface Preferences {
 }
 
 const allowed: { readonly [K in keyof Preferences]: readonly Preferences[K][] } = {
+  language: ['system', ...(Object.keys(languages) as Language[])],
   theme: ['system', 'light', 'dark'],
   density: ['comfortable', 'compact'],
   singleKeys: ['on', 'off'],
 }
-const defaults: Preferences = { theme: 'system', density: 'comfortable', singleKeys: 'on' }
+const defaults: Preferences = { language: 'system', theme: 'system', density: 'comfortable', singleKeys: 'on' }
 const storedAs = 'hitl-preferences'
 
 function read(): Preferences {

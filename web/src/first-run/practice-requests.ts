@@ -1,5 +1,9 @@
 import type { Schemas } from '../api/client.ts'
-import { say } from '../words/say.ts'
+import { dateFormat } from '../words/formats.ts'
+import { region, say } from '../words/say.ts'
+
+const month = (number: number): string =>
+  dateFormat(region(), { month: 'long', timeZone: 'UTC' }).format(Date.UTC(2026, number - 1))
 
 /** One of each kind, so that a person has seen them before the first real one comes. */
 export const practiceRequests = (): Schemas['CreateRequest'][] => [
@@ -39,7 +43,7 @@ export const practiceRequests = (): Schemas['CreateRequest'][] => [
       form: {
         type: 'object',
         properties: {
-          month: { type: 'string', title: say('practice.form.month'), enum: ['May', 'June', 'September'] },
+          month: { type: 'string', title: say('practice.form.month'), enum: [5, 6, 9].map(month) },
           budget: { type: 'integer', title: say('practice.form.budget'), minimum: 0, maximum: 50_000 },
           remarks: { type: 'string', title: say('practice.form.remarks'), maxLength: 500 },
         },

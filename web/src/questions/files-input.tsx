@@ -5,7 +5,8 @@ import { api, type Schemas } from '../api/client.ts'
 import { granted } from '../api/refused.ts'
 import { AgentText } from '../rendering/agent-text.tsx'
 import { bytes } from '../rendering/bytes.ts'
-import { say } from '../words/say.ts'
+import { listed } from '../words/formats.ts'
+import { region, say } from '../words/say.ts'
 import { change, draftKey, draftOf } from './drafts.ts'
 import { Grouped } from './form/field-frame.tsx'
 import { Small } from './form/form-field.tsx'
@@ -57,7 +58,7 @@ export function FilesInput({ request, asked, files, flaw }: FilesInputProps) {
     },
   })
   const { least, most, types } = asked
-  const about = types.length === 0 ? null : say('answer_files.types', { types: types.join(', ') })
+  const about = types.length === 0 ? null : say('answer_files.types', { types: listed(region(), types) })
   const trouble = adding.error ?? removing.error
   return (
     <Grouped at="/attachments" label={labelOf(least, most)} about={about} isRequired={least > 0} flaw={flaw}>

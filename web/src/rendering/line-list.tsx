@@ -26,7 +26,7 @@ function FewLines({ count, line, label, scrollTo }: LineListProps) {
   }
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys (WCAG 2.1.1)
-    <section ref={list} tabIndex={0} data-own-arrows aria-label={label} className={`max-h-[70vh] ${frame}`}>
+    <section ref={list} dir="ltr" tabIndex={0} data-own-arrows aria-label={label} className={`max-h-[70vh] ${frame}`}>
       {Array.from({ length: count }, (_, at) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place
         <div key={at} className="min-h-5 whitespace-pre-wrap wrap-anywhere">
@@ -48,7 +48,7 @@ function ManyLines({ count, line, label, scrollTo }: LineListProps) {
   if (scrollTo !== undefined) scrollTo.current = (at) => lines.scrollToIndex(at, { align: 'center' })
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys (WCAG 2.1.1)
-    <section ref={pane} tabIndex={0} data-own-arrows aria-label={label} className={`h-[60vh] ${frame}`}>
+    <section ref={pane} dir="ltr" tabIndex={0} data-own-arrows aria-label={label} className={`h-[60vh] ${frame}`}>
       <div className="relative w-max min-w-full" style={{ height: lines.getTotalSize() }}>
         {lines.getVirtualItems().map(({ index, start }) => (
           <div

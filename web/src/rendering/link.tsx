@@ -16,10 +16,10 @@ export function Link({ url, text }: { readonly url: URL; readonly text?: string 
         className="text-accent underline decoration-1 underline-offset-2"
       >
         {text === undefined ? (
-          <>
+          <bdi dir="ltr">
             <AgentText text={host} />
             {path === '/' ? null : <AgentText text={path} />}
-          </>
+          </bdi>
         ) : (
           <AgentText text={text} />
         )}

@@ -1,5 +1,5 @@
 import { dateFormat } from '../words/formats.ts'
-import { i18n, say } from '../words/say.ts'
+import { region, say } from '../words/say.ts'
 import { absolute, relative } from '../words/times.ts'
 
 export interface MomentProps {
@@ -12,8 +12,8 @@ export interface MomentProps {
 /** A time in the reader's zone, with how far away it is; as it was written on hover. A day alone has no zone. */
 export function Moment({ at, hasTime, text }: MomentProps) {
   const time = hasTime
-    ? dateFormat(i18n.locale, { dateStyle: 'medium', timeStyle: 'short' }).format(at)
-    : dateFormat(i18n.locale, { dateStyle: 'full', timeZone: 'UTC' }).format(at)
+    ? dateFormat(region(), { dateStyle: 'medium', timeStyle: 'short' }).format(at)
+    : dateFormat(region(), { dateStyle: 'full', timeZone: 'UTC' }).format(at)
   return (
     <time
       dateTime={text}

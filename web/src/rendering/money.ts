@@ -1,5 +1,5 @@
 import { numberFormat } from '../words/formats.ts'
-import { i18n } from '../words/say.ts'
+import { region } from '../words/say.ts'
 
 /** With the code of the currency, because a sign alone names several; `null` for what is no amount. */
 export function money(value: unknown, currency: string | null): string | null {
@@ -8,11 +8,11 @@ export function money(value: unknown, currency: string | null): string | null {
   // Anything else is text of the agent, and not a unit behind a number.
   if (currency === null || !/^[A-Z]{3}$/.test(currency)) return null
   try {
-    const { minimumFractionDigits } = numberFormat(i18n.locale, {
+    const { minimumFractionDigits } = numberFormat(region(), {
       style: 'currency',
       currency,
     }).resolvedOptions()
-    const digits = numberFormat(i18n.locale, { minimumFractionDigits, maximumFractionDigits: 6 })
+    const digits = numberFormat(region(), { minimumFractionDigits, maximumFractionDigits: 6 })
     return `${digits.format(amount)} ${currency}`
   } catch {
     return `${amount} ${currency}`

@@ -3,12 +3,30 @@ import { Choice } from '../design/choice.tsx'
 import { Section } from '../design/page.tsx'
 import { preferences, usePreferences } from '../design/preferences.ts'
 import { OwnKeysList } from '../keys/own-keys-list.tsx'
+import { type Language, languages } from '../words/language.ts'
 import { say } from '../words/say.ts'
 
+/** The words are chosen before the first paint, so another language draws the page from its beginning. */
+function speakInstead(language: 'system' | Language): void {
+  preferences.set({ language })
+  location.reload()
+}
+
+const OwnName = ({ of }: { readonly of: Language }) => <bdi lang={of}>{languages[of]}</bdi>
+
 export function AppearancePage() {
-  const { theme, density, singleKeys } = usePreferences()
+  const { language, theme, density, singleKeys } = usePreferences()
   return (
     <Section title={say('settings.appearance')} about={say('settings.here')}>
+      <Choice
+        label={say('settings.language')}
+        value={language}
+        onChange={speakInstead}
+        options={[
+          ['system', say('settings.language.system')],
+          ...(Object.keys(languages) as Language[]).map((name) => [name, <OwnName key={name} of={name} />] as const),
+        ]}
+      />
       <Choice
         label={say('settings.theme')}
         value={theme}

@@ -2,7 +2,8 @@ import type { ReactNode } from 'react'
 import type { Schemas } from '../api/client.ts'
 import { Mark, Row } from '../design/rows.tsx'
 import { When } from '../design/when.tsx'
-import { say } from '../words/say.ts'
+import { listed } from '../words/formats.ts'
+import { region, say } from '../words/say.ts'
 
 const methods = ['password', 'totp', 'recovery_code', 'passkey', 'oidc'] as const
 
@@ -26,7 +27,7 @@ export function SessionRow({
       detail={
         <>
           {network === null ? null : <bdi>{`${network} · `}</bdi>}
-          {signed_in_with.map(methodWord).join(', ')}
+          {listed(region(), signed_in_with.map(methodWord))}
           {' · '}
           {say('used.last')} <When at={last_used_at} />
         </>

@@ -14,3 +14,7 @@ export const dateFormat = (locale: string, options: Intl.DateTimeFormatOptions):
 
 export const numberFormat = (locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat =>
   kept(`number ${locale} ${JSON.stringify(options)}`, () => new Intl.NumberFormat(locale, options))
+
+/** "a, b, and c", as the reader's language joins them. */
+export const listed = (locale: string, items: readonly string[]): string =>
+  new Intl.ListFormat(locale, { type: 'unit', style: 'short' }).format(items)

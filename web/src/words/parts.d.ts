@@ -4,6 +4,11 @@ declare module '*.json?first' {
   export default words
 }
 
+declare module '*.json?all' {
+  const words: Record<string, string>
+  export default words
+}
+
 declare module '*.json?later' {
   const words: Record<string, string>
   export default words

@@ -10,9 +10,14 @@ export const i18n = setupI18n()
 // What is imported was compiled by the build (build/compile-words.ts).
 i18n.loadAndActivate({ locale: 'en', messages: first })
 
-/** For dates and numbers: the reader's own region, where the browser names one of this language. */
-export const region = (): string =>
-  navigator.languages.find((each) => each === i18n.locale || each.startsWith(`${i18n.locale}-`)) ?? i18n.locale
+/**
+ * For dates and numbers: the reader's own region, where the browser names one of this language. Arabic has Latin digits in
+ * every region, so that an amount looks the same in what an agent wrote and in what the inbox makes of it.
+ */
+export const region = (): string => {
+  const own = navigator.languages.find((each) => each === i18n.locale || each.startsWith(`${i18n.locale}-`))
+  return i18n.locale === 'ar' ? `${own ?? 'ar'}-u-nu-latn` : (own ?? i18n.locale)
+}
 
 /** The message in the reader's language. Its language is chosen before the first paint, and another one loads the page again. */
 export function say(word: Word, values?: Readonly<Record<string, string | number>>): string {

@@ -69,7 +69,7 @@ function Lines({ lines, tokensOf, label }: LinesProps) {
       }}
     >
       <div className="mb-1 flex items-center gap-3 text-small">
-        <span className="tabular text-mute">
+        <span className="tabular text-mute" dir="ltr">
           {say('diff.counts', { added: count('added'), removed: count('removed') })}
         </span>
         {hunks.length > 1 ? (

@@ -91,7 +91,7 @@ describe('in Arabic, from right to left', () => {
 
   test('what an agent wrote keeps its own direction, and the same digits as the text around it', async () => {
     const directionOf = (selector: string): Promise<unknown> =>
-      page.locator(selector).first().evaluate('(each) => getComputedStyle(each).direction')
+      page.evaluate(`getComputedStyle(document.querySelector(${JSON.stringify(selector)})).direction`)
     assert.equal(await directionOf('body'), 'rtl')
     for (const own of ['#card-title bdi', 'section[data-own-arrows]', 'a[target=_blank] bdi']) {
       assert.equal(await directionOf(own), 'ltr', own)
@@ -99,14 +99,7 @@ describe('in Arabic, from right to left', () => {
     assert.doesNotMatch((await page.locator('body').innerText()).normalize(), /[\u0660-\u0669]/)
   })
 
-  for (const path of [
-    '/inbox/all',
-    '/inbox/all/ID',
-    '/overview',
-    '/settings/profile',
-    '/settings/appearance',
-    '/none',
-  ]) {
+  for (const path of ['/inbox/all', '/inbox/all/ID', '/overview', '/settings/profile', '/settings/appearance']) {
     test(`${path} is no wider than the screen, at 1280 and 320 px, and starts at its right`, async () => {
       for (const width of [1280, 320]) {
         await page.setViewportSize({ width, height: 800 })

@@ -93,7 +93,7 @@ describe('in Arabic, from right to left', () => {
     const directionOf = (selector: string): Promise<unknown> =>
       page.evaluate(`getComputedStyle(document.querySelector(${JSON.stringify(selector)})).direction`)
     assert.equal(await directionOf('body'), 'rtl')
-    for (const own of ['#card-title bdi', 'section[data-own-arrows]', 'a[target=_blank] bdi']) {
+    for (const own of ['#card-title bdi', 'section.font-mono', 'a[target=_blank] bdi']) {
       assert.equal(await directionOf(own), 'ltr', own)
     }
     assert.doesNotMatch((await page.locator('body').innerText()).normalize(), /[\u0660-\u0669]/)

@@ -281,10 +281,12 @@ describe('one process', () => {
 })
 
 describe('WORKERS=2', () => {
+  const metricsToken = 'metrics-of-a-test-0123456789'
+
   /** Two processes on one port, and the pids that have served calls so far. */
   async function cluster() {
     const cwd = await newFolder()
-    const environment = { WORKERS: '2', DATA_DIR: 'data', DEMO: 'true' }
+    const environment = { WORKERS: '2', DATA_DIR: 'data', DEMO: 'true', METRICS_TOKEN: metricsToken }
     const { service, url, port } = await running({ cwd, environment })
     const key = /Sample API key +(\S+)/.exec(service.stdout)?.[1] ?? ''
     const answering = () => {
@@ -293,23 +295,52 @@ describe('WORKERS=2', () => {
     }
     /** On separate connections, which the parent distributes to its children in turn. */
     const call = () => request(url, 'GET', '/api/v1/requests', { as: key })
-    return { service, url, port, key, answering, call, dataDir: join(cwd, 'data') }
+    /** How many of those calls the metrics of all processes count, and how many processes they are of. */
+    const counted = async () => {
+      const reply = await fetch(`${url}/metrics`, {
+        headers: { authorization: `Bearer ${metricsToken}`, connection: 'close' },
+      })
+      const text = await reply.text()
+      const value = (series: string) =>
+        Number(
+          text
+            .split('\n')
+            .find((line) => line.startsWith(`${series} `))
+            ?.split(' ')[1],
+        )
+      const calls = value('hitl_http_requests_total{route="/api/v1/requests",method="GET",status="2xx"}')
+      return { calls, processes: value('hitl_processes') }
+    }
+    return { service, url, port, key, answering, call, counted, dataDir: join(cwd, 'data') }
   }
 
   test('both serve calls; a killed one is replaced while the service stays up; SIGTERM drains and leaves nothing behind', async () => {
-    const { service, port, key, answering, call, dataDir } = await cluster()
-    await eventually('both have answered', async () => (await call()).status === 200 && answering().size === 2)
+    const { service, port, key, answering, call, counted, dataDir } = await cluster()
+    let served = 0
+    const serve = async () => {
+      const { status } = await call()
+      if (status === 200) served += 1
+      return status
+    }
+    await eventually('both have answered', async () => (await serve()) === 200 && answering().size === 2)
+    // Whichever process is scraped. Its own call is over a moment after its reply.
+    const agree = async (processes: number) => {
+      const found = await counted()
+      return found.calls === served && found.processes === processes
+    }
+    await eventually('the metrics are of both', () => agree(2))
     const [victim, survivor] = [...answering()] as [number, number]
     assert.ok(!answering().has(service.pid))
     process.kill(victim, 'SIGKILL')
     await eventually('it is gone', async () => !(await isRunning(victim)))
     const statuses: unknown[] = []
-    for (let calls = 0; calls < 20; calls += 1) statuses.push((await call().catch(() => ({ status: 'lost' }))).status)
+    for (let calls = 0; calls < 20; calls += 1) statuses.push(await serve().catch(() => 'lost'))
     // A connection that the parent was just passing on is lost with the process; Node does not pass it to another.
     const lost = statuses.filter((status) => status === 'lost').length
     assert.ok(lost <= 1, `${lost} calls were lost`)
     assert.equal(statuses.filter((status) => status === 200).length, 20 - lost)
-    await eventually('a third process answers', async () => (await call()).status === 200 && answering().size === 3)
+    await eventually('a third process answers', async () => (await serve()) === 200 && answering().size === 3)
+    await eventually('the metrics have what the killed one had counted', () => agree(2))
     const died = service.log.filter((line) => line.msg === 'a process died and is replaced')
     assert.deepEqual(
       died.map((line) => line.worker),

@@ -9,6 +9,7 @@ import {
   notFound as requestNotFound,
   stillOpen,
 } from './consultations/consultation.ts'
+import type { RequestChange } from './consultations/facts.ts'
 import { createConsultationModule, showRefusals } from './consultations/module.ts'
 import { requestExample, requestSchema } from './consultations/schemas.ts'
 import { openPools, type PoolOptions } from './database.ts'
@@ -24,6 +25,7 @@ import { createIdentityModule } from './identity/module.ts'
 import { createInboxModule } from './inbox/module.ts'
 import { forgetClosed } from './inbox/service.ts'
 import { createLetterModule } from './letters/module.ts'
+import { createMetricsModule } from './metrics/module.ts'
 import { type Clock, systemClock } from './platform/clock.ts'
 import { watchClock } from './platform/database/clock-watch.ts'
 import { createHints } from './platform/database/listen.ts'
@@ -73,7 +75,17 @@ export async function createApp(options: AppOptions) {
   const restored = createHold({ db: workerDb, clock, log, report })
   const letters = createLetterModule({ ...ground, sealer: secrets.sealer, report, hold: restored })
   const hints = createHints(connection, log)
-  const deliveries = createDeliveryModule({ ...ground, hints, report, hold: restored })
+  const metrics = createMetricsModule({
+    ...ground,
+    version,
+    standing: () => ({
+      pools: { calls: db.connections(), workers: workerDb.connections() },
+      deliveries: deliveries.standing(),
+      freeBytes: space?.found()?.freeBytes ?? null,
+    }),
+  })
+  const { onAttempt } = metrics
+  const deliveries = createDeliveryModule({ ...ground, hints, report, hold: restored, onAttempt })
   const callbacks = createCallbackModule({
     ...ground,
     secretKeys: secrets.secretKeys,
@@ -111,9 +123,9 @@ export async function createApp(options: AppOptions) {
     requestExample,
     requestSchema,
   })
-  const events = createEventModule({
+  const events = createEventModule<RequestChange>({
     ...ground,
-    readers: [callbacks.enqueue, forgetClosed, realtime.announce],
+    readers: [callbacks.enqueue, forgetClosed, realtime.announce, metrics.count],
     signer: {
       sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
       verify: (jws, typ) => identity.signingKeys.verify('audit_head', jws, { typ }),
@@ -202,6 +214,7 @@ export async function createApp(options: AppOptions) {
   const watches = [clockWatch, ...(space === null ? [] : [space])]
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
+  metrics.serve(web.http, web.limits)
   const guard = identity.createGuard(web.http, web.limits)
   await web.open({
     routes: modules.map((module) => (api) => module.routes?.(api, guard)),
@@ -229,6 +242,8 @@ export async function createApp(options: AppOptions) {
     realtime,
     letters,
     restored,
+    /** Serves the metrics where they have a port of their own. */
+    listenForMetrics: metrics.listen,
     /** A mistake for each key that the settings lack and the database needs. */
     missingKeys: secrets.missingKeys,
     /** One if the database is used with another SECRET_KEY. */
@@ -239,7 +254,7 @@ export async function createApp(options: AppOptions) {
     rewrap: (rewrapOptions?: RewrapOptions) => secrets.rewrap(columns, identity.organizationIds, rewrapOptions),
     /** Starts the background work; without it the app only serves calls. */
     startWorkers: (): void => {
-      for (const one of watches) one.start()
+      for (const one of [...watches, ...metrics.loops]) one.start()
       if (config.ROLE === 'api') {
         events.watch()
         for (const loop of realtime.loops) loop.start()
@@ -253,13 +268,18 @@ export async function createApp(options: AppOptions) {
       ))
         await loop.drain()
       await events.drain()
+      for (const loop of metrics.loops) await loop.drain()
     },
     /** Finishes calls and deliveries under way, releases the rest to other processes, closes everything. */
     stop: (): Promise<void> => {
       stopped ??= (async () => {
         // All at once, so that they share one grace period: nothing new is claimed while the last calls finish.
         const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-        await Promise.all([web.http.close(), ...[...watches, ...loops].map((loop) => loop.stop(graceMs))])
+        await Promise.all([
+          web.http.close(),
+          ...[...watches, ...metrics.loops, ...loops].map((loop) => loop.stop(graceMs)),
+        ])
+        await metrics.stop()
         await hints.stop()
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.

@@ -8,6 +8,7 @@ import { eventSettings } from './settings/events.ts'
 import { httpSettings, publicUrlOf } from './settings/http.ts'
 import { identityRules, identitySettings } from './settings/identity.ts'
 import { mailRules, mailSettings } from './settings/mail.ts'
+import { metricsRules, metricsSettings } from './settings/metrics.ts'
 import { misspeltNames } from './settings/misspelt.ts'
 import { realtimeRules, realtimeSettings } from './settings/realtime.ts'
 import { secretRules, secretSettings } from './settings/secrets.ts'
@@ -27,6 +28,7 @@ export const sections = {
   Callbacks: callbackSettings,
   Mail: mailSettings,
   Audit: eventSettings,
+  Metrics: metricsSettings,
 }
 
 /** Every setting of the service, by name. */
@@ -42,9 +44,19 @@ export const settings = {
   ...callbackSettings,
   ...mailSettings,
   ...eventSettings,
+  ...metricsSettings,
 }
 
-const rules = [serviceRules, databaseRules, secretRules, identityRules, attachmentRules, realtimeRules, mailRules]
+const rules = [
+  serviceRules,
+  databaseRules,
+  secretRules,
+  identityRules,
+  attachmentRules,
+  realtimeRules,
+  mailRules,
+  metricsRules,
+]
 
 export interface Config extends Values<typeof settings> {
   /** No trailing slash. */

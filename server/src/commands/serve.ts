@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import type { App } from '../app.ts'
 import { type Config, ConfigError, loadConfig } from '../config.ts'
 import { type Database, openDatabase } from '../database.ts'
+import { passMetricsOn } from '../metrics/processes.ts'
 import { sqlState } from '../platform/database/errors.ts'
 import { migrate, missingMigrations } from '../platform/database/migrate.ts'
 import { createLog, type Logger } from '../platform/log.ts'
@@ -63,6 +64,7 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
   await app.restored.look()
   const announce = cluster.isPrimary ? await prepare(config, app, output) : async () => {}
   if (cluster.isPrimary && config.WORKERS > 1 && config.ROLE !== 'worker') {
+    passMetricsOn()
     const stopCluster = await runCluster(config.WORKERS, log)
     await announce()
     return async () => {
@@ -70,10 +72,13 @@ async function serveOn(database: Database, config: Config, log: Logger, output: 
       await app.stop()
     }
   }
-  await listen(app, config, log).catch(async (error: unknown) => {
-    await app.stop()
-    throw error
-  })
+  await listen(app, config, log)
+    // After the port of the API: the parent takes the first one for the end of the start.
+    .then(app.listenForMetrics)
+    .catch(async (error: unknown) => {
+      await app.stop()
+      throw error
+    })
   app.startWorkers()
   await announce()
   return app.stop

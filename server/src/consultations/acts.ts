@@ -55,6 +55,7 @@ type Grounds = Pick<Context, 'db' | 'clock' | 'events' | 'openWrites' | 'answerF
 
 export function groupActs(grounds: Grounds): ActContext['perform'] {
   return createBatcher({
+    name: 'act',
     ...writes,
     groupOf: ({ key }) => key.organizationId,
     perform: (acts) => grounds.openWrites.during(() => performTogether(grounds, acts)),

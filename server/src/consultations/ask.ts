@@ -36,6 +36,7 @@ export interface AskContext extends Context {
 
 export function groupCreations(context: Context): AskContext['insert'] {
   return createBatcher({
+    name: 'create',
     ...writes,
     groupOf: ({ from }) => from.principal.organizationId,
     bytesOf: ({ proposal: { context, metadata, action, answerAsked, presentation } }) =>

@@ -7,7 +7,7 @@ import type { BackgroundWork } from '../platform/loop.ts'
 import type { Hold } from '../restored/hold.ts'
 import type { ServiceSettings } from '../settings/service.ts'
 import type { Channel } from './channel.ts'
-import type { Subject } from './delivery.ts'
+import type { AttemptResult, Subject } from './delivery.ts'
 import { type DeliveryFilter, list } from './list-store.ts'
 import { enqueue } from './service.ts'
 import { attempts, dueNotification, erase, withdraw } from './store.ts'
@@ -23,14 +23,16 @@ export interface DeliveryModuleDependencies {
   readonly settings: ServiceSettings
   readonly report: Report
   readonly hold: Hold
+  /** Is given every attempt that was made, once it is recorded. */
+  readonly onAttempt?: (channel: string, result: AttemptResult) => void
 }
 
 export type DeliveryModule = ReturnType<typeof createDeliveryModule>
 
 export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
-  const { db, workerDb, clock, log, hints, settings, report, hold } = dependencies
+  const { db, workerDb, clock, log, hints, settings, report, hold, onAttempt } = dependencies
   const channels = new Map<string, Channel>()
-  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report, hold })
+  const worker = createDeliveryWorker({ db: workerDb, clock, log, channels, report, hold, onAttempt })
   const work: BackgroundWork = {
     start: () => {
       worker.start()
@@ -53,6 +55,8 @@ export function createDeliveryModule(dependencies: DeliveryModuleDependencies) {
     erase,
     /** For the modules above: their deliveries name a channel that they have added. */
     addChannel: (name: string, channel: Channel): void => void channels.set(name, channel),
+    /** Of this process, now. */
+    standing: worker.standing,
     loops: [work],
   }
 }

@@ -11,6 +11,7 @@ export type RecordAttempt = (attempt: EndedAttempt) => Promise<void>
 /** Attempts that end together are recorded together: log, delivery, subject and event in one commit. */
 export function createRecorder(db: Db, channels: Channels): RecordAttempt {
   const record = createBatcher<EndedAttempt, void>({
+    name: 'attempt',
     concurrency: 2,
     aloneMs: 25,
     maxSize: 64,

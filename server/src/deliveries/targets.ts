@@ -220,6 +220,8 @@ export function createTargets(options: TargetOptions = {}) {
     isOpen: (receiver: Receiver): boolean => (states.get(receiverName(receiver))?.openedAt ?? null) !== null,
     /** How many more deliveries may start now, for all receivers together. */
     free: () => total - inFlight,
+    /** Deliveries under way. */
+    inUse: () => inFlight,
     limits: (): Limits => {
       const at = now()
       const ids = [...busy.keys()]

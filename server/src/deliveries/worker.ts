@@ -45,6 +45,7 @@ export interface DeliveryDependencies {
   readonly report: Report
   /** Nothing is sent while a restored copy is held. */
   readonly hold: Hold
+  readonly onAttempt?: ((channel: string, result: AttemptResult) => void) | undefined
   readonly random?: () => number
   readonly targets?: TargetOptions
   /** How often it looks for deliveries that nothing has woken it for. */
@@ -53,7 +54,7 @@ export interface DeliveryDependencies {
 
 export type DeliveryWorker = ReturnType<typeof createDeliveryWorker>
 
-interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels' | 'hold'> {
+interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels' | 'hold' | 'onAttempt'> {
   readonly random: () => number
   readonly troubles: Troubles
   /** Claims and leases go across organizations. */
@@ -76,12 +77,13 @@ interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels
 }
 
 export function createDeliveryWorker(options: DeliveryDependencies) {
-  const { db, clock, log, channels, report, hold, targets, pollMs = 500, random = Math.random } = options
+  const { db, clock, log, channels, report, hold, targets, pollMs = 500, random = Math.random, onAttempt } = options
   const context: Context = {
     clock,
     log,
     channels,
     hold,
+    onAttempt,
     random,
     outbox: db.within({ worker: true }),
     targets: createTargets({ now: () => clock.now().getTime(), ...targets }),
@@ -116,6 +118,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
       for (const receiver of receivers) context.targets.probe(receiver)
       context.claims.wake()
     },
+    standing: () => ({ slotsInUse: context.targets.inUse(), openBreakers: context.targets.open().length }),
     drain: drain.bind(null, context),
     stop: stop.bind(null, context),
   }
@@ -183,7 +186,8 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
 async function settle(context: Context, ended: EndedAttempt): Promise<void> {
   await context.record(ended)
   context.recorded += 1
-  const { delivery, result, dueAt } = ended
+  const { delivery, result, dueAt, isHeld } = ended
+  if (isHeld !== true) context.onAttempt?.(delivery.channel, result)
   const { next } = result
   if (next.kind !== 'sent' && isGivenUp(ended)) context.troubles.givenUp(delivery, next.error, dueAt === null)
   if (dueAt !== null) wakeAt(context, dueAt)

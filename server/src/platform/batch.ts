@@ -1,9 +1,20 @@
+import { channel } from 'node:diagnostics_channel'
 import { Problem, unavailable } from './problem.ts'
 
 /** The outcome of one act of a batch: the batch commits either way, a refusal only concerns its own caller. */
 export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown }
 
+/** Subscribers get a `BatchBegun` for each batch of a batcher with a name. */
+export const batches = channel('hitl.batches')
+
+export interface BatchBegun {
+  readonly name: string
+  readonly size: number
+}
+
 export interface BatcherOptions<In, Out> {
+  /** For metrics. */
+  readonly name?: string
   /** Performs all acts in one commit and returns one outcome per act, in order. Throwing means that nothing was kept. */
   readonly perform: (acts: readonly In[]) => Promise<readonly Outcome<Out>[]>
   /** Batches under way at once. More cut waiting, fewer make batches larger. */
@@ -93,6 +104,8 @@ export function createBatcher<In, Out>(options: BatcherOptions<In, Out>): (act: 
 
   const begin = (group: string, queue: Waiting<In, Out>[]): void => {
     const entries = nextBatch(queue, maxSize)
+    if (options.name !== undefined && batches.hasSubscribers)
+      batches.publish({ name: options.name, size: entries.length } satisfies BatchBegun)
     queues.delete(group)
     if (entries.length < queue.length) queues.set(group, queue.slice(entries.length))
     waiting -= entries.length

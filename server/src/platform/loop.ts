@@ -1,6 +1,10 @@
+import { channel } from 'node:diagnostics_channel'
 import { outageOf } from './database/errors.ts'
 import { createFailureLog } from './failure-log.ts'
 import type { Logger } from './log.ts'
+
+/** Subscribers get the name of the loop for each round that failed. */
+export const failedRounds = channel('hitl.failed-rounds')
 
 /** What a process does besides serving calls. */
 export interface BackgroundWork {
@@ -60,6 +64,7 @@ export function createLoop(
       })
       .catch((error: unknown) => {
         failures += 1
+        failedRounds.publish(name)
         // The database's watch says that for all loops.
         if (outageOf(error) === null) lines.failed(error)
         return Math.min(maxPauseMs, everyMs * 2 ** Math.min(failures, 10))

@@ -68,6 +68,7 @@ const ownSegments = [
   'health',
   'livez',
   'readyz',
+  'metrics',
   '.well-known',
   'assets',
   'inbox',

@@ -38,6 +38,11 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     400,
     'the total is the sum of one row for each agent, state and slot, each in all the versions that a vacuum would take',
   ],
+  [
+    /^metrics_backlog$/,
+    25_000,
+    'it looks at 100 organizations, and counts up to 1,000 of each thing that waits in each of them',
+  ],
   [/^deliveries_list_(all|failed)$/, 2_100, 'a page looks through 2,000 deliveries, and goes on from there'],
   [
     /^sso_sessions_outside$/,
@@ -97,6 +102,7 @@ before(async () => {
       SSO_ALLOW: '127.0.0.0/8',
       AUDIT_HEADS_URL: notary.url,
       RATE_LIMIT_ADDRESS: '1000000/60',
+      METRICS_TOKEN: 'metrics-of-a-test-0123456789',
     },
   })
   const tables = await t.sql(

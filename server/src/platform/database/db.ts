@@ -49,7 +49,16 @@ export interface Db {
   ping(): Promise<void>
   /** Throws 503 when nothing can be written; cheap, and leaves nothing behind. */
   tryWriting(): Promise<void>
+  /** Of the pool, now. */
+  connections(): Connections
   close(): Promise<void>
+}
+
+export interface Connections {
+  readonly inUse: number
+  readonly most: number
+  /** Callers that wait for one. */
+  readonly waiting: number
 }
 
 /** Kysely builds and types the queries of a store; this file runs them, so that one connection can pipeline. */
@@ -234,6 +243,7 @@ export function openDb(options: DbOptions): Db {
     transaction,
     ping: async () => void (await pool.query('select 1').catch(translate)),
     tryWriting: async () => void (await pool.query(written).catch(translate)),
+    connections: () => ({ inUse: pool.totalCount - pool.idleCount, most: poolSize, waiting: pool.waitingCount }),
     close: () => {
       closing = true
       return pool.end()

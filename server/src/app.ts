@@ -117,7 +117,7 @@ export async function createApp(options: AppOptions) {
       changesAfter: (organizationId, after, until, most) =>
         consultations.changesAfter(organizationId, after, until, most),
       changedOrganizations: (since) => consultations.changedOrganizations(since),
-      counts: (organizationId) => consultations.countsOf(organizationId),
+      counts: (organizationId, userIds) => consultations.countsOf(organizationId, userIds),
     },
     showRefusals,
     requestExample,
@@ -187,6 +187,7 @@ export async function createApp(options: AppOptions) {
   })
   const inbox = createInboxModule({
     ...ground,
+    countsChanged: (organizationId) => realtime.countsChanged(organizationId),
     requests: {
       requireOpen: (principal, id) => consultations.requireOpen(principal, id),
       requireVisible: (principal, id) => consultations.read(principal, id),

@@ -1,6 +1,6 @@
 import { type Problem, refusal } from '../platform/problem.ts'
-import type { Consultation } from './consultation.ts'
 import { type Risk, tiers } from './questions/tiers.ts'
+import type { Outline } from './store.ts'
 
 /** Answers to many requests at once: what each tier of risk allows. */
 
@@ -26,10 +26,8 @@ export const notIdentical = refusal(
   'medium',
 )
 
-type Bulk = Pick<Consultation, 'id' | 'risk' | 'agentId' | 'digest'>
-
 /** Why these may not be answered together, by their ids. Of those that only identical ones may, one that differs keeps all back. */
-export function refusedInBulk(requests: readonly Bulk[]): ReadonlyMap<string, Problem> {
+export function refusedInBulk(requests: readonly Outline[]): ReadonlyMap<string, Problem> {
   const identicalOnly = requests.filter(({ risk }) => tiers[risk].inBulk === 'identical')
   const kinds = new Set(identicalOnly.map(({ agentId, digest }) => `${agentId} ${digest}`))
   return new Map([

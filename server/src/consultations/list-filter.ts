@@ -10,6 +10,14 @@ export interface Place {
   readonly rank: number | null
 }
 
+/** What one person put aside, as of `now`. */
+export interface Aside {
+  readonly userId: string
+  readonly now: Date
+  /** Only these; false: all but these. */
+  readonly isWanted: boolean
+}
+
 /** Filters without an index of their own: `list` looks through as many requests as `mostLooked`, in the order of the list. */
 export interface LookedFilter {
   readonly createdAfter: Date | null
@@ -30,6 +38,7 @@ export interface ListFilter extends LookedFilter {
   readonly priorities: readonly Priority[] | null
   readonly risks: readonly Risk[] | null
   readonly runId: string | null
+  readonly aside: Aside | null
   readonly updatedAfter: Date | null
   /** With `updatedAfter`: what changed later is not shown yet. */
   readonly updatedUntil: Date | null

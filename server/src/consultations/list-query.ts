@@ -1,9 +1,11 @@
 import type { Static } from 'typebox'
 import { toInstant } from '../http/instant.ts'
+import type { Principal } from '../identity/principal.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
 import { invalid } from '../platform/problem.ts'
 import type { ListFilter, Place } from './list-filter.ts'
 import { priorities, risks } from './questions/tiers.ts'
+import { inQueue } from './queues.ts'
 import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
 
 /** Where the next page of a list begins; of a differential poll, all pages show the changes up to the same time. */
@@ -34,8 +36,13 @@ const instant = (ms: string | undefined): Date | null => (ms === undefined ? nul
 export type ListQuery = Omit<ListFilter, 'organizationId' | 'agentId'> & { readonly agent: string | null }
 
 /** Throws 422. */
-export function parseListQuery(query: Static<typeof listQuery>, list: string): ListQuery {
-  const { state, tag, run_id: runId = null } = query
+export function parseListQuery(
+  query: Static<typeof listQuery>,
+  list: string,
+  principal: Principal,
+  now: Date,
+): ListQuery {
+  const { state, tag, queue, run_id: runId = null } = query
   const [states, tags] = [state === undefined ? null : [state], tag === undefined ? null : [tag]]
   const [priority, risk] = [among(priorities, query.priority), among(risks, query.risk)]
   const { limit = 20, offset = 0, fields, sort = 'newest', agent = null } = query
@@ -50,23 +57,37 @@ export function parseListQuery(query: Static<typeof listQuery>, list: string): L
     metadata: metadataOf(query),
     tags,
   }
-  const others = [looked.createdAfter, looked.createdBefore, looked.dueBefore, tags, priority, risk, runId]
+  const others = [
+    looked.createdAfter,
+    looked.createdBefore,
+    looked.dueBefore,
+    tags,
+    priority,
+    risk,
+    runId,
+    queue ?? null,
+  ]
   const isLooked = looked.metadata.length > 0 || others.some((one) => one !== null) || sort === 'priority'
+  if (queue !== undefined && principal.kind !== 'person') {
+    throw invalid('queue', 'is for people, who have an inbox: an agent leaves it out')
+  }
   if (query.cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
   if (isLooked && offset > 0) throw invalid('offset', 'cannot go with these filters, or this order: go on with cursor')
-  if (sort === 'due' && states?.some((state) => state !== 'pending')) {
-    throw invalid('sort', 'can be due only for requests that are pending: leave state out')
+  const asked = { states, risks: risk, dueBefore: looked.dueBefore, aside: null }
+  const narrowed =
+    queue === undefined || principal.kind !== 'person' ? asked : inQueue(queue, asked, principal.userId, now)
+  if (sort === 'due' && narrowed.states?.some((state) => state !== 'pending')) {
+    throw invalid('sort', `can be due only for requests that are pending: leave ${state ? 'state' : 'queue'} out`)
   }
   const cursor = query.cursor === undefined ? null : decodeListCursor(query.cursor, list)
   return {
-    states,
     priorities: priority,
-    risks: risk,
     runId,
     agent: agent?.toLowerCase() ?? null,
     updatedAfter: time('updated_after'),
     updatedUntil: cursor?.updatedUntil ?? null,
     ...looked,
+    ...narrowed,
     sort,
     after: cursor?.after ?? null,
     limit,

@@ -1,6 +1,6 @@
 import { shownState } from './columns.ts'
 import type { State } from './consultation.ts'
-import type { ListFilter } from './list-filter.ts'
+import type { Aside, ListFilter } from './list-filter.ts'
 import { type Priority, priorities, type Risk } from './questions/tiers.ts'
 
 /**
@@ -54,7 +54,8 @@ interface Parts {
 }
 
 export function sourceOf(parts: Parts): Source {
-  const { sort, runId, priorities: wanted, risks } = parts.filter
+  const { sort, runId, priorities: wanted, risks, aside } = parts.filter
+  if (aside?.isWanted === true) return asideSource(parts, aside)
   if (sort === 'due') return dueSource(parts)
   if (sort === 'priority') return rankedSource(parts)
   if (runId !== null) {
@@ -120,6 +121,26 @@ function dueSource(parts: Parts): Source {
   return {
     rows: (most) => limited(`${own}state = 'pending' and ${byDue}`, parts, most),
     conditions: conditionsOn(parts, ['priorities', 'risks', 'runId']),
+  }
+}
+
+/**
+ * Ids of what a person put aside, of which there is a bounded number (inbox/inbox.ts). Of all other requests: NOT IN, which
+ * PostgreSQL looks up in a hash of them and never takes for another way in.
+ */
+export const asideIds = ({ userId, now }: Aside, parameter: Parameter): string =>
+  `(select request_id from request_snoozes
+    where organization_id = $1 and user_id = ${parameter(userId)} and until > ${parameter(now)})`
+
+/** Those that a person put aside, by their primary keys. */
+function asideSource(parts: Parts, aside: Aside): Source {
+  const { within, by, parameter } = parts
+  const ids = asideIds(aside, parameter)
+  return {
+    rows: (most) => `(select * from (select c.*, ${rank} as rank from ${ids} s cross join lateral
+        (select * from consultation_requests c where organization_id = $1 and c.id = s.request_id and state = 'pending' offset 0) c) c
+      where true${within} order by ${by} limit ${most})`,
+    conditions: conditionsOn(parts, ['priorities', 'risks', 'runId', 'agentId']),
   }
 }
 

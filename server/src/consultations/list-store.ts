@@ -2,7 +2,18 @@ import { plannedFor, type Queryable, type Statement } from '../platform/database
 import { closing, type Row, shownState, toConsultation } from './columns.ts'
 import { type Consultation, mostCounted, type Sort, type State, states } from './consultation.ts'
 import type { ListFilter, Place } from './list-filter.ts'
-import { byDue, due, isDelivered, type Parameter, rank, rankOf, riskyPending, sourceOf } from './list-sources.ts'
+import {
+  asideIds,
+  byDue,
+  due,
+  isDelivered,
+  type Parameter,
+  rank,
+  rankOf,
+  riskyPending,
+  sourceOf,
+} from './list-sources.ts'
+import { mostAside } from './queues.ts'
 import { listedColumns } from './store.ts'
 
 const byUpdate = `updated_at > '-infinity'`
@@ -55,8 +66,8 @@ const idAt = (time: number): string => {
 }
 
 /** Whether the kept totals count what the filter finds. */
-const isCounted = ({ priorities: wanted, risks, runId }: ListFilter, looked: Looked): boolean =>
-  wanted === null && risks === null && runId === null && looked.conditions === ''
+const isCounted = ({ priorities: wanted, risks, runId, aside }: ListFilter, looked: Looked): boolean =>
+  wanted === null && risks === null && runId === null && aside === null && looked.conditions === ''
 
 /** The statement is prepared once per combination of the filters that have totals; with others it is planned for their values. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
@@ -135,11 +146,14 @@ interface Parts {
 
 /** What an index finds is a page as it stands; otherwise a page looks through a bounded number of requests. */
 function fromSource({ filter, parameter, looked, beyond, by }: Parts): string {
-  const within = `${looked.bounds}${filter.sort === 'priority' ? '' : beyond()}`
+  const { aside, sort } = filter
+  const others = aside === null || aside.isWanted ? '' : ` and id not in ${asideIds(aside, parameter)}`
+  const begins = sort === 'priority' && aside?.isWanted !== true ? '' : beyond()
+  const within = `${looked.bounds}${others}${begins}`
   const { rows, conditions } = sourceOf({ filter, parameter, within, by })
   const all = `${conditions}${looked.conditions}`
   const counted = isCounted(filter, looked) ? keptTotal(filter, parameter) : 'select null::int as total'
-  if (all !== '') return fromLooked({ counted, rows: rows(String(mostLooked)), fits: all, by, sort: filter.sort })
+  if (all !== '') return fromLooked({ counted, rows: rows(String(mostLooked)), fits: all, by, sort })
   return `with counted as (${counted}), ${noBound},
     page as (${numbered(`select organization_id, id from ${rows('$2::bigint + $3::bigint')} found order by ${by} limit $2 offset $3`)})`
 }
@@ -157,7 +171,7 @@ function keptTotal({ agentId, states, sort }: ListFilter, parameter: Parameter):
  * stand.
  */
 function fromChanges({ filter, parameter, looked, beyond, by }: Parts): string {
-  const { updatedAfter, updatedUntil, agentId, states, sort, priorities: wanted, risks, runId } = filter
+  const { updatedAfter, updatedUntil, agentId, states, sort, priorities: wanted, risks, runId, aside } = filter
   const [after, until] = [parameter(updatedAfter), parameter(updatedUntil)]
   const own = agentId === null ? '' : ` and agent_id = ${parameter(agentId)}`
   const shown = sort === 'due' ? ['pending'] : states
@@ -166,6 +180,7 @@ function fromChanges({ filter, parameter, looked, beyond, by }: Parts): string {
     ...(wanted === null ? [] : [` and priority = any(${parameter(wanted)}::text[])`]),
     ...(risks === null ? [] : [` and risk = any(${parameter(risks)}::text[])`]),
     ...(runId === null ? [] : [` and run_id = ${parameter(runId)}`]),
+    ...(aside === null ? [] : [` and id ${aside.isWanted ? '' : 'not '}in ${asideIds(aside, parameter)}`]),
   ]
   const fits = `${own}${others.join('')}${looked.conditions}${looked.bounds}`
   // Apart and materialized: for a union of both, rows in the order of their ids would be wanted, which the primary key has.
@@ -229,24 +244,61 @@ function lookedFor(filter: ListFilter, parameter: Parameter) {
   return { conditions: all(conditions), bounds: all(bounds) }
 }
 
+// As many more are counted as one person may have put aside: what is left for them is exact up to `mostCounted`.
+const counted = mostCounted + mostAside
 const countsStatement: Statement = {
   name: 'consultations_counts',
-  text: `select state, sum(total)::int as total from consultation_totals where organization_id = $1 group by state
+  text: `select state, null::uuid as "userId", sum(total)::int as total, null::int as due, null::int as risky
+      from consultation_totals where organization_id = $1 group by state
     union all
-    select 'due', (select count(*)::int from (select from consultation_requests
-      where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${mostCounted}) soon)
+    select null, null, null,
+      (select count(*)::int from (select from consultation_requests
+        where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${counted}) soon),
+      (select count(*)::int from (select from consultation_requests
+        where organization_id = $1 and ${riskyPending} limit ${counted}) risky)
     union all
-    select 'risky', (select count(*)::int from (select from consultation_requests
-      where organization_id = $1 and ${riskyPending} limit ${mostCounted}) risky)`,
+    select null, s.user_id, count(*)::int, (count(*) filter (where c.timeout_at < $2::timestamptz))::int,
+      (count(*) filter (where c.risk in ('high', 'critical')))::int
+    from (select user_id, request_id from request_snoozes
+      where organization_id = $1 and user_id = any($3::uuid[]) and until > $4) s
+    cross join lateral (select timeout_at, risk from consultation_requests c
+      where organization_id = $1 and c.id = s.request_id and state = 'pending' offset 0) c
+    group by s.user_id`,
 }
 
-type Counts = Readonly<Record<State | 'due' | 'risky', number>>
+/** Numbers of pending requests; the second and third are exact up to `mostCounted`. */
+export interface PendingCounts {
+  readonly total: number
+  readonly due: number
+  readonly risky: number
+}
 
-/** How many requests there are in each state, and how many of those that are pending time out before `soon`, or are of high risk. */
-export async function counts(db: Queryable, organizationId: string, soon: Date): Promise<Counts> {
-  const rows = await db.execute<{ state: keyof Counts; total: number }>(countsStatement, [organizationId, soon])
-  const none = Object.fromEntries(states.map((state) => [state, 0])) as Record<State, number>
-  return { ...none, due: 0, risky: 0, ...Object.fromEntries(rows.map(({ state, total }) => [state, total])) }
+export interface Counts {
+  readonly byState: Readonly<Record<State, number>>
+  readonly pending: PendingCounts
+  /** Of these, what each person put aside; who put nothing aside is not there. */
+  readonly aside: ReadonlyMap<string, PendingCounts>
+}
+
+type CountsRow = { readonly state: State | null; readonly userId: string | null } & PendingCounts
+
+/** How many requests there are in each state; of those that are pending, which time out before `soon`, and which are of high risk. */
+export async function counts(
+  db: Queryable,
+  organizationId: string,
+  userIds: readonly string[],
+  { now, soon }: { readonly now: Date; readonly soon: Date },
+): Promise<Counts> {
+  const rows = await db.execute<CountsRow>(countsStatement, [organizationId, soon, userIds, now])
+  const byState = Object.fromEntries(states.map((state) => [state, 0])) as Record<State, number>
+  const aside = new Map<string, PendingCounts>()
+  let [due, risky] = [0, 0]
+  for (const row of rows) {
+    if (row.state !== null) byState[row.state] = row.total
+    else if (row.userId !== null) aside.set(row.userId, row)
+    else [due, risky] = [row.due, row.risky]
+  }
+  return { byState, pending: { total: byState.pending, due, risky }, aside }
 }
 
 const otherProcessesStatement: Statement = {

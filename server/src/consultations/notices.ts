@@ -27,9 +27,9 @@ export function createNotices(context: Pick<Context, 'workerDb' | 'clock'>) {
       const asked = [...since].map(([organizationId, { ms }]) => ({ organizationId, after: new Date(ms) }))
       return changedOrganizations(db.within({}), asked)
     },
-    countsOf: async (organizationId: string) => {
-      const text = JSON.stringify(await counts({ db, clock }, { organizationId }))
-      return () => text
+    countsOf: async (organizationId: string, userIds: readonly string[]) => {
+      const countsOf = await counts({ db, clock }, organizationId, userIds)
+      return (userId: string): string => JSON.stringify(countsOf(userId))
     },
   }
 }

@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Principal, payerOf } from '../identity/principal.ts'
+import { type Person, type Principal, payerOf } from '../identity/principal.ts'
 import { createBatcher, type Outcome } from '../platform/batch.ts'
 import type { Queryable } from '../platform/database/db.ts'
 import { isId } from '../platform/ids.ts'
-import { type Consultation, dueSoonMinutes, notFound } from './consultation.ts'
+import { type Consultation, mostCounted, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
 import type { ListFilter } from './list-filter.ts'
 import type { ListQuery } from './list-query.ts'
 import * as lists from './list-store.ts'
 import type { OpenWrites } from './open-writes.ts'
+import { soonAt } from './queues.ts'
 import { byKey, distinct, type Key, keyOf, scopeOf } from './row-keys.ts'
 import * as store from './store.ts'
 
@@ -97,6 +98,18 @@ export async function read(reading: ReadContext, principal: Principal, id: strin
   return found
 }
 
+/** By the ids: of those requests that the caller may see, what answers to many of them are judged by together. */
+export async function outlines(
+  { db }: Pick<Context, 'db'>,
+  principal: Person,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, store.Outline>> {
+  const { organizationId } = principal
+  const keys = ids.filter(isId).map((id) => ({ organizationId, id }))
+  const found = await store.readOutlines(db.within({ organizationId }), keys)
+  return new Map(found.map((outline) => [outline.id, outline]))
+}
+
 /** An agent's list holds only its own requests. */
 export async function list(
   { findPage }: ReadContext,
@@ -110,16 +123,29 @@ export async function list(
   return findPage({ ...query, organizationId: principal.organizationId, agentId: own ?? agent })
 }
 
-/** The numbers beside the queues of an inbox, in one statement. */
+/** The numbers beside the queues of each of these people, in one statement. */
 export async function counts(
   { db, clock }: Pick<Context, 'db' | 'clock'>,
-  { organizationId }: Pick<Principal, 'organizationId'>,
-) {
-  const soon = new Date(clock.now().getTime() + dueSoonMinutes * 60_000)
-  const { due, risky, ...byState } = await lists.counts(db.within({ organizationId }), organizationId, soon)
-  const { pending, ...others } = byState
-  const done = Object.values(others).reduce((sum, count) => sum + count, 0)
-  return { queues: { all: pending, high_risk: risky, due_soon: due, done }, by_state: byState }
+  organizationId: string,
+  userIds: readonly string[],
+): Promise<(userId: string) => object> {
+  const now = clock.now()
+  const times = { now, soon: soonAt(now) }
+  const { byState, pending, aside } = await lists.counts(db.within({ organizationId }), organizationId, userIds, times)
+  const { pending: _, ...closed } = byState
+  const done = Object.values(closed).reduce((sum, count) => sum + count, 0)
+  const bounded = (count: number): number => Math.min(count, mostCounted)
+  return (userId) => {
+    const { total, due, risky } = aside.get(userId) ?? { total: 0, due: 0, risky: 0 }
+    const queues = {
+      all: pending.total - total,
+      high_risk: bounded(pending.risky - risky),
+      due_soon: bounded(pending.due - due),
+      snoozed: total,
+      done,
+    }
+    return { queues, by_state: byState }
+  }
 }
 
 /** Up to when every change of every organization is settled, in any process. */

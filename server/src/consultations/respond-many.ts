@@ -3,9 +3,9 @@ import { type JsonText, type ParsedJson, partsOf } from '../platform/json.ts'
 import { createSlots } from '../platform/limits/slots.ts'
 import { invalid } from '../platform/problem.ts'
 import { refusedInBulk } from './bulk.ts'
-import { type Consultation, otherQuestionShown } from './consultation.ts'
+import { type Consultation, notFound } from './consultation.ts'
 import { type ProofContext, respond } from './proven.ts'
-import { read } from './reading.ts'
+import { outlines } from './reading.ts'
 
 /** As many as share a commit; other callers find room beside them. */
 const atOnce = 32
@@ -20,6 +20,7 @@ export interface Answered {
 
 interface Item {
   readonly id: string
+  readonly digest?: string | null
   readonly [member: string]: unknown
 }
 
@@ -38,38 +39,29 @@ export async function respondMany(
   const twice = ids.findIndex((id, place) => ids.indexOf(id) !== place)
   if (twice >= 0) throw invalid(`answers.${twice}.id`, 'is there twice: send one answer to each request')
 
-  const settled = async <T>(work: () => Promise<T>): Promise<{ value: T } | { error: unknown; value?: never }> => {
-    try {
-      return { value: await inTurn(work) }
-    } catch (error) {
-      return { error }
-    }
-  }
-  // Without what may be large: hundreds of them are under way at once.
-  const found = await Promise.all(
-    ids.map((id) =>
-      settled(async () => {
-        const { risk, agentId, digest } = await read(context, by.principal, id)
-        return { id, risk, agentId, digest }
-      }),
-    ),
-  )
-  const refused = refusedInBulk(found.flatMap(({ value }) => value ?? []))
+  const found = await outlines(context, by.principal, ids)
+  // Compared by what they are answered to: the question that was shown, or else the one that is asked now. `respond` holds them to it.
+  const shown = answers.map(({ digest }, place) => {
+    const outline = found.get(ids[place] ?? '')
+    return outline && { ...outline, digest: digest ?? outline.digest }
+  })
+  const refused = refusedInBulk(shown.filter((one) => one !== undefined))
 
   const answerOne = async (place: number): Promise<Answered['outcome']> => {
-    const [known, item, text] = [found[place], answers[place], elements[place]]
-    if (known === undefined || item === undefined || text === undefined) throw new Error('there is no such answer')
-    if (known.value === undefined) return { error: known.error }
-    const refusal = refused.get(known.value.id)
+    const [known, item, text] = [shown[place], answers[place], elements[place]]
+    if (item === undefined || text === undefined) throw new Error('there is no such answer')
+    if (known === undefined) return { error: notFound() }
+    const refusal = refused.get(known.id)
     if (refusal !== undefined) return { error: refusal }
     const { id, ...answer } = item
     const own = new Map(partsOf(text).members)
     own.delete('id')
-    const { digest } = known.value
-    // It was compared with the others as it was read: if it is another one by now, it is not decided.
-    if (answer.digest != null && answer.digest !== digest) return { error: otherQuestionShown(digest) }
-    const body = { value: { ...answer, digest }, members: own }
-    return settled(() => respond(context, by, id, body))
+    const body = { value: { ...answer, digest: known.digest }, members: own }
+    try {
+      return { value: await inTurn(() => respond(context, by, id, body)) }
+    } catch (error) {
+      return { error }
+    }
   }
   return Promise.all(ids.map(async (id, place) => ({ id, outcome: await answerOne(place) })))
 }

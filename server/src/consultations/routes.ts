@@ -147,7 +147,8 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     description:
       '`metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above ' +
       '4 KiB is not searched. With a filter on metadata, tags or a time, or with several filters, a page looks through 1 000 requests: it may have few items, ' +
-      'or none, and a next_cursor.',
+      'or none, and a next_cursor. `queue` is for people: what one of them puts aside is out of their own queues alone, and no change of ' +
+      'the request, so a differential poll does not show it.',
     operationId: 'listRequests',
     querystring: schemas.listQuery,
     headers: conditionalHeaders,
@@ -163,7 +164,7 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
     async (request, reply) => {
       const { principal } = callerOf(request)
       const list = listOf(request)
-      const found = await consultations.list(principal, parseListQuery(request.query, list))
+      const found = await consultations.list(principal, parseListQuery(request.query, list, principal, clock.now()))
       if (isUnchanged(request, reply, pageTag(found, principal, clock.now(), list))) return reply.status(304).send()
       return reply.type(json).send(pageJson(found, principal, clock.now(), list))
     },
@@ -173,7 +174,8 @@ function listRoute(app: FastifyInstance, { consultations, guard, clock }: Consul
 function countsRoute(app: FastifyInstance, { consultations, guard }: ConsultationRoutes): void {
   const schema = {
     ...common,
-    summary: 'How many requests there are, by queue and by state',
+    summary: "How many requests there are, by queue of the caller's inbox and by state",
+    description: 'The stream of the inbox (`GET /stream`) sends the same numbers whenever they change.',
     operationId: 'countRequests',
     headers: conditionalHeaders,
     response: {
@@ -183,7 +185,9 @@ function countsRoute(app: FastifyInstance, { consultations, guard }: Consultatio
     },
   }
   app.get('/requests/counts', { ...guard('queue.read'), schema }, async (request, reply) => {
-    const text = JSON.stringify(await consultations.counts(personOf(request).principal))
+    const { organizationId, userId } = personOf(request).principal
+    const countsOf = await consultations.counts(organizationId, [userId])
+    const text = JSON.stringify(countsOf(userId))
     if (isUnchanged(request, reply, tagOf(text))) return reply.status(304).send()
     return reply.type(json).send(text)
   })

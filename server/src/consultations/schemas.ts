@@ -24,6 +24,7 @@ import {
   shownMembers,
 } from './questions/schemas.ts'
 import { priorities, risks } from './questions/tiers.ts'
+import { queues } from './queues.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -408,14 +409,15 @@ export const countsSchema = Type.Object(
   {
     queues: Type.Object(
       {
-        all: count('Requests that are pending.'),
+        all: count('Requests that are pending, without those that the caller put aside.'),
         due_soon: count(
           `Those of them that time out within ${dueSoonMinutes} minutes, or should have; ${mostCounted} means as many or more.`,
         ),
         high_risk: count(`Those of them whose risk is high or critical; ${mostCounted} means as many or more.`),
+        snoozed: count('Requests that are pending, and that the caller put aside.'),
         done: count('Requests that are not pending any more.'),
       },
-      { title: 'QueueCounts', description: 'By queue of the inbox.' },
+      { title: 'QueueCounts', description: 'By queue of the inbox, as `queue` lists it.' },
     ),
     by_state: Type.Object(Object.fromEntries(states.map((state) => [state, count(`Requests that are ${state}.`)])), {
       title: 'StateCounts',
@@ -426,7 +428,7 @@ export const countsSchema = Type.Object(
 )
 
 export const countsExample = {
-  queues: { all: 7, high_risk: 1, due_soon: 2, done: 1_204 },
+  queues: { all: 6, high_risk: 1, due_soon: 2, snoozed: 1, done: 1_204 },
   by_state: {
     pending: 7,
     responded: 3,
@@ -459,6 +461,15 @@ const anyOf = (values: readonly string[], what: string) => {
 
 const listMembers = {
   state: Type.Optional(state),
+  queue: Type.Optional(
+    Type.Enum(queues, {
+      title: 'Queue',
+      description:
+        'Only requests of this queue of the inbox, for people. all: those that are pending, without those that the caller put aside; of ' +
+        `these, high_risk: of high or critical risk; due_soon: that time out within ${dueSoonMinutes} minutes, or should have. snoozed: those ` +
+        'that are pending, and that the caller put aside. done: those that are not pending any more.',
+    }),
+  ),
   priority: anyOf(priorities, 'priority'),
   risk: anyOf(risks, 'risk'),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Only requests with this tag.' })),

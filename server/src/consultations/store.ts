@@ -142,6 +142,19 @@ export async function read(db: Queryable, keys: readonly Key[]): Promise<Batch> 
   return toBatch(await db.execute<BatchRow>(readStatement, [keysParameter(keys)]))
 }
 
+const outlinesStatement: Statement = {
+  name: 'consultations_outlines',
+  text: `select c.id, c.risk, c.agent_id as "agentId", encode(c.digest, 'hex') as digest from ${wanted} cross join lateral
+    (select * from consultation_requests c where ${isWanted} offset 0) c`,
+}
+
+/** What answers to many requests are judged by together, of those of `keys` that exist. */
+export async function readOutlines(db: Queryable, keys: readonly Key[]): Promise<readonly Outline[]> {
+  return db.execute<Outline>(outlinesStatement, [keysParameter(keys)])
+}
+
+export type Outline = Pick<Consultation, 'id' | 'risk' | 'agentId' | 'digest'>
+
 // Sorted in the query, so that two batches with the same rows lock them in the same order.
 const locked = (lock: string): string =>
   `(select * from ${wanted} order by organization_id, id) wanted

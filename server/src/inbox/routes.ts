@@ -34,8 +34,10 @@ function snoozeRoutes(app: FastifyInstance, { inbox, guard, requests }: InboxRou
       ...guard('queue.read'),
       schema: {
         ...common,
-        summary: "Put a request aside: out of the caller's own queue until a time",
-        description: 'Nobody else notices. Repeat it with another time to change that.',
+        summary: "Put a request aside: out of the caller's own queues until a time",
+        description:
+          'It is in `queue=snoozed` of `GET /requests` until then, or until it is brought back or closed, and not in all, high_risk and ' +
+          'due_soon. Nobody else notices. Repeat it with another time to change that.',
         operationId: 'snooze',
         body: { ...schemas.snoozeBody, examples: [{ until: '2026-02-01T08:00:00Z' }] },
         response: {
@@ -58,7 +60,7 @@ function snoozeRoutes(app: FastifyInstance, { inbox, guard, requests }: InboxRou
         ...common,
         summary: 'Bring a request back that was put aside',
         operationId: 'unsnooze',
-        response: { 204: { description: 'It is in the queue', type: 'null' }, ...problems(requests.notFound) },
+        response: { 204: { description: 'It is in the queues again', type: 'null' }, ...problems(requests.notFound) },
       },
     },
     async (request, reply) => {

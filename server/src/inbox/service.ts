@@ -18,6 +18,8 @@ export interface InboxContext {
     readonly notFound: AnyRefusal
     readonly closed: readonly AnyRefusal[]
   }
+  /** What is in somebody's queues has changed without a change of a request. */
+  readonly countsChanged: (organizationId: string) => void
 }
 
 export type Inbox = ReturnType<typeof createInbox>
@@ -39,12 +41,18 @@ async function snooze(context: InboxContext, by: Caller<Person>, id: string, unt
   // First, so that what is not theirs to see is 404 whatever they send.
   await context.requests.requireOpen(by.principal, id)
   requireLater(until, context.clock.now())
-  if (!(await store.snooze(rowsOf(context, by), keyOf(by, id), until))) throw tooManySnoozed()
+  if (!(await store.snooze(rowsOf(context, by), keyOf(by, id), until))) {
+    // It may have been closed meanwhile, which this says.
+    await context.requests.requireOpen(by.principal, id)
+    throw tooManySnoozed()
+  }
+  context.countsChanged(by.principal.organizationId)
 }
 
 async function unsnooze(context: InboxContext, by: Caller<Person>, id: string): Promise<void> {
   await context.requests.requireVisible(by.principal, id)
   await store.unsnooze(rowsOf(context, by), keyOf(by, id))
+  context.countsChanged(by.principal.organizationId)
 }
 
 async function saveDraft(
@@ -84,7 +92,7 @@ interface RequestChange {
   readonly after: { readonly organizationId: string; readonly id: string; readonly state: string }
 }
 
-/** For `events.append`: with the act that closes a request go the drafts of its answers. */
+/** For `events.append`: the act that closes a request takes it out of what people put aside, and the drafts of its answers with it. */
 export async function forgetClosed(tx: Tx, _facts: unknown, changes: readonly RequestChange[]): Promise<void> {
   const closed = changes.filter(({ before, after }) => before?.state === 'pending' && after.state !== 'pending')
   const organizationId = closed[0]?.after.organizationId

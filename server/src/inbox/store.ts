@@ -9,10 +9,16 @@ export interface Key {
   readonly requestId: string
 }
 
+// The lock makes it wait for an act that is closing the request, and look again afterwards.
+const open = `open as (
+      select from consultation_requests where organization_id = $1 and id = $3 and state = 'pending' for key share
+    )`
+
 const snoozeStatement: Statement = {
   name: 'inbox_snooze',
-  text: `insert into request_snoozes (organization_id, user_id, request_id, until)
-    select $1, $2, $3, $4 from (values (1)) as always
+  text: `with ${open}
+    insert into request_snoozes (organization_id, user_id, request_id, until)
+    select $1, $2, $3, $4 from open
     where exists (select from request_snoozes where organization_id = $1 and user_id = $2 and request_id = $3)
       or (select count(*) from (select from request_snoozes where organization_id = $1 and user_id = $2
         limit ${mostSnoozed}) own) < ${mostSnoozed}
@@ -20,7 +26,7 @@ const snoozeStatement: Statement = {
     returning 1`,
 }
 
-/** False when this person has put too many aside. */
+/** False when the request is closed, or this person has put too many aside. */
 export async function snooze(db: Queryable, { organizationId, userId, requestId }: Key, until: Date): Promise<boolean> {
   return (await db.execute(snoozeStatement, [organizationId, userId, requestId, until])).length === 1
 }
@@ -37,7 +43,8 @@ export async function unsnooze(db: Queryable, { organizationId, userId, requestI
 const sweepStatement: Statement = {
   name: 'inbox_sweep_snoozes',
   text: `delete from request_snoozes where ctid = any (array(
-      select ctid from request_snoozes where until <= $1 order by until limit $2)) returning 1`,
+      select ctid from request_snoozes where until <= $1 order by until limit $2 for update skip locked)) and until <= $1
+    returning 1`,
 }
 
 /** Deletes some that are over; returns how many. For the worker. */
@@ -51,13 +58,10 @@ export interface Draft {
   readonly updatedAt: Date
 }
 
-// The lock makes it wait for an act that is closing the request, and look again afterwards.
 const saveDraftStatement: Statement = {
   name: 'inbox_save_draft',
-  text: `with open as (
-      select from consultation_requests where organization_id = $1 and id = $3 and state = 'pending' for key share
-    ), oldest as (
-      delete from request_drafts where organization_id = $1 and user_id = $2 and request_id in (
+  text: `with ${open}, oldest as (
+      delete from request_drafts where exists (select from open) and organization_id = $1 and user_id = $2 and request_id in (
         select request_id from request_drafts where organization_id = $1 and user_id = $2 and request_id <> $3
         order by updated_at desc offset ${mostDrafts - 1})
     )
@@ -100,10 +104,11 @@ export async function deleteDraft(db: Queryable, { organizationId, userId, reque
 
 const forgetClosedStatement: Statement = {
   name: 'inbox_forget_closed',
-  text: 'delete from request_drafts where organization_id = $1 and request_id = any($2::uuid[])',
+  text: `with snoozes as (delete from request_snoozes where organization_id = $1 and request_id = any($2::uuid[]))
+    delete from request_drafts where organization_id = $1 and request_id = any($2::uuid[])`,
 }
 
-/** Everybody's drafts of requests that are closed. */
+/** What everybody put aside or began to answer, of requests that are closed. */
 export async function forgetClosed(tx: Tx, organizationId: string, requestIds: readonly string[]): Promise<void> {
   await tx.execute(forgetClosedStatement, [organizationId, requestIds])
 }

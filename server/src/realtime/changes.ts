@@ -10,7 +10,7 @@ import * as store from './store.ts'
 
 export interface ChangeDependencies {
   readonly hub: Hub
-  /** Hears in which organizations a request changed in any way. Null: in any of them. */
+  /** Hears in which organizations a request changed in any way, or numbers beside queues. Null: in any of them. */
   readonly inboxes: (organizationIds: Iterable<string> | null) => void
   /** Hears who looks at which request in other processes. */
   readonly looks: (look: Look) => void
@@ -110,6 +110,8 @@ export function createChanges({ hub, inboxes, looks, db, log, hints, hasOthers }
       untoldLooks.set(`${look.organizationId} ${look.userId}`, look)
       tellSoon()
     },
+    /** The numbers beside somebody's queues changed, and no request. */
+    countsChanged: (organizationId: string): void => tell([], new Set([organizationId])),
     start: (): void => {
       polling.start()
       hints.on(store.presenceNotification, (payload) => {

@@ -255,13 +255,14 @@ export function createFeed(
       if (touched.size > 0 && organizations.has(organizationId)) loop.wake()
       return touched.size > 0
     },
-    /** Something changed in these organizations, or may have. Null: in any. */
+    /** Something changed in these organizations, or may have: requests, or only what somebody put aside. Null: in any. */
     changed: (ids: Iterable<string> | null): void => {
       let isFollowed = false
       for (const id of ids ?? organizations.keys()) {
         const organization = organizations.get(id)
         if (organization === undefined) continue
         isFollowed = true
+        organization.areCountsDue = true
         wants(organization)
       }
       if (isFollowed) loop.wake()

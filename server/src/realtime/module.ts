@@ -97,6 +97,7 @@ export function createRealtimeModule(dependencies: RealtimeModuleDependencies) {
   }
   return {
     announce: changes.announce,
+    countsChanged: changes.countsChanged,
     /** How many calls wait. */
     waiting: () => hub.size,
     /** How many streams of inboxes are open. */

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { states } from '../../src/consultations/consultation.ts'
 import { mostLooked } from '../../src/consultations/list-store.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { addApiKey, addOrganization, type TestKey } from '../people-and-keys.ts'
+import { addApiKey, addOrganization, addPerson, type TestKey } from '../people-and-keys.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
 
 interface Row {
@@ -28,6 +28,8 @@ let t: TestApp
 let receiver: Receiver
 let keys: readonly TestKey[]
 let rows: readonly Row[]
+/** By person: what they put aside, until when. */
+const aside = new Map<string, Map<string, string>>()
 let times: readonly string[]
 
 const list = (query: string, as = t.reviewer.token) => t.call('GET', `/api/v1/requests?${query}`, { as })
@@ -85,6 +87,22 @@ before(async () => {
   await t.app.drain()
   rows = (await all('limit=100&fields=full')).items
   assert.deepEqual([...new Set(rows.map(({ state }) => state))].sort(), [...states].sort(), 'rows in every state')
+  const other = await addPerson(t)
+  const open = rows.filter(({ state }) => state === 'pending')
+  for (const [place, { id }] of open.entries()) {
+    for (const [as, minutes] of [
+      [t.reviewer, [null, 1, 30, null, 30][place % 5]],
+      [other, [5, null][place % 2]],
+    ] as const) {
+      if (minutes == null) continue
+      const until = new Date(t.clock.now().getTime() + minutes * 60_000).toISOString()
+      const reply = await t.call('POST', `/api/v1/requests/${id}/snooze`, { as: as.token, body: { until } })
+      assert.equal(reply.status, 200, reply.text)
+      aside.set(as.token, (aside.get(as.token) ?? new Map()).set(id, until))
+    }
+  }
+  // Those of one minute are over, and are not swept yet.
+  t.clock.advance(60_000)
   times = rows.flatMap(({ created_at, timeout_at }) => [created_at, ...(timeout_at === null ? [] : [timeout_at])])
 })
 after(async () => {
@@ -121,6 +139,20 @@ const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
   },
 }
 
+const isAside = ({ id }: Row, by: string): boolean => (aside.get(by)?.get(id) ?? '') > t.clock.now().toISOString()
+const isSoon = ({ timeout_at }: Row): boolean =>
+  timeout_at !== null && Date.parse(timeout_at) < t.clock.now().getTime() + 3_600_000
+const isRisky = ({ risk }: Row): boolean => risk === 'high' || risk === 'critical'
+
+/** Each queue of a person, as anybody would write it down. */
+const queues: Readonly<Record<string, (row: Row, by: string) => boolean>> = {
+  all: (row, by) => row.state === 'pending' && !isAside(row, by),
+  high_risk: (row, by) => row.state === 'pending' && !isAside(row, by) && isRisky(row),
+  due_soon: (row, by) => row.state === 'pending' && !isAside(row, by) && isSoon(row),
+  snoozed: (row, by) => row.state === 'pending' && isAside(row, by),
+  done: (row) => row.state !== 'pending',
+}
+
 describe('every filter with every order', () => {
   test('finds what a naive model finds, in the same order, page by page', async () => {
     const time = fc.constantFrom(...times)
@@ -139,21 +171,29 @@ describe('every filter with every order', () => {
         'metadata.run': fc.constantFrom('a', '7', 'true', '{"x":1}', 'nothing'),
         sort: fc.constantFrom('newest', 'oldest', 'due', 'priority'),
         limit: fc.integer({ min: 1, max: 100 }),
+        queue: fc.constantFrom(...Object.keys(queues)),
       },
       { requiredKeys: [] },
     )
     await fc.assert(
       fc.asyncProperty(query, fc.boolean(), async (given, isAgent) => {
-        const { sort = 'newest', limit, ...filters } = given
-        if (sort === 'due' && filters.state !== undefined) filters.state = 'pending'
+        const { sort = 'newest', limit, queue: named, ...filters } = given
         const own = isAgent ? keys[0] : undefined
+        // What cannot go together is refused, as another test shows.
+        const queue = own !== undefined || (sort === 'due' && named === 'done') ? undefined : named
+        if (queue !== undefined && filters.state !== undefined) filters.state = queue === 'done' ? 'timeout' : 'pending'
+        if (queue === 'high_risk' && filters.risk !== undefined) filters.risk = [...filters.risk, 'critical']
+        if (sort === 'due' && filters.state !== undefined) filters.state = 'pending'
         const expected = rows
           .filter((row) => Object.entries(filters).every(([name, value]) => fits[name]?.(row, String(value))))
+          .filter((row) => queue === undefined || queues[queue]?.(row, t.reviewer.token))
           .filter((row) => sort !== 'due' || row.state === 'pending')
           .filter((row) => own === undefined || row.agent_id === own.agentId)
           .toSorted(orders[sort])
         const asked = new URLSearchParams(
-          Object.entries({ ...given, ...filters }).map(([k, v]): [string, string] => [k, String(v)]),
+          Object.entries({ ...given, ...filters, queue }).flatMap(([k, v]): [string, string][] =>
+            v === undefined ? [] : [[k, String(v)]],
+          ),
         )
         const { items, total } = await all(`${asked}`, own?.raw)
         assert.deepEqual(
@@ -173,32 +213,41 @@ describe('every filter with every order', () => {
         ]
         const isOthers = own !== undefined && given.agent !== undefined && given.agent !== own.agentId
         // What changed is counted as it is found; another agent's requests are none.
-        const isCounted = isOthers || given.updated_after !== undefined || !looked.some((name) => name in given)
+        const isWhole = queue === undefined || queue === 'done'
+        const isCounted =
+          isOthers || given.updated_after !== undefined || (isWhole && !looked.some((name) => name in given))
         assert.equal(total, isCounted ? expected.length : null)
       }),
       { numRuns: 400 },
     )
   })
 
-  test('the counts are those of the lists', async () => {
-    const { body } = await t.call('GET', '/api/v1/requests/counts', { as: t.reviewer.token })
+  test('the counts are those of the lists, for each person', async () => {
     const totalOf = async (query: string) => (await list(`limit=1&${query}`)).body.total as number
-    for (const [state, count] of Object.entries(body.by_state))
-      assert.equal(count, await totalOf(`state=${state}`), state)
-    const all = await totalOf('')
-    const pending = rows.filter(({ state }) => state === 'pending')
-    const soon = new Date(t.clock.now().getTime() + 3_600_000).toISOString()
-    const due = pending.filter(({ timeout_at }) => timeout_at !== null && timeout_at < soon)
-    assert.ok(due.length > 0 && due.length < pending.length)
-    const risky = pending.filter(({ risk }) => risk === 'high' || risk === 'critical')
-    assert.ok(risky.length > 0)
-    const queues = { all: pending.length, high_risk: risky.length, due_soon: due.length, done: all - pending.length }
-    assert.deepEqual(body.queues, queues)
+    for (const by of [...aside.keys(), t.admin.token]) {
+      const { body } = await t.call('GET', '/api/v1/requests/counts', { as: by })
+      for (const [state, count] of Object.entries(body.by_state))
+        assert.equal(count, await totalOf(`state=${state}`), state)
+      assert.deepEqual(Object.keys(body.queues).toSorted(), Object.keys(queues).toSorted())
+      for (const [queue, count] of Object.entries(body.queues)) {
+        const expected = rows.filter((row) => queues[queue]?.(row, by))
+        assert.equal(count, expected.length, queue)
+        assert.equal((await all(`queue=${queue}`, by)).items.length, count, queue)
+        // Every queue has some, and leaves some out.
+        assert.ok(expected.length < rows.length && (expected.length > 0 || !aside.has(by)), queue)
+      }
+    }
   })
 
   test('422 for an unknown filter, a value out of its list, and what cannot go together', async () => {
     for (const [query, path] of [
       ['queue=mine', 'queue'],
+      ['queue=all&queue=done', 'queue'],
+      ['queue=all&state=timeout', 'state'],
+      ['queue=done&state=pending', 'state'],
+      ['queue=high_risk&risk=low,medium', 'risk'],
+      ['queue=done&sort=due', 'sort'],
+      ['queue=snoozed&offset=1', 'offset'],
       ['team=a', 'team'],
       ['assignee=a', 'assignee'],
       ['states=pending', 'states'],
@@ -233,6 +282,8 @@ describe('every filter with every order', () => {
       assert.equal(status, 422, query)
       assert.equal(body.errors[0].path, path, query)
     }
+    const { status, body: forPeople } = await list('queue=all', keys[0]?.raw)
+    assert.deepEqual([status, forPeople.errors[0].path], [422, 'queue'])
     const { body } = await list('sort=oldest&limit=1')
     assert.equal((await list(`sort=due&limit=1&cursor=${body.next_cursor}`)).status, 422)
   })

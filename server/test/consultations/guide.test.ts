@@ -18,9 +18,13 @@ interface Exchange {
 const exchange =
   /```http\n(agent|person): (\w+) (\S+)\n((?:[A-Z][\w-]+: .*\n)*)([\s\S]*?)```\s+```(json|text)\n([\s\S]*?)```/g
 
-function exchangesOf(guide: string): readonly Exchange[] {
-  return [...guide.matchAll(exchange)].map(
-    ([, who, method = '', path = '', head = '', body = '', form, reply = '']) => ({
+type Fill = (text: string) => string
+
+/** Each as it reads by then: `fill` is told when its turn has come. */
+function exchangesOf(guide: string): readonly ((fill: Fill) => Exchange)[] {
+  return [...guide.matchAll(exchange)].map(([, who, method = '', ...texts]) => (fill) => {
+    const [path = '', head = '', body = '', form, reply = ''] = texts.map(fill)
+    return {
       who,
       method,
       path,
@@ -29,8 +33,8 @@ function exchangesOf(guide: string): readonly Exchange[] {
       ),
       body,
       expected: form === 'json' ? JSON.parse(reply) : { status: 200, body: isStream(path) ? eventsOf(reply) : reply },
-    }),
-  )
+    }
+  })
 }
 
 const isStream = (path: string): boolean => path.endsWith('/stream')
@@ -68,6 +72,7 @@ function partOf(value: unknown, shown: unknown): unknown {
 
 const least: Readonly<Record<string, number>> = {
   'batches-files-waiting.md': 19,
+  'inbox.md': 16,
   'questions.md': 18,
   'revising.md': 17,
 }
@@ -78,19 +83,21 @@ for (const name of readdirSync(guides)) {
     const exchanges = exchangesOf(guide)
     assert.equal(exchanges.length, guide.match(/```http/g)?.length ?? 0)
     assert.ok(exchanges.length >= (least[name] ?? 1))
-    let [id, file] = ['', '']
-    const filled = (text: string): string => text.replace('{id}', id).replace('{file}', file)
-    for (const { who, method, path, headers, body, expected } of exchanges) {
+    const tomorrow = new Date(t.clock.now().getTime() + 86_400_000).toISOString()
+    let names = { id: '', earlier: '', file: '', tomorrow }
+    const fill = (text: string): string =>
+      Object.entries(names).reduce((all, [name, value]) => all.replaceAll(`{${name}}`, value), text)
+    for (const next of exchanges) {
+      const { who, method, path, headers, body, expected } = next(fill)
       const as = who === 'agent' ? t.apiKey : t.reviewer.token
-      const sent = body === '' ? {} : { body: bodyOf(filled(body)) }
-      const reply = await t.call(method, filled(path), { as, headers, ...sent })
+      const reply = await t.call(method, path, { as, headers, ...(body === '' ? {} : { body: bodyOf(body) }) })
       const got = isStream(path) ? eventsOf(reply.text) : (reply.body ?? reply.text)
       const { status } = reply
       const seen = expected.body === undefined ? { status } : { status, body: partOf(got, expected.body) }
       assert.deepEqual(seen, expected, reply.text)
       if (status !== 201) continue
-      if (path.endsWith('/attachments')) file = reply.body.id
-      else id = reply.body.items?.[0].id ?? reply.body.id
+      const made = reply.body.items?.[0].id ?? reply.body.id
+      names = path.endsWith('/attachments') ? { ...names, file: made } : { ...names, id: made, earlier: names.id }
     }
   })
 }

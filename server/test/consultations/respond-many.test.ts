@@ -75,6 +75,46 @@ describe('answers to many requests', () => {
     assert.deepEqual(again.body.items[0].request.response.data, { n: 1 })
   })
 
+  test('to another question than was asked: refused, recorded and logged as by `respond`', async () => {
+    const [shown, other, asked] = [await low(), await low(), await low()]
+    const digest = 'a'.repeat(64)
+    const alone = await t.call('POST', `/api/v1/requests/${shown.id}/respond`, {
+      as: t.reviewer.token,
+      body: { decision: 'approve', digest },
+    })
+    const reply = await answers([
+      { id: other.id, digest },
+      { id: asked.id, digest: asked.digest },
+    ])
+    assert.deepEqual(outcomes(reply), [
+      [other.id, 409, 'consultation.other_question_shown'],
+      [asked.id, 200, 'responded'],
+    ])
+    const { request_id: _, digest: of, ...problem } = reply.body.items[0].problem
+    assert.equal(of, other.digest)
+    const { request_id: __, digest: ___, ...expected } = alone.body
+    assert.deepEqual(problem, expected)
+    for (const { id } of [shown, other]) {
+      assert.equal(await stateOf(id), 'pending')
+      const told = await t.sql(`select kind from events where subject_id = $1 and kind = 'request.contradicted'`, [id])
+      assert.equal(told.length, 1)
+    }
+    // Closed is closed, whatever was shown.
+    await t.call('POST', `/api/v1/requests/${other.id}/cancel`, { as: t.apiKey })
+    assert.deepEqual(outcomes(await answers([{ id: other.id, digest }])), [
+      [other.id, 409, 'consultation.already_cancelled'],
+    ])
+  })
+
+  test('of medium risk to different questions, as they were shown: none of them', async () => {
+    const same = [await t.createRequest({ risk: 'medium' }), await t.createRequest({ risk: 'medium' })]
+    const reply = await answers(same.map(({ id }, place) => ({ id, ...(place > 0 && { digest: 'a'.repeat(64) }) })))
+    assert.deepEqual(
+      outcomes(reply),
+      same.map(({ id }) => [id, 403, 'consultation.not_identical']),
+    )
+  })
+
   test('medium risk only where all of it is identical: the same agent, the same digest', async () => {
     const ask = (title: string) =>
       t.createRequest({ title, risk: 'medium', action: { name: 'issue.label', args: { n: 1 } } })

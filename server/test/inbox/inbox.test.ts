@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { mostAside } from '../../src/consultations/queues.ts'
 import { longestSnoozeDays, mostDrafts, mostSnoozed } from '../../src/inbox/inbox.ts'
+import { saveDraft, snooze as storeSnooze } from '../../src/inbox/store.ts'
+import type { JsonText } from '../../src/platform/json.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
 import { addOrganization, addPerson } from '../people-and-keys.ts'
 
@@ -21,7 +24,85 @@ const cancel = (id: string) => t.call('POST', `/api/v1/requests/${id}/cancel`, {
 const rows = async (table: string, id: string) =>
   (await t.sql(`select user_id from ${table} where request_id = $1`, [id])).length
 
+const idsIn = async (queue: string, as = t.reviewer.token): Promise<readonly string[]> =>
+  (await t.call('GET', `/api/v1/requests?queue=${queue}&limit=100`, { as })).body.items.map(
+    ({ id }: { id: string }) => id,
+  )
+const counts = async (as = t.reviewer.token) => (await t.call('GET', '/api/v1/requests/counts', { as })).body.queues
+const createMany = async (count: number): Promise<readonly string[]> => {
+  const ids: string[] = []
+  while (ids.length < count) {
+    const requests = Array.from({ length: Math.min(500, count - ids.length) }, () => ({ title: 'May I?', context: {} }))
+    const { body } = await t.call('POST', '/api/v1/requests/batch', { as: t.apiKey, body: { requests } })
+    ids.push(...body.items.map(({ id }: { id: string }) => id))
+  }
+  return ids
+}
+
 describe('a request that is put aside', () => {
+  test("is out of this person's queues and counts, in snoozed alone, until its time has come, swept or not", async () => {
+    const { id } = await t.createRequest({ risk: 'high', timeout_minutes: 30 })
+    const [own, others] = [await counts(), await counts(t.admin.token)]
+    await snooze(id, inMinutes(20))
+    const without = {
+      all: own.all - 1,
+      high_risk: own.high_risk - 1,
+      due_soon: own.due_soon - 1,
+      snoozed: own.snoozed + 1,
+    }
+    assert.deepEqual(await counts(), { ...own, ...without })
+    assert.deepEqual(await counts(t.admin.token), others)
+    const inQueues = async (as?: string) => {
+      const found = await Promise.all(
+        Object.keys(own).map(async (queue) => [queue, (await idsIn(queue, as)).includes(id)]),
+      )
+      return found.flatMap(([queue, isThere]) => (isThere ? [queue] : []))
+    }
+    assert.deepEqual(await inQueues(), ['snoozed'])
+    assert.deepEqual(await inQueues(t.admin.token), ['all', 'high_risk', 'due_soon'])
+    t.clock.advance(20 * 60_000)
+    assert.deepEqual(await inQueues(), ['all', 'high_risk', 'due_soon'])
+    assert.deepEqual((await counts()).snoozed, own.snoozed)
+    await snooze(id, inMinutes(5))
+    assert.deepEqual(await inQueues(), ['snoozed'])
+    await t.call('DELETE', on(id, 'snooze'), { as: t.reviewer.token })
+    assert.deepEqual(await inQueues(), ['all', 'high_risk', 'due_soon'])
+    await snooze(id, inMinutes(5))
+    await cancel(id)
+    assert.deepEqual(await inQueues(), ['done'])
+    assert.equal((await counts()).snoozed, own.snoozed)
+  })
+
+  test(`409 beyond ${mostSnoozed}, and room again once one of them is closed; lists leave that many out`, async () => {
+    // Lists and counts of requests rely on it.
+    assert.equal(mostSnoozed, mostAside)
+    const person = await addPerson(t)
+    const ids = await createMany(mostSnoozed + 2)
+    await t.sql(
+      'insert into request_snoozes (organization_id, user_id, request_id, until) select $1, $2, id, $4 from unnest($3::uuid[]) id',
+      [t.organizationId, person.id, ids.slice(2), inMinutes(60)],
+    )
+    const [first = '', second = '', ...rest] = ids
+    assert.equal((await snooze(first, inMinutes(1), person.token)).body.code, 'inbox.too_many_snoozed')
+    assert.equal((await snooze(rest[0] ?? '', inMinutes(1), person.token)).status, 200)
+    // All that are newer are out of the way: the first page has the older ones, all the same.
+    assert.deepEqual((await idsIn('all', person.token)).slice(0, 2), [second, first])
+    const { all, snoozed } = await counts(person.token)
+    assert.deepEqual([snoozed, all], [mostSnoozed, (await counts(t.admin.token)).all - mostSnoozed])
+    await cancel(rest[0] ?? '')
+    assert.equal((await snooze(first, inMinutes(1), person.token)).status, 200)
+    assert.equal((await counts(person.token)).snoozed, mostSnoozed)
+  })
+
+  test('is not put aside by a call that its closing has overtaken', async () => {
+    const { id } = await t.createRequest()
+    await cancel(id)
+    const key = { organizationId: t.organizationId, userId: t.reviewer.id, requestId: id }
+    const rowsOf = t.app.db.within({ organizationId: t.organizationId })
+    assert.equal(await storeSnooze(rowsOf, key, new Date(inMinutes(1))), false)
+    assert.equal(await rows('request_snoozes', id), 0)
+  })
+
   test('says until when, may be put aside anew, and comes back', async () => {
     const { id } = await t.createRequest()
     const until = inMinutes(60)
@@ -147,15 +228,23 @@ describe('an unfinished answer', () => {
 
   test('of a person the newest are kept', async () => {
     const person = await addPerson(t)
-    const requests = Array.from({ length: mostDrafts + 1 }, () => ({ title: 'May I?', context: {} }))
-    const made = await t.call('POST', '/api/v1/requests/batch', { as: t.apiKey, body: { requests } })
-    const ids: string[] = made.body.items.map(({ id }: { id: string }) => id)
+    const ids = await createMany(mostDrafts + 1)
     for (const id of ids) {
       t.clock.advance(1)
       assert.equal((await save(id, {}, person.token)).status, 200)
     }
-    const kept = await t.sql('select request_id from request_drafts where user_id = $1', [person.id])
-    assert.deepEqual(kept.map(({ request_id }) => request_id).toSorted(), ids.slice(1).toSorted())
+    const kept = async () =>
+      (await t.sql('select request_id from request_drafts where user_id = $1 order by request_id', [person.id])).map(
+        ({ request_id }) => request_id,
+      )
+    assert.deepEqual(await kept(), ids.slice(1).toSorted())
+    // One that is refused, because the request was closed meanwhile, costs none of them.
+    const closed = await t.createRequest()
+    await cancel(closed.id)
+    const key = { organizationId: t.organizationId, userId: person.id, requestId: closed.id }
+    const late = { revision: 1, answer: '{}' as JsonText, updatedAt: t.clock.now() }
+    assert.equal(await saveDraft(t.app.db.within({ organizationId: t.organizationId }), key, late), false)
+    assert.deepEqual(await kept(), ids.slice(1).toSorted())
   })
 
   test('is erased with its person, as what they put aside is', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { addedByPeople } from '../../src/attachments/store.ts'
 import { noticesAfter } from '../../src/consultations/notice-store.ts'
+import { queues } from '../../src/consultations/queues.ts'
 import type { Delivery } from '../../src/deliveries/delivery.ts'
 import { moveLeases } from '../../src/deliveries/store.ts'
 import { usersOfAccount } from '../../src/identity/accounts/store.ts'
@@ -166,6 +167,8 @@ async function repeats({ t }: Day): Promise<void> {
 async function lists({ t }: Day): Promise<void> {
   const since = encodeURIComponent(t.clock.now().toISOString())
   const { id } = await t.createRequest()
+  const until = new Date(t.clock.now().getTime() + 3_600_000)
+  done('put aside', await t.call('POST', `/api/v1/requests/${id}/snooze`, { as: t.admin.token, body: { until } }))
   const pages = async (path: string, as: string): Promise<void> => {
     const { next_cursor: cursor } = done(path, await t.call('GET', path, { as })).body
     if (cursor !== null) done(path, await t.call('GET', `${path}&cursor=${encodeURIComponent(cursor)}`, { as }))
@@ -180,6 +183,11 @@ async function lists({ t }: Day): Promise<void> {
       'run_id=x',
     ])
       for (const sort of ['', '&sort=oldest']) await pages(`/api/v1/requests?limit=2&${one}${sort}`, as)
+    for (const queue of as === t.apiKey ? [] : queues)
+      for (const more of ['', '&sort=oldest', '&sort=priority', '&risk=high', '&tag=x', `&updated_after=${since}`])
+        await pages(`/api/v1/requests?limit=2&queue=${queue}${more}`, as)
+    for (const queue of as === t.apiKey ? [] : queues.filter((one) => one !== 'done'))
+      await pages(`/api/v1/requests?limit=2&queue=${queue}&sort=due`, as)
     for (const sort of ['&sort=oldest', '&sort=oldest&state=pending', '&sort=due'])
       await pages(`/api/v1/requests?limit=2${sort}`, as)
     for (const filter of ['', '&state=pending', '&state=responded', '&state=callback_sent']) {

@@ -72,6 +72,24 @@ describe('the stream of an inbox', () => {
     await receiver.close()
   })
 
+  test('the counts are each own: who puts a request aside gets other ones, at once, and nobody else', async () => {
+    const { id } = await t.createRequest()
+    const [own, others] = [await inbox(), await inbox({}, t.admin.token)]
+    const [before] = await come(own, 'counts')
+    await come(others, 'counts')
+    const path = `/api/v1/requests/${id}/snooze`
+    const until = new Date(t.clock.now().getTime() + 3_600_000).toISOString()
+    assert.equal((await t.call('POST', path, { as: t.reviewer.token, body: { until } })).status, 200)
+    const aside = (await come(own, 'counts', 2)).at(-1)
+    assert.deepEqual([aside.queues.all, aside.queues.snoozed], [before.queues.all - 1, before.queues.snoozed + 1])
+    assert.deepEqual(aside, (await t.call('GET', '/api/v1/requests/counts', { as: t.reviewer.token })).body)
+    assert.equal((await t.call('DELETE', path, { as: t.reviewer.token })).status, 204)
+    assert.deepEqual((await come(own, 'counts', 3)).at(-1), before)
+    assert.equal(named(others, 'counts').length, 1)
+    assert.deepEqual(told(own), [])
+    for (const stream of [own, others]) stream.close()
+  })
+
   test('a decision that is held back shows as such', async () => {
     const stream = await inbox()
     await come(stream, 'reset')

@@ -31,8 +31,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Put a request aside: out of the caller's own queue until a time
-         * @description Nobody else notices. Repeat it with another time to change that.
+         * Put a request aside: out of the caller's own queues until a time
+         * @description It is in `queue=snoozed` of `GET /requests` until then, or until it is brought back or closed, and not in all, high_risk and due_soon. Nobody else notices. Repeat it with another time to change that.
          */
         post: operations["snooze"];
         /** Bring a request back that was put aside */
@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * The inbox: requests, newest first; an agent sees its own
-         * @description `metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above 4 KiB is not searched. With a filter on metadata, tags or a time, or with several filters, a page looks through 1 000 requests: it may have few items, or none, and a next_cursor.
+         * @description `metadata.<name>=<value>` finds requests whose `metadata` has this member with this value, compared as text; metadata above 4 KiB is not searched. With a filter on metadata, tags or a time, or with several filters, a page looks through 1 000 requests: it may have few items, or none, and a next_cursor. `queue` is for people: what one of them puts aside is out of their own queues alone, and no change of the request, so a differential poll does not show it.
          */
         get: operations["listRequests"];
         put?: never;
@@ -132,7 +132,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many requests there are, by queue and by state */
+        /**
+         * How many requests there are, by queue of the caller's inbox and by state
+         * @description The stream of the inbox (`GET /stream`) sends the same numbers whenever they change.
+         */
         get: operations["countRequests"];
         put?: never;
         post?: never;
@@ -3608,16 +3611,23 @@ export interface components {
             revoked_at: string | null;
         };
         /**
+         * Queue
+         * @enum {string}
+         */
+        Queue: "all" | "high_risk" | "due_soon" | "snoozed" | "done";
+        /**
          * QueueCounts
-         * @description By queue of the inbox.
+         * @description By queue of the inbox, as `queue` lists it.
          */
         QueueCounts: {
-            /** @description Requests that are pending. */
+            /** @description Requests that are pending, without those that the caller put aside. */
             all: number;
             /** @description Those of them that time out within 60 minutes, or should have; 1000 means as many or more. */
             due_soon: number;
             /** @description Those of them whose risk is high or critical; 1000 means as many or more. */
             high_risk: number;
+            /** @description Requests that are pending, and that the caller put aside. */
+            snoozed: number;
             /** @description Requests that are not pending any more. */
             done: number;
         };
@@ -5467,7 +5477,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is in the queue */
+            /** @description It is in the queues again */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5641,6 +5651,8 @@ export interface operations {
             query?: {
                 /** @description pending until it is answered, times out or is withdrawn. After that it says how far the callback has come. */
                 state?: components["schemas"]["RequestState"];
+                /** @description Only requests of this queue of the inbox, for people. all: those that are pending, without those that the caller put aside; of these, high_risk: of high or critical risk; due_soon: that time out within 60 minutes, or should have. snoozed: those that are pending, and that the caller put aside. done: those that are not pending any more. */
+                queue?: components["schemas"]["Queue"];
                 /** @description Only requests of this priority, or of any of several, with commas between them: low, normal, high, urgent. */
                 priority?: string;
                 /** @description Only requests of this risk, or of any of several, with commas between them: low, medium, high, critical. */
@@ -6020,9 +6032,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "queues": {
-                     *         "all": 7,
+                     *         "all": 6,
                      *         "high_risk": 1,
                      *         "due_soon": 2,
+                     *         "snoozed": 1,
                      *         "done": 1204
                      *       },
                      *       "by_state": {

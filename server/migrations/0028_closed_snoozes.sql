@@ -1,6 +1,4 @@
--- The act that closes a request takes it out of what people put aside, so that it no longer counts against the most that they may.
-delete from request_snoozes s using consultation_requests c
-  where (c.organization_id, c.id) = (s.organization_id, s.request_id) and c.state <> 'pending';
+-- The act that closes a request takes it out of what everybody put aside, so that it no longer counts against the most that they may.
 create index request_snoozes_by_request on request_snoozes (organization_id, request_id);
 
 -- The sweep skips rows that others hold, and for that it locks its own.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { countRequests, describeDatabase, findDatabase, loadRequests } from './database.ts'
 import { startFloor } from './floor-process.ts'
+import { measureLists } from './lists.ts'
 import { startLoadProcess } from './load-process.ts'
 import {
   type Connection,
@@ -21,10 +22,13 @@ import { logIn, startService } from './service.ts'
 
 const usage = `npm run bench -- [--quick] [--only <name>]... [--at <concurrency>]...
        npm run bench -- --fresh [--at <concurrency>]
+       npm run bench -- --lists [--plans] [--quick]
   --quick  2 s per figure instead of 5 s, with a tenth of the requests in the table: rougher
   --only   ${measurements.join(', ')}
   --at     ${concurrencies.join(', ')}
   --fresh  lifecycles on a new, empty installation from its first request on: one minute in slices of 5 s
+  --lists  every list, queue and count with 1 000 000 requests in the table (--quick: 100 000)
+  --plans  PostgreSQL's plan of each list that is slower than meant
 `
 
 const times = { full: { warmUpMs: 1_500, measuredMs: 5_000 }, quick: { warmUpMs: 500, measuredMs: 2_000 } }
@@ -42,20 +46,30 @@ interface Options {
   readonly only: readonly Measurement[]
   readonly at: readonly number[]
   readonly fresh: boolean
+  readonly lists: boolean
+  readonly plans: boolean
 }
 
 function readOptions(): Options | null {
   const text = { type: 'string', multiple: true } as const
   try {
     const { values } = parseArgs({
-      options: { quick: { type: 'boolean' }, fresh: { type: 'boolean' }, only: text, at: text },
+      options: {
+        quick: { type: 'boolean' },
+        fresh: { type: 'boolean' },
+        lists: { type: 'boolean' },
+        plans: { type: 'boolean' },
+        only: text,
+        at: text,
+      },
     })
     const names = values.only?.flatMap((list) => list.split(',').map((name) => name.trim()))
     const only = measurements.filter((name) => names?.includes(name) ?? true)
     const at = concurrencies.filter((count) => values.at?.includes(String(count)) ?? true)
     const known = (names?.length ?? only.length) === only.length && (values.at?.length ?? at.length) === at.length
     const pace = values.quick ? 'quick' : 'full'
-    return known && only.length > 0 && at.length > 0 ? { pace, only, at, fresh: values.fresh ?? false } : null
+    const { fresh = false, lists = false, plans = false } = values
+    return known && only.length > 0 && at.length > 0 ? { pace, only, at, fresh, lists, plans } : null
   } catch {
     return null
   }
@@ -98,6 +112,12 @@ async function measure(options: Options): Promise<number> {
   stops.push(started.stop)
   const service = await started.listening
   const { connection, pid: postgresPid } = await findDatabase(service.dataDir)
+  if (options.lists) {
+    const { text, errors } = await measureLists(service, connection, { ...options, step })
+    print(`\n${machineLine(await describeDatabase(connection))}\n\n${text}\n`)
+    if (errors !== '') print(`\n${errors}`)
+    return errors === '' ? 0 : 1
+  }
   const watched = { servicePid: service.pid, postgresPid }
   const idle = memoryMiB(watched)
   if (!options.fresh) {

@@ -1,4 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
+import { type ListFigure, mostMs } from './lists.ts'
 import { floors, type Latency, type PerProcess, type Result } from './plan.ts'
 
 /** A Markdown table whose columns also line up as plain text: the first column aligned left, the rest right. */
@@ -94,4 +95,14 @@ export function errorLines(results: readonly Result[]): string {
       ),
     )
     .join('')
+}
+
+/** The slowest first. */
+export function listTable(figures: readonly ListFigure[]): string {
+  const head = ['list', 'as', 'page', 'items', 'p50 ms', 'p99 ms']
+  const rows = figures
+    .toSorted((a, b) => b.p99 - a.p99)
+    .map(({ list, who, page, items, ...times }) => [list, who, page, String(items), ...latency(times)])
+  const late = figures.filter(({ p99 }) => p99 > mostMs).length
+  return `${table(head, rows)}\n\n${late} of ${figures.length} have a p99 above ${mostMs} ms`
 }

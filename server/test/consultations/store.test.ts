@@ -397,7 +397,6 @@ describe('every statement is limited to its organization', () => {
       { agentId: key.agentId },
       { states: ['pending' as const] },
       { states: ['pending' as const, 'callback_sent' as const] },
-      ...[false, true].map((isWanted) => ({ aside: { userId: people[0]?.id ?? '', now: new Date(0), isWanted } })),
       { sort: 'priority' as const },
       { updatedAfter: new Date(0), updatedUntil: new Date() },
       { after: { id: newId(), due: null, rank: null } },
@@ -408,6 +407,7 @@ describe('every statement is limited to its organization', () => {
       assert.deepEqual([page.items, page.total], [[], 0])
     }
     for (const looked of [
+      ...[false, true].map((isWanted) => ({ aside: { userId: people[0]?.id ?? '', now: new Date(0), isWanted } })),
       { createdAfter: new Date(0) },
       { dueBefore: t.clock.now() },
       { metadata: [['a', '1']] as const },

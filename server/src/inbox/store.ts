@@ -104,7 +104,9 @@ export async function deleteDraft(db: Queryable, { organizationId, userId, reque
 
 const forgetClosedStatement: Statement = {
   name: 'inbox_forget_closed',
-  text: `with snoozes as (delete from request_snoozes where organization_id = $1 and request_id = any($2::uuid[]))
+  // Repeats the condition of the index that is for it alone (0028_closed_snoozes.sql).
+  text: `with snoozes as (delete from request_snoozes where organization_id = $1 and request_id = any($2::uuid[])
+        and request_id <> '00000000-0000-0000-0000-000000000000')
     delete from request_drafts where organization_id = $1 and request_id = any($2::uuid[])`,
 }
 

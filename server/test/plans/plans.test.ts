@@ -43,6 +43,11 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     25_000,
     'it looks at 100 organizations, and counts up to 1,000 of each thing that waits in each of them',
   ],
+  [
+    /^with counted as \(select null::int as total\),\s+looked as/,
+    2_100,
+    'a page looks through 1,000 requests, of which a vacuum would take as many versions',
+  ],
   [/^deliveries_list_(all|failed)$/, 2_100, 'a page looks through 2,000 deliveries, and goes on from there'],
   [
     /^sso_sessions_outside$/,

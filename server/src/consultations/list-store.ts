@@ -13,7 +13,6 @@ import {
   riskyPending,
   sourceOf,
 } from './list-sources.ts'
-import { mostAside } from './queues.ts'
 import { listedColumns } from './store.ts'
 
 const byUpdate = `updated_at > '-infinity'`
@@ -244,26 +243,28 @@ function lookedFor(filter: ListFilter, parameter: Parameter) {
   return { conditions: all(conditions), bounds: all(bounds) }
 }
 
-// As many more are counted as one person may have put aside: what is left for them is exact up to `mostCounted`.
-const counted = mostCounted + mostAside
+// As many more are counted as one of these people put aside: what is left for them is exact up to `mostCounted`.
+const most = `${mostCounted} + (select coalesce(max(total), 0) from aside)`
 const countsStatement: Statement = {
   name: 'consultations_counts',
-  text: `select state, null::uuid as "userId", sum(total)::int as total, null::int as due, null::int as risky
+  text: `with aside as materialized (
+      select s.user_id, count(*)::int as total, (count(*) filter (where c.timeout_at < $2::timestamptz))::int as due,
+        (count(*) filter (where c.risk in ('high', 'critical')))::int as risky
+      from (select user_id, request_id from request_snoozes
+        where organization_id = $1 and user_id = any($3::uuid[]) and until > $4) s
+      cross join lateral (select timeout_at, risk from consultation_requests c
+        where organization_id = $1 and c.id = s.request_id and state = 'pending' offset 0) c
+      group by s.user_id)
+    select state, null::uuid as "userId", sum(total)::int as total, null::int as due, null::int as risky
       from consultation_totals where organization_id = $1 group by state
     union all
     select null, null, null,
       (select count(*)::int from (select from consultation_requests
-        where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${counted}) soon),
+        where organization_id = $1 and state = 'pending' and ${byDue} and ${due} < $2::timestamptz limit ${most}) soon),
       (select count(*)::int from (select from consultation_requests
-        where organization_id = $1 and ${riskyPending} limit ${counted}) risky)
+        where organization_id = $1 and ${riskyPending} limit ${most}) risky)
     union all
-    select null, s.user_id, count(*)::int, (count(*) filter (where c.timeout_at < $2::timestamptz))::int,
-      (count(*) filter (where c.risk in ('high', 'critical')))::int
-    from (select user_id, request_id from request_snoozes
-      where organization_id = $1 and user_id = any($3::uuid[]) and until > $4) s
-    cross join lateral (select timeout_at, risk from consultation_requests c
-      where organization_id = $1 and c.id = s.request_id and state = 'pending' offset 0) c
-    group by s.user_id`,
+    select null, user_id, total, due, risky from aside`,
 }
 
 /** Numbers of pending requests; the second and third are exact up to `mostCounted`. */

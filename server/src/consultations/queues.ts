@@ -5,9 +5,6 @@ import { type Risk, risks } from './questions/tiers.ts'
 
 /** The queues of one person's inbox: pure. */
 
-/** As many requests as one person may put aside (inbox/inbox.ts). */
-export const mostAside = 1_000
-
 export const queues = ['all', 'high_risk', 'due_soon', 'snoozed', 'done'] as const
 export type Queue = (typeof queues)[number]
 

@@ -30,8 +30,8 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
   ],
   [
     /^consultations_counts$/,
-    4_300,
-    'it counts up to 2,000 pending requests that time out soon, and as many of high risk',
+    2_300,
+    'it counts up to 1,000 pending requests that time out soon, and as many of high risk, and as many more as a person put aside',
   ],
   [
     /^consultations_list_newest$/,

@@ -3,24 +3,12 @@ import { join } from 'node:path'
 import { withClient } from './database.ts'
 import { type HttpClient, openHttpClient } from './http-client.ts'
 import { type Loaded, loadLists } from './list-load.ts'
-import type { Connection } from './plan.ts'
+import { type Connection, type ListFigure, mostMs } from './plan.ts'
 import { listTable } from './report.ts'
 import { logIn, type Service } from './service.ts'
 
 export const listedRequests = { full: 1_000_000, quick: 100_000 } as const
 const calls = { full: 100, quick: 30 } as const
-/** What every list is meant to keep at a million requests. */
-export const mostMs = 30
-
-export interface ListFigure {
-  readonly who: string
-  readonly list: string
-  readonly page: 'first' | 'middle' | '-'
-  readonly items: number
-  readonly p50: number
-  readonly p99: number
-}
-
 const sorts = ['newest', 'oldest', 'due', 'priority']
 const states = ['pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed']
 const queues = ['all', 'high_risk', 'due_soon', 'snoozed', 'done']

@@ -80,3 +80,15 @@ export interface Result {
 }
 
 export type Reply = { readonly ready: true } | { readonly result: Result } | { readonly failure: string }
+
+/** What every list is meant to keep at a million requests. */
+export const mostMs = 30
+
+export interface ListFigure {
+  readonly who: string
+  readonly list: string
+  readonly page: 'first' | 'middle' | '-'
+  readonly items: number
+  readonly p50: number
+  readonly p99: number
+}

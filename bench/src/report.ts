@@ -1,6 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { type ListFigure, mostMs } from './lists.ts'
-import { floors, type Latency, type PerProcess, type Result } from './plan.ts'
+import { floors, type Latency, type ListFigure, mostMs, type PerProcess, type Result } from './plan.ts'
 
 /** A Markdown table whose columns also line up as plain text: the first column aligned left, the rest right. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

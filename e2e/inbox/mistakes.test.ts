@@ -205,6 +205,82 @@ test('the next person on the same tab sees nothing of the one before', async () 
   await close()
 })
 
+describe('snoozing', () => {
+  let page: Page
+  let troubles: string[]
+  let close: () => Promise<void>
+  before(async () => {
+    ;({ page, troubles, close } = await openPage(browser, at.url))
+    await signIn(page, at.url)
+  })
+  after(() => close())
+
+  const row = (name: string) => page.locator('main').getByRole('link', { name })
+  const ofPerson = async (queue: string): Promise<readonly string[]> => {
+    const { body } = await request(at.url, 'GET', `/api/v1/requests?queue=${queue}&limit=100`, { as: token })
+    return body.items.map(({ id }: { readonly id: string }) => id)
+  }
+
+  test('h and a digit put a request aside, z and h bring it back, and the numbers beside the queues follow', async () => {
+    const [, second] = await ask('Prune images')
+    const [id, first] = await ask('Prune images')
+    await open(page, id)
+    await row(second).waitFor()
+    const aside = async (): Promise<void> => {
+      await page.keyboard.press('h')
+      await page
+        .getByRole('dialog', { name: 'Snooze until' })
+        .getByRole('button', { name: /^In an hour/ })
+        .waitFor()
+      await page.keyboard.press('1')
+    }
+    await aside()
+    await page.getByRole('heading', { name: second }).waitFor()
+    assert.equal(await row(first).count(), 0, 'it left the list at once')
+    await page.getByRole('link', { name: 'Snoozed 1' }).waitFor()
+    assert.ok((await ofPerson('snoozed')).includes(id))
+    await page
+      .getByText(/^Snoozed until/)
+      .first()
+      .waitFor()
+    await page.keyboard.press('z')
+    await page.getByRole('heading', { name: first }).waitFor()
+    await row(first).waitFor()
+    await page.getByRole('link', { name: 'Snoozed', exact: true }).waitFor()
+    assert.ok(!(await ofPerson('snoozed')).includes(id))
+
+    await aside()
+    await page.getByRole('heading', { name: second }).waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('z')
+    await page.waitForURL(/\/inbox\/snoozed/)
+    await page.getByRole('heading', { name: first }).waitFor()
+    await page.getByRole('button', { name: 'Bring back' }).waitFor()
+    await page.keyboard.press('h')
+    await row(first).waitFor({ state: 'detached' })
+    await eventually('it is among the others', async () => (await ofPerson('all')).includes(id))
+    await page.keyboard.press('g')
+    await page.keyboard.press('o')
+    await row(first).waitFor()
+    assert.deepEqual(troubles, [])
+  })
+
+  test('what was put aside elsewhere leaves the list that is shown, and is done once it is closed', async () => {
+    const [id, name] = await ask('Rename the bucket')
+    await page.goto(`${at.url}/inbox/all`)
+    await row(name).waitFor()
+    const body = { until: new Date(Date.now() + 3_600_000).toISOString() }
+    assert.equal((await request(at.url, 'POST', `/api/v1/requests/${id}/snooze`, { as: token, body })).status, 200)
+    await page.getByRole('link', { name: 'Snoozed 1' }).waitFor()
+    await row(name).waitFor({ state: 'detached' })
+    assert.equal((await request(at.url, 'POST', `/api/v1/requests/${id}/cancel`, { as: at.apiKey })).status, 200)
+    await page.getByRole('link', { name: 'Snoozed', exact: true }).waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('e')
+    await row(name).waitFor()
+  })
+})
+
 describe('below 1024 px', () => {
   test('the focus is on the next card after a decision, and arrows scroll what is read', async () => {
     const { page, close } = await openPage(browser, at.url, { viewport: { width: 400, height: 500 } })

@@ -13,20 +13,17 @@ export const pageSize = 100
 
 /** What a list asks for. */
 export interface ListQuery {
-  readonly state?: 'pending'
+  readonly queue?: Schemas['Queue']
   readonly sort: 'due' | 'newest'
-  readonly due_before?: string
-  /** Any of these, with commas between them. */
-  readonly risk?: string
 }
 
 /** The pages of a list that were scrolled to, by its name. */
-export const listQuery = (name: string, query: (now: Date) => ListQuery) =>
+export const listQuery = (name: string, query: ListQuery) =>
   infiniteQueryOptions({
     queryKey: ['requests', name],
     queryFn: ({ pageParam, signal }) => {
       const cursor = pageParam === null ? {} : { cursor: pageParam }
-      const given = { ...query(new Date()), limit: pageSize, ...cursor }
+      const given = { ...query, limit: pageSize, ...cursor }
       return granted(api.GET('/api/v1/requests', { params: { query: given }, signal }))
     },
     initialPageParam: null as string | null,
@@ -36,7 +33,7 @@ export const listQuery = (name: string, query: (now: Date) => ListQuery) =>
     // Changes arrive through live/ and are written into the pages.
     staleTime: Number.POSITIVE_INFINITY,
     // Except what comes into a list by the time alone, of which nobody tells.
-    refetchInterval: query(new Date()).due_before === undefined ? false : 60_000,
+    refetchInterval: query.queue === 'due_soon' ? 60_000 : false,
     gcTime: 600_000,
   })
 

@@ -2,6 +2,7 @@ import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
 import { forgetDrafts } from '../questions/drafts.ts'
+import { forgetAside } from '../snoozing/aside.ts'
 
 /** What one person read, decided and began in this tab is not the next one's to see, in another organization neither. */
 export function forgetOthers(): void {
@@ -12,5 +13,6 @@ export function forgetOthers(): void {
     queryClient.clear()
     forgetDecisions()
     forgetDrafts()
+    forgetAside()
   })
 }

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
-import { useSyncExternalStore } from 'react'
+import { useEffect, useSyncExternalStore } from 'react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
 import { usePerson } from '../api/person.ts'
 import { session, signOut } from '../api/session.ts'
@@ -10,6 +10,7 @@ import { navigationId } from '../design/navigation.ts'
 import { queues } from '../inbox/queues.ts'
 import { KeyButton } from '../keys/key-button.tsx'
 import { useConnection, useLiveUpdates } from '../live/changes.ts'
+import { useAside } from '../snoozing/aside.ts'
 import { say } from '../words/say.ts'
 import { houseLinks } from './house-links.ts'
 import { Overlays } from './overlays.tsx'
@@ -98,6 +99,7 @@ function Connected() {
 
 function QueueLinks() {
   const { data: counts } = useQuery(countsQuery)
+  useAsideRead(counts?.queues.snoozed)
   return queues.map(({ name, label, isUrgent, count }) => {
     const waiting = counts === undefined ? null : count(counts)
     return (
@@ -111,4 +113,21 @@ function QueueLinks() {
       </Link>
     )
   })
+}
+
+/** An act of this page is counted by the service sooner than this. */
+const countedMs = 1_500
+
+/** Reads what is put aside again where the service counts another number of it than this page knows. */
+function useAsideRead(count: number | undefined): void {
+  const known = useAside().ids.size
+  useEffect(() => {
+    if (count === undefined || count === known) return
+    const timer = setTimeout(async () => {
+      const { readAside } = await import('../snoozing/acts.ts')
+      // What cannot be read now is read when the number changes again.
+      readAside(queues).catch(() => undefined)
+    }, countedMs)
+    return () => clearTimeout(timer)
+  }, [count, known])
 }

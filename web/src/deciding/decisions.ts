@@ -102,6 +102,12 @@ export const isSettled = (entry: Decided | undefined, { updated_at }: Request): 
 export const refuseAway = ({ id, title }: Request): void =>
   setNotice(id, { kind: 'away', id, title, by: null, decision: null, at: null, detail: say('app.offline') })
 
+/** Told at the request, and beside the page, as a decision that did not stand: another act was refused, and this is why. */
+export function refuseAs({ id, title }: Request, detail: string): void {
+  setNotice(id, { kind: 'refused', id, title, by: null, decision: null, at: null, detail })
+  become({ latest: id })
+}
+
 /** Decides about the request as it was painted. It leaves the list at once, and comes back if the service refuses. */
 export async function decide(
   request: Request,

@@ -38,10 +38,11 @@ export function HoldToast({ current, onUndo, onOpen }: HoldToastProps) {
   return notice === undefined ? null : <NoticeToast notice={notice} onOpen={onOpen} />
 }
 
-const shape =
-  'fixed inset-x-4 bottom-36 z-10 mx-auto flex w-fit max-w-[min(640px,calc(100vw-32px))] items-center gap-3 rounded-box ' +
-  'bg-ink px-3.5 py-2 text-ground shadow-float wide:bottom-[76px]'
-const link =
+export const toastShape =
+  'fixed inset-x-4 z-10 mx-auto flex w-fit max-w-[min(640px,calc(100vw-32px))] items-center gap-3 rounded-box ' +
+  'bg-ink px-3.5 py-2 text-ground shadow-float'
+const shape = `${toastShape} bottom-36 wide:bottom-[76px]`
+export const toastLink =
   '-my-1 flex items-center gap-2 rounded-small px-1 py-1 font-medium underline-offset-2 hover:underline pointer-coarse:min-h-11'
 
 /** It stays until it is opened or the next decision, because somebody believed that they had decided. */
@@ -52,7 +53,7 @@ function NoticeToast({ notice, onOpen }: { readonly notice: Notice; readonly onO
         <AgentText text={notice.title} className="block truncate opacity-80" />
         <NoticeText notice={notice} />
       </span>
-      <button type="button" className={link} onClick={() => onOpen(notice.id)}>
+      <button type="button" className={toastLink} onClick={() => onOpen(notice.id)}>
         {say('notice.open')}
       </button>
     </div>
@@ -92,7 +93,7 @@ function Toast({ entry, notice, onUndo }: ToastProps) {
       {status === 'held' ? (
         <>
           <b className="tabular font-semibold">{say('time.seconds', { count: seconds })}</b>
-          <button type="button" className={link} onClick={onUndo}>
+          <button type="button" className={toastLink} onClick={onUndo}>
             {say('undo')}
             <ActKey act="undo" className="border-ground/40 text-inherit" />
           </button>

@@ -2,6 +2,7 @@ import type { Schemas } from '../api/client.ts'
 import type { ListQuery, Request } from '../api/requests.ts'
 import { isOpen, isRisky } from '../deciding/rules.ts'
 import type { Act } from '../keys/bindings.ts'
+import { isAside } from '../snoozing/aside.ts'
 import type { Word } from '../words/say.ts'
 
 export interface Queue {
@@ -10,7 +11,7 @@ export interface Queue {
   readonly act: Act
   /** It is shown in the colour of risk while it is not empty. */
   readonly isUrgent: boolean
-  readonly query: (now: Date) => ListQuery
+  readonly query: ListQuery
   /** Whether a request belongs into it; what no longer does leaves the list. */
   readonly fits: (request: Request, now: Date) => boolean
   /** The service's order. */
@@ -37,6 +38,10 @@ const byDue = (one: Request, other: Request): number => {
 }
 const isDueSoon = (request: Request, now: Date): boolean => dueOf(request) <= now.getTime() + dueSoonMs
 
+const byNewest = (one: Request, other: Request): number => byId(other, one)
+/** Open, and not put aside by this person. */
+const isWaiting = (request: Request): boolean => isOpen(request) && !isAside(request.id)
+
 /** In the order of the navigation. A queue that the service learns is one more entry here. */
 export const queues: readonly [Queue, ...Queue[]] = [
   {
@@ -44,8 +49,8 @@ export const queues: readonly [Queue, ...Queue[]] = [
     label: 'queue.all',
     act: 'goAll',
     isUrgent: false,
-    query: () => ({ state: 'pending', sort: 'due' }),
-    fits: isOpen,
+    query: { queue: 'all', sort: 'due' },
+    fits: isWaiting,
     compare: byDue,
     count: ({ queues: { all } }) => all,
   },
@@ -54,12 +59,8 @@ export const queues: readonly [Queue, ...Queue[]] = [
     label: 'queue.due_soon',
     act: 'goDueSoon',
     isUrgent: true,
-    query: (now) => ({
-      state: 'pending',
-      sort: 'due',
-      due_before: new Date(now.getTime() + dueSoonMs).toISOString(),
-    }),
-    fits: (request, now) => isOpen(request) && isDueSoon(request, now),
+    query: { queue: 'due_soon', sort: 'due' },
+    fits: (request, now) => isWaiting(request) && isDueSoon(request, now),
     compare: byDue,
     count: ({ queues: { due_soon } }) => due_soon,
   },
@@ -68,8 +69,8 @@ export const queues: readonly [Queue, ...Queue[]] = [
     label: 'queue.high_risk',
     act: 'goHighRisk',
     isUrgent: true,
-    query: () => ({ state: 'pending', sort: 'due', risk: 'high,critical' }),
-    fits: (request) => isOpen(request) && isRisky(request),
+    query: { queue: 'high_risk', sort: 'due' },
+    fits: (request) => isWaiting(request) && isRisky(request),
     compare: byDue,
     count: ({ queues: { high_risk } }) => high_risk,
   },
@@ -78,10 +79,30 @@ export const queues: readonly [Queue, ...Queue[]] = [
     label: 'queue.latest',
     act: 'goLatest',
     isUrgent: false,
-    query: () => ({ sort: 'newest' }),
+    query: { sort: 'newest' },
     fits: () => true,
-    compare: (one, other) => byId(other, one),
+    compare: byNewest,
     count: () => null,
+  },
+  {
+    name: 'snoozed',
+    label: 'queue.snoozed',
+    act: 'goSnoozed',
+    isUrgent: false,
+    query: { queue: 'snoozed', sort: 'due' },
+    fits: (request) => isOpen(request) && isAside(request.id),
+    compare: byDue,
+    count: ({ queues: { snoozed } }) => snoozed,
+  },
+  {
+    name: 'done',
+    label: 'queue.done',
+    act: 'goDone',
+    isUrgent: false,
+    query: { queue: 'done', sort: 'newest' },
+    fits: ({ state }) => state !== 'pending',
+    compare: byNewest,
+    count: ({ queues: { done } }) => done,
   },
 ]
 

@@ -1,16 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
 import { ArrowLeft, ChevronDown, ChevronUp } from 'lucide-react'
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 import { isRefused } from '../api/refused.ts'
 import { isWhole, type Request, requestQuery } from '../api/requests.ts'
 import { Card } from '../card/card.tsx'
 import { ActionBar } from '../deciding/action-bar.tsx'
 import { isAnswerable } from '../deciding/rules.ts'
 import { Button } from '../design/button.tsx'
-import { type Act, ariaKey, keyLabel } from '../keys/bindings.ts'
 import { useKeys } from '../keys/keyboard.ts'
 import { diffMode } from '../rendering/diff/mode.ts'
 import { say } from '../words/say.ts'
+import { IconButton } from './icon-button.tsx'
+import { SnoozeButton } from './snooze-button.tsx'
 import { Verdict } from './verdict.tsx'
 
 export interface ReaderProps {
@@ -63,6 +64,7 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
               )}
         </p>
         <span className="ms-auto flex gap-1">
+          {request === undefined ? null : <SnoozeButton key={request.id} request={request} onMoved={onDecided} />}
           <IconButton label={say('key.previousInReader')} onClick={() => onMove(-1)} act="previousInReader">
             <ChevronUp className="size-4" aria-hidden="true" />
           </IconButton>
@@ -96,29 +98,6 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
         </>
       )}
     </section>
-  )
-}
-
-interface IconButtonProps {
-  readonly label: string
-  readonly onClick: () => void
-  readonly children: ReactNode
-  readonly act?: Act
-  readonly className?: string
-}
-
-function IconButton({ label, onClick, children, act, className = '' }: IconButtonProps) {
-  return (
-    <button
-      type="button"
-      aria-label={label}
-      title={act === undefined ? label : say('reader.button', { label, keys: keyLabel(act) })}
-      {...(act === undefined ? {} : { 'aria-keyshortcuts': ariaKey(act) })}
-      className={`grid size-8 place-items-center rounded-control text-mute hover:bg-side hover:text-ink pointer-coarse:size-11 ${className}`}
-      onClick={onClick}
-    >
-      {children}
-    </button>
   )
 }
 

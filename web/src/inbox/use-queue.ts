@@ -3,8 +3,12 @@ import { useMemo } from 'react'
 import { listQuery, type Request } from '../api/requests.ts'
 import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
+import { useAside } from '../snoozing/aside.ts'
 import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
+
+/** What was decided here belongs into these, and leaves the others at once. */
+const showsSettled = ({ name }: Queue): boolean => name === 'latest' || name === 'done'
 
 /**
  * What of a queue is loaded, as rows. A request that somebody else decided stays while it is the one that is read, because
@@ -15,8 +19,10 @@ export function useQueue(queue: Queue, current: string | undefined) {
     listQuery(queue.name, queue.query),
   )
   const { decided, notices } = useDecisions()
+  const { ids: aside } = useAside()
   const now = useNow()
-  // What is read is no part of it: a move through ten thousand requests reads none of them again.
+  // What fits depends on what is put aside. What is read is no part of it: a move through ten thousand requests reads none of them again.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `fits` reads what is put aside
   const { fitting, others } = useMemo(() => {
     const seen = new Set<string>()
     const fitting: Request[] = []
@@ -27,19 +33,19 @@ export function useQueue(queue: Queue, current: string | undefined) {
         // A page that moved while it was read may bring one again.
         if (seen.has(item.id)) continue
         seen.add(item.id)
-        if (queue.name !== 'latest' && isSettled(decided.get(item.id), item)) continue
+        if (!showsSettled(queue) && isSettled(decided.get(item.id), item)) continue
         if (notices.has(item.id) || queue.fits(item, now)) fitting.push(item)
         else others.set(item.id, [fitting.length, item])
       }
     }
     return { fitting, others }
-  }, [data, decided, notices, queue, now])
+  }, [data, decided, notices, aside, queue, now])
   const kept = current === undefined ? undefined : others.get(current)
   const requests = useMemo(
     () => (kept === undefined ? fitting : fitting.toSpliced(kept[0], 0, kept[1])),
     [fitting, kept],
   )
-  const { sort } = queue.query(now)
+  const { sort } = queue.query
   const rows = useMemo(() => rowsOf(requests, sort, now), [requests, sort, now])
   return { requests, rows, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch }
 }

@@ -17,6 +17,7 @@ export const bindings = {
   ask: ['c'],
   edit: ['e'],
   diffMode: ['d'],
+  snooze: ['h'],
   undo: ['z'],
   raw: ['i'],
   copyLink: ['y'],
@@ -27,6 +28,8 @@ export const bindings = {
   goDueSoon: ['g s'],
   goHighRisk: ['g h'],
   goLatest: ['g d'],
+  goSnoozed: ['g z'],
+  goDone: ['g e'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Act = keyof typeof bindings

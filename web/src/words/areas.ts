@@ -24,6 +24,7 @@ const laterAreas: ReadonlySet<string> = new Set([
   'settings',
   'setup',
   'sign_in',
+  'snooze',
   'step_up',
   'teams',
   'used',

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { eventually } from '../../server/test/eventually.ts'
 import { request } from '../../server/test/service-process.ts'
-import { type Installation, openPage, signIn, startBrowser, startInstallation } from './browser.ts'
+import { admin, type Installation, openPage, signIn, startBrowser, startInstallation } from './browser.ts'
 
 let at: Installation
 let browser: Browser
@@ -91,6 +91,37 @@ describe('an open inbox', () => {
     await page.evaluate("dispatchEvent(new Event('online'))")
     await page.getByText(`${name} of 5`).first().waitFor()
     await close()
+  })
+})
+
+describe('several people', () => {
+  // Of oneself nothing is told. A name is isolated, for its direction.
+  const line = (page: Page) =>
+    page.getByRole('status').filter({ hasText: /^\u2068Ada Admin\u2069 is looking at this$/ })
+
+  test('see who else looks at a request, in the list and beside the card, until that person leaves it', async () => {
+    const name = title('Move the database')
+    // The most urgent one is drawn, however long the list is.
+    const id = await ask(name, { timeout_minutes: 3 })
+    const [one, other] = [await openPage(browser, at.url), await openPage(browser, at.url)]
+    await signIn(one.page, at.url)
+    await one.page.goto(`${at.url}/inbox/all/${id}`)
+    await state(one.page, 'Live')
+    await one.page.getByRole('link', { name }).waitFor()
+    assert.equal(await line(one.page).count(), 0)
+    await signIn(other.page, at.url, admin)
+    await other.page.goto(`${at.url}/inbox/all/${id}`)
+    await line(one.page).waitFor()
+    await one.page.getByRole('link', { name }).filter({ hasText: 'is looking at this' }).waitFor()
+    // A tab that comes later is told as well.
+    const later = await one.page.context().newPage()
+    await later.goto(`${at.url}/inbox/all/${id}`)
+    await line(later).waitFor()
+    await other.page.getByRole('link', { name: 'Overview' }).click()
+    await line(one.page).waitFor({ state: 'detached' })
+    assert.deepEqual([...one.troubles, ...other.troubles], [])
+    await one.close()
+    await other.close()
   })
 })
 

@@ -1,6 +1,7 @@
 import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
+import { forgetPresence } from '../live/presence.ts'
 import { forgetDrafts } from '../questions/drafts.ts'
 import { forgetAside } from '../snoozing/aside.ts'
 
@@ -14,5 +15,6 @@ export function forgetOthers(): void {
     forgetDecisions()
     forgetDrafts()
     forgetAside()
+    forgetPresence()
   })
 }

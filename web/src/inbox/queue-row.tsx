@@ -7,6 +7,7 @@ import { useNow } from '../design/use-now.ts'
 import { AgentText } from '../rendering/agent-text.tsx'
 import { say } from '../words/say.ts'
 import { absolute, duration, relative } from '../words/times.ts'
+import { PresenceMark } from './presence.tsx'
 import { dueSoonMs } from './queues.ts'
 
 /** What a list says of a request: verb and object, who asks, how risky it is, how long there is. */
@@ -34,6 +35,7 @@ export function QueueRow({ request, isCompact }: { readonly request: Request; re
             </>
           )}
         </span>
+        <PresenceMark id={request.id} />
       </span>
     </span>
   )

@@ -8,9 +8,11 @@ import { ActionBar } from '../deciding/action-bar.tsx'
 import { isAnswerable } from '../deciding/rules.ts'
 import { Button } from '../design/button.tsx'
 import { useKeys } from '../keys/keyboard.ts'
+import { useLook } from '../live/look.ts'
 import { diffMode } from '../rendering/diff/mode.ts'
 import { say } from '../words/say.ts'
 import { IconButton } from './icon-button.tsx'
+import { PresenceLine } from './presence.tsx'
 import { SnoozeButton } from './snooze-button.tsx'
 import { Verdict } from './verdict.tsx'
 
@@ -41,6 +43,7 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
   }, [id])
   // The same element, so that the card is not drawn again for the list's sake.
   const verdict = useMemo(() => (request === undefined ? null : <Verdict request={request} />), [request])
+  useLook(request === undefined || !isAtRest ? null : id)
   useKeys({
     back: onBack,
     nextInReader: () => onMove(1),
@@ -55,7 +58,7 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
         <IconButton label={say('reader.back')} onClick={onBack} className="wide:hidden">
           <ArrowLeft className="size-[18px] rtl:-scale-x-100" aria-hidden="true" />
         </IconButton>
-        <p className="tabular px-2 text-mute">
+        <p className="tabular shrink-0 px-2 text-mute">
           {place === null
             ? null
             : say(
@@ -63,7 +66,8 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
                 place.isMore ? { index: place.index } : { index: place.index, count: place.count },
               )}
         </p>
-        <span className="ms-auto flex gap-1">
+        <PresenceLine id={id} />
+        <span className="ms-auto flex shrink-0 gap-1">
           {request === undefined ? null : <SnoozeButton key={request.id} request={request} onMoved={onDecided} />}
           <IconButton label={say('key.previousInReader')} onClick={() => onMove(-1)} act="previousInReader">
             <ChevronUp className="size-4" aria-hidden="true" />

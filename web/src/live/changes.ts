@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
 import { remember } from '../api/requests.ts'
 import { type ListRules, type Pages, withChanges } from './merge.ts'
+import { forgetPresence, present } from './presence.ts'
 import type { ChangeListener, Connection } from './source.ts'
 
 let connection: Connection = 'connecting'
@@ -39,6 +40,10 @@ export function useLiveUpdates(lists: readonly ListRules[]): void {
       counts: (counts) => {
         if (counts === null) void client.invalidateQueries({ queryKey: ['counts'] })
         else client.setQueryData(['counts'], counts)
+      },
+      presence: (presence) => {
+        if (presence === null) forgetPresence()
+        else present(presence)
       },
       connection: (state) => {
         if (state === connection) return

@@ -67,9 +67,11 @@ export function lead(since: string, listener: LeadListener, signal: AbortSignal)
   const close = openStream({
     hint: () => void turn(),
     counts: (counts) => listener.counts(counts),
+    presence: (presence) => listener.presence(presence),
     open: (next) => {
       if (isOpen === next) return
       isOpen = next
+      listener.presence(null)
       // Without a stream, soon. A short break is not told, because the browser connects again after two seconds.
       clearTimeout(timer)
       timer = setTimeout(turn, next ? 0 : seenMs * 2)

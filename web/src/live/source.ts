@@ -1,4 +1,5 @@
 import type { Schemas } from '../api/client.ts'
+import type { Presence } from '../api/presence.ts'
 import type { Request } from '../api/requests.ts'
 
 /**
@@ -13,6 +14,8 @@ export interface ChangeListener {
   readonly missed: () => void
   /** The numbers beside the queues; null: they may have changed. */
   readonly counts: (counts: Schemas['RequestCounts'] | null) => void
+  /** Who looks at a request now; null: nothing is known any more. */
+  readonly presence: (presence: Presence | null) => void
   readonly connection: (state: Connection) => void
 }
 

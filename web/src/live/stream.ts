@@ -1,4 +1,5 @@
 import type { Schemas } from '../api/client.ts'
+import type { Presence } from '../api/presence.ts'
 import { publicPath } from '../api/public-path.ts'
 
 /** A stream that the service refused, as it does while it restarts, is asked for again after this. */
@@ -8,6 +9,7 @@ export interface StreamListener {
   /** Something changed, or may have. */
   readonly hint: () => void
   readonly counts: (counts: Schemas['RequestCounts']) => void
+  readonly presence: (presence: Presence) => void
   readonly open: (isOpen: boolean) => void
 }
 
@@ -15,7 +17,7 @@ export interface StreamListener {
  * Hears from the service that something changed. What it was is asked for by `updated_after`, which brings requests whole, as
  * this person may see them; so a message that is lost costs time alone. The browser connects again by itself, with `Last-Event-ID`.
  */
-export function openStream({ hint, counts, open }: StreamListener): () => void {
+export function openStream({ hint, counts, presence, open }: StreamListener): () => void {
   let source: EventSource
   let timer: ReturnType<typeof setTimeout> | undefined
   const connect = (): void => {
@@ -27,6 +29,7 @@ export function openStream({ hint, counts, open }: StreamListener): () => void {
     }
     for (const name of ['reset', 'request.new', 'request.changed']) source.addEventListener(name, hint)
     source.addEventListener('counts', ({ data }) => counts(JSON.parse(data)))
+    source.addEventListener('presence', ({ data }) => presence(JSON.parse(data)))
   }
   connect()
   return () => {

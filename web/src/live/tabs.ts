@@ -4,6 +4,7 @@ import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { lead } from './lead.ts'
 import { createPoll, overlapping } from './poll.ts'
+import { presences } from './presence.ts'
 import type { ChangeListener, ChangeSource, Connection } from './source.ts'
 
 type Told = {
@@ -46,11 +47,15 @@ async function follow(listener: ChangeListener, signal: AbortSignal): Promise<vo
     else if (kind === 'changed') listener.changed(message[1])
     else if (kind === 'missed') listener.missed()
     else if (kind === 'counts') listener.counts(message[1])
+    else if (kind === 'presence') listener.presence(message[1])
     else if (kind === 'connection') {
       state = message[1]
       listener.connection(state)
     } else if (kind === 'look') leading?.look()
-    else if (leading !== null) post(['connection', leading.state()])
+    else if (leading !== null) {
+      post(['connection', leading.state()])
+      for (const presence of presences()) post(['presence', presence])
+    }
   }
   const post = (message: Message): void => channel.postMessage(message)
   const tell = (message: Message): void => {
@@ -67,6 +72,7 @@ async function follow(listener: ChangeListener, signal: AbortSignal): Promise<vo
         changed: (requests) => tell(['changed', requests]),
         missed: () => tell(['missed']),
         counts: (counts) => tell(['counts', counts]),
+        presence: (presence) => tell(['presence', presence]),
         connection: (next) => tell(['connection', next]),
       },
       signal,

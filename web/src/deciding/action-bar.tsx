@@ -17,8 +17,8 @@ import { useDeciding } from './use-deciding.ts'
 
 const loadConfirmation = () => import('./confirm-approval.tsx')
 const ConfirmApproval = lazy(() => loadConfirmation().then((part) => ({ default: part.ConfirmApproval })))
-// So that it is there when the key is pressed, and not in the way of the first page.
-setTimeout(() => void loadConfirmation(), 2_000)
+// So that it is there when the key is pressed, and not in the way of the first page. One that does not come is asked for then.
+setTimeout(() => loadConfirmation().catch(() => undefined), 2_000)
 
 const actFor: Readonly<Record<Decision, Act>> = {
   approve: 'approve',

@@ -28,12 +28,16 @@ export function SnoozeButton({ request, onMoved }: SnoozeButtonProps) {
   const [asked, setAsked] = useState<Request | null>(null)
   const isOffered = isOpen(request)
   const press = (): void => {
+    if (isAway()) {
+      refuseAway(request)
+      return
+    }
     if (!isAside) {
       setAsked(request)
       return
     }
     void tellBack(request, queues)
-    if (!isAway()) onMoved(request)
+    onMoved(request)
   }
   useKeys(isOffered ? { snooze: press } : {})
   const choose = (until: Date): void => {

@@ -6,7 +6,7 @@ import type { Instruments } from './instruments.ts'
 import { type Waiting, waitingAfter } from './store.ts'
 
 const everyMs = 5_000
-/** The organizations of one look: 100 take about 10 ms. With more, a full view takes several looks. */
+/** The organizations of one look. With more, a full view takes several looks. */
 const atOnce = 100
 const listed = 100
 

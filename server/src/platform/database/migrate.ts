@@ -5,6 +5,7 @@ import type pg from 'pg'
 import { grantAccess } from './application-role.ts'
 import { withClient } from './client.ts'
 import type { Connection } from './db.ts'
+import { sqlState } from './errors.ts'
 
 export interface Migration {
   readonly name: string
@@ -31,7 +32,7 @@ export async function loadMigrations(from = folder): Promise<readonly Migration[
 /**
  * Brings the schema and the rights of the application's role up to date, and returns the names of the migrations applied.
  * Forward only; each file in its own transaction, under a lock of that transaction, so that any number of processes may call
- * it at once, also through a transaction-mode pooler. Refuses when an applied file was changed, or when the database is
+ * it at once, also through a transaction-mode pooler. One that a deadlock rolled back is tried again. Refuses when an applied file was changed, or when the database is
  * ahead of this version.
  */
 export async function migrate(connection: Connection, migrations?: readonly Migration[]): Promise<readonly string[]> {
@@ -75,7 +76,23 @@ export async function migrateAround(
   await finish(client)
 }
 
+/** SQLSTATE (PostgreSQL, appendix A). */
+const deadlockDetected = '40P01'
+const mostTries = 5
+
+/** Processes that run meanwhile may hold what a migration needs and wait for what it has: then it was rolled back, and is tried again. */
 async function underLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await onceUnderLock(client, work)
+    } catch (error) {
+      const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+      if (tried >= mostTries || sqlState(cause) !== deadlockDetected) throw error
+    }
+  }
+}
+
+async function onceUnderLock<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {
     await client.query('select pg_advisory_xact_lock($1)', [lockKey])

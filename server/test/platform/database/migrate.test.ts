@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
 import type { Connection } from '../../../src/platform/database/db.ts'
 import { loadMigrations, type Migration, migrate } from '../../../src/platform/database/migrate.ts'
+import { eventually } from '../../eventually.ts'
 import { cloneDatabase, createEmptyDatabase } from '../../harness.ts'
 
 const migration = (name: string, sql: string): Migration => ({
@@ -53,6 +54,39 @@ describe('migrate', () => {
         { name: one.name, checksum: one.checksum },
         { name: two.name, checksum: two.checksum },
       ])
+    }))
+
+  test('one that meets a deadlock with a running process is rolled back, and tried again', () =>
+    onEmptyDatabase(async (connection) => {
+      await migrate(connection, [one])
+      // Held up in between, so that the transaction below waits for it before it needs the stronger lock.
+      const sql = 'create index on one (id); select pg_advisory_xact_lock(1); alter table one add column name text'
+      const stronger = migration('0002_stronger.sql', sql)
+      const [running, holding] = [new pg.Client(connection), new pg.Client(connection)]
+      await Promise.all([running.connect(), holding.connect()])
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      const untilWaiting = (count: number) =>
+        eventually(`${count} wait`, async () => (await query(connection, waiting)).length === count)
+      try {
+        await holding.query('select pg_advisory_lock(1)')
+        await running.query('begin')
+        await running.query('select from one')
+        const migrated = migrate(connection, [one, stronger])
+        await untilWaiting(1)
+        const written = running.query('insert into one values (3)')
+        await untilWaiting(2)
+        await holding.query('select pg_advisory_unlock(1)')
+        await written
+        await running.query('commit')
+        assert.deepEqual(await migrated, ['0002_stronger.sql'])
+      } finally {
+        await Promise.all([running.end(), holding.end()])
+      }
+      const rows = await query(connection, 'select id, name from one order by id')
+      assert.deepEqual(
+        rows.map(({ id, name }) => [id, name]),
+        [1, 3].map((id) => [id, null]),
+      )
     }))
 
   test('applies each migration once when eight processes start at once', () =>

@@ -52,7 +52,12 @@ export async function startInstallation(): Promise<Installation> {
     await database.drop()
     await rm(folder, { recursive: true, force: true })
   }
-  const apiKey = await eventually('the sample API key is shown', () => /hitl_\S+/.exec(service.stdout)?.[0] ?? null)
+  const keyShown = eventually('the sample API key is shown', () => /hitl_\S+/.exec(service.stdout)?.[0] ?? null)
+  // Otherwise the test file would wait for a service that nobody can stop.
+  const apiKey = await keyShown.catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
   const ask: Ask = async (body) => {
     const reply = await request(url, 'POST', '/api/v1/requests', { as: apiKey, body })
     assert.equal(reply.status, 201, JSON.stringify(reply.body))

@@ -68,7 +68,7 @@ const pollMs = 1_000
 const mostTold = 300
 const mostToldBytes = 131_072
 const countEveryMs = 1_000
-/** Whoever moves through the list with a key passes many requests. */
+/** A person who moves through the list with a key passes many requests. */
 const tellPresenceEveryMs = 500
 /** Requests become due soon without a change. */
 const recountAfterMs = 60_000

@@ -47,7 +47,7 @@ interface Open {
   readonly transport: Transport
   readonly credential: string
   readonly allowAgain: () => Promise<void>
-  /** Its reader may still take what is unsent, but is told nothing more. */
+  /** What is unsent may still be read; nothing more is sent. */
   readonly end: (why: EndOfStream) => void
 }
 

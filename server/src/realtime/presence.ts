@@ -47,7 +47,7 @@ export function createPresence(now: () => number = Date.now) {
       if (before?.requestId === requestId) return none
       return new Set([before?.requestId, requestId].filter((id) => id !== undefined && id !== null))
     },
-    /** Forgets those of whom nothing was heard for a while. By organization. */
+    /** Forgets people who have not been heard of for 45 s. Returns what they looked at, by organization. */
     expire: (): ReadonlyMap<string, Touched> => {
       const touched = new Map<string, Touched>()
       for (const [id, looks] of organizations) {

@@ -82,6 +82,7 @@ export async function createApp(options: AppOptions) {
       pools: { calls: db.connections(), workers: workerDb.connections() },
       deliveries: deliveries.standing(),
       freeBytes: space?.found()?.freeBytes ?? null,
+      checks: { audit: events.isIntact(), secrets: secrets.hasEveryKey(), sending: restored.held() === null },
     }),
   })
   const { onAttempt } = metrics

@@ -3,7 +3,7 @@ import type { Db } from '../platform/database/db.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop } from '../platform/loop.ts'
 import type { Instruments } from './instruments.ts'
-import { type Waiting, waitingAfter } from './store.ts'
+import { oldestDueTimer, type Waiting, waitingAfter } from './store.ts'
 
 const everyMs = 5_000
 /** The organizations of one look. With more, a full view takes several looks. */
@@ -53,7 +53,7 @@ export function watchBacklog(
   let after: string | null = null
   let walk: Waiting[] = []
   let sums: Sums = blank
-  let view: { readonly sums: Sums; readonly at: number } | null = null
+  let view: { readonly sums: Sums; readonly timer: Date | null; readonly at: number } | null = null
   const loop = createLoop('metrics', everyMs, log, async () => {
     const now = clock.now()
     const found = await waitingAfter(db, after, atOnce, now)
@@ -61,7 +61,7 @@ export function watchBacklog(
     if (perOrganization) walk = [...walk, ...found].sort((a, b) => b.open - a.open).slice(0, listed)
     after = found.length < atOnce ? null : (found.at(-1)?.organization_id ?? null)
     if (after !== null) return false
-    view = { sums, at: now.getTime() }
+    view = { sums, timer: await oldestDueTimer(db, now), at: now.getTime() }
     sums = blank
     instruments.openOf.reset()
     for (const { organization_id, open } of walk) if (open > 0) instruments.openOf.set({ organization_id }, open)
@@ -78,6 +78,7 @@ export function watchBacklog(
     }
     instruments.due.set(view.sums.due)
     instruments.oldestDue.set(age(view.sums.oldestDue))
+    instruments.oldestTimer.set(age(view.timer))
     instruments.unsealed.set(view.sums.unsealed)
     instruments.oldestUnsealed.set(age(view.sums.oldestUnsealed))
     instruments.backlogAge.set((now - view.at) / 1_000)

@@ -3,6 +3,7 @@ import { type EventKind, eventKinds } from '../facts/kinds.ts'
 
 // Gauges that every process reads from the same database, and times, are not added up over the processes of WORKERS.
 const most = { aggregator: 'max' } as const
+const least = { aggregator: 'min' } as const
 
 const callSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 const attemptSeconds = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30]
@@ -25,7 +26,7 @@ export function createInstruments(version: string) {
     name: string,
     help: string,
     labelNames: readonly L[] = [],
-    more: { readonly aggregator?: 'max' | 'sum' } = {},
+    more: { readonly aggregator?: 'max' | 'min' } = {},
   ) => new prometheus.Gauge<L>({ name, help, labelNames: [...labelNames], registers, ...more })
   const histogram = <L extends string = never>(
     name: string,
@@ -45,7 +46,7 @@ export function createInstruments(version: string) {
       'hitl_http_request_duration_seconds',
       'Time from the head of a call to the end of its reply; waits and streams last as long as they are asked to.',
       callSeconds,
-      ['route', 'method'],
+      ['route', 'method', 'status'],
     ),
     problems: counter('hitl_http_problems_total', 'Refused and failed calls, by the code of their problem.', ['code']),
     events: counter('hitl_events_total', 'Events of the audit that were committed, by kind.', ['kind']),
@@ -93,6 +94,12 @@ export function createInstruments(version: string) {
       [],
       most,
     ),
+    oldestTimer: gauge(
+      'hitl_timers_oldest_due_seconds',
+      'For how long the request that should have timed out or been released first has waited for it; 0: none waits.',
+      [],
+      most,
+    ),
     unsealed: gauge(
       'hitl_audit_unsealed_events',
       'Events that are not sealed yet, at most 1,000 of each organization.',
@@ -107,7 +114,7 @@ export function createInstruments(version: string) {
     ),
     backlogAge: gauge(
       'hitl_backlog_age_seconds',
-      'How old the figures from the database are: open requests, due callbacks, unsealed events.',
+      'How old the figures from the database are: open requests, due callbacks and timers, unsealed events.',
       [],
       most,
     ),
@@ -116,6 +123,30 @@ export function createInstruments(version: string) {
       'Open requests of an organization, the 100 with the most; only with METRICS_PER_ORGANIZATION.',
       ['organization_id'],
       most,
+    ),
+    keysExpiring: gauge(
+      'hitl_api_keys_expiring',
+      'API keys used in the last seven days that expire in the next seven, at most 1,000 of each organization.',
+      [],
+      most,
+    ),
+    signingKeyAge: gauge(
+      'hitl_signing_key_age_seconds',
+      'For how long the key has signed that signs now, by its purpose.',
+      ['purpose'],
+      most,
+    ),
+    certificateExpiry: gauge(
+      'hitl_certificate_expiry_seconds',
+      'Time until the first certificate in the file of a setting expires, by the setting; below 0: it has.',
+      ['setting'],
+      least,
+    ),
+    checks: gauge(
+      'hitl_check_ok',
+      '1: this check of readiness is ok, 0: it is not; sending: callbacks and mail are not held back.',
+      ['check'],
+      least,
     ),
     openBreakers: gauge(
       'hitl_callback_breakers_open',
@@ -146,6 +177,7 @@ export function createInstruments(version: string) {
   for (const kind of Object.keys(eventKinds) as EventKind[]) instruments.events.inc({ kind }, 0)
   for (const outcome of attemptOutcomes) instruments.attempts.zero({ outcome })
   for (const batch of ['create', 'act', 'attempt']) instruments.batchSize.zero({ batch })
+  for (const loop of ['metrics', 'expiring']) instruments.loopFailures.inc({ loop }, 0)
   for (const tier of tiers) {
     instruments.open.set({ tier }, 0)
     instruments.oldestOpen.set({ tier }, 0)

@@ -15,6 +15,7 @@ import { watchBacklog } from './backlog.ts'
 import { countCalls } from './calls.ts'
 import { countChanges } from './changes.ts'
 import { listenForMetrics, registerMetrics } from './endpoint.ts'
+import { type CertificateSettings, watchExpiring } from './expiring.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
 import { joinProcesses, together } from './processes.ts'
 
@@ -22,13 +23,14 @@ export interface MetricsDependencies {
   readonly workerDb: Db
   readonly clock: Clock
   readonly log: Logger
-  readonly settings: MetricsSettings
+  readonly settings: MetricsSettings & CertificateSettings
   readonly version: string
   /** What other modules know at the moment. */
   readonly standing: () => {
     readonly pools: Readonly<Record<string, Connections>>
     readonly deliveries: { readonly slotsInUse: number; readonly openBreakers: number }
     readonly freeBytes: number | null
+    readonly checks: Readonly<Record<'audit' | 'secrets' | 'sending', boolean>>
   }
 }
 
@@ -54,6 +56,7 @@ function counting({ workerDb: db, clock, log, settings, version, standing }: Met
   const instruments = createInstruments(version)
   const { registry, attempts, batchSize, loopFailures } = instruments
   const backlog = watchBacklog({ db, clock, log }, instruments, settings.METRICS_PER_ORGANIZATION)
+  const expiring = watchExpiring({ db, clock, log }, instruments, settings)
   const delay = monitorEventLoopDelay()
   const delays = createLoop('event loop', 5_000, log, async () => showDelay(instruments, delay))
   const onBatch = (message: unknown): void => {
@@ -96,6 +99,7 @@ function counting({ workerDb: db, clock, log, settings, version, standing }: Met
     },
     loops: [
       backlog.loop,
+      expiring,
       {
         ...delays,
         start: () => {
@@ -123,8 +127,8 @@ function showDelay({ loopDelay }: Instruments, delay: ReturnType<typeof monitorE
 }
 
 function showStanding(
-  { openBreakers, slots, poolInUse, poolSize, poolWaiting, resident, heap, freeSpace }: Instruments,
-  { pools, deliveries, freeBytes }: ReturnType<MetricsDependencies['standing']>,
+  { openBreakers, slots, poolInUse, poolSize, poolWaiting, resident, heap, freeSpace, checks: checked }: Instruments,
+  { pools, deliveries, freeBytes, checks }: ReturnType<MetricsDependencies['standing']>,
 ): void {
   openBreakers.set(deliveries.openBreakers)
   slots.set(deliveries.slotsInUse)
@@ -133,6 +137,7 @@ function showStanding(
     poolSize.set({ pool }, most)
     poolWaiting.set({ pool }, waiting)
   }
+  for (const [check, isOk] of Object.entries(checks)) checked.set({ check }, isOk ? 1 : 0)
   const { rss, heapUsed } = process.memoryUsage()
   resident.set(rss)
   heap.set(heapUsed)

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { oldestDueTimer } from '../../src/metrics/store.ts'
+import { createAuthority } from '../certificates.ts'
 import { type Reply, startTestApp, type TestApp } from '../harness.ts'
 import { freePort, type Receiver, startReceiver } from '../receivers.ts'
 
@@ -33,10 +36,20 @@ describe('with METRICS_TOKEN', () => {
   let t: TestApp
   let receiver: Receiver
   let atTheStart: ReadonlyMap<string, number>
+  let folder: string
   before(async () => {
     receiver = await startReceiver()
+    folder = await mkdtemp(join(tmpdir(), 'hitl-metrics-'))
+    // Each lives for an hour.
+    const [one, other] = [createAuthority().cert, createAuthority().cert]
+    await writeFile(join(folder, 'ca.pem'), `${one}${other}`)
     t = await startTestApp({
-      environment: { METRICS_TOKEN: token, RATE_LIMIT_ADDRESS: '40/60', METRICS_PER_ORGANIZATION: 'true' },
+      environment: {
+        METRICS_TOKEN: token,
+        RATE_LIMIT_ADDRESS: '40/60',
+        METRICS_PER_ORGANIZATION: 'true',
+        SMTP_CA: join(folder, 'ca.pem'),
+      },
     })
     await t.app.drain()
     atTheStart = await read(t)
@@ -44,6 +57,7 @@ describe('with METRICS_TOKEN', () => {
   after(async () => {
     await t.stop()
     await receiver.close()
+    await rm(folder, { recursive: true })
   })
 
   test('a day of requests: the counters are those of the audit, exactly', async () => {
@@ -121,6 +135,47 @@ describe('with METRICS_TOKEN', () => {
       1,
     )
     assert.equal(now.get('hitl_http_problems_total{code="consultation.already_responded"}'), 1)
+  })
+
+  test('what expires: keys in use alone, certificates, the age of signing keys; and the timer that is late', async () => {
+    const now = t.clock.now()
+    const soon = new Date(now.getTime() + 3 * 86_400_000)
+    const set = (used: Date | null, expires: Date, active: boolean) =>
+      t.sql(
+        `update api_keys set last_used_at = $1, expires_at = $2, is_active = $3, revoked_at = case when $3 then null else now() end`,
+        [used, expires, active],
+      )
+    const counted = async () => {
+      await t.app.drain()
+      return (await read(t)).get('hitl_api_keys_expiring')
+    }
+    const before = await t.sql('select expires_at from api_keys')
+    await set(now, soon, true)
+    assert.equal(await counted(), before.length)
+    for (const [used, expires, active] of [
+      [null, soon, true],
+      [new Date(now.getTime() - 8 * 86_400_000), soon, true],
+      [now, new Date(now.getTime() + 8 * 86_400_000), true],
+      [now, new Date(now.getTime() - 1_000), true],
+      [now, soon, false],
+    ] as const) {
+      await set(used, expires, active)
+      assert.equal(await counted(), 0)
+    }
+    await set(now, new Date(now.getTime() + 300 * 86_400_000), true)
+    const found = await read(t)
+    const left = found.get('hitl_certificate_expiry_seconds{setting="SMTP_CA"}') ?? 0
+    assert.ok(left > 2_000 && left < 3_600, `${left}`)
+    // The clock of this test has moved on.
+    const age = found.get('hitl_signing_key_age_seconds{purpose="audit_head"}') ?? 0
+    assert.ok(age >= 400 && age < 1_000, `${age}`)
+    for (const check of ['audit', 'secrets', 'sending']) assert.equal(found.get(`hitl_check_ok{check="${check}"}`), 1)
+
+    assert.equal(found.get('hitl_timers_oldest_due_seconds'), 0)
+    await t.createRequest({ timeout_minutes: 1 })
+    assert.equal(await oldestDueTimer(t.app.db, new Date(now.getTime() + 59_000)), null)
+    const due = await oldestDueTimer(t.app.db, new Date(now.getTime() + 90_000))
+    assert.equal(due?.getTime(), now.getTime() + 60_000)
   })
 
   test('a wrong token: 401, and 429 like any other; the right one still gets them', async () => {

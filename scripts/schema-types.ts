@@ -28,6 +28,7 @@ const typescript: Readonly<Record<string, string>> = {
   integer: 'number',
   json: 'JsonText',
   jsonb: 'unknown',
+  tsvector: 'string',
   smallint: 'number',
   text: 'string',
   'timestamp with time zone': 'Date',

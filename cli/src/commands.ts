@@ -10,13 +10,17 @@ import { configCheck } from './commands/config-check.ts'
 import { keysRotate } from './commands/keys-rotate.ts'
 import { migrate } from './commands/migrate.ts'
 import { restore } from './commands/restore.ts'
+import { searchRebuild } from './commands/search-rebuild.ts'
 import { seed } from './commands/seed.ts'
 import { serve } from './commands/serve.ts'
 import { closest } from './suggest.ts'
 
 export const groups: readonly CommandGroup[] = [
   { title: 'Run it', commands: [serve, migrate, seed] },
-  { title: 'Set it up and look after it', commands: [configCheck, adminCreate, adminRecover, keysRotate] },
+  {
+    title: 'Set it up and look after it',
+    commands: [configCheck, adminCreate, adminRecover, keysRotate, searchRebuild],
+  },
   { title: 'Keep it safe', commands: [backup, restore] },
   { title: 'Look after callbacks', commands: [callbacksList, callbacksRedeliver] },
   { title: 'Prove what happened', commands: [auditExport, auditVerify] },

@@ -20,7 +20,8 @@ revoke delete on audit_policies from hitl_app;
 grant execute on function hitl_audit_era(), hitl_audit_unsealed(uuid, integer), hitl_audit_next_batches(uuid[], integer),
   hitl_audit_erase(json), hitl_audit_purge(integer), hitl_other_processes(), hitl_closed_requests(json), hitl_changed_organizations(json),
   hitl_forget_object(uuid, uuid), hitl_backlog(uuid, integer, timestamptz),
-  hitl_expiring_keys(uuid, integer, timestamptz) to hitl_app;
+  hitl_expiring_keys(uuid, integer, timestamptz),
+  hitl_search(text, text, uuid, uuid, uuid, integer, boolean), hitl_search_behind(uuid, integer, timestamptz) to hitl_app;
 
 -- They outlive their organization (0015_attachments.sql).
 revoke update, delete on discarded_objects from hitl_app;

@@ -83,6 +83,7 @@ export async function createApp(options: AppOptions) {
       deliveries: deliveries.standing(),
       freeBytes: space?.found()?.freeBytes ?? null,
       checks: { audit: events.isIntact(), secrets: secrets.hasEveryKey(), sending: restored.held() === null },
+      searchedUntil: consultations.searchFilling.filledUntil(),
     }),
   })
   const { onAttempt } = metrics

@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, Command>> = {
     options: { organization: text, format: text, after: text },
     load: () => import('./commands/audit-export.ts'),
   },
+  'search rebuild': { options: { organization: text }, load: () => import('./commands/search-rebuild.ts') },
   backup: { options: { file: text }, load: () => import('./commands/backup.ts') },
   restore: { options: { file: text, release: flag }, load: () => import('./commands/restore.ts') },
 }

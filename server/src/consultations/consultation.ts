@@ -35,9 +35,9 @@ export const mostCounted = 1_000
 
 /**
  * The orders of lists. due: those that are pending, by when they time out; those that never do come last. priority: the most urgent
- * first, and among them the newest.
+ * first, and among them the newest. relevance: of a search, what matches best.
  */
-export const sorts = ['newest', 'oldest', 'due', 'priority'] as const
+export const sorts = ['newest', 'oldest', 'due', 'priority', 'relevance'] as const
 export type Sort = (typeof sorts)[number]
 
 export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const

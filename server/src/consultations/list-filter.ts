@@ -1,13 +1,16 @@
 import type { Sort, State } from './consultation.ts'
 import type { Priority, Risk } from './questions/tiers.ts'
+import type { Search } from './search/query.ts'
 
 /** The last request of a page, or the last one that was looked at. */
 export interface Place {
   readonly id: string
   /** In the list by `due`; null: it never times out. */
   readonly due: Date | null
-  /** In the list by `priority`: how many are more urgent. */
+  /** In the list by `priority`: how many are more urgent. By `relevance`: how well it matches; null: all that `window` has. */
   readonly rank: number | null
+  /** In the list by `relevance`: the newest matches below this id are ordered. */
+  readonly window: string | null
 }
 
 /** What one person put aside, as of `now`. */
@@ -39,6 +42,7 @@ export interface ListFilter extends LookedFilter {
   readonly risks: readonly Risk[] | null
   readonly runId: string | null
   readonly aside: Aside | null
+  readonly search: Search | null
   readonly updatedAfter: Date | null
   /** With `updatedAfter`: what changed later is not shown yet. */
   readonly updatedUntil: Date | null

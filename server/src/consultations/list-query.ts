@@ -7,6 +7,7 @@ import type { ListFilter, Place } from './list-filter.ts'
 import { priorities, risks } from './questions/tiers.ts'
 import { inQueue } from './queues.ts'
 import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
+import { parseSearch } from './search/query.ts'
 
 /** Where the next page of a list begins; of a differential poll, all pages show the changes up to the same time. */
 export interface ListCursor {
@@ -14,10 +15,16 @@ export interface ListCursor {
   readonly updatedUntil: Date | null
 }
 
-/** The id; in the lists by due and by priority also when it times out, or its rank; and the time of a differential poll. */
-const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:~\d{1,15})?(?:@\d{1,15})?$/
+const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
+/**
+ * The id; in the lists by due, priority and relevance also when it times out, or its rank; what of a search is ordered; and the time
+ * of a differential poll.
+ */
+const form = new RegExp(`^${uuid}(?:~\\d{1,15})?(?:!${uuid})?(?:@\\d{1,15})?$`)
 
-export function encodeListCursor({ after: { id, due, rank }, updatedUntil }: ListCursor, list: string): string {
+export function encodeListCursor({ after, updatedUntil }: ListCursor, list: string): string {
+  const { id, due, rank, window } = after
+  if (window !== null) return encodeCursor(`${rank === null ? id : `${id}~${rank}`}!${window}`, list)
   const more = list.includes('sort=due') ? due?.getTime() : list.includes('sort=priority') ? rank : null
   const place = more == null ? id : `${id}~${more}`
   return encodeCursor(updatedUntil === null ? place : `${place}@${updatedUntil.getTime()}`, list)
@@ -25,10 +32,14 @@ export function encodeListCursor({ after: { id, due, rank }, updatedUntil }: Lis
 
 function decodeListCursor(cursor: string, list: string): ListCursor {
   const [place = '', until] = decodeCursor(cursor, list, form).split('@')
-  const [id = '', more] = place.split('~')
-  const rank = more === undefined ? null : Math.min(Number(more), priorities.length)
-  return { after: { id, due: instant(more), rank }, updatedUntil: instant(until) }
+  const [at = '', window = null] = place.split('!')
+  const [id = '', more] = at.split('~')
+  const rank = more === undefined ? null : Math.min(Number(more), window === null ? priorities.length : mostRank)
+  return { after: { id, due: window === null ? instant(more) : null, rank, window }, updatedUntil: instant(until) }
 }
+
+/** What PostgreSQL's integer holds. */
+const mostRank = 2_147_483_647
 
 const instant = (ms: string | undefined): Date | null => (ms === undefined ? null : new Date(Number(ms)))
 
@@ -42,10 +53,11 @@ export function parseListQuery(
   principal: Principal,
   now: Date,
 ): ListQuery {
-  const { state, tag, queue, run_id: runId = null } = query
+  const { state, tag, queue, q, run_id: runId = null } = query
+  const search = q === undefined ? null : parseSearch(q)
   const [states, tags] = [state === undefined ? null : [state], tag === undefined ? null : [tag]]
   const [priority, risk] = [among(priorities, query.priority), among(risks, query.risk)]
-  const { limit = 20, offset = 0, fields, sort = 'newest', agent = null } = query
+  const { limit = 20, offset = 0, fields, sort = search === null ? 'newest' : 'relevance', agent = null } = query
   const time = (name: 'updated_after' | 'created_after' | 'created_before' | 'due_before'): Date | null => {
     const text = query[name]
     return text === undefined ? null : toInstant(name, text)
@@ -66,6 +78,7 @@ export function parseListQuery(
     risk,
     runId,
     queue ?? null,
+    search,
   ]
   const isLooked = looked.metadata.length > 0 || others.some((one) => one !== null) || sort === 'priority'
   if (queue !== undefined && principal.kind !== 'person') {
@@ -73,6 +86,10 @@ export function parseListQuery(
   }
   if (query.cursor !== undefined && offset > 0) throw invalid('offset', 'cannot go with cursor: send one of them')
   if (isLooked && offset > 0) throw invalid('offset', 'cannot go with these filters, or this order: go on with cursor')
+  if (search === null && sort === 'relevance') throw invalid('sort', 'can be relevance only for a search: send q too')
+  if (search !== null && sort !== 'relevance' && sort !== 'newest') {
+    throw invalid('sort', 'can be relevance or newest with q: leave it out')
+  }
   const asked = { states, risks: risk, dueBefore: looked.dueBefore, aside: null }
   const narrowed =
     queue === undefined || principal.kind !== 'person' ? asked : inQueue(queue, asked, principal.userId, now)
@@ -84,6 +101,7 @@ export function parseListQuery(
     priorities: priority,
     runId,
     agent: agent?.toLowerCase() ?? null,
+    search,
     updatedAfter: time('updated_after'),
     updatedUntil: cursor?.updatedUntil ?? null,
     ...looked,

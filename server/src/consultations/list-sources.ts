@@ -98,6 +98,19 @@ function inStates(states: readonly State[], parameter: Parameter): string {
     on o.organization_id = found.organization_id and o.id = found.callback_id) = any(${parameter(states)}::text[])`
 }
 
+/** What the index of a search does not know: of what it finds, all are looked at. Of rows named `found`. */
+export function conditionsOnFound({ filter, parameter }: Pick<Parts, 'filter' | 'parameter'>): string {
+  const { aside, updatedAfter } = filter
+  const parts = { filter, parameter, within: '', by: '' }
+  const isAside = aside === null ? '' : ` and id ${aside.isWanted ? '' : 'not '}in ${asideIds(aside, parameter)}`
+  const isChanged =
+    updatedAfter === null
+      ? ''
+      : ` and greatest(found.updated_at, (select o.changed_at from deliveries o
+          where o.organization_id = found.organization_id and o.id = found.callback_id)) > ${parameter(updatedAfter)}`
+  return `${conditionsOn(parts, ['priorities', 'risks', 'runId', 'states'])}${isAside}${isChanged}`
+}
+
 const limited = (conditions: string, { within, by }: Parts, most: string, from = 'consultation_requests'): string =>
   `(select * from ${from} where organization_id = $1 and ${conditions}${within} order by ${by} limit ${most})`
 

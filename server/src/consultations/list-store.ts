@@ -5,6 +5,7 @@ import type { ListFilter, Place } from './list-filter.ts'
 import {
   asideIds,
   byDue,
+  conditionsOnFound,
   due,
   isDelivered,
   type Parameter,
@@ -13,6 +14,9 @@ import {
   riskyPending,
   sourceOf,
 } from './list-sources.ts'
+import { prefixOf } from './search/document.ts'
+import { following, greatestId, leastId } from './search/parts.ts'
+import type { Search } from './search/query.ts'
 import { listedColumns } from './store.ts'
 
 const byUpdate = `updated_at > '-infinity'`
@@ -28,6 +32,8 @@ export interface Page {
   readonly next: Place | null
   /** Of a differential poll: every change up to this time is settled, and later ones are not shown yet. */
   readonly updatedUntil: Date | null
+  /** What was searched for. */
+  readonly search: Search | null
 }
 
 const orders = {
@@ -42,6 +48,14 @@ const orders = {
     after: ({ id, rank: at }: Place, p: Parameter) => {
       const then = p(at ?? 0)
       return `(rank > ${then}::int or (rank = ${then}::int and id < ${p(id)}))`
+    },
+  },
+  relevance: {
+    by: 'rank desc, id desc',
+    after: ({ id, rank: at }: Place, p: Parameter) => {
+      if (at === null) return 'true'
+      const then = p(at)
+      return `(rank < ${then}::int or (rank = ${then}::int and id < ${p(id)}))`
     },
   },
 } as const satisfies Record<Sort, { readonly by: string; after(place: Place, parameter: Parameter): string }>
@@ -70,25 +84,26 @@ const isCounted = ({ priorities: wanted, risks, runId, aside }: ListFilter, look
 
 /** The statement is prepared once per combination of the filters that have totals; with others it is planned for their values. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, states, updatedAfter, updatedUntil, sort, after, limit, offset, light } = filter
+  const { organizationId, agentId, states, updatedAfter, updatedUntil, sort, after, limit, offset, light, search } =
+    filter
   // One more than asked for: then there is a next page.
   const values: unknown[] = [organizationId, limit + 1, offset]
   const parameter = (value: unknown): string => `$${values.push(value)}`
   const { by, after: behind } = orders[sort]
   const looked = lookedFor(filter, parameter)
   const beyond = (): string => (after === null ? '' : ` and ${behind(after, parameter)}`)
+  const parts = { filter, parameter, looked, beyond, by }
   const text =
-    updatedAfter === null
-      ? fromSource({ filter, parameter, looked, beyond, by })
-      : fromChanges({ filter, parameter, looked, beyond, by })
+    search !== null ? fromFound(parts, search) : updatedAfter === null ? fromSource(parts) : fromChanges(parts)
+  const [scored, newest] = search === null ? ['', ''] : [', page.rank as page_rank', ', bound.bound_window']
   const whole = `${text}, read as (
-      select c.*, page.place, sum(c.bytes) over (order by page.place) as sum, count(*) over ()::int as looked_at
+      select c.*, page.place${scored}, sum(c.bytes) over (order by page.place) as sum, count(*) over ()::int as looked_at
       from page cross join lateral (select ${listedColumns(light)} from consultation_requests c ${closing}
         where (c.organization_id, c.id) = (page.organization_id, page.id) offset 0) c)
-    select counted.total, bound.bound_id, bound.bound_due, bound.bound_rank, c.*
+    select counted.total, bound.bound_id, bound.bound_due, bound.bound_rank${newest}, c.*
     from counted left join bound on true left join read c on c.sum <= ${pageBytes} or c.sum = c.bytes
     order by c.place`
-  const isPrepared = sort !== 'priority' && (states?.length ?? 1) === 1 && isCounted(filter, looked)
+  const isPrepared = search === null && sort !== 'priority' && (states?.length ?? 1) === 1 && isCounted(filter, looked)
   const [state] = states ?? []
   const kind = state === undefined || sort === 'due' ? '' : isDelivered(state) ? `_${state}` : '_state'
   const own = agentId === null ? '' : '_own'
@@ -101,26 +116,32 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
         values,
       )
     : await db.run<ListedRow>(plannedFor(values, whole))
-  const items = found
-    .flatMap((row) => (row.id === null ? [] : [row]))
-    .slice(0, limit)
-    .map(toConsultation)
+  const shown = found.flatMap((row) => (row.id === null ? [] : [row])).slice(0, limit)
+  const items = shown.map(toConsultation)
   const [first] = found
   const lastItem = items.at(-1)
   const isCut = items.length < (first?.looked_at ?? 0)
-  const bound =
-    first?.bound_id == null
-      ? null
-      : { id: first.bound_id, due: first.bound_due ?? null, rank: first.bound_rank ?? null }
-  const next = isCut && lastItem !== undefined ? placeOf(lastItem) : bound
-  return { items, total: first === undefined ? 0 : first.total, limit, offset, next, updatedUntil }
+  const next = isCut && lastItem !== undefined ? placeOf(lastItem) : boundOf(first)
+  const total = first === undefined ? 0 : first.total
+  const page = { items, total, limit, offset, next, updatedUntil, search }
+  if (sort !== 'relevance' || next === null) return page
+  if (!isCut) return { ...page, next: { ...next, window: next.id } }
+  // The pages of a window are in one order, whatever came in meanwhile.
+  const window = after?.window ?? following(first?.bound_window ?? leastId)
+  return { ...page, next: { ...next, rank: shown.at(-1)?.page_rank ?? null, window } }
 }
+
+const boundOf = (row: ListedRow | undefined): Place | null =>
+  row?.bound_id == null ? null : { id: row.bound_id, due: row.bound_due, rank: row.bound_rank, window: null }
 
 type ListedRow = {
   readonly total: number | null
   readonly bound_id: string | null
   readonly bound_due: Date | null
   readonly bound_rank: number | null
+  /** Of a search: the newest of what was looked at. */
+  readonly bound_window?: string | null
+  readonly page_rank?: number | null
   readonly looked_at: number | null
 } & (Row | { readonly id: null })
 
@@ -128,6 +149,7 @@ const placeOf = ({ id, timeoutAt, priority }: Consultation): Place => ({
   id,
   due: timeoutAt,
   rank: rankOf(priority),
+  window: null,
 })
 
 const dueText = ({ due: at }: Place): string => at?.toISOString() ?? 'infinity'
@@ -211,6 +233,30 @@ function fromLooked(parts: Readonly<Record<'counted' | 'rows' | 'fits' | 'by' | 
     page as (${numbered(`select organization_id, id from looked where fits order by ${by} limit $2 offset $3`)}),
     bound as (select id as bound_id, timeout_at as bound_due, rank as bound_rank from looked order by ${by}
       limit 1 offset ${mostLooked - 1})`
+}
+
+/**
+ * The newest matches, so many as any page looks through (0033_search.sql): by relevance, these are in order, and the pages behind them
+ * go on with the next older ones. Where other filters leave few of them, the page has few.
+ */
+function fromFound({ filter, parameter, looked, beyond, by }: Parts, search: Search): string {
+  const { organizationId, agentId, createdAfter, createdBefore, sort, after } = filter
+  const since = createdAfter === null ? leastId : idAt(createdAfter.getTime() - madeBeforeMs)
+  const upTo = createdBefore === null ? greatestId : idAt(createdBefore.getTime() + madeBeforeMs)
+  const reached = (sort === 'relevance' ? after?.window : after?.id) ?? greatestId
+  const before = reached < upTo ? reached : upTo
+  const given = [prefixOf(organizationId), search.query, agentId, since, before, mostLooked, sort === 'relevance']
+  const types = ['text', 'text', 'uuid', 'uuid', 'uuid', 'integer', 'boolean']
+  const asked = given.map((value, at) => `${parameter(value)}::${types[at]}`).join(', ')
+  return `with counted as (select null::int as total),
+    candidates as materialized (select request_id, score from hitl_search(${asked})),
+    looked as materialized (select found.organization_id, found.id, s.score as rank,
+        (true${conditionsOnFound({ filter, parameter })}${looked.conditions}${looked.bounds}) as fits
+      from candidates s cross join lateral (select * from consultation_requests c
+        where c.organization_id = $1 and c.id = s.request_id offset 0) found where s.score is not null),
+    page as (${numbered(`select organization_id, id, rank from looked where fits${beyond()} order by ${by} limit $2 offset $3`)}),
+    bound as (select (select request_id from candidates where score is null) as bound_id, null::timestamptz as bound_due,
+      null::int as bound_rank, (select request_id from candidates order by request_id desc limit 1) as bound_window)`
 }
 
 type Looked = ReturnType<typeof lookedFor>

@@ -16,7 +16,7 @@ import { askedText, outlineOf, requestJson, valuesText } from './representation.
 import { registerRevisionRoutes } from './revision-routes.ts'
 import { registerConsultationRoutes } from './routes.ts'
 import { createConsultations } from './service.ts'
-import { createExpiryWorker } from './worker.ts'
+import { createExpiryWorker, createSearchWorker } from './worker.ts'
 
 export interface ConsultationModuleDependencies extends Omit<Context, 'certifier' | 'openCertificate' | 'openWrites'> {
   readonly settings: ConsultationSettings & HttpSettings
@@ -67,7 +67,7 @@ export function createConsultationModule({ signingKeys, settings, ...dependencie
       registerCertificateRoutes(api, { consultations, guard, clock })
       registerRevisionRoutes(api, { consultations, guard, clock })
     },
-    loops: [createExpiryWorker(consultations, log)],
+    loops: [createExpiryWorker(consultations, log), createSearchWorker(consultations, log)],
     sealedColumns,
   }
 }

@@ -19,6 +19,8 @@ export interface OpenWrites {
   newest(): Date
   /** No change up to this time is under way, and from now on none will get it. */
   settledUntil(): Date
+  /** The same of times that are over: it moves none of those that changes will get. */
+  settledBefore(): Date
 }
 
 /** Longer than any statement may take: a write whose end was missed must not hold up polls for ever. */
@@ -73,5 +75,6 @@ export function createOpenWrites(clock: Clock): OpenWrites {
       shown = Math.max(shown, until)
       return new Date(until)
     },
+    settledBefore: () => new Date(settled(clock.now().getTime() - 1)),
   }
 }

@@ -68,7 +68,7 @@ async function listSettled(
   filter: ListFilter,
 ): Promise<lists.Page> {
   const scoped = db.within(scopeOf(filter))
-  const isFirstOfPoll = filter.updatedAfter !== null && filter.updatedUntil === null
+  const isFirstOfPoll = filter.updatedAfter !== null && filter.updatedUntil === null && filter.search === null
   const updatedUntil = isFirstOfPoll ? await settledUntil(scoped, openWrites) : filter.updatedUntil
   return lists.list(scoped, { ...filter, updatedUntil })
 }
@@ -76,8 +76,7 @@ async function listSettled(
 /** A change may have its time this long before PostgreSQL knows of its transaction, clocks of other hosts included. */
 const unknownMs = 100
 
-async function settledUntil(db: Queryable, openWrites: OpenWrites): Promise<Date> {
-  const asked = openWrites.settledUntil()
+async function settledUntil(db: Queryable, openWrites: OpenWrites, asked = openWrites.settledUntil()): Promise<Date> {
   if (!(await lists.otherProcesses(db)).present) return asked
   // By then, what other processes have begun before is known to PostgreSQL, or over.
   await delay(unknownMs)
@@ -117,9 +116,9 @@ export async function list(
   { agent, ...query }: ListQuery,
 ): Promise<lists.Page> {
   const own = principal.kind === 'agent' ? principal.agentId : null
-  const { limit, offset, updatedUntil } = query
-  if (own !== null && agent !== null && agent !== own)
-    return { items: [], total: 0, limit, offset, next: null, updatedUntil }
+  const { limit, offset, updatedUntil, search } = query
+  if (search?.query === '' || (own !== null && agent !== null && agent !== own))
+    return { items: [], total: 0, limit, offset, next: null, updatedUntil, search }
   return findPage({ ...query, organizationId: principal.organizationId, agentId: own ?? agent })
 }
 
@@ -151,6 +150,11 @@ export async function counts(
 /** Up to when every change of every organization is settled, in any process. */
 export async function settled({ workerDb, openWrites }: Pick<Context, 'workerDb' | 'openWrites'>): Promise<Date> {
   return settledUntil(workerDb.within({}), openWrites)
+}
+
+/** The same, without moving the times of changes to come: up to some milliseconds ago. */
+export async function settledBefore({ workerDb, openWrites }: Pick<Context, 'workerDb' | 'openWrites'>): Promise<Date> {
+  return settledUntil(workerDb.within({}), openWrites, openWrites.settledBefore())
 }
 
 /** Throws 404 for an invalid id, because no request can have it. */

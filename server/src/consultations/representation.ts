@@ -6,6 +6,7 @@ import type { Consultation, Response } from './consultation.ts'
 import { asAgentSees, asPeopleSee } from './hold.ts'
 import { encodeListCursor } from './list-query.ts'
 import type { Page } from './list-store.ts'
+import { highlightsOf } from './search/highlights.ts'
 import { lightBytes } from './store.ts'
 
 /** A consultation as the wire shows it to one caller, as JSON text. */
@@ -122,9 +123,15 @@ export function pageJson(page: Page, caller: Principal, now: Date, list: string)
   const items = page.items.map((item, at) => write(shownTo(caller, item), actions[at] ?? '[]')).join(',')
   const text =
     `{"items":[${items}],"total":${page.total},"limit":${page.limit},"offset":${page.offset},` +
-    `"next_cursor":${word(next)},"watermark":${time(page.updatedUntil)}}`
+    `"next_cursor":${word(next)},"watermark":${time(page.updatedUntil)}${matches(page, caller)}}`
   one.text = text
   return text
+}
+
+function matches({ items, search }: Page, caller: Principal): string {
+  if (search === null) return ''
+  const each = items.map((item) => ({ id: item.id, highlights: highlightsOf(shownTo(caller, item), search.wanted) }))
+  return `,"matches":${JSON.stringify(each)}`
 }
 
 /** Nothing but `updated_at` shows an agent that a decision is held back, and nothing proves that decision to anybody. */

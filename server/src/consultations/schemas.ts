@@ -25,6 +25,7 @@ import {
 } from './questions/schemas.ts'
 import { priorities, risks } from './questions/tiers.ts'
 import { queues } from './queues.ts'
+import { highlightedFields } from './search/highlights.ts'
 
 const state = Type.Enum(states, {
   title: 'RequestState',
@@ -372,6 +373,38 @@ export const requestSchema = Type.Object(
   { $id: 'Request', title: 'Request', description: 'What an agent asked, and what became of it.' },
 )
 
+const highlight = Type.Object(
+  {
+    field: Type.Enum(highlightedFields, {
+      title: 'HighlightedField',
+      description: 'Where it is from; comment is that of the answer.',
+    }),
+    parts: Type.Array(
+      Type.Object(
+        {
+          text: Type.String({ description: 'As it was written: plain text, never markup.' }),
+          match: Type.Boolean({ description: 'Whether it was searched for.' }),
+        },
+        { title: 'HighlightPart' },
+      ),
+      { description: 'One behind the other.' },
+    ),
+  },
+  { title: 'Highlight' },
+)
+
+const match = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', description: 'Of the item.' }),
+    highlights: Type.Array(highlight, {
+      description:
+        'At most three pieces of about 160 characters around the first match of a text. None where it matches only in what the page ' +
+        'leaves out, in tags or ids, or far behind in a text.',
+    }),
+  },
+  { title: 'RequestMatch' },
+)
+
 export const requestPageSchema = Type.Object(
   {
     items: Type.Array(Type.Ref('Request'), {
@@ -393,6 +426,9 @@ export const requestPageSchema = Type.Object(
           'With `updated_after`: every change up to this time was shown, on this page or those after it. It is the `updated_after` ' +
           'of the next poll.',
       }),
+    ),
+    matches: Type.Optional(
+      Type.Array(match, { description: 'With `q`: what matches in each of the items, in their order.' }),
     ),
   },
   { $id: 'RequestPage', title: 'RequestPage' },
@@ -470,6 +506,17 @@ const listMembers = {
         'that are pending, and that the caller put aside. done: those that are not pending any more.',
     }),
   ),
+  q: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description:
+        'Only requests that contain all of these words, in any order: in title, description, justification, tags, run_id, the values of ' +
+        'action and context, the comment of the answer, or the outcome. `ref*` is any word that begins so, `"paid twice"` a phrase, ' +
+        '`-draft` must not be there, and an id finds its request. Letter case and accents make no difference. The first 32 768 characters of ' +
+        'each text are searched, and 2 048 words of a request. A change can be found within two seconds.',
+    }),
+  ),
   priority: anyOf(priorities, 'priority'),
   risk: anyOf(risks, 'risk'),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Only requests with this tag.' })),
@@ -483,7 +530,8 @@ const listMembers = {
       // Not as a default: cursors carry the query as it was sent.
       description:
         'newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never ' +
-        'do come last; priority: urgent first, and of each priority the newest first.',
+        'do come last; priority: urgent first, and of each priority the newest first. relevance goes with `q`, which has this order unless ' +
+        'newest is named: the best match first, and of equal ones the newest. So ordered are the newest 1 000 that match, and behind them the next 1 000.',
     }),
   ),
   updated_after: Type.Optional(
@@ -515,7 +563,7 @@ const listMembers = {
   cursor: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 100,
+      maxLength: 160,
       description: 'The next_cursor of the previous page; an offset beside it is refused.',
     }),
   ),

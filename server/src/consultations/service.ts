@@ -1,22 +1,20 @@
-import type { Tx } from '../platform/database/db.ts'
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
 import { lockOpen, requireOpen, requireVisible } from './attaching.ts'
 import { recordCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
-import { eraseRequest } from './erasure.ts'
+import { eraseComments, eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
 import { otherProcesses } from './list-store.ts'
 import { createNotices } from './notices.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
-import { counts, createReading, find, list, read, settled } from './reading.ts'
+import { counts, createReading, find, list, read, settled, settledBefore } from './reading.ts'
 import { respondMany } from './respond-many.ts'
 import { earlierOf, revise, revisionsOf } from './revising.ts'
-import { eraseComments } from './store.ts'
-
-type CommentsOf = [tx: Tx, organizationId: string, ids: readonly string[], responderId: string]
+import { createFilling } from './search/filling.ts'
+import { rebuild } from './search/rebuild.ts'
 
 export type Consultations = ReturnType<typeof createConsultations>
 
@@ -58,9 +56,9 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     /** Whether other processes of the service use this database. */
     hasOtherProcesses: async () => (await otherProcesses(context.workerDb.within({}))).present,
     eraseRequest: eraseRequest.bind(null, context),
-    /** Empties what a person wrote when they decided these requests. */
-    eraseComments: (...[tx, organizationId, ids, responderId]: CommentsOf) =>
-      eraseComments(tx, organizationId, ids, responderId, context.clock.now()),
+    eraseComments: eraseComments.bind(null, context),
+    searchFilling: createFilling({ workerDb: context.workerDb, settledBefore: () => settledBefore(context) }),
+    rebuildSearch: rebuild.bind(null, context),
     expireDue: expireDue.bind(null, context),
     recordCallbacks: recordCallbacks.bind(null, context),
   }

@@ -112,6 +112,12 @@ export function createInstruments(version: string) {
       [],
       most,
     ),
+    searchLag: gauge(
+      'hitl_search_lag_seconds',
+      'How long ago the changes were made that cannot all be found yet; a second where everything can.',
+      [],
+      most,
+    ),
     backlogAge: gauge(
       'hitl_backlog_age_seconds',
       'How old the figures from the database are: open requests, due callbacks and timers, unsealed events.',

@@ -31,6 +31,8 @@ export interface MetricsDependencies {
     readonly deliveries: { readonly slotsInUse: number; readonly openBreakers: number }
     readonly freeBytes: number | null
     readonly checks: Readonly<Record<'audit' | 'secrets' | 'sending', boolean>>
+    /** Up to when every change can be found. */
+    readonly searchedUntil: Date | null
   }
 }
 
@@ -69,7 +71,7 @@ function counting({ workerDb: db, clock, log, settings, version, standing }: Met
 
   const read = () => {
     backlog.show()
-    showStanding(instruments, standing())
+    showStanding(instruments, standing(), clock.now())
     return registry.getMetricsAsJSON()
   }
   const others = cluster.isWorker ? joinProcesses(read) : null
@@ -127,8 +129,20 @@ function showDelay({ loopDelay }: Instruments, delay: ReturnType<typeof monitorE
 }
 
 function showStanding(
-  { openBreakers, slots, poolInUse, poolSize, poolWaiting, resident, heap, freeSpace, checks: checked }: Instruments,
-  { pools, deliveries, freeBytes, checks }: ReturnType<MetricsDependencies['standing']>,
+  {
+    openBreakers,
+    slots,
+    poolInUse,
+    poolSize,
+    poolWaiting,
+    resident,
+    heap,
+    freeSpace,
+    checks: checked,
+    searchLag,
+  }: Instruments,
+  { pools, deliveries, freeBytes, checks, searchedUntil }: ReturnType<MetricsDependencies['standing']>,
+  now: Date,
 ): void {
   openBreakers.set(deliveries.openBreakers)
   slots.set(deliveries.slotsInUse)
@@ -142,4 +156,5 @@ function showStanding(
   resident.set(rss)
   heap.set(heapUsed)
   if (freeBytes !== null) freeSpace.set(freeBytes)
+  if (searchedUntil !== null) searchLag.set(Math.max(0, now.getTime() - searchedUntil.getTime()) / 1_000)
 }

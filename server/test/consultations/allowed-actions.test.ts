@@ -124,6 +124,7 @@ test('callers that share a page are each shown their own actions', () => {
     offset: 0,
     next: null,
     updatedUntil: null,
+    search: null,
   }
   const shown = (caller: Principal): readonly string[][] =>
     JSON.parse(pageJson(page, caller, at(1), '/requests')).items.map(

@@ -9,6 +9,7 @@ import { type Receiver, startReceiver } from '../receivers.ts'
 
 interface Row {
   readonly id: string
+  readonly title: string
   readonly state: string
   readonly agent_id: string
   readonly created_at: string
@@ -58,6 +59,7 @@ before(async () => {
       tags: fc.subarray(['a', 'b', 'c']),
       run_id: fc.constantFrom(null, 'one', 'two'),
       key: fc.nat(1),
+      title: fc.constantFrom('May I?', 'May I refund 40.00 EUR?', 'A refund, may I deploy?'),
       end: fc.constantFrom('respond', 'report', 'cancel', null, null),
       callback: fc.constantFrom(null, 'received', 'refused', 'failing'),
     }),
@@ -70,12 +72,12 @@ before(async () => {
     const more = { ...asked, ...(callback && { callback_webhook: `${receiver.url}/${callback}` }) }
     const as = keys[key]?.raw ?? ''
     t.clock.advance(1_500)
-    const { body } = await t.call('POST', '/api/v1/requests', { as, body: { title: 'May I?', context: {}, ...more } })
+    const { body } = await t.call('POST', '/api/v1/requests', { as, body: { context: {}, ...more } })
     if (end === 'cancel') await t.call('POST', `/api/v1/requests/${body.id}/cancel`, { as })
     if (end === 'respond' || end === 'report') {
       const answer = {
         as: t.reviewer.token,
-        body: { decision: 'approve', confirmation: { typed: 'May I?', acknowledged: true } },
+        body: { decision: 'approve', confirmation: { typed: asked.title, acknowledged: true } },
       }
       assert.equal((await t.call('POST', `/api/v1/requests/${body.id}/respond`, answer)).status, 200)
     }
@@ -84,6 +86,8 @@ before(async () => {
       assert.equal((await t.call('POST', `/api/v1/requests/${body.id}/outcome`, outcome)).status, 200)
     }
   }
+  // What changed in this very millisecond cannot be searched yet.
+  t.clock.advance(1)
   await t.app.drain()
   rows = (await all('limit=100&fields=full')).items
   assert.deepEqual([...new Set(rows.map(({ state }) => state))].sort(), [...states].sort(), 'rows in every state')
@@ -120,6 +124,16 @@ const orders: Readonly<Record<string, (a: Row, b: Row) => number>> = {
   due: (a, b) => (dueOf(a) === dueOf(b) ? byId(a, b) : dueOf(a) - dueOf(b)),
 }
 
+/** What a search finds, by its words. */
+const searches: Readonly<Record<string, RegExp>> = {
+  'REFUND may': /refund/,
+  'dep*': /deploy/,
+  '"may i" -deploy': /^May I/,
+  '-refund': /I\?$/,
+  '40.00': /40\.00/,
+  refunds: /^never$/,
+}
+
 /** Each filter as anybody would write it down. */
 const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
   state: (row, value) => row.state === value,
@@ -128,6 +142,7 @@ const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
   tag: (row, value) => row.tags.includes(value),
   run_id: (row, value) => row.run_id === value,
   agent: (row, value) => row.agent_id === value,
+  q: ({ title }, value) => searches[value]?.test(title) === true,
   created_after: (row, value) => row.created_at > value,
   created_before: (row, value) => row.created_at < value,
   updated_after: (row, value) => row.updated_at > value,
@@ -172,12 +187,15 @@ describe('every filter with every order', () => {
         sort: fc.constantFrom('newest', 'oldest', 'due', 'priority'),
         limit: fc.integer({ min: 1, max: 100 }),
         queue: fc.constantFrom(...Object.keys(queues)),
+        q: fc.constantFrom(...Object.keys(searches)),
       },
       { requiredKeys: [] },
     )
     await fc.assert(
       fc.asyncProperty(query, fc.boolean(), async (given, isAgent) => {
-        const { sort = 'newest', limit, queue: named, ...filters } = given
+        const { sort: order = 'newest', limit, queue: named, ...filters } = given
+        // The order by relevance has a test of its own.
+        const sort = filters.q === undefined ? order : 'newest'
         const own = isAgent ? keys[0] : undefined
         // What cannot go together is refused, as another test shows.
         const queue = own !== undefined || (sort === 'due' && named === 'done') ? undefined : named
@@ -191,7 +209,7 @@ describe('every filter with every order', () => {
           .filter((row) => own === undefined || row.agent_id === own.agentId)
           .toSorted(orders[sort])
         const asked = new URLSearchParams(
-          Object.entries({ ...given, ...filters, queue }).flatMap(([k, v]): [string, string][] =>
+          Object.entries({ ...given, ...filters, queue, sort }).flatMap(([k, v]): [string, string][] =>
             v === undefined ? [] : [[k, String(v)]],
           ),
         )
@@ -213,9 +231,12 @@ describe('every filter with every order', () => {
         ]
         const isOthers = own !== undefined && given.agent !== undefined && given.agent !== own.agentId
         // What changed is counted as it is found; another agent's requests are none.
+        const isFound = given.q === undefined
         const isWhole = queue === undefined || queue === 'done'
         const isCounted =
-          isOthers || given.updated_after !== undefined || (isWhole && !looked.some((name) => name in given))
+          isOthers ||
+          (isFound && given.updated_after !== undefined) ||
+          (isFound && isWhole && !looked.some((name) => name in given))
         assert.equal(total, isCounted ? expected.length : null)
       }),
       { numRuns: 400 },
@@ -241,6 +262,11 @@ describe('every filter with every order', () => {
 
   test('422 for an unknown filter, a value out of its list, and what cannot go together', async () => {
     for (const [query, path] of [
+      ['q=', 'q'],
+      [`q=${'a'.repeat(201)}`, 'q'],
+      ['sort=relevance', 'sort'],
+      ['q=a&sort=oldest', 'sort'],
+      ['q=a&offset=1', 'offset'],
       ['queue=mine', 'queue'],
       ['queue=all&queue=done', 'queue'],
       ['queue=all&state=timeout', 'state'],

@@ -7,6 +7,7 @@ import type { Change, Consultation } from '../../src/consultations/consultation.
 import * as rules from '../../src/consultations/consultation.ts'
 import { undo } from '../../src/consultations/hold.ts'
 import { list } from '../../src/consultations/list-store.ts'
+import { parseSearch } from '../../src/consultations/search/query.ts'
 import * as store from '../../src/consultations/store.ts'
 import { endAttempt, settledAttempt } from '../../src/deliveries/delivery.ts'
 import * as outbox from '../../src/deliveries/store.ts'
@@ -379,6 +380,7 @@ describe('every statement is limited to its organization', () => {
       risks: null,
       runId: null,
       aside: null,
+      search: null,
       tags: null,
       updatedAfter: null,
       updatedUntil: null,
@@ -399,7 +401,7 @@ describe('every statement is limited to its organization', () => {
       { states: ['pending' as const, 'callback_sent' as const] },
       { sort: 'priority' as const },
       { updatedAfter: new Date(0), updatedUntil: new Date() },
-      { after: { id: newId(), due: null, rank: null } },
+      { after: { id: newId(), due: null, rank: null, window: null } },
       { sort: 'oldest' as const },
       { sort: 'due' as const },
     ]) {
@@ -409,6 +411,8 @@ describe('every statement is limited to its organization', () => {
     for (const looked of [
       ...[false, true].map((isWanted) => ({ aside: { userId: people[0]?.id ?? '', now: new Date(0), isWanted } })),
       { createdAfter: new Date(0) },
+      { search: parseSearch('may'), sort: 'relevance' as const },
+      { search: parseSearch('may') },
       { dueBefore: t.clock.now() },
       { metadata: [['a', '1']] as const },
       { tags: ['a'] },

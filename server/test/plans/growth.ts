@@ -13,6 +13,8 @@ const few = [
   'secret_key_checks',
   'schema_access',
   'schema_migrations',
+  'request_search_progress',
+  'request_search_parts',
 ]
 
 /** Ids that a copied row shares with its original; all other ids are new. */

@@ -190,6 +190,8 @@ async function lists({ t }: Day): Promise<void> {
       await pages(`/api/v1/requests?limit=2&queue=${queue}&sort=due`, as)
     for (const sort of ['&sort=oldest', '&sort=oldest&state=pending', '&sort=due'])
       await pages(`/api/v1/requests?limit=2${sort}`, as)
+    for (const more of ['', '&sort=newest', '&state=pending&risk=high'])
+      await pages(`/api/v1/requests?limit=2&q=${encodeURIComponent('may* -nothing')}${more}`, as)
     for (const filter of ['', '&state=pending', '&state=responded', '&state=callback_sent']) {
       for (const changed of ['', `&updated_after=${since}`])
         await pages(`/api/v1/requests?limit=2${filter}${changed}`, as)

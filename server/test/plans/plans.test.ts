@@ -85,6 +85,8 @@ const notLived: Readonly<Record<string, string>> = {
   realtime_notify: 'the same',
   attachments_discarded_objects: 'with an S3 store only; takes the first rows of an index',
   attachments_forget_object: 'with an S3 store only; one row by its primary key',
+  search_newest: 'the last row of an index, once for several thousand requests',
+  search_clear: 'a handful of rows, on command',
   consultations_changed_organizations: 'looks into the indexes of the times of changes, in a function',
   realtime_changed: 'looks up requests by their primary keys, in a function',
 }

@@ -2969,6 +2969,24 @@ export interface components {
             /** @description key_missing: stored secrets need a key that the settings lack; the log names it. */
             secrets: string;
         };
+        /** Highlight */
+        Highlight: {
+            field: components["schemas"]["HighlightedField"];
+            /** @description One behind the other. */
+            parts: components["schemas"]["HighlightPart"][];
+        };
+        /** HighlightPart */
+        HighlightPart: {
+            /** @description As it was written: plain text, never markup. */
+            text: string;
+            /** @description Whether it was searched for. */
+            match: boolean;
+        };
+        /**
+         * HighlightedField
+         * @description Where it is from; comment is that of the answer.
+         */
+        HighlightedField: string;
         /** IdentityProvider */
         IdentityProvider: {
             /**
@@ -3912,6 +3930,16 @@ export interface components {
             /** @description Of which types they may be. Default: any. */
             media_types?: string[];
         };
+        /** RequestMatch */
+        RequestMatch: {
+            /**
+             * Format: uuid
+             * @description Of the item.
+             */
+            id: string;
+            /** @description At most three pieces of about 160 characters around the first match of a text. None where it matches only in what the page leaves out, in tags or ids, or far behind in a text. */
+            highlights: components["schemas"]["Highlight"][];
+        };
         /**
          * RequestNotice
          * @description The `data` of `request.new` and `request.changed`: enough for the row of a list.
@@ -4039,6 +4067,8 @@ export interface components {
              * @description With `updated_after`: every change up to this time was shown, on this page or those after it. It is the `updated_after` of the next poll.
              */
             watermark: string | null;
+            /** @description With `q`: what matches in each of the items, in their order. */
+            matches?: components["schemas"]["RequestMatch"][];
         };
         /**
          * RequestPresence
@@ -5653,6 +5683,8 @@ export interface operations {
                 state?: components["schemas"]["RequestState"];
                 /** @description Only requests of this queue of the inbox, for people. all: those that are pending, without those that the caller put aside; of these, high_risk: of high or critical risk; due_soon: that time out within 60 minutes, or should have. snoozed: those that are pending, and that the caller put aside. done: those that are not pending any more. */
                 queue?: components["schemas"]["Queue"];
+                /** @description Only requests that contain all of these words, in any order: in title, description, justification, tags, run_id, the values of action and context, the comment of the answer, or the outcome. `ref*` is any word that begins so, `"paid twice"` a phrase, `-draft` must not be there, and an id finds its request. Letter case and accents make no difference. The first 32 768 characters of each text are searched, and 2 048 words of a request. A change can be found within two seconds. */
+                q?: string;
                 /** @description Only requests of this priority, or of any of several, with commas between them: low, normal, high, urgent. */
                 priority?: string;
                 /** @description Only requests of this risk, or of any of several, with commas between them: low, medium, high, critical. */
@@ -5669,8 +5701,8 @@ export interface operations {
                 created_before?: string;
                 /** @description RFC 3339; only requests that time out before this time, or have timed out. */
                 due_before?: string;
-                /** @description newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last; priority: urgent first, and of each priority the newest first. */
-                sort?: "newest" | "oldest" | "due" | "priority";
+                /** @description newest (unless another is named) or oldest first; due: those that are pending, by when they time out, and those that never do come last; priority: urgent first, and of each priority the newest first. relevance goes with `q`, which has this order unless newest is named: the best match first, and of equal ones the newest. So ordered are the newest 1 000 that match, and behind them the next 1 000. */
+                sort?: "newest" | "oldest" | "due" | "priority" | "relevance";
                 /** @description RFC 3339; only requests that changed after this time (differential polling). Changes are shown in the order of their updated_at: none is shown while an earlier one is still being committed. So a client that sends the newest updated_at it has seen, or the `watermark` of its last poll, misses nothing. Begin with 1970-01-01T00:00:00Z. */
                 updated_after?: string;
                 /** @description full: with every `context` and `metadata`, also those above 4 KiB. */

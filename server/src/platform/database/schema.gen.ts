@@ -462,6 +462,25 @@ export interface Schema {
     answer: JsonText
     updated_at: Date
   }
+  request_search_documents: {
+    organization_id: string
+    request_id: string
+    agent_id: string
+    document: string
+    due: Generated<boolean>
+  }
+  request_search_parts: {
+    organization_id: string
+    first_id: string
+    number: number
+  }
+  request_search_progress: {
+    organization_id: string
+    filled_to: string | null
+    followed_to: Date
+    followed_id: string
+    documents: number
+  }
   request_snoozes: {
     organization_id: string
     user_id: string

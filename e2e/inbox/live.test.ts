@@ -48,6 +48,43 @@ describe('an open inbox', () => {
     await close()
   })
 
+  test('finds requests as one types, marks the words, keeps the search in its address, and says where it looked', async () => {
+    const { page, troubles, close } = await openPage(browser, at.url)
+    await signIn(page, at.url)
+    const name = title('Wombat transfer')
+    await ask(name, { description: 'Because <b>quokkas</b> moved' })
+    await page.getByText(name).first().waitFor()
+    await page.keyboard.press('/')
+    const box = page.getByRole('searchbox', { name: 'Find a request' })
+    await eventually('the request can be found', async () => {
+      await box.fill('')
+      await box.pressSequentially('quok')
+      return page
+        .locator('mark', { hasText: 'quokkas' })
+        .waitFor({ timeout: 1_000 })
+        .then(
+          () => true,
+          () => false,
+        )
+    })
+    assert.match(page.url(), /[?&]q=quok/)
+    await page.getByText('Because <b>quokkas</b> moved').waitFor()
+    await box.press('Enter')
+    await page.waitForURL(/\/inbox\/all\/[0-9a-f-]+\?q=quok/)
+    await page.reload()
+    await page.locator('mark', { hasText: 'quokkas' }).waitFor()
+    await box.fill('nosuchword')
+    await page.getByText('contains these words').waitFor()
+    await page.getByRole('link', { name: 'Search all requests' }).click()
+    await page.waitForURL(/\/inbox\/latest\?q=nosuchword/)
+    await box.press('Escape')
+    await page.locator('mark').waitFor({ state: 'detached' })
+    await page.getByText(name).first().waitFor()
+    assert.doesNotMatch(page.url(), /q=/)
+    assert.deepEqual(troubles, [])
+    await close()
+  })
+
   test('asks every few seconds when the stream is refused, and says so', async () => {
     const { page, close } = await openPage(browser, at.url)
     await page.route('**/api/v1/stream', (route) => route.fulfill({ status: 503, body: '' }))

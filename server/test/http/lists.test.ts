@@ -11,7 +11,7 @@ interface Schema {
 /** Clients rely on these forms. */
 const older: Readonly<Record<string, string>> = {
   listApiKeys: 'array',
-  listRequests: 'items limit next_cursor offset total watermark',
+  listRequests: 'items limit matches next_cursor offset total watermark',
 }
 
 describe('lists', () => {

@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import { api, type Schemas } from './client.ts'
 import { newer } from './newer.ts'
 import { queryClient } from './query-client.ts'
@@ -36,6 +36,42 @@ export const listQuery = (name: string, query: ListQuery) =>
     refetchInterval: query.queue === 'due_soon' ? 60_000 : false,
     gcTime: 600_000,
   })
+
+/** As the service takes it, with room for the star. */
+export const longestSearch = 199
+
+export type Highlight = NonNullable<RequestPage['matches']>[number]['highlights'][number]
+
+/** The word at the end may not be finished. */
+function asTyped(text: string): string {
+  const isQuoted = text.split('"').length % 2 === 0
+  return !isQuoted && /[\p{L}\p{M}\p{N}]$/u.test(text) ? `${text}*` : text
+}
+
+/** What of a queue contains the words of `text`, the best match first. A search that another one overtook is given up. */
+export const searchQuery = ({ queue }: ListQuery, text: string) =>
+  infiniteQueryOptions({
+    queryKey: ['search', queue ?? null, text],
+    queryFn: ({ pageParam, signal }) => {
+      const given = {
+        q: asTyped(text),
+        limit: searchedAtOnce,
+        ...(queue === undefined ? {} : { queue }),
+        ...(pageParam === null ? {} : { cursor: pageParam }),
+      }
+      return granted(api.GET('/api/v1/requests', { params: { query: given }, signal }))
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next_cursor }: RequestPage) => next_cursor,
+    structuralSharing: false,
+    // What was found stays until more letters have found something else.
+    placeholderData: keepPreviousData,
+    staleTime: 5_000,
+    gcTime: 60_000,
+  })
+
+/** Fewer than a list has: letters are typed faster than hundreds of rows are read. */
+const searchedAtOnce = 50
 
 export const requestQuery = (id: string) =>
   queryOptions({

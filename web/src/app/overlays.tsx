@@ -15,10 +15,10 @@ const KeySheet = lazy(() => import('../keys/sheet.tsx').then((part) => ({ defaul
 
 const unlisted = new Set<Act>(['palette', 'search', 'back', 'open'])
 
-/** The palette, the search and the sheet of keys, and the keys that lead to queues. */
+/** The palette and the sheet of keys, and the keys that lead to queues. */
 export function Overlays() {
   const [open, setOpen] = useState<
-    { readonly name: 'sheet' } | { readonly name: 'palette' | 'search'; readonly commands: readonly Command[] } | null
+    { readonly name: 'sheet' } | { readonly name: 'palette'; readonly commands: readonly Command[] } | null
   >(null)
   const navigate = useNavigate()
   const client = useQueryClient()
@@ -47,7 +47,8 @@ export function Overlays() {
   const found = (): readonly Command[] => [...new Map(requests().map((each) => [each.id.split(' ')[1], each])).values()]
   useKeys({
     palette: () => setOpen({ name: 'palette', commands: [...acts(), ...pages(), ...found()] }),
-    search: () => setOpen({ name: 'search', commands: found() }),
+    // Where there is no list; the list has a box of its own.
+    search: () => void navigate({ to: '/inbox/$queue', params: { queue: 'latest' }, search: { q: '' } }),
     sheet: () => setOpen({ name: 'sheet' }),
     ...(Object.fromEntries(queues.map(({ name, act }) => [act, goTo(name)])) as Handlers),
   })
@@ -58,11 +59,7 @@ export function Overlays() {
       {open.name === 'sheet' ? (
         <KeySheet onClose={close} />
       ) : (
-        <Palette
-          title={say(open.name === 'search' ? 'search.title' : 'palette.title')}
-          commands={open.commands}
-          onClose={close}
-        />
+        <Palette title={say('palette.title')} commands={open.commands} onClose={close} />
       )}
     </Suspense>
   )

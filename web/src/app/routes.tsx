@@ -7,6 +7,7 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { publicPath } from '../api/public-path.ts'
+import { longestSearch } from '../api/requests.ts'
 import { session, startSession } from '../api/session.ts'
 import { filterOf } from '../audit/filter.ts'
 import { InboxPage } from '../inbox/inbox-page.tsx'
@@ -81,7 +82,14 @@ const front = createRoute({
   },
 })
 
-const inbox = createRoute({ getParentRoute: () => inside, path: '/inbox/$queue', component: InboxPage })
+const inbox = createRoute({
+  getParentRoute: () => inside,
+  path: '/inbox/$queue',
+  // What is searched for; empty: the box is open.
+  validateSearch: ({ q }: Record<string, unknown>): { q?: string } =>
+    typeof q === 'string' || typeof q === 'number' ? { q: String(q).slice(0, longestSearch) } : {},
+  component: InboxPage,
+})
 const item = createRoute({ getParentRoute: () => inbox, path: '/$id' })
 
 const settings = createRoute({

@@ -1,4 +1,4 @@
-import { useParams } from '@tanstack/react-router'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react'
 import type { Request } from '../api/requests.ts'
 import { MenuButton } from '../design/menu-button.tsx'
@@ -8,6 +8,7 @@ import { useConnection } from '../live/changes.ts'
 import { say } from '../words/say.ts'
 import { QueueList } from './queue-list.tsx'
 import { type Queue, queueOf } from './queues.ts'
+import { SearchField } from './search-field.tsx'
 import { usePlace } from './use-place.ts'
 import { useQueue } from './use-queue.ts'
 
@@ -25,7 +26,10 @@ export function InboxPage() {
 function Inbox({ queue }: { readonly queue: Queue }) {
   const place = usePlace(queue.name)
   const { id } = place
-  const list = useQueue(queue, id)
+  const { q } = useSearch({ strict: false })
+  const navigate = useNavigate()
+  const list = useQueue(queue, id, q?.trim() ?? '')
+  const [turn, setTurn] = useState(0)
   const { requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const connection = useConnection()
   // Which request the person went to, by a link or in the list; any other came by itself.
@@ -47,6 +51,14 @@ function Inbox({ queue }: { readonly queue: Queue }) {
     if (id === undefined) return
     point(id)
     if (!isWide()) place.leave(false)
+  }
+  const searchFor = (text: string | undefined): void => {
+    const search = text === undefined ? {} : { q: text }
+    void navigate({ to: '.', search, replace: q !== undefined })
+  }
+  const first = (): void => {
+    const [found] = requests
+    if (found !== undefined) show(found.id, 'person')
   }
   const decided = (request: Request): void => {
     const was = requests.findIndex((each) => each.id === request.id)
@@ -70,6 +82,12 @@ function Inbox({ queue }: { readonly queue: Queue }) {
     if (id !== undefined && focus !== null && focus.id !== id) point(id)
   }, [id])
   useKeys({
+    search: () => {
+      // The box is in the list, which is not seen beside the reader of a narrow window.
+      if (id !== undefined && !isWide()) place.leave(false)
+      if (q === undefined) searchFor('')
+      setTurn((before) => before + 1)
+    },
     next: () => move(1),
     previous: () => move(-1),
     open: () => {
@@ -104,6 +122,19 @@ function Inbox({ queue }: { readonly queue: Queue }) {
             <KeyButton act="sheet" />
           </span>
         </header>
+        {q === undefined ? null : (
+          <SearchField
+            value={q}
+            turn={turn}
+            onSearch={searchFor}
+            onEnter={first}
+            onClose={() => {
+              searchFor(undefined)
+              const [shown] = requests
+              if (shown !== undefined) point(id ?? shown.id)
+            }}
+          />
+        )}
         {connection === 'away' ? (
           <p role="status" className="border-line border-b bg-agent px-4 py-2 text-small">
             {say('app.offline')}

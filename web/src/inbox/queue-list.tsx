@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { lazy, memo, Suspense, useCallback, useEffect, useRef } from 'react'
 import { countsQuery } from '../api/counts.ts'
-import type { Request } from '../api/requests.ts'
+import type { Highlight, Request } from '../api/requests.ts'
 import { Button } from '../design/button.tsx'
 import { usePreferences } from '../design/preferences.ts'
 import { say } from '../words/say.ts'
@@ -27,7 +27,7 @@ export interface QueueListProps {
 
 /** Draws the rows that are seen, however many there are. */
 export function QueueList({ queue, list, current, focus, onOpen }: QueueListProps) {
-  const { rows, requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { rows, requests, highlights, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const { density } = usePreferences()
   const scroller = useRef<HTMLDivElement>(null)
   const estimateSize = useCallback(
@@ -72,7 +72,7 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
   const stop = requests.some(({ id }) => id === current) ? current : requests[0]?.id
   return (
     <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain pb-4 [scrollbar-width:thin]">
-      {rows.length === 0 ? <Nothing list={list} /> : null}
+      {rows.length === 0 ? <Nothing queue={queue} list={list} /> : null}
       <ul aria-label={say(queue.label)} className="relative" style={{ height: virtualizer.getTotalSize() }}>
         {items.map(({ index, key, start, size }) => {
           const row = rows[index]
@@ -90,6 +90,7 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
               key={key}
               queue={queue.name}
               request={request}
+              highlights={highlights.get(request.id)}
               index={row.index}
               count={hasNextPage ? -1 : requests.length}
               start={start}
@@ -111,6 +112,7 @@ const placed = (start: number, size: number) => ({ height: size, transform: `tra
 interface ItemProps {
   readonly queue: string
   readonly request: Request
+  readonly highlights: readonly Highlight[] | undefined
   readonly index: number
   /** -1: not known. */
   readonly count: number
@@ -124,7 +126,7 @@ interface ItemProps {
 
 /** Drawn again only when it changes itself: a move changes two of the rows that are seen. */
 const Item = memo(function Item(props: ItemProps) {
-  const { queue, request, index, count, start, size, isCurrent, isStop, isCompact, onOpen } = props
+  const { queue, request, highlights, index, count, start, size, isCurrent, isStop, isCompact, onOpen } = props
   return (
     <li
       aria-setsize={count}
@@ -135,6 +137,7 @@ const Item = memo(function Item(props: ItemProps) {
       <Link
         to="/inbox/$queue/$id"
         params={{ queue, id: request.id }}
+        search
         data-row={request.id}
         aria-current={isCurrent ? 'true' : undefined}
         tabIndex={isStop ? 0 : -1}
@@ -143,13 +146,14 @@ const Item = memo(function Item(props: ItemProps) {
           if (!event.ctrlKey && !event.metaKey && !event.shiftKey) onOpen(request.id)
         }}
       >
-        <QueueRow request={request} isCompact={isCompact} />
+        <QueueRow request={request} isCompact={isCompact} highlights={highlights} />
       </Link>
     </li>
   )
 })
 
-function Nothing({ list: { isPending, error, refetch } }: { readonly list: ReturnType<typeof useQueue> }) {
+function Nothing({ queue, list }: Pick<QueueListProps, 'queue' | 'list'>) {
+  const { isPending, error, refetch, search, hasNextPage } = list
   if (error !== null) {
     return (
       <div role="alert" className="grid justify-items-center gap-3 p-8 text-center">
@@ -158,7 +162,29 @@ function Nothing({ list: { isPending, error, refetch } }: { readonly list: Retur
       </div>
     )
   }
-  return isPending ? <Skeleton /> : <Empty />
+  if (isPending || hasNextPage) return <Skeleton />
+  return search === '' ? <Empty /> : <NotFound queue={queue} search={search} />
+}
+
+/** What was looked at, and where else it may be. */
+function NotFound({ queue, search }: { readonly queue: Queue; readonly search: string }) {
+  const isEverything = queue.query.queue === undefined
+  return (
+    <div role="status" className="grid justify-items-center gap-3 p-8 text-center text-mute">
+      <p>{say('search.nothing', { queue: say(queue.label) })}</p>
+      <p className="text-small">{say('search.searched')}</p>
+      {isEverything ? null : (
+        <Link
+          to="/inbox/$queue"
+          params={{ queue: 'latest' }}
+          search={{ q: search }}
+          className="underline underline-offset-2"
+        >
+          {say('search.everywhere')}
+        </Link>
+      )}
+    </div>
+  )
 }
 
 const FirstRun = lazy(() => import('../first-run/first-run.tsx').then((module) => ({ default: module.FirstRun })))

@@ -1,5 +1,5 @@
 import { useAgentName } from '../api/names.ts'
-import type { Request } from '../api/requests.ts'
+import type { Highlight, Request } from '../api/requests.ts'
 import { isOpen } from '../deciding/rules.ts'
 import { riskOf } from '../design/risk.ts'
 import { RiskShape, RiskWord } from '../design/risk-mark.tsx'
@@ -7,26 +7,41 @@ import { useNow } from '../design/use-now.ts'
 import { AgentText } from '../rendering/agent-text.tsx'
 import { say } from '../words/say.ts'
 import { absolute, duration, relative } from '../words/times.ts'
+import { MarkedText } from './marked-text.tsx'
 import { PresenceMark } from './presence.tsx'
 import { dueSoonMs } from './queues.ts'
 
-/** What a list says of a request: verb and object, who asks, how risky it is, how long there is. */
-export function QueueRow({ request, isCompact }: { readonly request: Request; readonly isCompact: boolean }) {
+export interface QueueRowProps {
+  readonly request: Request
+  readonly isCompact: boolean
+  /** Where it was found by its words. */
+  readonly highlights?: readonly Highlight[] | undefined
+}
+
+/** What a list says of a request: verb and object, who asks or what was found, how risky it is, how long there is. */
+export function QueueRow({ request, isCompact, highlights = [] }: QueueRowProps) {
   const risk = riskOf(request.risk)
   const agent = useAgentName(request.agent_id)
+  const title = highlights.find(({ field }) => field === 'title')
+  const elsewhere = highlights.find(({ field }) => field !== 'title')
   const environment = request.presentation?.environment
   return (
     <span className="grid h-full grid-cols-[14px_minmax(0,1fr)_auto] content-center gap-x-2.5 gap-y-0.5 ps-3.5 pe-4">
       <RiskShape risk={risk} className="self-center" />
       <span className="truncate font-medium [text-align:match-parent]" dir="auto">
-        <AgentText text={request.title} />
+        {title === undefined ? <AgentText text={request.title} /> : <MarkedText parts={title.parts} />}
       </span>
       <TimeLeft request={request} />
       <span
         className={`col-start-2 col-end-4 flex min-w-0 items-center gap-2 text-mute text-small ${isCompact ? 'leading-4' : ''}`}
       >
         <RiskWord risk={risk} />
-        <span className="truncate">
+        {elsewhere === undefined ? null : (
+          <span className="truncate" dir="auto">
+            <MarkedText parts={elsewhere.parts} />
+          </span>
+        )}
+        <span className={elsewhere === undefined ? 'truncate' : 'sr-only'}>
           <bdi>{agent ?? say('row.agent')}</bdi>
           {environment == null ? null : (
             <>

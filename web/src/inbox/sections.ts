@@ -21,7 +21,8 @@ function byAge({ created_at }: Request, midnight: number): Word {
 }
 
 /** The rows of a list: requests in the service's order, with a heading where the next part of it begins. */
-export function rowsOf(requests: readonly Request[], sort: 'due' | 'newest', now: Date): readonly Row[] {
+export function rowsOf(requests: readonly Request[], sort: 'due' | 'newest' | 'match', now: Date): readonly Row[] {
+  if (sort === 'match') return requests.map((request, index) => ({ kind: 'item', key: request.id, request, index }))
   const end = new Date(now)
   end.setHours(24, 0, 0, 0)
   const midnight = end.getTime()

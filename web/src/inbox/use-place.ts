@@ -46,7 +46,12 @@ export function usePlace(queue: string) {
       timer.current = setTimeout(() => {
         timer.current = null
         going.current = id
-        void navigate({ to: '/inbox/$queue/$id', params: { queue, id }, replace: addressed !== undefined }).then(() => {
+        void navigate({
+          to: '/inbox/$queue/$id',
+          params: { queue, id },
+          search: true,
+          replace: addressed !== undefined,
+        }).then(() => {
           // Also where they came back to, which changes no address.
           if (timer.current === null && going.current === id) setAhead(null)
         })
@@ -57,7 +62,7 @@ export function usePlace(queue: string) {
       rest()
       going.current = undefined
       setAhead(null)
-      void navigate({ to: '/inbox/$queue', params: { queue }, replace })
+      void navigate({ to: '/inbox/$queue', params: { queue }, search: true, replace })
     },
   }
 }

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import { listQuery, type Request } from '../api/requests.ts'
+import { type Highlight, listQuery, type Request, searchQuery } from '../api/requests.ts'
 import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
 import { useAside } from '../snoozing/aside.ts'
@@ -12,11 +12,14 @@ const showsSettled = ({ name }: Queue): boolean => name === 'latest' || name ===
 
 /**
  * What of a queue is loaded, as rows. A request that somebody else decided stays while it is the one that is read, because
- * nothing is taken from under a person's eyes.
+ * nothing is taken from under a person's eyes. `search`: only what contains its words; empty: everything.
  */
-export function useQueue(queue: Queue, current: string | undefined) {
+export function useQueue(queue: Queue, current: string | undefined, search: string) {
   const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery(
-    listQuery(queue.name, queue.query),
+    // The options of both have the same form; only their keys differ in type.
+    (search === '' ? listQuery(queue.name, queue.query) : searchQuery(queue.query, search)) as ReturnType<
+      typeof listQuery
+    >,
   )
   const { decided, notices } = useDecisions()
   const { ids: aside } = useAside()
@@ -45,7 +48,25 @@ export function useQueue(queue: Queue, current: string | undefined) {
     () => (kept === undefined ? fitting : fitting.toSpliced(kept[0], 0, kept[1])),
     [fitting, kept],
   )
-  const { sort } = queue.query
+  const sort = search === '' ? queue.query.sort : 'match'
+  const highlights = useMemo(
+    () =>
+      new Map<string, readonly Highlight[]>(
+        (data?.pages ?? []).flatMap(({ matches = [] }) => matches.map((one) => [one.id, one.highlights] as const)),
+      ),
+    [data],
+  )
   const rows = useMemo(() => rowsOf(requests, sort, now), [requests, sort, now])
-  return { requests, rows, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch }
+  return {
+    requests,
+    rows,
+    highlights,
+    search,
+    error,
+    isPending,
+    hasNextPage,
+    isFetchingNextPage,
+    fetchNextPage,
+    refetch,
+  }
 }

@@ -68,7 +68,7 @@ describe('an open inbox', () => {
         )
     })
     assert.match(page.url(), /[?&]q=quok/)
-    await page.getByText('Because <b>quokkas</b> moved').waitFor()
+    await page.getByText('Because <b>quokkas</b> moved').first().waitFor()
     await box.press('Enter')
     await page.waitForURL(/\/inbox\/all\/[0-9a-f-]+\?q=quok/)
     await page.reload()

@@ -44,6 +44,11 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     'it looks at 100 organizations, and counts up to 1,000 of each thing that waits in each of them',
   ],
   [
+    /^with counted as .*\s+candidates as materialized/,
+    12_200,
+    'a search reads every match of one part, of 8,192 requests and those of these lifecycles, to find the newest 1,000',
+  ],
+  [
     /^with counted as .*\s+looked as materialized/,
     2_100,
     'a page looks through 1,000 requests, of which a vacuum would take as many versions',

@@ -169,7 +169,7 @@ describe('names that are not known', () => {
     ['POST', '/requests', { title: 'x', context: {}, callback_url: 'https://x' }, 'callback_url is not known here.'],
     ['GET', '/requests?limt=5', {}, 'limt is not known here; did you mean limit?'],
     ['GET', '/requests?stat=pending', {}, 'stat is not known here; did you mean state?'],
-    ['GET', '/requests?w=x', {}, 'w is not known here.'],
+    ['GET', '/requests?search=x', {}, 'search is not known here.'],
   ]
   for (const [method, path, body, detail] of slips) {
     test(`${method} ${path} ${JSON.stringify(body)}: ${detail}`, async () => {

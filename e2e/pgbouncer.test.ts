@@ -99,6 +99,20 @@ describe('behind PgBouncer in transaction mode', () => {
     await receiver.close()
   })
 
+  test('hitl doctor finds that nobody is notified through it, and names the mode that the pooler needs', async () => {
+    const environment = { PORT: '1', DATA_DIR: folder, DATABASE_URL: `postgres://any@127.0.0.1:${pooler.port}/hitl` }
+    const found = async (more: Record<string, string>): Promise<readonly string[]> => {
+      const SECRET_KEY = 'a key of the tests that is long enough, and of no use elsewhere'
+      const options = { cwd: folder, environment: { ...environment, SECRET_KEY, ...more } }
+      const { stdout } = await runCommand(['doctor', '--json'], options)
+      return JSON.parse(stdout).findings.map(({ check }: { check: string }) => check)
+    }
+    const prepared = await found({})
+    assert.ok(prepared.includes('database.refused-start'), prepared.join())
+    const shared = await found({ DATABASE_PREPARE: 'false' })
+    assert.ok(shared.includes('database.listen') && !shared.includes('database.refused-start'), shared.join())
+  })
+
   describe('without DATABASE_PREPARE=false', () => {
     const mistake = /DATABASE_PREPARE must be false: a pooler in front of the database \(PgBouncer\)/
     const refuses = async (pooled: number) => {

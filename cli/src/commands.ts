@@ -7,19 +7,21 @@ import { backup } from './commands/backup.ts'
 import { callbacksList } from './commands/callbacks-list.ts'
 import { callbacksRedeliver } from './commands/callbacks-redeliver.ts'
 import { configCheck } from './commands/config-check.ts'
+import { doctor } from './commands/doctor.ts'
 import { keysRotate } from './commands/keys-rotate.ts'
 import { migrate } from './commands/migrate.ts'
 import { restore } from './commands/restore.ts'
 import { searchRebuild } from './commands/search-rebuild.ts'
 import { seed } from './commands/seed.ts'
 import { serve } from './commands/serve.ts'
+import { status } from './commands/status.ts'
 import { closest } from './suggest.ts'
 
 export const groups: readonly CommandGroup[] = [
   { title: 'Run it', commands: [serve, migrate, seed] },
   {
     title: 'Set it up and look after it',
-    commands: [configCheck, adminCreate, adminRecover, keysRotate, searchRebuild],
+    commands: [configCheck, doctor, status, adminCreate, adminRecover, keysRotate, searchRebuild],
   },
   { title: 'Keep it safe', commands: [backup, restore] },
   { title: 'Look after callbacks', commands: [callbacksList, callbacksRedeliver] },

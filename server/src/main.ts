@@ -11,6 +11,8 @@ const commands: Readonly<Record<string, Command>> = {
   migrate: { options: {}, load: () => import('./commands/migrate.ts') },
   seed: { options: {}, load: () => import('./commands/seed.ts') },
   'config check': { options: { connect: flag, strict: flag }, load: () => import('./commands/config-check.ts') },
+  status: { options: { backups: text }, load: () => import('./commands/status.ts') },
+  doctor: { options: { strict: flag }, load: () => import('./commands/doctor.ts') },
   'admin create': {
     options: {
       email: text,
@@ -67,7 +69,7 @@ const args = process.argv.slice(2)
 try {
   const { name, command, options } = parseCommand(commands, args)
   // Mistakes in the settings are reported before the service's 1 800 modules are loaded, which takes a second.
-  if (name !== 'config check') loadConfig()
+  if (name !== 'config check' && name !== 'doctor') loadConfig()
   const { run } = await command.load()
   process.exitCode = (await run(options, createOutput(options.json === true))) ?? process.exitCode ?? 0
 } catch (error) {

@@ -3,7 +3,7 @@ import { runInService } from '../service.ts'
 
 export const configCheck: Command = {
   path: 'config check',
-  alsoTriedAs: ['doctor', 'check', 'validate', 'status', 'env'],
+  alsoTriedAs: ['check', 'validate', 'settings', 'env'],
   summary: 'Find every mistake in the settings before you start.',
   about: [
     'Reads the settings as hitl serve would: the environment, .env in this folder, and NAME_FILE for each setting. It lists all mistakes at once, also names that look misspelt and lines of .env that set nothing, warns of settings that work but are risky (above all in production), and shows which settings are in effect and where they come from. Secrets are masked.',

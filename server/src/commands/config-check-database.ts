@@ -27,8 +27,14 @@ const supported = { from: 15, to: 18 }
 /** Leases use the clocks of the processes and last 8 s: a difference of one second does no harm. */
 const harmlessOffsetMs = 1_000
 
-/** Asks the database and changes nothing: an embedded one that was never started is not created for this. */
-export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
+/** More questions. `db` works as the service does; null where the database lacks migrations, or nobody may take the role. */
+export type Look = (connection: Connection, db: Db | null) => Promise<void>
+
+/**
+ * Asks the database and changes nothing: an embedded one that was never started is not created for this. `look` may ask more, while
+ * it is open.
+ */
+export async function checkDatabase(config: Config, look: Look = async () => {}): Promise<DatabaseCheck> {
   const embedded = config.DATABASE_URL === null
   if (embedded && !existsSync(join(config.DATA_DIR, 'postgres', 'PG_VERSION'))) {
     const line = `There is none in ${config.DATA_DIR} yet; the first start creates it.`
@@ -37,7 +43,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   try {
     const database = await openDatabase(config, createLog('silent', false, process.stderr), 'command')
     try {
-      return await ask(config, database.connection)
+      return await ask(config, database.connection, look)
     } finally {
       await database.stop()
     }
@@ -48,7 +54,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseCheck> {
   }
 }
 
-async function ask(config: Config, connection: Connection): Promise<DatabaseCheck> {
+async function ask(config: Config, connection: Connection, look: Look): Promise<DatabaseCheck> {
   const { production, DATABASE_URL } = config
   const report = await reportOn(connection)
   const missing = await missingMigrations(connection)
@@ -62,6 +68,8 @@ async function ask(config: Config, connection: Connection): Promise<DatabaseChec
     ...(missing.length > 0 ? [] : await keysLacking(config, connection, role)),
   ]
   const held = missing.length > 0 ? null : await askAs(connection, role, (db) => findHeld(db.within(installationScope)))
+  if (missing.length > 0) await look(connection, null)
+  else await askAs(connection, role, (db) => look(connection, db))
   const { version, user, database, tls, clockOffsetMs } = report
   const lines = [
     `Connected to PostgreSQL ${version} as "${user}" in "${database}", ${tls === null ? 'not encrypted' : `encrypted with ${tls}`}.`,
@@ -108,7 +116,8 @@ async function askAs<T>(connection: Connection, role: string | null, ask: (db: D
   }
 }
 
-function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport, access: string | null) {
+/** Exported for a test, which has no server that is too old, and no clock that differs. */
+export function warningsOf({ major, version, superuser, clockOffsetMs }: DatabaseReport, access: string | null) {
   const setting = 'DATABASE_URL'
   const all: readonly (readonly [boolean, string])[] = [
     [

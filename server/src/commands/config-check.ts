@@ -39,7 +39,7 @@ async function connected(config: Config): Promise<DatabaseCheck> {
   return checkDatabase(config)
 }
 
-function readConfig(): { readonly config: Config | null; readonly mistakes: readonly string[] } {
+export function readConfig(): { readonly config: Config | null; readonly mistakes: readonly string[] } {
   try {
     return { config: loadConfig(), mistakes: [] }
   } catch (error) {

@@ -10,7 +10,7 @@ const everyMs = 5_000
 const atOnce = 100
 const listed = 100
 
-const blank = {
+export const blank = {
   open: { high: 0, critical: 0, other: 0 },
   oldest: { high: null, critical: null, other: null } as Record<'high' | 'critical' | 'other', Date | null>,
   due: 0,
@@ -19,12 +19,12 @@ const blank = {
   oldestUnsealed: null as Date | null,
 }
 
-type Sums = typeof blank
+export type Sums = typeof blank
 
 const earlier = (one: Date | null, other: Date | null): Date | null =>
   one === null || other === null ? (one ?? other) : one < other ? one : other
 
-function add(sums: Sums, found: Waiting): Sums {
+export function add(sums: Sums, found: Waiting): Sums {
   const { open, oldest } = sums
   return {
     open: {

@@ -45,6 +45,20 @@ export function openMail({ relay, from, caFile, log }: MailPlace): Mail | null {
   return createMail({ relay, from, ca: caFile === null ? null : readFileSync(caFile, 'utf8'), log })
 }
 
+/** Signs in at the relay without sending anything. Returns why that fails; null: it works, or no relay is named. */
+export async function tryMail({ relay, from, caFile }: Omit<MailPlace, 'log'>): Promise<string | null> {
+  if (relay === null || from === null) return null
+  try {
+    const ca = caFile === null ? null : readFileSync(caFile, 'utf8')
+    const transporter = createTransport(connectionOf({ relay, ca, timeoutMs: 5_000 }))
+    await transporter.verify().finally(() => transporter.close())
+    return null
+  } catch (error) {
+    const { code, smtp, reason } = shown(error)
+    return [code ?? reason, smtp].filter((word) => word !== undefined).join(' ')
+  }
+}
+
 /** Mail over one relay: an attempt at a time, without memory. The outbox is `letters/`. */
 export function createMail(settings: MailSettings): Mail {
   const { log, timeoutMs = 20_000 } = settings
@@ -99,7 +113,7 @@ function failure(code: MailFailure['code'], message: string): MailFailure {
   return Object.assign(new Error(message), { code })
 }
 
-function connectionOf({ relay, ca, timeoutMs = 20_000 }: MailSettings) {
+function connectionOf({ relay, ca, timeoutMs = 20_000 }: Pick<MailSettings, 'relay' | 'ca' | 'timeoutMs'>) {
   return {
     host: relay.host,
     port: relay.port,

@@ -53,6 +53,7 @@ const illnesses: Readonly<Record<string, Series>> = {
   HitlReceiverFails: gauge('hitl_callback_breakers_open{instance="a"}', 0, 1),
   HitlTimersLate: gauge('hitl_timers_oldest_due_seconds', 0, 60),
   HitlSealsLate: gauge('hitl_audit_oldest_unsealed_seconds', 1, 300),
+  HitlSearchLate: gauge('hitl_search_lag_seconds', 1, 120),
   HitlFiguresOld: gauge('hitl_backlog_age_seconds', 3, 900),
   HitlDiskLow: gauge('hitl_data_dir_free_bytes{instance="a"}', 2.2e9, 2.1e9),
   HitlDiskFills: {

@@ -48,7 +48,7 @@ describe('an open inbox', () => {
     await close()
   })
 
-  test('finds requests as one types, marks the words, and keeps the search in its address', async () => {
+  test('finds requests as one types, marks the words, keeps the search in its address, and says where it looked', async () => {
     const { page, troubles, close } = await openPage(browser, at.url)
     await signIn(page, at.url)
     const name = title('Wombat transfer')
@@ -69,6 +69,18 @@ describe('an open inbox', () => {
     })
     assert.match(page.url(), /[?&]q=quok/)
     await page.getByText('Because <b>quokkas</b> moved').first().waitFor()
+    await box.press('Enter')
+    await page.waitForURL(/\/inbox\/all\/[0-9a-f-]+\?q=quok/)
+    await page.reload()
+    await page.locator('mark', { hasText: 'quokkas' }).waitFor()
+    await box.fill('nosuchword')
+    await page.getByText('contains these words').waitFor()
+    await page.getByRole('link', { name: 'Search all requests' }).click()
+    await page.waitForURL(/\/inbox\/latest\?q=nosuchword/)
+    await box.press('Escape')
+    await page.locator('mark').waitFor({ state: 'detached' })
+    await page.getByText(name).first().waitFor()
+    assert.doesNotMatch(page.url(), /q=/)
     assert.deepEqual(troubles, [])
     await close()
   })

@@ -248,12 +248,16 @@ function fromFound({ filter, parameter, looked, beyond, by }: Parts, search: Sea
   const given = [prefixOf(organizationId), search.query, agentId, since, before, mostLooked, sort === 'relevance']
   const types = ['text', 'text', 'uuid', 'uuid', 'uuid', 'integer', 'boolean']
   const asked = given.map((value, at) => `${parameter(value)}::${types[at]}`).join(', ')
+  const fits = `${conditionsOnFound({ filter, parameter })}${looked.conditions}`
+  // Where nothing else is asked for, none of them has to be read.
+  const rows =
+    fits === ''
+      ? '(select $1::uuid as organization_id, s.request_id as id) found'
+      : `(select * from consultation_requests c where c.organization_id = $1 and c.id = s.request_id offset 0) found`
   return `with counted as (select null::int as total),
     candidates as materialized (select request_id, score from hitl_search(${asked})),
-    looked as materialized (select found.organization_id, found.id, s.score as rank,
-        (true${conditionsOnFound({ filter, parameter })}${looked.conditions}${looked.bounds}) as fits
-      from candidates s cross join lateral (select * from consultation_requests c
-        where c.organization_id = $1 and c.id = s.request_id offset 0) found where s.score is not null),
+    looked as materialized (select found.organization_id, found.id, s.score as rank, (true${fits}${looked.bounds}) as fits
+      from candidates s cross join lateral ${rows} where s.score is not null),
     page as (${numbered(`select organization_id, id, rank from looked where fits${beyond()} order by ${by} limit $2 offset $3`)}),
     bound as (select (select request_id from candidates where score is null) as bound_id, null::timestamptz as bound_due,
       null::int as bound_rank, (select request_id from candidates order by request_id desc limit 1) as bound_window)`

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useNavigate, useParams } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import type { Request } from '../api/requests.ts'
 import { queues } from '../inbox/queues.ts'
@@ -21,6 +21,7 @@ export function Overlays() {
     { readonly name: 'sheet' } | { readonly name: 'palette'; readonly commands: readonly Command[] } | null
   >(null)
   const navigate = useNavigate()
+  const { queue } = useParams({ strict: false })
   const client = useQueryClient()
   const goTo = (queue: string) => () => void navigate({ to: '/inbox/$queue', params: { queue } })
 
@@ -47,8 +48,10 @@ export function Overlays() {
   const found = (): readonly Command[] => [...new Map(requests().map((each) => [each.id.split(' ')[1], each])).values()]
   useKeys({
     palette: () => setOpen({ name: 'palette', commands: [...acts(), ...pages(), ...found()] }),
-    // Where there is no list; the list has a box of its own.
-    search: () => void navigate({ to: '/inbox/$queue', params: { queue: 'latest' }, search: { q: '' } }),
+    // A list has a box of its own.
+    ...(queue === undefined
+      ? { search: () => void navigate({ to: '/inbox/$queue', params: { queue: 'latest' }, search: { q: '' } }) }
+      : {}),
     sheet: () => setOpen({ name: 'sheet' }),
     ...(Object.fromEntries(queues.map(({ name, act }) => [act, goTo(name)])) as Handlers),
   })

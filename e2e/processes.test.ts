@@ -329,6 +329,10 @@ describe('WORKERS=2', () => {
       return found.calls === served && found.processes === processes
     }
     await eventually('the metrics are of both', () => agree(2))
+    const levels = (level: string) =>
+      new Set(service.log.filter((line) => line.log_level === level).map(({ pid }) => pid as number))
+    process.kill(service.pid, 'SIGUSR2')
+    await eventually('the parent and both log debug', () => levels('debug').size === 3)
     const [victim, survivor] = [...answering()] as [number, number]
     assert.ok(!answering().has(service.pid))
     process.kill(victim, 'SIGKILL')
@@ -341,6 +345,9 @@ describe('WORKERS=2', () => {
     assert.equal(statuses.filter((status) => status === 200).length, 20 - lost)
     await eventually('a third process answers', async () => (await serve()) === 200 && answering().size === 3)
     await eventually('the metrics have what the killed one had counted', () => agree(2))
+    await eventually('the third one logs debug too', () => levels('debug').size === 4)
+    process.kill(service.pid, 'SIGUSR2')
+    await eventually('those that are left log as before', () => levels('info').size === 3)
     const died = service.log.filter((line) => line.msg === 'a process died and is replaced')
     assert.deepEqual(
       died.map((line) => line.worker),

@@ -71,9 +71,14 @@ async function post(
     return secretUnreadable
   }
   if (!proofs.holds(callback)) {
-    const { organizationId, id, subjectId: requestId } = callback
+    const { organizationId, id, subjectId } = callback
     log.error(
-      { organizationId, requestId, delivery_id: id, trace_id: traceIdOf(callback.traceparent) },
+      {
+        organization_id: organizationId,
+        consultation_id: subjectId,
+        delivery_id: id,
+        trace_id: traceIdOf(callback.traceparent),
+      },
       'a callback in the outbox was changed outside this service, or SECRET_KEY_PREVIOUS is missing: it is not sent',
     )
     return changedInOutbox

@@ -12,6 +12,7 @@ import { version } from '../version.ts'
 import type { Output, Run } from './command.ts'
 import { requireFreePort } from './free-port.ts'
 import { openApp, refuseBehind } from './installation.ts'
+import { changeLevelOnSignal } from './log-level.ts'
 import { stopSignal } from './stop-signal.ts'
 import { type Welcome, welcomeFacts, welcomeText } from './welcome.ts'
 
@@ -23,9 +24,15 @@ type Announce = () => Promise<void>
 
 export const run: Run = async (_options, output) => {
   const config = loadConfig()
-  const log = createLog(config.LOG_LEVEL, process.stdout.isTTY === true && !config.production && !output.json)
+  const log = createLog(config.LOG_LEVEL, isPretty(config, process.stdout.isTTY === true, output.json))
+  changeLevelOnSignal(log)
   await serve(config, log, output)
   return undefined
+}
+
+/** With --json every line of the output is JSON, unless somebody asks for something else. */
+export function isPretty({ LOG_FORMAT, production }: Config, isTerminal: boolean, json: boolean): boolean {
+  return LOG_FORMAT === 'pretty' || (LOG_FORMAT === 'auto' && isTerminal && !production && !json)
 }
 
 async function serve(config: Config, log: Logger, output: Output): Promise<void> {

@@ -157,7 +157,10 @@ async function report(context: ProofContext, by: Caller, id: string, differs: re
   const key = `${id} ${differs.join()}`
   if (reported.get(key) === true) return
   const { organizationId } = by.principal
-  log.error({ requestId: id, organizationId, differs }, 'what is stored of a request contradicts itself')
+  log.error(
+    { consultation_id: id, organization_id: organizationId, differs },
+    'what is stored of a request contradicts itself',
+  )
   // The service has found it; whose call it was does not matter.
   const origin = { ...byCaller(by), actor: system }
   const fact = factBy(origin, 'request.contradicted', ['request', id], { after: { differs }, occurredAt: clock.now() })

@@ -11,6 +11,11 @@ export const serviceSettings = {
   SHUTDOWN_GRACE_SECONDS: integer('How long a stop waits for calls and deliveries under way.', 20, 0, 600),
   DEMO: flag('Sample accounts, an API key and sample requests at the start. Refused in production.', false),
   LOG_LEVEL: oneOf('How much is logged.', 'info', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+  LOG_FORMAT: oneOf('How lines of the log look; auto: pretty on a terminal outside production, else json.', 'auto', [
+    'auto',
+    'json',
+    'pretty',
+  ]),
 }
 
 export type ServiceSettings = Values<typeof serviceSettings>

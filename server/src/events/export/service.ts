@@ -59,7 +59,8 @@ export function createExporter({ db, clock, log, sign, sealOne }: ExportDependen
       }
       last = until
     }
-    if (misfits > 0) log.error({ organizationId, misfits }, 'the columns of events contradict their records')
+    if (misfits > 0)
+      log.error({ organization_id: organizationId, misfits }, 'the columns of events contradict their records')
     if (format === 'csv') return
     const end = { ...(await endOf(organizationId, begin, last, exportedAt)), mismatched_columns: misfits }
     yield `{"end":"${await sign(end, exportEndType)}"}\n`

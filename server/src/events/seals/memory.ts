@@ -34,7 +34,7 @@ export function createHeadMemory(signer: AuditSigner, log: Logger): HeadMemory {
     if (reason === null) stopped.delete(organizationId)
     else if (stopped.get(organizationId) !== reason) {
       stopped.set(organizationId, reason)
-      log.error({ organizationId }, `the audit of an organization is no longer sealed: ${reason}`)
+      log.error({ organization_id: organizationId }, `the audit of an organization is no longer sealed: ${reason}`)
     }
     return reason === null
   }

@@ -80,7 +80,10 @@ export function createSealing({ db, clock, log, signer, outside, headsFile }: Se
       if (claims?.organization_id === organizationId && claims.number === number) {
         memory.remember({ organizationId, number, head })
       } else {
-        log.error({ organizationId, number }, 'a line of AUDIT_HEADS_FILE was signed by no key of this service')
+        log.error(
+          { organization_id: organizationId, number },
+          'a line of AUDIT_HEADS_FILE was signed by no key of this service',
+        )
       }
     }
   }

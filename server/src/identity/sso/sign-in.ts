@@ -240,7 +240,7 @@ async function partyOf(context: SsoContext, stored: StoredProvider): Promise<Par
   const given = await openSecret(context, stored)
   if (given === null || given.issuer === issuer) return { issuer, clientId, clientSecret: given?.secret ?? null }
   context.log.error(
-    { organizationId, identity_provider: id },
+    { organization_id: organizationId, identity_provider: id },
     'the issuer of an identity provider was changed outside this service: its client secret is not sent there',
   )
   throw providerUnavailable()

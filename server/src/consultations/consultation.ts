@@ -41,6 +41,7 @@ export const sorts = ['newest', 'oldest', 'due', 'priority', 'relevance'] as con
 export type Sort = (typeof sorts)[number]
 
 export const deciders = ['human', 'policy', 'timeout', 'standing_approval', 'break_glass'] as const
+export type Decider = (typeof deciders)[number]
 
 /**
  * pending: no attempt yet; delivering: attempts failed, more will follow soon; failed: the quick retries are used up, and where
@@ -121,7 +122,7 @@ export interface ConsultationCore {
   /** When the service must act on its own; null when it need not. */
   readonly nextActionAt: Date | null
   readonly response: Response | null
-  readonly decidedBy: (typeof deciders)[number] | null
+  readonly decidedBy: Decider | null
   /** Until when the decision is held back from the agent (hold.ts); null when it is not. */
   readonly heldUntil: Date | null
   readonly outcome: (ReportedOutcome & { readonly reportedAt: Date }) | null

@@ -1,4 +1,5 @@
-import type { Sort, State } from './consultation.ts'
+import type { Decider, Sort, State } from './consultation.ts'
+import type { Decision } from './questions/question.ts'
 import type { Priority, Risk } from './questions/tiers.ts'
 import type { Search } from './search/query.ts'
 
@@ -30,6 +31,18 @@ export interface LookedFilter {
   readonly metadata: readonly (readonly [name: string, value: string])[]
   /** Any of them. */
   readonly tags: readonly string[] | null
+  readonly answered: Answered | null
+}
+
+/** How a request was decided; null: in any way. */
+export interface Answered {
+  readonly decision: Decision | null
+  readonly decidedBy: Decider | null
+  readonly responderId: string | null
+  readonly after: Date | null
+  readonly before: Date | null
+  /** For its agent, which does not know of a decision that is held back. */
+  readonly isReleased: boolean
 }
 
 export interface ListFilter extends LookedFilter {

@@ -58,7 +58,9 @@ export function parseListQuery(
   const [states, tags] = [state === undefined ? null : [state], tag === undefined ? null : [tag]]
   const [priority, risk] = [among(priorities, query.priority), among(risks, query.risk)]
   const { limit = 20, offset = 0, fields, sort = search === null ? 'newest' : 'relevance', agent = null } = query
-  const time = (name: 'updated_after' | 'created_after' | 'created_before' | 'due_before'): Date | null => {
+  const time = (
+    name: 'responded_after' | 'responded_before' | 'updated_after' | 'created_after' | 'created_before' | 'due_before',
+  ): Date | null => {
     const text = query[name]
     return text === undefined ? null : toInstant(name, text)
   }
@@ -68,11 +70,13 @@ export function parseListQuery(
     dueBefore: time('due_before'),
     metadata: metadataOf(query),
     tags,
+    answered: answeredOf(query, time, principal),
   }
   const others = [
     looked.createdAfter,
     looked.createdBefore,
     looked.dueBefore,
+    looked.answered,
     tags,
     priority,
     risk,
@@ -112,6 +116,17 @@ export function parseListQuery(
     offset,
     light: fields !== 'full',
   }
+}
+
+function answeredOf(
+  query: Static<typeof listQuery>,
+  time: (name: 'responded_after' | 'responded_before') => Date | null,
+  { kind }: Principal,
+): ListFilter['answered'] {
+  const { decision = null, decided_by: decidedBy = null, responded_by: responder = null } = query
+  const [after, before] = [time('responded_after'), time('responded_before')]
+  if ([decision, decidedBy, responder, after, before].every((one) => one === null)) return null
+  return { decision, decidedBy, responderId: responder, after, before, isReleased: kind === 'agent' }
 }
 
 /** Each once, in the order of `all`: the text was checked. */

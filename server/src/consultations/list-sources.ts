@@ -240,4 +240,9 @@ const lookedColumns = [
   'risk',
   'tags',
   'run_id',
+  'decision',
+  'decided_by',
+  'responder_id',
+  'revision',
+  'held_until',
 ]

@@ -1,7 +1,7 @@
 import { plannedFor, type Queryable, type Statement } from '../platform/database/db.ts'
 import { closing, type Row, shownState, toConsultation } from './columns.ts'
 import { type Consultation, mostCounted, type Sort, type State, states } from './consultation.ts'
-import type { ListFilter, Place } from './list-filter.ts'
+import type { Answered, ListFilter, Place } from './list-filter.ts'
 import {
   asideIds,
   byDue,
@@ -213,7 +213,7 @@ function fromChanges({ filter, parameter, looked, beyond, by }: Parts): string {
     changed as materialized (select organization_id, id, timeout_at, ${rank} as rank, (true${fits}) as fits from found
       cross join lateral (
         select c.organization_id, c.agent_id, c.timeout_at, c.created_at, c.metadata, c.metadata_bytes, c.updated_at,
-          c.priority, c.risk, c.tags, c.run_id, ${shownState} as state, o.changed_at
+          c.priority, c.risk, c.tags, c.run_id, c.decision, c.decided_by, c.responder_id, c.revision, c.held_until, ${shownState} as state, o.changed_at
         from consultation_requests c left join lateral (select settled, changed_at from deliveries o
           where o.organization_id = $1 and o.id = c.callback_id offset 0) o on true
         where c.organization_id = $1 and c.id = found.id offset 0) c
@@ -267,7 +267,7 @@ type Looked = ReturnType<typeof lookedFor>
 
 /** `bounds`: conditions on what the index is ordered by, which keep rows from being looked at. */
 function lookedFor(filter: ListFilter, parameter: Parameter) {
-  const { createdAfter, createdBefore, dueBefore, metadata, tags, sort } = filter
+  const { createdAfter, createdBefore, dueBefore, metadata, tags, answered, sort } = filter
   const conditions: string[] = []
   const bounds: string[] = []
   const isById = sort !== 'due'
@@ -289,8 +289,25 @@ function lookedFor(filter: ListFilter, parameter: Parameter) {
     const [of, is] = [parameter(name), parameter(value)]
     conditions.push(`case when metadata_bytes <= ${searchedBytes} then metadata ->> ${of}::text = ${is} else false end`)
   }
+  if (answered !== null) conditions.push(...answeredConditions(answered, parameter))
   const all = (parts: readonly string[]): string => parts.map((part) => ` and ${part}`).join('')
   return { conditions: all(conditions), bounds: all(bounds) }
+}
+
+function answeredConditions(answered: Answered, parameter: Parameter): readonly string[] {
+  const { decision, decidedBy, responderId, after, before, isReleased } = answered
+  // What stands around it has columns of the same names.
+  const at = `(select a.answered_at from (select id as request, revision as answer_to, responder_id as responder) own
+    cross join lateral (select a.answered_at from consultation_answers a where a.organization_id = $1
+      and a.request_id = own.request and a.revision = own.answer_to and a.responder_id = own.responder offset 0) a)`
+  return [
+    ...(decision === null ? [] : [`decision = ${parameter(decision)}`]),
+    ...(decidedBy === null ? [] : [`decided_by = ${parameter(decidedBy)}`]),
+    ...(responderId === null ? [] : [`responder_id = ${parameter(responderId)}::uuid`]),
+    ...(after === null ? [] : [`${at} > ${parameter(after)}::timestamptz`]),
+    ...(before === null ? [] : [`${at} < ${parameter(before)}::timestamptz`]),
+    ...(isReleased ? ['held_until is null'] : []),
+  ]
 }
 
 // As many more are counted as one of these people put aside: what is left for them is exact up to `mostCounted`.

@@ -32,6 +32,7 @@ const state = Type.Enum(states, {
   description:
     'pending until it is answered, times out or is withdrawn. After that it says how far the callback has come.',
 })
+const decider = Type.Enum(deciders, { title: 'Decider', description: 'What brought the decision about.' })
 const comment = 'What the person adds.'
 
 /** May be null or left out, which mean the same unless the description says otherwise. */
@@ -308,7 +309,7 @@ export const requestSchema = Type.Object(
     ),
     responded_by: nullable(uuid('The person who answered.')),
     responded_at: nullable(time('When it was answered.')),
-    decided_by: nullable(Type.Enum(deciders, { title: 'Decider', description: 'What brought the decision about.' })),
+    decided_by: nullable(decider),
     hold_seconds: Type.Integer({ description: 'How long a decision is held back from the agent, at least.' }),
     held_until: nullable(
       time(
@@ -522,6 +523,13 @@ const listMembers = {
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Only requests with this tag.' })),
   run_id: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Only requests of this run.' })),
   agent: Type.Optional(Type.String({ format: 'uuid', description: 'Only requests of the agent with this id.' })),
+  decision: Type.Optional(decision),
+  decided_by: Type.Optional(decider),
+  responded_by: Type.Optional(
+    Type.String({ format: 'uuid', description: 'Only requests that the person with this id decided.' }),
+  ),
+  responded_after: moment('decided after this time'),
+  responded_before: moment('decided before this time'),
   created_after: moment('created after this time'),
   created_before: moment('created before this time'),
   due_before: moment('that time out before this time, or have timed out'),

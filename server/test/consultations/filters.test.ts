@@ -20,6 +20,10 @@ interface Row {
   readonly risk: string
   readonly tags: readonly string[]
   readonly run_id: string | null
+  readonly decided_by: string | null
+  readonly responded_by: string | null
+  readonly responded_at: string | null
+  readonly response: { readonly decision: string } | null
 }
 
 /** 410: no more attempts are wanted. */
@@ -61,6 +65,7 @@ before(async () => {
       key: fc.nat(1),
       title: fc.constantFrom('May I?', 'May I refund 40.00 EUR?', 'A refund, may I deploy?'),
       end: fc.constantFrom('respond', 'report', 'cancel', null, null),
+      decision: fc.constantFrom('approve', 'reject'),
       callback: fc.constantFrom(null, 'received', 'refused', 'failing'),
     }),
     { numRuns: 160, seed: 4711 },
@@ -68,7 +73,7 @@ before(async () => {
   receiver = await startReceiver({
     behaviour: (response, { path }) => void response.writeHead(answers[path.slice(1)] ?? 200).end(),
   })
-  for (const { key, end, callback, ...asked } of random) {
+  for (const { key, end, callback, decision, ...asked } of random) {
     const more = { ...asked, ...(callback && { callback_webhook: `${receiver.url}/${callback}` }) }
     const as = keys[key]?.raw ?? ''
     t.clock.advance(1_500)
@@ -76,8 +81,12 @@ before(async () => {
     if (end === 'cancel') await t.call('POST', `/api/v1/requests/${body.id}/cancel`, { as })
     if (end === 'respond' || end === 'report') {
       const answer = {
-        as: t.reviewer.token,
-        body: { decision: 'approve', confirmation: { typed: asked.title, acknowledged: true } },
+        as: key === 0 ? t.reviewer.token : t.admin.token,
+        body: {
+          decision: end === 'respond' ? decision : 'approve',
+          comment: 'I say so',
+          confirmation: { typed: asked.title, acknowledged: true },
+        },
       }
       assert.equal((await t.call('POST', `/api/v1/requests/${body.id}/respond`, answer)).status, 200)
     }
@@ -107,7 +116,9 @@ before(async () => {
   }
   // Those of one minute are over, and are not swept yet.
   t.clock.advance(60_000)
-  times = rows.flatMap(({ created_at, timeout_at }) => [created_at, ...(timeout_at === null ? [] : [timeout_at])])
+  times = rows.flatMap(({ created_at, timeout_at, responded_at }) =>
+    [created_at, timeout_at, responded_at].filter((time) => time !== null),
+  )
 })
 after(async () => {
   await t.stop()
@@ -143,6 +154,11 @@ const fits: Readonly<Record<string, (row: Row, value: string) => boolean>> = {
   run_id: (row, value) => row.run_id === value,
   agent: (row, value) => row.agent_id === value,
   q: ({ title }, value) => searches[value]?.test(title) === true,
+  decision: ({ response }, value) => response?.decision === value,
+  decided_by: (row, value) => row.decided_by === value,
+  responded_by: (row, value) => row.responded_by === value,
+  responded_after: (row, value) => row.responded_at !== null && row.responded_at > value,
+  responded_before: (row, value) => row.responded_at !== null && row.responded_at < value,
   created_after: (row, value) => row.created_at > value,
   created_before: (row, value) => row.created_at < value,
   updated_after: (row, value) => row.updated_at > value,
@@ -179,6 +195,11 @@ describe('every filter with every order', () => {
         tag: fc.constantFrom('a', 'b', 'none'),
         run_id: fc.constantFrom('one', 'two', 'none'),
         agent: fc.constantFrom(...keys.map(({ agentId }) => agentId), t.admin.id),
+        decision: fc.constantFrom('approve', 'reject', 'request_changes'),
+        decided_by: fc.constantFrom('human', 'policy'),
+        responded_by: fc.constantFrom(t.reviewer.id, t.admin.id),
+        responded_after: time,
+        responded_before: time,
         created_after: time,
         created_before: time,
         updated_after: time,
@@ -220,6 +241,11 @@ describe('every filter with every order', () => {
           `${asked} ${limit}`,
         )
         const looked = [
+          'decision',
+          'decided_by',
+          'responded_by',
+          'responded_after',
+          'responded_before',
           'created_after',
           'created_before',
           'due_before',

@@ -172,6 +172,9 @@ describe('GET /requests?q=', () => {
     const none = await search({ q: 'quokka' }, raw)
     assert.deepEqual([none.items, none.matches, none.next_cursor, none.total], [[], [], null, null])
     assert.deepEqual(await found('wombat', t.apiKey), [])
+    const decided = { q: 'quokka', decision: 'approve' }
+    assert.equal((await search(decided)).items.length, 1)
+    assert.deepEqual((await search(decided, t.apiKey)).items, [])
     assert.equal((await found('quokka', other.reviewer.token)).length, 1)
     assert.notDeepEqual(await found('quokka', other.reviewer.token), [id])
     t.clock.advance(60_000)

@@ -381,6 +381,7 @@ describe('every statement is limited to its organization', () => {
       runId: null,
       aside: null,
       search: null,
+      answered: null,
       tags: null,
       updatedAfter: null,
       updatedUntil: null,

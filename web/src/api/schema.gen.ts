@@ -2712,8 +2712,9 @@ export interface components {
         /**
          * Decider
          * @description What brought the decision about.
+         * @enum {string}
          */
-        Decider: string;
+        Decider: "human" | "policy" | "timeout" | "standing_approval" | "break_glass";
         /**
          * Decision
          * @description What was decided. request_changes: ask again, differently. acknowledge: it was read.
@@ -3801,7 +3802,11 @@ export interface components {
              * @description When it was answered.
              */
             responded_at: string | null;
-            decided_by: components["schemas"]["Decider"] | null;
+            /**
+             * Decider
+             * @description What brought the decision about.
+             */
+            decided_by: string | null;
             /** @description How long a decision is held back from the agent, at least. */
             hold_seconds: number;
             /**
@@ -4295,7 +4300,11 @@ export interface components {
              * @description When its texts were erased on request; its digest stays.
              */
             erased_at: string | null;
-            decided_by: components["schemas"]["Decider"] | null;
+            /**
+             * Decider
+             * @description What brought the decision about.
+             */
+            decided_by: string | null;
             response: components["schemas"]["RevisionResponse"] | null;
             /** @description RFC 6902: from the revision before to this one, over title, description, context, metadata, action, answer, justification, presentation, risk, priority, tags, run_id, hold_seconds and attachments. null for the first revision. */
             patch: {
@@ -5695,6 +5704,16 @@ export interface operations {
                 run_id?: string;
                 /** @description Only requests of the agent with this id. */
                 agent?: string;
+                /** @description What was decided. request_changes: ask again, differently. acknowledge: it was read. */
+                decision?: components["schemas"]["Decision"];
+                /** @description What brought the decision about. */
+                decided_by?: components["schemas"]["Decider"];
+                /** @description Only requests that the person with this id decided. */
+                responded_by?: string;
+                /** @description RFC 3339; only requests decided after this time. */
+                responded_after?: string;
+                /** @description RFC 3339; only requests decided before this time. */
+                responded_before?: string;
                 /** @description RFC 3339; only requests created after this time. */
                 created_after?: string;
                 /** @description RFC 3339; only requests created before this time. */

@@ -29,7 +29,7 @@ public class Play {
     var question = new CreateRequest().title("Asked in Java").context(Map.of("cost", 42.5));
     var made = agent.createRequest(question, "java-1", null);
     var page = person.listRequests(
-        RequestState.PENDING, null, null, null, null, null, null, null, null, null, null, null, null, null, 100, null, null, null);
+        RequestState.PENDING, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, 100, null, null, null);
     var answer = new Answer().decision(Decision.APPROVE).comment("from Java");
     var answered = person.respond(made.getId(), answer, null, null);
     var certificate = agent.getCertificate(made.getId());

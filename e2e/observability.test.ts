@@ -100,6 +100,7 @@ test('promtool takes the rules; each alert fires for what it is for, alone, and 
 
 describe('a Prometheus that scrapes a running service', () => {
   let service: ServiceProcess
+  let settings: Record<string, string>
   let prometheus: ChildProcess
   let receiver: Awaited<ReturnType<typeof startReceiver>>
   let query: (expression: string) => Promise<readonly Sample[]>
@@ -120,20 +121,18 @@ describe('a Prometheus that scrapes a running service', () => {
     await writeFile(certificate, createAuthority().cert)
     const token = 'a-token-for-the-metrics-of-a-test'
     const url = `http://127.0.0.1:${port}`
-    service = startService({
-      cwd: folder,
-      environment: {
-        DATA_DIR: join(folder, 'data'),
-        DEMO: 'true',
-        PORT: String(port),
-        WORKERS: '2',
-        METRICS_PORT: String(metricsPort),
-        METRICS_TOKEN: token,
-        METRICS_PER_ORGANIZATION: 'true',
-        SMTP_CA: certificate,
-        LOG_LEVEL: 'warn',
-      },
-    })
+    settings = {
+      DATA_DIR: join(folder, 'data'),
+      DEMO: 'true',
+      PORT: String(port),
+      WORKERS: '2',
+      METRICS_PORT: String(metricsPort),
+      METRICS_TOKEN: token,
+      METRICS_PER_ORGANIZATION: 'true',
+      SMTP_CA: certificate,
+      LOG_LEVEL: 'warn',
+    }
+    service = startService({ cwd: folder, environment: settings })
     await untilReady(service, url)
     await eventually('it has said so', () => service.stdout.includes('is listening.'))
     await live(url, receiver.url)
@@ -217,6 +216,27 @@ describe('a Prometheus that scrapes a running service', () => {
       health.filter((rule: { health: string }) => rule.health !== 'ok'),
       [],
     )
+  })
+
+  test('a process with ROLE=worker has metrics on a port of its own too, behind the same token', async () => {
+    const [port, metricsPort] = [await freePort(), await freePort()]
+    const environment = { ...settings, ROLE: 'worker', WORKERS: '1', DEMO: 'false', PORT: String(port) }
+    const worker = startService({ cwd: folder, environment: { ...environment, METRICS_PORT: String(metricsPort) } })
+    try {
+      await untilReady(worker, `http://127.0.0.1:${port}`)
+      const url = `http://127.0.0.1:${metricsPort}`
+      const text = await eventually('it has looked at the database', async () => {
+        const reply = await request(url, 'GET', '/metrics', { as: settings.METRICS_TOKEN ?? '' }).catch(() => null)
+        return reply?.status === 200 && /^hitl_signing_key_age_seconds/m.test(reply.body) && String(reply.body)
+      })
+      assert.match(text, /^hitl_processes 1$/m)
+      assert.match(text, /^hitl_callback_slots_in_use \d+$/m)
+      assert.match(text, /^hitl_requests_open\{tier="other"\} [1-9]/m)
+      assert.equal((await request(url, 'GET', '/metrics')).status, 401)
+      assert.equal((await request(`http://127.0.0.1:${port}`, 'GET', '/metrics')).status, 404)
+    } finally {
+      await worker.end('SIGTERM')
+    }
   })
 
   test('every metric and label of the rules and dashboards exists, and every panel shows something', async () => {

@@ -68,6 +68,7 @@ export async function addTenant(t: TestApp, organizationId = newId()): Promise<T
     agent_id: key.agentId,
     agent: key.agentId,
     actor_id: key.agentId,
+    responded_by: colleague.id,
     teams: teamId,
     team_map: teamId,
     invitations: invitationId,

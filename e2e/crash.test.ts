@@ -259,12 +259,15 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
   return load
 }
 
+/** How often it is killed; `HITL_KILLS=20 npm run e2e -- e2e/crash.test.ts` takes its time. */
+const kills = Number(process.env.HITL_KILLS ?? 7)
 const cycle: readonly Victim[] = ['service', 'service and postgres', 'postgres', 'service']
+const victimsOf = (among: readonly Victim[]): readonly Victim[] =>
+  Array.from({ length: kills }, (_, at) => among[at % among.length] ?? 'service')
 
-test('14 times kill -9 under load on the embedded database: nothing that was acknowledged is lost, every callback arrives', async (test) => {
+test(`${kills} times kill -9 under load on the embedded database: nothing that was acknowledged is lost, every callback arrives`, async (test) => {
   const cwd = await mkdtemp(join(tmpdir(), 'hitl crash '))
-  const victims = [...cycle, ...cycle, ...cycle, ...cycle.slice(1, 3)]
-  const { items } = await runRounds({ test, cwd, environment: {}, victims })
+  const { items } = await runRounds({ test, cwd, environment: {}, victims: victimsOf(cycle) })
   const postgres = await startEmbeddedPostgres({ dataDir: join(cwd, 'data'), log: () => {} })
   // As the superuser, because row-level security hides rows from any other role.
   const client = new pg.Client({ ...postgres.connection, user: 'postgres' })
@@ -277,11 +280,11 @@ test('14 times kill -9 under load on the embedded database: nothing that was ack
   }
 })
 
-test('6 times kill -9 under load of a service with two processes on a database elsewhere: nothing is lost either', async (test) => {
+test(`${Math.ceil(kills / 2)} times kill -9 under load of a service with two processes on a database elsewhere: nothing is lost either`, async (test) => {
   const cwd = await mkdtemp(join(tmpdir(), 'hitl crash '))
   const database = await externalDatabase()
   const environment = { ...database.environment, WORKERS: '2', SECRET_KEY: 'a key that is long enough for this test' }
-  const victims = Array.from({ length: 6 }, (): Victim => 'service')
+  const victims = victimsOf(['service']).slice(0, Math.ceil(kills / 2))
   try {
     const { items } = await runRounds({ test, cwd, environment, victims })
     await verifyRows(database.sql, items)

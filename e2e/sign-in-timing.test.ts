@@ -208,9 +208,8 @@ describe('the time of a refused sign-in', () => {
 
 describe('the time of a forgotten password', () => {
   // Production waits 200 to 1 000 ms and replies at multiples of 1 250, so work of up to 250 ms does not show. Here it is 100 ms,
-  // which eight
-  // pieces of work one after the other, each a few milliseconds long, do not reach either. With a tick of 1 ms the same test finds
-  // known addresses 2 to 5 ms slower: z = 2.1 to 4.8.
+  // which eight pieces of work one after the other, each a few milliseconds long, do not reach. With a tick of 1 ms the same test
+  // finds known addresses 2 to 5 ms slower: z = 2.1 to 4.8.
   const deferral: Deferral = { leastMs: 20, mostMs: 100, tickMs: 200 }
   const atOnce = 8
 

@@ -1,15 +1,21 @@
-// Everything that CI checks, cheapest first: `npm run check`. Stops at the first step that fails. `npm run check:deep` makes
-// 10 000 random histories of requests instead of 150 (server/test/consultations/model.test.ts), which takes a quarter of an hour,
-// and 1 000 races of each pair of acts instead of 40 (races.test.ts).
-import { spawnSync } from 'node:child_process'
+// Everything that CI checks: `npm run check`. The steps that only read run side by side, and the tests once all of them are ok.
+// `npm run check:deep` makes 10 000 random histories of requests instead of 150 (server/test/consultations/model.test.ts), which
+// takes a quarter of an hour, and 1 000 races of each pair of acts instead of 40 (races.test.ts).
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 
 const root = join(import.meta.dirname, '..')
 const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 
-const steps: readonly (readonly [string, string, readonly string[]])[] = [
-  ['format and lint', bin('biome'), ['ci', '--error-on-warnings', '.']],
+type Step = readonly [name: string, command: string, args: readonly string[]]
+
+/** The longest first, so that the others run beside it. */
+const reading: readonly Step[] = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  ['format and lint', bin('biome'), ['ci', '--error-on-warnings', '.']],
   ['types of the inbox', bin('tsc'), ['-p', 'web/tsconfig.json']],
   ['size of the inbox', process.execPath, ['scripts/web-size.ts']],
   [
@@ -35,20 +41,38 @@ const steps: readonly (readonly [string, string, readonly string[]])[] = [
   ['generated files: schema.gen.ts', process.execPath, ['scripts/schema-types.ts', '--check']],
   ['bill of materials', process.execPath, ['scripts/bill-of-materials.ts']],
   ['known vulnerabilities', process.execPath, ['scripts/vulnerabilities.ts']],
-  ['tests', 'npm', ['test']],
 ]
 
 const deep = { HITL_MODEL_RUNS: '10000', HITL_RACES: '1000' }
 const env = process.argv.includes('--deep') ? { ...process.env, ...deep } : process.env
 
-for (const [name, command, args] of steps) {
+let failed = false
+
+/** What a step prints is shown when it ends, or as it comes. */
+async function run([name, command, args]: Step, shown: 'at its end' | 'as it comes'): Promise<void> {
   const startedAt = performance.now()
-  process.stdout.write(`\n== ${name}\n`)
-  const { status } = spawnSync(command, args, { cwd: root, env, stdio: 'inherit', shell: process.platform === 'win32' })
+  const heading = `\n== ${name}\n`
+  const stdio = shown === 'as it comes' ? 'inherit' : 'pipe'
+  if (shown === 'as it comes') process.stdout.write(heading)
+  const child = spawn(command, args, {
+    cwd: root,
+    env,
+    stdio: ['ignore', stdio, stdio],
+    shell: process.platform === 'win32',
+  })
+  const ended = once(child, 'close')
+  const printed = await Promise.all([child.stdout, child.stderr].map((stream) => (stream === null ? '' : text(stream))))
+  const [status] = await ended
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
-  if (status !== 0) {
-    process.stdout.write(`\n== ${name}: failed after ${seconds} s\n`)
-    process.exit(status ?? 1)
-  }
-  process.stdout.write(`== ${name}: ok in ${seconds} s\n`)
+  if (shown === 'at its end') process.stdout.write(heading + printed.join(''))
+  process.stdout.write(`== ${name}: ${status === 0 ? 'ok in' : 'failed after'} ${seconds} s\n`)
+  if (status !== 0) failed = true
 }
+
+const waiting = [...reading]
+const lane = async (): Promise<void> => {
+  for (let step = waiting.shift(); step !== undefined && !failed; step = waiting.shift()) await run(step, 'at its end')
+}
+await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, lane))
+if (!failed) await run(['tests', 'npm', ['test']], 'as it comes')
+process.exitCode = failed ? 1 : 0

@@ -9,10 +9,8 @@ import { migrate } from '../server/src/platform/database/migrate.ts'
 import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/embedded-postgres.ts'
 
 const root = join(import.meta.dirname, '..')
-/** These measure times or memory, so each has the machine to itself, after the others. */
-const alone = ['bench', 'inbox/speed', 'memory', 'polling', 'sign-in-timing', 'validators'].map(
-  (name) => `e2e/${name}.test.ts`,
-)
+/** These measure times of the wall clock or memory, so each has the machine to itself, after the others. */
+const alone = ['bench', 'inbox/speed', 'memory'].map((name) => `e2e/${name}.test.ts`)
 const cache = join(root, 'node_modules/.cache')
 const secondsFile = join(cache, 'hitl-test-seconds.json')
 

@@ -58,6 +58,8 @@ describe('a forgotten password', () => {
     const { page, troubles, close } = await house.open()
     await page.goto(`${house.url}/sign-in`)
     await page.getByRole('link', { name: 'Forgot your password?' }).click()
+    // Both pages have a field of this name.
+    await page.getByRole('button', { name: 'Send me a link' }).waitFor()
     await page.getByLabel('Email').fill('owner@example.org')
     await page.getByRole('button', { name: 'Send me a link' }).click()
     await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor()

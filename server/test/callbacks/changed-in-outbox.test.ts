@@ -55,7 +55,7 @@ describe('a callback that was changed in the outbox by somebody with the databas
       const attempts = await t.call('GET', `/api/v1/requests/${id}/deliveries`, { as: t.apiKey })
       assert.deepEqual([attempts.body.items[0].error_code, attempts.body.items[0].status_code], ['changed', null])
       assert.ok(
-        lines.some((line) => JSON.parse(line).requestId === id),
+        lines.some((line) => JSON.parse(line).consultation_id === id),
         lines.join(''),
       )
     })

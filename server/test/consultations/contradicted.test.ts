@@ -115,7 +115,7 @@ describe('a row that its certificate contradicts: 409, an event and an error, an
         'one event, however often it is tried',
       )
       assert.deepEqual(
-        lines.map((line) => JSON.parse(line)).map(({ level, requestId }) => [level, requestId]),
+        lines.map((line) => JSON.parse(line)).map(({ level, consultation_id }) => [level, consultation_id]),
         [['error', made.id]],
       )
     })

@@ -13,8 +13,8 @@ import { createMeter, type PlanCacheMode, type Run } from './meter.ts'
 import { statementsInSource } from './statements.ts'
 
 // A new installation has no statistics, and the plans of its first hour were made while its tables were empty. So this test does
-// everything that the service does on nearly empty tables, and again with 12,000 more rows in each. Nothing is analyzed.
-const rows = 12_000
+// everything that the service does on nearly empty tables, and again with 20,000 more rows in each. Nothing is analyzed.
+const rows = 20_000
 
 /** The rows that a statement may read besides three for each row that it returns or is given. */
 const fewRows = 200

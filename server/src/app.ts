@@ -195,6 +195,8 @@ export async function createApp(options: AppOptions) {
       requireVisible: (principal, id) => consultations.read(principal, id),
       notFound: requestNotFound,
       closed: [alreadyResponded, alreadyTimeout, alreadyCancelled],
+      requireQuery: (principal, query) => void consultations.queryOf(principal, query),
+      count: (principal, query) => consultations.countOf(principal, query),
     },
   })
   const modules: readonly Module[] = [

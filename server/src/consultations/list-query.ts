@@ -2,11 +2,12 @@ import type { Static } from 'typebox'
 import { toInstant } from '../http/instant.ts'
 import type { Principal } from '../identity/principal.ts'
 import { decodeCursor, encodeCursor } from '../platform/page.ts'
-import { invalid } from '../platform/problem.ts'
+import { invalid, within } from '../platform/problem.ts'
+import { compileCheck } from '../platform/validation.ts'
 import type { ListFilter, Place } from './list-filter.ts'
 import { priorities, risks } from './questions/tiers.ts'
 import { inQueue } from './queues.ts'
-import { type listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
+import { listQuery, metadataPrefix, mostMetadataFilters } from './schemas.ts'
 import { parseSearch } from './search/query.ts'
 
 /** Where the next page of a list begins; of a differential poll, all pages show the changes up to the same time. */
@@ -127,6 +128,35 @@ function answeredOf(
   const [after, before] = [time('responded_after'), time('responded_before')]
   if ([decision, decidedBy, responder, after, before].every((one) => one === null)) return null
   return { decision, decidedBy, responderId: responder, after, before, isReleased: kind === 'agent' }
+}
+
+/** What of a query is about one page of a list, and not about which requests the list has. */
+const ofOnePage = ['limit', 'offset', 'cursor', 'fields', 'updated_after']
+const mostOfPage = 100
+const checkQuery = compileCheck(listQuery, 'text')
+
+/** The first page of a list whose query was kept, as an address has it. Throws 422 as the list itself does. */
+export function parseKeptQuery(text: string, principal: Principal, now: Date): ListQuery {
+  const given = [...new URLSearchParams(text)]
+  const query = Object.fromEntries(given)
+  const twice = given.find(([name], place) => given.findIndex(([other]) => other === name) !== place)
+  try {
+    for (const [name, value] of given) {
+      if (ofOnePage.includes(name)) throw invalid(name, 'is about one page of a list: leave it out')
+      if (value.includes('\0')) throw invalid(name, 'must have no NUL character')
+    }
+    if (twice !== undefined) throw invalid(twice[0], 'is there twice: send it once')
+    const problem = checkQuery(query)
+    if (problem !== null) throw problem
+    return parseListQuery(
+      { ...(query as Static<typeof listQuery>), limit: mostOfPage, offset: 0 },
+      text,
+      principal,
+      now,
+    )
+  } catch (error) {
+    throw within('query', error)
+  }
 }
 
 /** Each once, in the order of `all`: the text was checked. */

@@ -7,7 +7,7 @@ import { type Consultation, mostCounted, notFound } from './consultation.ts'
 import type { Context } from './context.ts'
 import { digestAhead } from './digest.ts'
 import type { ListFilter } from './list-filter.ts'
-import type { ListQuery } from './list-query.ts'
+import { type ListQuery, parseKeptQuery } from './list-query.ts'
 import * as lists from './list-store.ts'
 import type { OpenWrites } from './open-writes.ts'
 import { soonAt } from './queues.ts'
@@ -120,6 +120,12 @@ export async function list(
   if (search?.query === '' || (own !== null && agent !== null && agent !== own))
     return { items: [], total: 0, limit, offset, next: null, updatedUntil, search }
   return findPage({ ...query, organizationId: principal.organizationId, agentId: own ?? agent })
+}
+
+/** How many requests the first page of a kept query has, and whether there may be more. */
+export async function countOf(reading: ReadContext & Pick<Context, 'clock'>, principal: Person, query: string) {
+  const page = await list(reading, principal, parseKeptQuery(query, principal, reading.clock.now()))
+  return { count: page.items.length, isMore: page.next !== null }
 }
 
 /** The numbers beside the queues of each of these people, in one statement. */

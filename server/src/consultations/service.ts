@@ -1,3 +1,4 @@
+import type { Principal } from '../identity/principal.ts'
 import * as acts from './acts.ts'
 import { create, groupCreations } from './ask.ts'
 import { createMany } from './ask-many.ts'
@@ -6,11 +7,12 @@ import { recordCallbacks } from './callback-outcomes.ts'
 import type { Context } from './context.ts'
 import { eraseComments, eraseRequest } from './erasure.ts'
 import { expireDue } from './expiry.ts'
+import { parseKeptQuery } from './list-query.ts'
 import { otherProcesses } from './list-store.ts'
 import { createNotices } from './notices.ts'
 import { createOpenWrites } from './open-writes.ts'
 import { createProving, decided, redeem, respond, show } from './proven.ts'
-import { counts, createReading, find, list, read, settled, settledBefore } from './reading.ts'
+import { countOf, counts, createReading, find, list, read, settled, settledBefore } from './reading.ts'
 import { respondMany } from './respond-many.ts'
 import { earlierOf, revise, revisionsOf } from './revising.ts'
 import { createFilling } from './search/filling.ts'
@@ -49,6 +51,8 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     read: read.bind(null, reading),
     find: find.bind(null, reading),
     list: list.bind(null, reading),
+    queryOf: (principal: Principal, query: string) => parseKeptQuery(query, principal, context.clock.now()),
+    countOf: countOf.bind(null, { ...reading, clock: context.clock }),
     counts: counts.bind(null, context),
     settledUntil: settled.bind(null, context),
     newestChange: () => openWrites.newest(),

@@ -17,6 +17,10 @@ export interface InboxContext {
     readonly requireOpen: (principal: Principal, id: string) => Promise<void>
     readonly notFound: AnyRefusal
     readonly closed: readonly AnyRefusal[]
+    /** Throws 422 unless it is one of a list of theirs. */
+    readonly requireQuery: (principal: Person, query: string) => void
+    /** How many requests the first page of it has, and whether there may be more. */
+    readonly count: (principal: Person, query: string) => Promise<{ readonly count: number; readonly isMore: boolean }>
   }
   /** What is in somebody's queues has changed without a change of a request. */
   readonly countsChanged: (organizationId: string) => void

@@ -117,7 +117,8 @@ export async function forgetClosed(tx: Tx, organizationId: string, requestIds: r
 
 const erasePersonStatement: Statement = {
   name: 'inbox_erase_person',
-  text: `with drafts as (delete from request_drafts where organization_id = $1 and user_id = $2)
+  text: `with drafts as (delete from request_drafts where organization_id = $1 and user_id = $2),
+      views as (delete from saved_views where organization_id = $1 and user_id = $2)
     delete from request_snoozes where organization_id = $1 and user_id = $2`,
 }
 

@@ -287,6 +287,9 @@ const personal = new Set([
   'renamePasskey',
   'removePasskey',
   'unlinkSso',
+  'changeView',
+  'deleteView',
+  'countView',
 ])
 
 /** The reply without the ids that the call named and without what differs in every reply. */

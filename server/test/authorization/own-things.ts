@@ -45,6 +45,9 @@ export const ownThings: Readonly<Record<string, (scene: Scene) => Promise<OwnThi
     assert.equal(saved.status, 200, saved.text)
     return {}
   },
+  changeView: personal,
+  deleteView: personal,
+  countView: personal,
   reportOutcome: async (scene) => {
     await approved(scene)
     return { body: { status: 'executed' } }

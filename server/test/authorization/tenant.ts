@@ -128,9 +128,9 @@ export async function addInvitation(
   )
 }
 
-/** Things that only this person can reach, not even administrators: second factors and a linked identity. */
+/** Things that only this person can reach, not even administrators: second factors, a linked identity and a saved view. */
 export async function addPersonalThings(t: TestApp, { organizationId, id }: TestPerson, mark: string) {
-  const things = { totp: newId(), begun_totp: newId(), passkeys: newId(), identities: newId() }
+  const things = { totp: newId(), begun_totp: newId(), passkeys: newId(), identities: newId(), views: newId() }
   await t.sql(
     `insert into totp_factors (account_id, id, seed, confirmed_at, expires_at, step_up_id, step_up_method, created_at, updated_at)
      values ($1, $2, sha256($4), now(), null, $3, 'sign_in', now(), now()),
@@ -146,6 +146,11 @@ export async function addPersonalThings(t: TestApp, { organizationId, id }: Test
     `insert into sso_identities (organization_id, id, issuer, subject, user_id, created_at)
      values ($1, $2, 'https://127.0.0.1:9', $3, $4, now())`,
     [organizationId, things.identities, `${mark} ${id}`, id],
+  )
+  await t.sql(
+    `insert into saved_views (organization_id, id, user_id, name, query, created_at, updated_at)
+     values ($1, $2, $3, $4, '', now(), now())`,
+    [organizationId, things.views, id, mark],
   )
   return things
 }

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { longestSnoozeDays, mostDrafts, mostSnoozed } from '../../src/inbox/inbox.ts'
 import { saveDraft, snooze as storeSnooze } from '../../src/inbox/store.ts'
+import { mostViews } from '../../src/inbox/view.ts'
 import type { JsonText } from '../../src/platform/json.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
-import { addOrganization, addPerson } from '../people-and-keys.ts'
+import { addApiKey, addOrganization, addPerson } from '../people-and-keys.ts'
 
 let t: TestApp
 before(async () => {
@@ -257,5 +258,109 @@ describe('an unfinished answer', () => {
       { user_id: t.reviewer.id },
     ])
     assert.equal(await rows('request_snoozes', id), 0)
+  })
+})
+
+describe('a saved view', () => {
+  interface SavedView {
+    readonly id: string
+    readonly name: string
+    readonly query: string
+  }
+  const view = { name: 'High risk of storage', query: 'risk=high,critical&tag=storage&queue=all' }
+  const make = (body: object = view, as = t.reviewer.token) => t.call('POST', '/api/v1/views', { as, body })
+  const viewsOf = async (as: string): Promise<readonly SavedView[]> =>
+    (await t.call('GET', '/api/v1/views', { as })).body.items
+  const at = (method: string, id: string, { as = t.reviewer.token, body }: { as?: string; body?: object } = {}) =>
+    t.call(method, `/api/v1/views/${id}`, { as, ...(body === undefined ? {} : { body }) })
+
+  test("is kept as it was written, is renamed and deleted, and is nobody else's", async () => {
+    const [person, colleague] = [await addPerson(t), await addPerson(t)]
+    const made = await make(view, person.token)
+    assert.equal(made.status, 201, made.text)
+    const { id } = made.body
+    assert.equal(made.headers.location, `/api/v1/views/${id}`)
+    assert.deepEqual(await viewsOf(person.token), [made.body])
+    assert.deepEqual(await viewsOf(colleague.token), [])
+    t.clock.advance(1_000)
+    const changed = { name: 'Storage', query: 'tag=storage' }
+    for (const method of ['PUT', 'DELETE', 'GET']) {
+      const path = method === 'GET' ? `${id}/count` : id
+      const reply = await at(method, path, { as: colleague.token, ...(method === 'PUT' && { body: changed }) })
+      assert.deepEqual([reply.status, reply.body.code], [404, 'inbox.no_view'], method)
+    }
+    const saved = await at('PUT', id.toUpperCase(), { as: person.token, body: changed })
+    assert.deepEqual(saved.body, { ...made.body, ...changed, updated_at: t.clock.now().toISOString() })
+    assert.equal((await at('DELETE', id, { as: person.token })).status, 204)
+    assert.equal((await at('DELETE', id, { as: person.token })).status, 404)
+    assert.deepEqual(await viewsOf(person.token), [])
+  })
+
+  test('counts the requests of its list, and says where there may be more', async () => {
+    const { organizationId, reviewer } = await addOrganization(t)
+    const as = reviewer.token
+    const key = (await addApiKey(t, organizationId)).raw
+    const ask = async (...requests: readonly object[]): Promise<readonly { readonly id: string }[]> => {
+      const body = { requests: requests.map((one) => ({ title: 'May I?', context: {}, tags: ['counted'], ...one })) }
+      return (await t.call('POST', '/api/v1/requests/batch', { as: key, body })).body.items
+    }
+    const { id } = (await make({ name: 'Counted', query: 'tag=counted&queue=all' }, as)).body
+    const count = async () => (await at('GET', `${id}/count`, { as })).body
+    assert.deepEqual(await count(), { count: 0, is_more: false })
+    const [first] = await ask({}, {}, { tags: ['other'] })
+    assert.deepEqual(await count(), { count: 2, is_more: false })
+    await snooze(first?.id ?? '', inMinutes(5), as)
+    assert.deepEqual(await count(), { count: 1, is_more: false })
+    await ask(...Array.from({ length: 101 }, () => ({})))
+    assert.deepEqual(await count(), { count: 100, is_more: true })
+  })
+
+  test('is one that a list takes: 422 for each query that the list itself would refuse, and for what is about one page', async () => {
+    for (const [query, says] of [
+      ['risk=extreme', /risk must be one of/],
+      ['riks=high', /riks is not known here; did you mean risk/],
+      ['queue=done&state=pending', /state cannot be pending in the queue done/],
+      ['risk=low&risk=high', /risk is there twice/],
+      ['tag=%00', /must have no NUL/],
+      ['limit=5', /limit is about one page/],
+      ['cursor=x', /cursor is about one page/],
+      ['updated_after=2026-01-01T00:00:00Z', /updated_after is about one page/],
+    ] as const) {
+      const reply = await make({ ...view, query })
+      assert.equal(reply.status, 422, query)
+      assert.match(reply.body.detail, says)
+      assert.match(reply.body.errors[0].path, /^query/)
+    }
+    for (const name of ['', ' x', 'x'.repeat(61), 'a\nb'])
+      assert.equal((await make({ ...view, name })).status, 422, name)
+    assert.equal((await make({ name: 'All', query: '' })).status, 201)
+    assert.equal((await make({ name: 'Run', query: 'metadata.run=47%2C11&sort=priority' })).status, 201)
+  })
+
+  test(`409 beyond ${mostViews}, however many come at once; a repeated call saves none`, async () => {
+    const person = await addPerson(t)
+    const headers = { 'idempotency-key': 'a-view' }
+    const once = () => t.call('POST', '/api/v1/views', { as: person.token, body: view, headers })
+    assert.equal((await once()).text, (await once()).text)
+    const replies = await Promise.all(
+      Array.from({ length: mostViews + 4 }, (_, place) => make({ ...view, name: `View ${place}` }, person.token)),
+    )
+    const refused = replies.filter(({ status }) => status !== 201)
+    assert.deepEqual(
+      refused.map(({ status, body }) => [status, body.code]),
+      Array.from({ length: 5 }, () => [409, 'inbox.too_many_views']),
+    )
+    const [first] = await viewsOf(person.token)
+    await at('DELETE', first?.id ?? '', { as: person.token })
+    assert.equal((await make(view, person.token)).status, 201)
+  })
+
+  test('is erased with its person', async () => {
+    const person = await addPerson(t)
+    await make(view, person.token)
+    await t.app.audit.drain()
+    const erasure = { as: t.admin.token, body: { user_id: person.id, reason: 'they asked for it' } }
+    assert.equal((await t.call('POST', '/api/v1/events/erasures', erasure)).status, 200)
+    assert.deepEqual(await t.sql('select id from saved_views where user_id = $1', [person.id]), [])
   })
 })

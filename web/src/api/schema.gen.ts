@@ -64,6 +64,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's saved views */
+        get: operations["listViews"];
+        put?: never;
+        /**
+         * Save a view: a list of the inbox, with its filters and its order, under a name
+         * @description It is the caller's own, and nobody else sees it. A person has up to 50.
+         */
+        post: operations["saveView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Give a saved view another name or another query */
+        put: operations["changeView"];
+        post?: never;
+        /** Delete a saved view */
+        delete: operations["deleteView"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many requests a saved view has, as far as one page of them looks */
+        get: operations["countView"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/answer-schema": {
         parameters: {
             query?: never;
@@ -4378,6 +4434,16 @@ export interface components {
          * @description What the person may do.
          */
         Role: string;
+        /** SaveView */
+        SaveView: {
+            /**
+             * Format: single-line
+             * @description What the person calls it. No blank at either end, no control character, line end or direction mark, and something to see.
+             */
+            name: string;
+            /** @description The query of `GET /requests` that it stands for, as an address has it: `risk=high,critical&sort=due`; empty: all requests. Checked as there. Without what is about one page: `limit`, `offset`, `cursor`, `fields` and `updated_after`. */
+            query: string;
+        };
         /** SavedDraft */
         SavedDraft: {
             /** @description The revision of the request that it answers. */
@@ -4391,6 +4457,33 @@ export interface components {
              * @description When it was last changed.
              */
             updated_at: string;
+        };
+        /** SavedView */
+        SavedView: {
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            id: string;
+            /** @description What the person calls it. */
+            name: string;
+            /** @description The query of `GET /requests` that it stands for, as it was saved. */
+            query: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated_at: string;
+        };
+        /** SavedViews */
+        SavedViews: {
+            /** @description Oldest first; never more than 50. */
+            items: components["schemas"]["SavedView"][];
         };
         /** SecondFactor */
         SecondFactor: {
@@ -4676,6 +4769,13 @@ export interface components {
             /** @description For `cursor`; null on the last page. */
             next_cursor: string | null;
         };
+        /** ViewCount */
+        ViewCount: {
+            /** @description How many requests a first page of 100 has. */
+            count: number;
+            /** @description Whether there may be more than these. */
+            is_more: boolean;
+        };
         /**
          * Problem
          * @description A refusal, and what to do next.
@@ -4879,15 +4979,6 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Unprocessable Entity */
-        GetAnswerSchema422: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
         /** @description Unauthorized */
         GetAttachment401: {
             headers: {
@@ -4977,6 +5068,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Not Found */
+        InboxNoView: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Forbidden */
         LinkNotValid: {
             headers: {
@@ -5006,6 +5106,15 @@ export interface components {
         };
         /** @description Unprocessable Entity */
         ListUsers422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unprocessable Entity */
+        ListViews422: {
             headers: {
                 [name: string]: unknown;
             };
@@ -5654,6 +5763,221 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a71",
+                     *           "name": "Refunds that are due",
+                     *           "query": "tag=refund&queue=all&sort=due",
+                     *           "created_at": "2026-01-31T09:00:00.000Z",
+                     *           "updated_at": "2026-01-31T09:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SavedViews"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            422: components["responses"]["ListViews422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    saveView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body give the same reply; the same key and another body give 422. */
+                "idempotency-key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Refunds that are due",
+                 *       "query": "tag=refund&queue=all&sort=due"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SaveView"];
+            };
+        };
+        responses: {
+            /** @description The view */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            /** @description Conflict */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    changeView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Refunds that are due",
+                 *       "query": "tag=refund&queue=all&sort=due"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SaveView"];
+            };
+        };
+        responses: {
+            /** @description The view as it is now */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["InboxNoView"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["InboxNoView"];
+            422: components["responses"]["Unsnooze422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    countView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the item. */
+                id: components["parameters"]["SnoozeId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 12,
+                     *       "is_more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ViewCount"];
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["AuthForbidden"];
+            404: components["responses"]["InboxNoView"];
+            422: components["responses"]["Unsnooze422"];
+            default: components["responses"]["Refused"];
+        };
+    };
     getAnswerSchema: {
         parameters: {
             query?: never;
@@ -5681,7 +6005,7 @@ export interface operations {
             };
             401: components["responses"]["GetAttachment401"];
             403: components["responses"]["GetAttachment403"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -6116,7 +6440,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7346,7 +7670,7 @@ export interface operations {
             };
             401: components["responses"]["ConnectInbox401"];
             403: components["responses"]["ConnectInbox403"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             429: components["responses"]["ConnectInbox429"];
             503: components["responses"]["WaitForRequest503"];
             default: components["responses"]["Refused"];
@@ -7637,7 +7961,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7824,7 +8148,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8238,7 +8562,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8322,7 +8646,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8921,7 +9245,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -8955,7 +9279,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -9044,7 +9368,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -9240,7 +9564,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -10362,7 +10686,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["RedeliverCallbacks403"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -10810,7 +11134,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -11465,7 +11789,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["AuthForbidden"];
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -11891,7 +12215,7 @@ export interface operations {
                     "application/json": components["schemas"]["KeySet"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -11953,7 +12277,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyFormat"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -11976,7 +12300,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             503: components["responses"]["Health503"];
             default: components["responses"]["Refused"];
         };
@@ -12000,7 +12324,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             503: components["responses"]["Health503"];
             default: components["responses"]["Refused"];
         };
@@ -12029,7 +12353,7 @@ export interface operations {
                     "application/json": components["schemas"]["Liveness"];
                 };
             };
-            422: components["responses"]["GetAnswerSchema422"];
+            422: components["responses"]["ListViews422"];
             default: components["responses"]["Refused"];
         };
     };

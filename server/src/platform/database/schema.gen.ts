@@ -495,6 +495,15 @@ export interface Schema {
     restored_at: Date
     released_at: Date | null
   }
+  saved_views: {
+    organization_id: string
+    id: string
+    user_id: string
+    name: string
+    query: string
+    created_at: Date
+    updated_at: Date
+  }
   secret_key_checks: {
     organization_id: string
     value: string

@@ -348,3 +348,159 @@ describe('keys are guarded', () => {
     assert.equal(await responseOf(id), null)
   })
 })
+
+describe('many at once', () => {
+  let page: Page
+  let troubles: string[]
+  let close: () => Promise<void>
+  before(async () => {
+    ;({ page, troubles, close } = await openPage(browser, at.url))
+    await signIn(page, at.url)
+  })
+  after(() => close())
+
+  test('x and Shift+J select, Shift+A approves what may be, what somebody else decided comes back, z takes all of it back', async () => {
+    const names = ['One', 'Taken', 'Risky', 'Last'].map((what) => title(what))
+    const ids: string[] = []
+    for (const [place, name] of names.entries()) {
+      const risk = name.startsWith('Risky') ? 'high' : 'low'
+      ids.push(await at.ask({ ...low, risk, title: name, timeout_minutes: 3_000 + place }))
+    }
+    const [one = '', taken = '', risky = '', last = ''] = ids
+    await open(page, one)
+    await page.getByText(names[3] ?? '').waitFor()
+    await page.keyboard.press('x')
+    for (const name of names.slice(1)) {
+      await page.keyboard.press('Shift+J')
+      await page.getByRole('heading', { name }).waitFor()
+    }
+    const bar = page.getByRole('region', { name: 'What is selected' })
+    await bar.getByText('4 selected').waitFor()
+    await bar.getByText(`High risk, decided alone: ${names[2]}`).waitFor()
+    await bar.getByRole('button', { name: /^Approve 3/ }).waitFor()
+    const token = await at.tokenOf(admin)
+    await page.route('**/api/v1/requests/respond', async (route) => {
+      await request(at.url, 'POST', `/api/v1/requests/${taken}/respond`, { as: token, body: { decision: 'reject' } })
+      await route.continue()
+    })
+    await page.keyboard.press('Shift+A')
+    await page.getByText(/^Not done, 1:/).waitFor()
+    await page.unroute('**/api/v1/requests/respond')
+    await page.getByText('Approved: 2 requests').first().waitFor()
+    await page.getByText(/Ada Admin rejected .*Your decision was not taken/).waitFor()
+    const told = page.getByRole('status').filter({ hasText: `Not done for 1 request: ${names[1]}` })
+    await told.waitFor({ state: 'attached' })
+    assert.equal(await bar.count(), 0)
+    await page.getByRole('heading', { name: names[2] ?? '' }).waitFor()
+    await page.getByRole('link', { name: names[1] ?? '' }).waitFor()
+    assert.deepEqual(
+      await Promise.all([one, last].map(async (id) => [(await stateOf(id)).state, (await responseOf(id))?.decision])),
+      [
+        ['pending', 'approve'],
+        ['pending', 'approve'],
+      ],
+    )
+    await page.keyboard.press('z')
+    await page.getByRole('link', { name: names[3] ?? '' }).waitFor()
+    await page.getByRole('link', { name: names[0] ?? '' }).waitFor()
+    for (const id of [one, last, risky]) assert.equal(await responseOf(id), null)
+    assert.equal((await responseOf(taken))?.decision, 'reject')
+    assert.deepEqual(troubles, [])
+  })
+
+  test('of medium risk the identical ones are selected together, and rejected with one comment', async () => {
+    const name = title('Label the issue')
+    const same = { title: name, context: {}, risk: 'medium', timeout_minutes: 3_100 }
+    const ids = [await at.ask(same), await at.ask(same), await at.ask(same)]
+    await at.ask({ ...same, title: title('Another'), timeout_minutes: 3_101 })
+    await open(page, ids[1] ?? '')
+    await page.getByRole('link', { name }).nth(2).waitFor()
+    await page.keyboard.press('x')
+    await page.getByRole('button', { name: /^Select 2 more like this/ }).waitFor()
+    await page.keyboard.press('Shift+X')
+    await page.getByText('3 selected').first().waitFor()
+    await page.keyboard.press('Shift+R')
+    await page.getByRole('dialog', { name: 'Reject 3 requests' }).getByRole('textbox').fill('These are closed.')
+    await page.keyboard.press('Control+Enter')
+    await page.getByText('Rejected: 3 requests').first().waitFor()
+    for (const id of ids) {
+      await eventually('it is rejected', async () => (await responseOf(id))?.decision === 'reject')
+      assert.equal((await responseOf(id))?.comment, 'These are closed.')
+    }
+  })
+
+  test('by touch, in Arabic, 320 px wide: all of it is seen, and put aside and brought back', async (t) => {
+    const names = [title('Narrow'), title('Narrow')]
+    for (const name of names) await at.ask({ ...low, title: name, timeout_minutes: 2 })
+    const narrow = await openPage(browser, at.url, {
+      viewport: { width: 320, height: 640 },
+      hasTouch: true,
+    })
+    t.after(() => narrow.close())
+    await signIn(narrow.page, at.url)
+    await narrow.page.evaluate(`localStorage.setItem('hitl-preferences', '{"language":"ar"}')`)
+    await narrow.page.goto(`${at.url}/inbox/all`)
+    const row = (name: string) => narrow.page.getByRole('link', { name })
+    await row(names[0] ?? '').waitFor()
+    await narrow.page.getByRole('button', { name: 'تحديد', exact: false }).first().tap()
+    for (const name of names) await narrow.page.getByRole('checkbox', { name }).tap()
+    const bar = narrow.page.getByRole('region', { name: 'المحدد' })
+    await bar.getByText('المحدد: 2').waitFor()
+    for (const button of await bar.getByRole('button').all()) {
+      const box = await button.boundingBox()
+      assert.ok(box !== null && box.x >= 0 && box.x + box.width <= 320 && box.y + box.height <= 640)
+      assert.ok(box.height >= 44, 'it is large enough for a finger')
+    }
+    assert.ok(Number(await narrow.page.evaluate('document.documentElement.scrollWidth')) <= 320)
+    await bar.getByRole('button', { name: 'تأجيل' }).tap()
+    await narrow.page.getByRole('dialog').getByRole('button').first().tap()
+    await narrow.page.getByText('تم التأجيل: طلبان').first().waitFor()
+    assert.equal(await row(names[0] ?? '').count(), 0)
+    await narrow.page.getByRole('button', { name: /^تراجع/ }).tap()
+    for (const name of names) await row(name).waitFor()
+    assert.deepEqual(narrow.troubles, [])
+  })
+})
+
+test('a list is filtered, kept as a view with its number, renamed, followed and deleted', async (t) => {
+  const { page, troubles, close } = await openPage(browser, at.url)
+  t.after(() => close())
+  const [wanted, late, other] = [title('Tagged'), title('Tagged'), title('Untagged')]
+  await at.ask({ ...low, title: wanted, tags: ['kept'], timeout_minutes: 3_200 })
+  await at.ask({ ...low, title: other, timeout_minutes: 3_201 })
+  await signIn(page, at.url)
+  await page.getByRole('link', { name: other }).waitFor()
+  await page.keyboard.press('f')
+  const dialog = page.getByRole('dialog', { name: 'Filter the list' })
+  await dialog.getByLabel('Tag').fill('kept')
+  await dialog.getByLabel('Low').first().check()
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/risk=low&tag=kept|tag=kept&risk=low/)
+  await page.getByRole('link', { name: wanted }).waitFor()
+  assert.equal(await page.getByRole('link', { name: other }).count(), 0)
+  // What comes into it later arrives by itself, and the address of a request keeps the filters.
+  await at.ask({ ...low, title: late, tags: ['kept'], timeout_minutes: 3_202 })
+  await page.getByRole('link', { name: late }).click()
+  await page.getByRole('heading', { name: late }).waitFor()
+  assert.match(page.url(), /tag=kept/)
+  await page.getByRole('button', { name: 'Save this list as a view' }).click()
+  await page.getByRole('dialog').getByLabel('Name').fill('Kept ones')
+  await page.keyboard.press('Enter')
+  const views = page.getByRole('navigation', { name: 'Views' })
+  await views.getByRole('link', { name: 'Kept ones 2' }).waitFor()
+  await page.getByRole('button', { name: 'Rename the view “Kept ones”' }).click()
+  await page.getByRole('dialog').getByLabel('Name').fill('Kept')
+  await page.keyboard.press('Enter')
+  await page.getByRole('button', { name: 'Clear the filters' }).click()
+  await page.getByRole('link', { name: other }).waitFor()
+  await page.reload()
+  await views.getByRole('link', { name: 'Kept 2' }).click()
+  await page.getByRole('link', { name: wanted }).waitFor()
+  assert.equal(await page.getByRole('link', { name: other }).count(), 0)
+  const current = page.locator('aside [aria-current=page]')
+  assert.deepEqual(await current.allTextContents(), ['Kept2'])
+  await page.getByRole('button', { name: 'Delete the view “Kept”' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await views.waitFor({ state: 'detached' })
+  assert.deepEqual(troubles, [])
+})

@@ -25,8 +25,11 @@ describe('the act of a key', () => {
   for (const [what, given, first, singleKeys, act] of [
     ['a', {}, null, true, 'approve'],
     ['the same key of a Cyrillic keyboard', { key: 'ф' }, null, true, 'approve'],
-    ['a with Shift', { key: 'A', shift: true }, null, true, null],
-    ['the same key of a Cyrillic keyboard with Shift', { key: 'Ф', shift: true }, null, true, null],
+    ['e with Shift', { key: 'E', shift: true }, null, true, null],
+    ['a with Shift, which is about what is selected', { key: 'A', shift: true }, null, true, 'approveSelected'],
+    ['the same key of a Cyrillic keyboard with Shift', { key: 'Ф', shift: true }, null, true, 'approveSelected'],
+    ['that, held down', { key: 'A', shift: true, repeat: true }, null, true, null],
+    ['J with Shift that is held down', { key: 'J', shift: true, repeat: true }, null, true, 'extendNext'],
     ['g, then s, on a Cyrillic keyboard', { key: 'ы', code: 'KeyS' }, 'g', true, 'goDueSoon'],
     ['] with AltGr', { key: ']', code: 'Digit9', altGraph: true }, null, true, 'nextInReader'],
     ['a letter with AltGr', { altGraph: true }, null, true, null],

@@ -17,13 +17,13 @@ export interface ListQuery {
   readonly sort: 'due' | 'newest'
 }
 
-/** The pages of a list that were scrolled to, by its name. */
-export const listQuery = (name: string, query: ListQuery) =>
+/** The pages of a list that were scrolled to, by its name, and by its filters where it has any. */
+export const listQuery = (name: string, query: ListQuery, filters: Readonly<Record<string, string>> = {}) =>
   infiniteQueryOptions({
-    queryKey: ['requests', name],
+    queryKey: Object.keys(filters).length === 0 ? ['requests', name] : ['requests', name, filters],
     queryFn: ({ pageParam, signal }) => {
       const cursor = pageParam === null ? {} : { cursor: pageParam }
-      const given = { ...query, limit: pageSize, ...cursor }
+      const given = { ...query, ...filters, limit: pageSize, ...cursor }
       return granted(api.GET('/api/v1/requests', { params: { query: given }, signal }))
     },
     initialPageParam: null as string | null,
@@ -43,17 +43,23 @@ export const longestSearch = 199
 export type Highlight = NonNullable<RequestPage['matches']>[number]['highlights'][number]
 
 /** The word at the end may not be finished. */
-function asTyped(text: string): string {
+export function asTyped(text: string): string {
   const isQuoted = text.split('"').length % 2 === 0
   return !isQuoted && /[\p{L}\p{M}\p{N}]$/u.test(text) ? `${text}*` : text
 }
 
 /** What of a queue contains the words of `text`, the best match first. A search that another one overtook is given up. */
-export const searchQuery = ({ queue }: ListQuery, text: string) =>
+export const searchQuery = (
+  { queue }: ListQuery,
+  // The best match is first, whatever order the list has.
+  { sort: _sort, ...filters }: Readonly<Record<string, string>>,
+  text: string,
+) =>
   infiniteQueryOptions({
-    queryKey: ['search', queue ?? null, text],
+    queryKey: ['search', queue ?? null, text, filters],
     queryFn: ({ pageParam, signal }) => {
       const given = {
+        ...filters,
         q: asTyped(text),
         limit: searchedAtOnce,
         ...(queue === undefined ? {} : { queue }),

@@ -1,5 +1,6 @@
 import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
+import { forgetMany } from '../bulk/many.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
 import { forgetPresence } from '../live/presence.ts'
 import { forgetDrafts } from '../questions/drafts.ts'
@@ -15,6 +16,7 @@ export function forgetOthers(): void {
     forgetDecisions()
     forgetDrafts()
     forgetAside()
+    forgetMany()
     forgetPresence()
   })
 }

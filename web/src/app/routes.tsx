@@ -7,11 +7,11 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { publicPath } from '../api/public-path.ts'
-import { longestSearch } from '../api/requests.ts'
 import { session, startSession } from '../api/session.ts'
 import { filterOf } from '../audit/filter.ts'
 import { InboxPage } from '../inbox/inbox-page.tsx'
 import { queues } from '../inbox/queues.ts'
+import { filtersOf } from '../views/filters.ts'
 import { forgetOthers } from './forget-others.ts'
 import { NotFound } from './not-found.tsx'
 import { PageFailed } from './page-failed.tsx'
@@ -85,9 +85,7 @@ const front = createRoute({
 const inbox = createRoute({
   getParentRoute: () => inside,
   path: '/inbox/$queue',
-  // What is searched for; empty: the box is open.
-  validateSearch: ({ q }: Record<string, unknown>): { q?: string } =>
-    typeof q === 'string' || typeof q === 'number' ? { q: String(q).slice(0, longestSearch) } : {},
+  validateSearch: filtersOf,
   component: InboxPage,
 })
 const item = createRoute({ getParentRoute: () => inbox, path: '/$id' })

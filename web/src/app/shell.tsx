@@ -1,16 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link, Outlet } from '@tanstack/react-router'
+import { Link, Outlet, useSearch } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
-import { useEffect, useSyncExternalStore } from 'react'
+import { lazy, Suspense, useEffect, useSyncExternalStore } from 'react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
 import { usePerson } from '../api/person.ts'
 import { session, signOut } from '../api/session.ts'
 import { Announcer } from '../design/announcer.tsx'
 import { navigationId } from '../design/navigation.ts'
-import { queues } from '../inbox/queues.ts'
+import { queueNamed, queues } from '../inbox/queues.ts'
 import { KeyButton } from '../keys/key-button.tsx'
 import { useConnection, useLiveUpdates } from '../live/changes.ts'
 import { useAside } from '../snoozing/aside.ts'
+import type { Filters } from '../views/filters.ts'
 import { say } from '../words/say.ts'
 import { houseLinks } from './house-links.ts'
 import { Overlays } from './overlays.tsx'
@@ -40,6 +41,8 @@ const linkShape =
   'flex min-h-[29px] items-center justify-between gap-2 rounded-[6px] px-2 text-mute hover:text-ink pointer-coarse:min-h-11 ' +
   'aria-[current=page]:bg-chosen aria-[current=page]:font-medium aria-[current=page]:text-ink'
 
+const ViewLinks = lazy(() => import('../views/view-links.tsx').then((part) => ({ default: part.ViewLinks })))
+
 /** The popover is done once a link of it was followed. */
 const close = (): void => {
   const navigation = document.getElementById(navigationId)
@@ -64,6 +67,9 @@ function Navigation() {
       <nav aria-label={say('nav.queues')} className="grid gap-px">
         <QueueLinks />
       </nav>
+      <Suspense>
+        <ViewLinks className={linkShape} nameOf={queueNamed} onFollow={close} />
+      </Suspense>
       <hr className="mx-2 my-2.5" />
       <nav aria-label={say('nav.house')} className="grid gap-px">
         {houseLinks
@@ -100,10 +106,21 @@ function Connected() {
 function QueueLinks() {
   const { data: counts } = useQuery(countsQuery)
   useAsideRead(counts?.queues.snoozed)
+  // A list with filters is not the queue itself: that has none of them.
+  const names = Object.keys(useSearch({ strict: false }))
+  const none = Object.fromEntries(names.map((name) => [name, undefined])) as unknown as Filters
   return queues.map(({ name, label, isUrgent, count }) => {
     const waiting = counts === undefined ? null : count(counts)
     return (
-      <Link key={name} to="/inbox/$queue" params={{ queue: name }} className={linkShape} onClick={close}>
+      <Link
+        key={name}
+        to="/inbox/$queue"
+        params={{ queue: name }}
+        className={linkShape}
+        onClick={close}
+        search={none}
+        activeOptions={{ explicitUndefined: true }}
+      >
         {say(label)}
         {waiting === null || waiting === 0 ? null : (
           <span className={`tabular font-medium ${isUrgent ? 'text-high' : 'text-faint'}`}>

@@ -21,6 +21,8 @@ export interface Decided {
   readonly version: string
   /** Settled once the service replied, or did not. */
   readonly reply: Promise<void>
+  /** One of many that were decided by one act, which is told and taken back as one. */
+  readonly isOfMany: boolean
 }
 
 /** Why a decision did not stand, or could not be taken back, told at the request. */
@@ -76,11 +78,11 @@ const setNotice = (id: string, notice: Notice | null): void => become({ notices:
 const tries = 3
 const retryMs = 600
 
-async function sent(id: string, answer: Answer, byStepUp: boolean): Promise<Request> {
+export async function sent<T>(send: (key: string) => Promise<T>): Promise<T> {
   const key = crypto.getRandomValues(new Uint32Array(4)).join('-')
   for (let turn = 1; ; turn += 1) {
     try {
-      return (await sendAnswer(id, answer, key, byStepUp)) as Request
+      return await send(key)
     } catch (error) {
       if (isRefused(error) || turn === tries) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs * turn))
@@ -117,20 +119,8 @@ export async function decide(
 ): Promise<void> {
   const { id, revision } = request
   if (isUnderWay(id)) return
-  const decidedAt = performance.now()
-  let replied = (): void => undefined
-  const reply = new Promise<void>((resolve) => {
-    replied = resolve
-  })
-  const entry: Decided = {
-    request,
-    decision,
-    status: 'sending',
-    decidedAt,
-    heldUntil: Number.POSITIVE_INFINITY,
-    version: '',
-    reply,
-  }
+  const { promise: reply, resolve: replied } = Promise.withResolvers<void>()
+  const entry = begun(request, decision, reply, false)
   become({
     decided: withEntry(state.decided, id, entry),
     notices: withEntry(state.notices, id, null),
@@ -140,7 +130,8 @@ export async function decide(
   try {
     const hold_seconds = holdSeconds[riskOf(request.risk)]
     const decided = decision === 'answer' ? {} : { decision }
-    const after = await sent(id, { ...decided, revision, hold_seconds, ...more }, byStepUp)
+    const answer = { ...decided, revision, hold_seconds, ...more }
+    const after = (await sent((key) => sendAnswer(id, answer, key, byStepUp))) as Request
     if (session.who() === who) settle(entry, after)
   } catch (error) {
     if (session.who() === who) await refuse(entry, error)
@@ -149,8 +140,36 @@ export async function decide(
   }
 }
 
+const begun = (request: Request, decision: Decision, reply: Promise<void>, isOfMany: boolean): Decided => ({
+  request,
+  decision,
+  status: 'sending',
+  decidedAt: performance.now(),
+  heldUntil: Number.POSITIVE_INFINITY,
+  version: '',
+  reply,
+  isOfMany,
+})
+
+/** Many that leave the list at once. Whoever begins them sends them, and settles or refuses each. */
+export function beginTogether(
+  requests: readonly Request[],
+  decision: Decision,
+  reply: Promise<void>,
+): readonly Decided[] {
+  const entries = requests.map((request) => begun(request, decision, reply, true))
+  const decided = new Map(state.decided)
+  const notices = new Map(state.notices)
+  for (const entry of entries) {
+    decided.set(entry.request.id, entry)
+    notices.delete(entry.request.id)
+  }
+  become({ decided, notices, latest: null })
+  return entries
+}
+
 /** The decision as the service has it, and the end of its hold. */
-function settle(entry: Decided, after: Request): void {
+export function settle(entry: Decided, after: Request): void {
   const { id } = entry.request
   const { held_until, responded_at, updated_at } = after
   remember(after)
@@ -163,7 +182,8 @@ function settle(entry: Decided, after: Request): void {
   else forget(draftKey(entry.request))
 }
 
-async function refuse(entry: Decided, error: unknown): Promise<void> {
+/** Tells why at the request, which is back, unless it was this person who was first. */
+export async function refuse(entry: Decided, error: unknown): Promise<void> {
   const { request } = entry
   const notice = noticeOf(request, error)
   // The person was first themselves, in another tab or by a press whose reply was lost: that decision stands, and can be undone.
@@ -172,7 +192,7 @@ async function refuse(entry: Decided, error: unknown): Promise<void> {
   if (session.who() !== who) return
   if (own === null) {
     setDecided(request.id, null)
-    putBack(request, notice)
+    putBack(entry, notice)
     return
   }
   const { held_until, responded_at, response } = own
@@ -180,7 +200,7 @@ async function refuse(entry: Decided, error: unknown): Promise<void> {
   const wholeMs = held_until === null ? 0 : Date.parse(held_until) - Date.parse(responded_at ?? held_until)
   const decidedAt = performance.now() - Math.max(0, wholeMs - leftMs)
   settle({ ...entry, decision: (response?.decision ?? 'answer') as Decision, decidedAt }, own)
-  putBack(request, notice)
+  putBack(entry, notice)
 }
 
 /** As the service has it now; null when it cannot say. */
@@ -200,9 +220,9 @@ function release(id: string, heldUntil: number): void {
   forget(draftKey(entry.request))
 }
 
-function putBack(request: Request, notice: Notice): void {
+function putBack({ request, isOfMany }: Decided, notice: Notice): void {
   setNotice(request.id, notice)
-  become({ latest: request.id })
+  if (!isOfMany) become({ latest: request.id })
   void queryClient.invalidateQueries({ queryKey: ['request', request.id] })
   void queryClient.invalidateQueries({ queryKey: ['counts'] })
 }
@@ -236,7 +256,9 @@ export function shownDecision({ decided, notices, latest }: Decisions): Decided 
   const last = latest === null ? undefined : decided.get(latest)
   if (last !== undefined && last.status !== 'released') return last
   if (last === undefined && latest !== null && notices.has(latest)) return null
-  const held = [...decided.values()].filter(({ status }) => status === 'held' || status === 'sending')
+  const held = [...decided.values()].filter(
+    ({ status, isOfMany }) => !isOfMany && (status === 'held' || status === 'sending'),
+  )
   return held.toSorted((one, other) => other.decidedAt - one.decidedAt)[0] ?? last ?? null
 }
 

@@ -9,7 +9,7 @@ import { useNoticeText } from './use-notice-text.ts'
 /** How long a released decision is still told. */
 const lingerMs = 2_000
 
-function useSecondsLeft(until: number): number {
+export function useSecondsLeft(until: number): number {
   const [now, setNow] = useState(() => performance.now())
   useEffect(() => {
     const timer = setInterval(() => setNow(performance.now()), 250)

@@ -5,32 +5,48 @@ import { MenuButton } from '../design/menu-button.tsx'
 import { KeyButton } from '../keys/key-button.tsx'
 import { useKeys } from '../keys/keyboard.ts'
 import { useConnection } from '../live/changes.ts'
+import { type Filters, isFiltered } from '../views/filters.ts'
 import { say } from '../words/say.ts'
 import { QueueList } from './queue-list.tsx'
-import { type Queue, queueOf } from './queues.ts'
+import { type Queue, queueOf, queues } from './queues.ts'
 import { SearchField } from './search-field.tsx'
 import { usePlace } from './use-place.ts'
 import { useQueue } from './use-queue.ts'
+import { useSelection } from './use-selection.ts'
 
 // Fetched beside the list, so that it is there when somebody opens a request.
 const loadedReader = import('./reader.tsx').then((part) => ({ default: part.Reader }))
 const Reader = lazy(() => loadedReader)
+// For the first decision, which takes no time.
+void import('../deciding/hold-toast.tsx').catch(() => undefined)
+const FilterDialog = lazy(() => import('../views/filter-dialog.tsx').then((part) => ({ default: part.FilterDialog })))
+const ViewBar = lazy(() => import('../views/view-bar.tsx').then((part) => ({ default: part.ViewBar })))
+const BulkBar = lazy(() => import('../bulk/bar.tsx').then((part) => ({ default: part.BulkBar })))
 
 /** The list and the reader, side by side from 1024 px on and one at a time below. The address says which request is read. */
 export function InboxPage() {
   const { queue = '' } = useParams({ strict: false })
   const found = queueOf(queue)
-  return <Inbox key={found.name} queue={found} />
+  const { q, ...filters }: Filters = useSearch({ from: '/inside/inbox/$queue' })
+  return <Inbox key={found.name + JSON.stringify(filters)} queue={found} filters={filters} q={q} />
 }
 
-function Inbox({ queue }: { readonly queue: Queue }) {
+interface InboxProps {
+  readonly queue: Queue
+  readonly filters: Filters
+  /** What is searched for; empty: the box is open. */
+  readonly q: string | undefined
+}
+
+function Inbox({ queue, filters, q }: InboxProps) {
+  const navigate = useNavigate()
+  const [isFiltering, setIsFiltering] = useState(false)
   const place = usePlace(queue.name)
   const { id } = place
-  const { q } = useSearch({ strict: false })
-  const navigate = useNavigate()
-  const list = useQueue(queue, id, q?.trim() ?? '')
+  const list = useQueue(queue, id, filters, q?.trim() ?? '')
   const [turn, setTurn] = useState(0)
   const { requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const selection = useSelection(requests)
   const connection = useConnection()
   // Which request the person went to, by a link or in the list; any other came by itself.
   const chosen = useRef<string | null>(id ?? null)
@@ -47,13 +63,22 @@ function Inbox({ queue }: { readonly queue: Queue }) {
     const next = requests[at === -1 ? 0 : at + step]
     if (next !== undefined) show(next.id, 'person')
   }
+  const extend = (step: 1 | -1): void => {
+    const [from, to] = [requests[at], requests[at + step]]
+    if (from === undefined || to === undefined) return
+    selection.extend(from.id, to.id)
+    show(to.id, 'person')
+  }
   const back = (): void => {
-    if (id === undefined) return
+    if (selection.isOn) selection.clear()
+    else if (id !== undefined) leave(id)
+  }
+  const leave = (id: string): void => {
     point(id)
     if (!isWide()) place.leave(false)
   }
   const searchFor = (text: string | undefined): void => {
-    const search = text === undefined ? {} : { q: text }
+    const search = text === undefined ? filters : { ...filters, q: text }
     void navigate({ to: '.', search, replace: q !== undefined })
   }
   const first = (): void => {
@@ -65,6 +90,26 @@ function Inbox({ queue }: { readonly queue: Queue }) {
     const next = requests[was + 1] ?? requests[was - 1]
     if (next === undefined) place.leave(true)
     else show(next.id, 'itself')
+  }
+  /** The focus goes to what is left, and so does the reader where what was read is among them. */
+  const acted = (gone: readonly Request[]): void => {
+    selection.clear()
+    const ids = new Set(gone.map((request) => request.id))
+    const from = at === -1 ? requests.findIndex((request) => ids.has(request.id)) : at
+    const isLeft = (request: Request): boolean => !ids.has(request.id)
+    const next = requests.slice(from).find(isLeft) ?? requests.slice(0, from).findLast(isLeft)
+    if (next === undefined) {
+      if (id !== undefined) place.leave(true)
+    } else if (id === undefined || !ids.has(id)) point(id ?? next.id)
+    else show(next.id, 'itself')
+  }
+  const narrow = (next: Filters): void => {
+    setIsFiltering(false)
+    void navigate({
+      to: '/inbox/$queue',
+      params: { queue: queue.name },
+      search: q === undefined ? next : { ...next, q },
+    })
   }
   const { go, follow } = place
   // The same function each time, so that rows that did not change are not drawn again.
@@ -94,6 +139,11 @@ function Inbox({ queue }: { readonly queue: Queue }) {
       const first = requests[at === -1 ? 0 : at]
       if (first !== undefined) show(first.id, 'person')
     },
+    select: () => selection.toggle(id ?? rowWithFocus()),
+    extendNext: () => extend(1),
+    extendPrevious: () => extend(-1),
+    filter: () => setIsFiltering(true),
+    ...(selection.isOn ? { back: selection.clear } : {}),
   })
 
   // Where the list is not seen, nobody scrolls to its end.
@@ -116,8 +166,10 @@ function Inbox({ queue }: { readonly queue: Queue }) {
       >
         <header className="flex h-12 shrink-0 items-center gap-2 border-line border-b px-4">
           <MenuButton />
-          <h1 className="font-semibold">{say(queue.label)}</h1>
+          <h1 className="min-w-0 truncate font-semibold">{say(queue.label)}</h1>
           <span className="ms-auto flex gap-0.5">
+            <KeyButton act="select" />
+            <KeyButton act="filter" />
             <KeyButton act="search" />
             <KeyButton act="sheet" />
           </span>
@@ -140,7 +192,31 @@ function Inbox({ queue }: { readonly queue: Queue }) {
             {say('app.offline')}
           </p>
         ) : null}
-        <QueueList queue={queue} list={list} current={id} focus={focus} onOpen={opened} />
+        <Suspense>
+          {isFiltered(filters) || list.search !== '' ? (
+            <ViewBar queue={queue.query.queue ?? null} filters={filters} q={q} onClear={() => narrow({})} />
+          ) : null}
+          {isFiltering ? (
+            <FilterDialog filters={filters} onChoose={narrow} onClose={() => setIsFiltering(false)} />
+          ) : null}
+        </Suspense>
+        <QueueList queue={queue} list={list} current={id} focus={focus} selection={selection} onOpen={opened} />
+        {selection.chosen.length === 0 ? null : (
+          <Suspense>
+            <BulkBar
+              chosen={selection.chosen}
+              requests={requests}
+              lists={queues}
+              onSelect={selection.add}
+              onClear={() => {
+                selection.clear()
+                const row = id ?? requests[0]?.id
+                if (row !== undefined) point(row)
+              }}
+              onActed={acted}
+            />
+          </Suspense>
+        )}
       </div>
       {id === undefined ? (
         <p className="hidden place-items-center bg-pane text-faint wide:grid">{say('reader.nothing')}</p>
@@ -164,6 +240,9 @@ function Inbox({ queue }: { readonly queue: Queue }) {
 
 /** So many requests before the last one that is loaded, the next page is asked for. */
 const nearEnd = 20
+
+const rowWithFocus = (): string | undefined =>
+  document.activeElement instanceof HTMLElement ? document.activeElement.dataset.row : undefined
 
 /** As in the style sheet. */
 const isWide = (): boolean => matchMedia('(min-width: 1024px)').matches

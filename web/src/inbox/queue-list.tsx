@@ -10,6 +10,7 @@ import { say } from '../words/say.ts'
 import { QueueRow } from './queue-row.tsx'
 import type { Queue } from './queues.ts'
 import type { useQueue } from './use-queue.ts'
+import type { useSelection } from './use-selection.ts'
 
 const sectionHeight = 34
 const rowHeight = { comfortable: 57, compact: 45 } as const
@@ -22,11 +23,12 @@ export interface QueueListProps {
   readonly current: string | undefined
   /** Moves the focus to this row once it is drawn; another number each time. */
   readonly focus: { readonly id: string; readonly turn: number } | null
+  readonly selection: ReturnType<typeof useSelection>
   readonly onOpen: (id: string) => void
 }
 
 /** Draws the rows that are seen, however many there are. */
-export function QueueList({ queue, list, current, focus, onOpen }: QueueListProps) {
+export function QueueList({ queue, list, current, focus, selection, onOpen }: QueueListProps) {
   const { rows, requests, highlights, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const { density } = usePreferences()
   const scroller = useRef<HTMLDivElement>(null)
@@ -98,6 +100,9 @@ export function QueueList({ queue, list, current, focus, onOpen }: QueueListProp
               isCurrent={request.id === current}
               isStop={request.id === stop}
               isCompact={density === 'compact'}
+              isSelected={selection.isOn ? selection.revisions.has(request.id) : null}
+              onSelect={selection.toggle}
+              onExtend={selection.extend}
               onOpen={onOpen}
             />
           )
@@ -121,12 +126,17 @@ interface ItemProps {
   readonly isCurrent: boolean
   readonly isStop: boolean
   readonly isCompact: boolean
+  /** Null: nothing is. */
+  readonly isSelected: boolean | null
+  readonly onSelect: (id: string) => void
+  readonly onExtend: (was: string | null, to: string) => void
   readonly onOpen: (id: string) => void
 }
 
 /** Drawn again only when it changes itself: a move changes two of the rows that are seen. */
 const Item = memo(function Item(props: ItemProps) {
-  const { queue, request, highlights, index, count, start, size, isCurrent, isStop, isCompact, onOpen } = props
+  const { queue, request, highlights, index, count, start, size, isCurrent, isStop, isCompact, isSelected } = props
+  const { onSelect, onExtend, onOpen } = props
   return (
     <li
       aria-setsize={count}
@@ -134,6 +144,21 @@ const Item = memo(function Item(props: ItemProps) {
       style={placed(start, size)}
       className="absolute inset-x-0 top-0 contain-strict"
     >
+      {isSelected === null ? null : (
+        <label className="absolute inset-y-0 start-0.5 z-[1] grid w-11 place-items-center">
+          <input
+            type="checkbox"
+            checked={isSelected}
+            aria-label={say('select.row', { title: request.title })}
+            tabIndex={isStop ? 0 : -1}
+            className="size-4 accent-accent"
+            onChange={({ nativeEvent }) => {
+              if (nativeEvent instanceof MouseEvent && nativeEvent.shiftKey) onExtend(null, request.id)
+              else onSelect(request.id)
+            }}
+          />
+        </label>
+      )}
       <Link
         to="/inbox/$queue/$id"
         params={{ queue, id: request.id }}
@@ -141,7 +166,7 @@ const Item = memo(function Item(props: ItemProps) {
         data-row={request.id}
         aria-current={isCurrent ? 'true' : undefined}
         tabIndex={isStop ? 0 : -1}
-        className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side forced-colors:border-[Canvas]'}`}
+        className={`block h-full border-s-2 -outline-offset-2 ${isCurrent ? 'border-accent bg-chosen' : 'border-transparent hover:bg-side forced-colors:border-[Canvas]'} ${isSelected === null ? '' : 'ps-7'}`}
         onClick={(event) => {
           if (!event.ctrlKey && !event.metaKey && !event.shiftKey) onOpen(request.id)
         }}

@@ -107,3 +107,7 @@ export const queues: readonly [Queue, ...Queue[]] = [
 ]
 
 export const queueOf = (name: string): Queue => queues.find((queue) => queue.name === name) ?? queues[0]
+
+/** The queue of a list that the service knows by this name; null: every request. */
+export const queueNamed = (queue: string | null): string =>
+  (queue === null ? undefined : queues.find(({ query }) => query.queue === queue)?.name) ?? 'latest'

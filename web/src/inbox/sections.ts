@@ -20,17 +20,21 @@ function byAge({ created_at }: Request, midnight: number): Word {
   return asked > midnight - 2 * 86_400_000 ? 'section.asked_yesterday' : 'section.asked_earlier'
 }
 
-/** The rows of a list: requests in the service's order, with a heading where the next part of it begins. */
-export function rowsOf(requests: readonly Request[], sort: 'due' | 'newest' | 'match', now: Date): readonly Row[] {
-  if (sort === 'match') return requests.map((request, index) => ({ kind: 'item', key: request.id, request, index }))
+/** The rows of a list: requests in the service's order, with a heading where the next part of it begins, if that is a time. */
+export function rowsOf(requests: readonly Request[], sort: string, now: Date): readonly Row[] {
   const end = new Date(now)
   end.setHours(24, 0, 0, 0)
   const midnight = end.getTime()
   const rows: Row[] = []
   let before: Word | null = null
   for (const [index, request] of requests.entries()) {
-    const label = sort === 'due' ? byDue(request, now, midnight) : byAge(request, midnight)
-    if (label !== before) rows.push({ kind: 'section', key: `${label}${index}`, label })
+    const label =
+      sort === 'due'
+        ? byDue(request, now, midnight)
+        : sort === 'priority' || sort === 'match'
+          ? null
+          : byAge(request, midnight)
+    if (label !== null && label !== before) rows.push({ kind: 'section', key: `${label}${index}`, label })
     before = label
     rows.push({ kind: 'item', key: request.id, request, index })
   }

@@ -62,7 +62,7 @@ export function SnoozeButton({ request, onMoved }: SnoozeButtonProps) {
       ) : null}
       {asked !== null && asked.id === request.id ? (
         <Suspense>
-          <SnoozeDialog request={request} onChoose={choose} onClose={() => setAsked(null)} />
+          <SnoozeDialog requests={[request]} onChoose={choose} onClose={() => setAsked(null)} />
         </Suspense>
       ) : null}
     </>

@@ -4,6 +4,7 @@ import { type Highlight, listQuery, type Request, searchQuery } from '../api/req
 import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
 import { useAside } from '../snoozing/aside.ts'
+import type { Filters } from '../views/filters.ts'
 import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
 
@@ -14,12 +15,12 @@ const showsSettled = ({ name }: Queue): boolean => name === 'latest' || name ===
  * What of a queue is loaded, as rows. A request that somebody else decided stays while it is the one that is read, because
  * nothing is taken from under a person's eyes. `search`: only what contains its words; empty: everything.
  */
-export function useQueue(queue: Queue, current: string | undefined, search: string) {
+export function useQueue(queue: Queue, current: string | undefined, filters: Filters, search: string) {
   const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } = useInfiniteQuery(
     // The options of both have the same form; only their keys differ in type.
-    (search === '' ? listQuery(queue.name, queue.query) : searchQuery(queue.query, search)) as ReturnType<
-      typeof listQuery
-    >,
+    (search === ''
+      ? listQuery(queue.name, queue.query, filters)
+      : searchQuery(queue.query, filters, search)) as ReturnType<typeof listQuery>,
   )
   const { decided, notices } = useDecisions()
   const { ids: aside } = useAside()
@@ -48,7 +49,7 @@ export function useQueue(queue: Queue, current: string | undefined, search: stri
     () => (kept === undefined ? fitting : fitting.toSpliced(kept[0], 0, kept[1])),
     [fitting, kept],
   )
-  const sort = search === '' ? queue.query.sort : 'match'
+  const sort = search === '' ? (filters.sort ?? queue.query.sort) : 'match'
   const highlights = useMemo(
     () =>
       new Map<string, readonly Highlight[]>(

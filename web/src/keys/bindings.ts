@@ -19,9 +19,17 @@ export const bindings = {
   diffMode: ['d'],
   snooze: ['h'],
   undo: ['z'],
+  select: ['x'],
+  selectAlike: ['Shift+x'],
+  extendNext: ['Shift+j'],
+  extendPrevious: ['Shift+k'],
+  approveSelected: ['Shift+a'],
+  rejectSelected: ['Shift+r'],
+  snoozeSelected: ['Shift+h'],
   raw: ['i'],
   copyLink: ['y'],
   search: ['/'],
+  filter: ['f'],
   palette: ['Mod+k'],
   sheet: ['?'],
   goAll: ['g o'],
@@ -71,6 +79,7 @@ export function keyLabel(act: Act): string {
     ArrowDown: '↓',
     ArrowUp: '↑',
     Mod: modifier,
+    Shift: onMac ? '⇧' : 'Shift',
   }
   return first
     .split(' ')

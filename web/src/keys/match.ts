@@ -22,7 +22,7 @@ export interface Press {
 }
 
 /** Only these go on while a key is held down. */
-const repeatable = new Set<Act>(['next', 'previous'])
+const repeatable = new Set<Act>(['next', 'previous', 'extendNext', 'extendPrevious'])
 
 const letter = (code: string): string | undefined => /^Key([A-Z])$/.exec(code)?.[1]?.toLowerCase()
 

@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
-import { remember } from '../api/requests.ts'
+import { type Request, remember } from '../api/requests.ts'
 import { type ListRules, type Pages, withChanges } from './merge.ts'
 import { forgetPresence, present } from './presence.ts'
 import type { ChangeListener, Connection } from './source.ts'
@@ -20,6 +20,11 @@ export const useConnection = (): Connection =>
 /** Nothing can be decided: the service does not answer, or the browser knows that it cannot be reached. */
 export const isAway = (): boolean => connection === 'away' || !navigator.onLine
 
+/** A list with filters is read again this long after a change, and not with each. */
+const filteredMs = 2_000
+/** Takes nothing new in. */
+const none: ListRules = { name: '', fits: () => false, compare: () => 0 }
+
 /** Keeps every list, request and count of the page current, from one source. It is loaded behind the first page. */
 export function useLiveUpdates(lists: readonly ListRules[]): void {
   const client = useQueryClient()
@@ -33,6 +38,7 @@ export function useLiveUpdates(lists: readonly ListRules[]): void {
             data === undefined ? undefined : withChanges(data, requests, rules, now),
           )
         }
+        changeFiltered(requests)
       },
       missed: () => {
         for (const queryKey of [['requests'], ['request'], ['counts']]) void client.invalidateQueries({ queryKey })
@@ -51,6 +57,19 @@ export function useLiveUpdates(lists: readonly ListRules[]): void {
         for (const each of listeners) each()
       },
     }
+    let soon: ReturnType<typeof setTimeout> | null = null
+    /** Which requests a list with filters has, only the service knows: those it holds are changed, and others come with it. */
+    const changeFiltered = (requests: readonly Request[]): void => {
+      const isFiltered = ({ queryKey }: { readonly queryKey: readonly unknown[] }) => queryKey.length > 2
+      const filtered = { queryKey: ['requests'], predicate: isFiltered }
+      client.setQueriesData<Pages>(filtered, (data) =>
+        data === undefined ? undefined : withChanges(data, requests, none, new Date()),
+      )
+      soon ??= setTimeout(() => {
+        soon = null
+        void client.invalidateQueries(filtered)
+      }, filteredMs)
+    }
     let end: (() => void) | null = null
     let isOver = false
     void import('./tabs.ts').then(({ followChanges }) => {
@@ -58,6 +77,7 @@ export function useLiveUpdates(lists: readonly ListRules[]): void {
     })
     return () => {
       isOver = true
+      if (soon !== null) clearTimeout(soon)
       end?.()
       listener.connection('connecting')
     }

@@ -61,8 +61,12 @@ async function act(request: Request, isAside: boolean, lists: Lists, send: () =>
 /** Out of this person's queues until then. */
 export async function putAside(request: Request, until: Date, lists: Lists): Promise<void> {
   become({ latest: { request, until, at: performance.now() } })
-  await act(request, true, lists, () => sendSnooze(request.id, until))
+  await setAside(request, until, lists)
 }
+
+/** That, for one of many, which are told as one. Whether it is put aside. */
+export const setAside = (request: Request, until: Date, lists: Lists): Promise<boolean> =>
+  act(request, true, lists, () => sendSnooze(request.id, until))
 
 /** Whether it is back. */
 export async function bringBack(request: Request, lists: Lists): Promise<boolean> {

@@ -12,13 +12,14 @@ import { absolute, clockTime } from '../words/times.ts'
 import { bounds, inputTime, snoozeTimes } from './times.ts'
 
 export interface SnoozeDialogProps {
-  readonly request: Request
+  /** One, or many that go together. */
+  readonly requests: readonly [Request, ...Request[]]
   readonly onChoose: (until: Date) => void
   readonly onClose: () => void
 }
 
 /** Until when: one of a few times by a digit, or a chosen one. */
-export function SnoozeDialog({ request, onChoose, onClose }: SnoozeDialogProps) {
+export function SnoozeDialog({ requests, onChoose, onClose }: SnoozeDialogProps) {
   const [now] = useState(() => new Date())
   const first = useRef<HTMLButtonElement>(null)
   const times = snoozeTimes(now)
@@ -34,14 +35,15 @@ export function SnoozeDialog({ request, onChoose, onClose }: SnoozeDialogProps) 
     const until = new Date(given(new FormData(event.currentTarget), 'until') ?? '')
     if (!Number.isNaN(until.getTime())) onChoose(until)
   }
-  const { timeout_at } = request
-  const isOverBy = (until: Date): boolean => timeout_at !== null && new Date(timeout_at) <= until
+  const isOverBy = (until: Date): boolean =>
+    requests.some(({ timeout_at }) => timeout_at !== null && new Date(timeout_at) <= until)
   return (
     <Modal title={say('snooze.title')} onClose={onClose} initialFocus={first}>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the digits are keys of the buttons in it, which work without them */}
       <div className="grid gap-4 px-5 pt-1 pb-5" onKeyDown={pressed}>
         <p className="truncate text-mute" dir="auto">
-          <AgentText text={request.title} />
+          <AgentText text={requests[0].title} />
+          {requests.length === 1 ? null : ` ${say('snooze.more', { count: requests.length - 1 })}`}
         </p>
         <ul className="-mx-2 grid gap-px">
           {times.map(({ name, at }, index) => (

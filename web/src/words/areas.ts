@@ -2,6 +2,7 @@
 const laterAreas: ReadonlySet<string> = new Set([
   'account',
   'agents',
+  'bulk',
   'confirm_email',
   'copy',
   'deletion',
@@ -28,6 +29,7 @@ const laterAreas: ReadonlySet<string> = new Set([
   'step_up',
   'teams',
   'used',
+  'views',
 ])
 
 export const isLater = (word: string): boolean => laterAreas.has(word.split('.')[0] ?? '')

@@ -1,0 +1,39 @@
+import { longestSearch } from '../api/requests.ts'
+
+/** What of a list is shown, and in which order, as the address and the service name it. */
+export type Filters = Readonly<Record<string, string>>
+
+/** In the order in which they are told. */
+export const filterNames = [
+  'risk',
+  'priority',
+  'agent',
+  'tag',
+  'run_id',
+  'state',
+  'created_after',
+  'created_before',
+  'due_before',
+  'sort',
+  'q',
+] as const
+export type FilterName = (typeof filterNames)[number]
+
+const isFilter = (name: string): boolean =>
+  (filterNames as readonly string[]).includes(name) || name.startsWith('metadata.')
+
+/** Those of an address. What the service does not take, it refuses in words. */
+export function filtersOf(search: Readonly<Record<string, unknown>>): Filters {
+  const given = Object.entries(search).filter(
+    ([name, value]) => isFilter(name) && ['string', 'number', 'boolean'].includes(typeof value),
+  )
+  return Object.fromEntries(
+    given.flatMap(([name, value]) => {
+      // A search for nothing yet is a box that is open.
+      if (name === 'q') return [[name, String(value).slice(0, longestSearch)]]
+      return value === '' ? [] : [[name, String(value)]]
+    }),
+  )
+}
+
+export const isFiltered = (filters: Filters): boolean => Object.keys(filters).length > 0

@@ -1,3 +1,4 @@
+import '../words/later.ts'
 import { useQuery } from '@tanstack/react-query'
 import { api, type Schemas } from '../api/client.ts'
 import { countsQuery } from '../api/counts.ts'

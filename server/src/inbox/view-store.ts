@@ -1,15 +1,10 @@
-import type { Selectable } from 'kysely'
-import { type Queryable, type Statement, sql, type Tx } from '../platform/database/db.ts'
+import type { Queryable, Statement, Tx } from '../platform/database/db.ts'
 import { first } from '../platform/database/first.ts'
-import type { Schema } from '../platform/database/schema.gen.ts'
-import { fieldsOf, names } from '../platform/names.ts'
 import { mostViews, type View } from './view.ts'
 
-const columns = names('organization_id, id, user_id, name, query, created_at, updated_at')
-
-function toView(row: Selectable<Schema['saved_views']>): View {
-  return fieldsOf(row, columns)
-}
+const columns = `organization_id as "organizationId", id, user_id as "userId", name, query, created_at as "createdAt",
+  updated_at as "updatedAt"`
+const own = 'organization_id = $1 and id = $2 and user_id = $3'
 
 /** Whose view it is, and which. */
 export type ViewKey = Pick<View, 'organizationId' | 'userId' | 'id'>
@@ -36,51 +31,47 @@ export async function insertView(tx: Tx, view: View): Promise<boolean> {
   return (await inserted).length === 1
 }
 
-/** Oldest first: there are never more than a few. */
-export async function viewsOf(db: Queryable, organizationId: string, userId: string): Promise<readonly View[]> {
-  const query = sql
-    .selectFrom('saved_views')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('user_id', '=', userId)
-    .orderBy('id')
-    .limit(mostViews)
-  return (await db.run(query)).map(toView)
+const listStatement: Statement = {
+  name: 'inbox_views',
+  text: `select ${columns} from saved_views where organization_id = $1 and user_id = $2 order by id limit ${mostViews}`,
 }
 
-export async function viewOf(db: Queryable, { organizationId, userId, id }: ViewKey): Promise<View | null> {
-  const query = sql
-    .selectFrom('saved_views')
-    .selectAll()
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .where('user_id', '=', userId)
-  return first(db.run(query), toView)
+/** Oldest first: there are never more than a few. */
+export function viewsOf(db: Queryable, organizationId: string, userId: string): Promise<readonly View[]> {
+  return db.execute<View>(listStatement, [organizationId, userId])
+}
+
+const findStatement: Statement = {
+  name: 'inbox_find_view',
+  text: `select ${columns} from saved_views where ${own}`,
+}
+
+export function viewOf(db: Queryable, { organizationId, userId, id }: ViewKey): Promise<View | null> {
+  return first(db.execute<View>(findStatement, [organizationId, id, userId]), asItIs)
+}
+
+const asItIs = (view: View): View => view
+
+const saveStatement: Statement = {
+  name: 'inbox_save_view',
+  text: `update saved_views set name = $4, query = $5, updated_at = $6 where ${own} returning ${columns}`,
 }
 
 /** As it is now; null when this person has none with the id. */
-export async function saveView(
+export function saveView(
   db: Queryable,
   { organizationId, userId, id }: ViewKey,
   { name, query, updatedAt }: Pick<View, 'name' | 'query' | 'updatedAt'>,
 ): Promise<View | null> {
-  const update = sql
-    .updateTable('saved_views')
-    .set({ name, query, updated_at: updatedAt })
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .where('user_id', '=', userId)
-    .returningAll()
-  return first(db.run(update), toView)
+  return first(db.execute<View>(saveStatement, [organizationId, id, userId, name, query, updatedAt]), asItIs)
+}
+
+const deleteStatement: Statement = {
+  name: 'inbox_delete_view',
+  text: `delete from saved_views where ${own} returning 1`,
 }
 
 /** Whether there was one. */
 export async function deleteView(db: Queryable, { organizationId, userId, id }: ViewKey): Promise<boolean> {
-  const query = sql
-    .deleteFrom('saved_views')
-    .where('organization_id', '=', organizationId)
-    .where('id', '=', id)
-    .where('user_id', '=', userId)
-    .returning('id')
-  return (await db.run(query)).length === 1
+  return (await db.execute(deleteStatement, [organizationId, id, userId])).length === 1
 }

@@ -19,8 +19,10 @@ export const filterNames = [
 ] as const
 export type FilterName = (typeof filterNames)[number]
 
-const isFilter = (name: string): boolean =>
-  (filterNames as readonly string[]).includes(name) || name.startsWith('metadata.')
+/** What an address of the inbox has beside its filters: the queue is its path, and pages of a list are turned by scrolling. */
+const others: ReadonlySet<string> = new Set(['queue', 'limit', 'offset', 'cursor', 'fields', 'updated_after'])
+/** Also those that the inbox has no words for: a list that left one out would show more than its view is for. */
+const isFilter = (name: string): boolean => !others.has(name)
 
 /** Those of an address. What the service does not take, it refuses in words. */
 export function filtersOf(search: Readonly<Record<string, unknown>>): Filters {

@@ -84,17 +84,8 @@ const isCounted = ({ priorities: wanted, risks, runId, aside }: ListFilter, look
 
 /** The statement is prepared once per combination of the filters that have totals; with others it is planned for their values. */
 export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
-  const { organizationId, agentId, states, updatedAfter, updatedUntil, sort, after, limit, offset, light, search } =
-    filter
-  // One more than asked for: then there is a next page.
-  const values: unknown[] = [organizationId, limit + 1, offset]
-  const parameter = (value: unknown): string => `$${values.push(value)}`
-  const { by, after: behind } = orders[sort]
-  const looked = lookedFor(filter, parameter)
-  const beyond = (): string => (after === null ? '' : ` and ${behind(after, parameter)}`)
-  const parts = { filter, parameter, looked, beyond, by }
-  const text =
-    search !== null ? fromFound(parts, search) : updatedAfter === null ? fromSource(parts) : fromChanges(parts)
+  const { agentId, states, updatedAfter, updatedUntil, sort, after, limit, offset, light, search } = filter
+  const { text, values, looked } = pageOf(filter)
   const [scored, newest] = search === null ? ['', ''] : [', page.rank as page_rank', ', bound.bound_window']
   const whole = `${text}, read as (
       select c.*, page.place${scored}, sum(c.bytes) over (order by page.place) as sum, count(*) over ()::int as looked_at
@@ -129,6 +120,36 @@ export async function list(db: Queryable, filter: ListFilter): Promise<Page> {
   // The pages of a window are in one order, whatever came in meanwhile.
   const window = after?.window ?? following(first?.bound_window ?? leastId)
   return { ...page, next: { ...next, rank: shown.at(-1)?.page_rank ?? null, window } }
+}
+
+/** The ids of a page, as `page` of a statement that goes on. */
+function pageOf(filter: ListFilter) {
+  const { organizationId, updatedAfter, sort, after, limit, offset, search } = filter
+  // One more than asked for: then there is a next page.
+  const values: unknown[] = [organizationId, limit + 1, offset]
+  const parameter = (value: unknown): string => `$${values.push(value)}`
+  const { by, after: behind } = orders[sort]
+  const looked = lookedFor(filter, parameter)
+  const beyond = (): string => (after === null ? '' : ` and ${behind(after, parameter)}`)
+  const parts = { filter, parameter, looked, beyond, by }
+  const text =
+    search !== null ? fromFound(parts, search) : updatedAfter === null ? fromSource(parts) : fromChanges(parts)
+  return { text, values, looked }
+}
+
+/** How many requests a page has, which are not read for it, and whether more may follow. */
+export async function countPage(db: Queryable, filter: ListFilter): Promise<PageCount> {
+  const { text, values } = pageOf(filter)
+  const counted = `${text} select (select count(*)::int from page) as found,
+    exists (select from bound where bound_id is not null) as "goesOn"`
+  const [row] = await db.run<{ readonly found: number; readonly goesOn: boolean }>(plannedFor(values, counted))
+  const { found = 0, goesOn = false } = row ?? {}
+  return { count: Math.min(found, filter.limit), isMore: found > filter.limit || goesOn }
+}
+
+export interface PageCount {
+  readonly count: number
+  readonly isMore: boolean
 }
 
 const boundOf = (row: ListedRow | undefined): Place | null =>

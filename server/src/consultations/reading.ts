@@ -123,9 +123,10 @@ export async function list(
 }
 
 /** How many requests the first page of a kept query has, and whether there may be more. */
-export async function countOf(reading: ReadContext & Pick<Context, 'clock'>, principal: Person, query: string) {
-  const page = await list(reading, principal, parseKeptQuery(query, principal, reading.clock.now()))
-  return { count: page.items.length, isMore: page.next !== null }
+export function countOf({ db, clock }: Pick<Context, 'db' | 'clock'>, principal: Person, query: string) {
+  const { agent, ...filter } = parseKeptQuery(query, principal, clock.now())
+  const { organizationId } = principal
+  return lists.countPage(db.within({ organizationId }), { ...filter, organizationId, agentId: agent })
 }
 
 /** The numbers beside the queues of each of these people, in one statement. */

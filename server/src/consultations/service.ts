@@ -52,7 +52,7 @@ export function createConsultations(dependencies: Omit<Context, 'openWrites'>) {
     find: find.bind(null, reading),
     list: list.bind(null, reading),
     queryOf: (principal: Principal, query: string) => parseKeptQuery(query, principal, context.clock.now()),
-    countOf: countOf.bind(null, { ...reading, clock: context.clock }),
+    countOf: countOf.bind(null, context),
     counts: counts.bind(null, context),
     settledUntil: settled.bind(null, context),
     newestChange: () => openWrites.newest(),

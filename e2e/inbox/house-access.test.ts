@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { eventually } from '../../server/test/eventually.ts'
 import { request } from '../../server/test/service-process.ts'
-import { flaws } from './axe.ts'
+import { abroad, flaws } from './axe.ts'
 import { type House, owner, setUp, startHouse } from './house.ts'
 
 let house: House
@@ -69,7 +69,7 @@ async function furnish({ url }: House): Promise<void> {
   })
 }
 
-describe('no flaw that axe finds, in light and dark, at 1280 and 320 px', () => {
+describe('no flaw that axe finds, in light, dark and forced colours, at 1280 and 320 px', () => {
   for (const path of outside) {
     test(path, async () => {
       await page.goto(house.url + path)
@@ -107,6 +107,26 @@ describe('no flaw that axe finds, in light and dark, at 1280 and 320 px', () => 
       })
     }
     assert.deepEqual(troubles, [])
+  })
+
+  test('from right to left', async (context) => {
+    const out = await house.open({ locale: 'ar', reducedMotion: 'reduce' })
+    await page.evaluate("localStorage.setItem('hitl-preferences', JSON.stringify({ language: 'ar' }))")
+    for (const [at, paths] of [
+      [out.page, outside],
+      [page, inside],
+    ] as const) {
+      for (const path of paths) {
+        await context.test(path, async () => {
+          await at.goto(house.url + path)
+          await at.getByRole('heading', { level: 1 }).waitFor()
+          assert.equal(await at.evaluate('document.documentElement.dir'), 'rtl')
+          assert.deepEqual(await flaws(at, 'html', abroad), [])
+        })
+      }
+    }
+    assert.deepEqual([...troubles, ...out.troubles], [])
+    await out.close()
   })
 
   test('every route of the application is looked at here, or in the tests of the inbox', async () => {

@@ -244,14 +244,14 @@ export function ChangeView({ before, after, language, label }: ChangeViewProps) 
   if (isShort(before) && isShort(after)) {
     return (
       <span className="tabular wrap-anywhere">
-        <del className="rounded-small bg-removed-word px-1 no-underline">
+        <del className="rounded-small bg-removed-word px-1 no-underline forced-colors:line-through">
           <span className="sr-only">{say('diff.removed')} </span>
           <AgentText text={shortOf(before)} />
         </del>
         <span aria-hidden="true" className="mx-1.5 inline-block text-mute rtl:-scale-x-100">
           {'\u2192'}
         </span>
-        <ins className="rounded-small bg-added-word px-1 font-medium no-underline">
+        <ins className="rounded-small bg-added-word px-1 font-medium no-underline forced-colors:underline">
           <span className="sr-only">{say('diff.added')} </span>
           <AgentText text={shortOf(after)} />
         </ins>

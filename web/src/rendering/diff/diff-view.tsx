@@ -150,7 +150,13 @@ function RowView({ row, digits, tokensOf, unfold }: RowViewProps) {
 }
 
 const grounds = { same: '', note: 'bg-side text-mute', added: 'bg-added', removed: 'bg-removed' } as const
-const words = { same: '', note: '', added: 'bg-added-word', removed: 'bg-removed-word' } as const
+/** Where the colours are the system's, there are no grounds, and a line marks the word. */
+const words = {
+  same: '',
+  note: '',
+  added: 'bg-added-word forced-colors:underline',
+  removed: 'bg-removed-word forced-colors:line-through',
+} as const
 const signs = { same: ' ', note: ' ', added: '+', removed: '-' } as const
 
 interface LineViewProps {

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { eventually } from '../../server/test/eventually.ts'
 import { request } from '../../server/test/service-process.ts'
+import { abroad, flaws } from './axe.ts'
 import { admin, type Installation, openPage, reviewer, signIn, startBrowser, startInstallation } from './browser.ts'
 
 let at: Installation
@@ -24,10 +25,10 @@ const ask = async (what: string, body = {}): Promise<readonly [id: string, title
   const title = `${what} ${number}`
   return [await at.ask({ title, risk: 'low', context: {}, timeout_minutes: 10_000 - number, ...body }), title]
 }
-const revise = async (id: string, title: string): Promise<void> => {
+const revise = async (id: string, title: string, more = {}): Promise<void> => {
   const reply = await request(at.url, 'POST', `/api/v1/requests/${id}/revisions`, {
     as: at.apiKey,
-    body: { title, context: {} },
+    body: { title, context: {}, ...more },
   })
   assert.equal(reply.status, 201, JSON.stringify(reply.body))
 }
@@ -278,6 +279,61 @@ describe('snoozing', () => {
     await page.keyboard.press('g')
     await page.keyboard.press('e')
     await row(name).waitFor()
+  })
+})
+
+describe('what a request asked before', () => {
+  test('stands against what it asks now: what changed since the person looked, and every earlier revision', async () => {
+    const { page, troubles, close } = await openPage(browser, at.url)
+    await signIn(page, at.url)
+    const action = (amount: number) => ({ action: { name: 'refund', args: { order: 812, amount, note: 'lost' } } })
+    const [id, title] = await ask('Refund the order', { ...action(40), justification: 'The parcel was lost.' })
+    await open(page, id)
+    const changed = page.getByText('The agent changed this request since you looked at it.')
+    assert.equal(await changed.count(), 0)
+    await revise(id, title, { risk: 'low', ...action(60), justification: 'The parcel was lost.' })
+    await changed.waitFor()
+    await page.getByRole('button', { name: 'What changed', exact: true }).press('Enter')
+    const view = page.getByRole('region', { name: 'What changed', exact: true })
+    const linesOf = (what: string, revision: number) =>
+      view.getByRole('region', { name: `${what}: what changed since revision ${revision}` }).innerText()
+    await view.getByText('Arguments', { exact: true }).waitFor()
+    const lines = await linesOf('Arguments', 1)
+    assert.match(lines, /removed\s*amount: 40/)
+    assert.match(lines, /added\s*amount: 60/)
+    assert.doesNotMatch(await view.innerText(), /Why the agent asks|Title/, 'what stayed the same is left out')
+    await page.getByRole('button', { name: 'Close this note' }).click()
+    await changed.waitFor({ state: 'detached' })
+
+    await revise(id, `${title} in full`, { risk: 'low', ...action(80), context: { customer: 'Dana' } })
+    await changed.waitFor()
+    // The note is of the revision that was seen; the key opens and closes, wherever the focus is.
+    await page.locator('#card-title').focus()
+    await page.keyboard.press('v')
+    await view.waitFor({ state: 'detached' })
+    await page.keyboard.press('v')
+    await view.getByLabel('Compared with').selectOption({ index: 1 })
+    assert.match(await linesOf('Arguments', 1), /amount: 40[\s\S]*amount: 80/)
+    await view.getByText('Dana').waitFor()
+    assert.deepEqual(await view.locator('del, ins').allTextContents(), [`removed ${title}`, `added ${title} in full`])
+    await view.getByRole('button', { name: 'Revision 1 as JSON' }).click()
+    await view.getByRole('region', { name: 'Revision 1 as JSON' }).getByText('"The parcel was lost."').waitFor()
+
+    for (const [language, direction] of [
+      ['en', 'ltr'],
+      ['ar', 'rtl'],
+    ]) {
+      await page.evaluate(`localStorage.setItem('hitl-preferences', JSON.stringify({ language: '${language}' }))`)
+      await page.setViewportSize({ width: 320, height: 640 })
+      await page.goto(`${at.url}/inbox/all/${id}`)
+      await page.locator('#card-title').waitFor()
+      await page.keyboard.press('v')
+      await page.getByRole('combobox').waitFor()
+      assert.equal(await page.evaluate('document.documentElement.dir'), direction)
+      assert.deepEqual(await flaws(page, 'html', abroad), [], `${language}, at 320 px`)
+    }
+    assert.deepEqual(troubles, [])
+    await close()
   })
 })
 

@@ -2,6 +2,7 @@ import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { forgetMany } from '../bulk/many.ts'
 import { forgetDecisions } from '../deciding/decisions.ts'
+import { forgetLooked } from '../inbox/looked.ts'
 import { forgetPresence } from '../live/presence.ts'
 import { forgetDrafts } from '../questions/drafts.ts'
 import { forgetAside } from '../snoozing/aside.ts'
@@ -18,5 +19,6 @@ export function forgetOthers(): void {
     forgetAside()
     forgetMany()
     forgetPresence()
+    forgetLooked()
   })
 }

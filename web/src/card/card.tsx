@@ -4,6 +4,7 @@ import type { Request } from '../api/requests.ts'
 import { riskOf } from '../design/risk.ts'
 import { RiskShape, RiskWord } from '../design/risk-mark.tsx'
 import { useNow } from '../design/use-now.ts'
+import { ariaKey, keyLabel } from '../keys/bindings.ts'
 import { asksForMore } from '../questions/question.ts'
 import { AgentText } from '../rendering/agent-text.tsx'
 import { hintsOf } from '../rendering/hints.ts'
@@ -21,18 +22,31 @@ import { Raw } from './raw.tsx'
 const loadQuestion = () => import('../questions/question-panel.tsx')
 const QuestionPanel = lazy(() => loadQuestion().then((part) => ({ default: part.QuestionPanel })))
 
+const Revisions = lazy(() => import('./revisions.tsx').then((part) => ({ default: part.Revisions })))
+
 export interface CardProps {
   readonly request: Request
   /** The person may answer it now. */
   readonly isAnswerable: boolean
   readonly isRawOpen: boolean
   readonly onToggleRaw: (open: boolean) => void
+  /** Whether what changed since an earlier revision is shown, and since which one. */
+  readonly areChangesOpen: boolean
+  readonly since: number
+  readonly onToggleChanges: () => void
   /** What comes before the card's own parts: how a decision about it went. */
   readonly children?: ReactNode
 }
 
 /** One request, in the order in which a person decides. */
-export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onToggleRaw, children }: CardProps) {
+export const Card = memo(function Card({
+  request,
+  isAnswerable,
+  isRawOpen,
+  onToggleRaw,
+  children,
+  ...changes
+}: CardProps) {
   const { title, justification, description, context, presentation, action, attachments } = request
   const hints = useMemo(() => hintsOf({ context, action, presentation }), [context, action, presentation])
   const source = presentation?.source_url == null ? null : webUrl(presentation.source_url)
@@ -46,7 +60,14 @@ export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onTog
       >
         <AgentText text={title} />
       </h1>
-      <Meta request={request} />
+      <Meta request={request} isOpen={changes.areChangesOpen} onToggle={changes.onToggleChanges} />
+      {changes.areChangesOpen && request.revision > 1 ? (
+        <section aria-label={say('card.changes')} className="mb-5 rounded-box border border-line p-3.5">
+          <Suspense>
+            <Revisions key={`${request.id} ${request.revision}`} request={request} since={changes.since} />
+          </Suspense>
+        </section>
+      ) : null}
       {justification === null ? null : <AgentWords label={say('card.why')} text={justification} />}
       {description === null ? null : (
         <AgentWords label={say('card.description')} text={description} isMarkdown={false} />
@@ -96,7 +117,13 @@ export const Card = memo(function Card({ request, isAnswerable, isRawOpen, onTog
   )
 })
 
-function Meta({ request }: { readonly request: Request }) {
+interface MetaProps {
+  readonly request: Request
+  readonly isOpen: boolean
+  readonly onToggle: () => void
+}
+
+function Meta({ request, isOpen, onToggle }: MetaProps) {
   const now = useNow()
   const agent = useAgentName(request.agent_id)
   const risk = riskOf(request.risk)
@@ -122,7 +149,20 @@ function Meta({ request }: { readonly request: Request }) {
         </time>
       </li>
       {presentation?.reversible === false ? <li>{say('card.not_reversible')}</li> : null}
-      {request.revision > 1 ? <li>{say('card.revision', { revision: request.revision })}</li> : null}
+      {request.revision > 1 ? (
+        <li>
+          <button
+            type="button"
+            aria-expanded={isOpen}
+            aria-keyshortcuts={ariaKey('changes')}
+            title={say('reader.button', { label: say('key.changes'), keys: keyLabel('changes') })}
+            className="text-accent underline-offset-2 hover:underline pointer-coarse:min-h-11"
+            onClick={onToggle}
+          >
+            {say('card.revision', { revision: request.revision })}
+          </button>
+        </li>
+      ) : null}
       {request.agent_paused ? <li className="text-high">{say('card.agent_paused')}</li> : null}
     </ul>
   )

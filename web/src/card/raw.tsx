@@ -2,6 +2,7 @@ import { ChevronRight } from 'lucide-react'
 import type { Request } from '../api/requests.ts'
 import { CodeView } from '../rendering/code-view.tsx'
 import { say } from '../words/say.ts'
+import { askedParts } from './asked.ts'
 
 export interface RawProps {
   readonly request: Request
@@ -11,8 +12,6 @@ export interface RawProps {
 
 /** What the digest covers, as it was asked, and the digest. */
 export function Raw({ request, isOpen, onToggle }: RawProps) {
-  const { title, description, context, action, answer, justification, presentation, attachments } = request
-  const asked = { title, description, context, action, answer, justification, presentation, attachments }
   return (
     <section className="mt-[22px]" aria-label={say('raw.title')}>
       <button
@@ -29,7 +28,7 @@ export function Raw({ request, isOpen, onToggle }: RawProps) {
           <p className="text-mute text-small">
             {say('raw.digest')} <span className="break-all font-mono text-ink">{request.digest}</span>
           </p>
-          <CodeView text={JSON.stringify(asked, null, 2)} language="json" label={say('raw.json')} />
+          <CodeView text={JSON.stringify(askedParts(request), null, 2)} language="json" label={say('raw.json')} />
         </div>
       ) : null}
     </section>

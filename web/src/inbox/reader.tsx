@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { ArrowLeft, ChevronDown, ChevronUp } from 'lucide-react'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { isRefused } from '../api/refused.ts'
 import { isWhole, type Request, requestQuery } from '../api/requests.ts'
 import { Card } from '../card/card.tsx'
@@ -11,10 +11,12 @@ import { useKeys } from '../keys/keyboard.ts'
 import { useLook } from '../live/look.ts'
 import { diffMode } from '../rendering/diff/mode.ts'
 import { say } from '../words/say.ts'
+import { AwayLine } from './away-line.tsx'
 import { IconButton } from './icon-button.tsx'
+import { useLookedAt } from './looked.ts'
 import { PresenceLine } from './presence.tsx'
 import { SnoozeButton } from './snooze-button.tsx'
-import { Verdict } from './verdict.tsx'
+import { ChangedLine, Verdict } from './verdict.tsx'
 
 export interface ReaderProps {
   readonly id: string
@@ -35,20 +37,35 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
   const { data, error } = useQuery({ ...requestQuery(id), enabled: isAtRest || listed === undefined })
   const request = (data as Request | undefined) ?? listed
   const [isRawOpen, setIsRawOpen] = useState(false)
+  const [areChangesOpen, setChangesOpen] = useState(false)
+  const [since, lookedAt] = useLookedAt(isAtRest ? request : undefined)
   const scroller = useRef<HTMLDivElement>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: another card begins at its top
   useEffect(() => {
     scroller.current?.scrollTo({ top: 0 })
     setIsRawOpen(false)
+    setChangesOpen(false)
   }, [id])
+  const toggleChanges = useCallback(() => setChangesOpen((open) => !open), [])
   // The same element, so that the card is not drawn again for the list's sake.
-  const verdict = useMemo(() => (request === undefined ? null : <Verdict request={request} />), [request])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `lookedAt` is about the request
+  const before = useMemo(
+    () =>
+      request === undefined ? null : (
+        <>
+          <Verdict request={request} />
+          {since === null ? null : <ChangedLine onShow={() => setChangesOpen(true)} onClose={lookedAt} />}
+        </>
+      ),
+    [request, since],
+  )
   useLook(request === undefined || !isAtRest ? null : id)
   useKeys({
     back: onBack,
     nextInReader: () => onMove(1),
     previousInReader: () => onMove(-1),
     ...(request === undefined ? {} : { raw: () => setIsRawOpen((open) => !open) }),
+    ...(request === undefined || request.revision === 1 ? {} : { changes: toggleChanges }),
     diffMode: diffMode.toggle,
     copyLink: () => void navigator.clipboard?.writeText(location.href),
   })
@@ -77,6 +94,7 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
           </IconButton>
         </span>
       </header>
+      <AwayLine className="wide:hidden" />
       {request === undefined ? (
         <Missing error={error} onBack={onBack} />
       ) : (
@@ -94,8 +112,11 @@ export function Reader({ id, isAtRest, known, place, cameByItself, onMove, onBac
               isAnswerable={isAnswerable(request)}
               isRawOpen={isRawOpen}
               onToggleRaw={setIsRawOpen}
+              areChangesOpen={areChangesOpen}
+              since={since ?? request.revision - 1}
+              onToggleChanges={toggleChanges}
             >
-              {verdict}
+              {before}
             </Card>
           </section>
           <ActionBar key={request.id} request={request} cameByItself={cameByItself} onDecided={onDecided} />
@@ -118,7 +139,7 @@ function Missing({ error, onBack }: { readonly error: Error | null; readonly onB
   return (
     <div role="alert" className="grid justify-items-center gap-3 p-8 text-center">
       <h1 className="text-mute">
-        {!isRefused(error) ? say('app.offline') : error.status === 404 ? say('reader.missing') : error.message}
+        {!isRefused(error) ? say('reader.unseen') : error.status === 404 ? say('reader.missing') : error.message}
       </h1>
       <Button onClick={onBack}>{say('reader.back')}</Button>
     </div>

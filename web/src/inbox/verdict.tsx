@@ -27,15 +27,36 @@ function NoticeLine({ notice }: { readonly notice: Notice }) {
   return (
     <div className={`${line} border-high`}>
       <p className="flex-1">{text}</p>
-      <button
-        type="button"
-        aria-label={say('notice.close')}
-        className="grid size-6 place-items-center rounded-small hover:bg-pane pointer-coarse:size-11"
-        onClick={() => dismiss(notice.id)}
-      >
-        <X className="size-3.5" aria-hidden="true" />
-      </button>
+      <CloseButton onClick={() => dismiss(notice.id)} />
     </div>
+  )
+}
+
+/** The agent asks something else than when the person looked last. */
+export function ChangedLine({ onShow, onClose }: { readonly onShow: () => void; readonly onClose: () => void }) {
+  return (
+    <div role="status" className={`${line} border-high`}>
+      <p className="flex-1">
+        {say('card.changed')}{' '}
+        <button type="button" className="text-accent underline underline-offset-2" onClick={onShow}>
+          {say('key.changes')}
+        </button>
+      </p>
+      <CloseButton onClick={onClose} />
+    </div>
+  )
+}
+
+function CloseButton({ onClick }: { readonly onClick: () => void }) {
+  return (
+    <button
+      type="button"
+      aria-label={say('notice.close')}
+      className="grid size-6 place-items-center rounded-small hover:bg-pane pointer-coarse:size-11"
+      onClick={onClick}
+    >
+      <X className="size-3.5" aria-hidden="true" />
+    </button>
   )
 }
 

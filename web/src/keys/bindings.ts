@@ -17,6 +17,7 @@ export const bindings = {
   ask: ['c'],
   edit: ['e'],
   diffMode: ['d'],
+  changes: ['v'],
   snooze: ['h'],
   undo: ['z'],
   select: ['x'],

@@ -25,6 +25,7 @@ const laterAreas: ReadonlySet<string> = new Set([
   'providers',
   'qr',
   'reset',
+  'revisions',
   'role',
   'security',
   'sessions',

@@ -20,7 +20,7 @@ export function sourcesDigest() {
   const single = ['index.html', 'vite.config.ts', 'package.json', 'tsconfig.json', join('..', 'package-lock.json')]
   const files = [
     ...single.map((name) => join(web, name)),
-    ...['src', 'build'].flatMap((name) => filesBelow(join(web, name))),
+    ...['src', 'build', 'public'].flatMap((name) => filesBelow(join(web, name))),
   ]
   for (const file of files.sort()) {
     hash.update(relative(web, file).replaceAll(sep, '/')).update('\0').update(readFileSync(file)).update('\0')

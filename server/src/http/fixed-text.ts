@@ -8,15 +8,15 @@ import { isUnchanged } from './conditional.ts'
 const encodings = ['br', 'gzip', 'identity'] as const
 type Encoding = (typeof encodings)[number]
 
-/** A text that stays the same while the process runs, in each encoding. */
+/** A text, or a small file, that stays the same while the process runs, in each encoding. */
 export interface FixedText {
   readonly type: string
   readonly bodies: Readonly<Record<Encoding, Buffer>>
   readonly digest: string
 }
 
-export async function fixedText(type: string, text: string): Promise<FixedText> {
-  const identity = Buffer.from(text)
+export async function fixedText(type: string, content: string | Buffer): Promise<FixedText> {
+  const identity = typeof content === 'string' ? Buffer.from(content) : content
   const [br, gz] = await Promise.all([
     // 9: 40 ms for 300 KB, where 11 takes half a second to save a tenth.
     promisify(brotliCompress)(identity, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),

@@ -6,7 +6,10 @@ import { encodingFor, type FixedText, fixedText, sendFixedText } from './fixed-t
 import { htmlPage, sendPage } from './html-page.ts'
 import { publicPath } from './public-path.ts'
 
-/** What `vite build web` wrote: index.html, and in assets/ files whose names contain a hash of their contents. */
+/**
+ * What `vite build web` wrote: index.html and a few files beside it, which keep their names, and in assets/ files whose names
+ * contain a hash of their contents.
+ */
 const builtFolder = join(import.meta.dirname, '../../../web/dist')
 
 /** The first segments of the addresses that the web application draws; its own routes are in web/src/app/routes.tsx. */
@@ -26,7 +29,11 @@ export const webSegments = [
 // styles through the object model, which a policy does not restrict. blob: shows images that were read with a token.
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
-  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Of the script that the browser keeps: it may fetch what it keeps, and runs nothing else. */
+const workerPolicy =
+  "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
@@ -34,6 +41,8 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml; charset=utf-8',
   '.json': 'application/json',
   '.woff2': 'font/woff2',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json',
 }
 
 /** The name is a hash of the contents, so a changed file has another address. */
@@ -67,6 +76,15 @@ export async function registerWebApp(app: FastifyInstance, publicUrl: string, fo
     app.get(at, hidden, async (request, reply) =>
       sendFixedText(request, reply.header('content-security-policy', policy), index),
     )
+  }
+  for (const name of await readdir(folder)) {
+    const type = types[extname(name)]
+    if (type === undefined) continue
+    const content = await fixedText(type, await readFile(join(folder, name)))
+    app.get(`/${name}`, hidden, async (request, reply) => {
+      if (name.endsWith('.js')) reply.header('content-security-policy', workerPolicy)
+      return sendFixedText(request, reply, content)
+    })
   }
   const assets = join(folder, 'assets')
   const names = new Set(await readdir(assets))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
@@ -82,6 +82,51 @@ describe('the web application', () => {
     const reply = await t.call('GET', '/api/v1/nothing', { headers: { accept: 'text/html' } })
     assert.equal(reply.status, 404)
     assert.match(String(reply.headers['content-type']), /^application\/problem\+json/)
+  })
+
+  test('it can be installed: the page names a manifest, whose icons are there in the sizes that it states', async () => {
+    const page = await t.call('GET', '/')
+    assert.match(String(page.headers['content-security-policy']), /; manifest-src 'self';/)
+    const named = /<link rel="manifest" href="([^"]+)"/.exec(page.text)?.[1] ?? ''
+    const manifest = await t.call('GET', named)
+    assert.equal(manifest.status, 200)
+    assert.match(String(manifest.headers['content-type']), /^application\/manifest\+json/)
+    const { icons, start_url, scope } = JSON.parse(manifest.text)
+    assert.deepEqual([start_url, scope], ['./', './'], 'below the path of PUBLIC_URL, wherever that is')
+    const touch = /<link rel="apple-touch-icon" href="([^"]+)"/.exec(page.text)?.[1] ?? ''
+    const sizes: string[] = []
+    for (const { src, sizes: stated, type } of [...icons, { src: touch, sizes: '180x180', type: 'image/png' }]) {
+      const icon = await t.app.http.inject(new URL(src, `http://x${named}`).pathname)
+      assert.equal(icon.statusCode, 200, src)
+      assert.equal(String(icon.headers['content-type']).split(';')[0], type)
+      assert.equal(icon.headers['cache-control'], 'no-cache', 'its name stays when it changes')
+      // The first chunk of a PNG: its width and its height.
+      const real = [16, 20].map((at) => type === 'image/png' && icon.rawPayload.readUInt32BE(at)).join('x')
+      if (type === 'image/png') assert.equal(real, stated, src)
+      sizes.push(stated)
+    }
+    assert.ok(sizes.includes('192x192') && sizes.includes('512x512') && sizes.includes('any'), 'what browsers ask for')
+  })
+
+  test('what the browser keeps of it is there, may call the service alone, and is shown at its addresses', async () => {
+    const script = await t.call('GET', '/service-worker.js')
+    assert.equal(script.status, 200)
+    assert.equal(script.headers['cache-control'], 'no-cache')
+    assert.match(String(script.headers['content-security-policy']), /^default-src 'none'; connect-src 'self'; /)
+    const { entry, files } = JSON.parse(/^const build = (.*)$/m.exec(script.text)?.[1] ?? '')
+    const page = (await t.call('GET', '/')).text
+    assert.ok(page.includes(entry) && files.includes(entry))
+    for (const file of filesIn(page)) assert.ok(files.includes(file.slice(1)), file)
+    for (const file of files) assert.equal((await t.call('GET', `/${file}`)).status, 200, file)
+    const lazy = (await readdir(join(web, 'dist/assets'))).filter((name) => name.endsWith('.js'))
+    assert.deepEqual(
+      lazy.filter((name) => !files.includes(`assets/${name}`)),
+      [],
+      'every part that is loaded later is kept',
+    )
+    const source = await readFile(join(web, 'src/offline/service-worker.ts'), 'utf8')
+    const known = /const pages = new Set\(\[([^\]]+)\]/.exec(source)?.[1]?.match(/(?<=')[^',]*(?=')/g) ?? []
+    assert.deepEqual(known.filter((name) => /^[a-z-]+$/.test(name)).sort(), [...webSegments].sort())
   })
 
   test('the service serves the page at every address that the application has', async () => {

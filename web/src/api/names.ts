@@ -14,10 +14,8 @@ const agentQuery = (id: string) =>
 
 export const agentsQuery = queryOptions({
   queryKey: ['agents'],
-  queryFn: async ({ signal }) => {
-    const { items } = await granted(api.GET('/api/v1/agents', { params: { query: { limit: 100 } }, signal }))
-    return new Map(items.map(({ id, name }) => [id, name]))
-  },
+  queryFn: ({ signal }) => granted(api.GET('/api/v1/agents', { params: { query: { limit: 100 } }, signal })),
+  select: ({ items }) => new Map(items.map(({ id, name }) => [id, name])),
   staleTime: fiveMinutes,
 })
 

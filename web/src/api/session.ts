@@ -13,7 +13,12 @@ type AccessToken = components['schemas']['AccessToken']
 
 export type SessionState =
   | { readonly status: 'starting' | 'signed-out' }
-  | { readonly status: 'signed-in'; readonly user: User }
+  | {
+      readonly status: 'signed-in'
+      readonly user: User
+      /** When what is shown was read, as long as the service has not answered since the page was loaded; null once it has. */
+      readonly seenAt: number | null
+    }
 
 let state: SessionState = { status: 'starting' }
 let token: { readonly value: string; readonly renewAt: number } | null = null
@@ -32,18 +37,24 @@ function become(next: SessionState): void {
 
 function accept({ access_token, expires_in, user }: AccessToken): void {
   token = { value: access_token, renewAt: Date.now() + Math.max(1_000, expires_in * 1_000 - renewedBeforeMs) }
-  become({ status: 'signed-in', user: user as User })
+  become({ status: 'signed-in', user: user as User, seenAt: null })
+}
+
+/** Nothing answers: the person who was signed in last, with what they saw then. Every call asks for their session first. */
+export function resume(user: User, seenAt: number): void {
+  if (state.status === 'starting') become({ status: 'signed-in', user, seenAt })
 }
 
 /** What a person changed of themselves. */
 export function rememberUser(user: User): void {
-  if (state.status === 'signed-in') become({ status: 'signed-in', user })
+  if (state.status === 'signed-in') become({ ...state, user })
 }
 
 export const session = {
   get: (): SessionState => state,
   /** Who it is, and where: a person has another id in each organization. Null: nobody. */
   who: (): string | null => (state.status === 'signed-in' ? state.user.id : null),
+  seenAt: (): number | null => (state.status === 'signed-in' ? state.seenAt : null),
   subscribe: (listener: () => void): (() => void) => {
     listeners.add(listener)
     return () => listeners.delete(listener)
@@ -134,7 +145,15 @@ export async function switchOrganization(organizationId: string): Promise<void> 
   await accepted(anyone.POST('/api/v1/auth/switch', { body, headers: { authorization } }))
 }
 
+let erase = async (): Promise<void> => undefined
+
+/** What a sign-out does first, whether the service answers or not. */
+export function beforeSignOut(act: () => Promise<void>): void {
+  erase = act
+}
+
 export async function signOut(): Promise<void> {
+  await erase().catch(() => undefined)
   await granted(anyone.POST('/api/v1/auth/logout'))
   signedOut()
 }

@@ -7,7 +7,7 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import { publicPath } from '../api/public-path.ts'
-import { session, startSession } from '../api/session.ts'
+import { session } from '../api/session.ts'
 import { filterOf } from '../audit/filter.ts'
 import { InboxPage } from '../inbox/inbox-page.tsx'
 import { queues } from '../inbox/queues.ts'
@@ -16,6 +16,8 @@ import { forgetOthers } from './forget-others.ts'
 import { NotFound } from './not-found.tsx'
 import { PageFailed } from './page-failed.tsx'
 import { Shell } from './shell.tsx'
+import { signOutTogether } from './sign-out-together.ts'
+import { start } from './start.ts'
 
 /**
  * Every address of the application. Its first segment is also in `webSegments` of the service, which serves the page there
@@ -31,7 +33,7 @@ const signIn = createRoute({
     ...(typeof provider === 'string' ? { provider } : {}),
   }),
   beforeLoad: async ({ search }) => {
-    await startSession()
+    await start()
     if (session.get().status === 'signed-in') throw redirect({ href: search.to, replace: true })
   },
   component: lazyRouteComponent(() => import('../account/sign-in-page.tsx'), 'SignInPage'),
@@ -44,7 +46,7 @@ const ownAddress = (to: string): string => (/^\/(?![/\\])/.test(to) ? to : '/')
 const setup = createRoute({
   getParentRoute: () => root,
   path: '/setup',
-  beforeLoad: startSession,
+  beforeLoad: start,
   component: lazyRouteComponent(() => import('../account/setup-page.tsx'), 'SetupPage'),
 })
 const forgotPassword = createRoute({
@@ -68,7 +70,7 @@ const inside = createRoute({
   getParentRoute: () => root,
   id: 'inside',
   beforeLoad: async ({ location }) => {
-    await startSession()
+    await start()
     if (session.get().status !== 'signed-in') throw redirect({ to: '/sign-in', search: { to: location.href } })
   },
   component: Shell,
@@ -189,5 +191,6 @@ declare module '@tanstack/react-router' {
 
 // First, before anything is drawn for the next person.
 forgetOthers()
+signOutTogether()
 // A session that ended leads to the sign-in, and one that began away from it.
 session.subscribe(() => void router.invalidate())

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useSearch } from '@tanstack/react-router'
 import { LogOut } from 'lucide-react'
-import { lazy, Suspense, useEffect, useSyncExternalStore } from 'react'
+import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react'
 import { countsQuery, organizationQuery } from '../api/counts.ts'
 import { usePerson } from '../api/person.ts'
 import { session, signOut } from '../api/session.ts'
@@ -9,7 +9,7 @@ import { Announcer } from '../design/announcer.tsx'
 import { navigationId } from '../design/navigation.ts'
 import { queueNamed, queues } from '../inbox/queues.ts'
 import { KeyButton } from '../keys/key-button.tsx'
-import { useConnection, useLiveUpdates } from '../live/changes.ts'
+import { useLiveUpdates, useShownConnection } from '../live/changes.ts'
 import { useAside } from '../snoozing/aside.ts'
 import type { Filters } from '../views/filters.ts'
 import { say } from '../words/say.ts'
@@ -81,17 +81,35 @@ function Navigation() {
           ))}
       </nav>
       <Connected />
-      <button type="button" className={`${linkShape} justify-start`} onClick={() => void signOut()}>
+      <SignOut />
+    </aside>
+  )
+}
+
+function SignOut() {
+  const [isRefused, setRefused] = useState(false)
+  return (
+    <>
+      <button
+        type="button"
+        className={`${linkShape} justify-start`}
+        onClick={() => void signOut().catch(() => setRefused(true))}
+      >
         <LogOut className="size-3.5 rtl:-scale-x-100" aria-hidden="true" />
         {say('nav.sign_out')}
       </button>
-    </aside>
+      {isRefused ? (
+        <p role="alert" className="px-2 text-critical text-small">
+          {say('nav.not_signed_out')}
+        </p>
+      ) : null}
+    </>
   )
 }
 
 /** Whether changes arrive: as a word, beside the dot. */
 function Connected() {
-  const connection = useConnection()
+  const connection = useShownConnection()
   return (
     <p className="mt-auto flex items-center gap-2 px-2 py-1.5 text-faint">
       <span

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { lazy, memo, Suspense, useCallback, useEffect, useRef } from 'react'
 import { countsQuery } from '../api/counts.ts'
+import { isRefused } from '../api/refused.ts'
 import type { Highlight, Request } from '../api/requests.ts'
 import { Button } from '../design/button.tsx'
 import { usePreferences } from '../design/preferences.ts'
@@ -182,7 +183,7 @@ function Nothing({ queue, list }: Pick<QueueListProps, 'queue' | 'list'>) {
   if (error !== null) {
     return (
       <div role="alert" className="grid justify-items-center gap-3 p-8 text-center">
-        <p className="text-mute">{error.message === '' ? say('app.offline') : error.message}</p>
+        <p className="text-mute">{isRefused(error) && error.message !== '' ? error.message : say('list.unseen')}</p>
         <Button onClick={() => void refetch()}>{say('list.again')}</Button>
       </div>
     )

@@ -1,6 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
 import { type Request, remember } from '../api/requests.ts'
+import { session } from '../api/session.ts'
 import { type ListRules, type Pages, withChanges } from './merge.ts'
 import { forgetPresence, present } from './presence.ts'
 import type { ChangeListener, Connection } from './source.ts'
@@ -17,13 +18,20 @@ export const useConnection = (): Connection =>
     () => connection,
   )
 
-/** Nothing can be decided: the service does not answer, or the browser knows that it cannot be reached. */
-export const isAway = (): boolean => connection === 'away' || !navigator.onLine
+/** Nothing can be decided, because the service does not answer. Whether there is a network says nothing: it may be on this very machine. */
+export const isAway = (): boolean => connection === 'away' || session.seenAt() !== null
 
 /** A list with filters is read again this long after a change, and not with each. */
 const filteredMs = 2_000
 /** Takes nothing new in. */
 const none: ListRules = { name: '', fits: () => false, compare: () => 0 }
+
+/** How it is shown: what was kept of an earlier visit is shown while the service is away, whatever was tried since. */
+export const useShownConnection = (): Connection => {
+  const seenAt = useSyncExternalStore(session.subscribe, session.seenAt)
+  const tried = useConnection()
+  return seenAt === null ? tried : 'away'
+}
 
 /** Keeps every list, request and count of the page current, from one source. It is loaded behind the first page. */
 export function useLiveUpdates(lists: readonly ListRules[]): void {

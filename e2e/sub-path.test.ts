@@ -5,9 +5,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import type { Browser } from 'playwright-core'
 import { eventually } from '../server/test/eventually.ts'
 import { freePort } from '../server/test/receivers.ts'
 import { externalDatabase, type ServiceProcess, startService } from '../server/test/service-process.ts'
+import { startBrowser } from './inbox/browser.ts'
+import { journey } from './inbox/journey.ts'
 
 /** A real nginx that serves the service below /hitl, and something else at the root of the same host. */
 async function startProxy(folder: string, port: number, target: string): Promise<ChildProcess> {
@@ -37,6 +40,12 @@ http {
   await once(proxy, 'spawn')
   return proxy
 }
+
+let browser: Browser
+before(async () => {
+  browser = await startBrowser()
+})
+after(() => browser?.close())
 
 for (const [how, pathOfTarget] of [
   ['takes the path away', '/'],
@@ -80,7 +89,7 @@ for (const [how, pathOfTarget] of [
         body: JSON.stringify(body),
       })
 
-    test('the set-up link makes the first administrator, who signs in, stays signed in and makes an agent', async () => {
+    test('the set-up link makes the first administrator, who signs in, stays signed in, makes an agent and decides what it asks', async () => {
       const [link = '', token = ''] = /(http:\S+\/setup)#(\S+)/.exec(service.stdout)?.slice(1) ?? []
       assert.equal(link, `${url}/setup`)
       const page = await (await fetch(link)).text()
@@ -106,6 +115,10 @@ for (const [how, pathOfTarget] of [
       assert.equal(agent.status, 201)
       const location = new URL(agent.headers.get('location') ?? '', origin)
       assert.equal((await fetch(location, { headers: { authorization } })).status, 200)
+      const { id: agent_id } = (await agent.json()) as { id: string }
+      const key = await post(`${url}/api/v1/api-keys`, { name: 'deploying', agent_id }, { authorization })
+      const { key: apiKey } = (await key.json()) as { key: string }
+      await journey(browser, url, account, apiKey)
     })
 
     for (const page of ['/', '/docs', '/docs/', '/docs/static/index.html', '/redoc', '/password/forgot']) {

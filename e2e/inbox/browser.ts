@@ -31,7 +31,7 @@ export interface Installation {
 }
 
 /** A real service with the sample accounts, and without the sample requests being in the way: they are withdrawn. */
-export async function startInstallation(): Promise<Installation> {
+export async function startInstallation(own: Readonly<Record<string, string>> = {}): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'hitl-inbox-'))
   const database = await externalDatabase()
   const url = `http://127.0.0.1:${await freePort()}`
@@ -45,6 +45,7 @@ export async function startInstallation(): Promise<Installation> {
       DEMO: 'true',
       RATE_LIMIT_KEY: '100000/60',
       RATE_LIMIT_IP: '100000/60',
+      ...own,
     },
   })
   const stop = async (): Promise<void> => {
@@ -94,13 +95,18 @@ export interface Watched {
   readonly close: () => Promise<void>
 }
 
-/** A page in a browser profile of its own. */
+/** A page in a browser profile of its own; without a service worker, past which a test could not change a reply. */
 export async function openPage(
   browser: Browser,
   origin: string,
   options: BrowserContextOptions = {},
 ): Promise<Watched> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', ...options })
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    locale: 'en-GB',
+    serviceWorkers: 'block',
+    ...options,
+  })
   const page = await context.newPage()
   page.setDefaultTimeout(10_000)
   const troubles: string[] = []

@@ -3,12 +3,14 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { eventually } from '../../server/test/eventually.ts'
 import { request } from '../../server/test/service-process.ts'
-import { admin, type Installation, openPage, signIn, startBrowser, startInstallation } from './browser.ts'
+import { admin, type Installation, openPage, reviewer, signIn, startBrowser, startInstallation } from './browser.ts'
+import { journey } from './journey.ts'
 
 let at: Installation
 let browser: Browser
 before(async () => {
-  ;[at, browser] = await Promise.all([startInstallation(), startBrowser()])
+  // What one process writes reaches the pages that another one serves.
+  ;[at, browser] = await Promise.all([startInstallation({ WORKERS: '2' }), startBrowser()])
 })
 after(async () => {
   await browser?.close()
@@ -67,7 +69,7 @@ describe('an open inbox', () => {
           () => false,
         )
     })
-    assert.match(page.url(), /[?&]q=quok/)
+    await page.waitForURL(/[?&]q=quok/)
     await page.getByText('Because <b>quokkas</b> moved').first().waitFor()
     await box.press('Enter')
     await page.waitForURL(/\/inbox\/all\/[0-9a-f-]+\?q=quok/)
@@ -183,6 +185,90 @@ describe('several tabs', () => {
     await eventually('the second tab has a stream', () => open.size === 2)
     await ask(two, { timeout_minutes: 1 })
     await second.getByText(two).first().waitFor()
+    await close()
+  })
+})
+
+test('with two processes, a person signs in, sees a request come, decides it and signs out', () =>
+  journey(browser, at.url, reviewer, at.apiKey))
+
+/** What the browser keeps of what somebody saw. */
+const keptText = `indexedDB.databases().then((databases) => databases.length === 0 ? '' : new Promise((resolve, reject) => {
+  const opening = indexedDB.open(databases[0].name)
+  opening.onerror = reject
+  opening.onsuccess = () => {
+    const reading = opening.result.transaction('seen').objectStore('seen').getAll()
+    reading.onsuccess = () => {
+      opening.result.close()
+      resolve(JSON.stringify(reading.result))
+    }
+  }
+}))`
+
+describe('without a connection', () => {
+  test('what was seen last is there when the page is opened again; nothing is decided, then or later; a sign-out erases it', async () => {
+    const name = title('Renew the certificate')
+    const body = { timeout_minutes: 3, context: { host: 'db-7.internal' }, justification: 'It ends **today**.' }
+    const id = await ask(name, body)
+    const { page, troubles, close } = await openPage(browser, at.url, { serviceWorkers: 'allow' })
+    page.setDefaultTimeout(20_000)
+    const context = page.context()
+    const sent: string[] = []
+    context.on('request', (call) => {
+      if (/\/(?:respond|snooze)$/.test(call.url())) sent.push(call.url())
+    })
+    await signIn(page, at.url)
+    await page.goto(`${at.url}/inbox/all/${id}`)
+    await state(page, 'Live')
+    await eventually('the page is kept', () => page.evaluate('navigator.serviceWorker.controller !== null'))
+    const kept = async () => String(await page.evaluate(keptText))
+    await eventually('the request is kept', async () => (await kept()).includes('db-7.internal'))
+
+    await context.setOffline(true)
+    await page.reload()
+    await page.getByRole('heading', { name }).waitFor()
+    await page.getByText('db-7.internal').waitFor()
+    await page.getByText('today', { exact: true }).waitFor()
+    await page
+      .getByText(/^You are not connected. This is what you saw last, at /)
+      .first()
+      .waitFor()
+    await page.getByRole('link', { name }).waitFor()
+    await page.keyboard.press('a')
+    await page
+      .getByText(/nothing can be decided until it is back/)
+      .first()
+      .waitFor()
+    await page.keyboard.press('Control+k')
+    await page.getByRole('combobox').waitFor()
+    await page.keyboard.press('Escape')
+    const meanwhile = title('Renew the other certificate')
+    await ask(meanwhile, { timeout_minutes: 2 })
+
+    await context.setOffline(false)
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await page.getByRole('link', { name: meanwhile }).waitFor()
+    await state(page, 'Live')
+    await page
+      .getByText(/^You are not connected/)
+      .first()
+      .waitFor({ state: 'detached' })
+    const as = await at.tokenOf(reviewer)
+    const { body: after } = await request(at.url, 'GET', `/api/v1/requests/${id}`, { as })
+    assert.deepEqual([after.state, after.held_until, sent], ['pending', null, []])
+
+    const other = await context.newPage()
+    await other.goto(`${at.url}/inbox/all/${id}`)
+    await other.getByRole('heading', { name }).waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Email').waitFor()
+    await other.getByLabel('Email').waitFor()
+    await eventually('nothing is kept', async () => (await kept()) === '[]')
+    assert.deepEqual(troubles, [])
+    await context.setOffline(true)
+    await page.goto(`${at.url}/inbox/all/${id}`)
+    await page.getByText('The service does not answer. Load the page again once you are connected.').waitFor()
+    assert.doesNotMatch(await page.locator('body').innerText(), /certificate/)
     await close()
   })
 })

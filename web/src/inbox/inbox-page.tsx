@@ -4,12 +4,11 @@ import type { Request } from '../api/requests.ts'
 import { MenuButton } from '../design/menu-button.tsx'
 import { KeyButton } from '../keys/key-button.tsx'
 import { useKeys } from '../keys/keyboard.ts'
-import { useConnection } from '../live/changes.ts'
 import { type Filters, isFiltered } from '../views/filters.ts'
 import { say } from '../words/say.ts'
+import { AwayLine } from './away-line.tsx'
 import { QueueList } from './queue-list.tsx'
 import { type Queue, queueOf, queues } from './queues.ts'
-import { SearchField } from './search-field.tsx'
 import { usePlace } from './use-place.ts'
 import { useQueue } from './use-queue.ts'
 import { useSelection } from './use-selection.ts'
@@ -17,6 +16,9 @@ import { useSelection } from './use-selection.ts'
 // Fetched beside the list, so that it is there when somebody opens a request.
 const loadedReader = import('./reader.tsx').then((part) => ({ default: part.Reader }))
 const Reader = lazy(() => loadedReader)
+// So that letters typed right behind the key are not lost.
+const loadedSearch = import('./search-field.tsx').then((part) => ({ default: part.SearchField }))
+const SearchField = lazy(() => loadedSearch)
 // For the first decision, which takes no time.
 void import('../deciding/hold-toast.tsx').catch(() => undefined)
 const FilterDialog = lazy(() => import('../views/filter-dialog.tsx').then((part) => ({ default: part.FilterDialog })))
@@ -47,7 +49,6 @@ function Inbox({ queue, filters, q }: InboxProps) {
   const [turn, setTurn] = useState(0)
   const { requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const selection = useSelection(requests)
-  const connection = useConnection()
   // Which request the person went to, by a link or in the list; any other came by itself.
   const chosen = useRef<string | null>(id ?? null)
   const [focus, setFocus] = useState<{ readonly id: string; readonly turn: number } | null>(null)
@@ -175,23 +176,21 @@ function Inbox({ queue, filters, q }: InboxProps) {
           </span>
         </header>
         {q === undefined ? null : (
-          <SearchField
-            value={q}
-            turn={turn}
-            onSearch={searchFor}
-            onEnter={first}
-            onClose={() => {
-              searchFor(undefined)
-              const [shown] = requests
-              if (shown !== undefined) point(id ?? shown.id)
-            }}
-          />
+          <Suspense>
+            <SearchField
+              value={q}
+              turn={turn}
+              onSearch={searchFor}
+              onEnter={first}
+              onClose={() => {
+                searchFor(undefined)
+                const [shown] = requests
+                if (shown !== undefined) point(id ?? shown.id)
+              }}
+            />
+          </Suspense>
         )}
-        {connection === 'away' ? (
-          <p role="status" className="border-line border-b bg-agent px-4 py-2 text-small">
-            {say('app.offline')}
-          </p>
-        ) : null}
+        <AwayLine />
         <Suspense>
           {isFiltered(filters) || list.search !== '' ? (
             <ViewBar queue={queue.query.queue ?? null} filters={filters} q={q} onClear={() => narrow({})} />

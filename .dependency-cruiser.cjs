@@ -130,7 +130,7 @@ module.exports = {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, pathNot: '(main\\.tsx?|\\.test\\.ts|\\.d\\.ts|scripts/.*)$' },
+      from: { orphan: true, pathNot: '(main\\.tsx?|offline/service-worker\\.ts|\\.test\\.ts|\\.d\\.ts|scripts/.*)$' },
       to: {},
     },
   ],

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { idOf, idParams, problems, success, withHeaders } from '../http/openapi.ts'
+import { wholeListJson } from '../http/paging.ts'
 import { type Guard, personOf } from '../identity/guard.ts'
 import { mostViews, noView, tooManyViews, type View } from './view.ts'
 import * as schemas from './view-schemas.ts'
@@ -39,15 +40,15 @@ export function registerViewRoutes(app: FastifyInstance, { views, guard }: ViewR
       ...guard('queue.read'),
       schema: {
         ...common,
-        summary: "The caller's saved views",
+        summary: "The caller's saved views, oldest first",
         operationId: 'listViews',
         response: {
-          200: success('All of them', Type.Ref('SavedViews'), { items: [schemas.viewExample] }),
+          200: success('All of them', Type.Ref('SavedViews'), { items: [schemas.viewExample], next_cursor: null }),
           ...problems(),
         },
       },
     },
-    async (request) => ({ items: (await views.list(personOf(request))).map(viewJson) }),
+    async (request) => wholeListJson(await views.list(personOf(request)), viewJson),
   )
   app.post<ViewBody>(
     '/views',

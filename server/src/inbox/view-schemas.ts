@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { pageSchema } from '../http/paging.ts'
 import { createdAt, id, line, noNul, updatedAt } from '../http/schema-parts.ts'
 import { mostViews, viewNameLength, viewQueryLength } from './view.ts'
 
@@ -25,9 +26,10 @@ export const viewSchema = Type.Object(
   },
   { $id: 'SavedView', title: 'SavedView' },
 )
-export const viewsSchema = Type.Object(
-  { items: Type.Array(Type.Ref('SavedView'), { description: `Oldest first; never more than ${mostViews}.` }) },
-  { $id: 'SavedViews', title: 'SavedViews' },
+export const viewsSchema = pageSchema(
+  'SavedViews',
+  Type.Ref('SavedView'),
+  `always null, because a person has at most ${mostViews}.`,
 )
 export const viewCountSchema = Type.Object(
   {

@@ -77,6 +77,14 @@ const ownSegments = [
   'audit',
   'settings',
   'sign-in',
+  // Files of the inbox that keep their names.
+  'apple-touch-icon.png',
+  'icon-192.png',
+  'icon-512.png',
+  'icon-maskable.png',
+  'icon.svg',
+  'manifest.webmanifest',
+  'service-worker.js',
 ]
 
 function readPublicUrl(value: string): string {

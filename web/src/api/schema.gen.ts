@@ -71,7 +71,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The caller's saved views */
+        /** The caller's saved views, oldest first */
         get: operations["listViews"];
         put?: never;
         /**
@@ -4482,8 +4482,10 @@ export interface components {
         };
         /** SavedViews */
         SavedViews: {
-            /** @description Oldest first; never more than 50. */
+            /** @description What was found, in the order that the operation says. */
             items: components["schemas"]["SavedView"][];
+            /** @description For `cursor`; always null, because a person has at most 50. */
+            next_cursor: string | null;
         };
         /** SecondFactor */
         SecondFactor: {
@@ -5791,7 +5793,8 @@ export interface operations {
                      *           "created_at": "2026-01-31T09:00:00.000Z",
                      *           "updated_at": "2026-01-31T09:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": components["schemas"]["SavedViews"];

@@ -337,7 +337,9 @@ describe('keys are guarded', () => {
 
   test('a decision is about the revision that was painted: on a later one nothing is decided, and it comes back', async () => {
     const id = await at.ask({ ...low, title: title('Revision') })
+    const read = page.waitForResponse((reply) => reply.url().endsWith(`/api/v1/requests/${id}`))
     await open(page, id)
+    await read
     // What was painted stays, because the time of the change does not tell of it.
     await at.sql('update consultation_requests set revision = 2 where id = $1', [id])
     await press({})

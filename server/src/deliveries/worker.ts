@@ -2,6 +2,7 @@ import type { Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Db, Queryable } from '../platform/database/db.ts'
 import { outageOf } from '../platform/database/errors.ts'
+import { createFailureLog, type FailureLog } from '../platform/failure-log.ts'
 import { installationId, newId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { createLoop, type Loop } from '../platform/loop.ts'
@@ -31,6 +32,7 @@ import {
 } from './targets.ts'
 import { createTroubles, type Troubles } from './troubles.ts'
 
+const notRecorded = 'a delivery was not recorded; it is sent again when its lease ends'
 const heartbeatMs = 2_000
 /** How often it looks for deliveries that have waited for too long behind an open breaker. */
 const holdBackMs = 1_000
@@ -61,6 +63,8 @@ interface Context extends Pick<DeliveryDependencies, 'clock' | 'log' | 'channels
   readonly outbox: Queryable
   readonly targets: Targets
   readonly record: RecordAttempt
+  /** In an outage all that is under way is not recorded: one line, and not one for each. */
+  readonly unrecorded: FailureLog
   readonly underWay: Map<Delivery, Promise<void>>
   /** What a breaker's opening or closing leads to. */
   readonly changes: Set<Promise<void>>
@@ -89,6 +93,7 @@ export function createDeliveryWorker(options: DeliveryDependencies) {
     targets: createTargets({ now: () => clock.now().getTime(), ...targets }),
     troubles: createTroubles({ db, clock, log, report }),
     record: createRecorder(db, channels),
+    unrecorded: createFailureLog(log, { failed: notRecorded, worked: 'deliveries are recorded again' }),
     underWay: new Map(),
     changes: new Set(),
     claims: createLoop('deliveries', pollMs, log, () => claimRound(context)),
@@ -175,9 +180,13 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
     if (result === null) return
     await settle(context, endAttempt(delivery, result, { id: newId(), startedAt, endedAt: clock.now() }))
   } catch (error) {
-    // In an outage the database's watch has said why; which ones will be sent twice is said here.
-    const fields = { delivery_id: delivery.id, ...(outageOf(error) === null ? { err: error } : {}) }
-    log.error(fields, 'a delivery was not recorded; it is sent again when its lease ends')
+    const which = { delivery_id: delivery.id }
+    // In an outage the database's watch has said why, and each that is sent twice is a line at debug.
+    if (outageOf(error) === null) log.error({ ...which, err: error }, notRecorded)
+    else {
+      log.debug(which, notRecorded)
+      context.unrecorded.failed(which)
+    }
   } finally {
     underWay.delete(delivery)
   }
@@ -185,6 +194,7 @@ async function deliver(context: Context, delivery: Delivery): Promise<void> {
 
 async function settle(context: Context, ended: EndedAttempt): Promise<void> {
   await context.record(ended)
+  context.unrecorded.worked()
   context.recorded += 1
   const { delivery, result, dueAt, isHeld } = ended
   if (isHeld !== true) context.onAttempt?.(delivery.channel, result)

@@ -2,6 +2,7 @@ import { bySystem, factBy, type Report } from '../facts/fact.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Db, inTransaction, type Queryable } from '../platform/database/db.ts'
 import { outageOf } from '../platform/database/errors.ts'
+import { createFailureLog, type FailureLog } from '../platform/failure-log.ts'
 import { installationId } from '../platform/ids.ts'
 import type { Logger } from '../platform/log.ts'
 import { type BackgroundWork, createLoop, type Loop } from '../platform/loop.ts'
@@ -14,6 +15,7 @@ import * as store from './store.ts'
 
 /** Relays take few connections at once. Letters of organizations leave one slot to those about accounts. */
 const slots = { all: 4, ofOrganizations: 3 } as const
+const notRecorded = 'a letter was not recorded; it is sent again when its lease ends'
 const dayMs = 86_400_000
 const sweptAtOnce = 1_000
 
@@ -37,6 +39,8 @@ interface Context extends LetterWorkerDependencies {
   readonly outbox: Queryable
   readonly underWay: Map<Letter, Promise<void>>
   readonly claims: Loop
+  /** In an outage all that is under way is not recorded: one line, and not one for each. */
+  readonly unrecorded: FailureLog
   /** The last organization of the latest claim. */
   lastServed: string
   isStopping: boolean
@@ -56,6 +60,7 @@ export function createLetterWorker(dependencies: LetterWorkerDependencies): Lett
     outbox,
     underWay: new Map(),
     claims: createLoop('letters', 1_000, log, () => claimRound(context)),
+    unrecorded: createFailureLog(log, { failed: notRecorded, worked: 'letters are recorded again' }),
     lastServed: installationId,
     isStopping: false,
     hasBacklog: false,
@@ -97,10 +102,15 @@ async function deliver(context: Context, letter: Letter): Promise<void> {
   const { log, underWay, claims } = context
   try {
     await settle(context, letter, await attempt(context, letter))
+    context.unrecorded.worked()
   } catch (error) {
-    // In an outage the database's watch has said why; which ones will be sent twice is said here.
-    const fields = { letter_id: letter.id, ...(outageOf(error) === null ? { err: error } : {}) }
-    log.error(fields, 'a letter was not recorded; it is sent again when its lease ends')
+    const which = { letter_id: letter.id }
+    // In an outage the database's watch has said why, and each that is sent twice is a line at debug.
+    if (outageOf(error) === null) log.error({ ...which, err: error }, notRecorded)
+    else {
+      log.debug(which, notRecorded)
+      context.unrecorded.failed(which)
+    }
   } finally {
     underWay.delete(letter)
     claims.wake()

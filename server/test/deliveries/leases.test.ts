@@ -283,6 +283,47 @@ describe('one process answers calls, another delivers', () => {
   })
 })
 
+describe('an outage of the database', () => {
+  test('is one line for all callbacks that were sent meanwhile and not recorded; each is sent again', async (c) => {
+    const lines: Readonly<Record<string, unknown>>[] = []
+    const log = createLog('debug', false, { write: (line) => void lines.push(JSON.parse(line)) })
+    const own = await startTestApp({ environment, log, clock: realClock })
+    c.after(() => own.stop())
+    const held: ServerResponse[] = []
+    // A receiver that is not known yet gets two at once.
+    const receivers = await Promise.all(
+      Array.from({ length: 4 }, () => receiverFor(c, { behaviour: (response) => void held.push(response) })),
+    )
+    const ids = await Promise.all(receivers.flatMap(({ url }) => [answered(url, own), answered(url, own)]))
+    for (const receiver of receivers) {
+      await receiver.waitFor(2)
+      receiver.behave({ body: 'again' })
+    }
+
+    const { connection } = testServer()
+    const administrator = new pg.Client({ ...connection, user: 'postgres', database: 'postgres' })
+    await administrator.connect()
+    c.after(() => administrator.end())
+    const database = String(own.connection.database)
+    const allow = (connections: number) =>
+      administrator.query(`alter database ${pg.escapeIdentifier(database)} connection limit ${connections}`)
+    await allow(0)
+    const others = `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and usename <> 'postgres'`
+    await administrator.query(others, [database])
+    for (const response of held) response.end('ok')
+    const told = (level: string) =>
+      lines.filter((line) => line.level === level && String(line.msg).startsWith('a delivery was not recorded'))
+    await eventually('the attempts have ended', () => told('debug').length === 8)
+    await allow(-1)
+    await eventually('the database is back', async () => (await own.call('GET', '/readyz')).status === 200)
+    own.app.startWorkers()
+    await own.sql('update deliveries set due_at = now() where lease_token is not null')
+    for (const id of ids) await eventually('it is recorded', async () => (await stateOf(id, own)) === 'callback_sent')
+    assert.equal(told('error').length, 1)
+    assert.equal(lines.find(({ msg }) => msg === 'deliveries are recorded again')?.times, 8)
+  })
+})
+
 describe('a graceful stop', () => {
   test('lets a delivery under way finish and records it', async (c) => {
     const held: ServerResponse[] = []

@@ -81,13 +81,10 @@ export async function agentById(
   return first(db.run<Row>(plannedFor([organizationId, id], lock ? locked : byId)), toAgent)
 }
 
-const listStatement: Statement = {
-  name: 'agents_list',
-  text: `select ${selected} from agents a
+const page = `select ${selected} from agents a
     where a.organization_id = $1 and ($2::uuid is null or a.id < $2)
       and ($3::text is null or a.status = $3)
-    order by a.id desc limit $4`,
-}
+    order by a.id desc limit $4`
 
 export interface AgentFilter {
   /** Only ids below this one: the cursor. */
@@ -102,7 +99,7 @@ export async function agents(
   { before, status }: AgentFilter,
   limit: number,
 ): Promise<readonly RegisteredAgent[]> {
-  return (await db.execute<Row>(listStatement, [organizationId, before, status, limit])).map(toAgent)
+  return (await db.run<Row>(plannedFor([organizationId, before, status, limit], page))).map(toAgent)
 }
 
 const saveStatement: Statement = {

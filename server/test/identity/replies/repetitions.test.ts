@@ -96,7 +96,9 @@ describe('every POST of the document', () => {
       const first = await replyOnOwn(operation, scene, send)
       assert.ok(first.status < 300, `${operation.id}: ${first.text}`)
       assert.equal(first.headers['idempotency-replayed'], undefined, operation.id)
-      const events = () => t.sql('select count(*)::int as events from events')
+      // Not what the service does by itself meanwhile, such as the callback of a call before.
+      const events = () =>
+        t.sql(`select count(*)::int as events from events where actor_kind not in ('system', 'timer')`)
       const done = await events()
       t.clock.advance(1_000)
       const again = await sent?.()

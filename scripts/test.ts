@@ -11,7 +11,7 @@ import { startEmbeddedPostgres } from '../server/src/platform/embedded-postgres/
 
 const root = join(import.meta.dirname, '..')
 /** These measure times of the wall clock or memory, so each has the machine to itself, after the others. */
-const alone = ['bench', 'inbox/speed', 'memory'].map((name) => `e2e/${name}.test.ts`)
+const alone = ['inbox/speed', 'memory'].map((name) => `e2e/${name}.test.ts`)
 const cache = join(root, 'node_modules/.cache')
 const secondsFile = join(cache, 'hitl-test-seconds.json')
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { createNameResolver, type NameResolverOptions } from '../../src/outbound/name-resolver.ts'
+import { createNameResolver, type NameResolverOptions, type Resolve } from '../../src/outbound/name-resolver.ts'
 import { createTransport, type TransportOptions } from '../../src/outbound/transport.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
 import { watchDials } from './dial-watch.ts'
@@ -202,8 +202,16 @@ describe('no socket is opened to a forbidden address by a name whose answers', (
 
   test('come after the deadline: then nothing is dialled', async (t) => {
     const answer = Promise.withResolvers<readonly string[]>()
-    const { post, watch } = await stage(t, {}, { timeoutMs: 100, resolve: () => answer.promise })
+    const connections: AbortSignal[] = []
+    const resolve: Resolve = (_name, signal) => {
+      if (signal !== undefined) connections.push(signal)
+      return answer.promise
+    }
+    const { post, watch } = await stage(t, {}, { timeoutMs: 100, resolve })
     assert.deepEqual(await post('slow.example.com', 20), { timeout: 20 })
+    // That of a connection begins a moment after that of the attempt.
+    assert.ok(connections.length > 0)
+    await Promise.all(connections.map(async (signal) => signal.aborted || (await once(signal, 'abort'))))
     answer.resolve([PUBLIC])
     await answer.promise
     await new Promise((resolve) => setImmediate(resolve))

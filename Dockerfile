@@ -38,7 +38,7 @@ LABEL org.opencontainers.image.title="HITL" \
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
-COPY package.json LICENSE ./
+COPY package.json LICENSE openapi.json ./
 COPY server/package.json server/
 COPY server/migrations server/migrations
 COPY server/start.mjs server/

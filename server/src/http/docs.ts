@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type FixedText, fixedText, sendFixedText } from './fixed-text.ts'
 import { sendPage } from './html-page.ts'
+import { ofInstallation } from './openapi.ts'
+import type { Document } from './openapi-document.ts'
 import { publicPath } from './public-path.ts'
 
 const redocFile = createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js')
@@ -53,10 +55,33 @@ const redocStart = (path: string): string => `import { init } from '${path}/redo
 init('${path}/openapi.json', { disableTelemetry: true, hideDownloadButton: true }, document.getElementById('redoc'))
 `
 
+/** Made from the routes by `npm run openapi`, which `npm run check` compares. To make it here would stop a process for 1.5 s. */
+const documentFile = new URL('../../../openapi.json', import.meta.url)
+/** Where its examples are. */
+const exampleUrl = 'http://localhost:8000'
+
+async function documentOf(publicUrl: string): Promise<string> {
+  const text = await readFile(documentFile, 'utf8')
+  const document = JSON.parse(text.replaceAll(exampleUrl, publicUrl)) as Document
+  const { servers, securitySchemes } = ofInstallation(publicUrl)
+  return JSON.stringify({ ...document, servers, components: { ...document.components, securitySchemes } })
+}
+
 /** `/docs` (Swagger UI), `/redoc` and `/openapi.json`. */
 export async function registerDocs(app: FastifyInstance, publicUrl: string): Promise<void> {
   const path = publicPath(publicUrl)
+  let document: Promise<FixedText> | null = null
+  const sendDocument = async (request: FastifyRequest, reply: FastifyReply, type = 'application/json') => {
+    document ??= documentOf(publicUrl).then((text) => fixedText('application/json', text))
+    return sendFixedText(request, reply, { ...(await document), type })
+  }
   await app.register(async (docs) => {
+    // The plugin would make the document anew. JSON is YAML (YAML 1.2.2, 1.1).
+    docs.addHook('onRequest', async (request, reply) => {
+      const { url } = request.routeOptions
+      if (url === '/docs/json') return sendDocument(request, reply)
+      if (url === '/docs/yaml') return sendDocument(request, reply, 'application/yaml')
+    })
     // The plugin redirects from its index.html.
     docs.addHook('onSend', async (_request, reply) => {
       const location = reply.getHeader('location')
@@ -76,11 +101,9 @@ export async function registerDocs(app: FastifyInstance, publicUrl: string): Pro
     })
   })
   const hidden = { schema: { hide: true } }
-  let document: Promise<FixedText> | null = null
   let bundle: Promise<Buffer> | null = null
-  const openapi = () => (document ??= fixedText('application/json', JSON.stringify(app.swagger())))
   for (const at of ['/openapi.json', '/api/v1/openapi.json']) {
-    app.get(at, hidden, async (request, reply) => sendFixedText(request, reply, await openapi()))
+    app.get(at, hidden, (request, reply) => sendDocument(request, reply))
   }
   app.get('/redoc', hidden, async (_request, reply) => sendPage(reply, { html: redocPage(path), policy: redocPolicy }))
   app.get('/redoc/start.js', hidden, async (_request, reply) =>

@@ -272,6 +272,15 @@ const tags = [
   { name: 'service', description: 'Health checks.' },
 ]
 
+/** What the document says of an installation: where it is, and how to sign in there. */
+export const ofInstallation = (publicUrl: string) => {
+  const path = publicPath(publicUrl)
+  return {
+    servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
+    securitySchemes: securitySchemes(publicUrl, path),
+  }
+}
+
 const securitySchemes = (publicUrl: string, path: string) => ({
   person: {
     type: 'oauth2',
@@ -304,7 +313,7 @@ export async function registerOpenApi(
   webhooks: () => Webhooks,
 ): Promise<void> {
   app.addSchema(problemSchema)
-  const path = publicPath(publicUrl)
+  const { servers, securitySchemes } = ofInstallation(publicUrl)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -320,9 +329,9 @@ export async function registerOpenApi(
           'What you send is checked against `enum`.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: path === '' ? '/' : path, description: 'This installation' }],
+      servers,
       tags,
-      components: { securitySchemes: securitySchemes(publicUrl, path) as never, headers: replyHeaders as never },
+      components: { securitySchemes: securitySchemes as never, headers: replyHeaders as never },
     },
     transform: ({ schema, url, route }) => ({
       // Pages without an operationId are not part of the document.

@@ -25,6 +25,10 @@ describe('/openapi.json', () => {
     for (const path of ['/openapi.json/', '/api/v1/openapi.json', '/docs/json']) {
       assert.deepEqual((await t.call('GET', path)).body, first.body, path)
     }
+    const yaml = await t.call('GET', '/docs/yaml')
+    assert.deepEqual([yaml.headers['content-type'], yaml.text], ['application/yaml', first.text])
+    // The file is that of the routes.
+    assert.deepEqual(first.body, JSON.parse(JSON.stringify(t.app.http.swagger())))
   })
 
   test('comes compressed as the client asks, each form with a tag of its own', async () => {

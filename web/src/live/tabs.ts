@@ -3,7 +3,7 @@ import { publicPath } from '../api/public-path.ts'
 import { queryClient } from '../api/query-client.ts'
 import { session } from '../api/session.ts'
 import { lead } from './lead.ts'
-import { createPoll, overlapping } from './poll.ts'
+import { createPoll } from './poll.ts'
 import { presences } from './presence.ts'
 import type { ChangeListener, ChangeSource, Connection } from './source.ts'
 
@@ -12,6 +12,8 @@ type Told = {
 }[keyof ChangeListener]
 type Message = Told | readonly ['reached', string] | readonly ['look'] | readonly ['joined']
 
+/** Changes are read from so long before the page began, because the clocks of browser and service differ. */
+const overlapMs = 60_000
 /** A tab that is seen asks for its group this often while nothing is told. */
 const seenMs = 2_000
 
@@ -33,7 +35,7 @@ async function groupName(): Promise<string> {
 }
 
 async function follow(listener: ChangeListener, signal: AbortSignal): Promise<void> {
-  let since = overlapping()
+  let since = new Date(Date.now() - overlapMs).toISOString()
   const name = await groupName().catch(() => null)
   // Somebody who is not told who they are waits for the page to be loaded again; lists say why they are empty.
   if (name === null || signal.aborted) return

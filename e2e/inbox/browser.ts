@@ -14,6 +14,9 @@ export const startBrowser = (): Promise<Browser> =>
   // The sandbox needs rights that containers do not have; it shows nothing but our own pages.
   chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
 
+/** In a page: until what was last drawn is on the screen, and what is done after that is done. */
+export const painted = 'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))'
+
 export const reviewer = { email: 'reviewer@example.com', password: 'password123' }
 export const admin = { email: 'admin@example.com', password: 'password123' }
 
@@ -109,6 +112,12 @@ export async function openPage(
   })
   const page = await context.newPage()
   page.setDefaultTimeout(10_000)
+  // A person presses a key at what they see, and the page takes keys for what it has painted.
+  const press = page.keyboard.press.bind(page.keyboard)
+  page.keyboard.press = async (...key) => {
+    await page.evaluate(painted).catch(() => {})
+    await press(...key)
+  }
   const troubles: string[] = []
   page.on('pageerror', (error) => troubles.push(`script: ${error.message}`))
   page.on('console', (message) => {

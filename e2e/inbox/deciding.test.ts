@@ -4,7 +4,16 @@ import type { Browser, Page } from 'playwright-core'
 import { eventually } from '../../server/test/eventually.ts'
 import { startReceiver } from '../../server/test/receivers.ts'
 import { request } from '../../server/test/service-process.ts'
-import { admin, type Installation, openPage, reviewer, signIn, startBrowser, startInstallation } from './browser.ts'
+import {
+  admin,
+  type Installation,
+  openPage,
+  painted,
+  reviewer,
+  signIn,
+  startBrowser,
+  startInstallation,
+} from './browser.ts'
 
 let at: Installation
 let browser: Browser
@@ -203,10 +212,10 @@ describe('keys are guarded', () => {
   )
 
   const a = { key: 'a', code: 'KeyA', bubbles: true, cancelable: true }
-  const press = (init: Readonly<Record<string, unknown>>, target = 'body') =>
-    page.locator(target).dispatchEvent('keydown', { ...a, ...init })
-  /** Until what the last key did would be painted. */
-  const painted = 'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))'
+  const press = async (init: Readonly<Record<string, unknown>>, target = 'body'): Promise<void> => {
+    await page.evaluate(painted)
+    await page.locator(target).dispatchEvent('keydown', { ...a, ...init })
+  }
   const undecided = async (id: string): Promise<void> => {
     await page.evaluate(painted)
     assert.equal(await page.getByText(/^Approved/).count(), 0)
@@ -337,10 +346,11 @@ describe('keys are guarded', () => {
 
   test('a decision is about the revision that was painted: on a later one nothing is decided, and it comes back', async () => {
     const id = await at.ask({ ...low, title: title('Revision') })
-    const read = page.waitForResponse((reply) => reply.url().endsWith(`/api/v1/requests/${id}`))
+    const read = (part: string) => page.waitForResponse((reply) => reply.url().includes(`/api/v1/requests${part}`))
+    // Whatever the page reads when it begins, it has read before the change, whose time does not tell of it.
+    const beginning = [read(`/${id}`), read('?queue=all'), read('?updated_after=')]
     await open(page, id)
-    await read
-    // What was painted stays, because the time of the change does not tell of it.
+    await Promise.all(beginning)
     await at.sql('update consultation_requests set revision = 2 where id = $1', [id])
     await press({})
     await page

@@ -276,27 +276,28 @@ describe('a bad day', () => {
     await goesOn()
   })
 
-  test('the clock of one process jumps forwards and back', async (t) => {
+  test('the clock of a server jumps forwards, that of a worker back', async (t) => {
     const library = (await glob('/usr/lib/*/faketime/libfaketimeMT.so.1')[Symbol.asyncIterator]().next()).value
     if (library === undefined) return t.skip('libfaketime is not installed: the fault was not tried')
     const clock = join(folder, 'clock')
     const set = (offset: string) => writeFile(clock, `${offset}\n`)
     await set('+0')
     const fake = { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: clock, FAKETIME_NO_CACHE: '1' }
-    for (const member of [servers[1], worker]) {
+    for (const [member, offset] of [
+      [servers[1], '+1h'],
+      [worker, '-1h'],
+    ] as const) {
       await member.restart({ environment: { ...fake, FAKETIME_DONT_FAKE_MONOTONIC: '1' } })
       const logs = watchLogs(members)
-      for (const offset of ['+1h', '-1h']) {
-        const jump = watchLogs([member])
-        await set(offset)
-        await jump.until(/clock is not the database's/, member)
-        const entry = await fleet.lifecycle()
-        await set('+0')
-        await jump.until(/clock agrees with the database's again/, member)
-        await eventually('it is called back', () => calledBack([entry]))
-        await goesOn()
-      }
-      assert.equal(logs.warnings().length, 2, logs.warnings().join('\n'))
+      const jump = watchLogs([member])
+      await set(offset)
+      await jump.until(/clock is not the database's/, member)
+      const entry = await fleet.lifecycle()
+      await set('+0')
+      await jump.until(/clock agrees with the database's again/, member)
+      await eventually('it is called back', () => calledBack([entry]))
+      await goesOn()
+      assert.equal(logs.warnings().length, 1, logs.warnings().join('\n'))
       await member.restart()
     }
     await goesOn()

@@ -260,7 +260,7 @@ async function runRounds({ test, cwd, environment, victims }: Rounds): Promise<L
 }
 
 /** How often it is killed; `HITL_KILLS=20 npm run e2e -- e2e/crash.test.ts` takes its time. */
-const kills = Number(process.env.HITL_KILLS ?? 7)
+const kills = Number(process.env.HITL_KILLS ?? 5)
 const cycle: readonly Victim[] = ['service', 'service and postgres', 'postgres', 'service']
 const victimsOf = (among: readonly Victim[]): readonly Victim[] =>
   Array.from({ length: kills }, (_, at) => among[at % among.length] ?? 'service')

@@ -17,8 +17,8 @@ const role = `serves_${randomUUID().slice(0, 8)}`
 const { connection } = testServer()
 
 /** Runs SQL as the administrator of the database server. */
-async function administer(statement: string): Promise<void> {
-  const client = new pg.Client({ ...connection, database: 'postgres' })
+async function administer(statement: string, user = connection.user): Promise<void> {
+  const client = new pg.Client({ ...connection, user, database: 'postgres' })
   await client.connect()
   try {
     await client.query(statement)
@@ -84,7 +84,8 @@ describe('as the owner of the tables, who cannot take the application role', () 
     await administer(`create database ${owner} owner ${owner}`)
   })
   after(async () => {
-    await administer(`drop database ${owner} with (force)`)
+    // As the superuser, because only a superuser may end a vacuum that has just begun.
+    await administer(`drop database ${owner} with (force)`, 'postgres')
     await administer(`drop role ${owner}`)
   })
   const url = new URL(asServer().DATABASE_URL ?? '')

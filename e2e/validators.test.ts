@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { compileCheck } from '../server/src/platform/validation.ts'
 import { startTestApp, type TestApp } from '../server/test/harness.ts'
 import { bodyLimit, type Operation, operationsOf, type Schema } from '../server/test/http/operations.ts'
+import { drawn, share } from './share.ts'
 
 let t: TestApp
 let operations: readonly Operation[]
@@ -124,7 +125,7 @@ describe('no validator takes long', () => {
   test('over a body at the limit, whatever is in it, or more than in proportion to its size', () => {
     let checked = 0
     function* all(): Iterable<Case> {
-      for (const { id, body } of operations) {
+      for (const { id, body } of drawn(operations.filter(({ body }) => body !== undefined))) {
         if (body === undefined) continue
         for (const one of casesOf(id, body, bodyLimit)) {
           checked += 1
@@ -133,7 +134,7 @@ describe('no validator takes long', () => {
       }
     }
     assert.deepEqual(slowOf(all()), [])
-    assert.ok(checked > 1_000, `${checked} bodies`)
+    assert.ok(checked > (share >= 1 ? 1_000 : 0), `${checked} bodies`)
   })
 
   test('and one whose time grows with the square is found', () => {
@@ -149,7 +150,7 @@ describe('no validator takes long', () => {
   })
 
   test('over a query as long as an address can be', () => {
-    const slow = operations.flatMap(({ id, query }) => {
+    const slow = drawn(operations).flatMap(({ id, query }) => {
       const check = compileCheck(query, 'text')
       check({})
       return hostile(16_384).flatMap(([what, value]) =>

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { hitl } from '../cli/test/hitl-process.ts'
+import { drawn } from './share.ts'
 import { type Compared, judge } from './verifier/both.ts'
 import { casesOfDatabases } from './verifier/databases.ts'
 import { makeExports } from './verifier/exports.ts'
@@ -35,14 +36,14 @@ test('the Python verifier knows the test vectors of RFC 8032', () => {
 describe('hitl audit verify and the verifier that was written from the documents say the same about', () => {
   for (const [name, casesOf] of Object.entries(groups)) {
     test(name, async (context) => {
-      const compared = await judge(casesOf(made.exports))
+      const compared = await judge(drawn([...casesOf(made.exports)]))
       context.diagnostic(`${compared.length} files`)
       assert.deepEqual(disagreements(compared), [])
     })
   }
 
   test('exports of changed databases', async (context) => {
-    const compared = await judge(await casesOfDatabases(made.t, made.exports))
+    const compared = await judge(drawn([...(await casesOfDatabases(made.t, made.exports))]))
     context.diagnostic(`${compared.length} files`)
     assert.deepEqual(disagreements(compared), [])
   })

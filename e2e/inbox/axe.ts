@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
+import { drawn } from '../share.ts'
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Every rule of WCAG 2.2 A and AA that axe can check. */
@@ -38,14 +39,14 @@ async function violations(page: Page, within: string, runOnly: object): Promise<
   )
 }
 
-/** What is wrong with a page, or a part of it. */
+/** What is wrong with a page, or a part of it: in the first of these ways, and in some of the others. */
 export async function flaws(page: Page, within = 'html', ways = looks): Promise<readonly string[]> {
   const found: string[] = []
   // What arrives while axe looks moves the rest, and axe then takes one part for the background of another.
   await page.locator('[aria-busy=true]').first().waitFor({ state: 'detached' })
   // Not by a script element, which the policy refuses.
   await page.evaluate(axe)
-  for (const { width, colours, rules } of ways) {
+  for (const { width, colours, rules } of [...ways.slice(0, 1), ...drawn(ways.slice(1))]) {
     await page.setViewportSize({ width, height: 800 })
     const isForced = colours === 'forced'
     await page.emulateMedia({

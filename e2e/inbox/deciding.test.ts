@@ -514,5 +514,31 @@ test('a list is filtered, kept as a view with its number, renamed, followed and 
   await page.getByRole('button', { name: 'Delete the view “Kept”' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await views.waitFor({ state: 'detached' })
+
+  // What is decided, by whom and when.
+  const [approved, rejected] = [title('Approved'), title('Rejected')]
+  for (const [name, decision] of [
+    [approved, 'approve'],
+    [rejected, 'reject'],
+  ] as const) {
+    const id = await at.ask({ ...low, title: name })
+    const body = { decision, comment: 'Because.' }
+    const reply = await request(at.url, 'POST', `/api/v1/requests/${id}/respond`, { as: await reviewerToken(), body })
+    assert.equal(reply.status, 200)
+  }
+  await page.goto(`${at.url}/inbox/done`)
+  await page.getByRole('link', { name: approved }).waitFor()
+  await page.keyboard.press('f')
+  await dialog.getByLabel('Decision').selectOption('reject')
+  await dialog.getByLabel('Decided by').selectOption({ label: 'Me' })
+  await dialog.getByLabel('Decided after').fill('2026-01-31')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/decision=reject/)
+  await page.getByRole('link', { name: rejected }).waitFor()
+  assert.equal(await page.getByRole('link', { name: approved }).count(), 0)
+  const told = await page.getByRole('region', { name: 'Filters of the list' }).innerText()
+  assert.match(told, /Decision\s*Rejected/)
+  assert.match(told, /Decided by\s*\S/)
+  assert.doesNotMatch(told, /[0-9a-f]{8}-/)
   assert.deepEqual(troubles, [])
 })

@@ -10,7 +10,7 @@ import { AwayLine } from './away-line.tsx'
 import { QueueList } from './queue-list.tsx'
 import { type Queue, queueOf, queues } from './queues.ts'
 import { usePlace } from './use-place.ts'
-import { useQueue } from './use-queue.ts'
+import { showsSettled, useQueue } from './use-queue.ts'
 import { useSelection } from './use-selection.ts'
 
 // Fetched beside the list, so that it is there when somebody opens a request.
@@ -196,7 +196,12 @@ function Inbox({ queue, filters, q }: InboxProps) {
             <ViewBar queue={queue.query.queue ?? null} filters={filters} q={q} onClear={() => narrow({})} />
           ) : null}
           {isFiltering ? (
-            <FilterDialog filters={filters} onChoose={narrow} onClose={() => setIsFiltering(false)} />
+            <FilterDialog
+              filters={filters}
+              hasDecided={showsSettled(queue)}
+              onChoose={narrow}
+              onClose={() => setIsFiltering(false)}
+            />
           ) : null}
         </Suspense>
         <QueueList queue={queue} list={list} current={id} focus={focus} selection={selection} onOpen={opened} />

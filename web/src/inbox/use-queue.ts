@@ -9,7 +9,7 @@ import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
 
 /** What was decided here belongs into these, and leaves the others at once. */
-const showsSettled = ({ name }: Queue): boolean => name === 'latest' || name === 'done'
+export const showsSettled = ({ name }: Queue): boolean => name === 'latest' || name === 'done'
 
 /**
  * What of a queue is loaded, as rows. A request that somebody else decided stays while it is the one that is read, because

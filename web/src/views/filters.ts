@@ -14,6 +14,10 @@ export const filterNames = [
   'created_after',
   'created_before',
   'due_before',
+  'decision',
+  'responded_by',
+  'responded_after',
+  'responded_before',
   'sort',
   'q',
 ] as const
@@ -37,5 +41,16 @@ export function filtersOf(search: Readonly<Record<string, unknown>>): Filters {
     }),
   )
 }
+
+/** The day of a time, where the person is, as an input takes it; empty for what is none. */
+export function dayOf(instant = ''): string {
+  const time = new Date(instant)
+  if (Number.isNaN(time.getTime())) return ''
+  const two = (part: number): string => String(part).padStart(2, '0')
+  return `${String(time.getFullYear()).padStart(4, '0')}-${two(time.getMonth() + 1)}-${two(time.getDate())}`
+}
+
+/** When a day begins, where the person is. */
+export const instantOf = (day: string): string => new Date(`${day}T00:00`).toISOString()
 
 export const isFiltered = (filters: Filters): boolean => Object.keys(filters).length > 0

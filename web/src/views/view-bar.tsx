@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { agentsQuery } from '../api/names.ts'
+import { agentsQuery, usePersonName } from '../api/names.ts'
 import { asTyped } from '../api/requests.ts'
 import { changeView, deleteView, saveView, viewsQuery } from '../api/views.ts'
 import { announce } from '../design/announcer.tsx'
@@ -8,6 +8,7 @@ import { Field } from '../design/field.tsx'
 import { ActButton, FormDialog, given } from '../design/form-dialog.tsx'
 import '../words/later.ts'
 import { say, type Word } from '../words/say.ts'
+import { absolute } from '../words/times.ts'
 import { queryOf, sameQuery } from './address.ts'
 import { type FilterName, type Filters, filterNames, isFiltered } from './filters.ts'
 
@@ -80,12 +81,19 @@ const NameField = ({ name = '' }: { readonly name?: string }) => (
 /** Each filter in words: what the person did not choose from a list is shown as it stands in the address. */
 function Told({ filters }: { readonly filters: Filters }) {
   const { data: agents } = useQuery(agentsQuery)
+  const decider = usePersonName(filters.responded_by ?? null)
   const others = Object.keys(filters).filter((name) => !(filterNames as readonly string[]).includes(name))
   return [...filterNames, ...others].flatMap((name) => {
     const value = filters[name]
     if (value === undefined) return []
     const shown =
-      name === 'agent' ? (agents?.get(value) ?? value) : name === 'tag' || name === 'q' ? value : wordsOf(name, value)
+      name === 'agent'
+        ? (agents?.get(value) ?? value)
+        : name === 'responded_by'
+          ? (decider ?? value)
+          : name === 'tag' || name === 'q'
+            ? value
+            : wordsOf(name, value)
     return [
       <span key={name} className="me-3 inline-block max-w-full break-words">
         <span className="text-mute">{labelOf(name)}</span> <bdi>{shown}</bdi>
@@ -103,7 +111,18 @@ const worded: Readonly<Partial<Record<string, readonly string[]>>> = {
   sort: ['newest', 'oldest', 'due', 'priority'],
 }
 
+const decided: Readonly<Record<string, Word>> = {
+  approve: 'decided.approve',
+  reject: 'decided.reject',
+  request_changes: 'decided.request_changes',
+  acknowledge: 'decided.acknowledge',
+}
+
 function wordsOf(name: string, value: string): string {
+  const decision = name === 'decision' ? decided[value] : undefined
+  if (decision !== undefined) return say(decision)
+  const time = /_(?:after|before)$/.test(name) ? new Date(value) : null
+  if (time !== null && !Number.isNaN(time.getTime())) return absolute(time)
   const words = worded[name]
   if (words === undefined) return value
   return value

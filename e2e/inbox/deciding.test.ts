@@ -425,8 +425,18 @@ describe('many at once', () => {
     const same = { title: name, context: {}, risk: 'medium', timeout_minutes: 3_100 }
     const ids = [await at.ask(same), await at.ask(same), await at.ask(same)]
     await at.ask({ ...same, title: title('Another'), timeout_minutes: 3_101 })
+    const rows = page.getByRole('link', { name })
+    // They are one row, until somebody unfolds them or reads one of them.
+    await page.goto(`${at.url}/inbox/all`)
+    const more = page.getByRole('button', { name: '+ 2 more like this' })
+    await more.waitFor()
+    assert.equal(await rows.count(), 1)
+    await more.click()
+    await rows.nth(2).waitFor()
+    await page.getByRole('button', { name: 'Show fewer like this' }).click()
+    await rows.nth(1).waitFor({ state: 'detached' })
     await open(page, ids[1] ?? '')
-    await page.getByRole('link', { name }).nth(2).waitFor()
+    await rows.nth(2).waitFor()
     await page.keyboard.press('x')
     await page.getByRole('button', { name: /^Select 2 more like this/ }).waitFor()
     await page.keyboard.press('Shift+X')

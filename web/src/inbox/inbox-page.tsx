@@ -47,8 +47,8 @@ function Inbox({ queue, filters, q }: InboxProps) {
   const { id } = place
   const list = useQueue(queue, id, filters, q?.trim() ?? '')
   const [turn, setTurn] = useState(0)
-  const { requests, hasNextPage, isFetchingNextPage, fetchNextPage } = list
-  const selection = useSelection(requests)
+  const { requests, shown, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const selection = useSelection(requests, shown)
   // Which request the person went to, by a link or in the list; any other came by itself.
   const chosen = useRef<string | null>(id ?? null)
   const [focus, setFocus] = useState<{ readonly id: string; readonly turn: number } | null>(null)
@@ -60,12 +60,13 @@ function Inbox({ queue, filters, q }: InboxProps) {
     place.go(next)
   }
   const at = requests.findIndex((request) => request.id === id)
+  const row = shown.findIndex((request) => request.id === id)
   const move = (step: 1 | -1): void => {
-    const next = requests[at === -1 ? 0 : at + step]
+    const next = shown[row === -1 ? 0 : row + step]
     if (next !== undefined) show(next.id, 'person')
   }
   const extend = (step: 1 | -1): void => {
-    const [from, to] = [requests[at], requests[at + step]]
+    const [from, to] = [shown[row], shown[row + step]]
     if (from === undefined || to === undefined) return
     selection.extend(from.id, to.id)
     show(to.id, 'person')

@@ -14,6 +14,7 @@ import type { useQueue } from './use-queue.ts'
 import type { useSelection } from './use-selection.ts'
 
 const sectionHeight = 34
+const foldHeight = 34
 const rowHeight = { comfortable: 57, compact: 45 } as const
 /** So many rows before the end, the next page is asked for. */
 const ahead = 30
@@ -30,11 +31,14 @@ export interface QueueListProps {
 
 /** Draws the rows that are seen, however many there are. */
 export function QueueList({ queue, list, current, focus, selection, onOpen }: QueueListProps) {
-  const { rows, requests, highlights, hasNextPage, isFetchingNextPage, fetchNextPage } = list
+  const { rows, shown, unfold, highlights, hasNextPage, isFetchingNextPage, fetchNextPage } = list
   const { density } = usePreferences()
   const scroller = useRef<HTMLDivElement>(null)
   const estimateSize = useCallback(
-    (index: number) => (rows[index]?.kind === 'section' ? sectionHeight : rowHeight[density]),
+    (index: number) => {
+      const kind = rows[index]?.kind
+      return kind === 'section' ? sectionHeight : kind === 'fold' ? foldHeight : rowHeight[density]
+    },
     [rows, density],
   )
   // As functions that stay the same, because another one makes all rows be measured again.
@@ -72,7 +76,7 @@ export function QueueList({ queue, list, current, focus, selection, onOpen }: Qu
     return () => cancelAnimationFrame(frame)
   }, [current, focus, at === -1])
 
-  const stop = requests.some(({ id }) => id === current) ? current : requests[0]?.id
+  const stop = shown.some(({ id }) => id === current) ? current : shown[0]?.id
   return (
     <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto overscroll-contain pb-4 [scrollbar-width:thin]">
       {rows.length === 0 ? <Nothing queue={queue} list={list} /> : null}
@@ -87,6 +91,21 @@ export function QueueList({ queue, list, current, focus, selection, onOpen }: Qu
               </li>
             )
           }
+          if (row.kind === 'fold') {
+            const { kind, count, isOpen } = row.fold
+            return (
+              <li key={key} style={placed(start, size)} className="absolute inset-x-0 top-0">
+                <button
+                  type="button"
+                  aria-expanded={isOpen}
+                  className="flex h-full w-full items-center ps-[42px] pe-4 text-faint text-small -outline-offset-2 hover:text-mute"
+                  onClick={() => unfold(kind)}
+                >
+                  {isOpen ? say('list.fold') : say('list.unfold', { count })}
+                </button>
+              </li>
+            )
+          }
           const { request } = row
           return (
             <Item
@@ -95,7 +114,7 @@ export function QueueList({ queue, list, current, focus, selection, onOpen }: Qu
               request={request}
               highlights={highlights.get(request.id)}
               index={row.index}
-              count={hasNextPage ? -1 : requests.length}
+              count={hasNextPage ? -1 : shown.length}
               start={start}
               size={size}
               isCurrent={request.id === current}

@@ -1,10 +1,12 @@
 import type { Request } from '../api/requests.ts'
 import type { Word } from '../words/say.ts'
+import type { Fold } from './fold.ts'
 import { dueSoonMs } from './queues.ts'
 
 export type Row =
   | { readonly kind: 'section'; readonly key: string; readonly label: Word }
   | { readonly kind: 'item'; readonly key: string; readonly request: Request; readonly index: number }
+  | { readonly kind: 'fold'; readonly key: string; readonly fold: Fold }
 
 /** Where a request stands in a list by time left. */
 function byDue({ timeout_at }: Request, now: Date, midnight: number): Word {
@@ -20,8 +22,16 @@ function byAge({ created_at }: Request, midnight: number): Word {
   return asked > midnight - 2 * 86_400_000 ? 'section.asked_yesterday' : 'section.asked_earlier'
 }
 
-/** The rows of a list: requests in the service's order, with a heading where the next part of it begins, if that is a time. */
-export function rowsOf(requests: readonly Request[], sort: string, now: Date): readonly Row[] {
+/**
+ * The rows of a list: requests in the service's order, with a heading where the next part of it begins, if that is a time, and a
+ * line below those that stand for others.
+ */
+export function rowsOf(
+  requests: readonly Request[],
+  folds: ReadonlyMap<string, Fold>,
+  sort: string,
+  now: Date,
+): readonly Row[] {
   const end = new Date(now)
   end.setHours(24, 0, 0, 0)
   const midnight = end.getTime()
@@ -37,6 +47,8 @@ export function rowsOf(requests: readonly Request[], sort: string, now: Date): r
     if (label !== null && label !== before) rows.push({ kind: 'section', key: `${label}${index}`, label })
     before = label
     rows.push({ kind: 'item', key: request.id, request, index })
+    const fold = folds.get(request.id)
+    if (fold !== undefined) rows.push({ kind: 'fold', key: `fold ${request.id}`, fold })
   }
   return rows
 }

@@ -1,10 +1,11 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { useCallback, useMemo, useState } from 'react'
 import { type Highlight, listQuery, type Request, searchQuery } from '../api/requests.ts'
 import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
 import { useAside } from '../snoozing/aside.ts'
 import type { Filters } from '../views/filters.ts'
+import { foldAlike } from './fold.ts'
 import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
 
@@ -49,6 +50,17 @@ export function useQueue(queue: Queue, current: string | undefined, filters: Fil
     () => (kept === undefined ? fitting : fitting.toSpliced(kept[0], 0, kept[1])),
     [fitting, kept],
   )
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
+  const { shown, folds } = useMemo(() => foldAlike(requests, unfolded, current), [requests, unfolded, current])
+  const unfold = useCallback(
+    (kind: string): void =>
+      setUnfolded((before) => {
+        const next = new Set(before)
+        if (!next.delete(kind)) next.add(kind)
+        return next
+      }),
+    [],
+  )
   const sort = search === '' ? (filters.sort ?? queue.query.sort) : 'match'
   const highlights = useMemo(
     () =>
@@ -57,10 +69,12 @@ export function useQueue(queue: Queue, current: string | undefined, filters: Fil
       ),
     [data],
   )
-  const rows = useMemo(() => rowsOf(requests, sort, now), [requests, sort, now])
+  const rows = useMemo(() => rowsOf(shown, folds, sort, now), [shown, folds, sort, now])
   return {
     requests,
+    shown,
     rows,
+    unfold,
     highlights,
     search,
     error,

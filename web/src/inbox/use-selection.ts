@@ -2,13 +2,16 @@ import { useCallback, useMemo, useRef, useState } from 'react'
 import type { Request } from '../api/requests.ts'
 import { extended, nothingSelected, selected, toggled } from '../bulk/selection.ts'
 
-/** What is selected of a list. Its functions stay the same, so that rows that did not change are not drawn again. */
-export function useSelection(requests: readonly Request[]) {
+/**
+ * What is selected of a list, of which `shown` are seen. Its functions stay the same, so that rows that did not change are not drawn
+ * again.
+ */
+export function useSelection(requests: readonly Request[], shown: readonly Request[]) {
   const [selection, setSelection] = useState(nothingSelected)
   /** The rows have something to be pressed, for those who have no keys. */
   const [isAsked, setIsAsked] = useState(false)
-  const latest = useRef(requests)
-  latest.current = requests
+  const latest = useRef(shown)
+  latest.current = shown
   const { revisions } = selection
   // What left the list is not decided with the rest.
   const chosen = useMemo(

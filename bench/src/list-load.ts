@@ -12,6 +12,8 @@ export interface Loaded {
   readonly middle: Date
   /** Half of those that are pending time out before. */
   readonly middleDue: Date
+  /** One of those that asked. */
+  readonly agent: string
 }
 
 /**
@@ -68,7 +70,8 @@ const snoozes = `insert into request_snoozes (organization_id, user_id, request_
 
 const times = `select now() - make_interval(secs => $1 * ${everySeconds} * 0.9) as early,
   now() - make_interval(secs => $1 * ${everySeconds} * 0.5) as middle,
-  (select percentile_disc(0.5) within group (order by timeout_at) from consultation_requests where state = 'pending') as "middleDue"`
+  (select percentile_disc(0.5) within group (order by timeout_at) from consultation_requests where state = 'pending') as "middleDue",
+  (select agent_id from consultation_requests order by id desc limit 1) as agent`
 
 export async function loadLists(connection: Connection, count: number, email: string): Promise<Loaded> {
   // As superuser, to skip checking the foreign keys of each row, and for the checkpoint.

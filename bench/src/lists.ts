@@ -13,7 +13,9 @@ const sorts = ['newest', 'oldest', 'due', 'priority']
 const states = ['pending', 'responded', 'callback_sent', 'callback_failed', 'timeout', 'cancelled', 'completed']
 const queues = ['all', 'high_risk', 'due_soon', 'snoozed', 'done']
 
-function listsOf({ early, middle, middleDue }: Loaded): readonly string[] {
+const nobody = '00000000-0000-7000-8000-000000000000'
+
+function listsOf({ early, middle, middleDue, agent }: Loaded): readonly string[] {
   const [from, until, due] = [early, middle, middleDue].map((time) => encodeURIComponent(time.toISOString()))
   return [
     '',
@@ -21,7 +23,7 @@ function listsOf({ early, middle, middleDue }: Loaded): readonly string[] {
     ...['urgent', 'urgent,high', 'normal', 'low'].map((priority) => `priority=${priority}`),
     ...['critical', 'high,critical', 'medium', 'low'].map((risk) => `risk=${risk}`),
     ...['run_id=run-1', 'run_id=none', 'tag=shop', 'tag=rare', 'tag=none'],
-    ...['metadata.n=5', 'metadata.customer=c-5', 'agent=release-agent', 'agent=none'],
+    ...['metadata.n=5', 'metadata.customer=c-5', `agent=${agent}`, `agent=${nobody}`],
     ...[`created_after=${from}&created_before=${until}`, `created_before=${from}`, `due_before=${due}`],
     ...['state=pending&priority=urgent', 'state=pending&risk=high,critical', 'state=pending&tag=rare'],
     ...['state=timeout&priority=high', 'state=callback_sent&priority=high', 'risk=high&priority=urgent&tag=shop'],

@@ -14,9 +14,12 @@ export function provesRollback(error: unknown): boolean {
   return state !== undefined && !isOutage(state)
 }
 
-/** Classes 08, 28, 3D, 53, 57, 58 and 25006 (PostgreSQL, appendix A): the database is down, closed to us, full, busy or read-only. */
+/**
+ * Classes 08, 28, 3D, 53, 57, 58, and 25006 and 55000 (PostgreSQL, appendix A): the database is down, closed to us, full, busy,
+ * read-only, or takes no connections.
+ */
 function isOutage(state: string): boolean {
-  return /^(08|28|3D|53|57|58)/.test(state) || state === '25006'
+  return /^(08|28|3D|53|57|58)/.test(state) || state === '25006' || state === '55000'
 }
 
 /** What keeps everybody from using the database. */

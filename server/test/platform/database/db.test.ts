@@ -340,7 +340,7 @@ describe('values', () => {
 test('only an error from PostgreSQL itself proves a rollback', () => {
   const refused = (code: string): pg.DatabaseError => Object.assign(new pg.DatabaseError('x', 1, 'error'), { code })
   for (const code of ['23505', '23503', '22P02', '40001', '40P01']) assert.ok(provesRollback(refused(code)), code)
-  for (const code of ['57014', '57P01', '53300', '08006', '58030', '25006'])
+  for (const code of ['57014', '57P01', '53300', '08006', '58030', '25006', '55000'])
     assert.ok(!provesRollback(refused(code)), code)
   assert.ok(!provesRollback(Object.assign(new Error('x'), { code: 'ECONNRESET' })))
 })

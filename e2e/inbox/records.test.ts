@@ -103,6 +103,7 @@ describe('the audit', () => {
     const lines = (await saved('Export as JSON Lines')).trim().split('\n')
     assert.ok(lines.length > 5)
     for (const line of lines) JSON.parse(line)
+    assert.match(await saved('Compliance report'), /<h1>Compliance report<\/h1>[\s\S]*Olga Owner/)
     // A filter that the service does not know is refused in words.
     await page.getByLabel('Kind of event').fill('nothing.happened')
     await button('Filter').click()

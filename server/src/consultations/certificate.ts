@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { assuranceBy, type SignInAssurance } from '../identity/assurance.ts'
 import type { Person } from '../identity/principal.ts'
 import type { SigningKeys } from '../identity/signing-keys/service.ts'
 import { createBoundedMap } from '../platform/bounded-map.ts'
@@ -8,10 +9,6 @@ import { answerDigests, type Certify, type Consultation, type State } from './co
 
 /** The `typ` of a certificate's header: nothing else that this service signs has it. */
 export const certificateType = 'hitl-decision+jwt'
-
-/** How strongly the decider was authenticated. */
-export const assurances = ['unknown', 'single_factor', 'federated', 'multi_factor', 'phishing_resistant'] as const
-export type Assurance = (typeof assurances)[number]
 
 export const notDecided = refusal(
   409,
@@ -26,20 +23,13 @@ export const notDecided = refusal(
   'pending',
 )
 
-/** Derived from how the person signed in; `federated` relies on another sign-in service. */
-export function assuranceOf(person: Person): Assurance {
-  const methods = new Set(person.signIn?.methods ?? [])
-  if (methods.has('passkey')) return 'phishing_resistant'
-  if (methods.size > 1) return 'multi_factor'
-  if (methods.size === 0) return 'unknown'
-  return methods.has('password') ? 'single_factor' : 'federated'
-}
+export const assuranceOf = ({ signIn }: Person): SignInAssurance => assuranceBy(signIn?.methods ?? [])
 
 export interface CertificateTerms {
   /** The issuer; the keys are at its `/.well-known/jwks.json`. */
   readonly issuer: string
   readonly id: string
-  readonly assurance: Assurance
+  readonly assurance: SignInAssurance
   readonly expiresAt: Date
 }
 
@@ -156,7 +146,7 @@ function differences(decided: Consultation, opened: OpenedCertificate | null): r
   const claims = opened?.certificate === certificate ? (opened?.claims ?? null) : null
   if (response === null || certificateExpiresAt === null || claims === null) return ['certificate']
   // What only the certificate says is taken from it.
-  const own = { issuer: String(claims.iss), id: String(claims.jti), assurance: claims.assurance as Assurance }
+  const own = { issuer: String(claims.iss), id: String(claims.jti), assurance: claims.assurance as SignInAssurance }
   const expected = certificateClaims(decided, { ...own, expiresAt: certificateExpiresAt })
   const isErased = decided.erasedAt !== null || response.erasedAt !== null
   const names = new Set([...Object.keys(expected), ...erasableClaims])

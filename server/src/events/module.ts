@@ -20,6 +20,7 @@ import { registerKeepingRoutes } from './keeping/routes.ts'
 import { createKeeping, createPurgeWorker } from './keeping/service.ts'
 import { registerReadingRoutes } from './reading/routes.ts'
 import { createRefusedCalls, registerRefusedCalls } from './refused-calls.ts'
+import { registerReportRoutes } from './report/routes.ts'
 import { headsFile, headsUrl } from './seals/outside.ts'
 import type { AuditSigner } from './seals/seal.ts'
 import { createSealing } from './seals/worker.ts'
@@ -105,6 +106,8 @@ export function createEventModule<Change>(dependencies: EventModuleDependencies<
         requestNotFound,
         sealOne,
       })
+      const { keys, names } = dependencies.evidence
+      registerReportRoutes(api, { db, clock, guard, record, keys, names, sealOne })
       registerKeepingRoutes(api, { keeping, guard, stillOpen: dependencies.stillOpen })
     },
     loops: [purging, sealing],

@@ -140,6 +140,7 @@ export const eventKinds = {
   'audit.read': 'A person has read another thousand events in lists.',
   'audit.exported': 'The audit was exported.',
   'audit.evidence_taken': 'The evidence pack of a request was taken.',
+  'audit.report_taken': 'A compliance report was taken.',
   'audit.policy_changed': 'Retention or legal hold was changed.',
   'audit.erased': 'Personal data was erased from events.',
   'audit.erasure_refused': 'Erasing personal data was refused because of a legal hold.',

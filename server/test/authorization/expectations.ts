@@ -52,6 +52,7 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   listRequestEvents: readers,
   exportEvents: readers,
   getEvidence: readers,
+  getComplianceReport: readers,
   getAuditPolicy: readers,
   changeAuditPolicy: managers,
   eraseFromAudit: managers,

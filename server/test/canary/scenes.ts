@@ -345,6 +345,8 @@ const auditor: Scene = async (day) => {
     '/api/v1/events?limit=100',
     '/api/v1/events/export',
     '/api/v1/events/export?format=csv',
+    '/api/v1/events/report',
+    '/api/v1/events/report?format=html',
     '/api/v1/requests?limit=100',
     '/api/v1/users',
     '/api/v1/invitations',

@@ -60,11 +60,11 @@ describe('every path with every method', () => {
     assert.deepEqual(others, [])
   })
 
-  test('HEAD takes nothing: no export, no evidence and no sign-in begins', async () => {
+  test('HEAD takes nothing: no export, no evidence, no report and no sign-in begins', async () => {
     const { id } = await t.createRequest()
-    const events = async () => (await t.sql(`select from events where record like '%"audit.e%'`)).length
+    const events = async () => (await t.sql(`select from events where record ~ '"audit\\.(e|report)'`)).length
     const before = await events()
-    for (const path of ['/api/v1/events/export', `/api/v1/requests/${id}/evidence`]) {
+    for (const path of ['/api/v1/events/export', '/api/v1/events/report', `/api/v1/requests/${id}/evidence`]) {
       const { status } = await t.call('HEAD', path, { as: t.admin.token })
       assert.equal(status, 200, path)
     }

@@ -217,6 +217,7 @@ async function lists({ t }: Day): Promise<void> {
     await pages(`/api/v1/callbacks?limit=1${filter}`, t.admin.token)
   await pages(`/api/v1/requests/${id}/events?limit=1`, t.admin.token)
   done('export', await t.call('GET', '/api/v1/events/export?format=csv', { as: t.admin.token }))
+  done('report', await t.call('GET', '/api/v1/events/report?since=2026-01-01T00:00:00Z', { as: t.admin.token }))
   done('evidence', await t.call('GET', `/api/v1/requests/${id}/evidence`, { as: t.admin.token }))
 }
 

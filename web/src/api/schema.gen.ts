@@ -624,6 +624,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The compliance report of a period, as JSON or as a self-contained page
+         * @description From the records of the audit: who decided what, how fast and how they had signed in; exceptions (people who approved what their own agent or key asked, decisions taken back or void, refused acts, paused and stopped agents, legal holds, erasures, purges); and the heads of the seals. A report reads up to 100 000 events of at most 366 days: with more it ends at `covered_until`, and `events_left_out` counts the rest, up to 100 000. It lists the first 2 000 decisions and 200 exceptions of each kind; `left_out` counts the others, and every total has all. docs/audit.md describes it.
+         */
+        get: operations["getComplianceReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/policy": {
         parameters: {
             query?: never;
@@ -2928,7 +2948,7 @@ export interface components {
          * @description What happened, `noun.past_tense`; docs/events.md explains each. More may be added.
          * @enum {string}
          */
-        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.revised" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
+        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.revised" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.report_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
         /** EventPage */
         EventPage: {
             /** @description What was found, in the order that the operation says. */
@@ -5107,6 +5127,15 @@ export interface components {
             };
         };
         /** @description Unprocessable Entity */
+        ListEvents422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unprocessable Entity */
         ListUsers422: {
             headers: {
                 [name: string]: unknown;
@@ -5366,6 +5395,8 @@ export interface components {
         AttachmentId: string;
         /** @description `next_cursor` of the page before, with the same other parameters. */
         Cursor: string;
+        /** @description Data, or a page to read. */
+        Format: "json" | "html";
         /** @description The id of the request. */
         Id: string;
         /** @description The same key and body give the same reply; the same key and another body give 422. */
@@ -7765,15 +7796,7 @@ export interface operations {
             };
             401: components["responses"]["Snooze401"];
             403: components["responses"]["ListEvents403"];
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            422: components["responses"]["ListEvents422"];
             default: components["responses"]["Refused"];
         };
     };
@@ -7878,7 +7901,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Data, or a page to read. */
-                format?: "json" | "html";
+                format?: components["parameters"]["Format"];
             };
             header?: never;
             path: {
@@ -7938,6 +7961,99 @@ export interface operations {
             403: components["responses"]["ListEvents403"];
             404: components["responses"]["ConsultationNotFound"];
             422: components["responses"]["Unsnooze422"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    getComplianceReport: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339; by default 30 days before `until`. */
+                since?: string;
+                /** @description RFC 3339; events before this time. By default, now. */
+                until?: string;
+                /** @description Data, or a page to read. */
+                format?: components["parameters"]["Format"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "hitl_compliance_report": 1,
+                     *       "organization_id": "01890f3e-5c2a-7bbb-8a3b-5f1d2c3b4a51",
+                     *       "since": "2026-01-01T00:00:00.000Z",
+                     *       "until": "2026-02-01T00:00:00.000Z",
+                     *       "covered_until": "2026-02-01T00:00:00.000Z",
+                     *       "generated_at": "2026-02-01T09:00:00.000Z",
+                     *       "events": 0,
+                     *       "events_left_out": 0,
+                     *       "mismatched_columns": 0,
+                     *       "requests": {
+                     *         "created": 0,
+                     *         "revised": 0,
+                     *         "responded": 0,
+                     *         "timed_out": 0,
+                     *         "cancelled": 0,
+                     *         "redeemed": 0,
+                     *         "completed": 0
+                     *       },
+                     *       "decisions": {
+                     *         "total": 0,
+                     *         "by_decision": {},
+                     *         "by_assurance": {},
+                     *         "seconds": {
+                     *           "median": null,
+                     *           "p90": null,
+                     *           "longest": null
+                     *         },
+                     *         "of_unknown_age": 0,
+                     *         "listed": [],
+                     *         "left_out": 0
+                     *       },
+                     *       "people": [],
+                     *       "exceptions": {
+                     *         "counts": {},
+                     *         "listed": [],
+                     *         "left_out": 0
+                     *       },
+                     *       "seals": [],
+                     *       "has_unsealed": false,
+                     *       "keys": [],
+                     *       "names": []
+                     *     }
+                     */
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/html": string;
+                };
+            };
+            401: components["responses"]["Snooze401"];
+            403: components["responses"]["ListEvents403"];
+            422: components["responses"]["ListEvents422"];
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             default: components["responses"]["Refused"];
         };
     };

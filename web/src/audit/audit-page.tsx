@@ -28,7 +28,7 @@ export function AuditPage() {
     return granted(api.GET('/api/v1/events', { params: { query }, signal }))
   })
   return (
-    <Page title={say('audit.title')} about={say('audit.about')} actions={<Exports />}>
+    <Page title={say('audit.title')} about={say('audit.about')} actions={<Exports filter={filter} />}>
       <SealState />
       <Filters filter={filter} kinds={[...new Set(events.items?.map(({ kind }) => kind))]} />
       <List label={say('audit.title')} pages={events} empty={say('audit.empty')}>
@@ -58,9 +58,16 @@ function SealState() {
   )
 }
 
-function Exports() {
+function Exports({ filter: { since, until } }: { readonly filter: AuditFilter }) {
   const exporting = useMutation({
     mutationFn: (format: 'jsonl' | 'csv') => download(`/api/v1/events/export?format=${format}`, `audit.${format}`),
+  })
+  const reporting = useMutation({
+    mutationFn: () => {
+      const period = Object.entries({ since, until }).filter((entry) => entry[1] !== undefined) as [string, string][]
+      const query = new URLSearchParams([['format', 'html'], ...period])
+      return download(`/api/v1/events/report?${query}`, 'compliance.html')
+    },
   })
   return (
     <>
@@ -70,7 +77,10 @@ function Exports() {
       <Button disabled={exporting.isPending} onClick={() => exporting.mutate('csv')}>
         {say('audit.export.csv')}
       </Button>
-      <Trouble of={exporting.error} />
+      <Button disabled={reporting.isPending} onClick={() => reporting.mutate()} title={say('audit.report.about')}>
+        {say('audit.report')}
+      </Button>
+      <Trouble of={exporting.error ?? reporting.error} />
     </>
   )
 }

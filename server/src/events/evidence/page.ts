@@ -1,4 +1,5 @@
 import { escapedJson, type HtmlPage, htmlPage, escaped as text } from '../../http/html-page.ts'
+import { assuranceWords, table } from '../page-parts.ts'
 import type { Check, Members } from './checks.ts'
 import type { Evidence } from './service.ts'
 import type { ProvenEvent } from './store.ts'
@@ -83,7 +84,7 @@ ${
         ['Decision', response.decision],
         ['By', named(response.responder_id)],
         ['Role at the time', roleOf(evidence.events)],
-        ['How they had signed in', assurances[String(certified?.assurance)]],
+        ['How they had signed in', assuranceWords[String(certified?.assurance)]],
         ['At', response.responded_at],
         ['Comment', response.comment],
         ['Files', filesText(response.attachments)],
@@ -166,14 +167,6 @@ function roleOf(events: readonly ProvenEvent[]): unknown {
   return (told.findLast(({ kind }) => kind === 'request.responded')?.after as Members | null | undefined)?.role
 }
 
-const assurances: Readonly<Record<string, string>> = {
-  phishing_resistant: 'with a passkey',
-  multi_factor: 'with two factors',
-  federated: 'through an identity provider, which vouched for them',
-  single_factor: 'with a password only',
-  unknown: 'unknown',
-}
-
 function claimsOf(certificate: string): Members | null {
   try {
     return JSON.parse(Buffer.from(certificate.split('.')[1] ?? '', 'base64url').toString('utf8')) as Members
@@ -221,12 +214,6 @@ function withoutSalt({ salt: _salt, ...said }: Members): Members {
 function facts(entries: readonly (readonly [string, unknown])[]): string {
   const rows = entries.filter(([, value]) => value != null)
   return `<table>${rows.map(([name, value]) => `<tr><th scope="row">${text(name)}</th><td>${text(value, 'lines')}</td></tr>`).join('')}</table>`
-}
-
-function table(names: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = names.map((name) => `<th scope="col">${text(name)}</th>`).join('')
-  const body = rows.map((row) => `<tr>${row.map((value) => `<td>${value}</td>`).join('')}</tr>`).join('\n')
-  return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
 }
 
 /** Deeper and larger values stay in one line: each of their lines could consist of indentation. */

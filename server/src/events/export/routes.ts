@@ -7,6 +7,7 @@ import { type Guard, personOf } from '../../identity/guard.ts'
 import type { Caller } from '../../identity/principal.ts'
 import { refusal } from '../../platform/problem.ts'
 import type { RecordAct } from '../act.ts'
+import { atOnce, createPlaces, ofOneOrganization } from '../places.ts'
 import type { Exporter, ExportFormat } from './service.ts'
 
 export interface ExportRoutes {
@@ -35,11 +36,6 @@ const query = Type.Object({
 
 const types = { jsonl: 'application/jsonl; charset=utf-8', csv: 'text/csv; charset=utf-8; header=present' } as const
 
-/** Each holds a page in memory, and a connection while it reads one: a few do no harm, many would. */
-const atOnce = 4
-/** So that no organization takes all slots. */
-const ofOneOrganization = 2
-
 const tooManyExports = refusal(429, 'audit.too_many_exports', {
   detail: `A process writes at most ${ofOneOrganization} exports of an organization at a time, and ${atOnce} in all. Try again when one of them is done.`,
   headers: { 'retry-after': '10' },
@@ -49,18 +45,6 @@ const sealNotFound = refusal(
   'audit.seal_not_found',
   'There is no such seal: leave out `after`, or name the last seal of an export.',
 )
-
-/** Returns a function that frees the place again; null if no place is free. */
-function createPlaces(): (organizationId: string) => (() => void) | null {
-  const taken = new Set<{ readonly organizationId: string }>()
-  return (organizationId) => {
-    const own = [...taken].filter((place) => place.organizationId === organizationId)
-    if (taken.size >= atOnce || own.length >= ofOneOrganization) return null
-    const place = { organizationId }
-    taken.add(place)
-    return () => void taken.delete(place)
-  }
-}
 
 export function registerExportRoutes(app: FastifyInstance, routes: ExportRoutes): void {
   const { exporter, guard, record, stalledAfterMs } = routes

@@ -59,6 +59,11 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     'it deletes up to 1,000 windows that ended, which it looks up once more; on a slow machine more end meanwhile',
   ],
   [
+    /^audit_report_page$/,
+    10_200,
+    'a page of a report looks at 2,000 events, and looks up what was asked and who stands behind the agent for each decision among them',
+  ],
+  [
     /^deliveries_list_(all|failed)$/,
     4_100,
     'a page looks through 2,000 deliveries, each in all the versions that a vacuum would take, and goes on from there',
@@ -82,6 +87,7 @@ const notLived: Readonly<Record<string, string>> = {
   secret_key_checks_save: 'the same',
   teams_join: 'one row, which it inserts, for a team found by its primary key',
   audit_policy_save: 'an organization has one policy',
+  audit_report_rest: 'counts up to 100,000 events in an index, where a report reads no further',
   audit_seal: 'one row by its primary key',
   attempt_tallies_forget: 'runs once in ten minutes of the process, and reads as rate_limit_forget does',
   sso_still_opens: 'one identity and one provider, by their primary keys',

@@ -105,6 +105,7 @@ export const rights = {
   'organization.create': managers,
   'organization.manage': managers,
   'organization.delete': ['owner'],
+  'organization.archive': ['owner'],
   'user.read': everybody,
   'team.read': everybody,
   'team.create': managers,

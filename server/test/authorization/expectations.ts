@@ -53,6 +53,8 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   exportEvents: readers,
   getEvidence: readers,
   getComplianceReport: readers,
+  takePersonArchive: people,
+  takeOrganizationArchive: ['owner'],
   getAuditPolicy: readers,
   changeAuditPolicy: managers,
   eraseFromAudit: managers,

@@ -37,6 +37,7 @@ import type { RewrapOptions } from './platform/secrets/envelope-rewrap.ts'
 import { createRealtimeModule } from './realtime/module.ts'
 import { createHold } from './restored/hold.ts'
 import { createSecrets } from './secrets.ts'
+import { createTraceModule } from './traces/module.ts'
 import { version } from './version.ts'
 
 export interface AppOptions extends PoolOptions {
@@ -87,6 +88,7 @@ export async function createApp(options: AppOptions) {
       searchedUntil: consultations.searchFilling.filledUntil(),
     }),
   })
+  const traces = await createTraceModule({ log, settings: config, version })
   const { onAttempt } = metrics
   const deliveries = createDeliveryModule({ ...ground, hints, report, hold: restored, onAttempt })
   const callbacks = createCallbackModule({
@@ -100,6 +102,7 @@ export async function createApp(options: AppOptions) {
     requireVisible: (principal, id) => consultations.read(principal, id),
     requestNotFound,
     redeliver: (by, id, callbackId) => consultations.redeliverIfSettled(by, id, callbackId),
+    traced: traces.attempt,
   })
   const realtime = createRealtimeModule({
     ...ground,
@@ -128,7 +131,7 @@ export async function createApp(options: AppOptions) {
   })
   const events = createEventModule<RequestChange>({
     ...ground,
-    readers: [callbacks.enqueue, forgetClosed, realtime.announce, metrics.count],
+    readers: [callbacks.enqueue, forgetClosed, realtime.announce, metrics.count, traces.note],
     signer: {
       sign: (payload, typ) => identity.signingKeys.sign('audit_head', payload, { typ }),
       verify: (jws, typ) => identity.signingKeys.verify('audit_head', jws, { typ }),
@@ -229,6 +232,7 @@ export async function createApp(options: AppOptions) {
   const web = await createHttpModule({ db, log, secretKeys: secrets.secretKeys, settings: config, version })
   events.noteRefusedCalls(web.http)
   metrics.serve(web.http, web.limits)
+  traces.serve(web.http)
   const guard = identity.createGuard(web.http, web.limits)
   await web.open({
     routes: modules.map((module) => (api) => module.routes?.(api, guard)),
@@ -294,6 +298,7 @@ export async function createApp(options: AppOptions) {
           ...[...watches, ...metrics.loops, ...loops].map((loop) => loop.stop(graceMs)),
         ])
         await metrics.stop()
+        await traces.stop()
         await hints.stop()
         await identity.close()
         // After the last calls and deliveries, so that their refusals are still written.

@@ -14,6 +14,7 @@ import { realtimeRules, realtimeSettings } from './settings/realtime.ts'
 import { secretRules, secretSettings } from './settings/secrets.ts'
 import { isProduction, serviceRules, serviceSettings } from './settings/service.ts'
 import type { Setting, Values } from './settings/setting.ts'
+import { traceSettings } from './settings/traces.ts'
 
 /** The settings by subject. A test keeps `.env.example` in step with them. */
 export const sections = {
@@ -29,6 +30,7 @@ export const sections = {
   Mail: mailSettings,
   Audit: eventSettings,
   Metrics: metricsSettings,
+  Traces: traceSettings,
 }
 
 /** Every setting of the service, by name. */
@@ -45,6 +47,7 @@ export const settings = {
   ...mailSettings,
   ...eventSettings,
   ...metricsSettings,
+  ...traceSettings,
 }
 
 const rules = [

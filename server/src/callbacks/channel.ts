@@ -26,6 +26,11 @@ export interface CallbackChannel {
   readonly requestOf: (callback: Delivery) => Promise<CallbackSubject | null>
   /** Records on the requests how their callbacks went. */
   readonly recordOutcomes: Channel['recordOutcomes']
+  /** Begins the attempt's part of a trace: the `traceparent` to send, and what to call at its end. */
+  readonly traced: (callback: Delivery) => {
+    readonly traceparent: string | null
+    readonly end: (statusCode: number | null, errorCode: string | null) => void
+  }
   readonly random?: () => number
 }
 
@@ -53,7 +58,7 @@ export function createCallbackChannel(callbacks: CallbackChannel): Channel {
 }
 
 async function post(
-  { transport, log, proofs, secretOf, requestOf }: CallbackChannel,
+  { transport, log, proofs, secretOf, requestOf, traced }: CallbackChannel,
   ordered: Delivery,
   startedAt: Date,
 ): Promise<CallbackResult> {
@@ -83,13 +88,17 @@ async function post(
     )
     return changedInOutbox
   }
+  const { traceparent, end } = traced(callback)
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'hitl-callback/1',
-    ...(callback.traceparent === null ? {} : { traceparent: callback.traceparent }),
+    ...(traceparent === null ? {} : { traceparent }),
     ...signatureHeaders(callback.id, callback.body, secret, startedAt),
   }
-  return transport.post({ owner: callback.organizationId, url: callback.address, body: callback.body, headers })
+  const { organizationId: owner, address: url, body } = callback
+  const result = await transport.post({ owner, url, body, headers })
+  end(result.status, result.error?.code ?? null)
+  return result
 }
 
 /** With the body that was dropped once it was delivered, if exactly these bytes can be made again. */

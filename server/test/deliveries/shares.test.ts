@@ -53,6 +53,7 @@ function workerWithEightSlots(options: Partial<Pick<DeliveryDependencies, 'pollM
     proofs: createCallbackProofs([secretKey]),
     secretOf: () => null,
     requestOf: async () => null,
+    traced: () => ({ traceparent: null, end: () => {} }),
     recordOutcomes: (tx, requests) => t.app.consultations.recordCallbacks(tx, requests),
   })
   return createDeliveryWorker({

@@ -11,6 +11,7 @@ import { asProblem, translate } from './errors.ts'
 import type { Schema } from './schema.gen.ts'
 import { type Scope, scopeStatement } from './scope.ts'
 import type { GroupStatement } from './statement-group.ts'
+import { type StatementSent, statementsSent } from './statements-sent.ts'
 import { createSession } from './transaction.ts'
 
 export type { Scope }
@@ -183,11 +184,15 @@ export function openDb(options: DbOptions): Db {
   const queryable = (issue: <Row>(statement: GroupStatement) => Promise<readonly Row[]>): Queryable => ({
     run: (query) => {
       const { sql, parameters } = query.compile()
-      return issue({ name: undefined, text: sql, values: parameters })
+      return told(/\w+/.exec(sql)?.[0] ?? '', issue({ name: undefined, text: sql, values: parameters }))
     },
-    execute: ({ name, text }, values) => issue({ name: prepare ? name : undefined, text, values }),
+    execute: ({ name, text }, values) => told(name, issue({ name: prepare ? name : undefined, text, values })),
   })
 
+  const told = <T>(name: string, answer: Promise<T>): Promise<T> => {
+    if (statementsSent.hasSubscribers) statementsSent.publish({ name, answer } satisfies StatementSent)
+    return answer
+  }
   const refuse = (error: unknown): never => {
     const problem = asProblem(error)
     options.onError(problem)

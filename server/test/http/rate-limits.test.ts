@@ -14,7 +14,7 @@ import { cloneDatabase, secretKey, startTestApp, type TestApp, testConfig } from
 /** Windows longer than any test. */
 const environment = {
   RATE_LIMIT_KEY: '40/3000',
-  RATE_LIMIT_PERSON: '900/3000',
+  RATE_LIMIT_PERSON: '300/3000',
   RATE_LIMIT_ADDRESS: '25/3000',
   TRUSTED_PROXIES: '127.0.0.1',
 }
@@ -66,7 +66,7 @@ describe('two processes on one database', () => {
 
   for (const [name, what, limit, served, call] of [
     ['key', 'an API key', 40, 200, () => ({ url: '/api/v1/requests', headers: bearer(t.apiKey) })],
-    ['person', 'a person', 900, 200, () => ({ url: '/api/v1/auth/me', headers: bearer(t.admin.token) })],
+    ['person', 'a person', 300, 200, () => ({ url: '/api/v1/auth/me', headers: bearer(t.admin.token) })],
     ['address', 'a network without credentials', 25, 401, () => ({ url: '/api/v1/auth/me', headers: {} })],
     [
       'address',

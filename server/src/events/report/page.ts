@@ -87,7 +87,7 @@ ${limits(report)}
 <h2>Requests</h2>
 ${counts('What happened', requests)}
 <h2>Decisions</h2>
-<p>${decisions.total} decisions by people. A decision that was taken back, or became void, is among them, and among the exceptions.</p>
+<p>Decisions by people: ${decisions.total}. A decision that was taken back, or became void, is among them, and among the exceptions.</p>
 ${counts('Decision', decisions.by_decision)}
 ${counts(
   'How they had signed in',

@@ -7,8 +7,9 @@ import type { Report } from './service.ts'
 const style = `
 body { max-width: 70rem; margin: 2rem auto; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; margin-bottom: 1rem; }
+th, td { border-bottom: 1px solid #8886; padding: .35rem .6rem .35rem 0; text-align: left; vertical-align: top; }
+td { overflow-wrap: anywhere; }
 code { overflow-wrap: anywhere; }
 .limits { border: 1px solid #8886; padding: .6rem 1rem; }
 `

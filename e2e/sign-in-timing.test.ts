@@ -254,9 +254,15 @@ describe('the time of a forgotten password', () => {
 /** Asserts that the measurement above finds the difference that these passwords make, by either statistic. */
 async function assertFoundOut(t: TestContext, passwords: Passwords, cost: number): Promise<void> {
   const { app, sql } = await startApp(t, passwords)
-  const { found, figures } = await tellApart(async () => timeRefusals(app, await addAccounts(sql, 75, cost), 5))
-  t.diagnostic(figures)
-  assert.deepEqual(found, ['signed rank', 'Mann-Whitney'], figures)
+  const told: string[] = []
+  // What else runs on a busy machine, six times as long as the difference, may hide it from 70 pairs: twice more.
+  for (let turn = 0; turn < 3; turn += 1) {
+    const { found, figures } = await tellApart(async () => timeRefusals(app, await addAccounts(sql, 75, cost), 5))
+    t.diagnostic(figures)
+    if (found.length === 2) return
+    told.push(figures)
+  }
+  assert.fail(told.join('\n'))
 }
 
 describe('the rank tests', () => {

@@ -107,8 +107,8 @@ export async function page(
         .map((column) => `${column}::text`)
         .join(', ')}]::text[] from looked
         order by ${keys.map((column) => `${column} desc`).join(', ')} limit 1) as last from told`
-  const form = `${after === null ? 'first' : 'next'}_${personId === null ? 'all' : 'own'}`
-  const [row] = await db.execute<PageRow>({ name: `archive_page_${name}_${form}`, text }, values)
+  const statement = `archive_page_${name}_${after === null ? 'first' : 'next'}_${personId === null ? 'all' : 'own'}`
+  const [row] = await db.execute<PageRow>({ name: statement, text }, values)
   if (row === undefined) throw new Error('a page of an archive has one row')
   const isLast = row.looked_at < atMost || key.length === 0
   return { lines: row.lines ?? '', rows: row.rows, next: isLast ? null : row.last }

@@ -59,16 +59,6 @@ const byPurpose: readonly (readonly [statements: RegExp, rows: number, reason: s
     'it deletes up to 1,000 windows that ended, which it looks up once more; on a slow machine more end meanwhile',
   ],
   [
-    /^archive_page_team_members_first_/,
-    21_100,
-    'planned without statistics, the first page of memberships sorts those of the organization, which the archive reads anyway',
-  ],
-  [
-    /^archive_page_/,
-    1_200,
-    'a page of an archive looks at 500 rows along the primary key, and reads those that it shows',
-  ],
-  [
     /^audit_report_page$/,
     10_200,
     'a page of a report looks at 2,000 events, and looks up what was asked and who stands behind the agent for each decision among them',
@@ -97,6 +87,9 @@ const notLived: Readonly<Record<string, string>> = {
   secret_key_checks_save: 'the same',
   teams_join: 'one row, which it inserts, for a team found by its primary key',
   audit_policy_save: 'an organization has one policy',
+  'archive_page_*_*_*': 'an archive goes through whole tables along their primary keys, page by page',
+  'archive_account_*': 'what is kept of one account, by the indexes that sign-ins use',
+  archive_columns: 'reads the catalog',
   audit_report_rest: 'counts up to 100,000 events in an index, where a report reads no further',
   audit_seal: 'one row by its primary key',
   attempt_tallies_forget: 'runs once in ten minutes of the process, and reads as rate_limit_forget does',

@@ -48,7 +48,7 @@ export function registerArchiveRoutes(app: FastifyInstance, { context, guard, st
     200: {
       description: 'The archive',
       headers: headersNamed('Content-Disposition'),
-      content: { 'application/gzip': { schema: Type.String() } },
+      content: { 'application/gzip': { schema: Type.String({ format: 'binary' }) } },
     },
     ...problems(stepUpRequired, tooManyArchives),
   }
@@ -76,7 +76,7 @@ export function registerArchiveRoutes(app: FastifyInstance, { context, guard, st
     {
       ...guard('organization.archive'),
       schema: {
-        tags: ['organizations'],
+        tags: ['organization'],
         summary: 'Everything that is kept of the organization, as one archive',
         description: `${form}What people keep to themselves (drafts, views, requests put aside) and the contents of attached files are not in it.`,
         operationId: 'takeOrganizationArchive',

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import { createArchiveModule } from './archives/module.ts'
 import { filesForAnswers } from './attachments/for-answers.ts'
 import { createAttachmentModule } from './attachments/module.ts'
 import { createCallbackModule } from './callbacks/module.ts'
@@ -203,18 +202,10 @@ export async function createApp(options: AppOptions) {
       count: (principal, query) => consultations.countOf(principal, query),
     },
   })
-  const archives = createArchiveModule({
-    db,
-    clock,
-    report,
-    version,
-    stalledAfterMs: config.REQUEST_TIMEOUT_SECONDS * 1_000,
-  })
   const modules: readonly Module[] = [
     restored,
     attachments,
     inbox,
-    archives,
     consultations,
     callbacks,
     realtime,

@@ -51,7 +51,6 @@ export const eventKinds = {
   'user.role_changed': "The identity provider's claims changed a member's role.",
   'user.teams_changed': "The identity provider's claims changed a member's teams.",
   'user.deleted': 'A membership ended with its organization.',
-  'user.archive_taken': 'A person took everything that is kept about them as an archive.',
   'invitation.created': 'An invitation or set-up link was made.',
   'invitation.revoked': 'An invitation was revoked before it was used.',
   'invitation.reserved':
@@ -64,7 +63,6 @@ export const eventKinds = {
   'organization.restored': 'The owner withdrew the deletion within the days of grace.',
   'organization.deletion_begun': 'The grace period ended and the deletion began.',
   'organization.deleted': 'The organization was deleted.',
-  'organization.archive_taken': 'The owner took everything that is kept of the organization as an archive.',
   'organization.paused': 'All agents of the organization were paused.',
   'organization.stopped': 'All agents of the organization were stopped.',
   'organization.resumed': 'The agents of the organization may work again.',

@@ -105,7 +105,6 @@ export const rights = {
   'organization.create': managers,
   'organization.manage': managers,
   'organization.delete': ['owner'],
-  'organization.archive': ['owner'],
   'user.read': everybody,
   'team.read': everybody,
   'team.create': managers,

@@ -100,10 +100,6 @@ export const sensitiveActs: Readonly<Record<string, StepUpDemand>> = {
   deleteOrganization: 'always',
   restoreOrganization: 'never',
 
-  // A stolen session must not take everything away.
-  takePersonArchive: 'always',
-  takeOrganizationArchive: 'always',
-
   createTeam: 'never',
   changeTeam: 'never',
   deleteTeam: 'never',

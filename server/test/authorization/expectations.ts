@@ -53,8 +53,6 @@ export const allowed: Readonly<Record<string, readonly Caller[] | 'public'>> = {
   exportEvents: readers,
   getEvidence: readers,
   getComplianceReport: readers,
-  takePersonArchive: people,
-  takeOrganizationArchive: ['owner'],
   getAuditPolicy: readers,
   changeAuditPolicy: managers,
   eraseFromAudit: managers,

@@ -44,7 +44,7 @@ const byCaller: Readonly<Record<'owner' | 'admin' | 'reviewer' | 'auditor' | 'ag
   auditor: [...reads, ...ownAccount, ...audits],
   reviewer: [...reads, ...ownAccount, ...decides],
   admin: [...reads, ...ownAccount, ...audits, ...decides, ...manages],
-  owner: [...reads, ...ownAccount, ...audits, ...decides, ...manages, 'organization.delete', 'organization.archive'],
+  owner: [...reads, ...ownAccount, ...audits, ...decides, ...manages, 'organization.delete'],
   agent: [
     'request.create',
     'request.attach',

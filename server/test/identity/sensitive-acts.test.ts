@@ -24,8 +24,6 @@ const sensitive: Readonly<Record<string, readonly unknown[] | null>> = {
   changeOrganization: null,
   transferOrganization: null,
   deleteOrganization: null,
-  takePersonArchive: null,
-  takeOrganizationArchive: null,
   changeUser: null,
   // Only of people without a password (open-flows.test.ts).
   changeEmail: [],

@@ -120,46 +120,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/me/archive": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Everything that is kept about the signed-in person in this organization, as one archive
-         * @description A gzipped tar of files of JSON Lines, one row of the database to a line, streamed. `manifest.json`, its last file, has the name, the rows, the bytes and the SHA-256 of each, and says what is left out: an archive without it broke off. No password, key, secret or hash of one is in it. It holds the account, the membership, sessions and factors, answers, drafts, views, and the events that the person caused or is the subject of.
-         */
-        post: operations["takePersonArchive"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/organization/archive": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Everything that is kept of the organization, as one archive
-         * @description A gzipped tar of files of JSON Lines, one row of the database to a line, streamed. `manifest.json`, its last file, has the name, the rows, the bytes and the SHA-256 of each, and says what is left out: an archive without it broke off. No password, key, secret or hash of one is in it. What people keep to themselves (drafts, views, requests put aside) and the contents of attached files are not in it.
-         */
-        post: operations["takeOrganizationArchive"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/answer-schema": {
         parameters: {
             query?: never;
@@ -2988,7 +2948,7 @@ export interface components {
          * @description What happened, `noun.past_tense`; docs/events.md explains each. More may be added.
          * @enum {string}
          */
-        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.revised" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "user.archive_taken" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.archive_taken" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.report_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
+        EventKind: "request.created" | "request.responded" | "request.undone" | "request.released" | "request.timed_out" | "request.cancelled" | "request.revised" | "request.callback_sent" | "request.callback_failed" | "request.callback_abandoned" | "request.redelivery_requested" | "request.redeemed" | "request.completed" | "request.contradicted" | "attachment.added" | "attachment.removed" | "breaker.opened" | "breaker.closed" | "user.registered" | "user.joined" | "user.changed" | "user.role_changed" | "user.teams_changed" | "user.deleted" | "invitation.created" | "invitation.revoked" | "invitation.reserved" | "organization.created" | "organization.changed" | "organization.transferred" | "organization.deletion_requested" | "organization.restored" | "organization.deletion_begun" | "organization.deleted" | "organization.paused" | "organization.stopped" | "organization.resumed" | "team.created" | "team.changed" | "team.deleted" | "team.member_added" | "team.member_changed" | "team.member_removed" | "session.opened" | "session.ended" | "session.reuse_detected" | "sign_in.failed" | "second_factor.refused" | "step_up.granted" | "step_up.refused" | "password.changed" | "password.reset_requested" | "password.reset" | "email.change_requested" | "email.changed" | "email.verified" | "passkey.begun" | "passkey.added" | "passkey.renamed" | "passkey.removed" | "passkey.refused" | "passkey.counter_fell" | "totp.begun" | "totp.confirmed" | "totp.removed" | "totp.refused" | "recovery_codes.made" | "factors.removed" | "identity_provider.created" | "identity_provider.changed" | "identity_provider.deleted" | "sso.link_begun" | "sso.linked" | "sso.unlinked" | "sso.link_refused" | "sso.sign_in_refused" | "agent.created" | "agent.changed" | "agent.paused" | "agent.stopped" | "agent.resumed" | "agent.pause_acknowledged" | "api_key.created" | "api_key.changed" | "api_key.rotated" | "api_key.expiring" | "api_key.leaked" | "api_key.refused" | "signing_key.created" | "signing_key.rotated" | "signing_key.revoked" | "data_key.rotated" | "data_key.rewrapped" | "secret.resealed" | "letter.not_sent" | "access.refused" | "credential.refused" | "audit.read" | "audit.exported" | "audit.evidence_taken" | "audit.report_taken" | "audit.policy_changed" | "audit.erased" | "audit.erasure_refused" | "audit.purged" | "audit.restored" | "restored_copy.released";
         /** EventPage */
         EventPage: {
             /** @description What was found, in the order that the operation says. */
@@ -5193,6 +5153,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Forbidden */
+        MakeRecoveryCodes403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Not Found */
         PasskeyNotFound: {
             headers: {
@@ -5353,25 +5322,6 @@ export interface components {
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
                 "text/html": string;
-            };
-        };
-        /** @description Forbidden */
-        TakePersonArchive403: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description Too Many Requests */
-        TakePersonArchive429: {
-            headers: {
-                "Retry-After": components["headers"]["Retry-After"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
             };
         };
         /** @description Conflict */
@@ -6059,78 +6009,6 @@ export interface operations {
             403: components["responses"]["AuthForbidden"];
             404: components["responses"]["InboxNoView"];
             422: components["responses"]["Unsnooze422"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    takePersonArchive: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The token of POST /auth/step-up for this very call. A repetition with the same Idempotency-Key sends it again. */
-                "x-step-up"?: components["parameters"]["XStepUp"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The archive */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Content-Disposition": components["headers"]["Content-Disposition"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/gzip": string;
-                };
-            };
-            401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
-            422: components["responses"]["ListViews422"];
-            429: components["responses"]["TakePersonArchive429"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    takeOrganizationArchive: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The token of POST /auth/step-up for this very call. A repetition with the same Idempotency-Key sends it again. */
-                "x-step-up"?: components["parameters"]["XStepUp"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The archive */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "Content-Disposition": components["headers"]["Content-Disposition"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/gzip": string;
-                };
-            };
-            401: components["responses"]["Snooze401"];
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            422: components["responses"]["ListViews422"];
-            429: components["responses"]["TakePersonArchive429"];
             default: components["responses"]["Refused"];
         };
     };
@@ -9844,7 +9722,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Conflict */
             409: {
                 headers: {
@@ -9895,7 +9773,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             409: components["responses"]["IdempotencyUnderWay"];
             422: components["responses"]["RestoreOrganization422"];
             default: components["responses"]["Refused"];
@@ -9996,7 +9874,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Not Found */
             404: {
                 headers: {
@@ -10066,7 +9944,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Conflict */
             409: {
                 headers: {
@@ -10177,7 +10055,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             404: components["responses"]["PasskeyNotFound"];
             422: components["responses"]["Unsnooze422"];
             default: components["responses"]["Refused"];
@@ -11405,7 +11283,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Snooze401"];
-            403: components["responses"]["TakePersonArchive403"];
+            403: components["responses"]["MakeRecoveryCodes403"];
             /** @description Not Found */
             404: {
                 headers: {

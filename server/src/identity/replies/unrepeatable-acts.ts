@@ -16,8 +16,5 @@ export const unrepeatableActs: Readonly<Record<string, string>> = {
   revokeLeakedApiKey: `${noCaller} A repetition finds the key revoked, with the same reply.`,
   logout: 'Without a session there is no caller any more; with another one, a repetition must end that.',
   switchOrganization: `${setsCookie} It opens a session: a repetition opens another, and the lost one ends unused.`,
-  takePersonArchive:
-    'The reply is a file, which is kept nowhere. A repetition takes another one, and changes nothing else.',
-  takeOrganizationArchive: 'The same.',
   linkSso: `${setsCookie} It only begins: a repetition begins again, and what was begun expires.`,
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Tracer } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
@@ -18,7 +19,7 @@ import type { TraceDependencies } from './trace.ts'
 /** Spans that wait for the collector; more are dropped. A span is about 1 KB. */
 const mostWaiting = 4_096
 const everyMs = 2_000
-/** An export that takes longer is given up, so that a stop waits for one no longer. */
+/** An export that takes longer is given up, and so is what is left at a stop. */
 const exportMs = 5_000
 
 export interface OpenTracer {
@@ -49,7 +50,12 @@ export function openTracer({
       }),
     ],
   })
-  return { tracer: provider.getTracer('hitl', version), stop: () => provider.shutdown().catch(() => {}) }
+  return {
+    tracer: provider.getTracer('hitl', version),
+    stop: async () => {
+      await Promise.race([provider.shutdown().catch(() => {}), delay(exportMs, undefined, { ref: false })])
+    },
+  }
 }
 
 function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: share }: TraceSettings): Sampler {

@@ -40,7 +40,6 @@ export function tracing({ tracer, stop }: OpenTracer): TraceModule {
         const traceparent = traceparentOf(request)
         const attributes = {
           'http.request.method': request.method,
-          'hitl.http_request.id': request.id,
           ...(route !== undefined && { 'http.route': route }),
         }
         const name = route === undefined ? request.method : `${request.method} ${route}`

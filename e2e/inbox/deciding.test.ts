@@ -525,7 +525,7 @@ test('a list is filtered, kept as a view with its number, renamed, followed and 
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await views.waitFor({ state: 'detached' })
 
-  // What is decided, by whom and when.
+  // Filters by decision, decider and day.
   const [approved, rejected] = [title('Approved'), title('Rejected')]
   for (const [name, decision] of [
     [approved, 'approve'],

@@ -4,7 +4,7 @@ import './wire.ts'
 
 import type { Request } from '../src/api/requests.ts'
 
-const { foldAlike } = await import('../src/inbox/fold.ts')
+const { foldAlike, runsOf } = await import('../src/inbox/fold.ts')
 
 /** One letter a request: the same letter is the same question; a capital one is of high risk. */
 const list = (letters: string): readonly Request[] =>
@@ -18,7 +18,9 @@ const list = (letters: string): readonly Request[] =>
       }) as Request,
   )
 const fold = (letters: string, unfolded: readonly string[] = [], current?: string) => {
-  const { shown, folds } = foldAlike(list(letters), new Set(unfolded.map((letter) => `agent ${letter}`)), current)
+  const runs = runsOf(list(letters))
+  const read = current === undefined ? undefined : runs.hidden.get(current)
+  const { shown, folds } = foldAlike(runs, new Set(unfolded.map((letter) => `agent ${letter}`)), read)
   return [shown.map(({ id }) => id).join(' '), [...folds].map(([id, { count }]) => `${id}+${count}`).join(' ')]
 }
 
@@ -34,7 +36,8 @@ describe('identical requests that follow one another', () => {
   test('are shown when the person unfolds them, or reads one of them', () => {
     assert.deepEqual(fold('xaaa', ['a']), ['x0 a1 a2 a3', 'a1+2'])
     assert.deepEqual(fold('xaaa', [], 'a1'), ['x0 a1', 'a1+2'])
-    assert.deepEqual(fold('xaaa', [], 'a3'), ['x0 a1 a2 a3', 'a1+2'])
+    assert.deepEqual(fold('xaaa', [], 'a3'), ['x0 a1 a2 a3', ''])
+    assert.deepEqual(fold('xaaabbb', ['b'], 'a3'), ['x0 a1 a2 a3 b4 b5 b6', 'b4+2'])
   })
 
   test('of high risk are never folded', () => {

@@ -1,3 +1,4 @@
+import { kindOf } from '../api/identical.ts'
 import type { Request } from '../api/requests.ts'
 import { commentFor, type Decision, decisionsOf, isAnswerable, isRisky } from '../deciding/rules.ts'
 import { riskOf } from '../design/risk.ts'
@@ -29,9 +30,6 @@ export function partsOf(chosen: readonly Chosen[], decision: Decision): Parts {
     others: all.flatMap(({ request, reason }) => (reason === null ? [] : [{ request, reason }])),
   }
 }
-
-/** Asked by the same agent, with the same digest. */
-export const kindOf = ({ agent_id, digest }: Request): string => `${agent_id} ${digest}`
 
 function reasonOf({ request, revision }: Chosen, decision: Decision): Exclude<Reason, 'different'> | null {
   if (!isAnswerable(request)) return 'closed'

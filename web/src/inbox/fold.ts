@@ -1,10 +1,11 @@
+import { kindOf } from '../api/identical.ts'
 import type { Request } from '../api/requests.ts'
 import { isRisky } from '../deciding/rules.ts'
 
 /** So many identical requests that follow one another are one row, with a line that says how many more there are. */
 export const fewestFolded = 3
 
-/** A row that stands for others like it. */
+/** The line below a row that stands for others like it. */
 export interface Fold {
   /** What the person unfolds: all that is asked by this agent with this digest. */
   readonly kind: string
@@ -18,33 +19,41 @@ export interface Folded {
   readonly folds: ReadonlyMap<string, Fold>
 }
 
-/** As the service compares them: asked by the same agent, with the same digest. Each of high risk and above is a row of its own. */
+/** Without a text for each comparison, because a list may have ten thousand. Each of high risk and above is a row of its own. */
 const isAlike = (one: Request, other: Request): boolean =>
   one.digest === other.digest && one.agent_id === other.agent_id && !isRisky(one)
 
-/** The list with identical neighbours folded; those that the person unfolded, and those that are being read, are not. */
-export function foldAlike(
-  requests: readonly Request[],
-  unfolded: ReadonlySet<string>,
-  current: string | undefined,
-): Folded {
-  const shown: Request[] = []
-  const folds = new Map<string, Fold>()
-  for (let at = 0; at < requests.length; ) {
-    const first = requests[at] as Request
-    let end = at + 1
-    while (end < requests.length && isAlike(requests[end] as Request, first)) end += 1
-    const count = end - at - 1
-    if (count + 1 < fewestFolded) {
-      shown.push(...requests.slice(at, end))
-    } else {
-      const run = requests.slice(at, end)
-      const kind = `${first.agent_id} ${first.digest}`
-      const isOpen = unfolded.has(kind) || run.some(({ id }, place) => place > 0 && id === current)
-      shown.push(...(isOpen ? run : [first]))
-      folds.set(first.id, { kind, count, isOpen })
-    }
-    at = end
+/** A list in parts: identical neighbours, and what is between them. */
+export interface Runs {
+  readonly runs: readonly (readonly [Request, ...Request[]])[]
+  /** The kinds of what a fold hides, by id. */
+  readonly hidden: ReadonlyMap<string, string>
+}
+
+export function runsOf(requests: readonly Request[]): Runs {
+  const runs: [Request, ...Request[]][] = []
+  for (const request of requests) {
+    const last = runs.at(-1)
+    if (last !== undefined && isAlike(request, last[0])) last.push(request)
+    else runs.push([request])
   }
+  const hidden = runs.flatMap(([first, ...more]) =>
+    more.length + 1 < fewestFolded ? [] : more.map(({ id }) => [id, kindOf(first)] as const),
+  )
+  return { runs, hidden: new Map(hidden) }
+}
+
+/** `read`: the kind of what is read and would be hidden; these are all shown, and cannot be folded meanwhile. */
+export function foldAlike({ runs }: Runs, unfolded: ReadonlySet<string>, read: string | undefined): Folded {
+  const folds = new Map<string, Fold>()
+  const shown = runs.flatMap((run) => {
+    const [first] = run
+    if (run.length < fewestFolded) return run
+    const kind = kindOf(first)
+    if (kind === read) return run
+    const isOpen = unfolded.has(kind)
+    folds.set(first.id, { kind, count: run.length - 1, isOpen })
+    return isOpen ? run : [first]
+  })
   return { shown, folds }
 }

@@ -5,7 +5,7 @@ import { isSettled, useDecisions } from '../deciding/decisions.ts'
 import { useNow } from '../design/use-now.ts'
 import { useAside } from '../snoozing/aside.ts'
 import type { Filters } from '../views/filters.ts'
-import { foldAlike } from './fold.ts'
+import { foldAlike, runsOf } from './fold.ts'
 import type { Queue } from './queues.ts'
 import { rowsOf } from './sections.ts'
 
@@ -51,7 +51,10 @@ export function useQueue(queue: Queue, current: string | undefined, filters: Fil
     [fitting, kept],
   )
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
-  const { shown, folds } = useMemo(() => foldAlike(requests, unfolded, current), [requests, unfolded, current])
+  const runs = useMemo(() => runsOf(requests), [requests])
+  // The kind and not the request: a move reads the list again only where something folded comes to be read.
+  const read = current === undefined ? undefined : runs.hidden.get(current)
+  const { shown, folds } = useMemo(() => foldAlike(runs, unfolded, read), [runs, unfolded, read])
   const unfold = useCallback(
     (kind: string): void =>
       setUnfolded((before) => {

@@ -37,7 +37,7 @@ export function FilterDialog({ filters, hasDecided, onChoose, onClose }: FilterD
     const form = new FormData(event.currentTarget)
     const several = (name: string): string | null => form.getAll(name).join(',') || null
     /** A day that was not changed keeps its time. */
-    const since = (name: string): string | null => {
+    const timeOf = (name: string): string | null => {
       const day = given(form, name)
       return day === null ? null : day === dayOf(filters[name]) ? (filters[name] ?? null) : instantOf(day)
     }
@@ -48,13 +48,13 @@ export function FilterDialog({ filters, hasDecided, onChoose, onClose }: FilterD
       tag: given(form, 'tag'),
       run_id: given(form, 'run_id'),
       sort: given(form, 'sort'),
-      created_after: since('created_after'),
-      created_before: since('created_before'),
+      created_after: timeOf('created_after'),
+      created_before: timeOf('created_before'),
       ...(hasDecided && {
         decision: given(form, 'decision'),
         responded_by: given(form, 'responded_by'),
-        responded_after: since('responded_after'),
-        responded_before: since('responded_before'),
+        responded_after: timeOf('responded_after'),
+        responded_before: timeOf('responded_before'),
       }),
     }
     const all = Object.entries({ ...filters, ...chosen })
@@ -152,7 +152,13 @@ interface DayProps {
 
 /** A day where the person is. */
 const Day = ({ name, filters }: DayProps) => (
-  <Field label={say(`views.filter.${name}`)} name={name} type="date" defaultValue={dayOf(filters[name])} />
+  <Field
+    label={say(`views.filter.${name}`)}
+    name={name}
+    type="date"
+    max="9999-12-31"
+    defaultValue={dayOf(filters[name])}
+  />
 )
 
 function Several({ label, children }: { readonly label: string; readonly children: ReactNode }) {

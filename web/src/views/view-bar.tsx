@@ -105,28 +105,20 @@ function Told({ filters }: { readonly filters: Filters }) {
 const labelOf = (name: string): string =>
   (filterNames as readonly string[]).includes(name) ? say(`views.filter.${name as FilterName}`) : name
 
-const worded: Readonly<Partial<Record<string, readonly string[]>>> = {
-  risk: ['low', 'medium', 'high', 'critical'],
-  priority: ['low', 'normal', 'high', 'urgent'],
-  sort: ['newest', 'oldest', 'due', 'priority'],
-}
-
-const decided: Readonly<Record<string, Word>> = {
-  approve: 'decided.approve',
-  reject: 'decided.reject',
-  request_changes: 'decided.request_changes',
-  acknowledge: 'decided.acknowledge',
+/** Where the words of a filter's values are, and which values have some. */
+const worded: Readonly<Partial<Record<string, readonly [area: string, values: readonly string[]]>>> = {
+  risk: ['risk', ['low', 'medium', 'high', 'critical']],
+  priority: ['views.priority', ['low', 'normal', 'high', 'urgent']],
+  sort: ['views.sort', ['newest', 'oldest', 'due', 'priority']],
+  decision: ['decided', ['approve', 'reject', 'request_changes', 'acknowledge']],
 }
 
 function wordsOf(name: string, value: string): string {
-  const decision = name === 'decision' ? decided[value] : undefined
-  if (decision !== undefined) return say(decision)
   const time = /_(?:after|before)$/.test(name) ? new Date(value) : null
   if (time !== null && !Number.isNaN(time.getTime())) return absolute(time)
-  const words = worded[name]
-  if (words === undefined) return value
+  const [area, values] = worded[name] ?? ['', []]
   return value
     .split(',')
-    .map((one) => (words.includes(one) ? say(`${name === 'risk' ? 'risk' : `views.${name}`}.${one}` as Word) : one))
+    .map((one) => (values.includes(one) ? say(`${area}.${one}` as Word) : one))
     .join(', ')
 }

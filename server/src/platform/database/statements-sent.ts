@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 
-/** A statement on its way to the database, for whoever traces. */
+/** A statement that was just sent to the database. Traces are made of these. */
 export interface StatementSent {
   /** That of a prepared statement, or the first word of its text. */
   readonly name: string

@@ -86,6 +86,10 @@ test('all mistakes are reported at once, with the name and what would be right',
     SECRET_KEY: 'short',
     ADMIN_EMAIL: 'admin@example.com',
     SMTP_URL: 'smtps://mail.example.com',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20a%0Ab',
+    OTEL_TRACES_SAMPLER: 'sometimes',
+    OTEL_TRACES_SAMPLER_ARG: '10%',
   })
   const expected = [
     /^PORT must be a whole number from 0 to 65535$/,
@@ -100,6 +104,10 @@ test('all mistakes are reported at once, with the name and what would be right',
     /^SECRET_KEY must have at least 32 characters/,
     /^ADMIN_EMAIL and ADMIN_PASSWORD belong together/,
     /^MAIL_FROM is needed with SMTP_URL/,
+    /^OTEL_EXPORTER_OTLP_ENDPOINT must be an http/,
+    /^OTEL_EXPORTER_OTLP_HEADERS has a value with a character that no header can have/,
+    /^OTEL_TRACES_SAMPLER must be one of/,
+    /^OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1/,
   ]
   for (const pattern of expected)
     assert.ok(

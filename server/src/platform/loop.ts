@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
 import { outageOf } from './database/errors.ts'
 import { createFailureLog } from './failure-log.ts'
@@ -49,7 +50,8 @@ export function createLoop(
     if (timer !== null) clearTimeout(timer)
     timer = setTimeout(tick, ms)
   }
-  const tick = (): void => {
+  // In the context that it was made in: a call that wakes it would otherwise have all later rounds as a part of its trace.
+  const tick = AsyncResource.bind((): void => {
     if (!started) return
     if (running !== null) {
       woken = true
@@ -73,7 +75,7 @@ export function createLoop(
         running = null
         schedule(pause)
       })
-  }
+  })
   return {
     start: () => {
       started = true

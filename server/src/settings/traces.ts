@@ -7,13 +7,21 @@ function readHeaders(value: string): Readonly<Record<string, string>> {
     pairs.map(([name, given]) => {
       if (!/^[\w-]{1,100}$/.test(name) || given === undefined || given === '')
         throw new Error('must be name=value, with commas between several, such as authorization=Bearer%20abc')
-      try {
-        return [name.toLowerCase(), decodeURIComponent(given.trim())]
-      } catch {
-        throw new Error('has a value that is not percent-encoded: write a space as %20 and % as %25')
-      }
+      return [name.toLowerCase(), headerValue(given.trim())]
     }),
   )
+}
+
+function headerValue(encoded: string): string {
+  let value: string
+  try {
+    value = decodeURIComponent(encoded)
+  } catch {
+    throw new Error('has a value that is not percent-encoded: write a space as %20 and % as %25')
+  }
+  // RFC 9110, 5.5: what a header cannot carry would fail each export.
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new Error('has a value with a character that no header can have')
+  return value
 }
 
 function readShare(value: string): number {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Tracer } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
@@ -39,7 +40,12 @@ export function openTracer({
     timeoutMillis: exportMs,
   })
   const provider = new TracerProvider({
-    resource: resourceFromAttributes({ 'service.name': settings.OTEL_SERVICE_NAME, 'service.version': version }),
+    resource: resourceFromAttributes({
+      'service.name': settings.OTEL_SERVICE_NAME,
+      'service.version': version,
+      // Each process by itself.
+      'service.instance.id': randomUUID(),
+    }),
     sampler: samplerOf(settings),
     spanProcessors: [
       new BatchSpanProcessor({

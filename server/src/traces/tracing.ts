@@ -9,8 +9,9 @@ import type { RequestTraced, TraceModule } from './trace.ts'
 import type { OpenTracer } from './tracer.ts'
 
 /**
- * Names and attributes are those of OpenTelemetry's semantic conventions 1.45 for HTTP and databases; what they have no words for
- * begins with `hitl.`. There are ids, codes, routes and names of statements in them, and never what people or agents wrote.
+ * Attributes have the names of OpenTelemetry's semantic conventions 1.45 for HTTP and databases; what these have no words for begins
+ * with `hitl.`. Spans hold ids, codes, routes and names of statements, and nothing that people or agents wrote. So the addresses that the
+ * conventions ask for (`url.path`, `url.full`, `server.address`) are left out.
  */
 export function tracing({ tracer, stop }: OpenTracer): TraceModule {
   const current = new AsyncLocalStorage<Span>()
@@ -51,11 +52,18 @@ export function tracing({ tracer, stop }: OpenTracer): TraceModule {
         }
         // Also when the caller hangs up before the reply.
         reply.raw.once('close', () => {
-          const { statusCode } = reply
-          span.setAttribute('http.response.status_code', statusCode)
+          const { statusCode, raw } = reply
+          if (raw.headersSent) span.setAttribute('http.response.status_code', statusCode)
+          else fail(span, 'hung_up')
           if (statusCode >= 500) fail(span, String(statusCode))
           span.end()
         })
+        // A stream may last for days: the call is over once it is accepted, and what is told afterwards is not a part of it.
+        const { hijack } = reply
+        reply.hijack = () => {
+          span.setAttribute('hitl.stream', true).end()
+          return hijack.call(reply)
+        }
         current.run(span, done)
       })
     },

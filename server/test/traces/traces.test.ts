@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { glob, readFile } from 'node:fs/promises'
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { WebSocket } from 'ws'
 import { createLog } from '../../src/platform/log.ts'
 import { eventually } from '../eventually.ts'
 import { startTestApp, type TestApp } from '../harness.ts'
+import { openStream } from '../realtime/sse.ts'
 import { type Receiver, startReceiver } from '../receivers.ts'
 
 /** As OTLP has it in JSON (opentelemetry-proto, trace.proto and common.proto). */
@@ -146,6 +150,72 @@ describe('a request in the trace of its agent', () => {
     for (const secret of [...said, 'wombat', 'example.com', t.apiKey]) assert.ok(!all.includes(secret), secret)
     for (const sent of collector.headers) assert.deepEqual([sent.authorization, sent['x-scope']], ['Bearer abc', '1'])
   })
+})
+
+test('a stream and a WebSocket are calls that end once they are accepted; a caller that hangs up got no status', async (context) => {
+  const collector = await startCollector(context)
+  const t = await startTestApp({
+    workers: true,
+    clock: { now: () => new Date(), advance: () => assert.fail('time goes on by itself') },
+    environment: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, LONGEST_WAIT_SECONDS: '30' },
+  })
+  await t.app.http.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = t.app.http.server.address() as AddressInfo
+  const authorization = `Bearer ${t.reviewer.token}`
+  const stream = await openStream(`http://127.0.0.1:${port}/api/v1/stream`, t.reviewer.token)
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/api/v1/ws`, { headers: { authorization } })
+  await once(socket, 'message')
+  const { id } = await t.createRequest()
+  await eventually('it is told', () => stream.events.some((event) => event.data.includes(id)))
+  const waiting = httpRequest({
+    port,
+    host: '127.0.0.1',
+    path: `/api/v1/requests/${id}/wait?timeout_seconds=30`,
+    headers: { authorization: `Bearer ${t.apiKey}` },
+  }).on('error', () => {})
+  waiting.end()
+  const waits = () => t.app.realtime.waiting() > 0
+  await eventually('it waits', waits)
+  waiting.destroy()
+  await eventually('it is over', () => !waits())
+  // What the service does by itself goes on while both are open.
+  await t.createRequest()
+  stream.close()
+  socket.close()
+  await t.stop()
+  const named = (name: string): Span => collector.spans.find((span) => span.name === name) ?? assert.fail(name)
+  for (const name of ['GET /api/v1/stream', 'GET /api/v1/ws']) assert.equal(attribute(named(name), 'hitl.stream'), true)
+  const hungUp = named('GET /api/v1/requests/:id/wait')
+  assert.deepEqual(
+    ['http.response.status_code', 'error.type'].map((one) => attribute(hungUp, one)),
+    [undefined, 'hung_up'],
+  )
+  // No statement is in a call that was over before it was sent.
+  const calls = new Map(collector.spans.map((span) => [span.spanId, span]))
+  const late = collector.spans.filter(({ parentSpanId = '', startTimeUnixNano }) => {
+    const call = calls.get(parentSpanId)
+    return call !== undefined && BigInt(startTimeUnixNano) > BigInt(call.endTimeUnixNano)
+  })
+  assert.deepEqual(
+    late.map(({ name }) => name),
+    [],
+  )
+})
+
+test('the SDK is loaded by nothing but the traces, and only once they are on', async () => {
+  const source = join(import.meta.dirname, '../../src')
+  const loads = async (what: RegExp): Promise<readonly string[]> => {
+    const found: string[] = []
+    for await (const file of glob('**/*.ts', { cwd: source })) {
+      const code = await readFile(join(source, file), 'utf8')
+      // Types are loaded by nobody.
+      if (what.test(code.replaceAll(/^import type .*$/gm, ''))) found.push(file)
+    }
+    return found.sort()
+  }
+  assert.deepEqual(await loads(/from '@opentelemetry\/(?!api')/), ['traces/tracer.ts'])
+  assert.deepEqual(await loads(/from '@opentelemetry\/api'/), ['traces/tracing.ts'])
+  assert.deepEqual(await loads(/from '.*\/trac(?:er|ing)\.ts'/), [])
 })
 
 test('a caller that does not sample is not sampled, and its trace goes on all the same', async (context) => {

@@ -120,6 +120,7 @@ test(`with ${pending} pending requests, j paints the next one within ${limitMs} 
       t.diagnostic(`${what}: p95 ${measured.map((ms) => ms.toFixed(0)).join(', ')} ms`)
       assert.ok(Math.min(...measured) <= limitMs, `${what}: p95 ${measured.join(', ')} ms`)
     }
+    // To the top of the list, where the next one will be.
     await page.locator('main li').first().click()
     await page.keyboard.press('Home')
     const waits: number[] = []
